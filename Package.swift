@@ -1,0 +1,161 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Strict by default: explicit `any`, internal imports, member visibility. Warnings are errors in CI,
+// where `scripts/test` passes `-warnings-as-errors` (SwiftPM refuses unsafe flags in a manifest).
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let nio: [Target.Dependency] = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"].map {
+  .product(name: $0, package: "swift-nio")
+}
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "lifeboat",
+  products: [.executable(name: "lifeboat", targets: ["lifeboat"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+  ],
+  targets: [
+    // C at arm's length.
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+    .target(name: "CExpat", linkerSettings: [.linkedLibrary("expat")]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+
+    // Pure: no I/O, no clock, no randomness.
+    .target(name: "BackupTypes", swiftSettings: strict),
+    .target(name: "RedisFormats", dependencies: ["BackupTypes"], swiftSettings: strict),
+    .target(
+      name: "Codec", dependencies: ["BackupTypes", "CCrypto", "CZlib", "CZstd"],
+      swiftSettings: strict),
+    .target(name: "BackupFormat", dependencies: ["BackupTypes", "Codec"], swiftSettings: strict),
+    .target(
+      name: "BackupLogic", dependencies: ["BackupTypes", "BackupFormat", "RedisFormats"],
+      swiftSettings: strict),
+
+    // Edges.
+    .target(
+      name: "SystemIO", dependencies: ["BackupTypes", "CLinux", system], swiftSettings: strict),
+    .target(
+      name: "ObjectStorage", dependencies: ["BackupTypes", "SystemIO", system],
+      swiftSettings: strict),
+    .target(
+      name: "HTTPTransport", dependencies: ["BackupTypes", "SystemIO", "CCurl", system],
+      swiftSettings: strict),
+    .target(
+      name: "CloudAuth",
+      dependencies: ["BackupTypes", "Codec", "SystemIO", "HTTPTransport", "CExpat", system],
+      swiftSettings: strict),
+    .target(
+      name: "S3Storage",
+      dependencies: [
+        "BackupTypes", "Codec", "CCrypto", "SystemIO", "ObjectStorage", "HTTPTransport",
+        "CloudAuth",
+      ], swiftSettings: strict),
+    .target(
+      name: "GCSStorage",
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
+      ], swiftSettings: strict),
+    .target(
+      name: "Replication",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "ObjectStorage", system, logging,
+      ], swiftSettings: strict),
+    .target(
+      name: "StatusPages",
+      dependencies: ["BackupTypes", "SystemIO", "ObjectStorage", "Replication"] + nio,
+      swiftSettings: strict),
+    .executableTarget(
+      name: "lifeboat",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Replication",
+        "StatusPages", logging, system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    // Tests.
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "BackupTypes", "Codec", "CCrypto", "SystemIO", "ObjectStorage", "HTTPTransport",
+        "CloudAuth", system,
+      ], swiftSettings: strict),
+    .testTarget(name: "BackupTypesTests", dependencies: ["BackupTypes"], swiftSettings: strict),
+    .testTarget(
+      name: "RedisFormatsTests", dependencies: ["BackupTypes", "RedisFormats"],
+      exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(name: "CodecTests", dependencies: ["BackupTypes", "Codec"], swiftSettings: strict),
+    .testTarget(
+      name: "BackupFormatTests", dependencies: ["BackupTypes", "Codec", "BackupFormat"],
+      exclude: ["Golden"], swiftSettings: strict),
+    .testTarget(
+      name: "BackupLogicTests",
+      dependencies: ["BackupTypes", "BackupFormat", "BackupLogic", "RedisFormats"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "SystemIOTests", dependencies: ["BackupTypes", "SystemIO", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ObjectStorageTests",
+      dependencies: ["BackupTypes", "ObjectStorage", "TestSupport", "SystemIO", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HTTPTransportTests",
+      dependencies: ["BackupTypes", "SystemIO", "HTTPTransport", "TestSupport", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "CloudAuthTests",
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "HTTPTransport", "CloudAuth", "TestSupport", system,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "S3StorageTests",
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
+        "S3Storage", "Replication", "TestSupport", system,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "GCSStorageTests",
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
+        "GCSStorage", "Replication", "TestSupport", system,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "ReplicationTests",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "ObjectStorage", "Replication", "TestSupport", system, logging,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "StatusPagesTests",
+      dependencies: [
+        "BackupTypes", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication", "StatusPages",
+        "TestSupport",
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "CommandTests", dependencies: ["BackupTypes", "TestSupport", system],
+      swiftSettings: strict),
+    .testTarget(
+      name: "IntegrationTests",
+      dependencies: [
+        "BackupTypes", "BackupFormat", "BackupLogic", "Codec", "SystemIO", "ObjectStorage",
+        "Replication", "HTTPTransport", "TestSupport", "RedisFormats", system, logging,
+      ], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,198 @@
+package import BackupTypes
+package import Codec
+
+/// What an object is; written into its frame, so that one kind is never read as another.
+package enum ObjectKind: UInt8, Sendable {
+  case claim = 1, snapshot = 2, index = 3, piece = 4, log = 5, operation = 6, keySlot = 7
+}
+
+/// The envelope around every object but the descriptor.
+///
+///     0   8  magic "LIFEBOAT"
+///     8   1  format version, 1
+///     9   1  kind (`ObjectKind`)
+///     10  1  compression: 0 none, 1 zstd, 2 gzip
+///     11  1  cipher: 0 none, 1 AES-256-GCM
+///     12  4  zero
+///     16  8  size of the plain content, little endian
+///     24  32 checksum: SHA-256 of name, header and the SHA-256 of the plain content; zero under a
+///            cipher
+///     56     the content, compressed; under a cipher: nonce (12), ciphertext, tag (16)
+///
+/// Name and header go into the checksum, or are the cipher's associated data: an object that was
+/// swapped with another, or renamed, is recognised whatever it holds. The content goes in by its
+/// digest, which most names carry, too: it is hashed once for both.
+package struct Frame: Sendable {
+  package static let magic = Array("LIFEBOAT".utf8)
+  package static let version: UInt8 = 1
+  package static let headerBytes = 24
+  package static let prefixBytes = 56
+
+  package var compression: Compression
+  package var secrets: RepositorySecrets?
+  /// Randomness for the cipher's nonces, injected: this module has none of its own.
+  package var randomBytes: @Sendable (Int) -> [UInt8]
+  private let compressor = Compressor()
+
+  package init(
+    compression: Compression, secrets: RepositorySecrets?,
+    randomBytes: @escaping @Sendable (Int) -> [UInt8]
+  ) {
+    self.compression = compression
+    self.secrets = secrets
+    self.randomBytes = randomBytes
+  }
+
+  /// An object that was opened.
+  package struct Opened: Sendable {
+    package var content: [UInt8]
+    /// What `Frame.digest` gives for the content, where checking the object needed it.
+    package var digest: Digest?
+  }
+
+  /// The object that holds `content` under `name`.
+  /// - Parameter digest: what `Frame.digest` gave for `content`, if that is known.
+  package func seal(
+    _ content: [UInt8], kind: ObjectKind, name: ObjectPath, digest: Digest? = nil
+  ) throws -> [UInt8] {
+    guard let secrets else { return try sealClear(content, kind, name, digest) }
+    let packed = try compressor.compress(content, using: compression)
+    let used = packed.count < content.count ? compression : .none
+    let body = packed.count < content.count ? packed : content
+    var object = header(kind: kind, compression: used, size: content.count)
+    let nonce = randomBytes(RepositorySecrets.nonceBytes)
+    let associated = associatedData(name: name.text, header: object)
+    object += [UInt8](repeating: 0, count: Digest.byteCount)
+    object += nonce
+    object += try AEAD.seal(
+      body, key: secrets.contentKey, nonce: nonce, associatedData: associated)
+    return object
+  }
+
+  /// Without a cipher the content is compressed to where it will stand, behind a prefix that is filled in
+  /// afterwards: one copy of a piece less.
+  private func sealClear(
+    _ content: [UInt8], _ kind: ObjectKind, _ name: ObjectPath, _ digest: Digest?
+  ) throws -> [UInt8] {
+    var used = compression
+    var object = try compressor.compress(content, using: used, prefix: Frame.prefixBytes)
+    if object.count - Frame.prefixBytes >= content.count, used != .none {
+      used = .none
+      object = try compressor.compress(content, using: .none, prefix: Frame.prefixBytes)
+    }
+    let header = header(kind: kind, compression: used, size: content.count)
+    let checksum = Frame.checksum(
+      name: name.text, header: header, digest: digest ?? self.digest(content))
+    object.replaceSubrange(..<Frame.prefixBytes, with: header + checksum.bytes)
+    return object
+  }
+
+  /// The content of an object read under `name`. `limit` bounds the plain size: it is the caller's
+  /// bound for that kind, checked before anything is allocated.
+  package func open(_ object: [UInt8], kind: ObjectKind, name: ObjectPath, limit: Int) throws
+    -> Opened
+  {
+    func broken(_ reason: String) -> LifeboatError {
+      LifeboatError(
+        .corrupt, "the object \(name.text) can't be used", cause: reason,
+        hint:
+          "look at the repository with `lifeboat list`; an earlier restore point may not need it")
+    }
+    guard object.count >= Frame.prefixBytes, Array(object[0..<8]) == Frame.magic else {
+      throw broken(
+        object.count < Frame.prefixBytes
+          ? "it is truncated (\(object.count) bytes)" : "it was not written by Lifeboat")
+    }
+    guard object[8] == Frame.version else {
+      throw LifeboatError(
+        .versionMismatch, "the object \(name.text) has format \(object[8])",
+        cause: "this Lifeboat reads format \(Frame.version)",
+        hint: "use a newer release of Lifeboat")
+    }
+    guard object[9] == kind.rawValue else { throw broken("it holds another kind of object") }
+    guard let compression = Compression(wireValue: object[10]),
+      object[12..<16].allSatisfy({ $0 == 0 })
+    else { throw broken("its header is damaged") }
+    let size = littleEndian(object[16..<24])
+    guard size <= UInt64(limit) else { throw broken("it claims a size of \(size) bytes") }
+    let header = Array(object[0..<Frame.headerBytes])
+    switch (object[11], secrets) {
+    case (0, nil):
+      let content = try unpack(object[Frame.prefixBytes...], compression, Int(size), broken)
+      let digest = digest(content)
+      guard
+        Frame.checksum(name: name.text, header: header, digest: digest).bytes
+          == Array(object[Frame.headerBytes..<Frame.prefixBytes])
+      else {
+        throw broken("its checksum does not match: it was damaged, or moved from another name")
+      }
+      return Opened(content: content, digest: digest)
+    case (1, let secrets?):
+      let body = object[Frame.prefixBytes...]
+      guard body.count >= RepositorySecrets.nonceBytes else { throw broken("it is truncated") }
+      guard object[Frame.headerBytes..<Frame.prefixBytes].allSatisfy({ $0 == 0 }) else {
+        throw broken("its header is damaged")
+      }
+      let plain: [UInt8]
+      do {
+        plain = try AEAD.open(
+          Array(body.dropFirst(RepositorySecrets.nonceBytes)), key: secrets.contentKey,
+          nonce: Array(body.prefix(RepositorySecrets.nonceBytes)),
+          associatedData: associatedData(name: name.text, header: header))
+      } catch {
+        throw broken("it fails authentication: it was damaged, or moved from another name")
+      }
+      return Opened(content: try unpack(plain[...], compression, Int(size), broken))
+    case (1, nil):
+      throw LifeboatError(
+        .wrongKey, "the object \(name.text) is encrypted and no key was given",
+        hint: "give the key of this repository")
+    case (0, _?): throw broken("it is not encrypted, but its repository is")
+    default: throw broken("its cipher is unknown")
+    }
+  }
+
+  /// The digest that names and records carry: SHA-256, keyed in an encrypted repository.
+  package func digest(_ bytes: UnsafeRawBufferPointer) -> Digest {
+    if let secrets { return hmacSHA256(key: secrets.digestKey, bytes) }
+    return SHA256Hasher.digest(of: bytes)
+  }
+  package func digest(_ bytes: [UInt8]) -> Digest { bytes.withUnsafeBytes { digest($0) } }
+
+  private func header(kind: ObjectKind, compression: Compression, size: Int) -> [UInt8] {
+    var header = Frame.magic
+    header += [Frame.version, kind.rawValue, compression.wireValue, secrets == nil ? 0 : 1]
+    header += [0, 0, 0, 0]
+    header += littleEndianBytes(UInt64(size))
+    return header
+  }
+
+  private func unpack(
+    _ body: ArraySlice<UInt8>, _ compression: Compression, _ size: Int,
+    _ broken: (String) -> LifeboatError
+  ) throws -> [UInt8] {
+    do {
+      return try body.withUnsafeBytes {
+        try decompress($0, using: compression, exactly: size, limit: size)
+      }
+    } catch let error as LifeboatError {
+      throw broken("its content can't be unpacked (\(error.cause ?? error.message))")
+    }
+  }
+
+  private func associatedData(name: String, header: [UInt8]) -> [UInt8] {
+    Array(name.utf8) + [0] + header
+  }
+
+  private static func checksum(name: String, header: [UInt8], digest: Digest) -> Digest {
+    SHA256Hasher.digest(of: Array(name.utf8) + [0] + header + digest.bytes)
+  }
+}
+
+package func littleEndian(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+  bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+}
+
+package func littleEndianBytes(_ value: UInt64) -> [UInt8] {
+  (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+}

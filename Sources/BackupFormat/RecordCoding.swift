@@ -1,0 +1,58 @@
+import BackupTypes
+import FoundationEssentials
+
+/// Records are JSON with sorted keys inside the frame: few, small, and readable with any tool.
+package enum RecordCoding {
+  /// The largest record a reader accepts: an index of a 1 TiB generation has 262,144 digests of 68
+  /// bytes each.
+  package static let sizeMax = 24 << 20
+
+  package static func encode(_ record: some Encodable) throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return Array(try encoder.encode(record))
+  }
+
+  /// Total on any bytes: what does not fit is `.corrupt`, naming the object.
+  package static func decode<Record: Decodable>(
+    _ type: Record.Type, from bytes: [UInt8], name: String
+  ) throws -> Record {
+    do {
+      return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch {
+      throw LifeboatError(
+        .corrupt, "the record \(printable(name)) can't be read", cause: "\(describe(error))")
+    }
+  }
+
+  /// The descriptor decides by itself, before anything else of it is believed, whether we may read on.
+  package static func decodeDescriptor(_ bytes: [UInt8], location: String) throws -> Descriptor {
+    struct Version: Decodable {
+      var version: Int
+      enum CodingKeys: String, CodingKey { case version = "_lifeboat" }
+    }
+    guard let version = try? JSONDecoder().decode(Version.self, from: Data(bytes)).version else {
+      throw LifeboatError(
+        .corrupt, "lifeboat.json at \(location) is not a repository's descriptor",
+        hint: "check the prefix: each Redis has a repository of its own")
+    }
+    guard version == Descriptor.formatVersion else {
+      throw LifeboatError(
+        .versionMismatch, "the repository at \(location) has format \(version)",
+        cause: "this Lifeboat reads format \(Descriptor.formatVersion)",
+        hint: "use a release of Lifeboat that reads format \(version)")
+    }
+    return try decode(Descriptor.self, from: bytes, name: "lifeboat.json")
+  }
+
+  private static func describe(_ error: any Error) -> String {
+    guard let error = error as? DecodingError else { return "it is not JSON" }
+    switch error {
+    case .keyNotFound(let key, _): return "the field \(key.stringValue) is missing"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      return "the field \(path.isEmpty ? "(whole)" : path) is not as format 1 has it"
+    @unknown default: return "it is not as format 1 has it"
+    }
+  }
+}

@@ -1,0 +1,163 @@
+package import BackupTypes
+
+/// `lifeboat.json`: what a reader must know before anything else. The one object without a frame, so
+/// that a person can read it; it begins with `{"_lifeboat":1,`.
+package struct Descriptor: Sendable, Equatable, Codable {
+  package static let formatVersion = 1
+  package enum Cipher: String, Sendable, Codable { case none, aes256gcm = "aes-256-gcm" }
+
+  package var formatVersion: Int
+  package var repository: Nonce
+  package var created: Instant
+  package var cipher: Cipher
+
+  package init(repository: Nonce, created: Instant, cipher: Cipher) {
+    formatVersion = Descriptor.formatVersion
+    self.repository = repository
+    self.created = created
+    self.cipher = cipher
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case formatVersion = "_lifeboat"
+    case repository, created, cipher
+  }
+}
+
+/// A place in the log of a repository: how far the file `ordinal` of a timeline is read.
+package struct LogPosition: Hashable, Comparable, Sendable, Codable {
+  package var timeline: TimelineNumber
+  package var ordinal: Int
+  package var offset: UInt64
+
+  package init(timeline: TimelineNumber, ordinal: Int, offset: UInt64) {
+    self.timeline = timeline
+    self.ordinal = ordinal
+    self.offset = offset
+  }
+
+  /// Ordinals number files in the order of their first pinning, so this is capture order.
+  package static func < (a: LogPosition, b: LogPosition) -> Bool {
+    (a.timeline, a.ordinal, a.offset) < (b.timeline, b.ordinal, b.offset)
+  }
+}
+
+extension LogPosition: CustomStringConvertible {
+  package var description: String { "\(timeline)/\(ordinal)/\(offset)" }
+}
+
+/// `timelines/<n>/claim`: who writes this timeline, and where its history comes from.
+package struct Claim: Sendable, Equatable, Codable {
+  /// The last contiguous position of every ordinal, and the last snapshot, that the claimant found
+  /// in the predecessor. For every reader the predecessor ends here; what is added later does not exist.
+  package struct End: Sendable, Equatable, Codable {
+    package struct OrdinalEnd: Sendable, Equatable, Codable {
+      package var ordinal: Int
+      package var offset: UInt64
+      package init(ordinal: Int, offset: UInt64) {
+        self.ordinal = ordinal
+        self.offset = offset
+      }
+    }
+    package var snapshots: Int
+    package var ordinals: [OrdinalEnd]
+    package init(snapshots: Int, ordinals: [OrdinalEnd]) {
+      self.snapshots = snapshots
+      self.ordinals = ordinals
+    }
+  }
+
+  /// Why this start may be an accident, and which state it would hide.
+  package struct Suspicion: Sendable, Equatable, Codable {
+    package enum Reason: String, Sendable, Codable { case empty, smaller, older }
+    package var reason: Reason
+    package var detail: String
+    package var pin: String
+    package init(reason: Reason, detail: String, pin: String) {
+      self.reason = reason
+      self.detail = detail
+      self.pin = pin
+    }
+  }
+
+  package var timeline: TimelineNumber
+  package var nonce: Nonce
+  package var repository: Nonce
+  package var source: String
+  package var instance: String
+  package var directory: String
+  package var claimedAt: Instant
+  package var writer: String
+  package var parent: TimelineNumber?
+  package var fork: LogPosition?
+  package var end: End?
+  package var suspicion: Suspicion?
+
+  package init(
+    timeline: TimelineNumber, nonce: Nonce, repository: Nonce, source: String, instance: String,
+    directory: String, claimedAt: Instant, writer: String, parent: TimelineNumber?,
+    fork: LogPosition?, end: End?, suspicion: Suspicion?
+  ) {
+    self.timeline = timeline
+    self.nonce = nonce
+    self.repository = repository
+    self.source = source
+    self.instance = instance
+    self.directory = directory
+    self.claimedAt = claimedAt
+    self.writer = writer
+    self.parent = parent
+    self.fork = fork
+    self.end = end
+    self.suspicion = suspicion
+  }
+}
+
+/// `ops/pins/<id>`: a restore point that nothing may delete until it is released or the pin ends.
+package struct Pin: Sendable, Equatable, Codable {
+  package enum Origin: String, Sendable, Codable {
+    /// The shrink guard, at a start that may be an accident: exit 9 lasts while this pin does.
+    case start
+    /// The shrink guard, because the dataset dropped while Lifeboat watched.
+    case drop
+  }
+  package var id: String
+  package var repository: Nonce
+  package var origin: Origin
+  package var reason: String
+  package var at: Instant
+  package var until: Instant
+  /// The point: a snapshot and, with a log, the position to cut at.
+  package var timeline: TimelineNumber
+  package var snapshot: Int
+  package var position: LogPosition?
+
+  package init(
+    id: String, repository: Nonce, origin: Origin, reason: String, at: Instant, until: Instant,
+    timeline: TimelineNumber, snapshot: Int, position: LogPosition?
+  ) {
+    self.id = id
+    self.repository = repository
+    self.origin = origin
+    self.reason = reason
+    self.at = at
+    self.until = until
+    self.timeline = timeline
+    self.snapshot = snapshot
+    self.position = position
+  }
+}
+
+/// `ops/releases/<pin id>`: the pin of that id is let go.
+package struct Release: Sendable, Equatable, Codable {
+  package var pin: String
+  package var repository: Nonce
+  package var at: Instant
+  package var by: String
+  package init(pin: String, repository: Nonce, at: Instant, by: String) {
+    self.pin = pin
+    self.repository = repository
+    self.at = at
+    self.by = by
+  }
+}

@@ -1,0 +1,70 @@
+package import BackupTypes
+import Codec
+
+/// The keys of an encrypted repository, all derived from one random repository key, one for each
+/// purpose, so that none ever serves two.
+package struct RepositorySecrets: Sendable {
+  package static let keyBytes = 32
+  package static let nonceBytes = 12
+  let contentKey: [UInt8]
+  let digestKey: [UInt8]
+
+  /// `repositoryKey` is what the key slots wrap; `repository` its id, so that two repositories that
+  /// share a key by mistake still share no derived one.
+  package init(repositoryKey: [UInt8], repository: Nonce) {
+    let salt = Array(repository.hexadecimal.utf8)
+    func derive(_ purpose: String) -> [UInt8] {
+      HKDF.derive(secret: repositoryKey, salt: salt, info: Array(purpose.utf8))
+    }
+    contentKey = derive("lifeboat 1 content")
+    digestKey = derive("lifeboat 1 digests")
+  }
+}
+
+extension RepositorySecrets: CustomStringConvertible {
+  /// Never the keys.
+  package var description: String { "RepositorySecrets(redacted)" }
+}
+
+/// One way into an encrypted repository: its key, wrapped by a person's key.
+package struct KeySlot: Sendable, Codable, Equatable {
+  package var salt: String
+  package var nonce: String
+  package var wrapped: String
+
+  /// Wraps `repositoryKey`; `salt` (16 bytes) and `nonce` (12) are fresh randomness.
+  package init(
+    wrapping repositoryKey: [UInt8], with personalKey: [UInt8], salt: [UInt8], nonce: [UInt8],
+    repository: Nonce
+  ) throws {
+    self.salt = hexadecimal(salt)
+    self.nonce = hexadecimal(nonce)
+    wrapped = hexadecimal(
+      try AEAD.seal(
+        repositoryKey, key: KeySlot.wrappingKey(personalKey, salt), nonce: nonce,
+        associatedData: Array(repository.hexadecimal.utf8)))
+  }
+
+  /// The repository's key. This is the key check of format 1: a wrong key fails here, before any
+  /// object is read, and never looks like damage or like an empty repository.
+  package func repositoryKey(unwrappingWith personalKey: [UInt8], repository: Nonce) throws
+    -> [UInt8]
+  {
+    guard let salt = bytes(hexadecimal: salt), let nonce = bytes(hexadecimal: nonce),
+      let wrapped = bytes(hexadecimal: wrapped),
+      let key = try? AEAD.open(
+        wrapped, key: KeySlot.wrappingKey(personalKey, salt), nonce: nonce,
+        associatedData: Array(repository.hexadecimal.utf8)),
+      key.count == RepositorySecrets.keyBytes
+    else {
+      throw LifeboatError(
+        .wrongKey, "the key does not open this repository",
+        hint: "give the key that the repository was made with, or one that was added to it")
+    }
+    return key
+  }
+
+  private static func wrappingKey(_ personalKey: [UInt8], _ salt: [UInt8]) -> [UInt8] {
+    HKDF.derive(secret: personalKey, salt: salt, info: Array("lifeboat 1 key slot".utf8))
+  }
+}

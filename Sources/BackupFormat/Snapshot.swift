@@ -1,0 +1,178 @@
+package import BackupTypes
+
+/// `timelines/<n>/snapshots/<m>`: what the data directory consisted of, as generations and spans of
+/// log. Everything it refers to was durable before it was written.
+package struct Snapshot: Sendable, Equatable, Codable {
+  /// What a server of this directory goes by.
+  package enum Primary: String, Sendable, Codable { case aof, rdb }
+  package enum Cause: String, Sendable, Codable {
+    case claim, detached, chain, generation, primary, destructive, end
+  }
+
+  package var timeline: TimelineNumber
+  package var sequence: Int
+  package var nonce: Nonce
+  package var at: Instant
+  package var cause: Cause
+  /// Nil: this snapshot carries no restore point; it only names files whose log follows.
+  package var primary: Primary?
+  package var chain: Chain?
+  package var dump: Dump?
+  package var detached: Detached?
+  /// The writer ended in good order, with everything on disk durable.
+  package var isClean: Bool
+  package var destructive: Destructive?
+
+  package init(
+    timeline: TimelineNumber, sequence: Int, nonce: Nonce, at: Instant, cause: Cause,
+    primary: Primary?, chain: Chain?, dump: Dump?, detached: Detached?, isClean: Bool,
+    destructive: Destructive?
+  ) {
+    self.timeline = timeline
+    self.sequence = sequence
+    self.nonce = nonce
+    self.at = at
+    self.cause = cause
+    self.primary = primary
+    self.chain = chain
+    self.dump = dump
+    self.detached = detached
+    self.isClean = isClean
+    self.destructive = destructive
+  }
+
+  /// The AOF set: a BASE and the files that provably follow it.
+  package struct Chain: Sendable, Equatable, Codable {
+    package var form: AOFForm
+    package var base: Base?
+    package var files: [LogFile]
+    package init(form: AOFForm, base: Base?, files: [LogFile]) {
+      self.form = form
+      self.base = base
+      self.files = files
+    }
+  }
+
+  package struct Base: Sendable, Equatable, Codable {
+    package var generation: GenerationID
+    package var file: String
+    package var sequence: Int64
+    package init(generation: GenerationID, file: String, sequence: Int64) {
+      self.generation = generation
+      self.file = file
+      self.sequence = sequence
+    }
+  }
+
+  /// An INCR, or a legacy AOF, as spans of log.
+  package struct LogFile: Sendable, Equatable, Codable {
+    package var file: String
+    package var sequence: Int64
+    /// In order and without a gap, from 0.
+    package var segments: [Segment]
+    /// Which file on disk this was, to recognise it after a restart when its BASE is gone.
+    package var identity: FileIdentity?
+    package init(file: String, sequence: Int64, segments: [Segment], identity: FileIdentity?) {
+      self.file = file
+      self.sequence = sequence
+      self.segments = segments
+      self.identity = identity
+    }
+  }
+
+  /// [from, to) of a file, from the log of one ordinal. `to` is nil for a file that still grows: then
+  /// the log that continues this snapshot belongs to it.
+  package struct Segment: Sendable, Equatable, Codable {
+    package var timeline: TimelineNumber
+    package var ordinal: Int
+    package var from: UInt64
+    package var to: UInt64?
+    package init(timeline: TimelineNumber, ordinal: Int, from: UInt64, to: UInt64?) {
+      self.timeline = timeline
+      self.ordinal = ordinal
+      self.from = from
+      self.to = to
+    }
+  }
+
+  package struct Dump: Sendable, Equatable, Codable {
+    package var generation: GenerationID
+    package var file: String
+    package var contentAt: Instant
+    /// How far the log was when the dump was pinned: it joins a cut only at or behind this position.
+    package var pinnedAt: LogPosition?
+    package init(
+      generation: GenerationID, file: String, contentAt: Instant, pinnedAt: LogPosition?
+    ) {
+      self.generation = generation
+      self.file = file
+      self.contentAt = contentAt
+      self.pinnedAt = pinnedAt
+    }
+  }
+
+  /// Files that extend nothing yet: they become readable with the snapshot that has their BASE.
+  package struct Detached: Sendable, Equatable, Codable {
+    package var form: AOFForm
+    package var awaitedBase: String?
+    package var files: [LogFile]
+    package init(form: AOFForm, awaitedBase: String?, files: [LogFile]) {
+      self.form = form
+      self.awaitedBase = awaitedBase
+      self.files = files
+    }
+  }
+
+  /// A command that removed a whole database, and where the log stood before it.
+  package struct Destructive: Sendable, Equatable, Codable {
+    package var command: String
+    package var before: LogPosition
+    package var at: Instant
+    package init(command: String, before: LogPosition, at: Instant) {
+      self.command = command
+      self.before = before
+      self.at = at
+    }
+  }
+}
+
+/// How a server lays its AOF down.
+package enum AOFForm: Sendable, Equatable, Codable {
+  /// One file in the data directory (Redis 6 and older).
+  case legacy
+  /// A directory with a manifest (Redis 7, Valkey).
+  case multiPart(directory: String, manifest: String)
+
+  private enum CodingKeys: String, CodingKey { case directory, manifest }
+  package init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    if let directory = try container.decodeIfPresent(String.self, forKey: .directory) {
+      self = .multiPart(
+        directory: directory, manifest: try container.decode(String.self, forKey: .manifest))
+    } else {
+      self = .legacy
+    }
+  }
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    if case .multiPart(let directory, let manifest) = self {
+      try container.encode(directory, forKey: .directory)
+      try container.encode(manifest, forKey: .manifest)
+    }
+  }
+}
+
+/// A file on one file system: its inode and, where the file system keeps one, its birth time. The
+/// birth time is what tells a reused inode from the same file.
+package struct FileIdentity: Hashable, Sendable, Codable {
+  package var inode: UInt64
+  package var bornSeconds: Int64?
+  package var bornNanoseconds: Int64?
+  package init(inode: UInt64, bornSeconds: Int64?, bornNanoseconds: Int64?) {
+    self.inode = inode
+    self.bornSeconds = bornSeconds
+    self.bornNanoseconds = bornNanoseconds
+  }
+  /// Whether equality proves that it is the same file: an inode number alone is reused.
+  package var isProof: Bool { bornSeconds != nil }
+}

@@ -1,0 +1,71 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What a complete listing of a repository says. The listing is the catalogue: which bytes of which
+/// log are there, and until when, is read from names alone.
+package struct Catalogue: Sendable {
+  package struct Timeline: Sendable {
+    package var hasClaim = false
+    package var snapshots: Set<Int> = []
+    /// By ordinal; in no order.
+    package var log: [Int: [LogSpan]] = [:]
+  }
+  package struct Generation: Sendable {
+    package var hasIndex = false
+    /// By piece number; hostile or interrupted writers can leave several of one number.
+    package var pieces: [Int: [ShortDigest]] = [:]
+  }
+
+  package private(set) var hasDescriptor = false
+  package private(set) var keySlots: [String] = []
+  package private(set) var timelines: [TimelineNumber: Timeline] = [:]
+  package private(set) var generations: [GenerationID: Generation] = [:]
+  package private(set) var operations: [OperationKind: Set<String>] = [:]
+  package private(set) var objects = 0
+  package private(set) var bytes: UInt64 = 0
+  /// Names that format 1 does not know: counted, never used.
+  package private(set) var foreign = 0
+  package private(set) var foreignExample: String?
+
+  package init() {}
+
+  package init(names: some Sequence<(name: String, size: Int)>) {
+    for (name, size) in names { add(name: name, size: size) }
+  }
+
+  package mutating func add(name: String, size: Int) {
+    guard let parsed = ObjectPath(name) else {
+      foreign += 1
+      foreignExample = foreignExample ?? printable(name)
+      return
+    }
+    // Left by a probe of the store: no part of the repository.
+    if case .operation(.probes, _) = parsed { return }
+    objects += 1
+    bytes &+= UInt64(max(0, size))
+    switch parsed {
+    case .descriptor: hasDescriptor = true
+    case .key(let id): keySlots.append(id)
+    case .piece(let id, let number, let digest):
+      generations[id, default: Generation()].pieces[number, default: []].append(digest)
+    case .index(let id): generations[id, default: Generation()].hasIndex = true
+    case .claim(let number): timelines[number, default: Timeline()].hasClaim = true
+    case .snapshot(let number, let sequence):
+      timelines[number, default: Timeline()].snapshots.insert(sequence)
+    case .log(let number, let ordinal, let span):
+      timelines[number, default: Timeline()].log[ordinal, default: []].append(span)
+    case .operation(let kind, let id): operations[kind, default: []].insert(id)
+    }
+  }
+
+  /// The highest timeline that was claimed. Never deleted, so the next number is always one more.
+  package var highestClaim: TimelineNumber? {
+    timelines.filter { $0.value.hasClaim }.keys.max()
+  }
+  package var isEmpty: Bool { objects == 0 }
+  /// A timeline whose snapshots were listed and whose claim was not: lost, or made while the pages were
+  /// read.
+  package var hasUnclaimedSnapshots: Bool {
+    timelines.values.contains { !$0.hasClaim && !$0.snapshots.isEmpty }
+  }
+}

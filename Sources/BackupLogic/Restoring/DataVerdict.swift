@@ -1,0 +1,123 @@
+import BackupTypes
+package import RedisFormats
+
+/// What a data directory holds, in the words of a server that would start on it. Decided from facts
+/// that the edge gathered; `docs/restore.md` has the table of what loads.
+package struct DataFacts: Sendable, Equatable {
+  /// What one file holds.
+  package enum Content: Sendable, Equatable {
+    case absent
+    /// Nothing a server would load as data: zero length, no keys, nothing but SELECT.
+    case empty
+    /// At least one key, function or command.
+    case data
+    /// A server would not load it.
+    case broken(String)
+  }
+  package enum Manifest: Sendable, Equatable {
+    case absent
+    case valid(AOFManifest)
+    case broken(String)
+  }
+
+  package var dump: Content = .absent
+  package var legacy: Content = .absent
+  package var manifest: Manifest = .absent
+  /// Of the files the manifest names, or, without one, of the files in the AOF directory, by name.
+  package var files: [String: Content] = [:]
+
+  package init() {}
+}
+
+/// The state of a data directory before a restore.
+package enum DataVerdict: Sendable, Equatable {
+  case empty
+  case data(String)
+  /// Data that Redis would not load, or would load as empty; never skipped. `remedy` mends it.
+  case broken(reason: String, remedy: String)
+
+  package static func judge(_ facts: DataFacts, appendOnly: AppendOnly) -> DataVerdict {
+    let aof = judgeAOF(facts)
+    let dump = judgeDump(facts)
+    switch appendOnly {
+    case .unknown:
+      if case .broken = aof { return aof }
+      if case .data(let what) = aof { return .data(what) }
+      return dump
+    case .yes:
+      if aof != .empty { return aof }
+      guard case .data = dump else { return dump }
+      return .broken(
+        reason: "dump.rdb holds keys, but a server with `appendonly yes` ignores it without an AOF "
+          + "and starts empty",
+        remedy:
+          "start Redis once with `appendonly no` and run CONFIG SET appendonly yes, or restore "
+          + "with --replace")
+    case .no:
+      if dump != .empty { return dump }
+      guard case .data = aof else { return aof }
+      return .broken(
+        reason: "the AOF holds data, but a server with `appendonly no` ignores it and starts empty",
+        remedy: "start Redis with `appendonly yes`, or restore with --replace")
+    }
+  }
+
+  private static func judgeDump(_ facts: DataFacts) -> DataVerdict {
+    switch facts.dump {
+    case .absent, .empty: return .empty
+    case .data: return .data("dump.rdb")
+    case .broken(let reason):
+      return .broken(
+        reason: "dump.rdb can't be loaded: \(reason)",
+        remedy:
+          "look at it with `lifeboat inspect --data`, then restore with --replace, which moves "
+          + "it aside")
+    }
+  }
+
+  private static func judgeAOF(_ facts: DataFacts) -> DataVerdict {
+    let remedy =
+      "look at it with `lifeboat inspect --data`, then restore with --replace, which moves it aside"
+    switch facts.manifest {
+    case .broken(let reason):
+      return .broken(reason: "the AOF's manifest can't be used: \(reason)", remedy: remedy)
+    case .valid(let manifest):
+      var holdsData = false
+      for entry in manifest.entries where entry.kind != .history {
+        switch facts.files[entry.file] ?? .absent {
+        case .absent:
+          return .broken(
+            reason: "the AOF's manifest names \(printable(entry.file)), which is missing",
+            remedy: remedy)
+        case .broken(let reason):
+          return .broken(
+            reason: "\(printable(entry.file)) can't be loaded: \(reason)", remedy: remedy)
+        case .data: holdsData = true
+        case .empty: break
+        }
+      }
+      return holdsData ? .data("the AOF") : judgeLegacy(facts, isAdopted: false)
+    case .absent:
+      // Zero-length INCRs and an empty BASE without a manifest are what a crashed first start leaves.
+      if let stray = facts.files.first(where: { $0.value != .empty && $0.value != .absent }) {
+        return .broken(
+          reason: "the AOF directory holds \(printable(stray.key)) but no manifest: a server would "
+            + "start empty and mix it with new data at its next start", remedy: remedy)
+      }
+      return judgeLegacy(facts, isAdopted: true)
+    }
+  }
+
+  private static func judgeLegacy(_ facts: DataFacts, isAdopted: Bool) -> DataVerdict {
+    switch facts.legacy {
+    case .absent, .empty: return .empty
+    // With a proper manifest a server ignores a stray legacy file.
+    case .data: return isAdopted ? .data("appendonly.aof") : .empty
+    case .broken(let reason):
+      guard isAdopted else { return .empty }
+      return .broken(
+        reason: "appendonly.aof can't be loaded: \(reason)",
+        remedy: "look at it with `lifeboat inspect --data`, then restore with --replace")
+    }
+  }
+}

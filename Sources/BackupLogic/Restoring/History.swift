@@ -1,0 +1,123 @@
+package import BackupFormat
+package import BackupTypes
+
+/// A repository as a reader may see it: the catalogue, cut by what every claim says of its
+/// predecessor. What was added to a timeline behind its successor's `end` does not exist.
+package struct History: Sendable {
+  package let catalogue: Catalogue
+  package let claims: [TimelineNumber: Claim]
+
+  /// Checks that every timeline up to the highest claim has one and that they hang together.
+  package init(catalogue: Catalogue, claims: [TimelineNumber: Claim]) throws(LifeboatError) {
+    self.catalogue = catalogue
+    self.claims = claims
+    for number in catalogue.timelines.keys.sorted() {
+      guard let claim = claims[number] else {
+        // A snapshot is written under a durable claim only: with one, the claim was lost.
+        if catalogue.timelines[number]?.hasClaim == false,
+          catalogue.timelines[number]?.snapshots.isEmpty ?? true,
+          catalogue.highestClaim.map({ number > $0 }) ?? true
+        {
+          continue  // objects without a claim above the highest: another's leftovers, not a history
+        }
+        throw LifeboatError(
+          .corrupt, "timeline \(number) has no claim",
+          cause: "an object of the repository is missing",
+          hint:
+            "restore timelines/\(decimal(number.value, width: 8))/claim from a copy of the bucket")
+      }
+      guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
+        claim.parent == nil || claim.end != nil
+      else {
+        throw LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself")
+      }
+    }
+  }
+
+  package var newestClaim: Claim? { claims.max { $0.key < $1.key }?.value }
+
+  /// Where `timeline` ends for every reader; nil for the newest, which may still grow.
+  package func end(of timeline: TimelineNumber) -> Claim.End? {
+    claims.values.filter { $0.parent == timeline }.min { $0.timeline < $1.timeline }?.end
+  }
+
+  /// The sequences of the snapshots that exist in `timeline`, ascending.
+  package func snapshots(of timeline: TimelineNumber) -> [Int] {
+    let all = catalogue.timelines[timeline]?.snapshots.sorted() ?? []
+    guard let end = end(of: timeline) else { return all }
+    return all.filter { $0 <= end.snapshots }
+  }
+
+  /// The log of one ordinal from `offset` on, as far as it exists without a gap.
+  package func log(
+    of timeline: TimelineNumber, ordinal: Int, from offset: UInt64, limit: UInt64? = nil
+  ) -> LogCoverage {
+    let spans = catalogue.timelines[timeline]?.log[ordinal] ?? []
+    if let end = end(of: timeline) {
+      let last = end.ordinals.first { $0.ordinal == ordinal }?.offset ?? 0
+      let visible = spans.filter { $0.to <= last }
+      return LogCoverage(visible, from: offset, limit: limit)
+    }
+    return LogCoverage(spans, from: offset, limit: limit)
+  }
+
+  /// What a claimant of the next timeline writes as `end` of `timeline`.
+  package func contiguousEnd(of timeline: TimelineNumber, starts: [Int: UInt64]) -> Claim.End {
+    let ordinals = (catalogue.timelines[timeline]?.log.keys.sorted() ?? []).map { ordinal in
+      Claim.End.OrdinalEnd(
+        ordinal: ordinal,
+        offset: log(
+          of: timeline, ordinal: ordinal, from: starts[ordinal] ?? lowest(timeline, ordinal)
+        )
+        .reached)
+    }
+    return Claim.End(snapshots: snapshots(of: timeline).last ?? 0, ordinals: ordinals)
+  }
+
+  private func lowest(_ timeline: TimelineNumber, _ ordinal: Int) -> UInt64 {
+    catalogue.timelines[timeline]?.log[ordinal]?.map(\.from).min() ?? 0
+  }
+
+  /// The suspicion under which `timeline` stands, with its pin: its own, or that of an ancestor, since a
+  /// restart of the shipper answers nothing. A claim that forks off at or behind the pinned position
+  /// goes on from the state before, and ends it; so does the end of the pin.
+  package func openSuspicion(of timeline: TimelineNumber, pins: [Pin]) -> (
+    suspicion: Claim.Suspicion, pin: Pin
+  )? {
+    var forks: [LogPosition] = []
+    var number: TimelineNumber? = timeline
+    while let current = number, let claim = claims[current] {
+      if let suspicion = claim.suspicion, let pin = pins.first(where: { $0.id == suspicion.pin }),
+        !forks.contains(where: { fork in
+          fork.timeline < current && pin.position.map { fork >= $0 } ?? false
+        })
+      {
+        return (suspicion, pin)
+      }
+      if let fork = claim.fork { forks.append(fork) }
+      number = claim.parent
+    }
+    return nil
+  }
+
+  /// Whether the complete listing and the records prove that there has never been a restore point: no
+  /// index of a generation, no snapshot that carries one, no snapshot missing that a claim knew of, and
+  /// none listed that is not among `snapshots`: a foreign one may stand where a point was.
+  ///
+  /// A shipper that is killed before its first generation is durable, and started again, claims again
+  /// and names its predecessor; its `end` says how many snapshots that had. All of them have to be there.
+  package func provesNoRestorePoint(snapshots: [Snapshot]) -> Bool {
+    guard catalogue.generations.values.allSatisfy({ !$0.hasIndex }),
+      snapshots.allSatisfy({ $0.primary == nil })
+    else { return false }
+    var seen: [TimelineNumber: Set<Int>] = [:]
+    for snapshot in snapshots { seen[snapshot.timeline, default: []].insert(snapshot.sequence) }
+    guard claims.keys.allSatisfy({ seen[$0, default: []].isSuperset(of: self.snapshots(of: $0)) })
+    else { return false }
+    return claims.values.allSatisfy { claim in
+      guard let parent = claim.parent else { return claim.timeline == .first }
+      guard claims[parent] != nil, let end = claim.end, end.snapshots >= 0 else { return false }
+      return (seen[parent]?.count { $0 <= end.snapshots } ?? 0) == end.snapshots
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package import BackupFormat
+package import BackupTypes
+
+/// A log object with a place inside it that may be cut at. Names show the marks at the ends of objects
+/// only; a fold has those of all the objects that it replaced inside.
+package struct InnerMarks: Sendable, Equatable {
+  package var snapshot: Snapshot
+  package var timeline: TimelineNumber
+  package var ordinal: Int
+  package var span: LogSpan
+  /// The bytes of the object that belong to the chain.
+  fileprivate var from: UInt64
+  fileprivate var to: UInt64
+  /// The last mark that names show before it: time never goes back.
+  private var earliest: Instant?
+
+  package var name: ObjectPath { .log(timeline, ordinal: ordinal, span) }
+
+  init(
+    snapshot: Snapshot, segment: Snapshot.Segment, span: LogSpan, earliest: Instant?
+  ) {
+    self.snapshot = snapshot
+    timeline = segment.timeline
+    ordinal = segment.ordinal
+    self.span = span
+    from = max(span.from, segment.from)
+    to = min(span.to, segment.to ?? span.to)
+    self.earliest = earliest
+  }
+
+  /// The last of the object's own marks that is not after `instant`.
+  package func last(of marks: [Mark], notAfter instant: Instant) -> RestorePoint? {
+    cuts(marks).last { $0.instant <= instant }
+  }
+
+  /// The mark at `offset`, if the object has one.
+  package func point(of marks: [Mark], at offset: UInt64) -> RestorePoint? {
+    cuts(marks).first { $0.cut?.offset == offset }
+  }
+
+  /// An annotation is no cut: it may stand inside a transaction.
+  private func cuts(_ marks: [Mark]) -> [RestorePoint] {
+    var last = earliest
+    return marks.compactMap { mark in
+      guard mark.kind == .seen, mark.offset > from, mark.offset <= to else { return nil }
+      last = max(mark.time, last ?? mark.time)
+      return RestorePoint(
+        snapshot: snapshot, primary: .aof,
+        cut: LogPosition(timeline: timeline, ordinal: ordinal, offset: mark.offset),
+        instant: last!)
+    }
+  }
+}
+
+extension PointFinder {
+  /// The objects that may have a mark which is not after `instant` and later than what names show: in
+  /// every chain the one that the log was in at that time, and one that a fork cut.
+  package func inner(around instant: Instant) -> [InnerMarks] {
+    var found: [InnerMarks] = []
+    for sequence in snapshots.keys.sorted(by: >) where snapshots[sequence]!.primary == .aof {
+      let snapshot = snapshots[sequence]!
+      var earliest: Instant?
+      for (segment, span) in objects(of: snapshot) {
+        guard let mark = span.mark else { continue }
+        if earliest.map({ $0 > instant }) ?? false { break }
+        let isCrossed = segment.to.map { span.to > $0 } ?? false
+        if isCrossed || mark > instant {
+          let made = InnerMarks(
+            snapshot: snapshot, segment: segment, span: span, earliest: earliest)
+          // The log of one file is in many snapshots: the newest of them stands for all.
+          if !found.contains(where: { $0.name == made.name && $0.to >= made.to }) {
+            found.append(made)
+          }
+        }
+        if !isCrossed { earliest = max(mark, earliest ?? mark) }
+      }
+    }
+    return found
+  }
+
+  /// The object of a snapshot's chain that has `position` inside.
+  package func inner(of snapshot: Snapshot, at position: LogPosition) -> InnerMarks? {
+    var earliest: Instant?
+    for (segment, span) in objects(of: snapshot) {
+      if segment.timeline == position.timeline, segment.ordinal == position.ordinal,
+        span.from < position.offset, position.offset <= span.to
+      {
+        return InnerMarks(snapshot: snapshot, segment: segment, span: span, earliest: earliest)
+      }
+      if let mark = span.mark { earliest = max(mark, earliest ?? mark) }
+    }
+    return nil
+  }
+}

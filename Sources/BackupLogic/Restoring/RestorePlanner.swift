@@ -1,0 +1,321 @@
+package import BackupFormat
+package import BackupTypes
+import RedisFormats
+
+/// Makes the plan for one point.
+package struct RestorePlanner: Sendable {
+  package var history: History
+  package var point: RestorePoint
+  /// The indexes of the generations that the point's snapshot names, by id.
+  package var indexes: [GenerationID: GenerationIndex]
+  package var options: RestorePlan.Options
+
+  package init(
+    history: History, point: RestorePoint, indexes: [GenerationID: GenerationIndex],
+    options: RestorePlan.Options
+  ) {
+    self.history = history
+    self.point = point
+    self.indexes = indexes
+    self.options = options
+  }
+
+  package func plan() throws(LifeboatError) -> RestorePlan {
+    var plan = RestorePlan(
+      point: point, names: names, files: [], warnings: [], loadsWithYes: nil, loadsWithNo: nil,
+      dataset: nil)
+    switch point.primary {
+    case .rdb: try planDump(&plan)
+    case .aof: try planChain(&plan)
+    }
+    for file in plan.files { try checkName(file) }
+    return plan
+  }
+
+  // MARK: A point that is a dump
+
+  private func planDump(_ plan: inout RestorePlan) throws(LifeboatError) {
+    guard let dump = point.snapshot.dump else {
+      throw inconsistent("its snapshot names no dump")
+    }
+    let index = try generation(dump.generation)
+    let names = self.names
+    plan.files.append(
+      .init(
+        directory: nil, name: names.dump, role: .dump, content: .generation(index), size: index.size
+      ))
+    plan.dataset = index.dataset
+    plan.loadsWithNo = point.instant
+    noteVerdict(index, &plan)
+    guard options.appendOnly != .no else {
+      // No AOF beside a server that would never write to it: it would be stale at a later switch.
+      if index.dataset?.isEmpty != true {
+        plan.warnings.append(
+          "a server with `appendonly yes` would start EMPTY on this: --appendonly no lays down no AOF"
+        )
+      }
+      return
+    }
+    // Redis with `appendonly yes` ignores a lone dump and starts empty: the same bytes stand as BASE.
+    if options.usesLegacyForm || needsLegacyForm(index) {
+      plan.files.append(
+        .init(
+          directory: nil, name: names.appendFile, role: .legacy,
+          content: .same(0, mustCopy: true), size: index.size))
+    } else {
+      let base = names.appendFile + ".1.base.rdb"
+      plan.files.append(
+        .init(
+          directory: names.appendDirectory, name: base, role: .base,
+          content: .same(0, mustCopy: false), size: index.size))
+      plan.files.append(
+        manifest([.init(file: base, sequence: 1, kind: .base)], names: names))
+    }
+    plan.loadsWithYes = point.instant
+  }
+
+  /// A dump that Redis 6 or older wrote goes back to such a server: it knows only the single file,
+  /// which every later version adopts.
+  private func needsLegacyForm(_ index: GenerationIndex) -> Bool {
+    guard let dataset = index.dataset, !dataset.isValkey else { return false }
+    return dataset.rdbVersion < 10
+  }
+
+  // MARK: A point in a log
+
+  private func planChain(_ plan: inout RestorePlan) throws(LifeboatError) {
+    guard let chain = point.snapshot.chain else { throw inconsistent("its snapshot has no chain") }
+    if options.appendOnly == .no {
+      throw LifeboatError(
+        .corrupt, "a server with `appendonly no` would not load this restore point",
+        cause: "its state is in the AOF, up to \(point.instant)",
+        hint: "start Redis with `appendonly yes` and restore without --appendonly no, or choose a "
+          + "point that is a dump (`lifeboat list`)")
+    }
+    let names = self.names
+    let increments = try cutFiles(of: chain)
+    switch chain.form {
+    case .legacy:
+      guard let file = increments.first else { throw inconsistent("its AOF has no file") }
+      plan.files.append(
+        .init(
+          directory: nil, name: names.appendFile, role: .legacy, content: .log(file.parts),
+          size: file.size))
+    case .multiPart:
+      if options.usesLegacyForm {
+        throw LifeboatError(
+          .versionMismatch, "this restore point can't be laid down as a single legacy AOF",
+          cause: "a server with a multi-part AOF wrote it",
+          hint: "restore without --legacy-aof, for Redis 7 or newer, or Valkey")
+      }
+      try layMultiPart(chain, increments, names, &plan)
+    }
+    plan.loadsWithYes = point.instant
+    try joinDump(chain, names, &plan)
+  }
+
+  private func layMultiPart(
+    _ chain: Snapshot.Chain, _ increments: [CutFile], _ names: ServerNames,
+    _ plan: inout RestorePlan
+  ) throws(LifeboatError) {
+    var entries: [AOFManifest.Entry] = []
+    if let base = chain.base {
+      let index = try generation(base.generation)
+      plan.files.append(
+        .init(
+          directory: names.appendDirectory, name: base.file, role: .base,
+          content: .generation(index), size: index.size))
+      entries.append(.init(file: base.file, sequence: base.sequence, kind: .base))
+      plan.dataset = index.dataset
+      noteVerdict(index, &plan)
+    }
+    for file in increments {
+      plan.files.append(
+        .init(
+          directory: names.appendDirectory, name: file.record.file, role: .increment,
+          content: .log(file.parts), size: file.size))
+      entries.append(
+        .init(file: file.record.file, sequence: file.record.sequence, kind: .increment))
+    }
+    plan.files.append(manifest(entries, names: names))
+  }
+
+  /// A dump joins a cut only if it was pinned before the mark at the cut: FLUSHALL saves its empty dump
+  /// before the log has the command.
+  private func joinDump(
+    _ chain: Snapshot.Chain, _ names: ServerNames, _ plan: inout RestorePlan
+  ) throws(LifeboatError) {
+    if let dump = point.snapshot.dump, let cut = point.cut,
+      dump.pinnedAt.map({ $0 < cut || ($0 == cut && !goesOn(chain, behind: cut)) }) ?? true,
+      dump.contentAt <= point.instant,
+      let index = indexes[dump.generation]
+    {
+      plan.files.append(
+        .init(
+          directory: nil, name: names.dump, role: .dump, content: .generation(index),
+          size: index.size))
+      plan.loadsWithNo = dump.contentAt
+      let age = point.instant.since(dump.contentAt)
+      if options.appendOnly == .unknown, age > 0 {
+        plan.warnings.append(
+          "a server with `appendonly no` would load the dump of \(dump.contentAt), which is "
+            + "\(humanDuration(milliseconds: age)) older")
+      }
+      return
+    }
+    // No dump joins: the BASE, where it is an RDB, stands in for it, so that a server that runs
+    // without AOF does not start empty.
+    if let position = plan.files.firstIndex(where: { $0.role == .base }),
+      case .generation(let index) = plan.files[position].content, let dataset = index.dataset,
+      !dataset.isEmpty
+    {
+      plan.files.append(
+        .init(
+          directory: nil, name: names.dump, role: .dump,
+          content: .same(position, mustCopy: false), size: index.size))
+      plan.loadsWithNo = index.contentAt
+      if options.appendOnly == .unknown {
+        plan.warnings.append(
+          "a server with `appendonly no` would load only the BASE of the AOF, of \(index.contentAt)"
+        )
+      }
+      return
+    }
+    plan.warnings.append(
+      "a server with `appendonly no` would start EMPTY on this restore point: there is no dump in it; "
+        + "start Redis with `appendonly yes`")
+  }
+
+  /// Whether the log goes on behind the cut. A dump that was pinned just there may hold the effect of the
+  /// very next command.
+  private func goesOn(_ chain: Snapshot.Chain, behind cut: LogPosition) -> Bool {
+    history.log(of: cut.timeline, ordinal: cut.ordinal, from: cut.offset).reached > cut.offset
+      || chain.files.flatMap(\.segments).contains {
+        ($0.timeline, $0.ordinal) > (cut.timeline, cut.ordinal)
+      }
+  }
+
+  // MARK: Cutting
+
+  private struct CutFile {
+    var record: Snapshot.LogFile
+    var parts: [RestorePlan.LogPart]
+    var size: UInt64
+  }
+
+  /// The files of the chain up to the cut, each as parts of log objects. Files behind the cut are left
+  /// out; a hole before it is an error.
+  private func cutFiles(of chain: Snapshot.Chain) throws(LifeboatError) -> [CutFile] {
+    var files: [CutFile] = []
+    for record in chain.files {
+      var file = CutFile(record: record, parts: [], size: 0)
+      var isLast = false
+      for segment in record.segments where !isLast {
+        guard segment.from == file.size else {
+          throw inconsistent("the log of \(printable(record.file)) has overlapping segments")
+        }
+        var limit = segment.to
+        if let cut = point.cut, cut.timeline == segment.timeline, cut.ordinal == segment.ordinal,
+          cut.offset >= segment.from, segment.to.map({ cut.offset <= $0 }) ?? true
+        {
+          limit = cut.offset
+          isLast = true
+        }
+        guard let limit else {
+          throw inconsistent("the cut does not lie in the log of \(printable(record.file))")
+        }
+        try append(segment, upTo: limit, to: &file)
+      }
+      files.append(file)
+      if isLast { return files }
+    }
+    guard point.cut == nil else { throw inconsistent("the cut does not lie in its log") }
+    return files
+  }
+
+  private func append(_ segment: Snapshot.Segment, upTo limit: UInt64, to file: inout CutFile)
+    throws(LifeboatError)
+  {
+    guard limit > segment.from else { return }
+    let log = history.log(
+      of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: limit)
+    guard log.reached >= limit else {
+      throw LifeboatError(
+        .corrupt,
+        "the log of timeline \(segment.timeline), file \(printable(file.record.file)), has a hole at "
+          + "offset \(log.reached)", cause: "an object of the repository is missing",
+        hint: "`lifeboat list` shows the restore points before it")
+    }
+    for span in log.picks {
+      let to = min(span.to, limit)
+      file.parts.append(
+        .init(
+          timeline: segment.timeline, ordinal: segment.ordinal, span: span, from: file.size, to: to)
+      )
+      file.size = to
+    }
+  }
+
+  // MARK: Names and checks
+
+  private var names: ServerNames {
+    if let names = options.names { return names }
+    var names = ServerNames()
+    if let dump = point.snapshot.dump { names.dump = dump.file }
+    switch point.snapshot.chain?.form ?? point.snapshot.detached?.form {
+    case .multiPart(let directory, let manifest):
+      names.appendDirectory = directory
+      if manifest.hasSuffix(".manifest") { names.appendFile = String(manifest.dropLast(9)) }
+    case .legacy:
+      if let file = point.snapshot.chain?.files.first { names.appendFile = file.file }
+    case nil: break
+    }
+    return names
+  }
+
+  private func manifest(_ entries: [AOFManifest.Entry], names: ServerNames) -> RestorePlan.File {
+    let bytes = AOFManifest(entries: entries).encoded()
+    return .init(
+      directory: names.appendDirectory, name: names.manifest, role: .manifest,
+      content: .bytes(bytes), size: UInt64(bytes.count))
+  }
+
+  private func generation(_ id: GenerationID) throws(LifeboatError) -> GenerationIndex {
+    guard let index = indexes[id] else { throw inconsistent("the generation \(id) is missing") }
+    guard index.generation == id, index.isConsistent else {
+      throw inconsistent("the index of the generation \(id) contradicts itself")
+    }
+    return index
+  }
+
+  private func noteVerdict(_ index: GenerationIndex, _ plan: inout RestorePlan) {
+    guard index.verdict == .unverified else { return }
+    plan.warnings.append(
+      "\(printable(index.file)) was archived unverified: \(index.remark ?? "its structure is unknown")"
+    )
+  }
+
+  /// Invariant: no name from a bucket leads out of the data directory.
+  private func checkName(_ file: RestorePlan.File) throws(LifeboatError) {
+    for component in [file.directory, file.name].compactMap({ $0 })
+    where !isPlainFileName(component) {
+      throw LifeboatError(
+        .corrupt, "the repository names a file that can't be restored: \(printable(component))",
+        cause: "it is not a plain file name",
+        hint: "the repository was damaged or tampered with: do not use it before you know how")
+    }
+  }
+
+  private func inconsistent(_ reason: String) -> LifeboatError {
+    LifeboatError(
+      .corrupt, "the restore point \(point.id) can't be restored", cause: reason,
+      hint: "`lifeboat list` shows the others")
+  }
+}
+
+/// Whether `name` is one component that can stand in the data directory and is none of ours.
+package func isPlainFileName(_ name: String) -> Bool {
+  !name.isEmpty && name.utf8.count <= 255 && name != "." && name != ".."
+    && !name.hasPrefix(".lifeboat") && !name.utf8.contains(UInt8(ascii: "/"))
+    && !name.utf8.contains(0)
+}

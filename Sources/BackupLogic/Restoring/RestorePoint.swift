@@ -1,0 +1,137 @@
+package import BackupFormat
+package import BackupTypes
+
+/// A state that can be restored: a snapshot and, with a log, the position to cut at.
+package struct RestorePoint: Sendable, Equatable {
+  package var snapshot: Snapshot
+  package var primary: Snapshot.Primary
+  /// Nil for a point that is a dump.
+  package var cut: LogPosition?
+  /// The time of the mark at the cut, or when the dump's content was.
+  package var instant: Instant
+
+  package var timeline: TimelineNumber { snapshot.timeline }
+  /// What `--point` takes: `<timeline>.<snapshot>`, for a log followed by `@<ordinal>:<offset>`.
+  package var id: String {
+    "\(timeline).\(snapshot.sequence)"
+      + (cut.map {
+        "@" + ($0.timeline == timeline ? "" : "\($0.timeline)/") + "\($0.ordinal):\($0.offset)"
+      }
+        ?? "")
+  }
+}
+
+/// Finds restore points in a history whose records were read.
+package struct PointFinder: Sendable {
+  package var history: History
+  /// Of one timeline, by sequence.
+  package var snapshots: [Int: Snapshot]
+  package var timeline: TimelineNumber
+
+  package init(history: History, timeline: TimelineNumber, snapshots: [Int: Snapshot]) {
+    self.history = history
+    self.timeline = timeline
+    self.snapshots = snapshots
+  }
+
+  /// The newest restore point of the timeline; nil when no snapshot carries one.
+  package func newest() -> RestorePoint? {
+    for sequence in snapshots.keys.sorted(by: >) {
+      if let point = newest(of: snapshots[sequence]!) { return point }
+    }
+    return nil
+  }
+
+  /// The newest point that one snapshot gives.
+  package func newest(of snapshot: Snapshot) -> RestorePoint? {
+    switch snapshot.primary {
+    case nil: return nil
+    case .rdb: return dumpPoint(of: snapshot)
+    case .aof: return chainEnd(of: snapshot)
+    }
+  }
+
+  /// The last point not after `instant`: of all snapshots, the one whose state is the latest.
+  package func last(notAfter instant: Instant) -> RestorePoint? {
+    var best: RestorePoint?
+    for sequence in snapshots.keys.sorted(by: >) {
+      guard let point = last(of: snapshots[sequence]!, notAfter: instant) else { continue }
+      if best.map({ point.instant > $0.instant }) ?? true { best = point }
+    }
+    return best
+  }
+
+  private func last(of snapshot: Snapshot, notAfter instant: Instant) -> RestorePoint? {
+    switch snapshot.primary {
+    case nil: return nil
+    case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
+    case .aof:
+      return marks(of: snapshot).last { $0.time <= instant }.map {
+        RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
+      }
+    }
+  }
+
+  /// The first and the last instant that one snapshot's chain can be cut at.
+  package func window(of snapshot: Snapshot) -> (from: Instant, to: Instant)? {
+    if snapshot.primary == .rdb { return dumpPoint(of: snapshot).map { ($0.instant, $0.instant) } }
+    let marks = marks(of: snapshot)
+    guard let first = marks.first, let last = marks.last else { return nil }
+    return (first.time, last.time)
+  }
+
+  private func dumpPoint(of snapshot: Snapshot) -> RestorePoint? {
+    snapshot.dump.map {
+      RestorePoint(snapshot: snapshot, primary: .rdb, cut: nil, instant: $0.contentAt)
+    }
+  }
+
+  private func chainEnd(of snapshot: Snapshot) -> RestorePoint? {
+    guard snapshot.chain != nil else { return nil }
+    if let last = marks(of: snapshot).last {
+      return RestorePoint(snapshot: snapshot, primary: .aof, cut: last.position, instant: last.time)
+    }
+    return start(of: snapshot)
+  }
+
+  /// The BASE with nothing behind it: the point of a snapshot while its log has no mark yet, which stays
+  /// one when the log goes on.
+  package func start(of snapshot: Snapshot) -> RestorePoint? {
+    guard let chain = snapshot.chain, chain.base != nil || !chain.files.isEmpty else { return nil }
+    let position = chain.files.first?.segments.first.map {
+      LogPosition(timeline: $0.timeline, ordinal: $0.ordinal, offset: $0.from)
+    }
+    let first = marks(of: snapshot).first?.time ?? snapshot.at
+    return RestorePoint(
+      snapshot: snapshot, primary: .aof, cut: position, instant: min(first, snapshot.at))
+  }
+
+  /// The marks that names show, in the order of the log: at the ends of contiguous objects. A hole ends
+  /// them: nothing behind it is claimed.
+  package func marks(of snapshot: Snapshot) -> [(position: LogPosition, time: Instant)] {
+    var marks: [(position: LogPosition, time: Instant)] = []
+    for (segment, span) in objects(of: snapshot) {
+      guard let time = span.mark, segment.to.map({ span.to <= $0 }) ?? true else { continue }
+      marks.append((segment.position(span.to), max(time, marks.last?.time ?? time)))
+    }
+    return marks
+  }
+
+  /// The log objects that give a snapshot's chain, in order, up to a hole.
+  func objects(of snapshot: Snapshot) -> [(segment: Snapshot.Segment, span: LogSpan)] {
+    var objects: [(segment: Snapshot.Segment, span: LogSpan)] = []
+    for segment in snapshot.chain?.files.flatMap(\.segments) ?? [] {
+      let log = history.log(
+        of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
+      objects += log.picks.map { (segment, $0) }
+      if let to = segment.to, log.reached < to { break }
+    }
+    return objects
+  }
+}
+
+extension Snapshot.Segment {
+  func position(_ offset: UInt64) -> LogPosition {
+    LogPosition(timeline: timeline, ordinal: ordinal, offset: offset)
+  }
+}

@@ -1,0 +1,215 @@
+package import BackupFormat
+package import BackupTypes
+
+/// A dump or BASE to be uploaded.
+package struct GenerationUpload: Sendable, Equatable {
+  package var kind: GenerationIndex.Kind
+  package var file: PinnedFile
+  package var sequence: Int64
+  package var pin: PinID { file.pin }
+}
+
+package struct GenerationResult: Sendable, Equatable {
+  package var index: GenerationIndex
+  package init(index: GenerationIndex) { self.index = index }
+}
+
+extension ShipPlan {
+  package enum Action: Sendable, Equatable {
+    case putLog(LogShipment)
+    case putSnapshot(Snapshot)
+    case putOperation(Operation)
+    case putFold(FoldGatherer.Fold)
+    case uploadGeneration(GenerationUpload)
+  }
+
+  /// What to begin now: at most one action of each lane. The caller reports how each ended.
+  package mutating func actions(now: Instant) -> [Action] {
+    var actions: [Action] = []
+    if recordInFlight == nil, let record = nextRecord(now: now) {
+      recordInFlight = record
+      switch record {
+      case .log(let shipment):
+        withFile(shipment.pin) { $0.noteSent(shipment) }
+        actions.append(.putLog(shipment))
+      case .snapshot(let snapshot): actions.append(.putSnapshot(snapshot))
+      case .operation(let operation): actions.append(.putOperation(operation))
+      case .fold(let fold): actions.append(.putFold(fold))
+      }
+    }
+    if generationInFlight == nil, let upload = nextGeneration(now: now) {
+      generationInFlight = upload
+      if upload.kind == .dump { lastDumpBegun = now }
+      actions.append(.uploadGeneration(upload))
+    }
+    return actions
+  }
+
+  /// When `actions` would have something to say that it does not say now, if nothing else happens.
+  package func nextWake(now: Instant) -> Instant? {
+    var times: [Instant] = []
+    if recordInFlight == nil, nextShipment != nil, let last = lastLogPut {
+      times.append(last.advanced(byMilliseconds: options.shipInterval))
+    }
+    if generationInFlight == nil, pendingDump != nil {
+      if liveness == .quiet, let since = quietSince {
+        times.append(since.advanced(byMilliseconds: options.quietAfter))
+      } else if let last = lastDumpBegun {
+        times.append(last.advanced(byMilliseconds: options.dumpInterval))
+      }
+    }
+    times += removalsDue.map(\.at)
+    return times.filter { $0 > now }.min()
+  }
+
+  // MARK: The record lane
+
+  private func nextRecord(now: Instant) -> Record? {
+    if let operation = operationsDue.first { return .operation(operation) }
+    if let snapshot = closingSnapshot(now: now) { return .snapshot(snapshot) }
+    // Snapshots first: what they say is durable already, and the log may wait for a name.
+    if let snapshot = nextSnapshot(now: now) { return .snapshot(snapshot) }
+    if let shipment = nextShipment, isDue(shipment, now: now) { return .log(shipment) }
+    return isFlushing ? nil : foldsDue.first.map(Record.fold)
+  }
+
+  /// The oldest log bytes that are not durable and whose ordinal a durable snapshot names. Invariant
+  /// (no gap): a file waits until every byte of the one before it is durable.
+  var nextShipment: LogShipment? {
+    for chain in draining.map(\.chain) + (chain.map { [$0] } ?? []) {
+      for file in chain.files {
+        if let shipment = file.nextShipment() {
+          if namedOrdinals.contains(shipment.ordinal) { return shipment }
+          break
+        }
+        if !file.isDurable { break }
+      }
+    }
+    return nil
+  }
+
+  /// At most one object an interval, earlier when an object is full or the file will not grow.
+  private func isDue(_ shipment: LogShipment, now: Instant) -> Bool {
+    guard !isFlushing, let last = lastLogPut else { return true }
+    let isFull = pendingLogBytes >= UInt64(LogPayload.bytesMax)
+    return isFull || now.since(last) >= options.shipInterval || now < last
+  }
+
+  package var pendingLogBytes: UInt64 {
+    allFiles.reduce(0) { $0 + ($1.boundary - min($1.boundary, $1.durable)) }
+  }
+
+  // MARK: The generation lane
+
+  private func nextGeneration(now: Instant) -> GenerationUpload? {
+    if let candidate = chain?.candidate, candidate.isPending, !broken.contains(candidate.file.pin) {
+      return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
+    }
+    guard let file = pendingDump, isDumpDue(now: now) else { return nil }
+    return GenerationUpload(kind: .dump, file: file, sequence: 0)
+  }
+
+  /// A dump on disk that is neither durable nor known to be broken.
+  var pendingDump: PinnedFile? {
+    guard let file = view.dump, !broken.contains(file.pin), !(dump?.isRead(from: file) ?? false)
+    else { return nil }
+    return file
+  }
+
+  /// Without a live AOF every dump counts. Beside a live AOF, whose chain has everything, a dump is
+  /// for servers that run without AOF, and one an interval is enough.
+  private func isDumpDue(now: Instant) -> Bool {
+    guard chain != nil, view.aof.set != nil else { return true }
+    if liveness == .quiet, let since = quietSince {
+      return isFlushing || now.since(since) >= options.quietAfter
+    }
+    guard let last = lastDumpBegun else { return true }
+    return now.since(last) >= options.dumpInterval
+  }
+
+  // MARK: Ending
+
+  /// Lets go of pinned files that have no name any more until they hold at most `limit` bytes: what was
+  /// not begun first, the oldest first; an unshipped INCR last, which ends the timeline.
+  package mutating func shed(unlinked: [PinID: UInt64], limit: UInt64) -> Shed {
+    var total = unlinked.values.reduce(0, +)
+    var dropped: [String] = []
+    if let candidate = chain?.candidate, generationInFlight?.pin != candidate.file.pin,
+      let bytes = unlinked[candidate.file.pin], total > limit
+    {
+      chain?.candidate?.isBroken = true
+      dropped.append(candidate.file.name)
+      total -= bytes
+    }
+    guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
+    // A generation whose upload began is finished: the bound is exceeded by it alone.
+    let uploading = generationInFlight.flatMap { unlinked[$0.pin] } ?? 0
+    guard total - uploading > limit, let file = allFiles.first(where: { unlinked[$0.pin] != nil })
+    else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
+    return .endsTimeline(file.name)
+  }
+
+  package enum Shed: Sendable, Equatable {
+    case nothing
+    case dropped([String])
+    case endsTimeline(String)
+  }
+
+  /// Whether nothing is left to do for what was seen of the disk: what `--once` waits for.
+  package func isSettled(now: Instant) -> Bool {
+    recordInFlight == nil && generationInFlight == nil && isLogSettled
+      && nextGeneration(now: now) == nil
+  }
+
+  /// Whether the log is durable to its last boundary and the last snapshot says what there is.
+  package var isLogSettled: Bool {
+    operationsDue.isEmpty && destructiveDue.isEmpty && unscanned.isEmpty
+      && allFiles.allSatisfy(\.isDurable) && isBodySaid
+  }
+
+  /// The last snapshot says what there is, or there is nothing to say, as when all of it is damaged.
+  private var isBodySaid: Bool {
+    let body = snapshotBody()
+    return lastBody == body || (body.primary == nil && body.detached == nil)
+  }
+
+  /// The last instant that a restore can give, as far as this plan wrote it.
+  package var lastDurableMark: Instant? {
+    guard let last = lastSnapshot, last.primary != nil else { return nil }
+    if last.primary == .rdb { return dump?.record.contentAt }
+    return lastShippedMark ?? last.at
+  }
+
+  /// Whether a restore from what is durable gives the newest state of the directory.
+  package var isNewestStateReadable: Bool {
+    if let chain, view.aof.set != nil {
+      if chain.anchor != nil { return true }
+      if !chain.files.allSatisfy(\.isEmpty) { return false }
+    }
+    return view.dump == nil || dump?.isRead(from: view.dump) ?? false
+  }
+
+  /// What is on disk and not durable. Computed from what is on disk, not from what the lanes believe
+  /// they did.
+  package var unshipped: Unshipped {
+    var result = Unshipped()
+    result.bytes = allFiles.reduce(0) { $0 + $1.pendingBytes }
+    result.logSince = allFiles.compactMap(\.pendingSince).min()
+    var generations: [PinnedFile] = []
+    if chain == nil || liveness == .quiet, let file = pendingDump { generations.append(file) }
+    if let chain, chain.anchor == nil, let candidate = chain.candidate {
+      generations.append(candidate.file)
+    }
+    result.bytes += generations.reduce(0) { $0 + $1.size }
+    result.generationSince = generations.map(\.modified.instant).min()
+    return result
+  }
+}
+
+/// Bytes on disk that are not durable, and since when: the lag.
+package struct Unshipped: Sendable, Equatable {
+  package var bytes: UInt64 = 0
+  package var logSince: Instant?
+  package var generationSince: Instant?
+  package var since: Instant? { [logSince, generationSince].compactMap { $0 }.min() }
+}

@@ -1,0 +1,350 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What a shipper that holds a claim does next.
+///
+/// A value: looks at the data directory, bytes of the log and results of earlier actions go in; actions
+/// come out. There are two lanes. The *record lane* writes log objects and snapshots, one at a time and
+/// in order, so the log is durable without a gap. The *generation lane* uploads one dump or BASE at a
+/// time and never holds the record lane up: the lag is independent of generations.
+package struct ShipPlan: Sendable {
+  package struct Options: Sendable, Equatable {
+    package var shipInterval: Int64 = 1000
+    package var dumpInterval: Int64 = 3_600_000
+    package var pinFor: Int64 = 30 * 86_400_000
+    package var foldGrace: Int64 = 3_600_000
+    /// How long the AOF must have been still before a younger dump counts: between two writes of an
+    /// idle-looking server the last dump is always the younger one.
+    package var quietAfter: Int64 = 3000
+    package init() {}
+  }
+
+  /// A dump that is durable.
+  package struct DurableDump: Sendable, Equatable {
+    package var record: Snapshot.Dump
+    package var dataset: DatasetRecord?
+    /// The file on disk it was read from, if that is known.
+    package var file: PinnedFile?
+    package init(record: Snapshot.Dump, dataset: DatasetRecord?, file: PinnedFile?) {
+      self.record = record
+      self.dataset = dataset
+      self.file = file
+    }
+    /// When its content was, as `AOFLiveness` has it: an RDB's own time is in whole seconds, and a log
+    /// that was last written earlier in that second would seem to have more.
+    var heldAt: Instant {
+      guard let file, let born = file.born, born <= file.modified else { return record.contentAt }
+      return max(record.contentAt, born.instant)
+    }
+    /// Whether `other` is the file this was read from. Size and time stand beside the inode: where a
+    /// file system keeps no birth time, a newer dump can get the number of the one it replaced.
+    package func isRead(from other: PinnedFile?) -> Bool {
+      guard let file, let other else { return false }
+      return file.identity == other.identity && file.size == other.size
+        && file.modified == other.modified
+    }
+  }
+
+  package let claim: Claim
+  package var options: Options
+  /// Ship now, whatever the interval: a shutdown, `--once`.
+  package var isFlushing = false
+  /// The closing snapshot is wanted next, whatever is still pending.
+  package var isClosing = false
+
+  package internal(set) var chain: FollowedChain?
+  /// The newest chain that is readable but no longer followed.
+  package internal(set) var closed: ClosedChain?
+  /// Chains that are no longer continued but not yet read to their end: drained before they are let
+  /// go. `until` is when each was last written.
+  package internal(set) var draining: [(chain: FollowedChain, until: Instant)] = []
+  package internal(set) var dump: DurableDump?
+  package internal(set) var view: CaptureView
+  package internal(set) var liveness: AOFLiveness = .live
+  var quietSince: Instant?
+
+  var nextOrdinal = 1
+  var nextSequence = 1
+  /// Ordinals that a durable snapshot names: no log object of another is ever sent.
+  var namedOrdinals: Set<Int> = []
+  var lastBody: Snapshot?
+  package internal(set) var lastSnapshot: Snapshot?
+
+  var recordInFlight: Record?
+  var generationInFlight: GenerationUpload?
+  var lastLogPut: Instant?
+  var lastShippedMark: Instant?
+  var lastDumpBegun: Instant?
+  /// Identities of files that failed their checks: not tried again.
+  var broken: Set<PinID> = []
+  /// The position that the log had when each dump was first seen.
+  var dumpPositions: [PinID: LogPosition] = [:]
+  /// How far the followed log must be durable to hold what each dump does: the position it had when both
+  /// were first seen.
+  var coveringPositions: [PinID: LogPosition] = [:]
+  /// The followed chain continues none that came before it: its BASE can be older than a dump that was
+  /// pinned before its log.
+  var isFollowingAnew = false
+  /// The newest restore point is the dump.
+  var isDumpNewest = false
+  var destructiveDue: [Snapshot.Destructive] = []
+  var operationsDue: [Operation] = []
+  var gathering: [Int: FoldGatherer] = [:]
+  var foldsDue: [FoldGatherer.Fold] = []
+  var removalsDue: [(at: Instant, names: [String])] = []
+  package var pins: PinsInForce
+  var lastMark: Instant
+  /// The dataset that the guard compares with.
+  var guarded: ShrinkGuard.Known?
+  package internal(set) var warnings: [String] = []
+
+  enum Record: Sendable, Equatable {
+    case log(LogShipment)
+    case snapshot(Snapshot)
+    case operation(Operation)
+    case fold(FoldGatherer.Fold)
+  }
+
+  /// What the guard writes beside the records.
+  package enum Operation: Sendable, Equatable {
+    case pin(Pin)
+    case release(Release)
+  }
+
+  /// Begins with what the comparison before the claim found.
+  package init(claim: Claim, comparison: Comparison, view: CaptureView, options: Options) {
+    self.claim = claim
+    self.options = options
+    self.view = view
+    closed = comparison.carried
+    pins = comparison.pins
+    dump = comparison.dump
+    // Beside a live AOF one dump an interval is enough, also over a restart.
+    lastDumpBegun = comparison.dump?.record.contentAt
+    guarded = comparison.known
+    lastMark = comparison.lastMark ?? Instant(milliseconds: 0)
+    chain = comparison.chain
+    isDumpNewest = comparison.before.map { $0.position == nil } ?? false
+    judgeLiveness()
+    assignOrdinals()
+    noteDumpPosition()
+  }
+
+  // MARK: Events
+
+  /// Takes in a new look at the data directory.
+  package mutating func observe(_ newView: CaptureView) {
+    view = newView
+    if let set = newView.aof.set {
+      if var followed = chain, followed.continuity(with: set) == .continues {
+        followed.extend(with: set)
+        chain = followed
+        closeIfTorn()
+      } else {
+        if let followed = chain { stopFollowing(followed) }
+        follow(set)
+        settleDraining()
+      }
+    }
+    judgeLiveness()
+    assignOrdinals()
+    noteDumpPosition()
+  }
+
+  /// The bytes of a followed file that begin where it was scanned to.
+  package mutating func consume(
+    _ bytes: UnsafeRawBufferPointer, of pin: PinID, seenAt: Instant
+  ) {
+    let time = max(lastMark, min(seenAt, view.at))
+    lastMark = time
+    withFile(pin) { $0.consume(bytes, seenAt: time) }
+    closeIfTorn()
+  }
+
+  /// `span` names what was written, for a log object.
+  package mutating func recordDurable(span: LogSpan?, now: Instant) {
+    guard let record = recordInFlight else { preconditionFailure("no record is in flight") }
+    recordInFlight = nil
+    switch record {
+    case .log(let shipment):
+      gather(shipment, span)
+      logDurable(shipment, now: now)
+    case .snapshot(let snapshot):
+      lastSnapshot = snapshot
+      lastBody = snapshot.body
+      nextSequence = snapshot.sequence + 1
+      namedOrdinals.formUnion(snapshot.ownOrdinals)
+      if let primary = snapshot.primary { isDumpNewest = primary == .rdb }
+      if snapshot.destructive != nil {
+        destructiveDue.removeFirst()
+        pinBeforeDrop(snapshot)
+      }
+    case .operation: operationsDue.removeFirst()
+    case .fold(let fold):
+      foldsDue.removeFirst()
+      let due = now.advanced(byMilliseconds: options.foldGrace)
+      let names = fold.parts.map {
+        ObjectPath.log(claim.timeline, ordinal: fold.ordinal, $0).text
+      }
+      removalsDue.append((due, names))
+    }
+  }
+
+  private mutating func gather(_ shipment: LogShipment, _ span: LogSpan?) {
+    guard let span else { return }
+    var gatherer =
+      gathering[shipment.ordinal] ?? FoldGatherer(pin: shipment.pin, ordinal: shipment.ordinal)
+    if let fold = gatherer.add(span, marks: shipment.marks) { foldsDue.append(fold) }
+    // Only the file that grows gathers: what is left of an earlier one stays as it is.
+    gathering = [shipment.ordinal: gatherer]
+  }
+
+  private mutating func logDurable(_ shipment: LogShipment, now: Instant) {
+    lastLogPut = now
+    lastShippedMark = shipment.mark ?? lastShippedMark
+    withFile(shipment.pin) { $0.acknowledge(upTo: shipment.to) }
+    noteDrops(of: shipment)
+    chain?.anchorLegacyIfReady()
+    chain?.moveToCandidate()
+    settleDraining()
+  }
+
+  /// Lets go of chains that were read to their end; what of them is readable stays said.
+  private mutating func settleDraining() {
+    letGoOfUnnamed()
+    for (old, until) in draining where old.files.allSatisfy(\.isDurable) {
+      if let anchor = old.anchor, chain?.anchor == nil {
+        closed = ClosedChain(record: chainRecord(old, anchor: anchor), until: until)
+      }
+    }
+    draining.removeAll { old in
+      // One that has no BASE, and whose upload is over, can't be read: nothing of it is needed.
+      if old.chain.anchor == nil { return generationInFlight?.pin != old.chain.candidate?.file.pin }
+      return old.chain.files.allSatisfy(\.isDurable)
+    }
+    if chain?.anchor != nil { closed = nil }
+  }
+
+  /// Of the drained chains a snapshot lists the newest, and none once the followed chain is readable: a
+  /// file of another that no snapshot names by then never will be, and its log can't be sent.
+  private mutating func letGoOfUnnamed() {
+    let listed = chain?.anchor == nil ? draining.lastIndex { $0.chain.anchor != nil } : nil
+    for position in draining.indices where position != listed {
+      let old = draining[position].chain
+      guard old.anchor != nil || generationInFlight?.pin != old.candidate?.file.pin,
+        let cut = old.files.firstIndex(where: {
+          !$0.isDurable && !($0.ordinal.map(namedOrdinals.contains) ?? false)
+        })
+      else { continue }
+      draining[position].chain.files.removeSubrange(cut...)
+    }
+  }
+
+  /// The objects that were folded and whose grace has passed.
+  package mutating func takeRemovals(now: Instant) -> [String] {
+    let due = removalsDue.filter { $0.at <= now }.flatMap(\.names)
+    removalsDue.removeAll { $0.at <= now }
+    return due
+  }
+
+  /// The record in flight could not be written. A fold that fails is given up: what it would have
+  /// replaced is all there. Returns whether the plan can go on without it.
+  package mutating func recordFailed() -> Bool {
+    defer { recordInFlight = nil }
+    guard case .fold = recordInFlight else { return false }
+    foldsDue.removeFirst()
+    return true
+  }
+
+  /// A generation and its index are durable.
+  package mutating func generationDurable(_ result: GenerationResult) {
+    guard let upload = generationInFlight else { preconditionFailure("no generation is in flight") }
+    generationInFlight = nil
+    let index = result.index
+    switch upload.kind {
+    case .dump:
+      let record = Snapshot.Dump(
+        generation: index.generation, file: upload.file.name, contentAt: index.contentAt,
+        pinnedAt: pinnedPosition(of: upload.pin))
+      compareWithGuarded(index)
+      dump = DurableDump(record: record, dataset: index.dataset, file: upload.file)
+    case .base:
+      let base = Snapshot.Base(
+        generation: index.generation, file: upload.file.name, sequence: upload.sequence)
+      chain?.anchor(on: base, pin: upload.pin)
+      for position in draining.indices {
+        draining[position].chain.anchor(on: base, pin: upload.pin)
+      }
+      compareWithGuarded(index)
+    }
+    settleDraining()
+  }
+
+  /// The generation in flight failed its checks and can never become a restore point. Returns its name.
+  package mutating func generationBroken() -> String {
+    guard let upload = generationInFlight else { preconditionFailure("no generation is in flight") }
+    generationInFlight = nil
+    defer { settleDraining() }
+    broken.insert(upload.pin)
+    if chain?.candidate?.file.pin == upload.pin { chain?.candidate?.isBroken = true }
+    return upload.file.name
+  }
+
+  /// Generations that this plan made durable, or found so: the same file is not sent twice.
+  package var knownGenerations: [GenerationID] {
+    var ids = [dump?.record.generation].compactMap { $0 }
+    if case .base(let base) = chain?.anchor?.kind { ids.append(base.generation) }
+    return ids
+  }
+
+  // MARK: What is held, and how far we are
+
+  /// How far the followed log is known to reach. A dump is opened before the log is measured, so a
+  /// dump that is first seen now holds nothing that the log behind this position begins with.
+  var logPosition: LogPosition? {
+    guard let file = chain?.files.last else { return nil }
+    if let ordinal = file.ordinal {
+      return LogPosition(timeline: claim.timeline, ordinal: ordinal, offset: file.size)
+    }
+    return file.inherited.last.map {
+      LogPosition(timeline: $0.timeline, ordinal: $0.ordinal, offset: file.size)
+    }
+  }
+
+  /// Everything else may be let go of.
+  package var neededPins: Set<PinID> {
+    var pins = chain?.pins ?? []
+    for old in draining { pins.formUnion(old.chain.files.map(\.pin)) }
+    if let upload = generationInFlight { pins.insert(upload.pin) }
+    pins.formUnion(foldsDue.map(\.pin))
+    if let file = view.dump, !(dump?.isRead(from: file) ?? false) { pins.insert(file.pin) }
+    return pins
+  }
+
+  /// Files with bytes that were not scanned yet, the oldest first.
+  package var unscanned: [(pin: PinID, from: UInt64, to: UInt64)] {
+    allFiles.filter { !$0.isScanned }.map { ($0.pin, $0.scanned, $0.size) }
+  }
+  package var allFiles: [FollowedFile] {
+    draining.flatMap(\.chain.files) + (chain?.files ?? [])
+  }
+
+  package var isReadable: Bool { snapshotBody().primary != nil }
+}
+
+extension Snapshot {
+  /// What a snapshot says, without when and why: a new one is due when this changes.
+  var body: Snapshot {
+    var copy = self
+    copy.sequence = 0
+    copy.at = Instant(milliseconds: 0)
+    copy.cause = .claim
+    copy.destructive = nil
+    copy.isClean = false
+    return copy
+  }
+  var ownOrdinals: [Int] {
+    ((chain?.files ?? []) + (detached?.files ?? [])).flatMap(\.segments)
+      .filter { $0.timeline == timeline }.map(\.ordinal)
+  }
+}

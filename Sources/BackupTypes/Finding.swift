@@ -1,0 +1,101 @@
+/// One thing that `doctor` looked at: what was seen, what it means for backups, and what to do.
+package struct Finding: Sendable, Hashable, Encodable {
+  package enum Area: String, Sendable, Hashable, CaseIterable, Encodable {
+    case configuration, credentials, store, bucket, repository, data
+  }
+
+  package enum Verdict: String, Sendable, Hashable, Comparable, Encodable {
+    case ok, warning, failed
+
+    private var rank: Int {
+      switch self {
+      case .ok: 0
+      case .warning: 1
+      case .failed: 2
+      }
+    }
+    package static func < (a: Verdict, b: Verdict) -> Bool { a.rank < b.rank }
+  }
+
+  package var area: Area
+  /// `create-if-absent`, `lifecycle`, `space`.
+  package var check: String
+  package var verdict: Verdict
+  /// What was seen.
+  package var detail: String
+  /// What that means for backups; nil when all is well.
+  package var consequence: String?
+  package var remedy: String?
+  /// How `doctor` ends when this is the worst; nil when it is no failure.
+  package var code: ExitCode?
+
+  private enum CodingKeys: String, CodingKey {
+    case area, check, verdict, detail, consequence, remedy
+  }
+
+  package init(
+    _ area: Area, _ check: String, _ verdict: Verdict, _ detail: String,
+    consequence: String? = nil, remedy: String? = nil, code: ExitCode? = nil
+  ) {
+    self.area = area
+    self.check = check
+    self.verdict = verdict
+    self.detail = detail
+    self.consequence = consequence
+    self.remedy = remedy
+    self.code = verdict == .failed ? code ?? .failure : nil
+  }
+
+  package init(
+    _ area: Area, _ check: String, failed error: any Error, consequence: String,
+    verdict: Verdict = .failed
+  ) {
+    let known = error as? LifeboatError ?? LifeboatError(.failure, "\(error)")
+    self.init(
+      area, check, verdict, known.message + (known.cause.map { ": " + $0 } ?? ""),
+      consequence: consequence, remedy: known.hint, code: known.code)
+  }
+}
+
+/// What `doctor` found, in the order in which it looked.
+package struct Diagnosis: Sendable, Encodable {
+  package var findings: [Finding]
+  package var verdict: Finding.Verdict { findings.map(\.verdict).max() ?? .ok }
+
+  private enum CodingKeys: String, CodingKey { case findings, verdict }
+
+  package init(_ findings: [Finding]) { self.findings = findings }
+
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(findings, forKey: .findings)
+    try container.encode(verdict, forKey: .verdict)
+  }
+
+  /// That of the first failure; success when there is none.
+  package var exitCode: ExitCode { findings.lazy.compactMap(\.code).first ?? .success }
+
+  /// For people: by area, what is wrong with its meaning and remedy.
+  package var text: String {
+    var text = ""
+    for area in Finding.Area.allCases {
+      let found = findings.filter { $0.area == area }
+      guard !found.isEmpty else { continue }
+      text += "\(area.rawValue)\n" + found.map(Diagnosis.lines).joined()
+    }
+    let counts = [Finding.Verdict.failed, .warning].map { verdict in
+      findings.count { $0.verdict == verdict }
+    }
+    return text
+      + (counts == [0, 0] ? "all is well\n" : "\(counts[0]) failed, \(counts[1]) warnings\n")
+  }
+
+  private static func lines(_ finding: Finding) -> String {
+    let word = ["ok": "ok     ", "warning": "WARNING", "failed": "FAILED "][
+      finding.verdict.rawValue]!
+    var text = "  \(word)  \(finding.check): \(finding.detail)\n"
+    if let consequence = finding.consequence { text += "           means: \(consequence)\n" }
+    if let remedy = finding.remedy { text += "           do: \(remedy)\n" }
+    return text
+  }
+}

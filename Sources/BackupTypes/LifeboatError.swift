@@ -1,0 +1,61 @@
+/// How a command ends; `docs/scripting.md` is the contract.
+package enum ExitCode: Int32, Sendable, CaseIterable {
+  case success = 0
+  /// Anything else, unshipped bytes at shutdown included.
+  case failure = 1
+  case usage = 2
+  /// Proved: no backup, or none at the time asked for.
+  case noBackup = 3
+  /// The store can't be reached or denies access.
+  case storeUnavailable = 4
+  /// Corrupt, broken or inconsistent data.
+  case corrupt = 5
+  /// The data directory holds data, or another writer or source owns the repository.
+  case refused = 6
+  case noRoom = 7
+  /// Wrong or missing key.
+  case wrongKey = 8
+  /// The newest state may be an accident; choose.
+  case suspect = 9
+  /// Written by, or meant for, a version that does not fit.
+  case versionMismatch = 10
+  case interrupted = 130
+  case terminated = 143
+}
+
+/// The one error shape: what happened, to what, why, and what the operator can do.
+package struct LifeboatError: Error, Sendable {
+  /// The exit code of a command that ends with this error, which is also its class.
+  package var code: ExitCode
+  /// What happened, a sentence without its full stop, naming the object: `can't read /data/dump.rdb`.
+  package var message: String
+  /// Why, where that is more than the message says; an operating-system or library error's words.
+  package var cause: String?
+  /// What the operator can do.
+  package var hint: String?
+  /// Whether the same call may succeed later with nothing changed; exactly one layer retries.
+  package var isRetryable: Bool
+
+  package init(
+    _ code: ExitCode, _ message: String, cause: String? = nil, hint: String? = nil,
+    isRetryable: Bool = false
+  ) {
+    self.code = code
+    self.message = message
+    self.cause = cause
+    self.hint = hint
+    self.isRetryable = isRetryable
+  }
+
+  package func adding(hint: String) -> LifeboatError {
+    var copy = self
+    copy.hint = copy.hint ?? hint
+    return copy
+  }
+}
+
+extension LifeboatError: CustomStringConvertible {
+  package var description: String {
+    message + (cause.map { ": " + $0 } ?? "") + (hint.map { "\n  what to do: " + $0 } ?? "")
+  }
+}

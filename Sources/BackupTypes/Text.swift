@@ -1,0 +1,88 @@
+/// `value` in decimal, filled with zeros on the left to at least `width` digits.
+package func decimal(_ value: some BinaryInteger, width: Int) -> String {
+  let digits = String(value)
+  return digits.utf8.count >= width
+    ? digits : String(repeating: "0", count: width - digits.utf8.count) + digits
+}
+
+/// Bytes as lower-case hexadecimal.
+package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+  let digits = Array("0123456789abcdef".utf8)
+  var text: [UInt8] = []
+  for byte in bytes {
+    text.append(digits[Int(byte >> 4)])
+    text.append(digits[Int(byte & 15)])
+  }
+  return String(decoding: text, as: UTF8.self)
+}
+
+/// The bytes that lower-case hexadecimal stands for; nil for anything else. Upper case is refused:
+/// one value has one spelling, so that one object has one name.
+package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
+  var result: [UInt8] = []
+  var high: UInt8?
+  for character in text.utf8 {
+    let nibble: UInt8
+    switch character {
+    case 48...57: nibble = character - 48
+    case 97...102: nibble = character - 87
+    default: return nil
+    }
+    if let first = high {
+      result.append(first << 4 | nibble)
+      high = nil
+    } else {
+      high = nibble
+    }
+  }
+  return high == nil ? result : nil
+}
+
+/// A count of bytes as a person reads it: `0 B`, `812 B`, `4.0 MiB`.
+package func humanBytes(_ count: some BinaryInteger) -> String {
+  let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
+  var value = Double(count)
+  var unit = 0
+  // Rounded as it is printed: a byte below 1 MiB is `1.0 MiB`, not `1024.0 KiB`.
+  while (unit == 0 ? value : (value * 10).rounded() / 10) >= 1024, unit < units.count - 1 {
+    value /= 1024
+    unit += 1
+  }
+  if unit == 0 { return "\(count) B" }
+  let tenths = Int((value * 10).rounded())
+  return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+}
+
+/// A length of time as a person reads it: `0 s`, `1.4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+package func humanDuration(milliseconds: Int64) -> String {
+  if milliseconds < 0 {
+    return "-" + humanDuration(milliseconds: milliseconds == .min ? .max : -milliseconds)
+  }
+  if milliseconds < 60_000 {
+    return milliseconds % 1000 == 0
+      ? "\(milliseconds / 1000) s" : "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
+  }
+  let seconds = milliseconds / 1000
+  if seconds < 3600 {
+    return "\(seconds / 60) min" + (seconds % 60 == 0 ? "" : " \(seconds % 60) s")
+  }
+  if seconds < 86_400 {
+    return "\(seconds / 3600) h" + (seconds / 60 % 60 == 0 ? "" : " \(seconds / 60 % 60) min")
+  }
+  return "\(seconds / 86_400) d" + (seconds / 3600 % 24 == 0 ? "" : " \(seconds / 3600 % 24) h")
+}
+
+/// A name from a bucket or a file, made safe to print: control and non-ASCII bytes escaped, and no
+/// longer than `limit` characters.
+package func printable(_ text: String, limit: Int = 200) -> String {
+  var result = ""
+  for scalar in text.unicodeScalars {
+    if result.utf8.count >= limit { return result + "…" }
+    if scalar.value >= 0x20, scalar.value < 0x7f {
+      result.unicodeScalars.append(scalar)
+    } else {
+      result += "\\u{" + String(scalar.value, radix: 16) + "}"
+    }
+  }
+  return result
+}

@@ -1,0 +1,35 @@
+package import BackupTypes
+
+/// What requests to AWS are signed with.
+package struct AWSCredentials: VendorCredentials {
+  /// Not a secret: it stands in every signed request, and names the key to whoever has to mend it.
+  package var accessKeyID: String
+  package var secretAccessKey: Redacted
+  package var sessionToken: Redacted?
+  /// nil: until someone revokes them.
+  package var expiration: Instant?
+
+  package init(
+    accessKeyID: String, secretAccessKey: String, sessionToken: String? = nil,
+    expiration: Instant? = nil
+  ) {
+    self.accessKeyID = accessKeyID
+    self.secretAccessKey = Redacted(secretAccessKey)
+    self.sessionToken = sessionToken.flatMap { $0.isEmpty ? nil : Redacted($0) }
+    self.expiration = expiration
+  }
+}
+
+extension AWSCredentials: CustomDebugStringConvertible {
+  package static let vendor = "AWS"
+  package static let missingHint =
+    "give the pod or the instance a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or say"
+    + " ?anonymous=true for a public bucket"
+
+  package var description: String {
+    "AWSCredentials(\(printable(accessKeyID)), secret redacted"
+      + (sessionToken == nil ? "" : ", temporary")
+      + (expiration.map { ", until \($0)" } ?? "") + ")"
+  }
+  package var debugDescription: String { description }
+}

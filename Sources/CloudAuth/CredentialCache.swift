@@ -1,0 +1,76 @@
+import BackupTypes
+
+/// Decides when credentials are loaded anew: pure, told of the time and of what was loaded.
+///
+/// From `refreshAt` on they are renewed beside the requests, which go on with the old ones; from
+/// `requiredAt` on requests wait for the new ones. Both lie before the expiration, in proportion
+/// for credentials that live only minutes, and later than the load even for those that come
+/// expired: whether they still serve is for the service to say, and asking for them again and again
+/// helps no one.
+struct CredentialCache<Credentials: VendorCredentials> {
+  enum Step: Equatable {
+    case use(Credentials?)
+    /// Use these, and begin a refresh beside.
+    case useAndRefresh(Credentials?)
+    case wait
+    case refreshAndWait
+  }
+
+  /// AWS's own clients renew between 5 and 15 minutes before the end.
+  private static var refreshMargin: Int64 { 5 * 60_000 }
+  private static var requiredMargin: Int64 { 60_000 }
+  private static var pauseAfterFailure: Int64 { 30_000 }
+
+  private struct Held {
+    var credentials: Credentials?
+    var refreshAt: Int64?
+    var requiredAt: Int64?
+  }
+
+  private var held: Held?
+  private(set) var isRefreshing = false
+
+  /// What a request that begins now does. A refresh it asks for counts as begun.
+  mutating func step(at now: Instant) -> Step {
+    let now = now.milliseconds
+    guard let held, held.requiredAt.map({ now < $0 }) ?? true else {
+      defer { isRefreshing = true }
+      return isRefreshing ? .wait : .refreshAndWait
+    }
+    guard !isRefreshing, let refreshAt = held.refreshAt, now >= refreshAt else {
+      return .use(held.credentials)
+    }
+    isRefreshing = true
+    return .useAndRefresh(held.credentials)
+  }
+
+  /// The service refused these: if they are still the ones held, they are held no longer.
+  mutating func reject(_ credentials: Credentials?) {
+    if held?.credentials == credentials { held = nil }
+  }
+
+  /// - Parameter credentials: nil: requests are not signed.
+  mutating func loaded(_ credentials: Credentials?, at now: Instant) {
+    isRefreshing = false
+    guard let expiration = credentials?.expiration else {
+      held = Held(credentials: credentials)
+      return
+    }
+    let now = now.milliseconds
+    let lifetime = Instant(milliseconds: expiration.milliseconds).since(Instant(milliseconds: now))
+    guard lifetime > 0 else {
+      let later = now + CredentialCache.pauseAfterFailure
+      held = Held(credentials: credentials, refreshAt: later, requiredAt: later)
+      return
+    }
+    held = Held(
+      credentials: credentials,
+      refreshAt: now + max(lifetime - CredentialCache.refreshMargin, lifetime / 2),
+      requiredAt: now + max(lifetime - CredentialCache.requiredMargin, lifetime / 4 * 3))
+  }
+
+  mutating func failed(at now: Instant) {
+    isRefreshing = false
+    held?.refreshAt = now.milliseconds + CredentialCache.pauseAfterFailure
+  }
+}

@@ -1,0 +1,131 @@
+import BackupTypes
+import FoundationEssentials
+
+/// Workload identity federation (AIP-4117): a token of another provider, such as a Kubernetes
+/// cluster, out of a file, is exchanged with Google's Security Token Service (RFC 8693), and that
+/// for one of a service account, if one is named.
+///
+/// The file is read at every call: the kubelet replaces it well before it expires.
+struct ExternalAccountGrant: GoogleGrant {
+  private static let origin = "Google's Security Token Service"
+  private static let defaultURL = "https://sts.googleapis.com/v1/token"
+
+  private enum Format {
+    case text
+    case json(field: String)
+  }
+
+  let audience: String
+  let subjectTokenType: String
+  let url: String
+  let userProject: String?
+  let impersonation: ServiceAccountImpersonation?
+  private let file: String
+  private let format: Format
+  private let settings: GoogleSettings
+
+  init(_ credentials: GoogleCredentialFile, settings: GoogleSettings, path: String) throws {
+    audience = try GoogleCredentialFile.required(credentials.audience, "audience", path: path)
+    subjectTokenType = try GoogleCredentialFile.required(
+      credentials.subjectTokenType, "subject_token_type", path: path)
+    url = try GoogleCredentialFile.address(
+      credentials.tokenURL ?? ExternalAccountGrant.defaultURL, "token_url", path: path)
+    userProject = credentials.workforcePoolUserProject
+    impersonation = try credentials.impersonationURL.map {
+      ServiceAccountImpersonation(
+        url: try GoogleCredentialFile.address(
+          $0, "service_account_impersonation_url", path: path),
+        lifetimeSeconds: credentials.impersonation?.tokenLifetimeSeconds)
+    }
+    guard let file = credentials.credentialSource?.file, !file.isEmpty else {
+      throw credentialFailure(
+        "can't use the credential file \(printable(path))",
+        cause: "its credential_source names no file",
+        hint: "make it with --credential-source-file; addresses, programs and AWS as sources are"
+          + " not supported")
+    }
+    self.file = file
+    let format = credentials.credentialSource?.format
+    switch format?.type {
+    case nil, "text": self.format = .text
+    case "json":
+      self.format = .json(
+        field: try GoogleCredentialFile.required(
+          format?.subjectTokenFieldName, "subject_token_field_name", path: path))
+    default:
+      throw credentialFailure(
+        "can't use the credential file \(printable(path))",
+        cause: "the format \(printable(format?.type ?? "")) is unknown", hint: "it is text or json")
+    }
+    self.settings = settings
+  }
+
+  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken {
+    var fields = [
+      ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("audience", audience),
+      ("scope", impersonation == nil ? GoogleScope.storage : GoogleScope.platform),
+      ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+      ("subject_token", try subjectToken()), ("subject_token_type", subjectTokenType),
+    ]
+    if let userProject {
+      let options = try JSONEncoder().encode(["userProject": userProject])
+      fields.append(("options", String(decoding: options, as: UTF8.self)))
+    }
+    let reply: GoogleTokenService.Reply
+    do {
+      reply = try await service.exchange(fields, at: url, origin: ExternalAccountGrant.origin)
+    } catch let refusal as GoogleTokenService.Refusal {
+      throw failure(refusal)
+    }
+    let federated = GoogleAccessToken(
+      token: reply.token.reveal(), identity: audience, expiration: reply.expiration)
+    guard let impersonation else { return federated }
+    return try await impersonation.token(with: federated, from: service)
+  }
+
+  private func subjectToken() throws -> String {
+    let text = try settings.token(of: file, namedBy: "credential_source")
+    guard case .json(let field) = format else { return text }
+    guard
+      let object = try? JSONDecoder().decode([String: JSONText].self, from: Data(text.utf8)),
+      let token = object[field]?.text, !token.isEmpty
+    else {
+      throw credentialFailure(
+        "the token file \(printable(file)) is not the JSON that was expected",
+        cause: "there is no text \(printable(field)) in it",
+        hint: "check format and subject_token_field_name in the credential file",
+        isRetryable: true)
+    }
+    return token
+  }
+
+  /// A text, or anything else, which is passed over.
+  private struct JSONText: Decodable {
+    var text: String?
+    init(from decoder: any Decoder) throws {
+      text = try? decoder.singleValueContainer().decode(String.self)
+    }
+  }
+
+  private func failure(_ refusal: GoogleTokenService.Refusal) -> LifeboatError {
+    let isStale = ["expired", "stale"].contains { refusal.description.lowercased().contains($0) }
+    let hint: String?
+    switch refusal.code {
+    case _ where isStale:
+      hint = "the token file is stale: is it the projected one, which is renewed?"
+    case "invalid_target":
+      hint = "the pool or provider that audience names does not exist, or is off"
+    case "unauthorized_client":
+      hint = "the provider's attribute condition does not let this identity in"
+    case "": hint = "check token_url in the file"
+    default:
+      hint =
+        "the token's issuer and audience must be those of the workload identity provider, and"
+        + " subject_token_type its kind"
+    }
+    return credentialFailure(
+      "\(ExternalAccountGrant.origin) refuses the token in \(printable(file))",
+      cause: refusal.words, hint: refusal.passingHint ?? hint,
+      isRetryable: refusal.isRetryable || isStale)
+  }
+}

@@ -1,0 +1,83 @@
+import BackupTypes
+import Codec
+
+/// The key of a service account: a JWT signed with it is exchanged for a token (RFC 7523; "Using
+/// OAuth 2.0 for server to server applications").
+struct ServiceAccountGrant: GoogleGrant {
+  private static let origin = "Google's token endpoint"
+  private static let grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+  /// Google's libraries sign for this audience wherever they post.
+  private static let audience = "https://oauth2.googleapis.com/token"
+  /// The longest life that Google takes.
+  private static let lifetimeSeconds: Int64 = 3600
+  /// A clock this far off is corrected; Google itself forgives a little.
+  private static let skewMilliseconds: Int64 = 30_000
+
+  let email: String
+  let keyID: String?
+  let key: RSAPrivateKey
+  let url: String
+
+  init(_ file: GoogleCredentialFile, path: String) throws {
+    email = try GoogleCredentialFile.required(file.clientEmail, "client_email", path: path)
+    keyID = file.privateKeyID
+    url = try GoogleCredentialFile.address(
+      file.tokenURI ?? ServiceAccountGrant.audience, "token_uri", path: path)
+    let pem = try GoogleCredentialFile.required(file.privateKey, "private_key", path: path)
+    guard let key = RSAPrivateKey(pem: pem) else {
+      throw credentialFailure(
+        "can't use the credential file \(printable(path))",
+        cause: "its private_key is no RSA key in PEM",
+        hint: "line ends inside the key are written \\n; take the file as Google made it")
+    }
+    self.key = key
+  }
+
+  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken {
+    do {
+      return try await token(from: service, at: service.now())
+    } catch let refusal as GoogleTokenService.Refusal {
+      // Signed anew with the server's time, if ours was the reason.
+      guard refusal.code == "invalid_grant", let date = refusal.date,
+        abs(date.since(service.now())) > ServiceAccountGrant.skewMilliseconds
+      else { throw failure(refusal) }
+      do {
+        return try await token(from: service, at: date)
+      } catch let refusal as GoogleTokenService.Refusal {
+        throw failure(refusal)
+      }
+    }
+  }
+
+  private func token(
+    from service: GoogleTokenService, at time: Instant
+  ) async throws -> GoogleAccessToken {
+    let seconds = time.milliseconds / 1000
+    let claims = JSONWebToken.Claims(
+      iss: email, scope: GoogleScope.storage, aud: ServiceAccountGrant.audience, iat: seconds,
+      exp: seconds + ServiceAccountGrant.lifetimeSeconds)
+    let assertion = try JSONWebToken.signed(claims, keyID: keyID, with: key)
+    let reply = try await service.exchange(
+      [("grant_type", ServiceAccountGrant.grantType), ("assertion", assertion)], at: url,
+      origin: ServiceAccountGrant.origin)
+    return GoogleAccessToken(
+      token: reply.token.reveal(), identity: email, expiration: reply.expiration)
+  }
+
+  private func failure(_ refusal: GoogleTokenService.Refusal) -> LifeboatError {
+    let hint: String?
+    switch refusal.code {
+    case "invalid_grant" where refusal.description.contains("account not found"):
+      hint = "the service account was deleted: make a key of one that exists"
+    case "invalid_grant":
+      hint =
+        "the key was deleted or does not belong to \(printable(email)): make a new one, and check"
+        + " this machine's clock"
+    case "": hint = "check token_uri in the file"
+    default: hint = "check that \(printable(email)) exists and is not disabled"
+    }
+    return credentialFailure(
+      "\(ServiceAccountGrant.origin) refuses the key of \(printable(email))", cause: refusal.words,
+      hint: refusal.passingHint ?? hint, isRetryable: refusal.isRetryable)
+  }
+}

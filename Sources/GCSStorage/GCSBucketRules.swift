@@ -1,0 +1,121 @@
+package import BackupTypes
+import FoundationEssentials
+
+/// What a bucket does to objects by itself, judged for a prefix: pure.
+///
+/// From the `lifecycle`, `versioning`, `softDeletePolicy` and `retentionPolicy` of a bucket resource
+/// (Cloud Storage JSON API, Buckets).
+package struct GCSBucketRules {
+  /// What is asked for of the bucket.
+  static let fields = "lifecycle,versioning,softDeletePolicy,retentionPolicy"
+
+  private struct Bucket: Decodable {
+    struct Lifecycle: Decodable { var rule: [Rule]? }
+    struct Versioning: Decodable { var enabled: Bool? }
+    /// 64-bit numbers are texts in Google's JSON.
+    struct SoftDelete: Decodable { var retentionDurationSeconds: String? }
+    struct Retention: Decodable { var retentionPeriod: String? }
+    var lifecycle: Lifecycle?
+    var versioning: Versioning?
+    var softDeletePolicy: SoftDelete?
+    var retentionPolicy: Retention?
+  }
+
+  private struct Rule: Decodable {
+    struct Action: Decodable { var type: String }
+    /// All of them must hold for the rule to act.
+    struct Condition: Decodable {
+      var age: Int?
+      var isLive: Bool?
+      var matchesPrefix: [String]?
+      var numNewerVersions: Int?
+      var daysSinceNoncurrentTime: Int?
+      var noncurrentTimeBefore: String?
+      var daysSinceCustomTime: Int?
+      var customTimeBefore: String?
+
+      /// Whether it can hold only for versions that were replaced or deleted.
+      var isForOldVersions: Bool {
+        isLive == false || (numNewerVersions ?? 0) > 0 || daysSinceNoncurrentTime != nil
+          || noncurrentTimeBefore != nil
+      }
+      /// Whether it looks at a custom time, which our objects have not.
+      var isForCustomTime: Bool { daysSinceCustomTime != nil || customTimeBefore != nil }
+    }
+    var action: Action
+    var condition: Condition?
+  }
+
+  private let prefix: String
+  private let bucket: Bucket
+
+  /// - Parameter prefix: of the repository, without "/" at either end.
+  /// - Returns: nil when `body` is no bucket resource.
+  package init?(_ body: [UInt8], prefix: String) {
+    guard let bucket = try? JSONDecoder().decode(Bucket.self, from: Data(body)) else { return nil }
+    self.prefix = prefix
+    self.bucket = bucket
+  }
+
+  package var findings: [Finding] { [lifecycle, versioning, softDelete, retention] }
+
+  /// A rule that takes our objects away is the one thing that retention can't see. Storage classes
+  /// are no such thing: objects of every class can be read at once.
+  private var lifecycle: Finding {
+    guard let rule = deletions.first(where: { $0.condition?.isForOldVersions != true }) else {
+      return Finding(.bucket, "lifecycle", .ok, "no rule takes objects of this prefix away")
+    }
+    let when = rule.condition?.age.map { " after \($0) days" } ?? ""
+    return Finding(
+      .bucket, "lifecycle", .failed, "a rule deletes objects of this prefix\(when)",
+      consequence:
+        "it takes away what the newest restore point needs: a backup that does not restore",
+      remedy: "take the rule away, or limit it with matchesPrefix; retention is Lifeboat's to apply"
+    )
+  }
+
+  private var versioning: Finding {
+    guard bucket.versioning?.enabled == true else {
+      return Finding(.bucket, "versioning", .ok, "off")
+    }
+    guard !deletions.contains(where: { $0.condition?.isForOldVersions == true }) else {
+      return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
+    }
+    return Finding(
+      .bucket, "versioning", .warning, "on, and old versions never expire",
+      consequence: "what retention and folding delete stays, and is paid for",
+      remedy: "add a lifecycle rule that deletes with daysSinceNoncurrentTime for this prefix")
+  }
+
+  private var softDelete: Finding {
+    let seconds = bucket.softDeletePolicy?.retentionDurationSeconds.flatMap { Int64($0) } ?? 0
+    guard seconds > 0 else { return Finding(.bucket, "soft-delete", .ok, "off") }
+    return Finding(
+      .bucket, "soft-delete", .ok,
+      "deleted objects stay for \(humanDuration(milliseconds: clamped(seconds))), and are paid for")
+  }
+
+  private var retention: Finding {
+    guard let period = bucket.retentionPolicy?.retentionPeriod.flatMap({ Int64($0) }), period > 0
+    else { return Finding(.bucket, "retention-policy", .ok, "there is none") }
+    return Finding(
+      .bucket, "retention-policy", .warning,
+      "objects can't be deleted for \(humanDuration(milliseconds: clamped(period)))",
+      consequence: "what retention and folding delete stays that long, and is paid for",
+      remedy: "expect that cost, or use a bucket without a retention policy")
+  }
+
+  private func clamped(_ seconds: Int64) -> Int64 { min(max(0, seconds), 1 << 40) * 1000 }
+
+  /// A rule concerns us when one of its prefixes begins ours or ours begins it, or when it has none.
+  private var deletions: [Rule] {
+    let ours = prefix.isEmpty ? "" : prefix + "/"
+    return (bucket.lifecycle?.rule ?? []).filter { rule in
+      guard rule.action.type == "Delete", rule.condition?.isForCustomTime != true else {
+        return false
+      }
+      guard let theirs = rule.condition?.matchesPrefix, !theirs.isEmpty else { return true }
+      return theirs.contains { ours.hasPrefix($0) || $0.hasPrefix(ours) }
+    }
+  }
+}

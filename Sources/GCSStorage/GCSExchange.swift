@@ -1,0 +1,112 @@
+import BackupTypes
+import CloudAuth
+import HTTPTransport
+import ObjectStorage
+import Synchronization
+
+/// One request to Google Cloud Storage before it is addressed and authenticated.
+struct GCSRequest: Sendable {
+  var action: GCSAction
+  var method: HTTPRequest.Method
+  /// Percent-encoded, beginning with "/".
+  var path: String
+  var query: [(String, String)] = []
+  var headers: [(String, String)] = []
+  var body: [UInt8] = []
+  /// For messages, printable.
+  var object: String
+  var responseBytesMax = 1 << 20
+}
+
+/// Sends requests, each with the token of the moment; one that is refused is replaced once.
+/// Everything else is for the retry layer above.
+struct GCSExchange: Sendable {
+  /// Scheme and authority, and a path where needed, without "/" at its end.
+  let endpoint: String
+  let client: HTTPClient
+  let credentials: CredentialProvider<GoogleAccessToken>
+  let session: GCSSession
+  let now: @Sendable () -> Instant
+  let observe: @Sendable (RequestObservation) -> Void
+
+  /// - Parameter accepting: the statuses that are answers; every other is an error.
+  /// - Throws: `GCSRefusal` for those.
+  func send(_ request: GCSRequest, accepting: Set<Int>) async throws -> HTTPResponse {
+    var isReplaced = false
+    while true {
+      try await session.holdOff.wait()
+      let (reply, token) = try await attempt(request)
+      learnClock(reply)
+      if accepting.contains(reply.status) { return reply }
+      let fault = GCSFault(reply)
+      if fault.isRetryable { session.holdOff.note(reply.retryAfter) }
+      if fault.status == 401, let token, !isReplaced,
+        try await replacement(of: token, for: request) != token
+      {
+        isReplaced = true
+        continue
+      }
+      throw GCSRefusal(
+        fault: fault, error: fault.error(request.action, request.object, identity: token?.identity))
+    }
+  }
+
+  private func attempt(
+    _ request: GCSRequest
+  ) async throws -> (HTTPResponse, GoogleAccessToken?) {
+    try await naming(request) {
+      let token = try await credentials.current()
+      let http = http(request, token)
+      do {
+        let reply = try await client.send(http)
+        observe(RequestObservation(http, reply))
+        return (reply, token)
+      } catch {
+        observe(RequestObservation(http, nil))
+        throw error
+      }
+    }
+  }
+
+  private func replacement(
+    of token: GoogleAccessToken, for request: GCSRequest
+  ) async throws -> GoogleAccessToken? {
+    try await naming(request) { try await credentials.replacing(token) }
+  }
+
+  private func naming<Value>(
+    _ request: GCSRequest, _ body: () async throws -> Value
+  ) async throws -> Value {
+    do {
+      return try await body()
+    } catch let error as LifeboatError where error.code != .usage {
+      throw error.during("\(request.action.rawValue) \(request.object)")
+    }
+  }
+
+  private func http(_ request: GCSRequest, _ token: GoogleAccessToken?) -> HTTPRequest {
+    var http = HTTPRequest(
+      request.method,
+      endpoint + request.path
+        + (request.query.isEmpty ? "" : "?" + URIEncoding.form(request.query)),
+      headers: HTTPHeaders(request.headers), body: request.body,
+      responseBytesMax: request.responseBytesMax)
+    if let token {
+      http.headers.append("Authorization", "Bearer " + token.token.reveal())
+      if let project = token.quotaProject { http.headers.append("x-goog-user-project", project) }
+    }
+    return http
+  }
+
+  private func learnClock(_ reply: HTTPResponse) {
+    guard let date = reply.date else { return }
+    let offset = date.since(now())
+    session.observedOffset.withLock { $0 = offset }
+  }
+}
+
+/// A refusal with what it was made from, for callers that know what to do about some.
+struct GCSRefusal: Error {
+  let fault: GCSFault
+  let error: LifeboatError
+}

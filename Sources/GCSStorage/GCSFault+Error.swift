@@ -1,0 +1,68 @@
+import BackupTypes
+import HTTPTransport
+
+/// What was being done, for messages and for the right it needs.
+enum GCSAction: String, Sendable {
+  case create = "write"
+  case read
+  case list
+  case delete
+
+  /// The permission of Google's IAM it needs.
+  var permission: String {
+    switch self {
+    case .create: "storage.objects.create"
+    case .read: "storage.objects.get"
+    case .list: "storage.objects.list"
+    case .delete: "storage.objects.delete"
+    }
+  }
+}
+
+extension GCSFault {
+  /// - Parameters:
+  ///   - object: what it was done to, printable: `gs://bucket/prefix/name`.
+  ///   - identity: whose token it was done with; nil when there was none.
+  func error(_ action: GCSAction, _ object: String, identity: String?) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
+      hint: hint(action, identity: identity.map { printable($0) }), isRetryable: isRetryable)
+  }
+
+  private func hint(_ action: GCSAction, identity: String?) -> String? {
+    let who = identity ?? "anonymous requests"
+    switch reason {
+    case "retentionPolicyNotMet", "objectUnderActiveHold":
+      return "the bucket's retention policy or a hold keeps the object: it goes when that ends"
+    case "userProjectMissing":
+      return "the bucket lets requesters pay: name the project with GOOGLE_CLOUD_QUOTA_PROJECT"
+    case "accountDisabled", "billingNotEnabled", "userProjectAccountProblem":
+      return "the project's billing is off, or its account has a problem: see Google's console"
+    case "accessNotConfigured", "SERVICE_DISABLED":
+      return "switch the Cloud Storage API on in the project"
+    default: break
+    }
+    if status == 403, message.lowercased().contains("scope") {
+      return "the machine's access scopes leave out writing to Cloud Storage: give it the scope"
+        + " cloud-platform"
+    }
+    switch status {
+    case 401:
+      return identity == nil
+        ? "anonymous requests are refused: take ?anonymous=true away"
+        : "the token of \(who) is not taken: check that the account is not disabled, and that the"
+          + " endpoint is the right store"
+    case 403:
+      return
+        "grant \(who) \(action.permission) on the bucket: roles/storage.objectUser has all that"
+        + " is needed"
+    case 404:
+      return reason.isEmpty
+        ? "this is not how Google says that something is not there: check the endpoint"
+        : "create the bucket, or check its name and the endpoint"
+    case 400 where isDamage:
+      return "what arrived is not what was sent: check proxies and devices on the way"
+    default: return ServerFault.hint(status: status)
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import BackupTypes
+import FoundationEssentials
+import ObjectStorage
+
+/// A page of an `objects.list` reply, read and checked: pure.
+struct GCSListing {
+  /// What is asked for of each page.
+  static let fields = "kind,nextPageToken,items(name,size,timeCreated)"
+  /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB about each: 7 MiB.
+  static let bytesMax = 16 << 20
+
+  /// With full keys for names.
+  var entries: [ObjectEntry] = []
+  /// nil after the last page.
+  var next: String?
+
+  private struct Reply: Decodable {
+    struct Item: Decodable {
+      var name: String
+      /// 64-bit numbers are texts in Google's JSON.
+      var size: String
+      /// Of the generation that is there; `updated` also changes with an object's metadata.
+      var timeCreated: String
+    }
+    var kind: String
+    var nextPageToken: String?
+    /// Absent when there is none.
+    var items: [Item]?
+  }
+
+  /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
+  ///   anything from it could make objects look absent.
+  init(_ body: [UInt8]) throws(LifeboatError) {
+    guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(body)) else {
+      throw GCSListing.unreadable("it is not the JSON that was expected")
+    }
+    guard reply.kind == "storage#objects" else {
+      throw GCSListing.unreadable("it is a \(printable(reply.kind))")
+    }
+    for item in reply.items ?? [] {
+      guard let size = Int(item.size), size >= 0,
+        let created = try? Instant(parsing: item.timeCreated, now: Instant(milliseconds: 0))
+      else { throw GCSListing.unreadable("the size or the time of an entry is none") }
+      entries.append(ObjectEntry(name: item.name, size: size, modified: created))
+    }
+    next = reply.nextPageToken.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  private static func unreadable(_ cause: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "the store's listing can't be read", cause: cause, isRetryable: true)
+  }
+}

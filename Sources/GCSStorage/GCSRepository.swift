@@ -1,0 +1,58 @@
+package import BackupTypes
+package import CloudAuth
+package import HTTPTransport
+
+/// A store with the chain that its credentials come from, for `doctor`.
+package struct GCSRepository: Sendable {
+  package let store: GCSStore
+  /// What the endpoint was taken from: for people.
+  package let endpointOrigin: String
+  private let chain: CredentialChain<GoogleAccessToken>
+
+  /// What the last look for credentials found.
+  package func explainCredentials() -> [CredentialAttempt] { chain.explain() }
+
+  /// Opens the repository that a URL names, with everything else as Google's own libraries have it.
+  /// Sends nothing.
+  ///
+  /// Endpoint: the URL's, `STORAGE_EMULATOR_HOST`, else Google's own. An emulator that the variable
+  /// names gets no token, as with Google's libraries.
+  ///
+  /// - Parameters:
+  ///   - url: `gs://bucket/prefix?…`.
+  ///   - now: the wall clock.
+  ///   - observe: called for every request.
+  /// - Throws: `.usage` for a URL or an endpoint that makes no sense.
+  package init(
+    url: String, settings: GoogleSettings, client: HTTPClient,
+    now: @escaping @Sendable () -> Instant,
+    observe: @escaping @Sendable (RequestObservation) -> Void
+  ) throws {
+    let location = try GCSLocation(url: url)
+    let endpoint: String
+    var isAnonymous = location.isAnonymous ?? false
+    if let given = location.endpoint {
+      (endpoint, endpointOrigin) = (given, "the URL")
+    } else if let host = settings["STORAGE_EMULATOR_HOST"] {
+      endpoint = try GCSLocation.endpoint(emulatorHost: host)
+      endpointOrigin = "STORAGE_EMULATOR_HOST"
+      isAnonymous = location.isAnonymous ?? true
+    } else {
+      (endpoint, endpointOrigin) = ("https://storage.googleapis.com", "the default")
+    }
+    guard isAnonymous || PlainHTTP.maySendSecret(to: endpoint) else {
+      throw LifeboatError(
+        .usage, "a token is not sent to \(printable(endpoint))",
+        cause: "plain http shows it to everyone on the way",
+        hint: "write the endpoint with https://, or say ?anonymous=true for an emulator")
+    }
+    chain =
+      isAnonymous
+      ? CredentialChain([AnonymousSource()])
+      : .applicationDefault(settings: settings, client: client, now: now)
+    store = GCSStore(
+      location, endpoint: endpoint, client: client,
+      credentials: CredentialProvider(source: chain, pool: client.pool, now: now), now: now,
+      observe: observe)
+  }
+}

@@ -1,0 +1,42 @@
+package import BackupTypes
+import HTTPTransport
+
+extension GCSStore {
+  /// What the bucket does to our objects by itself. What may not be looked at is said so.
+  package func bucketFindings() async throws -> [Finding] {
+    let unknown = "whether the bucket takes objects away by itself is not known"
+    let request = GCSRequest(
+      action: .list, method: .get, path: bucketPath, query: [("fields", GCSBucketRules.fields)],
+      object: object(""))
+    do {
+      let reply = try await exchange.client.blocking {
+        try await exchange.send(request, accepting: [200])
+      }
+      guard let rules = GCSBucketRules(reply.body, prefix: gcs.prefix) else {
+        return [
+          Finding(
+            .bucket, "rules", .warning, "the answer can't be read", consequence: unknown,
+            remedy: "look in the console")
+        ]
+      }
+      return rules.findings
+    } catch let refusal as GCSRefusal {
+      let isDenied = refusal.fault.status == 403
+      return [
+        Finding(
+          .bucket, "rules", .warning,
+          isDenied
+            ? "these credentials may not look at them"
+            : "can't be looked at: \(refusal.error.cause ?? refusal.error.message)",
+          consequence: unknown,
+          remedy: isDenied
+            ? "grant storage.buckets.get (roles/storage.bucketViewer), or look in the console" : nil
+        )
+      ]
+    } catch let error as LifeboatError {
+      return [
+        Finding(.bucket, "rules", failed: error, consequence: unknown, verdict: .warning)
+      ]
+    }
+  }
+}

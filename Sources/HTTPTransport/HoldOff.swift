@@ -1,0 +1,30 @@
+import Synchronization
+import SystemIO
+
+/// Holds every request to a server back for as long as it asked to.
+package final class HoldOff: Sendable {
+  /// What a server may ask us to wait at most; longer waits are left to the layer that retries.
+  package static let secondsMax = 60
+
+  /// Milliseconds of the monotonic clock.
+  private let notBefore = Mutex<Int64>(0)
+
+  package init() {}
+
+  /// - Parameter seconds: `HTTPResponse.retryAfter`; nil: nothing was asked for.
+  package func note(_ seconds: Int?) {
+    guard let seconds else { return }
+    let bounded = Int64(min(seconds, HoldOff.secondsMax))
+    let until = SystemClock.monotonicMilliseconds() + bounded * 1000
+    notBefore.withLock { $0 = max($0, until) }
+  }
+
+  /// - Throws: `CancellationError`.
+  package func wait() async throws {
+    while true {
+      let left = notBefore.withLock { $0 } - SystemClock.monotonicMilliseconds()
+      guard left > 0 else { return }
+      try await Task.sleep(for: .milliseconds(left))
+    }
+  }
+}

@@ -1,0 +1,32 @@
+package import BackupTypes
+
+extension ListPage {
+  /// A page of a bucket's listing as a page of a repository's: names without what stands before
+  /// them in the bucket, sorted, since some stores have orders of their own.
+  ///
+  /// - Parameters:
+  ///   - listed: with full keys for names.
+  ///   - base: of the repository in the bucket, without "/" at its end; may be empty.
+  ///   - prefix: that was asked for, in the repository.
+  ///   - location: for messages.
+  /// - Throws: `.storeUnavailable`, retryable, when the page holds what was not asked for.
+  package init(
+    listed: [ObjectEntry], base: String, prefix: String, next: String?, location: String
+  ) throws(LifeboatError) {
+    let base = base.isEmpty ? "" : base + "/"
+    var entries: [ObjectEntry] = []
+    for entry in listed {
+      guard entry.name.utf8.starts(with: (base + prefix).utf8) else {
+        throw LifeboatError(
+          .storeUnavailable, "the listing of \(location) holds what was not asked for",
+          cause: printable(entry.name), isRetryable: true)
+      }
+      let name = String(decoding: entry.name.utf8.dropFirst(base.utf8.count), as: UTF8.self)
+      // A console makes "folders": empty objects whose keys end with "/". None is ours.
+      guard !name.isEmpty, !name.hasSuffix("/") else { continue }
+      entries.append(ObjectEntry(name: name, size: entry.size, modified: entry.modified))
+    }
+    entries.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    self.init(entries: entries, next: next)
+  }
+}

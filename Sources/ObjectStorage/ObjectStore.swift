@@ -1,0 +1,80 @@
+package import BackupTypes
+
+/// Where a repository's objects are: a flat set of names, each of which means its bytes for ever.
+///
+/// Every implementation passes `ObjectStoreConformance` (in TestSupport). Errors are
+/// `LifeboatError`s that name the object and the store; a store does not retry, its caller does.
+/// What was created is visible to every later call of any reader.
+///
+/// Calls may block their thread: make them with a `BlockingPool` as the preferred executor.
+package protocol ObjectStore: Sendable {
+  /// For messages: `file:///backups/redis`.
+  var location: String { get }
+
+  /// Creates an object, unless there is one of that name; never overwrites. Durable on return,
+  /// whatever the outcome.
+  func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome
+
+  /// The whole object. nil only when its absence is proved; anything less is an error.
+  func read(_ name: String) async throws -> [UInt8]?
+
+  /// One page of the objects whose names begin with `prefix` (as a string, not a directory), sorted
+  /// by the UTF-8 bytes of their names.
+  ///
+  /// - Parameter continuing: `next` of the page before, with the same prefix.
+  func list(prefix: String, continuing: String?) async throws -> ListPage
+
+  /// Deletes objects; one that is absent is a success.
+  ///
+  /// - Returns: the errors, by name, of those that are still there.
+  /// - Throws: when the store as a whole could not be reached.
+  func delete(_ names: [String]) async throws -> [String: LifeboatError]
+
+  /// The store's clock; nil when it has none but this machine's.
+  func now() async throws -> Instant?
+
+  /// False once the store said that it can't create an object only if it is absent, so that a race of
+  /// two writers is not decided. One that silently overwrites is only found by a probe.
+  var createsConditionally: Bool { get }
+
+  /// Called before the first write: makes what a store needs to be written to.
+  func prepare() async throws
+}
+
+extension ObjectStore {
+  package var createsConditionally: Bool { true }
+}
+
+/// One object of a listing.
+package struct ObjectEntry: Sendable, Hashable {
+  package var name: String
+  /// Bytes.
+  package var size: Int
+  /// By the store's clock.
+  package var modified: Instant
+
+  package init(name: String, size: Int, modified: Instant) {
+    self.name = name
+    self.size = size
+    self.modified = modified
+  }
+}
+
+package struct ListPage: Sendable {
+  /// How many entries a page has at most.
+  package static let entriesMax = 1000
+
+  package var entries: [ObjectEntry]
+  /// Opaque; nil after the last page. A page may be short, or empty, and not be the last.
+  package var next: String?
+
+  package init(entries: [ObjectEntry], next: String?) {
+    self.entries = entries
+    self.next = next
+  }
+}
+
+package enum CreateOutcome: Sendable { case created, exists }
+
+/// The largest object that is read or created: 64 MiB, sixteen pieces. A larger one is not ours.
+package let objectByteCountMax = 64 << 20

@@ -1,0 +1,60 @@
+package import BackupTypes
+import SystemIO
+import SystemPackage
+
+/// The scheme of a `--repo` in lower case; nil for a path.
+package func repositoryScheme(_ url: String) -> String? {
+  url.firstRange(of: "://").map { url[..<$0.lowerBound].lowercased() }
+}
+
+/// The directory that a `--repo` names: `file:///path`, or a path.
+///
+/// - Throws: `.usage` for anything else.
+package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectStore {
+  func refuse(_ cause: String) -> LifeboatError {
+    LifeboatError(
+      .usage, "can't use the repository \"\(printable(url))\"", cause: cause,
+      hint: "it is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
+  }
+  var path = url
+  if let separator = url.firstRange(of: "://") {
+    let scheme = url[..<separator.lowerBound].lowercased()
+    guard scheme == "file" else { throw refuse("no store for \(printable(scheme)):// is built in") }
+    path = String(url[separator.upperBound...])
+    guard path.hasPrefix("/") else {
+      throw refuse("a file URL has three slashes: file:///path")
+    }
+    guard !path.contains(where: { $0 == "?" || $0 == "#" }) else {
+      throw refuse("a directory has no options")
+    }
+    guard let decoded = percentDecoded(path) else { throw refuse("the percent-encoding is broken") }
+    path = decoded
+  }
+  guard !path.isEmpty else { throw refuse("it is empty") }
+  guard !path.utf8.contains(0) else { throw refuse("it holds a NUL") }
+  return DirectoryStore(root: absolute(FilePath(path)))
+}
+
+/// What is told of a repository can be given back to a command, also from another directory.
+private func absolute(_ path: FilePath) -> FilePath {
+  guard path.isRelative, let start = HostFacts.workingDirectory() else { return path }
+  return start.pushing(path)
+}
+
+/// nil when a "%" has no two digits after it or the bytes are not UTF-8.
+func percentDecoded(_ text: String) -> String? {
+  guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
+  var result: [UInt8] = []
+  var rest = Array(text.utf8)[...]
+  while let byte = rest.popFirst() {
+    guard byte == UInt8(ascii: "%") else {
+      result.append(byte)
+      continue
+    }
+    let digits = String(decoding: rest.prefix(2), as: UTF8.self).lowercased()
+    guard let value = bytes(hexadecimal: digits), value.count == 1 else { return nil }
+    result += value
+    rest = rest.dropFirst(2)
+  }
+  return String(validating: result, as: UTF8.self)
+}

@@ -1,0 +1,124 @@
+package import BackupTypes
+import SystemIO
+
+/// The one layer that retries: a decorator around a store, with jittered backoff, a cap, and a report.
+///
+/// Uploads are idempotent because names are: a `create` whose reply was lost finds its object there.
+package struct RetryingStore: ObjectStore {
+  package struct Policy: Sendable {
+    /// How long a call may go on in all; nil: for as long as the process lives.
+    package var budget: Duration?
+    package var firstDelay: Duration
+    package var delayMax: Duration
+    /// Failures that more waiting will hardly mend (denied access, a full store) are tried again so
+    /// often; nil: like the others. `ship` waits for their cause to go, a restore gives up.
+    package var permanentTries: Int?
+    package var permanentDelay: Duration
+    /// Asked while a failed call waits: the monotonic time (ms) at which it gives up after all. An end
+    /// that was asked for does not wait for a store that is away.
+    package var givesUpAt: @Sendable () -> Int64? = { nil }
+
+    package init(
+      budget: Duration?, firstDelay: Duration = .milliseconds(100),
+      delayMax: Duration = .seconds(10),
+      permanentTries: Int?, permanentDelay: Duration = .seconds(20)
+    ) {
+      self.budget = budget
+      self.firstDelay = firstDelay
+      self.delayMax = delayMax
+      self.permanentTries = permanentTries
+      self.permanentDelay = permanentDelay
+    }
+
+    /// A sidecar: no end, whatever the failure.
+    package static let sidecar = Policy(
+      budget: nil, permanentTries: nil, permanentDelay: .seconds(30))
+    /// Not retried at all.
+    package static let none = Policy(budget: .zero, permanentTries: 1)
+  }
+
+  package enum Report: Sendable {
+    /// A call failed and is tried again.
+    case waiting(operation: String, error: LifeboatError, sinceMilliseconds: Int64)
+    /// A call succeeded after failures.
+    case recovered(operation: String, afterMilliseconds: Int64)
+  }
+
+  private let base: any ObjectStore
+  private let policy: Policy
+  private let report: @Sendable (Report) -> Void
+
+  package init(
+    _ base: any ObjectStore, policy: Policy, report: @escaping @Sendable (Report) -> Void
+  ) {
+    self.base = base
+    self.policy = policy
+    self.report = report
+  }
+
+  package var location: String { base.location }
+  package var createsConditionally: Bool { base.createsConditionally }
+  package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    try await retrying("create") { try await base.create(name, bytes) }
+  }
+  package func read(_ name: String) async throws -> [UInt8]? {
+    try await retrying("read") { try await base.read(name) }
+  }
+  package func list(prefix: String, continuing: String?) async throws -> ListPage {
+    try await retrying("list") { try await base.list(prefix: prefix, continuing: continuing) }
+  }
+  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    try await retrying("delete") { try await base.delete(names) }
+  }
+  package func now() async throws -> Instant? {
+    try await retrying("clock") { try await base.now() }
+  }
+  package func prepare() async throws { try await retrying("prepare") { try await base.prepare() } }
+
+  private func retrying<Value: Sendable>(
+    _ operation: String, _ call: () async throws -> Value
+  ) async throws -> Value {
+    let start = SystemClock.monotonicMilliseconds()
+    var delay = policy.firstDelay
+    var permanent = 0
+    while true {
+      do {
+        let value = try await call()
+        let elapsed = SystemClock.monotonicMilliseconds() - start
+        if permanent > 0 || delay > policy.firstDelay {
+          report(.recovered(operation: operation, afterMilliseconds: elapsed))
+        }
+        return value
+      } catch let error as LifeboatError {
+        let elapsed = SystemClock.monotonicMilliseconds() - start
+        var pause = delay
+        if error.isRetryable {
+          delay = min(delay * 2, policy.delayMax)
+        } else {
+          guard error.code == .storeUnavailable || error.code == .noRoom else { throw error }
+          permanent += 1
+          if let tries = policy.permanentTries, permanent >= tries { throw error }
+          pause = policy.permanentDelay
+        }
+        // Jitter: between half and the whole pause, so that many shippers do not come back at once.
+        pause = pause * Double.random(in: 0.5...1)
+        if let budget = policy.budget, .milliseconds(elapsed) + pause > budget { throw error }
+        report(.waiting(operation: operation, error: error, sinceMilliseconds: elapsed))
+        try await wait(pause, orThrow: error)
+      }
+    }
+  }
+
+  /// Sleeps in short steps, so that a deadline that is set meanwhile is seen.
+  private func wait(_ pause: Duration, orThrow error: LifeboatError) async throws {
+    let step = Duration.milliseconds(250)
+    var left = pause
+    while left > .zero {
+      if let deadline = policy.givesUpAt(), SystemClock.monotonicMilliseconds() >= deadline {
+        throw error
+      }
+      try await Task.sleep(for: min(left, step))
+      left -= step
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/// The list of files that make up an append-only file, as `appendonly.aof.manifest` holds it
+/// (Redis's `aof.c`, `loadAppendOnlyManifest`).
+package struct AOFManifest: Sendable, Equatable {
+  package struct Entry: Sendable, Equatable {
+    package enum Kind: Sendable { case base, history, increment }
+    /// A bare name, valid UTF-8.
+    package var file: String
+    /// Never 0.
+    package var sequence: Int64
+    package var kind: Kind
+    /// `endoffset` is there: Redis 8 closed this file, at a stop or when its AOF was switched off, and
+    /// wrote the manifest for that alone.
+    package var isClosed = false
+
+    package init(file: String, sequence: Int64, kind: Kind, isClosed: Bool = false) {
+      self.file = file
+      self.sequence = sequence
+      self.kind = kind
+      self.isClosed = isClosed
+    }
+  }
+
+  /// In the order of the file.
+  package var entries: [Entry]
+
+  package init(entries: [Entry]) {
+    self.entries = entries
+  }
+
+  package var base: Entry? { entries.first { $0.kind == .base } }
+  /// In the order in which they are loaded.
+  package var increments: [Entry] { entries.filter { $0.kind == .increment } }
+
+  /// The manifest in the form that every version since 7.0 loads: only file, seq and type, and no
+  /// history. A name is quoted when it would not be read back otherwise.
+  package func encoded() -> [UInt8] {
+    var text: [UInt8] = []
+    for entry in entries where entry.kind != .history {
+      text += Array("file ".utf8) + quotedIfNeeded(entry.file)
+      text += Array(" seq \(entry.sequence) type \(entry.kind == .base ? "b" : "i")\n".utf8)
+    }
+    return text
+  }
+}
+
+/// Why Redis would not load this manifest, or we would not.
+package struct AOFManifestFault: Error, Sendable, Equatable {
+  /// From 1.
+  package var line: Int
+  /// A phrase for an operator, without a full stop.
+  package var reason: String
+  /// The file has no bytes, as between its creation and its first write by a broken tool.
+  package var isEmpty: Bool
+
+  package init(line: Int, reason: String, isEmpty: Bool = false) {
+    self.line = line
+    self.reason = reason
+    self.isEmpty = isEmpty
+  }
+}
+
+private func quotedIfNeeded(_ name: String) -> [UInt8] {
+  let plain = name.utf8.allSatisfy {
+    $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "'")
+      && $0 != UInt8(ascii: "\\")
+  }
+  guard !plain || name.isEmpty else { return Array(name.utf8) }
+  var text = [UInt8(ascii: "\"")]
+  for byte in name.utf8 {
+    switch byte {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"): text += [UInt8(ascii: "\\"), byte]
+    case 0x20..<0x7f: text.append(byte)
+    default:
+      let digits = Array("0123456789abcdef".utf8)
+      text += Array("\\x".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    }
+  }
+  return text + [UInt8(ascii: "\"")]
+}

@@ -1,0 +1,240 @@
+/// Finds the safe cuts of an append-only file: strict framing of the Redis protocol, transactions,
+/// annotations, and the RDB preamble a file may begin with (Redis's `aof.c`, `loadSingleAppendOnlyFile`).
+///
+/// Fed with the file in arbitrary pieces. A server's own loader is laxer (it does not look at the
+/// CRLF behind an argument); what this scanner lets pass, every loader takes.
+///
+/// Memory is bounded whatever the input: arguments are skipped by their length and only a few bytes
+/// of the first two looked at. No input traps.
+package struct AOFScanner: Sendable {
+  /// Behind a complete command or annotation line, outside MULTI..EXEC and outside an RDB preamble.
+  package private(set) var boundary: UInt64
+  /// Bad framing; everything before `boundary` stays valid.
+  package private(set) var fault: AOFFault?
+  /// The preamble's summary once it ended.
+  package private(set) var preamble: RDBSummary?
+  /// Complete commands other than SELECT, MULTI and EXEC.
+  package private(set) var commands: UInt64 = 0
+
+  private enum Step: Sendable {
+    case fileStart, preamble, lineStart, argumentHeader, argument, argumentEnd, annotation
+  }
+  private var step: Step
+  /// The offset of the next byte to be parsed; what is carried over comes on top.
+  private var position: UInt64
+  private var carry = Carry()
+  private var walker: RDBWalker?
+
+  private var commandStart: UInt64 = 0
+  private var argumentsLeft: UInt64 = 0
+  private var argumentIndex = 0
+  private var argumentBytesLeft: UInt64 = 0
+  private var word = AOFWord()
+  private var command = AOFCommand.other
+  /// The offset of the MULTI whose EXEC is still to come.
+  private var transactionStart: UInt64?
+  private var annotation = AOFAnnotation()
+  private var findings = AOFFindings()
+
+  /// `offset`: where in the file the next byte stands. Beyond 0 it must be a safe cut.
+  package init(at offset: UInt64 = 0) {
+    position = offset
+    boundary = offset
+    step = offset == 0 ? .fileStart : .lineStart
+  }
+
+  /// Where in the file the next byte to be consumed stands; once there is a fault, where that is.
+  package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
+  package var isInsideTransaction: Bool { transactionStart != nil }
+  package var preambleState: RDBWalker.State? { walker?.state }
+  package var hasContent: Bool { commands > 0 || walker?.hasContent == true }
+
+  /// Consumes all bytes, unless a fault stops it; further calls do nothing then.
+  package mutating func consume(_ bytes: UnsafeRawBufferPointer) {
+    var index = 0
+    while fault == nil, index < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[index...])
+      if carry.count > 0 {
+        // What the cut atom was short of is found byte by byte.
+        carry.append(rest[0])
+        let copy = carry
+        let used = copy.withBytes { advance($0) }
+        if used > 0 { carry.count = 0 }
+        index &+= 1
+      } else {
+        let used = advance(rest)
+        index &+= used
+        if used == 0, fault == nil {
+          carry.keep(rest)
+          index = bytes.count
+        }
+      }
+    }
+  }
+
+  /// The findings since the last call in order of offset, all before `boundary`: those of an
+  /// unfinished transaction are held back until its EXEC.
+  package mutating func takeFindings() -> [AOFFinding] { findings.take() }
+
+  /// Takes the next step on `bytes`, not empty. Returns the bytes used; 0 when an atom is not there
+  /// completely, or after a fault.
+  private mutating func advance(_ bytes: UnsafeRawBufferPointer) -> Int {
+    let used: Int
+    switch step {
+    case .argumentHeader: used = argumentHeader(bytes)
+    case .argument: used = argument(bytes)
+    case .argumentEnd: used = argumentEnd(bytes)
+    case .lineStart: used = lineStart(bytes)
+    case .fileStart: used = fileStart(bytes)
+    case .annotation: used = annotationLine(bytes)
+    case .preamble: used = preamble(bytes)
+    }
+    position &+= UInt64(used)
+    switch step {
+    case .argumentHeader where argumentsLeft == 0: endCommand()
+    case .annotation where annotation.isComplete: endAnnotation()
+    default: break
+    }
+    return used
+  }
+
+  private mutating func fail(_ reason: String, at index: Int = 0) -> Int {
+    fault = AOFFault(offset: position &+ UInt64(index), reason: reason)
+    return 0
+  }
+
+  // MARK: Preamble
+
+  private mutating func fileStart(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes[0] == UInt8(ascii: "R") || bytes[0] == UInt8(ascii: "V") else {
+      step = .lineStart
+      return lineStart(bytes)
+    }
+    walker = RDBWalker()
+    step = .preamble
+    return preamble(bytes)
+  }
+
+  private mutating func preamble(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let used = walker?.consume(bytes), let state = walker?.state else { return 0 }
+    switch state {
+    case .walking: break
+    case .ended(let end):
+      preamble = walker?.summary
+      boundary = end
+      step = .lineStart
+    case .malformed(let cause), .unknown(let cause):
+      fault = AOFFault(offset: cause.offset, reason: "in the RDB preamble: " + cause.reason)
+      return 0
+    }
+    return used
+  }
+
+  // MARK: Commands
+
+  private mutating func lineStart(_ bytes: UnsafeRawBufferPointer) -> Int {
+    switch bytes[0] {
+    case UInt8(ascii: "*"):
+      return commandHeader(bytes)
+    case UInt8(ascii: "#"):
+      annotation = AOFAnnotation(start: position)
+      step = .annotation
+      return annotationLine(bytes)
+    case 0:
+      return fail("zero bytes where a command should begin")
+    default:
+      return fail("garbage where a command should begin")
+    }
+  }
+
+  private mutating func commandHeader(_ bytes: UnsafeRawBufferPointer) -> Int {
+    switch AOFHeader.read(bytes, max: 1 << 31) {
+    case .incomplete: return 0
+    case .invalid(let index): return fail("bad framing: invalid number of arguments", at: index)
+    case .number(let count, let size):
+      guard count > 0 else { return fail("bad framing: a command without arguments") }
+      commandStart = position
+      argumentsLeft = count
+      argumentIndex = 0
+      step = .argumentHeader
+      return size
+    }
+  }
+
+  private mutating func argumentHeader(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes[0] == UInt8(ascii: "$") else {
+      return fail("bad framing: an argument's length is missing")
+    }
+    switch AOFHeader.read(bytes, max: 1 << 40) {
+    case .incomplete: return 0
+    case .invalid(let index): return fail("bad framing: invalid length of an argument", at: index)
+    case .number(let length, let size):
+      if argumentIndex < 2 { word = AOFWord() }
+      argumentBytesLeft = length
+      step = length == 0 ? .argumentEnd : .argument
+      return size
+    }
+  }
+
+  private mutating func argument(_ bytes: UnsafeRawBufferPointer) -> Int {
+    let count = Int(min(UInt64(bytes.count), argumentBytesLeft))
+    if argumentIndex < 2 { word.append(UnsafeRawBufferPointer(rebasing: bytes.prefix(count))) }
+    argumentBytesLeft &-= UInt64(count)
+    if argumentBytesLeft == 0 { step = .argumentEnd }
+    return count
+  }
+
+  private mutating func argumentEnd(_ bytes: UnsafeRawBufferPointer) -> Int {
+    let reason = "bad framing: an argument does not end in CRLF"
+    guard bytes[0] == 13 else { return fail(reason) }
+    guard bytes.count >= 2 else { return 0 }
+    guard bytes[1] == 10 else { return fail(reason, at: 1) }
+    if argumentIndex == 0 {
+      command = AOFCommand(word)
+    } else if argumentIndex == 1, command == .function, word == AOFCommand.flush {
+      command = .destructive("FUNCTION FLUSH")
+    }
+    argumentIndex = min(argumentIndex &+ 1, 2)
+    argumentsLeft &-= 1
+    step = .argumentHeader
+    return 2
+  }
+
+  /// `position` stands behind the command.
+  private mutating func endCommand() {
+    step = .lineStart
+    switch command {
+    case .other, .function: commands &+= 1
+    case .destructive(let name):
+      commands &+= 1
+      findings.add(
+        AOFFinding(kind: .destructive(name: name), start: commandStart, end: position),
+        insideTransaction: isInsideTransaction)
+    case .select: break
+    case .multi: transactionStart = transactionStart ?? commandStart
+    case .execute, .discard:
+      if let start = transactionStart { findings.release(from: start, to: position) }
+      transactionStart = nil
+      if command == .discard { commands &+= 1 }
+    }
+    if !isInsideTransaction { boundary = position }
+  }
+
+  // MARK: Annotations
+
+  private mutating func annotationLine(_ bytes: UnsafeRawBufferPointer) -> Int {
+    let used = annotation.take(bytes)
+    if let reason = annotation.fault { return fail(reason, at: used) }
+    return used
+  }
+
+  private mutating func endAnnotation() {
+    step = .lineStart
+    if let seconds = annotation.seconds {
+      findings.add(
+        AOFFinding(kind: .timestamp(seconds: seconds), start: annotation.start, end: position),
+        insideTransaction: isInsideTransaction)
+    }
+    if !isInsideTransaction { boundary = position }
+  }
+}

@@ -1,0 +1,144 @@
+/// One step of a walk. Each reads at most one small atom (19 bytes at most), except the strings,
+/// whose bodies are streamed.
+enum RDBOperation: UInt8, Sendable {
+  // The frame of the file.
+  case magic, record, trailer
+  // Bytes and lengths of no interest.
+  case skip1, skip4, skip8, skip16, length, string
+  // Strings and lengths with a meaning.
+  case key, auxiliaryName, auxiliaryValue, function, database, streamLength
+  /// L n, then n times everything up to the matching `end`. `elements`: each round is an element.
+  case loop, elements, end
+  /// A sorted set's ASCII score, preceded by its length or one of three special values.
+  case oldScore
+  /// L container: 1 plain, 2 packed; and the node that follows it.
+  case container, node
+  /// Strings that pack many elements; a digit says how many entries make one.
+  case ziplist, ziplistPairs, listpack, listpackPairs, listpackTriples, intset, zipmap
+  /// A field's time to live: L ttl (0 none), or 8 bytes (−1 none).
+  case fieldTTL, fieldExpiry
+  /// One opcode of a module's stream, repeated until its end; the FLOAT and DOUBLE it may announce.
+  case moduleOpcode, moduleLength, moduleFloat, moduleDouble, moduleString
+  /// The end of a value, and of any other record.
+  case valueDone, recordDone
+}
+
+/// The records of an RDB as short programs (Redis's `rdb.c`, `rdbLoadRio` and `rdbLoadObject`).
+struct RDBLayout: Sendable {
+  /// The position of `magic`, `record` and `trailer` in `code`.
+  static let magic = 1
+  static let record = 2
+  static let trailer = 3
+  static let typeNames = ["string", "list", "set", "zset", "hash", "stream", "module"]
+  static let shared = RDBLayout()
+
+  private(set) var code: [RDBOperation] = [.recordDone, .magic, .record, .trailer]
+  /// Where the program of a record's first byte begins, 0 for a byte not known; 256 for the magic
+  /// REDIS, then 256 for VALKEY, since numbers from 22 to 243 mean different things under them.
+  private(set) var entries = [UInt16](repeating: 0, count: 512)
+  /// The index into `typeNames` of a value's first byte.
+  private(set) var types = [UInt8](repeating: 0, count: 512)
+
+  private enum Magic { case redis, valkey, either }
+
+  private init() {
+    addOpcodes()
+    addPlainValues()
+    addPackedValues()
+    addStreams()
+  }
+
+  private mutating func addOpcodes() {
+    opcode(0xfe, [.database])
+    opcode(0xfd, [.skip4])
+    opcode(0xfc, [.skip8])
+    opcode(0xfb, [.length, .length])
+    opcode(0xfa, [.auxiliaryName, .auxiliaryValue])
+    opcode(0xf9, [.skip1])
+    opcode(0xf8, [.length])
+    opcode(0xf7, [.length, .moduleOpcode])
+    opcode(0xf5, [.function])
+    opcode(0xf4, [.length, .length, .length])
+    opcode(0xf3, [.string, .loop, .length, .length, .end], in: .valkey)
+  }
+
+  private mutating func addPlainValues() {
+    value(0, "string", [.string])
+    value(1, "list", [.elements, .string, .end])
+    value(2, "set", [.elements, .string, .end])
+    value(3, "zset", [.elements, .string, .oldScore, .end])
+    value(4, "hash", [.elements, .string, .string, .end])
+    value(5, "zset", [.elements, .string, .skip8, .end])
+    value(7, "module", [.length, .moduleOpcode])
+    value(22, "hash", [.elements, .fieldTTL, .string, .string, .end], in: .redis)
+    value(22, "hash", [.elements, .string, .string, .fieldExpiry, .end], in: .valkey)
+    value(24, "hash", [.skip8, .elements, .fieldTTL, .string, .string, .end], in: .redis)
+  }
+
+  private mutating func addPackedValues() {
+    value(9, "hash", [.zipmap])
+    value(10, "list", [.ziplist])
+    value(11, "set", [.intset])
+    value(12, "zset", [.ziplistPairs])
+    value(13, "hash", [.ziplistPairs])
+    value(14, "list", [.loop, .ziplist, .end])
+    value(16, "hash", [.listpackPairs])
+    value(17, "zset", [.listpackPairs])
+    value(18, "list", [.loop, .container, .node, .end])
+    value(20, "set", [.listpack])
+    value(23, "hash", [.listpackTriples], in: .redis)
+    value(25, "hash", [.skip8, .listpackTriples], in: .redis)
+  }
+
+  private mutating func addStreams() {
+    for (type, version) in [(UInt8(15), 1), (19, 2), (21, 3)] {
+      var layout: [RDBOperation] = [.loop, .string, .string, .end]
+      layout += [.streamLength, .length, .length]
+      if version >= 2 { layout += [.length, .length, .length, .length, .length] }
+      layout += [.loop, .string, .length, .length]
+      if version >= 2 { layout += [.length] }
+      layout += [.loop, .skip16, .skip8, .length, .end]
+      layout += [.loop, .string, .skip8]
+      if version >= 3 { layout += [.skip8] }
+      layout += [.loop, .skip16, .end, .end, .end]
+      value(type, "stream", layout)
+    }
+  }
+
+  private mutating func opcode(
+    _ byte: UInt8, _ layout: [RDBOperation], in magic: Magic = .either
+  ) {
+    enter(byte, at: code.count, magic)
+    code += layout + [.recordDone]
+  }
+
+  private mutating func value(
+    _ byte: UInt8, _ type: String, _ layout: [RDBOperation], in magic: Magic = .either
+  ) {
+    enter(byte, at: code.count, magic)
+    let index = UInt8(RDBLayout.typeNames.firstIndex(of: type) ?? 0)
+    if magic != .valkey { types[Int(byte)] = index }
+    if magic != .redis { types[256 + Int(byte)] = index }
+    code += [.key] + layout + [.valueDone]
+  }
+
+  private mutating func enter(_ byte: UInt8, at position: Int, _ magic: Magic) {
+    if magic != .valkey { entries[Int(byte)] = UInt16(position) }
+    if magic != .redis { entries[256 + Int(byte)] = UInt16(position) }
+  }
+
+  /// The position behind the `end` that belongs to the loop whose body begins at `position`.
+  func behindLoop(_ position: Int) -> Int {
+    var depth = 1
+    var next = position
+    while next < code.count, depth > 0 {
+      switch code[next] {
+      case .loop, .elements: depth += 1
+      case .end: depth -= 1
+      default: break
+      }
+      next += 1
+    }
+    return next
+  }
+}

@@ -1,0 +1,73 @@
+/// Where a walk stands in its program.
+struct RDBRegisters: Sendable {
+  let layout = RDBLayout.shared
+  /// False while a fault or the end stops the walk.
+  var isRunning = true
+  private(set) var operation = RDBOperation.magic
+  private var position = RDBLayout.magic
+
+  /// Loops nest three deep at most (groups, consumers, pending entries of a stream).
+  private var loopsLeft = SIMD4<UInt64>()
+  private var loopStarts = SIMD4<Int>()
+  private var depth = 0
+
+  /// Bytes of the string's body at hand that are still to come.
+  var bodyLeft: UInt64 = 0
+
+  /// Bytes of the string at hand once decompressed.
+  var stringSize: UInt64 = 0
+
+  /// Of the value at hand.
+  var isValkeyMagic = false
+  var hasExpiry = false
+  var type = 0
+  var valueStart: UInt64 = 0
+  var elements: UInt64 = 0
+  var fieldExpires: UInt64 = 0
+  /// Of a quicklist's node.
+  var isPlainNode = false
+
+  mutating func jump(to target: Int) {
+    position = target
+    operation = layout.code[target]
+  }
+
+  /// Does `other` next, and stays at the position.
+  mutating func redirect(to other: RDBOperation) {
+    operation = other
+  }
+
+  /// Goes on to the next operation, running the ends of loops, which read nothing.
+  mutating func advance() {
+    position &+= 1
+    operation = layout.code[position]
+    while operation == .end {
+      loopsLeft[depth &- 1] &-= 1
+      if loopsLeft[depth &- 1] > 0 {
+        position = loopStarts[depth &- 1]
+      } else {
+        depth &-= 1
+        position &+= 1
+      }
+      operation = layout.code[position]
+    }
+  }
+
+  /// Enters the loop whose `loop` operation stands at the position.
+  mutating func beginLoop(_ count: UInt64) {
+    if count == 0 {
+      position = layout.behindLoop(position &+ 1) &- 1
+    } else {
+      loopsLeft[depth] = count
+      loopStarts[depth] = position &+ 1
+      depth &+= 1
+    }
+    advance()
+  }
+
+  mutating func beginValue(type: Int) {
+    self.type = type
+    elements = 0
+    fieldExpires = 0
+  }
+}

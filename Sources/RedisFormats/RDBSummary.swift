@@ -1,0 +1,108 @@
+/// Why an RDB is not accepted. `reason` is written for an operator, a phrase without a full stop.
+package struct RDBFault: Error, Sendable, Equatable, Codable {
+  /// Bytes from the start of the RDB.
+  package var offset: UInt64
+  package var reason: String
+
+  package init(offset: UInt64, reason: String) {
+    self.offset = offset
+    self.reason = reason
+  }
+}
+
+/// What a walk over an RDB learnt. While the walk goes on, the part met so far.
+package struct RDBSummary: Sendable, Equatable, Codable {
+  package enum Checksum: String, Sendable, Equatable, Codable {
+    /// A trailer of zeros: the server had `rdbchecksum no`; or a version below 5, without trailer.
+    case none
+    case matches, differs
+    /// The trailer was not reached, or there is none to compare with (LZ4 envelope).
+    case pending
+  }
+
+  /// `REDIS` or `VALKEY`; empty before the magic was read.
+  package var magic: String
+  /// The RDB version, not the server's.
+  package var version: Int
+  /// `redis-ver` or `valkey-ver`.
+  package var serverVersion: String?
+  package var isValkey: Bool
+  /// The second in which the save started.
+  package var createdAtSeconds: Int64?
+  /// At most 64 entries of at most 256 bytes each, UTF-8 only; without Valkey's `slot-info`.
+  package var auxiliary: [String: String]
+  /// Only databases with keys, as in the file.
+  package var databases: [Int: DatabaseSummary]
+  /// Function libraries.
+  package var functions: Int
+  package var checksum: Checksum
+  /// Bytes of the RDB so far; of a malformed one, up to the fault.
+  package var byteCount: UInt64
+
+  package init(
+    magic: String = "", version: Int = 0, serverVersion: String? = nil, isValkey: Bool = false,
+    createdAtSeconds: Int64? = nil, auxiliary: [String: String] = [:],
+    databases: [Int: DatabaseSummary] = [:], functions: Int = 0, checksum: Checksum = .pending,
+    byteCount: UInt64 = 0
+  ) {
+    self.magic = magic
+    self.version = version
+    self.serverVersion = serverVersion
+    self.isValkey = isValkey
+    self.createdAtSeconds = createdAtSeconds
+    self.auxiliary = auxiliary
+    self.databases = databases
+    self.functions = functions
+    self.checksum = checksum
+    self.byteCount = byteCount
+  }
+
+  package var keys: UInt64 { sum { $0.keys } }
+  /// Keys with a time to live.
+  package var expires: UInt64 { sum { $0.expires } }
+  package var elements: UInt64 { sum { $0.elements } }
+  /// Hash fields with a time to live.
+  package var fieldExpires: UInt64 { sum { $0.fieldExpires } }
+
+  private func sum(_ count: (DatabaseSummary) -> UInt64) -> UInt64 {
+    databases.values.reduce(0) { $0 &+ count($1) }
+  }
+}
+
+package struct DatabaseSummary: Sendable, Equatable, Codable {
+  package var keys: UInt64
+  package var expires: UInt64
+  package var fieldExpires: UInt64
+  /// By `string`, `list`, `set`, `zset`, `hash`, `stream`, `module`; only types with keys.
+  package var types: [String: TypeSummary]
+
+  package init(
+    keys: UInt64 = 0, expires: UInt64 = 0, fieldExpires: UInt64 = 0,
+    types: [String: TypeSummary] = [:]
+  ) {
+    self.keys = keys
+    self.expires = expires
+    self.fieldExpires = fieldExpires
+    self.types = types
+  }
+
+  package var elements: UInt64 { types.values.reduce(0) { $0 &+ $1.elements } }
+}
+
+package struct TypeSummary: Sendable, Equatable, Codable {
+  package var keys: UInt64
+  /// List items, set and sorted-set members, hash fields, stream entries; 0 for strings and
+  /// modules. A lower bound for a packed value of more than 65 534 entries.
+  package var elements: UInt64
+  /// Encoded bytes of the values, without keys.
+  package var bytes: UInt64
+  /// Encoded bytes of the largest value.
+  package var largest: UInt64
+
+  package init(keys: UInt64 = 0, elements: UInt64 = 0, bytes: UInt64 = 0, largest: UInt64 = 0) {
+    self.keys = keys
+    self.elements = elements
+    self.bytes = bytes
+    self.largest = largest
+  }
+}

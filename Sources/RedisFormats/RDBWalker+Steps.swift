@@ -1,0 +1,239 @@
+extension RDBWalker {
+  /// Does the operation at hand on the bytes that follow. Returns the bytes used; 0 when the atom
+  /// is not there completely, or after a fault.
+  mutating func step(_ bytes: UnsafeRawBufferPointer) -> Int {
+    switch registers.operation {
+    case .record: return record(bytes)
+    case .string, .key, .auxiliaryName, .auxiliaryValue, .function, .node, .moduleString,
+      .ziplist, .ziplistPairs, .listpack, .listpackPairs, .listpackTriples, .intset, .zipmap:
+      return stringHeader(bytes)
+    case .length, .loop, .elements, .streamLength, .container, .fieldTTL, .database,
+      .moduleLength, .moduleOpcode:
+      return length(bytes)
+    case .skip1: return skip(1, bytes)
+    case .skip4, .moduleFloat: return skip(4, bytes)
+    case .skip8, .moduleDouble: return skip(8, bytes)
+    case .skip16: return skip(16, bytes)
+    case .fieldExpiry: return fieldExpiry(bytes)
+    case .oldScore: return oldScore(bytes)
+    case .magic: return magic(bytes)
+    case .trailer: return trailer(bytes)
+    case .end, .valueDone, .recordDone: return 0
+    }
+  }
+
+  /// Goes on behind an operation; `used` are its bytes, which the offset does not include yet.
+  @inline(__always)
+  mutating func advance(used: Int) {
+    registers.advance()
+    settle(used: used)
+  }
+
+  /// Leaves a program whose end was reached.
+  @inline(__always)
+  mutating func settle(used: Int) {
+    switch registers.operation {
+    case .recordDone: registers.jump(to: RDBLayout.record)
+    case .valueDone: endValue(at: offset &+ UInt64(used))
+    default: break
+    }
+  }
+
+  private mutating func endValue(at end: UInt64) {
+    tally.add(
+      type: registers.type, elements: registers.elements, fieldExpires: registers.fieldExpires,
+      bytes: end &- registers.valueStart, expires: registers.hasExpiry)
+    registers.hasExpiry = false
+    registers.jump(to: RDBLayout.record)
+  }
+
+  // MARK: Records
+
+  private mutating func record(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let byte = bytes.first else { return 0 }
+    if byte == 0xff {
+      registers.jump(to: RDBLayout.trailer)
+      if tally.header.version < 5 { end(behind: 1) }
+      return 1
+    }
+    let index = Int(byte) &+ (registers.isValkeyMagic ? 256 : 0)
+    let entry = registers.layout.entries[index]
+    guard entry > 0 else {
+      giveUp(unknownRecord(byte))
+      return 0
+    }
+    switch byte {
+    case 0xfc, 0xfd: registers.hasExpiry = true
+    case 0xf5: hasContent = true
+    case ..<0xf0:
+      hasContent = true
+      registers.beginValue(type: Int(registers.layout.types[index]))
+    default: break
+    }
+    registers.jump(to: Int(entry))
+    return 1
+  }
+
+  private func unknownRecord(_ byte: UInt8) -> String {
+    let what = byte >= 0xf0 ? "opcode" : "value type"
+    return "structure not verified beyond offset \(offset): \(what) \(byte) of "
+      + "\(tally.header.magic) RDB version \(tally.header.version) is not known"
+  }
+
+  private mutating func magic(_ bytes: UnsafeRawBufferPointer) -> Int {
+    if matches(bytes, "VCS") {
+      if bytes.count >= 3 {
+        isEnvelope = true
+        giveUp("the whole RDB is LZ4-compressed (VCS envelope); its structure is not verified")
+      }
+      return 0
+    }
+    let isRedis = matches(bytes, "REDIS")
+    guard isRedis || matches(bytes, "VALKEY") else {
+      fail("not an RDB: it does not begin with REDIS or VALKEY")
+      return 0
+    }
+    let name = isRedis ? "REDIS" : "VALKEY"
+    var version = 0
+    for byte in bytes.prefix(9).dropFirst(name.utf8.count) {
+      guard byte >= 48, byte <= 57 else {
+        fail("not an RDB: the version behind \(name) is not a number")
+        return 0
+      }
+      version = version * 10 + Int(byte - 48)
+    }
+    guard bytes.count >= 9 else { return 0 }
+    tally.header.magic = name
+    tally.header.version = version
+    tally.header.isValkey = !isRedis
+    registers.isValkeyMagic = !isRedis
+    let known = isRedis ? 1...15 : 80...81
+    if version == 0 {
+      fail("not an RDB: version 0")
+      return 0
+    }
+    guard known.contains(version) else {
+      giveUp("\(name) RDB version \(version) is not known; its structure is not verified")
+      return 0
+    }
+    registers.jump(to: RDBLayout.record)
+    return 9
+  }
+
+  /// Whether `bytes`, as far as they go, begin with `text`.
+  private func matches(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+    let count = min(bytes.count, text.utf8CodeUnitCount)
+    for index in 0..<count where bytes[index] != text.utf8Start[index] { return false }
+    return true
+  }
+
+  private mutating func trailer(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes.count >= 8 else { return 0 }
+    let stored = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+    if stored == 0 {
+      verdict = .none
+    } else if stored == crcOfContent {
+      verdict = .matches
+    } else {
+      verdict = .differs
+      fail("checksum differs: the trailer does not match the content")
+      return 0
+    }
+    end(behind: 8)
+    return 8
+  }
+
+  private mutating func end(behind used: UInt64) {
+    if used == 1 { verdict = .none }
+    state = .ended(at: offset &+ used)
+    registers.isRunning = false
+  }
+
+  // MARK: Lengths and fixed bytes
+
+  private mutating func length(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let length = RDBLength.read(bytes) else { return 0 }
+    guard length.size > 0, !length.isSpecial else {
+      fail("invalid length encoding")
+      return 0
+    }
+    switch registers.operation {
+    case .loop:
+      registers.beginLoop(length.value)
+      settle(used: length.size)
+      return length.size
+    case .elements:
+      registers.elements &+= length.value
+      registers.beginLoop(length.value)
+      settle(used: length.size)
+      return length.size
+    case .streamLength: registers.elements &+= length.value
+    case .container:
+      guard length.value == 1 || length.value == 2 else {
+        fail("a list node is neither plain nor packed")
+        return 0
+      }
+      registers.isPlainNode = length.value == 1
+    case .fieldTTL: if length.value > 0 { registers.fieldExpires &+= 1 }
+    case .database:
+      guard length.value <= UInt64(Int32.max) else {
+        fail("database number out of range")
+        return 0
+      }
+      guard tally.select(Int(length.value)) else {
+        giveUp("more than \(RDBTally.databasesMax) databases; structure not verified further")
+        return 0
+      }
+    case .moduleOpcode: return moduleOpcode(length)
+    case .moduleLength:
+      registers.redirect(to: .moduleOpcode)
+      return length.size
+    default: break
+    }
+    advance(used: length.size)
+    return length.size
+  }
+
+  /// A module's value is a stream of opcodes, each announcing what follows it, up to opcode 0.
+  private mutating func moduleOpcode(_ opcode: RDBLength) -> Int {
+    switch opcode.value {
+    case 0: advance(used: opcode.size)
+    case 1, 2: registers.redirect(to: .moduleLength)
+    case 3: registers.redirect(to: .moduleFloat)
+    case 4: registers.redirect(to: .moduleDouble)
+    case 5: registers.redirect(to: .moduleString)
+    default:
+      fail("a module value holds an unknown opcode")
+      return 0
+    }
+    return opcode.size
+  }
+
+  private mutating func skip(_ count: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes.count >= count else { return 0 }
+    switch registers.operation {
+    case .moduleFloat, .moduleDouble: registers.redirect(to: .moduleOpcode)
+    default: advance(used: count)
+    }
+    return count
+  }
+
+  private mutating func fieldExpiry(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes.count >= 8 else { return 0 }
+    let expiry = Int64(littleEndian: bytes.loadUnaligned(as: Int64.self))
+    if expiry != -1 { registers.fieldExpires &+= 1 }
+    advance(used: 8)
+    return 8
+  }
+
+  /// 253 NaN, 254 and 255 the infinities, else that many ASCII bytes.
+  private mutating func oldScore(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard let length = bytes.first else { return 0 }
+    if length == 0 || length >= 253 {
+      advance(used: 1)
+    } else {
+      registers.bodyLeft = UInt64(length)
+    }
+    return 1
+  }
+}

@@ -1,0 +1,171 @@
+/// Walks the structure of an RDB without loading it: checks that every record is well formed up to
+/// the trailer and that the CRC matches, and counts keys, expiries and elements on the way.
+///
+/// Fed with the file in arbitrary pieces. Memory is bounded whatever the input: strings are skipped
+/// as they stream by, and only heads of some are kept (256 bytes; 256 KiB of a packed hash with
+/// field expiries). No input traps.
+///
+/// Every record is a short program of `RDBLayout`; this file drives it, `RDBWalker+Steps.swift`
+/// does one operation, `RDBWalker+Strings.swift` the strings. An atom (length, score, number) that
+/// a piece of input cuts is carried over to the next.
+///
+/// Three endings, never mixed up:
+/// - `ended`: the structure is whole and the checksum matches, or was switched off;
+/// - `malformed`: Redis itself would refuse these bytes, or they end too early;
+/// - `unknown`: a version, type or opcode this walker has no certain layout for. The file may be
+///   good, so the CRC goes on, and `finish()` says in `summary.checksum` whether the last eight
+///   bytes are that of all before them.
+package struct RDBWalker: Sendable {
+  package enum State: Sendable, Equatable {
+    case walking
+    /// The offset just behind the trailer.
+    case ended(at: UInt64)
+    case malformed(RDBFault)
+    case unknown(RDBFault)
+  }
+
+  package internal(set) var state = State.walking
+  /// Whether a key or a function library was met.
+  package internal(set) var hasContent = false
+
+  /// The offset of the next byte to be walked.
+  var offset: UInt64 = 0
+  var registers = RDBRegisters()
+  var tally = RDBTally()
+  var capture = RDBCapture()
+  private var carry = Carry()
+
+  var checksum = TrailingChecksum()
+  var verdict = RDBSummary.Checksum.pending
+  /// An LZ4 envelope ("VCS") has no trailer of its own.
+  var isEnvelope = false
+  /// What the trailer should hold; known once `FF` was met.
+  var crcOfContent: UInt64?
+  private var byteCount: UInt64 = 0
+
+  package init() {}
+
+  package var summary: RDBSummary {
+    var summary = tally.header
+    summary.databases = tally.databases
+    summary.checksum = verdict
+    summary.byteCount = byteCount
+    return summary
+  }
+
+  /// Consumes bytes and returns how many: all of them, unless the RDB ended inside; what follows is
+  /// not its. Once ended, none. After a fault all, though only the CRC of an unknown file goes on.
+  package mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Int {
+    switch state {
+    case .ended: return 0
+    case .malformed: return bytes.count
+    case .unknown:
+      checksum.absorb(bytes)
+      byteCount &+= UInt64(bytes.count)
+      return bytes.count
+    case .walking: break
+    }
+    let used = walk(bytes)
+    switch state {
+    case .walking:
+      if crcOfContent == nil { checksum.absorb(bytes) }
+    case .unknown:
+      checksum.absorb(bytes)
+    case .ended(let end):
+      byteCount = end
+      return used
+    case .malformed(let fault):
+      byteCount = fault.offset
+      return bytes.count
+    }
+    byteCount &+= UInt64(bytes.count)
+    return bytes.count
+  }
+
+  /// To be called at the end of the input.
+  package mutating func finish() -> State {
+    switch state {
+    case .walking: fail("truncated: the RDB ends before its end marker")
+    case .unknown: if !isEnvelope { verdict = checksum.verdict }
+    case .ended, .malformed: break
+    }
+    return state
+  }
+
+  private mutating func walk(_ bytes: UnsafeRawBufferPointer) -> Int {
+    var index = 0
+    registers.isRunning = true
+    while registers.isRunning, index < bytes.count {
+      if registers.bodyLeft > 0 {
+        index &+= takeBody(UnsafeRawBufferPointer(rebasing: bytes[index...]))
+      } else if carry.count > 0 {
+        index &+= stepOverCarry(adding: bytes[index])
+      } else {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[index...])
+        let operation = registers.operation
+        let used = step(rest)
+        offset &+= UInt64(used)
+        index &+= used
+        if operation == .record, registers.operation == .trailer {
+          checksum.absorb(UnsafeRawBufferPointer(rebasing: bytes[..<index]))
+          crcOfContent = checksum.ofAll
+        }
+        if used == 0, registers.isRunning {
+          carry.keep(rest)
+          index = bytes.count
+        }
+      }
+    }
+    return index
+  }
+
+  /// One more byte for a cut atom. What it was short of is found byte by byte, so that an atom uses
+  /// up exactly what was carried.
+  private mutating func stepOverCarry(adding byte: UInt8) -> Int {
+    carry.append(byte)
+    let copy = carry
+    let used = copy.withBytes { step($0) }
+    if used > 0 {
+      offset &+= UInt64(used)
+      carry.count = 0
+    } else if carry.isFull, registers.isRunning {
+      fail("invalid encoding")
+    }
+    return 1
+  }
+
+  mutating func fail(_ reason: String) {
+    state = .malformed(RDBFault(offset: offset, reason: reason))
+    registers.isRunning = false
+  }
+
+  mutating func giveUp(_ reason: String) {
+    state = .unknown(RDBFault(offset: offset, reason: reason))
+    registers.isRunning = false
+  }
+}
+
+/// The beginning of an atom that a piece of input cut.
+struct Carry: Sendable {
+  private var bytes = SIMD32<UInt8>()
+  var count = 0
+  static let capacity = 32
+
+  var isFull: Bool { count >= Carry.capacity }
+
+  mutating func append(_ byte: UInt8) {
+    guard count < Carry.capacity else { return }
+    bytes[count] = byte
+    count &+= 1
+  }
+
+  mutating func keep(_ rest: UnsafeRawBufferPointer) {
+    for byte in rest.prefix(Carry.capacity) { append(byte) }
+  }
+
+  func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    Swift.withUnsafeBytes(of: bytes) {
+      body(UnsafeRawBufferPointer(rebasing: $0.prefix(count)))
+    }
+  }
+}

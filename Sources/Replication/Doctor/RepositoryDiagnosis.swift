@@ -1,0 +1,67 @@
+import BackupLogic
+package import BackupTypes
+package import ObjectStorage
+
+/// What `doctor` says of a repository: that it is one, what can be restored, and what waits for an
+/// answer.
+package struct RepositoryDiagnosis: Sendable {
+  private let store: any ObjectStore
+  private let now: Instant
+
+  package init(_ store: any ObjectStore, now: Instant) {
+    self.store = store
+    self.now = now
+  }
+
+  package func findings() async throws -> [Finding] {
+    do {
+      guard try await Repository.open(store) != nil else {
+        return [
+          Finding(
+            .repository, "content", .ok, "empty: `lifeboat ship` makes the repository here")
+        ]
+      }
+      return findings(try await RepositoryListing.make(store, now: now))
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      return [
+        Finding(
+          .repository, "content", failed: error,
+          consequence: "a restore would end with the same error")
+      ]
+    }
+  }
+
+  private func findings(_ listing: RepositoryListing) -> [Finding] {
+    var findings: [Finding] = []
+    if let newest = listing.newest {
+      findings.append(
+        Finding(
+          .repository, "restore-point", .ok,
+          "the newest is \(newest)" + (listing.newestInstant.map { ", of \($0)" } ?? "")))
+    } else {
+      findings.append(
+        Finding(
+          .repository, "restore-point", .warning, "there is none yet",
+          consequence: "nothing can be restored",
+          remedy: "let `lifeboat ship` run beside a Redis that holds data"))
+    }
+    if listing.timelines.last?.suspicion != nil, !listing.pins.isEmpty {
+      findings.append(
+        Finding(
+          .repository, "suspect", .warning, "the newest state may be an accident",
+          consequence: "a restore asks which state is meant (exit 9)",
+          remedy: "see `lifeboat list`; `lifeboat unpin` accepts the newest state"))
+    }
+    if listing.foreignObjects > 0 {
+      findings.append(
+        Finding(
+          .repository, "foreign-objects", .warning,
+          "\(listing.foreignObjects) objects are not Lifeboat's",
+          consequence: "they are ignored, and listed with every look",
+          remedy: "give each repository a prefix of its own"))
+    }
+    return findings
+  }
+}

@@ -1,0 +1,27 @@
+import BackupFormat
+package import BackupTypes
+package import ObjectStorage
+
+/// Whether a store can be used at all: what keeps a list and a read from working in the same way (no
+/// way there, no credentials, no bucket) keeps everything from working.
+package enum StoreReach {
+  /// What is in the way; nil when the store answers, if only with a refusal of one of the two.
+  ///
+  /// - Throws: only when cancelled.
+  package static func look(_ store: any ObjectStore) async throws -> Finding? {
+    let listed = try await failure { _ = try await store.list(prefix: "ops/", continuing: nil) }
+    let read = try await failure { _ = try await store.read(ObjectPath.descriptor.text) }
+    guard let listed, let read, listed.hint == read.hint else { return nil }
+    return Finding(
+      .store, "reach", failed: listed, consequence: "nothing can be shipped or restored")
+  }
+
+  private static func failure(_ call: () async throws -> Void) async throws -> LifeboatError? {
+    do {
+      try await call()
+      return nil
+    } catch let error as LifeboatError {
+      return error
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import BackupFormat
+package import BackupTypes
+package import ObjectStorage
+import SystemIO
+
+/// Tries on a repository's store what backups need, with objects of its own under `ops/probes/`, which
+/// it deletes. No reader takes them for anything, so one that is left, because the probe was cut off or
+/// may not delete, harms nothing; the next probe takes it away.
+package struct CapabilityProbe: Sendable {
+  /// A probe is over long before; what is older was left.
+  private static let leftoverAge: Int64 = 3_600_000
+
+  private let store: any ObjectStore
+  private let id: String
+  private let now: @Sendable () -> Instant
+
+  /// - Parameters:
+  ///   - store: with its retries, prepared.
+  ///   - now: this machine's clock.
+  package init(_ store: any ObjectStore, now: @escaping @Sendable () -> Instant) {
+    self.store = store
+    self.now = now
+    id = hexadecimal(secureRandomBytes(16))
+  }
+
+  private enum Writing: String {
+    case first, second
+    func bytes(_ id: String) -> [UInt8] { Array("lifeboat probe \(id) \(rawValue)\n".utf8) }
+  }
+
+  private var prefix: String { ObjectPath.operations(.probes) + id + "-" }
+  private func name(_ number: Int) -> String {
+    ObjectPath.operation(.probes, id: "\(id)-\(number)").text
+  }
+  private var numbers: Range<Int> { 1..<(ProbeObservations.objects + 1) }
+  private var raced: String { name(ProbeObservations.objects + 1) }
+
+  /// - Throws: only when cancelled.
+  package func run() async throws -> CapabilityReport {
+    let created = try await seen {
+      for number in numbers { try await create(number) }
+    }
+    let createdAgain = try await seen {
+      try await store.create(name(1), Writing.second.bytes(id))
+    }
+    let content = try await seen { try await self.content() }
+    let winners = try await seen { created.failed ? 0 : try await race() }
+    var leftovers: [String] = []
+    let listed = try await seen {
+      let entries = try await list()
+      leftovers = self.leftovers(entries)
+      let wanted = Set(numbers.map(name))
+      return entries.count { wanted.contains($0.name) }
+    }
+    let clockOffset = try await seen { try await self.clockOffset() }
+    let deleted = try await seen { try await delete(leftovers) }
+    let listedAfterwards = try await seen {
+      try await list().count { $0.name.hasPrefix(prefix) }
+    }
+    return CapabilityReport(
+      ProbeObservations(
+        created: created, createdAgain: createdAgain, content: content, winners: winners,
+        listed: listed, deleted: deleted, listedAfterwards: listedAfterwards,
+        clockOffset: clockOffset, createsConditionally: store.createsConditionally))
+  }
+
+  // MARK: Steps
+
+  /// A retry after a lost reply finds its own object: that is as good.
+  private func create(_ number: Int) async throws {
+    guard try await store.create(name(number), Writing.first.bytes(id)) == .exists,
+      try await store.read(name(number)) != Writing.first.bytes(id)
+    else { return }
+    throw LifeboatError(
+      .storeUnavailable, "\(store.location)/\(name(number)) exists, and was never written",
+      hint: "look for a proxy or a cache that answers in the store's place")
+  }
+
+  private func content() async throws -> ProbeObservations.Content {
+    switch try await store.read(name(1)) {
+    case nil: .absent
+    case Writing.first.bytes(id)?: .first
+    case Writing.second.bytes(id)?: .replaced
+    default: .foreign
+    }
+  }
+
+  private func race() async throws -> Int {
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      for racer in 0..<ProbeObservations.racers {
+        group.addTask { [store, raced, id] in
+          try await store.create(raced, Array("lifeboat probe \(id) racer \(racer)\n".utf8))
+            == .created
+        }
+      }
+      return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+    }
+  }
+
+  private func list() async throws -> [ObjectEntry] {
+    var entries: [ObjectEntry] = []
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: ObjectPath.operations(.probes), continuing: token)
+      entries += page.entries
+      token = page.next
+    } while token != nil
+    return entries
+  }
+
+  /// Of earlier probes, by the store's clock.
+  private func leftovers(_ entries: [ObjectEntry]) -> [String] {
+    guard let latest = entries.filter({ $0.name.hasPrefix(prefix) }).map(\.modified).max() else {
+      return []
+    }
+    return entries.filter {
+      latest.since($0.modified) > CapabilityProbe.leftoverAge && !$0.name.hasPrefix(prefix)
+    }.map(\.name)
+  }
+
+  private func delete(_ leftovers: [String]) async throws {
+    let failures = try await store.delete(numbers.map(name) + [raced] + leftovers)
+    if let failure = failures.min(by: { $0.key < $1.key }) { throw failure.value }
+  }
+
+  private func clockOffset() async throws -> Int64? {
+    let before = now()
+    guard let theirs = try await store.now() else { return nil }
+    // They said it at some time between.
+    return theirs.since(before.advanced(byMilliseconds: now().since(before) / 2))
+  }
+
+  private func seen<Value>(
+    _ step: () async throws -> Value
+  ) async throws -> Result<Value, LifeboatError> {
+    do {
+      return .success(try await step())
+    } catch let error as LifeboatError {
+      return .failure(error)
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      return .failure(LifeboatError(.failure, "\(error)"))
+    }
+  }
+}
+
+extension Result {
+  fileprivate var failed: Bool {
+    if case .failure = self { true } else { false }
+  }
+}

@@ -1,0 +1,189 @@
+package import BackupTypes
+import ObjectStorage
+
+/// What a store can do for us, one line for each thing that was tried: pure.
+package struct CapabilityReport: Sendable, Hashable, Encodable {
+  package enum Check: String, Sendable, Hashable, CaseIterable, Encodable {
+    case write
+    case createIfAbsent = "create-if-absent"
+    case read, list, delete, clock
+  }
+
+  package typealias Verdict = BackupTypes.Finding.Verdict
+
+  package struct Finding: Sendable, Hashable, Encodable {
+    package var check: Check
+    package var verdict: Verdict
+    /// What was seen.
+    package var detail: String
+    /// What that means for backups; nil when all is well.
+    package var consequence: String?
+    package var remedy: String?
+  }
+
+  /// In the order of `Check`.
+  package var findings: [Finding]
+
+  /// The worst.
+  package var verdict: Verdict { findings.map(\.verdict).max() ?? .ok }
+
+  package subscript(_ check: Check) -> Finding? { findings.first { $0.check == check } }
+
+  package init(_ seen: ProbeObservations) {
+    findings = [
+      CapabilityReport.write(seen), CapabilityReport.createIfAbsent(seen),
+      CapabilityReport.read(seen), CapabilityReport.list(seen), CapabilityReport.delete(seen),
+      CapabilityReport.clock(seen),
+    ]
+  }
+}
+
+// MARK: Judging
+
+extension CapabilityReport {
+  /// The clocks may differ so much before it is worth a word.
+  package static let clockOffsetMax: Int64 = 60_000
+
+  private static func write(_ seen: ProbeObservations) -> Finding {
+    switch seen.created {
+    case .success: ok(.write, "objects can be written")
+    case .failure(let error):
+      failed(.write, error, "nothing can be shipped; what is there can still be restored")
+    }
+  }
+
+  private static func createIfAbsent(_ seen: ProbeObservations) -> Finding {
+    let races =
+      "two shippers of one repository could overwrite each other's objects; Lifeboat reads its claim"
+      + " back, so that one of them stops"
+    let apart = "never let two shippers use one repository, or use a store that refuses"
+    func warning(_ detail: String) -> Finding {
+      Finding(
+        check: .createIfAbsent, verdict: .warning, detail: detail, consequence: races, remedy: apart
+      )
+    }
+    guard case .success = seen.created else {
+      return Finding(
+        check: .createIfAbsent, verdict: .failed, detail: "not tried: nothing could be written",
+        consequence: "whether two shippers of one repository are kept apart is not known",
+        remedy: "mend the writing first")
+    }
+    switch seen.createdAgain {
+    case .failure(let error):
+      return failed(.createIfAbsent, error, "a claim can't be made safely: nothing can be shipped")
+    case .success(.created):
+      return warning("the store overwrites an object that was to be created only if absent")
+    case .success(.exists) where seen.content.isReplaced:
+      return warning("the store says that the object exists, and overwrites it")
+    case .success(.exists) where !seen.createsConditionally:
+      return warning("the store says that it can't refuse; Lifeboat looks before it writes instead")
+    case .success(.exists): break
+    }
+    switch seen.winners {
+    case .failure(let error):
+      return failed(.createIfAbsent, error, "whether a race is decided is not known")
+    case .success(let count) where count > 1:
+      return warning("of several writers of one name at once, \(count) were told that they won")
+    case .success: return ok(.createIfAbsent, "a second creation of one name is refused")
+    }
+  }
+
+  private static func read(_ seen: ProbeObservations) -> Finding {
+    let consequence = "nothing can be restored, nor shipped"
+    switch seen.content {
+    case .failure(let error): return failed(.read, error, consequence)
+    case .success(.absent) where seen.created.isSuccess:
+      return failed(
+        .read, "an object that was just written is not there", consequence,
+        remedy: "use a store whose objects can be read as soon as they are written")
+    case .success(.foreign):
+      return failed(
+        .read, "an object was read with other bytes than were written", consequence,
+        remedy: "check proxies and caches on the way, and the store itself")
+    case .success: return ok(.read, "objects can be read")
+    }
+  }
+
+  private static func list(_ seen: ProbeObservations) -> Finding {
+    let consequence = "restore points could be missed, and \"no backup\" can't be proved"
+    switch seen.listed {
+    case .failure(let error): return failed(.list, error, consequence)
+    case .success(let count) where seen.created.isSuccess && count < ProbeObservations.objects:
+      return failed(
+        .list,
+        "of \(ProbeObservations.objects) objects that were just written, \(count) are listed",
+        consequence, remedy: "use a store whose listings are complete after a write")
+    case .success: return ok(.list, "what was written is listed at once")
+    }
+  }
+
+  private static func delete(_ seen: ProbeObservations) -> Finding {
+    let consequence = "what retention lets go stays, and is paid for"
+    switch seen.deleted {
+    case .failure(let error):
+      var finding = failed(.delete, error, consequence)
+      finding.verdict = .warning
+      return finding
+    case .success:
+      guard case .success(let left) = seen.listedAfterwards, left > 0 else {
+        return ok(.delete, "what is deleted is gone")
+      }
+      return Finding(
+        check: .delete, verdict: .warning, detail: "\(left) deleted objects are still listed",
+        consequence: consequence,
+        remedy: "look for a retention policy, object lock or legal hold on the bucket")
+    }
+  }
+
+  private static func clock(_ seen: ProbeObservations) -> Finding {
+    switch seen.clockOffset {
+    case .failure(let error):
+      var finding = failed(.clock, error, "whether the clocks agree is not known")
+      finding.verdict = .warning
+      return finding
+    case .success(nil): return ok(.clock, "the store has no clock but this machine's")
+    case .success(let offset?):
+      let size = humanDuration(milliseconds: abs(offset))
+      guard abs(offset) > clockOffsetMax else {
+        return ok(.clock, "the store's clock and this machine's agree")
+      }
+      return Finding(
+        check: .clock, verdict: .warning,
+        detail: "this machine's clock is \(size) \(offset > 0 ? "behind" : "ahead of") the store's",
+        consequence: "the times of restore points are off by that, and so is what --at finds",
+        remedy: "set this machine's clock (NTP)")
+    }
+  }
+
+  // MARK: Words
+
+  private static func ok(_ check: Check, _ detail: String) -> Finding {
+    Finding(check: check, verdict: .ok, detail: detail, consequence: nil, remedy: nil)
+  }
+
+  private static func failed(
+    _ check: Check, _ detail: String, _ consequence: String, remedy: String?
+  ) -> Finding {
+    Finding(
+      check: check, verdict: .failed, detail: detail, consequence: consequence, remedy: remedy)
+  }
+
+  private static func failed(
+    _ check: Check, _ error: LifeboatError, _ consequence: String
+  ) -> Finding {
+    failed(
+      check, error.message + (error.cause.map { ": " + $0 } ?? ""), consequence, remedy: error.hint)
+  }
+}
+
+extension Result {
+  fileprivate var isSuccess: Bool {
+    if case .success = self { true } else { false }
+  }
+}
+
+extension Result<ProbeObservations.Content, LifeboatError> {
+  fileprivate var isReplaced: Bool {
+    if case .success(.replaced) = self { true } else { false }
+  }
+}

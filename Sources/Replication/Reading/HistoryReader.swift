@@ -1,0 +1,107 @@
+package import BackupFormat
+package import BackupLogic
+package import BackupTypes
+
+/// Reads the few records of a history that a question needs.
+package struct HistoryReader: Sendable {
+  package let repository: Repository
+  package let history: History
+
+  package init(repository: Repository, history: History) {
+    self.repository = repository
+    self.history = history
+  }
+
+  /// The last snapshot of `timeline`; nil when it has none. A foreign one does not exist.
+  package func lastSnapshot(of timeline: TimelineNumber) async throws -> Snapshot? {
+    for sequence in history.snapshots(of: timeline).reversed() {
+      if let snapshot = try await own(timeline, sequence) { return snapshot }
+    }
+    return nil
+  }
+
+  /// A snapshot that was asked for by its number.
+  package func snapshot(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot {
+    guard let snapshot = try await own(timeline, sequence) else {
+      throw LifeboatError(
+        .corrupt, "snapshot \(sequence) of timeline \(timeline) was written by another process",
+        cause: "two shippers wrote one timeline: the store lets objects be overwritten",
+        hint: "`lifeboat list` shows the restore points")
+    }
+    return snapshot
+  }
+
+  private func own(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot? {
+    guard let claim = history.claims[timeline] else {
+      throw LifeboatError(.noBackup, "there is no timeline \(timeline)")
+    }
+    return try await repository.snapshot(timeline, sequence, nonce: claim.nonce)
+  }
+
+  /// Every snapshot of `timeline`, by sequence.
+  package func snapshots(of timeline: TimelineNumber) async throws -> [Int: Snapshot] {
+    var snapshots: [Int: Snapshot] = [:]
+    for sequence in history.snapshots(of: timeline) {
+      snapshots[sequence] = try await own(timeline, sequence)
+    }
+    return snapshots
+  }
+
+  /// The newest restore point of `timeline`, read from its end: a few records at most.
+  package func newestPoint(of timeline: TimelineNumber) async throws -> RestorePoint? {
+    for sequence in history.snapshots(of: timeline).reversed() {
+      guard let snapshot = try await own(timeline, sequence) else { continue }
+      let finder = PointFinder(
+        history: history, timeline: timeline, snapshots: [sequence: snapshot])
+      if let point = finder.newest() { return point }
+    }
+    return nil
+  }
+
+  /// The newest restore point of all: of the highest timeline that has one. A bare claim, or a timeline
+  /// that only named files so far, is no more than a fence.
+  package func newestPoint() async throws -> RestorePoint? {
+    for timeline in history.claims.keys.sorted(by: >) {
+      if let point = try await newestPoint(of: timeline) { return point }
+    }
+    return nil
+  }
+
+  /// When the first restore point that is left was; nil when there is none.
+  package func firstPoint() async throws -> Instant? {
+    for timeline in history.claims.keys.sorted() {
+      for sequence in history.snapshots(of: timeline) {
+        guard let snapshot = try await own(timeline, sequence), snapshot.primary != nil else {
+          continue
+        }
+        return snapshot.primary == .rdb ? snapshot.dump?.contentAt : snapshot.at
+      }
+    }
+    return nil
+  }
+
+  /// The marks inside a log object. One that is gone or damaged has none that can be restored: the
+  /// points before it stay.
+  package func marks(of inner: InnerMarks) async throws -> [Mark] {
+    do {
+      guard
+        let content = try await repository.content(
+          inner.name, kind: .log, limit: LogPayload.sizeMax)
+      else { return [] }
+      let payload = try LogPayload(decoding: content, span: inner.span)
+      return payload.nonce == history.claims[inner.timeline]?.nonce ? payload.marks : []
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return []
+    }
+  }
+
+  /// The indexes of the generations that `snapshot` names.
+  package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
+    var indexes: [GenerationID: GenerationIndex] = [:]
+    for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
+    where indexes[id] == nil {
+      indexes[id] = try await repository.index(id)
+    }
+    return indexes
+  }
+}

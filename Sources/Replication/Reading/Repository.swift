@@ -1,0 +1,211 @@
+package import BackupFormat
+package import BackupLogic
+package import BackupTypes
+package import Codec
+package import ObjectStorage
+import SystemIO
+
+/// A repository, typed: names and frames in, records out. Every method is one or a few store calls and
+/// fails with an error that names the object.
+package struct Repository: Sendable {
+  package let store: any ObjectStore
+  package let descriptor: Descriptor
+  package let frame: Frame
+
+  package var id: Nonce { descriptor.repository }
+  /// Records read at the same time.
+  private static let readWidth = 8
+
+  /// Opens the repository at `store`; nil when a complete listing shows that nothing is there.
+  package static func open(_ store: any ObjectStore, compression: Compression = .zstd) async throws
+    -> Repository?
+  {
+    guard let bytes = try await store.read(ObjectPath.descriptor.text) else {
+      guard let first = try await firstObject(store) else { return nil }
+      throw LifeboatError(
+        .corrupt, "\(store.location) holds objects but no lifeboat.json",
+        cause: "the first is \(printable(first))",
+        hint: "check the prefix; if this was a repository, bring lifeboat.json back from a copy")
+    }
+    let descriptor = try RecordCoding.decodeDescriptor(bytes, location: store.location)
+    guard descriptor.cipher == .none else {
+      throw LifeboatError(
+        .wrongKey, "the repository at \(store.location) is encrypted",
+        hint: "this release of Lifeboat has no option to give a key: use one that has")
+    }
+    return Repository(store: store, descriptor: descriptor, compression: compression)
+  }
+
+  /// The first name of a complete listing; probes, of which one may have been left, do not count.
+  private static func firstObject(_ store: any ObjectStore) async throws -> String? {
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: "", continuing: token)
+      let first = page.entries.first { !$0.name.hasPrefix(ObjectPath.operations(.probes)) }
+      if let first { return first.name }
+      token = page.next
+    } while token != nil
+    return nil
+  }
+
+  /// Opens the repository at `store`, or makes a new one there. Two that make it at once end with the
+  /// descriptor of one.
+  package static func openOrCreate(
+    _ store: any ObjectStore, compression: Compression, now: Instant
+  ) async throws -> Repository {
+    try await store.prepare()
+    if let repository = try await open(store, compression: compression) { return repository }
+    let descriptor = Descriptor(
+      repository: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!, created: now, cipher: .none)
+    _ = try await store.create(
+      ObjectPath.descriptor.text, try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")])
+    guard let repository = try await open(store, compression: compression) else {
+      throw LifeboatError(
+        .storeUnavailable, "\(store.location) does not show what was just written to it",
+        isRetryable: true)
+    }
+    return repository
+  }
+
+  init(store: any ObjectStore, descriptor: Descriptor, compression: Compression) {
+    self.store = store
+    self.descriptor = descriptor
+    frame = Frame(
+      compression: compression, secrets: nil, randomBytes: { secureRandomBytes($0) })
+  }
+
+  // MARK: Reading
+
+  /// A complete listing of the repository, or of what lies under `prefix`.
+  package func catalogue(prefix: String = "") async throws -> Catalogue {
+    var catalogue = Catalogue()
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: prefix, continuing: token)
+      for entry in page.entries { catalogue.add(name: entry.name, size: entry.size) }
+      token = page.next
+    } while token != nil
+    return catalogue
+  }
+
+  /// The history that a complete listing and every claim give.
+  package func history() async throws -> History {
+    var catalogue = try await catalogue()
+    if catalogue.hasUnclaimedSnapshots { catalogue = try await self.catalogue() }
+    // Read when the repository was opened: a listing without it lacks more than we could know.
+    guard catalogue.hasDescriptor else {
+      throw LifeboatError(
+        .storeUnavailable, "the listing of \(store.location) is not complete",
+        cause: "it lacks lifeboat.json, which can be read",
+        hint:
+          "nothing is concluded from it: look for a gateway or a cache in front of the store, and"
+          + " for a policy that hides objects from listings", isRetryable: true)
+    }
+    let numbers = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key)
+    let claims = try await withThrowingTaskGroup(of: Claim.self) { group in
+      var claims: [TimelineNumber: Claim] = [:]
+      for (count, number) in numbers.enumerated() {
+        if count >= Repository.readWidth, let claim = try await group.next() {
+          claims[claim.timeline] = claim
+        }
+        group.addTask { try await self.claim(number) }
+      }
+      for try await claim in group { claims[claim.timeline] = claim }
+      return claims
+    }
+    return try History(catalogue: catalogue, claims: claims)
+  }
+
+  /// The content of an object; nil only when the store proves that it is not there.
+  package func content(_ name: ObjectPath, kind: ObjectKind, limit: Int) async throws -> [UInt8]? {
+    guard let object = try await store.read(name.text) else { return nil }
+    return try frame.open(object, kind: kind, name: name, limit: limit).content
+  }
+
+  /// A record that the listing shows.
+  package func record<Record: Decodable>(
+    _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
+  ) async throws -> Record {
+    guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax) else {
+      throw LifeboatError(
+        .corrupt, "the object \(name.text) is missing",
+        cause: "another object of the repository refers to it",
+        hint: "`lifeboat list` shows the restore points that do not need it")
+    }
+    return try RecordCoding.decode(type, from: bytes, name: name.text)
+  }
+
+  package func claim(_ number: TimelineNumber) async throws -> Claim {
+    try await record(Claim.self, .claim(number), kind: .claim)
+  }
+
+  /// A snapshot of its timeline's own writer; nil for a foreign one, which does not exist for a reader.
+  package func snapshot(_ number: TimelineNumber, _ sequence: Int, nonce: Nonce) async throws
+    -> Snapshot?
+  {
+    let name = ObjectPath.snapshot(number, sequence: sequence)
+    let snapshot = try await record(Snapshot.self, name, kind: .snapshot)
+    guard snapshot.nonce == nonce else { return nil }
+    guard snapshot.timeline == number, snapshot.sequence == sequence else {
+      throw LifeboatError(
+        .corrupt,
+        "\(name.text) says that it is snapshot \(snapshot.sequence) of timeline "
+          + "\(snapshot.timeline)",
+        hint: "`lifeboat list` shows the restore points that do not need it")
+    }
+    return snapshot
+  }
+
+  package func index(_ id: GenerationID) async throws -> GenerationIndex {
+    try await record(GenerationIndex.self, .index(id), kind: .index)
+  }
+
+  // MARK: Writing
+
+  /// Writes a record under a name that carries no digest. A retry after a lost reply finds its own
+  /// bytes there and is a success; different bytes are another writer's.
+  package func create(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
+    -> CreateOutcome
+  {
+    let content = try RecordCoding.encode(record)
+    let object = try frame.seal(content, kind: kind, name: name)
+    if try await store.create(name.text, object) == .created { return .created }
+    let existing = try await self.content(name, kind: kind, limit: RecordCoding.sizeMax)
+    return existing == content ? .created : .exists
+  }
+
+  /// Creates a record that is there; whether the store refuses.
+  func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
+    -> Bool
+  {
+    let object = try frame.seal(try RecordCoding.encode(record), kind: kind, name: name)
+    return try await store.create(name.text, object) == .exists
+  }
+
+  /// Writes an object whose name carries the digest of its content: the same name is the same bytes.
+  /// - Parameter digest: of the whole content, if it is known.
+  package func createContent(
+    _ content: [UInt8], _ name: ObjectPath, kind: ObjectKind, digest: Digest? = nil
+  ) async throws {
+    let object = try frame.seal(content, kind: kind, name: name, digest: digest)
+    _ = try await store.create(name.text, object)
+  }
+}
+
+extension Repository {
+  /// The pins that were let go, in force or not, from a listing of `ops/releases/` alone.
+  package func releasedPins() async throws -> Set<String> {
+    try await catalogue(prefix: ObjectPath.operations(.releases)).operations[.releases] ?? []
+  }
+
+  /// The guard's and people's pins that are in force at `now`: not released, not past their end.
+  package func activePins(_ catalogue: Catalogue, now: Instant) async throws -> [Pin] {
+    let released = catalogue.operations[.releases] ?? []
+    var pins: [Pin] = []
+    for id in (catalogue.operations[.pins] ?? []).subtracting(released).sorted() {
+      let pin = try await record(Pin.self, .operation(.pins, id: id), kind: .operation)
+      if pin.until > now { pins.append(pin) }
+    }
+    return pins
+  }
+}

@@ -1,0 +1,155 @@
+import BackupFormat
+import BackupLogic
+package import BackupTypes
+package import ObjectStorage
+
+/// What `list` shows: read with a complete listing, every claim and every snapshot.
+package struct RepositoryListing: Sendable, Encodable {
+  package struct Timeline: Sendable, Encodable {
+    package var number: TimelineNumber
+    package var source: String
+    package var instance: String
+    package var claimedAt: String
+    package var parent: TimelineNumber?
+    package var fork: String?
+    package var isClosed: Bool
+    package var isAbandoned: Bool
+    package var suspicion: String?
+    package var points: [Point]
+  }
+  package struct Point: Sendable, Encodable {
+    package var id: String
+    package var primary: String
+    package var cause: String
+    /// The instants that can be restored with this snapshot: the same twice for a dump.
+    package var from: String
+    package var to: String
+    package var keys: UInt64?
+    package var isUnverified: Bool
+    package var destructive: String?
+  }
+  package struct PinEntry: Sendable, Encodable {
+    package var id: String
+    package var reason: String
+    package var at: String
+    package var until: String
+    package var point: String
+  }
+
+  package var repository: String
+  package var location: String
+  package var objects: Int
+  package var bytes: UInt64
+  package var foreignObjects: Int
+  package var newest: String?
+  package var newestInstant: String?
+  package var timelines: [Timeline]
+  package var pins: [PinEntry]
+
+  package static func make(_ store: any ObjectStore, now: Instant) async throws -> RepositoryListing
+  {
+    guard let repository = try await Repository.open(store) else {
+      throw LifeboatError(
+        .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
+    }
+    let history = try await repository.history()
+    let reader = HistoryReader(repository: repository, history: history)
+    let newest = try await reader.newestPoint()
+    var timelines: [Timeline] = []
+    for number in history.claims.keys.sorted() {
+      timelines.append(try await timeline(number, reader))
+    }
+    let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
+      PinEntry(
+        id: pin.id, reason: printable(pin.reason), at: pin.at.description,
+        until: pin.until.description, point: pinned(pin))
+    }
+    return RepositoryListing(
+      repository: repository.id.hexadecimal, location: store.location,
+      objects: history.catalogue.objects, bytes: history.catalogue.bytes,
+      foreignObjects: history.catalogue.foreign, newest: newest?.id,
+      newestInstant: newest?.instant.description, timelines: timelines, pins: pins)
+  }
+
+  private static func pinned(_ pin: Pin) -> String {
+    "\(pin.timeline).\(pin.snapshot)"
+      + (pin.position.map {
+        "@" + ($0.timeline == pin.timeline ? "" : "\($0.timeline)/") + "\($0.ordinal):\($0.offset)"
+      } ?? "")
+  }
+
+  private static func timeline(_ number: TimelineNumber, _ reader: HistoryReader) async throws
+    -> Timeline
+  {
+    let history = reader.history
+    let claim = history.claims[number]!
+    let snapshots = try await reader.snapshots(of: number)
+    let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
+    var indexes: [GenerationID: GenerationIndex] = [:]
+    var points: [Point] = []
+    for sequence in snapshots.keys.sorted() {
+      let snapshot = snapshots[sequence]!
+      guard let point = finder.newest(of: snapshot) else { continue }
+      let generation =
+        point.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+      if let generation, indexes[generation] == nil {
+        indexes[generation] = try await reader.repository.index(generation)
+      }
+      let index = generation.flatMap { indexes[$0] }
+      let window = finder.window(of: snapshot)
+      let begin = point.primary == .aof ? index?.contentAt : nil
+      points.append(
+        Point(
+          id: point.id, primary: point.primary.rawValue, cause: snapshot.cause.rawValue,
+          from: (begin.map { min($0, window?.from ?? $0) } ?? window?.from ?? point.instant)
+            .description,
+          to: point.instant.description, keys: index?.dataset?.keys,
+          isUnverified: index?.verdict == .unverified, destructive: snapshot.destructive?.command))
+    }
+    return Timeline(
+      number: number, source: printable(claim.source), instance: printable(claim.instance),
+      claimedAt: claim.claimedAt.description, parent: claim.parent,
+      fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
+      isAbandoned: isAbandoned(number, history), suspicion: claim.suspicion?.detail, points: points)
+  }
+
+  /// Whether a successor left some of this timeline's history behind.
+  private static func isAbandoned(_ number: TimelineNumber, _ history: History) -> Bool {
+    guard let successor = history.claims.values.first(where: { $0.parent == number }),
+      let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
+    else { return false }
+    return fork < LogPosition(timeline: number, ordinal: last.ordinal, offset: last.offset)
+  }
+
+  package var text: String {
+    var text = "repository \(repository) at \(location)\n"
+    text += "\(objects) objects, \(humanBytes(bytes))"
+    if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
+    text += "\nnewest restore point: "
+    text += newest.map { "\($0) of \(newestInstant ?? "")" } ?? "none yet"
+    text += "\n"
+    for timeline in timelines {
+      text += "\ntimeline \(timeline.number)  claimed \(timeline.claimedAt) by \(timeline.source)"
+      if let parent = timeline.parent {
+        text += ", after \(parent)" + (timeline.fork.map { " from \($0)" } ?? " (no common log)")
+      }
+      if timeline.isAbandoned { text += ", its end is an abandoned branch" }
+      text += "\n"
+      if let suspicion = timeline.suspicion { text += "  SUSPECT start: \(suspicion)\n" }
+      if timeline.points.isEmpty { text += "  no restore point\n" }
+      for point in timeline.points {
+        let span = point.from == point.to ? point.to : "\(point.from) to \(point.to)"
+        text += "  \(point.id)  \(point.primary)  \(span)"
+        if let keys = point.keys { text += "  \(keys) keys in its full copy" }
+        if point.isUnverified { text += "  unverified" }
+        if let command = point.destructive { text += "  after \(command)" }
+        text += "\n"
+      }
+    }
+    if !pins.isEmpty { text += "\npins\n" }
+    for pin in pins {
+      text += "  \(pin.id)  keeps \(pin.point) until \(pin.until): \(pin.reason) at \(pin.at)\n"
+    }
+    return text
+  }
+}

@@ -1,0 +1,181 @@
+import BackupFormat
+package import BackupLogic
+package import BackupTypes
+import ObjectStorage
+
+/// Which restore point was asked for.
+package struct PointSelection: Sendable {
+  package enum Suspect: String, Sendable, CaseIterable { case newest, before }
+  package var at: Instant?
+  package var point: String?
+  package var timeline: TimelineNumber?
+  package var suspect: Suspect?
+  package init() {}
+  /// The caller named a point, so that an older state is what was asked for.
+  package var isNamed: Bool { at != nil || point != nil || timeline != nil || suspect == .before }
+}
+
+/// Finds the point that was asked for, reading the few records that it takes.
+package struct PointChooser: Sendable {
+  let reader: HistoryReader
+  let now: Instant
+
+  package init(reader: HistoryReader, now: Instant) {
+    self.reader = reader
+    self.now = now
+  }
+
+  /// Nil: the repository has no restore point at all.
+  package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
+    if let id = selection.point { return try await named(id) }
+    if let at = selection.at { return try await last(notAfter: at, selection) }
+    if let timeline = selection.timeline {
+      guard let point = try await newest(of: timeline) else {
+        throw LifeboatError(
+          .noBackup, "timeline \(timeline) has no restore point", hint: "see `lifeboat list`")
+      }
+      return point
+    }
+    guard let newest = try await reader.newestPoint() else { return nil }
+    return try await resolveSuspicion(newest, selection.suspect)
+  }
+
+  /// An abandoned branch is read to its own end, past where its successor forked off.
+  private func newest(of timeline: TimelineNumber) async throws -> RestorePoint? {
+    guard reader.history.claims[timeline] != nil else {
+      throw LifeboatError(
+        .noBackup, "there is no timeline \(timeline)", hint: "see `lifeboat list`")
+    }
+    return try await reader.newestPoint(of: timeline)
+  }
+
+  private func named(_ id: String) async throws -> RestorePoint {
+    guard let parsed = PointID(id) else {
+      throw LifeboatError(
+        .usage, "\(printable(id)) is not the id of a restore point",
+        hint: "ids look like 3.12 or 3.12@1:4096: see `lifeboat list`")
+    }
+    guard reader.history.snapshots(of: parsed.timeline).contains(parsed.sequence) else {
+      throw LifeboatError(
+        .noBackup, "there is no restore point \(printable(id))", hint: "see `lifeboat list`")
+    }
+    let snapshot = try await reader.snapshot(parsed.timeline, parsed.sequence)
+    let finder = PointFinder(
+      history: reader.history, timeline: parsed.timeline, snapshots: [parsed.sequence: snapshot])
+    guard var point = finder.newest() else {
+      throw LifeboatError(
+        .noBackup, "the snapshot \(printable(id)) carries no restore point",
+        cause: "its BASE was not durable yet", hint: "see `lifeboat list`")
+    }
+    if let position = parsed.position {
+      if let drop = snapshot.destructive, drop.before == position {
+        (point.cut, point.instant) = (position, drop.at)
+        return point
+      }
+      if let start = finder.start(of: snapshot), start.cut == position { return start }
+      let marks = finder.marks(of: snapshot)
+      guard let mark = marks.first(where: { $0.position == position }) else {
+        // A fold took its name away.
+        if let inner = finder.inner(of: snapshot, at: position),
+          let point = inner.point(of: try await reader.marks(of: inner), at: position.offset)
+        {
+          return point
+        }
+        throw LifeboatError(
+          .noBackup, "\(printable(id)) is no place where the log can be cut",
+          hint: "see `lifeboat list`")
+      }
+      point.cut = mark.position
+      point.instant = mark.time
+    }
+    return point
+  }
+
+  /// Follows the newest timeline's ancestry: of each timeline only what lies before its successor.
+  private func last(notAfter at: Instant, _ selection: PointSelection) async throws -> RestorePoint
+  {
+    var timeline = selection.timeline ?? newestClaimed(notAfter: at)
+    while let number = timeline {
+      let finder = PointFinder(
+        history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
+      )
+      if let point = try await last(notAfter: at, finder) { return point }
+      timeline = selection.timeline == nil ? reader.history.claims[number]?.parent : nil
+    }
+    var hint = "see `lifeboat list`"
+    if let newest = try await reader.newestPoint() {
+      hint = "the newest restore point is \(newest.id) of \(newest.instant); " + hint
+    }
+    throw LifeboatError(.noBackup, "there is no restore point at or before \(at)", hint: hint)
+  }
+
+  /// Names show the marks at the ends of objects; those inside the object that the log was in at that
+  /// time are read from it.
+  private func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
+    var best = finder.last(notAfter: at)
+    for inner in finder.inner(around: at) {
+      guard let point = inner.last(of: try await reader.marks(of: inner), notAfter: at) else {
+        continue
+      }
+      if best.map({ point.instant > $0.instant }) ?? true { best = point }
+    }
+    return best
+  }
+
+  private func newestClaimed(notAfter at: Instant) -> TimelineNumber? {
+    let claims = reader.history.claims.values.sorted { $0.timeline > $1.timeline }
+    return (claims.first { $0.claimedAt <= at } ?? claims.last)?.timeline
+  }
+
+  /// A timeline that began suspect, with its pin still in force: nobody chooses silently.
+  private func resolveSuspicion(_ newest: RestorePoint, _ choice: PointSelection.Suspect?)
+    async throws
+    -> RestorePoint
+  {
+    guard choice != .newest, reader.history.claims.values.contains(where: { $0.suspicion != nil })
+    else { return newest }
+    let pins = try await reader.repository.activePins(reader.history.catalogue, now: now)
+    guard let (suspicion, pin) = reader.history.openSuspicion(of: newest.timeline, pins: pins)
+    else { return newest }
+    let snapshot = try await reader.snapshot(pin.timeline, pin.snapshot)
+    let finder = PointFinder(
+      history: reader.history, timeline: pin.timeline, snapshots: [pin.snapshot: snapshot])
+    guard let before = finder.newest(of: snapshot) else { return newest }
+    if choice == .before { return before }
+    throw LifeboatError(
+      .suspect, "the newest state may be an accident: \(suspicion.detail)",
+      cause:
+        "newest: \(newest.id) of \(newest.instant); before it: \(before.id) of \(before.instant)",
+      hint: "choose with --suspect newest or --suspect before; `lifeboat unpin --repo "
+        + "\(reader.repository.store.location) \(suspicion.pin)` accepts the newest for good")
+  }
+}
+
+/// The id of a restore point, as `list` prints it: `3.12`, or `3.12@1:4096`.
+struct PointID: Equatable {
+  var timeline: TimelineNumber
+  var sequence: Int
+  var position: LogPosition?
+
+  init?(_ text: String) {
+    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+    let numbers = parts[0].split(separator: ".", omittingEmptySubsequences: false)
+    guard parts.count <= 2, numbers.count == 2, let first = Int(numbers[0]),
+      let timeline = TimelineNumber(first), let sequence = Int(numbers[1]), sequence > 0
+    else { return nil }
+    self.timeline = timeline
+    self.sequence = sequence
+    guard parts.count == 2 else { return }
+    var rest = parts[1]
+    var logTimeline = timeline
+    if let slash = rest.firstIndex(of: "/") {
+      guard let number = Int(rest[..<slash]), let other = TimelineNumber(number) else { return nil }
+      logTimeline = other
+      rest = rest[rest.index(after: slash)...]
+    }
+    let place = rest.split(separator: ":", omittingEmptySubsequences: false)
+    guard place.count == 2, let ordinal = Int(place[0]), ordinal > 0, let offset = UInt64(place[1])
+    else { return nil }
+    position = LogPosition(timeline: logTimeline, ordinal: ordinal, offset: offset)
+  }
+}

@@ -1,0 +1,296 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Codec
+import ObjectStorage
+import RedisFormats
+import Synchronization
+import SystemIO
+import SystemPackage
+
+/// Fetches a plan's files into the staging directory, on the same file system as the target, and verifies
+/// every digest and each file as a whole.
+struct RestoreStaging: Sendable {
+  let repository: Repository
+  let plan: RestorePlan
+  let history: History
+  /// The staged files' directory.
+  let root: FilePath
+  let owner: (user: UInt32, group: UInt32)?
+  /// Staged by an earlier run: what verifies is used again.
+  let reuses: Bool
+  let progress: @Sendable (UInt64) -> Void
+
+  /// Objects of up to 4 MiB on their way at the same time.
+  private static let width = 3
+  private let unpacking = Unpacking()
+
+  func run() async throws {
+    for (index, file) in plan.files.enumerated() {
+      switch file.content {
+      case .generation(let generation): try await fetch(generation, file)
+      case .log(let parts): try await fetch(parts, file)
+      case .bytes(let bytes): try write(bytes, file)
+      case .same(let source, let mustCopy):
+        precondition(source < index, "a link to a file that is not there yet")
+        try link(plan.files[source], file, mustCopy: mustCopy)
+      }
+    }
+    for file in plan.files { try checkSize(file) }
+    try setTimes()
+    try removeStrays()
+    try synchronizeDirectories()
+  }
+
+  /// The files get the times of what they hold. It is by these that a shipper tells whether the dump or
+  /// the AOF of a directory is the newer state (a server has not yet written here).
+  private func setTimes() throws {
+    for file in plan.files {
+      guard let staged = try directory(file).open(file.name) else { continue }
+      switch (file.role, file.content) {
+      case (.dump, .generation(let index)): try staged.setModified(index.contentAt)
+      case (.dump, _): continue  // a link: it has its target's time
+      default: try staged.setModified(plan.point.instant)
+      }
+    }
+  }
+
+  /// What an earlier run staged for another point must not come along.
+  private func removeStrays() throws {
+    let top = try OpenDirectory(root)
+    let wanted = Set(plan.files.map(\.path))
+    for entry in try top.entries() {
+      if entry.kind == .directory, plan.files.contains(where: { $0.directory == entry.name }),
+        let inner = try top.openDirectory(entry.name)
+      {
+        for file in try inner.entries() where !wanted.contains(entry.name + "/" + file.name) {
+          try inner.removeTree(file.name)
+        }
+      } else if !wanted.contains(entry.name) {
+        try top.removeTree(entry.name)
+      }
+    }
+  }
+
+  // MARK: Fetching
+
+  private func fetch(_ index: GenerationIndex, _ file: RestorePlan.File) async throws {
+    let staged = try open(file)
+    let parts = (0..<index.pieces.count).map { number in
+      Part(
+        name: .piece(index.generation, number: number, index.pieces[number].short), kind: .piece,
+        limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
+        digest: index.pieces[number].short, span: nil)
+    }
+    try await fetch(parts, into: staged, file)
+  }
+
+  private func fetch(_ parts: [RestorePlan.LogPart], _ file: RestorePlan.File) async throws {
+    let staged = try open(file)
+    try await fetch(
+      parts.map { part in
+        let isWhole = part.from == part.span.from && part.to == part.span.to
+        return Part(
+          name: part.name, kind: .log, limit: LogPayload.sizeMax, range: part.from..<part.to,
+          skip: Int(part.from - part.span.from), digest: isWhole ? part.span.digest : nil,
+          span: (part.span, part.timeline))
+      }, into: staged, file)
+  }
+
+  private struct Part: Sendable {
+    var name: ObjectPath
+    var kind: ObjectKind
+    var limit: Int
+    var range: Range<UInt64>
+    var skip: Int
+    /// Of exactly `range`, when that is known: what is staged already is recognised by it.
+    var digest: ShortDigest?
+    var span: (LogSpan, TimelineNumber)?
+  }
+
+  private func fetch(_ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File) async throws
+  {
+    var check = StagedFileCheck(file.content)
+    var arrived: Set<Int> = []
+    var checked = 0
+    // Whatever follows what was checked is checked while other parts are under way, out of the page
+    // cache: at the end only what came last is left to do.
+    func checkOn() throws {
+      while arrived.remove(checked) != nil {
+        let range = parts[checked].range
+        try staged.forEachChunk(from: range.lowerBound, to: range.upperBound) {
+          check.consume($0)
+          return true
+        }
+        checked += 1
+      }
+    }
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for (number, part) in parts.enumerated() {
+        if number >= RestoreStaging.width, let done = try await group.next() {
+          arrived.insert(done)
+        }
+        group.addTask {
+          try await fetch(part, into: staged)
+          staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
+          return number
+        }
+        try checkOn()
+      }
+      for try await done in group {
+        arrived.insert(done)
+        try checkOn()
+      }
+    }
+    if let reason = check.finish(size: file.size) { throw broken(file, reason) }
+    try staged.truncate(to: file.size)
+    try staged.synchronize()
+  }
+
+  private func fetch(_ part: Part, into staged: OpenFile) async throws {
+    let length = part.range.upperBound - part.range.lowerBound
+    defer { progress(length) }
+    if reuses, let digest = part.digest, try staged.status().size >= part.range.upperBound,
+      try staged.digest(
+        from: part.range.lowerBound, to: part.range.upperBound, frame: repository.frame
+      ).short == digest
+    {
+      return
+    }
+    guard let object = try await repository.store.read(part.name.text) else {
+      throw Missing(name: part.name.text)
+    }
+    try unpacking.withTurn {
+      let opened = try repository.frame.open(
+        object, kind: part.kind, name: part.name, limit: part.limit)
+      let bytes = try checked(opened, part)
+      guard bytes.count >= part.skip + Int(length) else {
+        throw LifeboatError(
+          .corrupt, "the object \(part.name.text) is shorter than its record says")
+      }
+      try bytes.withUnsafeBytes { buffer in
+        try staged.write(
+          UnsafeRawBufferPointer(rebasing: buffer[part.skip..<part.skip + Int(length)]),
+          at: part.range.lowerBound)
+      }
+    }
+  }
+
+  /// One object is unpacked and written at a time, while others are on their way: there is memory for
+  /// one plain copy, and a network is seldom quicker.
+  private final class Unpacking: Sendable {
+    private let mutex = Mutex(())
+    func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
+  }
+
+  /// An object of the plan is gone: another run folded or pruned it. The restore plans again.
+  struct Missing: Error { var name: String }
+
+  private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
+    guard let (span, timeline) = part.span else {
+      let digest = opened.digest ?? repository.frame.digest(opened.content)
+      guard digest.short == part.digest else {
+        throw LifeboatError(
+          .corrupt, "the object \(part.name.text) does not have the digest in its name",
+          hint: "`lifeboat list` shows the restore points that do not need it")
+      }
+      return opened.content
+    }
+    let payload = try LogPayload(decoding: opened.content, span: span)
+    guard repository.frame.digest(payload.bytes).short == span.digest else {
+      throw LifeboatError(
+        .corrupt, "the object \(part.name.text) does not have the digest in its name")
+    }
+    guard payload.nonce == history.claims[timeline]?.nonce else {
+      throw LifeboatError(
+        .corrupt, "the object \(part.name.text) was written by another process than its timeline's",
+        cause: "two shippers wrote one timeline: the store lets objects be overwritten",
+        hint: "`lifeboat list` shows the restore points before it")
+    }
+    return payload.bytes
+  }
+
+  // MARK: Files
+
+  private func directory(_ file: RestorePlan.File) throws -> OpenDirectory {
+    let top = try OpenDirectory(root)
+    guard let name = file.directory else { return top }
+    if try top.makeDirectory(name, mode: 0o755), let made = try top.openDirectory(name) {
+      try own(made)
+    }
+    guard let directory = try top.openDirectory(name) else {
+      throw LifeboatError(.failure, "\(root)/\(name) went away")
+    }
+    return directory
+  }
+
+  private func open(_ file: RestorePlan.File) throws -> OpenFile {
+    let directory = try directory(file)
+    if let status = try directory.status(of: file.name) {
+      if reuses, status.kind == .regular, status.links == 1 {
+        return try OpenFile(openReadWrite: directory.path.appending(file.name))
+      }
+      try directory.removeTree(file.name)
+    }
+    let made = try directory.create(file.name, mode: 0o644)
+    try own(made)
+    return made
+  }
+
+  private func own(_ file: OpenFile) throws {
+    if let owner { try file.setOwner(owner.user, group: owner.group) }
+  }
+  private func own(_ directory: OpenDirectory) throws {
+    if let owner { try directory.setOwner(owner.user, group: owner.group) }
+  }
+
+  private func write(_ bytes: [UInt8], _ file: RestorePlan.File) throws {
+    let staged = try open(file)
+    try bytes.withUnsafeBytes { try staged.write($0, at: 0) }
+    try staged.truncate(to: UInt64(bytes.count))
+    try staged.synchronize()
+  }
+
+  private func link(_ source: RestorePlan.File, _ file: RestorePlan.File, mustCopy: Bool) throws {
+    let from = try directory(source)
+    let to = try directory(file)
+    try to.removeTree(file.name)
+    if !mustCopy, try from.linkIfSupported(source.name, to: to, as: file.name) { return }
+    guard let original = try from.open(source.name) else {
+      throw LifeboatError(.failure, "\(from.path)/\(source.name) went away")
+    }
+    let copy = try open(file)
+    var position: UInt64 = 0
+    try original.forEachChunk(from: 0, to: source.size) { chunk in
+      try copy.write(chunk, at: position)
+      position += UInt64(chunk.count)
+      return true
+    }
+    try copy.synchronize()
+    progress(file.size)
+  }
+
+  private func synchronizeDirectories() throws {
+    let top = try OpenDirectory(root)
+    for name in Set(plan.files.compactMap(\.directory)) {
+      try top.openDirectory(name)?.synchronize()
+    }
+    try top.synchronize()
+  }
+
+  // MARK: Verifying
+
+  private func checkSize(_ file: RestorePlan.File) throws {
+    guard let staged = try directory(file).open(file.name) else {
+      throw LifeboatError(.failure, "\(file.path) went away while it was staged")
+    }
+    let size = try staged.status().size
+    guard size == file.size else { throw broken(file, "it has \(size) bytes, not \(file.size)") }
+  }
+
+  private func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
+    LifeboatError(
+      .corrupt, "the restored \(printable(file.path)) is not sound", cause: reason,
+      hint: "nothing was changed; `lifeboat list` shows other restore points")
+  }
+}

@@ -1,0 +1,199 @@
+import BackupFormat
+package import BackupLogic
+package import BackupTypes
+import RedisFormats
+package import SystemIO
+package import SystemPackage
+
+/// Holds Redis's files open and looks at the data directory.
+///
+/// Truth is the manifest's bytes and the open descriptors; events only wake. Opens for reading only and
+/// never locks, links or writes: it works on a read-only mount. Used by one task at a time.
+package final class Capture {
+  package let path: FilePath
+  private let names: ServerNames
+  private let directory: OpenDirectory
+  private var files: [PinID: OpenFile] = [:]
+  /// The pin that a path in the data directory leads to, as of the last look.
+  private var current: [String: PinID] = [:]
+  /// The paths that this look asked for.
+  private var visited: Set<String> = []
+  private var lastPin = 0
+
+  /// So often a set that changes while it is pinned is tried again within one look.
+  private static let attemptsMax = 20
+  private static let manifestBytesMax = 4 << 20
+
+  /// - Throws: `.usage` when `path` is not a directory that can be read.
+  package init(_ path: FilePath, names: ServerNames) throws(LifeboatError) {
+    self.path = path
+    self.names = names
+    directory = try OpenDirectory(path)
+  }
+
+  package func file(_ pin: PinID) -> OpenFile? { files[pin] }
+
+  /// Identifies this directory across mounts: file system, inode and birth time.
+  package func identity() throws(LifeboatError) -> String {
+    let identity = try directory.identity()
+    return hexadecimal(littleEndianBytes(identity.fileSystem)) + ":\(identity.inode)"
+      + (identity.born.map { ":\($0.seconds).\($0.nanoseconds)" } ?? "")
+  }
+
+  /// One look: the dump is opened before the AOF is measured, so that a dump seen now holds nothing
+  /// that came behind the log as it is measured.
+  package func observe(at now: Instant) throws(LifeboatError) -> CaptureView {
+    visited = []
+    let dump = try pin(names.dump, in: directory, as: names.dump)
+    let view = CaptureView(at: now, dump: dump, aof: try observeAOF())
+    // A name that no manifest lists any more leads nowhere: its file is held only if the plan needs it.
+    current = current.filter { visited.contains($0.key) }
+    return view
+  }
+
+  /// Lets go of every descriptor but those in `pins` and those that the last look found by name.
+  package func release(except pins: Set<PinID>) {
+    let held = pins.union(current.values)
+    files = files.filter { held.contains($0.key) }
+  }
+
+  /// Bytes of pinned files that have no name any more: disk space that only we keep in use.
+  package func pinnedBytes() -> [PinID: UInt64] {
+    var bytes: [PinID: UInt64] = [:]
+    for (pin, file) in files {
+      if let status = try? file.status(), status.links == 0 { bytes[pin] = status.size }
+    }
+    return bytes
+  }
+  package var openFiles: Int { files.count }
+
+  /// Whether a save is under way that will soon give a new dump; the text changes while it does.
+  package func temporaryDumps() throws(LifeboatError) -> String {
+    var state = ""
+    for entry in try directory.entries()
+    where entry.name.hasPrefix("temp-") && entry.name.hasSuffix(".rdb") {
+      let size = try directory.status(of: entry.name)?.size
+      state += "\(entry.name):\(size ?? 0);"
+    }
+    return state
+  }
+
+  // MARK: The AOF
+
+  private func observeAOF() throws(LifeboatError) -> AOFView {
+    guard let appendDirectory = try directory.openDirectory(names.appendDirectory) else {
+      return try observeLegacy()
+    }
+    for _ in 0..<Capture.attemptsMax {
+      guard let manifest = try read(names.manifest, in: appendDirectory) else {
+        return try observeLegacy()
+      }
+      guard let set = try pinSet(manifest, in: appendDirectory) else { continue }
+      guard try read(names.manifest, in: appendDirectory)?.bytes == manifest.bytes else { continue }
+      return set
+    }
+    return .unsettled("the AOF's manifest changes faster than its files can be opened")
+  }
+
+  /// Opens every file that the manifest names; nil when one is gone already.
+  private func pinSet(
+    _ manifest: (bytes: [UInt8], modified: FileMoment), in appendDirectory: OpenDirectory
+  ) throws(LifeboatError) -> AOFView? {
+    let parsed: AOFManifest
+    do throws(AOFManifestFault) {
+      parsed = try AOFManifest(parsing: manifest.bytes)
+    } catch {
+      return .unsettled("the AOF's manifest can't be used, line \(error.line): \(error.reason)")
+    }
+    func entry(_ entry: AOFManifest.Entry) throws(LifeboatError) -> AOFSetView.Entry? {
+      let key = names.appendDirectory + "/" + entry.file
+      return try pin(entry.file, in: appendDirectory, as: key).map {
+        AOFSetView.Entry(file: $0, sequence: entry.sequence)
+      }
+    }
+    // A manifest that was written to close its last file says nothing of a server that appends.
+    let isClosed = parsed.increments.last?.isClosed ?? false
+    var set = AOFSetView(
+      form: .multiPart(directory: names.appendDirectory, manifest: names.manifest), base: nil,
+      increments: [], manifestModified: isClosed ? nil : manifest.modified)
+    if let base = parsed.base {
+      guard let pinned = try entry(base) else { return nil }
+      set.base = pinned
+    }
+    for increment in parsed.increments {
+      guard let pinned = try entry(increment) else { return nil }
+      set.increments.append(pinned)
+    }
+    return .set(set)
+  }
+
+  /// The single AOF of Redis 6 and older. A zero-length one is what `CONFIG SET appendonly yes` leaves
+  /// until its first rewrite ends.
+  private func observeLegacy() throws(LifeboatError) -> AOFView {
+    guard let file = try pin(names.appendFile, in: directory, as: names.appendFile) else {
+      return .absent
+    }
+    guard file.size > 0 else { return .unsettled("\(names.appendFile) is empty") }
+    return .set(
+      AOFSetView(
+        form: .legacy, base: nil, increments: [.init(file: file, sequence: 1)],
+        manifestModified: nil))
+  }
+
+  private func read(_ name: String, in directory: OpenDirectory) throws(LifeboatError)
+    -> (bytes: [UInt8], modified: FileMoment)?
+  {
+    guard let file = try directory.open(name) else { return nil }
+    let bytes = try file.readAll(limit: Capture.manifestBytesMax)
+    return (bytes, FileMoment(try file.status().modified))
+  }
+
+  // MARK: Pins
+
+  /// The file that `name` leads to now. A descriptor that is open on the same inode is that file: its
+  /// number can't be given to another as long as we hold it.
+  private func pin(_ name: String, in directory: OpenDirectory, as key: String)
+    throws(LifeboatError) -> PinnedFile?
+  {
+    visited.insert(key)
+    if let known = current[key], let file = files[known],
+      let named = try directory.status(of: name)
+    {
+      let held = try file.status()
+      if held.device == named.device, held.inode == named.inode {
+        return PinnedFile(pin: known, name: name, status: held)
+      }
+    }
+    guard let file = try directory.open(name) else {
+      current[key] = nil
+      return nil
+    }
+    let status = try file.status()
+    guard status.kind == .regular else {
+      throw LifeboatError(
+        .corrupt, "\(path)/\(key) is not a regular file", hint: "look at what put it there")
+    }
+    lastPin += 1
+    let pin = PinID(lastPin)
+    files[pin] = file
+    current[key] = pin
+    return PinnedFile(pin: pin, name: name, status: status)
+  }
+}
+
+extension FileMoment {
+  package init(_ time: FileTime) {
+    self.init(seconds: time.seconds, nanoseconds: time.nanoseconds)
+  }
+}
+
+extension PinnedFile {
+  init(pin: PinID, name: String, status: FileStatus) {
+    self.init(
+      pin: pin, name: name, size: status.size, modified: FileMoment(status.modified),
+      born: status.born.map { FileMoment($0) },
+      identity: FileIdentity(
+        inode: status.inode, bornSeconds: status.born?.seconds,
+        bornNanoseconds: status.born?.nanoseconds))
+  }
+}

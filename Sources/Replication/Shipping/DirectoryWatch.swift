@@ -1,0 +1,53 @@
+import BackupTypes
+import Logging
+import SystemIO
+import SystemPackage
+
+/// Wakes the shipper when something changes, by inotify where the kernel gives it, else not at all:
+/// then the caller polls.
+final class DirectoryWatch: Sendable {
+  private let watcher: DirectoryWatcher?
+  private let data: FilePath
+  private let appendDirectory: FilePath
+  private let logger: Logger
+
+  init(
+    data: FilePath, appendDirectory: FilePath, isOn: Bool, logger: Logger,
+    onChange: @escaping @Sendable () -> Void
+  ) {
+    self.data = data
+    self.appendDirectory = appendDirectory
+    self.logger = logger
+    guard isOn else {
+      watcher = nil
+      return
+    }
+    do throws(LifeboatError) {
+      if try FileSystemSpace.at(data).isNetworkOrFuse {
+        logger.notice("the volume may not tell of changes: it is polled")
+      }
+      let made = try DirectoryWatcher(ignoringNamesBeginning: "temp-") { _ in onChange() }
+      try made.watch(data, role: .data, watchModifications: false)
+      watcher = made
+    } catch {
+      logger.warning(
+        "inotify does not work here: the volume is polled", metadata: ["cause": "\(error)"])
+      watcher = nil
+    }
+  }
+
+  var isWorking: Bool { watcher != nil }
+
+  /// Looks for the AOF directory again and allows the next wake-up.
+  func rearm() {
+    // The AOF directory comes and goes; a watch that can't be made now is covered by the poll.
+    try? watcher?.watch(data, role: .data, watchModifications: true)
+    try? watcher?.watch(appendDirectory, role: .appendOnlyDirectory, watchModifications: true)
+    watcher?.rearm()
+  }
+
+  /// Allows the next wake-up by a change of names, not by appended bytes: those are waited for by time.
+  func rearmForNames() { watcher?.rearm() }
+
+  func stop() { watcher?.stop() }
+}

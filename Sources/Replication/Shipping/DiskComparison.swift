@@ -1,0 +1,300 @@
+import BackupFormat
+package import BackupLogic
+package import BackupTypes
+import RedisFormats
+import SystemIO
+
+/// Compares the data directory with the newest history of the repository, so that a claim adds only
+/// what came since. Reads the disk as far as it compares; fetches records, and only those log objects
+/// that differ.
+package struct DiskComparison {
+  let repository: Repository
+  let capture: Capture
+  let names: ServerNames
+  /// This directory's identity.
+  let directory: String
+  /// Called while it reads, again and again: it is alive.
+  let moves: @Sendable () -> Void
+
+  package init(
+    repository: Repository, capture: Capture, names: ServerNames, directory: String,
+    moves: @escaping @Sendable () -> Void = {}
+  ) {
+    self.repository = repository
+    self.capture = capture
+    self.names = names
+    self.directory = directory
+    self.moves = moves
+  }
+
+  package struct Outcome: Sendable {
+    package var comparison: Comparison
+    package var history: History
+    /// The last snapshot of the newest timeline says that its writer ended in good order.
+    package var isClean: Bool
+    package var isHeir: Bool
+    /// The first restore point; nil when there is none.
+    package var recoverableFrom: Instant?
+  }
+
+  package func run(_ view: CaptureView) async throws -> Outcome {
+    let history = try await repository.history()
+    let reader = HistoryReader(repository: repository, history: history)
+    let basis = try await basis(reader)
+    let point = try await reader.newestPoint()
+    var indexes: [GenerationID: GenerationIndex] = [:]
+    if let basis { indexes = try await reader.indexes(of: basis) }
+    var comparison = Comparison(hasNews: false, hasPoint: point != nil)
+    comparison.parent = history.newestClaim?.timeline
+    comparison.end = comparison.parent.map { history.contiguousEnd(of: $0, starts: [:]) }
+    comparison.unfinishedNonce = history.newestClaim?.nonce
+    comparison.lastMark = point?.instant
+    comparison.before = point.map { ($0.timeline, $0.snapshot.sequence, $0.cut) }
+    comparison.known = indexes.values.compactMap { index in
+      index.dataset.map { ShrinkGuard.Known(dataset: $0, bytes: index.size) }
+    }.max { $0.elements < $1.elements }
+    for id in indexes.keys { comparison.reusable[id.fingerprint] = id }
+    comparison.pins = PinsInForce(
+      try await repository.activePins(history.catalogue, now: view.at))
+
+    let isSameDirectory = basis.map { history.claims[$0.timeline]?.directory == directory } ?? false
+    let matched = try await match(view, basis, history, isSameDirectory: isSameDirectory)
+    comparison.chain = matched?.chain ?? view.aof.set.map { FollowedChain(fresh: $0) }
+    comparison.fork = matched?.fork
+    try matchDump(view, basis, indexes, isProved: matched != nil, &comparison)
+    try findNews(view, isMatched: matched != nil, &comparison)
+    let marker = Marker.read(in: capture.path)
+    let isHeir = try isHeir(marker, history, comparison, isMatched: matched != nil)
+    if comparison.hasNews, let point, !(isHeir && marker?.isDeliberate == true) {
+      comparison.suspicion = try suspect(
+        view, comparison, newest: point, history, indexes, isMatched: matched != nil)
+    }
+    let isClean = basis.map { $0.isClean && $0.timeline == comparison.parent } ?? false
+    return Outcome(
+      comparison: comparison, history: history, isClean: isClean, isHeir: isHeir,
+      recoverableFrom: point == nil ? nil : try await reader.firstPoint())
+  }
+
+  /// The snapshot that the disk is compared with: the last one of the highest timeline that has any.
+  private func basis(_ reader: HistoryReader) async throws -> Snapshot? {
+    for timeline in reader.history.claims.keys.sorted(by: >) {
+      if let snapshot = try await reader.lastSnapshot(of: timeline) { return snapshot }
+    }
+    return nil
+  }
+
+  // MARK: The chain
+
+  private struct Matched {
+    var chain: FollowedChain
+    var fork: LogPosition?
+  }
+
+  private func match(
+    _ view: CaptureView, _ basis: Snapshot?, _ history: History, isSameDirectory: Bool
+  ) async throws -> Matched? {
+    guard let set = view.aof.set, let basis else { return nil }
+    if let chain = basis.chain,
+      let matched = try await match(
+        set, chain.form, base: chain.base, chain.files, history, isSameDirectory: isSameDirectory,
+        isReadable: true)
+    {
+      return matched
+    }
+    if let matched = try matchDumpAsBase(set, basis) { return matched }
+    guard let detached = basis.detached else { return nil }
+    return try await match(
+      set, detached.form, base: nil, detached.files, history, isSameDirectory: isSameDirectory,
+      isReadable: false)
+  }
+
+  /// A set whose BASE is the dump of the last snapshot: what a restore of a dump lays down. It begins a
+  /// chain of its own, which is readable at once.
+  private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot) throws -> Matched? {
+    guard let base = set.base, let dump = basis.dump, let file = capture.file(base.file.pin),
+      try Fingerprint.of(file, size: base.file.size, frame: repository.frame)
+        == dump.generation.fingerprint
+    else { return nil }
+    var files = set.increments.map { fresh($0) }
+    for index in files.indices.dropLast() { files[index].makeFinal() }
+    let record = Snapshot.Base(
+      generation: dump.generation, file: base.file.name, sequence: base.sequence)
+    var chain = FollowedChain(
+      form: set.form, files: files, anchor: .init(kind: .base(record), first: 0), candidate: nil)
+    chain.anchoredPin = base.file.pin
+    return Matched(chain: chain, fork: nil)
+  }
+
+  private func match(
+    _ set: AOFSetView, _ form: AOFForm, base: Snapshot.Base?, _ files: [Snapshot.LogFile],
+    _ history: History, isSameDirectory: Bool, isReadable: Bool
+  ) async throws -> Matched? {
+    guard set.form == form else { return nil }
+    let isSameBase = try baseMatches(set.base, base)
+    guard let first = firstMatch(set, files, isSameBase: isSameBase, isSameDirectory) else {
+      return nil
+    }
+    let isProvedByFile = !isSameBase
+    var followed: [FollowedFile] = []
+    var fork: LogPosition?
+    var hasDiverged = false
+    let logs = LogComparison(repository: repository, history: history, moves: moves)
+    for (position, entry) in set.increments.enumerated() {
+      let index = first + position
+      guard !hasDiverged, index < files.count, files[index].file == entry.file.name,
+        files[index].sequence == entry.sequence, let file = capture.file(entry.file.pin)
+      else {
+        hasDiverged = true
+        followed.append(fresh(entry))
+        continue
+      }
+      let common = try await logs.compare(file, size: entry.file.size, with: files[index])
+      // Where no BASE proves where a chain begins, its first bytes have to.
+      let provesNothing =
+        try common.offset == 0
+        || (base == nil && !common.isWhole && !hasContent(file, upTo: common.offset))
+      if position == 0, provesNothing, base == nil || isProvedByFile,
+        !(isProvedByFile && isSameDirectory && common.isWhole && isReadable)
+      {
+        return nil
+      }
+      fork = common.position ?? fork
+      followed.append(
+        FollowedFile(
+          file: entry.file, sequence: entry.sequence, inherited: common.segments,
+          start: common.offset, hasContentBefore: true, isLegacy: set.form == .legacy))
+      let isLastKnown = index == files.count - 1
+      if !common.isWhole || (!isLastKnown && common.offset != entry.file.size) {
+        hasDiverged = true
+      }
+    }
+    for index in followed.indices.dropLast() { followed[index].makeFinal() }
+    return Matched(
+      chain: chain(
+        set, form, base: base, files: followed, prefix: Array(files[..<first]),
+        isSameBase: isSameBase, isReadable: isReadable), fork: fork)
+  }
+
+  /// Whether more than SELECT, with which every log begins, is common.
+  private func hasContent(_ file: OpenFile, upTo end: UInt64) throws -> Bool {
+    var scanner = AOFScanner()
+    try file.forEachChunk(from: 0, to: end) {
+      scanner.consume($0)
+      moves()
+      return !scanner.hasContent && scanner.fault == nil
+    }
+    return scanner.hasContent
+  }
+
+  private func chain(
+    _ set: AOFSetView, _ form: AOFForm, base: Snapshot.Base?, files: [FollowedFile],
+    prefix: [Snapshot.LogFile], isSameBase: Bool, isReadable: Bool
+  ) -> FollowedChain {
+    let candidate = set.base.map {
+      FollowedChain.Candidate(file: $0.file, sequence: $0.sequence, first: 0)
+    }
+    guard isReadable else {
+      return FollowedChain(form: form, files: files, anchor: nil, candidate: candidate)
+    }
+    let kind: FollowedChain.Anchor.Kind = base.map { .base($0) } ?? .nothing
+    var chain = FollowedChain(
+      form: form, files: files, anchor: .init(kind: kind, first: 0),
+      candidate: isSameBase ? nil : candidate)
+    if isSameBase { chain.anchoredPin = set.base?.file.pin }
+    chain.prefix = prefix
+    return chain
+  }
+
+  private func baseMatches(_ onDisk: AOFSetView.Entry?, _ record: Snapshot.Base?) throws -> Bool {
+    guard let onDisk else { return record == nil }
+    guard let record, let file = capture.file(onDisk.file.pin) else { return false }
+    return try Fingerprint.of(file, size: onDisk.file.size, frame: repository.frame)
+      == record.generation.fingerprint
+  }
+
+  /// The index in the record of the first file on disk; nil when nothing proves that it is one of
+  /// them. With the same BASE it is the first. With another BASE (a rewrite took the old one away) it
+  /// must be the very same file, by inode and birth time in the same directory: names and numbers, and
+  /// first bytes, are alike in unrelated logs.
+  private func firstMatch(
+    _ set: AOFSetView, _ files: [Snapshot.LogFile], isSameBase: Bool, _ isSameDirectory: Bool
+  ) -> Int? {
+    if isSameBase { return 0 }
+    guard isSameDirectory, let entry = set.increments.first, entry.file.identity.isProof else {
+      return nil
+    }
+    return files.firstIndex {
+      $0.file == entry.file.name && $0.sequence == entry.sequence
+        && $0.identity == entry.file.identity
+    }
+  }
+
+  private func fresh(_ entry: AOFSetView.Entry) -> FollowedFile {
+    FollowedFile(
+      file: entry.file, sequence: entry.sequence, inherited: [], start: 0, hasContentBefore: true)
+  }
+
+  // MARK: The dump
+
+  private func matchDump(
+    _ view: CaptureView, _ basis: Snapshot?, _ indexes: [GenerationID: GenerationIndex],
+    isProved: Bool, _ comparison: inout Comparison
+  ) throws {
+    guard let record = basis?.dump else { return }
+    let dataset = indexes[record.generation]?.dataset
+    if let dump = view.dump, let file = capture.file(dump.pin), dump.size > 0,
+      try Fingerprint.of(file, size: dump.size, frame: repository.frame)
+        == record.generation.fingerprint
+    {
+      comparison.dump = .init(record: record, dataset: dataset, file: dump)
+    } else if isProved, let fork = comparison.fork, record.pinnedAt.map({ $0 <= fork }) ?? false {
+      // Older than the fork: part of our history. A dump from behind it belongs to the other branch.
+      comparison.dump = .init(record: record, dataset: dataset, file: nil)
+    }
+  }
+
+  // MARK: News
+
+  /// Whether the disk holds anything that the repository lacks. Bytes behind the last complete command
+  /// are no news: a torn tail must not make every restart claim a timeline.
+  private func findNews(_ view: CaptureView, isMatched: Bool, _ comparison: inout Comparison) throws
+  {
+    if let chain = comparison.chain, isMatched {
+      if let candidate = chain.candidate, !candidate.isBroken { comparison.hasNews = true }
+      for file in chain.files where !comparison.hasNews {
+        comparison.hasNews = try hasCommand(file)
+      }
+    }
+    let isDumpKnown = comparison.dump?.isRead(from: view.dump) ?? false
+    if view.dump != nil, !isDumpKnown, comparison.chain == nil || isQuiet(view) {
+      comparison.hasNews = true
+    }
+    if comparison.chain != nil, !isMatched { comparison.hasNews = true }
+    guard comparison.hasNews else { return }
+    let facts = try DirectoryLook(capture.path, names: names).facts()
+    // Never for a directory that holds nothing.
+    if DataVerdict.judge(facts, appendOnly: .unknown) == .empty { comparison.hasNews = false }
+  }
+
+  private func isQuiet(_ view: CaptureView) -> Bool {
+    AOFLiveness.judge(
+      lastWrite: view.aof.set?.increments.last?.file.modified,
+      manifestModified: view.aof.set?.manifestModified,
+      dump: view.dump.map {
+        .init(born: $0.born, modified: $0.modified, contentAtSeconds: nil)
+      }) == .quiet
+  }
+
+  private func hasCommand(_ followed: FollowedFile) throws -> Bool {
+    guard followed.size > followed.start, let file = capture.file(followed.pin) else {
+      return false
+    }
+    var scanner = AOFScanner(at: followed.start)
+    try file.forEachChunk(from: followed.start, to: followed.size) {
+      scanner.consume($0)
+      moves()
+      return scanner.boundary == followed.start && scanner.fault == nil
+    }
+    return scanner.boundary > followed.start
+  }
+}

@@ -1,0 +1,40 @@
+package import BackupFormat
+package import BackupTypes
+import Codec
+package import SystemIO
+
+/// Recognises a dump or BASE that is already in the repository.
+///
+/// Of a file that is an RDB as a whole and has a checksum: its size, its first 64 bytes and its
+/// trailer, which holds the CRC64 of everything before it. Of any other file: its whole content.
+package enum Fingerprint {
+  private static let headBytes: UInt64 = 64
+  private static let tailBytes: UInt64 = 9
+
+  package static func of(_ file: OpenFile, size: UInt64, frame: Frame) throws -> ShortDigest {
+    if size > headBytes + tailBytes {
+      let head = try file.bytes(from: 0, to: headBytes)
+      let tail = try file.bytes(from: size - tailBytes, to: size)
+      if isWholeRDB(head: head, tail: tail) {
+        let text = Array("rdb".utf8) + littleEndianBytes(size) + head + tail
+        return frame.digest(text).short
+      }
+    }
+    var digests: [UInt8] = Array("file".utf8) + littleEndianBytes(size)
+    var position: UInt64 = 0
+    while position < size {
+      let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
+      digests += try file.digest(from: position, to: end, frame: frame).bytes
+      position = end
+    }
+    return frame.digest(digests).short
+  }
+
+  /// An RDB ends with FF and its checksum. An RDB with commands behind it ends with CR LF instead: a
+  /// checksum that happens to end so is hashed whole, which is only slower.
+  private static func isWholeRDB(head: [UInt8], tail: [UInt8]) -> Bool {
+    let isRDB = head.starts(with: "REDIS".utf8) || head.starts(with: "VALKEY".utf8)
+    return isRDB && tail[0] == 0xff && !tail.dropFirst().allSatisfy { $0 == 0 }
+      && Array(tail.suffix(2)) != [0x0d, 0x0a]
+  }
+}

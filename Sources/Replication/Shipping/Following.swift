@@ -1,0 +1,60 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import SystemIO
+
+/// What a shipper without a claim remembers between two looks.
+struct Following {
+  let ownership: Ownership
+  /// The view that was compared last, with nothing new in it.
+  var looked: CaptureView?
+  private var seen: (timeline: TimelineNumber, end: Claim.End, at: Int64)?
+
+  init(ownership: Ownership) { self.ownership = ownership }
+
+  func needsLook(_ view: CaptureView) -> Bool { looked.map { !$0.isSame(as: view) } ?? true }
+  mutating func note(_ view: CaptureView) { looked = view }
+
+  /// The last decision to stand by, and what it was made from.
+  private var standby: (reason: String, outcome: DiskComparison.Outcome)?
+
+  /// Whether a shipper that stands by still has to: decided from a listing alone as long as the owner's
+  /// timeline did not change, without comparing the disk again. Nil: look again.
+  mutating func stillStandsBy(_ repository: Repository) async throws -> String? {
+    guard let (_, outcome) = standby else { return nil }
+    let history = try await repository.history()
+    guard let newest = history.newestClaim,
+      newest.timeline == outcome.comparison.parent,
+      history.contiguousEnd(of: newest.timeline, starts: [:]) == outcome.comparison.end,
+      case .standby(let reason) = decide(outcome, isFresh: false)
+    else {
+      standby = nil
+      return nil
+    }
+    return reason
+  }
+
+  /// `isFresh`: the outcome was compared just now.
+  mutating func decide(_ outcome: DiskComparison.Outcome, isFresh: Bool) -> Ownership.Decision {
+    let history = outcome.history
+    var still: Int64?
+    if let newest = history.newestClaim, let end = outcome.comparison.end {
+      let now = SystemClock.monotonicMilliseconds()
+      if let seen, seen.timeline == newest.timeline, seen.end == end {
+        still = now - seen.at
+      } else {
+        seen = (newest.timeline, end, now)
+      }
+    }
+    let decision = ownership.decide(
+      .init(
+        newest: history.newestClaim, instances: Set(history.claims.values.map(\.instance)),
+        isClean: outcome.isClean, isPointless: !outcome.comparison.hasPoint, still: still,
+        isHeir: outcome.isHeir))
+    switch decision {
+    case .claim: standby = nil
+    case .standby(let reason): if isFresh { standby = (reason, outcome) }
+    }
+    return decision
+  }
+}

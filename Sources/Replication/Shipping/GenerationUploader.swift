@@ -1,0 +1,169 @@
+package import BackupFormat
+package import BackupLogic
+package import BackupTypes
+import ObjectStorage
+import RedisFormats
+import Synchronization
+package import SystemIO
+
+/// Reads a dump or BASE once, checks it, and writes it as pieces and an index.
+///
+/// Durable after it returns: every piece, then the index. When it throws, pieces may be there and are
+/// used again by the next attempt under the same claim.
+package struct GenerationUploader: Sendable {
+  /// The file failed its checks: it can never become a restore point.
+  package struct Broken: Error, Sendable {
+    package var reason: String
+  }
+
+  package struct Settings: Sendable {
+    /// Pieces that are compressed and written at the same time, each of 4 MiB and its compressed copy.
+    package var width: Int
+    /// Bytes a second that are read beside a running server; nil: no limit.
+    package var readLimit: UInt64?
+    package init(width: Int, readLimit: UInt64?) {
+      self.width = width
+      self.readLimit = readLimit
+    }
+  }
+
+  package let repository: Repository
+  package let claim: Claim
+  package let settings: Settings
+  /// Generations of the parent's last snapshot, which may be used again.
+  package let reusable: [ShortDigest: GenerationID]
+  package let unfinishedNonce: Nonce?
+  package let progress: @Sendable (_ bytes: UInt64) -> Void
+
+  package init(
+    repository: Repository, claim: Claim, settings: Settings,
+    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
+    progress: @escaping @Sendable (UInt64) -> Void
+  ) {
+    self.repository = repository
+    self.claim = claim
+    self.settings = settings
+    self.reusable = reusable
+    self.unfinishedNonce = unfinishedNonce
+    self.progress = progress
+  }
+
+  package func upload(_ upload: GenerationUpload, _ file: OpenFile) async throws -> GenerationResult
+  {
+    let size = try file.status().size
+    guard size > 0 else { throw Broken(reason: "it is empty") }
+    let fingerprint = try Fingerprint.of(file, size: size, frame: repository.frame)
+    if let known = reusable[fingerprint], let index = try? await repository.index(known),
+      index.size == size
+    {
+      return GenerationResult(index: index)
+    }
+    let (id, existing) = try await identify(fingerprint)
+    return GenerationResult(
+      index: try await write(upload, file, size: size, id: id, existing: existing))
+  }
+
+  /// The id to write under, and the pieces that are there already. Only what the direct parent's claim
+  /// left unfinished is continued; a complete generation that no snapshot names is an orphan.
+  private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
+    for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
+      let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
+      var names: Set<String> = []
+      var token: String?
+      repeat {
+        let page = try await repository.store.list(
+          prefix: ObjectPath.generation(id), continuing: token)
+        names.formUnion(page.entries.map(\.name))
+        token = page.next
+      } while token != nil
+      let isComplete = names.contains(ObjectPath.index(id).text)
+      if nonce == claim.nonce || (!names.isEmpty && !isComplete) { return (id, names) }
+    }
+    return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
+  }
+
+  private func write(
+    _ upload: GenerationUpload, _ file: OpenFile, size: UInt64, id: GenerationID,
+    existing: Set<String>
+  ) async throws -> GenerationIndex {
+    var check = GenerationCheck(kind: upload.kind)
+    var digests: [Digest] = []
+    let started = SystemClock.monotonicMilliseconds()
+    file.adviseSequential()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      var running = 0
+      var position: UInt64 = 0
+      while position < size {
+        let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
+        let bytes = try file.bytes(from: position, to: end)
+        bytes.withUnsafeBytes { check.consume($0) }
+        let digest = repository.frame.digest(bytes)
+        let name = ObjectPath.piece(id, number: digests.count, digest.short)
+        digests.append(digest)
+        if !existing.contains(name.text) {
+          if running == settings.width {
+            try await group.next()
+            running -= 1
+          }
+          let (piece, count) = (Piece(bytes), UInt64(bytes.count))
+          group.addTask { [repository, progress] in
+            let object = try repository.frame.seal(
+              piece.take(), kind: .piece, name: name, digest: digest)
+            _ = try await repository.store.create(name.text, object)
+            progress(count)
+          }
+          running += 1
+        }
+        position = end
+        file.dropCache(upTo: position)
+        try await pace(position, since: started)
+      }
+      try await group.waitForAll()
+    }
+    let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
+    guard try await repository.create(index, .index(id), kind: .index) == .created else {
+      return try await repository.index(id)
+    }
+    return index
+  }
+
+  /// A piece's bytes until they are sealed: while the object is on its way nothing else holds them.
+  private final class Piece: Sendable {
+    private let bytes: Mutex<[UInt8]>
+    init(_ bytes: [UInt8]) { self.bytes = Mutex(bytes) }
+    func take() -> [UInt8] {
+      bytes.withLock { bytes in
+        defer { bytes = [] }
+        return bytes
+      }
+    }
+  }
+
+  private func makeIndex(
+    _ upload: GenerationUpload, size: UInt64, id: GenerationID, digests: [Digest],
+    check: inout GenerationCheck
+  ) throws -> GenerationIndex {
+    let (verdict, summary) = check.finish()
+    let isGood: Bool
+    let remark: String?
+    switch verdict {
+    case .good(let note): (isGood, remark) = (true, note)
+    case .unverified(let note): (isGood, remark) = (false, note)
+    case .broken(let reason): throw Broken(reason: reason)
+    }
+    let contentAt =
+      summary?.createdAtSeconds.map { Instant(seconds: $0) } ?? upload.file.modified.instant
+    return GenerationIndex(
+      generation: id, kind: upload.kind, file: upload.file.name, size: size, pieces: digests,
+      contentAt: contentAt, verdict: isGood ? .good : .unverified, remark: remark,
+      dataset: summary.map { DatasetRecord($0) })
+  }
+
+  /// Waits so that no more than the limit is read in a second, on average since the start.
+  private func pace(_ bytes: UInt64, since started: Int64) async throws {
+    guard let limit = settings.readLimit, limit > 0 else { return }
+    let due = started + Int64(bytes * 1000 / limit)
+    let ahead = due - SystemClock.monotonicMilliseconds()
+    if ahead > 0 { try await Task.sleep(for: .milliseconds(ahead)) }
+  }
+}

@@ -1,0 +1,95 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Codec
+import ObjectStorage
+import SystemIO
+
+/// Performs the actions of the record lane, one at a time.
+package struct RecordWriter: Sendable {
+  /// Another writer owns the repository now.
+  package struct Superseded: Error, Sendable {
+    package var reason: String
+  }
+
+  let repository: Repository
+  let claim: Claim
+  /// On a store that does not refuse a second creation another may have written over our claim.
+  let checksOwnClaim: Bool
+
+  /// Writes [from, to) of a followed file; returns the object's name. The bytes are read once: a retry
+  /// sends the same.
+  func write(_ shipment: LogShipment, _ file: OpenFile) async throws -> LogSpan {
+    let bytes = try file.bytes(from: shipment.from, to: shipment.to)
+    let span = LogSpan(
+      from: shipment.from, to: shipment.to, mark: shipment.mark,
+      digest: repository.frame.digest(bytes).short)
+    try await put(span, ordinal: shipment.ordinal, marks: shipment.marks, bytes: bytes)
+    return span
+  }
+
+  /// Writes the object that covers several. Its bytes are checked against the digests of what it
+  /// replaces before it is written.
+  func write(_ fold: FoldGatherer.Fold, _ file: OpenFile) async throws {
+    let bytes = try file.bytes(from: fold.from, to: fold.to)
+    for part in fold.parts {
+      let range = Int(part.from - fold.from)..<Int(part.to - fold.from)
+      let digest = bytes.withUnsafeBytes {
+        repository.frame.digest(UnsafeRawBufferPointer(rebasing: $0[range]))
+      }
+      guard digest.short == part.digest else {
+        throw LifeboatError(
+          .corrupt, "\(file.path) differs at offset \(part.from) from what was shipped of it")
+      }
+    }
+    let span = LogSpan(
+      from: fold.from, to: fold.to, mark: fold.parts.last?.mark,
+      digest: repository.frame.digest(bytes).short)
+    try await put(span, ordinal: fold.ordinal, marks: fold.marks, bytes: bytes)
+  }
+
+  private func put(_ span: LogSpan, ordinal: Int, marks: [Mark], bytes: [UInt8]) async throws {
+    let payload = LogPayload(nonce: claim.nonce, marks: marks, bytes: bytes)
+    try await repository.createContent(
+      payload.encoded(), .log(claim.timeline, ordinal: ordinal, span), kind: .log)
+  }
+
+  /// Invariant (one history): before each snapshot it is looked whether another has claimed.
+  func write(_ snapshot: Snapshot) async throws {
+    try await checkFence()
+    let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
+    guard try await repository.create(snapshot, name, kind: .snapshot) == .created else {
+      throw Superseded(reason: "another process wrote \(name.text)")
+    }
+  }
+
+  func write(_ operation: ShipPlan.Operation) async throws {
+    switch operation {
+    case .pin(let pin):
+      _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
+    case .release(let release):
+      _ = try await repository.create(
+        release, .operation(.releases, id: release.pin), kind: .operation)
+    }
+  }
+
+  func checkFence() async throws {
+    if checksOwnClaim { try await checkOwnClaim() }
+    guard let next = claim.timeline.next,
+      try await repository.store.read(ObjectPath.claim(next).text) != nil
+    else { return }
+    let successor = try? await repository.claim(next)
+    throw Superseded(
+      reason: successor.map {
+        "timeline \(next) was claimed by \(printable($0.source)) (instance \(printable($0.instance)))"
+      } ?? "timeline \(next) was claimed by another")
+  }
+
+  private func checkOwnClaim() async throws {
+    let found = try await repository.claim(claim.timeline)
+    guard found.nonce != claim.nonce else { return }
+    throw Superseded(
+      reason: "the claim of timeline \(claim.timeline) was overwritten by"
+        + " \(printable(found.source)) (instance \(printable(found.instance)))")
+  }
+}

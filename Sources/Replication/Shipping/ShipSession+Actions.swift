@@ -1,0 +1,108 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import SystemIO
+
+extension ShipSession {
+  /// Begins an action; its result comes back through `results`.
+  mutating func perform(
+    _ action: ShipPlan.Action, in group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) {
+    let writer = RecordWriter(
+      repository: repository, claim: claim, checksOwnClaim: !shipper.refusal.isProved)
+    switch action {
+    case .putLog(let shipment):
+      let file = capture.file(shipment.pin)
+      let checksFence = isFenceCheckDue()
+      let noteReleases = checksFence ? releasesNoter() : nil
+      record(in: &group) {
+        if checksFence { try await writer.checkFence() }
+        await noteReleases?()
+        return try await writer.write(shipment, try pinned(file))
+      }
+    case .putSnapshot(let snapshot):
+      shipper.status.update { $0.snapshots += 1 }
+      let noteReleases = releasesNoter()
+      record(in: &group) {
+        try await writer.write(snapshot)
+        await noteReleases?()
+        return nil
+      }
+    case .putOperation(let operation):
+      record(in: &group) {
+        try await writer.write(operation)
+        return nil
+      }
+    case .putFold(let fold):
+      shipper.status.update { $0.folds += 1 }
+      let file = capture.file(fold.pin)
+      record(in: &group) {
+        try await writer.write(fold, try pinned(file))
+        return nil
+      }
+    case .uploadGeneration(let upload): start(upload, in: &group)
+    }
+  }
+
+  /// Looks which pins were let go; nil while none is in force, which costs no request.
+  private func releasesNoter() -> (@Sendable () async -> Void)? {
+    guard plan.pins.count > 0 else { return nil }
+    let (repository, results) = (repository, results)
+    // Losing this is harmless: the next look tells.
+    return {
+      if let released = try? await repository.releasedPins() { results.set(released: released) }
+    }
+  }
+
+  private func record(
+    in group: inout ThrowingDiscardingTaskGroup<any Error>,
+    _ work: @escaping @Sendable () async throws -> LogSpan?
+  ) {
+    let (results, mailbox) = (results, shipper.mailbox)
+    group.addTask {
+      do {
+        results.set(record: .success(try await work()))
+      } catch {
+        results.set(record: .failure(error))
+      }
+      mailbox.post(.record)
+    }
+  }
+
+  private func start(
+    _ upload: GenerationUpload, in group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) {
+    shipper.logger.info(
+      "a generation is uploaded",
+      metadata: ["file": "\(upload.file.name)", "size": "\(humanBytes(upload.file.size))"])
+    let (results, mailbox, uploader) = (results, shipper.mailbox, uploader())
+    let file = capture.file(upload.pin)
+    group.addTask {
+      do {
+        results.set(generation: .success(try await uploader.upload(upload, try pinned(file))))
+      } catch {
+        results.set(generation: .failure(error))
+      }
+      mailbox.post(.generation)
+    }
+  }
+
+  private func uploader() -> GenerationUploader {
+    let (options, status) = (shipper.options, shipper.status)
+    var known = reusable
+    for id in plan.knownGenerations { known[id.fingerprint] = id }
+    return GenerationUploader(
+      repository: repository, claim: claim,
+      settings: .init(
+        width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit),
+      reusable: known, unfinishedNonce: unfinishedNonce
+    ) { bytes in status.update { $0.generationBytes += bytes } }
+  }
+}
+
+/// Every pin that the plan names is held; were one not, the next claim would take it up again.
+private func pinned(_ file: OpenFile?) throws -> OpenFile {
+  guard let file else { throw LifeboatError(.failure, "a file that is to be shipped is not open") }
+  return file
+}

@@ -1,0 +1,354 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import ObjectStorage
+import SystemIO
+
+/// Ships under one claim: the loop that feeds the plan and performs what it says.
+struct ShipSession {
+  enum End {
+    case ended(Shipper.Outcome)
+    /// Another claimed; `stop` tells whether an end was asked for meanwhile.
+    case superseded(String, stop: Bool)
+    /// The files on disk no longer continue what was shipped: the next claim begins at what is common.
+    case begunAgain(String, stop: Bool)
+  }
+
+  let shipper: Shipper
+  let repository: Repository
+  let capture: Capture
+  let claim: Claim
+  var plan: ShipPlan
+  let reusable: [ShortDigest: GenerationID]
+  let unfinishedNonce: Nonce?
+
+  let results = LaneResults()
+  private var stopping: Stopping?
+  /// The `sync` that is under way.
+  private var syncing: UInt64?
+  private var lastFenceCheck = SystemClock.monotonicMilliseconds()
+  private var warned = 0
+  private var tails = TailGuard()
+
+  init(
+    shipper: Shipper, repository: Repository, capture: Capture, claim: Claim, plan: ShipPlan,
+    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?
+  ) {
+    self.shipper = shipper
+    self.repository = repository
+    self.capture = capture
+    self.claim = claim
+    self.plan = plan
+    self.reusable = reusable
+    self.unfinishedNonce = unfinishedNonce
+  }
+
+  private var options: Shipper.Options { shipper.options }
+  private var logger: Logger { shipper.logger }
+
+  /// So much is scanned between two looks at the directory.
+  private static let scanTurnBytes: UInt64 = 16 << 20
+  /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
+  private static let scanAheadMax: UInt64 = 64 << 20
+  /// While active it is looked so often whether another has claimed.
+  private static let fenceInterval: Int64 = 60_000
+
+  mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
+    plan.isFlushing = options.isOnce
+    if stopsAtOnce { beginStopping() }
+    // Beside everything else; cancelled when the session ends before it.
+    let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
+    async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
+    let end = try await loop(watch)
+    if options.isOnce { _ = await probe }
+    return end
+  }
+
+  private mutating func loop(_ watch: DirectoryWatch) async throws -> End {
+    // Discarding: any other group keeps each child that has ended until someone takes its result, and a
+    // session ends after days.
+    return try await withThrowingDiscardingTaskGroup { group in
+      defer { group.cancelAll() }
+      do {
+        return try await loop(watch, &group)
+      } catch let error as LifeboatError where !options.isOnce {
+        // What can't be read (an I/O error, a directory in a file's place) is waited out.
+        return begunAgain("\(error)")
+      }
+    }
+  }
+
+  private mutating func loop(
+    _ watch: DirectoryWatch, _ group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) async throws -> End {
+    let lookInterval = watch.isWorking ? Shipper.pollInterval : options.plan.shipInterval
+    var nextLook = SystemClock.monotonicMilliseconds()
+    while true {
+      try Task.checkCancellation()
+      shipper.status.turn()
+      if let end = try takeResults() { return end }
+      let clock = SystemClock.monotonicMilliseconds()
+      if clock >= nextLook {
+        // A single snapshot is of one look.
+        if !options.isOnce, let end = try look() { return end }
+        nextLook = clock + lookInterval
+      }
+      if let end = try scan() { return end }
+      start(&group)
+      report()
+      settleSync()
+      if let end = try finish() { return end }
+      if canScanMore { continue }
+      if isIdle { watch.rearm() } else { watch.rearmForNames() }
+      let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
+      if events.contains(.stop) { beginStopping() }
+      if events.contains(.sync) { beginSync() }
+      // Time passed: what was appended meanwhile goes with the next object.
+      if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
+    }
+  }
+
+  // MARK: Looking and scanning
+
+  private mutating func look() throws -> End? {
+    let view = try capture.observe(at: SystemClock.now())
+    if !view.isSame(as: plan.view) { stopping?.noteChange() }
+    plan.observe(view)
+    if let file = plan.allFiles.first(where: \.isCutBack) {
+      return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
+    }
+    capture.release(except: plan.neededPins)
+    tails.forget(except: plan.neededPins)
+    return shedPins()
+  }
+
+  /// Disk space that only our descriptors keep in use is bounded.
+  private mutating func shedPins() -> End? {
+    let unlinked = capture.pinnedBytes()
+    let total = unlinked.values.reduce(0, +)
+    shipper.status.update { $0.pinnedBytes = total }
+    guard total > options.pinnedMax else { return nil }
+    switch plan.shed(unlinked: unlinked, limit: options.pinnedMax) {
+    case .nothing: return nil
+    case .dropped(let names):
+      logger.error(
+        "files that Redis replaced are let go unshipped: they held too much of the volume",
+        metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
+      capture.release(except: plan.neededPins)
+      return nil
+    case .endsTimeline(let name):
+      return begunAgain("\(name) is let go unshipped: it held too much of the volume")
+    }
+  }
+
+  private var canScanMore: Bool {
+    plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
+  }
+
+  private mutating func scan() throws -> End? {
+    var budget = ShipSession.scanTurnBytes
+    for (pin, from, to) in plan.unscanned where budget > 0 {
+      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = capture.file(pin) else {
+        return nil
+      }
+      guard try tails.isUnchanged(file, pin, at: from) else {
+        return begunAgain("\(file.path) changed below offset \(from), which had been read")
+      }
+      let end = min(to, from + budget)
+      let seenAt = min(SystemClock.now(), FileMoment(try file.status().modified).instant)
+      var position = from
+      try file.forEachChunk(from: from, to: end) { chunk in
+        plan.consume(chunk, of: pin, seenAt: seenAt)
+        position += UInt64(chunk.count)
+        return true
+      }
+      // A file that no manifest names any more is not measured again: it would be read for ever.
+      guard position == end else {
+        return begunAgain("\(file.path) ended at offset \(position) while it was read")
+      }
+      try tails.remember(file, pin, upTo: end)
+      budget -= end - from
+    }
+    return nil
+  }
+
+  // MARK: Lanes
+
+  private mutating func start(_ group: inout ThrowingDiscardingTaskGroup<any Error>) {
+    for action in plan.actions(now: SystemClock.now()) { perform(action, in: &group) }
+    let removals = plan.takeRemovals(now: SystemClock.now())
+    if !removals.isEmpty {
+      let store = repository.store
+      // Losing this is safe: what a fold replaced is only more than is needed.
+      group.addTask { _ = try? await store.delete(removals) }
+    }
+  }
+
+  mutating func isFenceCheckDue() -> Bool {
+    let now = SystemClock.monotonicMilliseconds()
+    guard now - lastFenceCheck >= ShipSession.fenceInterval else { return false }
+    lastFenceCheck = now
+    return true
+  }
+
+  private mutating func takeResults() throws -> End? {
+    if let released = results.takeReleased() {
+      plan.pins.settle(released: released, now: SystemClock.now())
+    }
+    if let result = results.takeRecord() {
+      do {
+        count(try result.get())
+        plan.recordDurable(span: try result.get(), now: SystemClock.now())
+      } catch let error as RecordWriter.Superseded {
+        return .superseded(error.reason, stop: stopping != nil)
+      } catch {
+        if options.isOnce { throw error }
+        guard plan.recordFailed() else { return begunAgain("\(error)") }
+        logger.error("log objects can't be folded", metadata: ["cause": "\(error)"])
+      }
+    }
+    if let result = results.takeGeneration() {
+      do {
+        note(try result.get().index)
+        plan.generationDurable(try result.get())
+      } catch let error as GenerationUploader.Broken {
+        logger.error(
+          "\(plan.generationBroken()) is damaged and makes no restore point; the last good one stays",
+          metadata: ["cause": "\(error.reason)"])
+      } catch {
+        if options.isOnce { throw error }
+        return begunAgain("\(error)")
+      }
+    }
+    return nil
+  }
+
+  private func note(_ index: GenerationIndex) {
+    shipper.status.update { $0.generations += 1 }
+    logger.info(
+      "a generation is durable",
+      metadata: [
+        "file": "\(index.file)", "size": "\(humanBytes(index.size))",
+        "verdict": "\(index.verdict.rawValue)",
+        "keys": "\(index.dataset.map { String($0.keys) } ?? "unknown")",
+      ])
+  }
+
+  private func count(_ span: LogSpan?) {
+    guard let span else { return }
+    shipper.status.update {
+      $0.logObjects += 1
+      $0.logBytes += span.count
+    }
+  }
+
+  // MARK: Waiting and reporting
+
+  /// Nothing is pending: the next appended byte should wake us.
+  private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
+
+  private func waitingTime(until nextLook: Int64) -> Int64 {
+    var wait = max(0, nextLook - SystemClock.monotonicMilliseconds())
+    let now = SystemClock.now()
+    if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
+    // In-flight work posts its result; the short wait is for files of others to become quiet.
+    if stopping != nil { wait = min(wait, 100) }
+    return wait
+  }
+
+  private mutating func report() {
+    let unshipped = plan.unshipped
+    shipper.status.update {
+      $0.unshippedBytes = unshipped.bytes
+      $0.logSince = unshipped.logSince
+      $0.generationSince = unshipped.generationSince
+      $0.note(plan.pins)
+      $0.recoverableTo = plan.lastDurableMark ?? $0.recoverableTo
+      $0.recoverableFrom = $0.recoverableFrom ?? $0.recoverableTo
+    }
+    for warning in plan.warnings.dropFirst(warned) { logger.warning("\(warning)") }
+    warned = plan.warnings.count
+  }
+
+  private func begunAgain(_ reason: String) -> End { .begunAgain(reason, stop: stopping != nil) }
+
+  // MARK: Syncing
+
+  /// What is on disk now goes at once, whatever the interval.
+  private mutating func beginSync() {
+    syncing = shipper.status.current.syncAsked
+    plan.isFlushing = true
+  }
+
+  /// The look that follows `beginSync` saw everything that was on disk then.
+  private mutating func settleSync() {
+    guard let number = syncing, plan.isSettled(now: SystemClock.now()), plan.unshipped.bytes == 0
+    else { return }
+    syncing = nil
+    if stopping == nil, !options.isOnce { plan.isFlushing = false }
+    shipper.status.update { $0.syncDone = max($0.syncDone, number) }
+  }
+
+  // MARK: Ending
+
+  private mutating func beginStopping() {
+    guard stopping == nil else { return }
+    stopping = Stopping(now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
+    plan.isFlushing = true
+    logger.info("an end was asked for: shipping what is on disk")
+  }
+
+  /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
+  /// that in either case.
+  private mutating func finish() throws -> End? {
+    let now = SystemClock.monotonicMilliseconds()
+    var isOver = false
+    if options.isOnce {
+      isOver = plan.isSettled(now: SystemClock.now())
+      plan.isClosing = plan.isClosing || isOver
+    } else if stopping != nil {
+      stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
+      let isQuiet = stopping!.isQuiet(now)
+      isOver = isQuiet && plan.isSettled(now: SystemClock.now())
+      plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
+      if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
+        return .ended(outcome())
+      }
+    }
+    return isOver && plan.isClosed ? .ended(outcome()) : nil
+  }
+
+  private func outcome() -> Shipper.Outcome {
+    let unshipped = plan.unshipped
+    return Shipper.Outcome(
+      timeline: claim.timeline, state: .active, unshippedBytes: unshipped.bytes,
+      unshippedSince: unshipped.since,
+      isReadable: plan.isNewestStateReadable)
+  }
+}
+
+/// An end that was asked for. As a plain container both get SIGTERM at once, and Redis may still be
+/// writing: shipping goes on until nothing changed for a while.
+private struct Stopping {
+  private static let quiet: Int64 = 2000
+  /// So long before the deadline the closing snapshot is written regardless.
+  private static let reserve: Int64 = 3000
+  let deadline: Int64
+  private var lastChange: Int64
+  private var temporaryDumps = ""
+
+  init(now: Int64, timeout: Int64) {
+    deadline = now + timeout
+    lastChange = now
+  }
+
+  mutating func noteChange() { lastChange = SystemClock.monotonicMilliseconds() }
+  mutating func note(temporaryDumps state: String, now: Int64) {
+    guard state != temporaryDumps else { return }
+    temporaryDumps = state
+    lastChange = now
+  }
+  func isQuiet(_ now: Int64) -> Bool { now - lastChange >= Stopping.quiet }
+  func isLate(_ now: Int64) -> Bool { now >= deadline - Stopping.reserve }
+}

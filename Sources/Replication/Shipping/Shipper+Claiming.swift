@@ -1,0 +1,140 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import ObjectStorage
+import SystemIO
+
+/// What happens before a claim: the look at the repository, the decision who may write, the claim.
+extension Shipper {
+  enum Prepared {
+    case nothing
+    case standby(String)
+    case claimed(ShipSession)
+    /// Another was quicker: look again.
+    case again
+    /// Something has to be mended first; it is tried again.
+    case blocked
+
+    /// Whether there is something on disk that the repository lacks.
+    var isUnshipped: Bool {
+      switch self {
+      case .nothing, .standby: false
+      case .claimed, .again, .blocked: true
+      }
+    }
+  }
+
+  func prepare(
+    _ view: CaptureView, _ capture: Capture, _ directory: String, _ following: inout Following
+  ) async throws -> Prepared {
+    guard following.needsLook(view) else { return .nothing }
+    if isBare(view) { return .nothing }
+    if case .unsettled(let reason) = view.aof {
+      logger.debug("the AOF is not complete yet", metadata: ["reason": "\(reason)"])
+    }
+    noteUncompared(view)
+    let now = SystemClock.now()
+    let repository = try await Repository.openOrCreate(
+      store, compression: options.compression, now: now)
+    if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
+    let comparer = DiskComparison(
+      repository: repository, capture: capture, names: options.names, directory: directory
+    ) { [status] in status.turn() }
+    let outcome = try await comparer.run(view)
+    status.update {
+      $0.recoverableFrom = outcome.recoverableFrom
+      $0.note(outcome.comparison.pins)
+    }
+    guard outcome.comparison.hasNews else {
+      status.update { $0.recoverableTo = outcome.comparison.lastMark }
+      logger.info(
+        "the repository holds what is on disk",
+        metadata: ["repository": "\(store.location)"])
+      return .nothing
+    }
+    if case .standby(let reason) = following.decide(outcome, isFresh: true) {
+      return .standby(reason)
+    }
+    return try await claim(repository, capture, directory, view, outcome)
+  }
+
+  /// Until the comparison says otherwise, what is on disk counts as not durable since its last write.
+  private func noteUncompared(_ view: CaptureView) {
+    status.update {
+      guard $0.since == nil else { return }
+      $0.logSince = view.lastWrite
+      $0.unshippedBytes = view.bytes
+    }
+  }
+
+  /// Nothing that a server would load, not even an empty file of Redis.
+  private func isBare(_ view: CaptureView) -> Bool { view.dump == nil && view.aof == .absent }
+
+  private func claim(
+    _ repository: Repository, _ capture: Capture, _ directory: String, _ view: CaptureView,
+    _ outcome: DiskComparison.Outcome
+  ) async throws -> Prepared {
+    var comparison = outcome.comparison
+    guard let number = comparison.parent.map({ $0.next }) ?? .first else {
+      throw LifeboatError(.failure, "the repository has used up its timelines")
+    }
+    let now = SystemClock.now()
+    let pin = startPin(comparison, repository, now)
+    if let pin {
+      _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
+      _ = comparison.pins.add(pin)
+    }
+    let claim = Claim(
+      timeline: number, nonce: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!,
+      repository: repository.id, source: options.source, instance: options.host + "/" + directory,
+      directory: directory, claimedAt: now, writer: options.writer, parent: comparison.parent,
+      fork: comparison.fork, end: comparison.end,
+      suspicion: comparison.suspicion.flatMap { suspicion in
+        pin.map { .init(reason: suspicion.reason, detail: suspicion.detail, pin: $0.id) }
+      })
+    guard try await isWon(claim, repository) else {
+      logger.notice("another process claimed first", metadata: ["timeline": "\(number)"])
+      return .again
+    }
+    logClaim(claim)
+    return .claimed(
+      ShipSession(
+        shipper: self, repository: repository, capture: capture, claim: claim,
+        plan: ShipPlan(claim: claim, comparison: comparison, view: view, options: options.plan),
+        reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce))
+  }
+
+  /// The guard's pin for a start that may be an accident: it keeps the state that it would hide.
+  private func startPin(_ comparison: Comparison, _ repository: Repository, _ now: Instant) -> Pin?
+  {
+    guard let suspicion = comparison.suspicion, let before = comparison.before else { return nil }
+    return Pin(
+      id: "s\(decimal(max(0, now.milliseconds), width: 13))-\(before.timeline)-\(before.snapshot)",
+      repository: repository.id, origin: .start,
+      reason: "\(suspicion.reason.rawValue): \(suspicion.detail)", at: now,
+      until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: before.timeline,
+      snapshot: before.snapshot, position: before.position)
+  }
+
+  private func logClaim(_ claim: Claim) {
+    status.update {
+      $0.state = .active
+      $0.reason = nil
+      $0.timeline = claim.timeline
+    }
+    logger.notice(
+      "claimed a timeline",
+      metadata: [
+        "timeline": "\(claim.timeline)", "source": "\(claim.source)",
+        "fork": "\(claim.fork.map { "\($0)" } ?? "none")", "repository": "\(store.location)",
+      ])
+    guard let suspicion = claim.suspicion else { return }
+    logger.warning(
+      "this start may be an accident: the state before it is pinned, and a restore will ask which",
+      metadata: [
+        "reason": "\(suspicion.detail)", "pin": "\(suspicion.pin)",
+        "remedy": "lifeboat unpin --repo \(store.location) \(suspicion.pin) accepts it",
+      ])
+  }
+}

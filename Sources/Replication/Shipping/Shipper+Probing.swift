@@ -1,0 +1,26 @@
+import BackupTypes
+import Logging
+import ObjectStorage
+import SystemIO
+
+extension Shipper {
+  /// Tries what backups need of a store that is used for the first time, and says what it lacks, a line
+  /// each with its consequence. Shipping goes on beside it, whatever comes out.
+  ///
+  /// - Throws: only when cancelled.
+  func tellWhatStoreLacks() async throws {
+    let report = try await CapabilityProbe(store, now: SystemClock.now).run()
+    for finding in report.findings where finding.verdict != .ok {
+      logger.warning(
+        "the store lacks what backups count on",
+        metadata: [
+          "check": "\(finding.check.rawValue)", "found": "\(finding.detail)",
+          "consequence": "\(finding.consequence ?? "none")",
+          "remedy": "\(finding.remedy ?? "see lifeboat doctor")",
+        ])
+    }
+    guard report.verdict == .ok else { return }
+    logger.info(
+      "the store can do what backups need", metadata: ["repository": "\(store.location)"])
+  }
+}

@@ -1,0 +1,241 @@
+import BackupFormat
+package import BackupLogic
+package import BackupTypes
+package import Codec
+package import Logging
+package import ObjectStorage
+import RedisFormats
+import SystemIO
+package import SystemPackage
+
+/// The sidecar: watches a data directory and ships it, for as long as the process lives.
+///
+/// Everything that goes wrong is a state it reports and leaves by itself: it ends only when asked to.
+/// After `requestStop` what is on disk is shipped, within the time given; after cancellation nothing
+/// more is, and what is durable stays valid.
+package final class Shipper: Sendable {
+  package struct Options: Sendable {
+    package var data: FilePath
+    package var names: ServerNames
+    package var compression: Compression
+    package var source: String
+    /// A pod's UID, else the boot id; with the directory's identity it makes the instance.
+    package var host: String
+    package var takesOver: Bool
+    package var isOnce: Bool
+    /// Whether the first claim of a repository tries what its store can do.
+    package var probesStore: Bool
+    package var plan: ShipPlan.Options
+    package var readLimit: UInt64?
+    package var pinnedMax: UInt64
+    package var shutdownTimeout: Int64
+    package var writer: String
+
+    package init(
+      data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
+      takesOver: Bool, isOnce: Bool, plan: ShipPlan.Options, readLimit: UInt64?, pinnedMax: UInt64,
+      shutdownTimeout: Int64, writer: String, probesStore: Bool = false
+    ) {
+      self.data = data
+      self.names = names
+      self.compression = compression
+      self.source = source
+      self.host = host
+      self.takesOver = takesOver
+      self.isOnce = isOnce
+      self.probesStore = probesStore
+      self.plan = plan
+      self.readLimit = readLimit
+      self.pinnedMax = pinnedMax
+      self.shutdownTimeout = shutdownTimeout
+      self.writer = writer
+    }
+  }
+
+  /// How a run ended.
+  package struct Outcome: Sendable, Equatable {
+    package var timeline: TimelineNumber?
+    package var state: ShipStatus.State
+    package var unshippedBytes: UInt64
+    package var unshippedSince: Instant?
+    /// A restore gives the newest state that was on disk.
+    package var isReadable = true
+  }
+
+  enum Event: Sendable, Equatable {
+    case change
+    case stop
+    case sync
+    case record
+    case generation
+  }
+
+  package let options: Options
+  let store: any ObjectStore
+  let logger: Logger
+  package let status: ShipStatus
+  private let stop: StopDeadline
+  let mailbox = Mailbox<Event>()
+  let refusal = StoreRefusal()
+
+  /// `stop` is shared with the store, whose retries end with it.
+  package init(
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
+    logger: Logger
+  ) {
+    self.options = options
+    self.store = store
+    self.stop = stop
+    self.status = status
+    self.logger = logger
+  }
+
+  /// Asks for an orderly end; safe to call from any thread, more than once.
+  package func requestStop() {
+    stop.set(in: options.shutdownTimeout)
+    mailbox.post(.stop)
+  }
+
+  /// Asks for what is on disk now to be shipped at once, whatever the interval; safe to call from any
+  /// thread. Done when `status` says so of the number that this returns.
+  package func requestSync() -> UInt64 {
+    let number = status.askSync()
+    mailbox.post(.sync)
+    return number
+  }
+
+  /// Where inotify works, a poll of names, inodes and sizes is only its safety net.
+  static let pollInterval: Int64 = 5000
+  static let standbyInterval: Int64 = 15_000
+
+  package func run() async throws -> Outcome {
+    let capture = try Capture(options.data, names: options.names)
+    let directory = try capture.identity()
+    let watch = DirectoryWatch(
+      data: options.data, appendDirectory: options.data.appending(options.names.appendDirectory),
+      isOn: !options.isOnce, logger: logger
+    ) { [mailbox] in mailbox.post(.change) }
+    defer { watch.stop() }
+    var following = Following(
+      ownership: Ownership(
+        source: options.source, instance: options.host + "/" + directory, directory: directory,
+        takesOver: options.takesOver))
+    var ending: Quiesce?
+    var pause = RestartPause()
+    while true {
+      try Task.checkCancellation()
+      status.turn()
+      let asked = status.current.syncAsked
+      var prepared = Prepared.nothing
+      var bytes: UInt64 = 0
+      do {
+        let view = try capture.observe(at: SystemClock.now())
+        // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
+        capture.release(except: [])
+        ending?.note(view, try capture.temporaryDumps())
+        bytes = view.bytes
+        prepared = try await prepare(view, capture, directory, &following)
+        if case .nothing = prepared {
+          following.note(view)
+          report(durable: asked)
+        }
+      } catch let error as LifeboatError where !options.isOnce {
+        report(blocked: error)
+        prepared = .blocked
+      }
+      switch prepared {
+      case .nothing:
+        if options.isOnce { return Outcome(timeline: nil, state: .following, unshippedBytes: 0) }
+      case .standby(let reason):
+        guard !options.isOnce else { throw ownedByAnother(reason) }
+        report(standby: reason)
+      case .claimed(var session):
+        following.looked = nil
+        pause.began()
+        switch try await session.run(watch, stopsAtOnce: ending != nil) {
+        case .ended(let outcome): return outcome
+        case .superseded(let reason, let stop):
+          guard !options.isOnce else { throw ownedByAnother(reason) }
+          report(standby: reason)
+          if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
+        case .begunAgain(let reason, let stop):
+          logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
+          if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
+        }
+      case .again, .blocked: break
+      }
+      if let ending, ending.isOver {
+        return Outcome(
+          timeline: nil, state: status.current.state,
+          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0)
+      }
+      let interval = ending == nil ? waitingTime(prepared, pause, watch) : 200
+      watch.rearm()
+      if await mailbox.next(waiting: interval).contains(.stop) {
+        ending = ending ?? Quiesce(timeout: options.shutdownTimeout)
+      }
+    }
+  }
+
+  private func ownedByAnother(_ reason: String) -> LifeboatError {
+    LifeboatError(
+      .refused, "another writer owns the repository at \(store.location)", cause: reason,
+      hint: "stop it first, use a prefix of its own, or give --take-over")
+  }
+
+  /// How long nothing is looked at when nothing wakes us.
+  private func waitingTime(
+    _ prepared: Prepared, _ pause: RestartPause, _ watch: DirectoryWatch
+  ) -> Int64 {
+    switch prepared {
+    case .blocked, .standby: Shipper.standbyInterval
+    case .claimed: pause.milliseconds
+    case .again: 500
+    case .nothing: watch.isWorking ? Shipper.pollInterval : options.plan.shipInterval
+    }
+  }
+
+  /// The repository holds all that the last look saw, which is what `sync` number `asked` is about.
+  private func report(durable asked: UInt64) {
+    status.update {
+      $0.state = .following
+      $0.reason = nil
+      $0.logSince = nil
+      $0.generationSince = nil
+      $0.unshippedBytes = 0
+      $0.syncDone = max($0.syncDone, asked)
+    }
+  }
+
+  private func report(blocked error: LifeboatError) {
+    guard status.current.state != .blocked || status.current.reason != error.message else { return }
+    status.update {
+      $0.state = .blocked
+      $0.reason = error.message
+    }
+    logger.error("nothing can be shipped until this is mended", metadata: ["cause": "\(error)"])
+  }
+
+  private func report(standby reason: String) {
+    guard status.current.state != .standby || status.current.reason != reason else { return }
+    status.update {
+      $0.state = .standby
+      $0.reason = reason
+      // What another ships is not ours to be late with.
+      $0.logSince = nil
+      $0.generationSince = nil
+      $0.unshippedBytes = 0
+    }
+    logger.warning("standby: nothing is written", metadata: ["reason": "\(reason)"])
+  }
+}
+
+extension CaptureView {
+  /// The files that a server would load.
+  private var files: [PinnedFile] {
+    (aof.set.map { [$0.base?.file].compactMap { $0 } + $0.increments.map(\.file) } ?? [])
+      + [dump].compactMap { $0 }
+  }
+  var bytes: UInt64 { files.reduce(0) { $0 + $1.size } }
+  var lastWrite: Instant? { files.map(\.modified.instant).max() }
+}

@@ -1,0 +1,43 @@
+import BackupFormat
+import BackupTypes
+import Logging
+import ObjectStorage
+import Synchronization
+
+/// Whether the store has been seen to refuse a second creation of one name.
+final class StoreRefusal: Sendable {
+  private let state = Mutex(false)
+  var isProved: Bool { state.withLock { $0 } }
+  func prove() { state.withLock { $0 = true } }
+}
+
+extension Shipper {
+  /// How long all who race for a claim may take to write theirs, on a store that refuses none of them.
+  private static let settlingTime = Duration.seconds(5)
+
+  /// Creates a claim; whether it is the one that stands.
+  ///
+  /// A store that does not refuse a second creation lets every racer believe that it won. Such a store
+  /// is found by creating the same claim once more, which changes nothing on any other; there the last
+  /// one to write has won, and that is known only when all have written.
+  func isWon(_ claim: Claim, _ repository: Repository) async throws -> Bool {
+    let name = ObjectPath.claim(claim.timeline)
+    guard try await store.read(name.text) == nil,
+      try await repository.create(claim, name, kind: .claim) == .created,
+      try await repository.claim(claim.timeline).nonce == claim.nonce
+    else { return false }
+    guard !refusal.isProved else { return true }
+    if store.createsConditionally, try await repository.createAgain(claim, name, kind: .claim) {
+      refusal.prove()
+      return true
+    }
+    logger.warning(
+      "this store does not refuse to create an object twice: two shippers that begin at once are only told apart by reading back",
+      metadata: [
+        "repository": "\(store.location)",
+        "remedy": "never let two shippers use one repository, or use a store that refuses",
+      ])
+    try await Task.sleep(for: Shipper.settlingTime)
+    return try await repository.claim(claim.timeline).nonce == claim.nonce
+  }
+}

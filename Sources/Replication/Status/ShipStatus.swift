@@ -1,0 +1,111 @@
+import BackupLogic
+package import BackupTypes
+import Synchronization
+import SystemIO
+
+/// What a running shipper tells: one value, replaced by its loop, read by whoever asks.
+package final class ShipStatus: Sendable {
+  package enum State: String, Sendable, Equatable, CaseIterable {
+    /// Looking at the data directory and the repository.
+    case starting
+    /// Nothing on disk that the repository lacks.
+    case following
+    /// Shipping under a claim.
+    case active
+    /// Another owns the repository.
+    case standby
+    /// Something has to be mended before anything can be shipped; it is tried again.
+    case blocked
+  }
+
+  package struct Value: Sendable, Equatable {
+    package var state = State.starting
+    package var reason: String?
+    package var timeline: TimelineNumber?
+    /// Since when the oldest byte of the log on disk is not durable; nil when all is.
+    package var logSince: Instant?
+    /// The same for the oldest dump or BASE that has to be shipped.
+    package var generationSince: Instant?
+    package var unshippedBytes: UInt64 = 0
+    package var pinnedBytes: UInt64 = 0
+    package var recoverableFrom: Instant?
+    package var recoverableTo: Instant?
+    package var logObjects: UInt64 = 0
+    package var logBytes: UInt64 = 0
+    package var generations: UInt64 = 0
+    package var generationBytes: UInt64 = 0
+    package var snapshots: UInt64 = 0
+    package var folds: UInt64 = 0
+    /// Something in the repository may be an accident, and nobody has let its pin go.
+    package var isSuspect = false
+    /// The guard's pins in force.
+    package var pins: Int = 0
+    /// The store does not answer, since when.
+    package var outage: Instant?
+    /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.
+    package var syncAsked: UInt64 = 0
+    package var syncDone: UInt64 = 0
+
+    package init() {}
+
+    mutating func note(_ pins: PinsInForce) {
+      isSuspect = pins.isSuspect
+      self.pins = pins.count
+    }
+
+    /// Since when the oldest byte on disk is not durable; nil when all is.
+    package var since: Instant? { [logSince, generationSince].compactMap { $0 }.min() }
+    package var isDurable: Bool { since == nil && unshippedBytes == 0 }
+
+    /// Age of the oldest byte on disk that is not durable, in milliseconds; 0 when there is none.
+    package func lag(at now: Instant) -> Int64 { since.map { max(0, now.since($0)) } ?? 0 }
+  }
+
+  /// A loop that did not turn for so long hangs; in milliseconds.
+  package static let turnMax: Int64 = 300_000
+
+  private struct Guarded: Sendable {
+    var value = Value()
+    var turned = SystemClock.monotonicMilliseconds()
+  }
+  private let state = Mutex(Guarded())
+
+  package init() {}
+  package var current: Value { state.withLock { $0.value } }
+  package func update(_ change: (inout Value) -> Void) { state.withLock { change(&$0.value) } }
+
+  /// The loop is alive: it turned, or work that it waits for moved, or waits for the store.
+  package func turn() {
+    let now = SystemClock.monotonicMilliseconds()
+    state.withLock { $0.turned = now }
+  }
+  /// How long the loop has not turned, in milliseconds.
+  package var stillness: Int64 {
+    SystemClock.monotonicMilliseconds() - state.withLock { $0.turned }
+  }
+  package var turns: Bool { stillness < ShipStatus.turnMax }
+
+  /// Notes that the store does not answer; false when that is known already.
+  package func beginOutage(at now: Instant) -> Bool {
+    turn()
+    return state.withLock { state in
+      defer { state.value.outage = state.value.outage ?? now }
+      return state.value.outage == nil
+    }
+  }
+  /// Notes that the store answers; false when nothing else was known.
+  package func endOutage() -> Bool {
+    state.withLock { state in
+      defer { state.value.outage = nil }
+      return state.value.outage != nil
+    }
+  }
+
+  /// Takes the number of a new `sync`.
+  package func askSync() -> UInt64 {
+    state.withLock { state in
+      state.value.syncAsked += 1
+      return state.value.syncAsked
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package import BackupTypes
+package import CloudAuth
+
+/// What a bucket does to objects by itself, judged for a prefix: pure.
+///
+/// From the replies of GetBucketLifecycleConfiguration, GetBucketVersioning and
+/// GetObjectLockConfiguration (Amazon S3 API Reference).
+package struct S3BucketRules {
+  /// Classes whose objects can't be read before they were thawed.
+  private static let frozen: Set<String> = ["GLACIER", "DEEP_ARCHIVE"]
+
+  package let prefix: String
+
+  package init(prefix: String) { self.prefix = prefix }
+
+  /// A rule that takes our objects away is the one thing that retention can't see.
+  package func lifecycle(_ root: XMLElement) -> [Finding] {
+    let rules = root.all("Rule").filter { $0["Status"]?.text == "Enabled" && concerns($0) }
+    var findings: [Finding] = []
+    for rule in rules {
+      let name = printable(rule["ID"]?.text ?? "without a name")
+      if let expiration = rule["Expiration"],
+        let when = expiration["Days"]?.text ?? expiration["Date"]?.text
+      {
+        findings.append(
+          Finding(
+            .bucket, "lifecycle", .failed,
+            "the rule \(name) deletes objects of this prefix (\(printable(when))"
+              + (expiration["Days"] == nil ? ")" : " days)"),
+            consequence:
+              "it takes away what the newest restore point needs: a backup that does not restore",
+            remedy: "disable the rule, or exclude the prefix; retention is Lifeboat's to apply"))
+      }
+      for transition in rule.all("Transition") {
+        guard let target = transition["StorageClass"]?.text, S3BucketRules.frozen.contains(target)
+        else { continue }
+        findings.append(
+          Finding(
+            .bucket, "lifecycle", .failed,
+            "the rule \(name) moves objects of this prefix to \(target)",
+            consequence: "a restore has to wait for hours until they are thawed",
+            remedy: "exclude the prefix from the rule, or use GLACIER_IR or STANDARD_IA"))
+      }
+    }
+    guard findings.isEmpty else { return findings }
+    return [Finding(.bucket, "lifecycle", .ok, "no rule takes objects of this prefix away")]
+  }
+
+  package func versioning(_ root: XMLElement, expiresOldVersions: Bool) -> Finding {
+    guard root["Status"]?.text == "Enabled" else {
+      return Finding(.bucket, "versioning", .ok, "off: what is deleted is gone")
+    }
+    guard !expiresOldVersions else {
+      return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
+    }
+    return Finding(
+      .bucket, "versioning", .warning, "on, and old versions never expire",
+      consequence: "what retention and folding delete stays, and is paid for",
+      remedy: "add a lifecycle rule with NoncurrentVersionExpiration for this prefix")
+  }
+
+  package func objectLock(_ root: XMLElement) -> Finding {
+    guard root["ObjectLockEnabled"]?.text == "Enabled", let rule = root["Rule"],
+      let retention = rule["DefaultRetention"]
+    else {
+      return Finding(.bucket, "object-lock", .ok, "no default retention")
+    }
+    let length =
+      retention["Days"].map { "\(printable($0.text)) days" }
+      ?? retention["Years"].map { "\(printable($0.text)) years" } ?? "for some time"
+    return Finding(
+      .bucket, "object-lock", .warning, "objects can't be deleted for \(length)",
+      consequence: "what retention and folding delete stays that long, and is paid for",
+      remedy: "expect that cost, or use a bucket without a default retention")
+  }
+
+  /// Whether the lifecycle lets old versions of this prefix go.
+  package func expiresOldVersions(_ root: XMLElement) -> Bool {
+    root.all("Rule").contains {
+      $0["Status"]?.text == "Enabled" && concerns($0) && $0["NoncurrentVersionExpiration"] != nil
+    }
+  }
+
+  /// A rule concerns us when its prefix begins ours or ours begins its. One that is narrowed by tags or
+  /// sizes is taken to concern us only when it has no tag: our objects have none.
+  private func concerns(_ rule: XMLElement) -> Bool {
+    let filter = rule["Filter"]
+    let inner = filter?["And"] ?? filter
+    guard inner?["Tag"] == nil else { return false }
+    let theirs = inner?["Prefix"]?.text ?? rule["Prefix"]?.text ?? ""
+    let ours = prefix.isEmpty ? "" : prefix + "/"
+    return ours.hasPrefix(theirs) || theirs.hasPrefix(ours)
+  }
+}

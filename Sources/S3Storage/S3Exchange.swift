@@ -1,0 +1,147 @@
+import BackupTypes
+import CloudAuth
+import Codec
+package import HTTPTransport
+import ObjectStorage
+import Synchronization
+
+/// One request to S3 before it is addressed, dated and signed.
+struct S3Request: Sendable {
+  var action: S3Action
+  var method: HTTPRequest.Method
+  /// The full key; nil: the bucket.
+  var key: String?
+  var query: [(String, String)] = []
+  var headers: [(String, String)] = []
+  var body: [UInt8] = []
+  /// For messages, printable.
+  var object: String
+  var responseBytesMax = 4 << 20
+}
+
+package typealias S3Observation = RequestObservation
+
+/// Sends requests: addresses and signs each attempt anew, and mends once what an answer shows to be
+/// mendable: the region, the clock, the credentials. Everything else is for the retry layer above.
+struct S3Exchange: Sendable {
+  /// S3 refuses what is dated more than 15 minutes off; a smaller difference is not the reason.
+  private static let skewMilliseconds: Int64 = 5 * 60_000
+
+  let address: S3Address
+  let client: HTTPClient
+  let credentials: CredentialProvider<AWSCredentials>
+  let session: S3Session
+  let now: @Sendable () -> Instant
+  let observe: @Sendable (S3Observation) -> Void
+
+  private struct Attempt {
+    var reply: HTTPResponse
+    var credentials: AWSCredentials?
+    var region: String
+    var time: Instant
+  }
+
+  private enum Correction: Hashable { case region, clock, credentials }
+
+  /// - Parameter accepting: the statuses that are answers; every other is an error.
+  func send(
+    _ request: S3Request, accepting: Set<Int>
+  ) async throws -> HTTPResponse {
+    var done: Set<Correction> = []
+    while true {
+      try await session.holdOff.wait()
+      let attempt = try await attempt(request)
+      learnClock(attempt.reply)
+      if accepting.contains(attempt.reply.status) { return attempt.reply }
+      let fault = S3Fault(attempt.reply)
+      if fault.isRetryable { session.holdOff.note(attempt.reply.retryAfter) }
+      if let correction = try await correct(fault, attempt, without: done) {
+        done.insert(correction)
+        continue
+      }
+      throw S3Refusal(
+        fault: fault,
+        error: fault.error(
+          request.action, request.object, accessKeyID: attempt.credentials?.accessKeyID))
+    }
+  }
+
+  private func attempt(_ request: S3Request) async throws -> Attempt {
+    do {
+      let credentials = try await credentials.current()
+      let state = session.snapshot
+      let region = state.region ?? S3Address.firstRegion
+      let time = now().advanced(byMilliseconds: state.signingOffset)
+      let http = signed(request, credentials: credentials, region: region, time: time)
+      do {
+        let reply = try await client.send(http)
+        observe(S3Observation(http, reply))
+        return Attempt(reply: reply, credentials: credentials, region: region, time: time)
+      } catch {
+        observe(S3Observation(http, nil))
+        throw error
+      }
+    } catch let error as LifeboatError {
+      guard error.code != .usage else { throw error }
+      throw error.during("\(request.action.rawValue) \(request.object)")
+    }
+  }
+
+  private func signed(
+    _ request: S3Request, credentials: AWSCredentials?, region: String, time: Instant
+  ) -> HTTPRequest {
+    let (origin, path) = address.target(key: request.key, region: region)
+    let query = SigV4.canonicalQuery(request.query)
+    var http = HTTPRequest(
+      request.method, origin + path + (query.isEmpty ? "" : "?" + query),
+      headers: HTTPHeaders(request.headers), body: request.body,
+      responseBytesMax: request.responseBytesMax)
+    if let credentials {
+      SignedRequest(
+        path: path, query: request.query,
+        payloadDigest: SHA256Hasher.digest(of: request.body).hexadecimal,
+        scope: SigV4.Scope(time: time, region: region, service: "s3")
+      ).sign(&http, with: credentials)
+    }
+    return http
+  }
+
+  // MARK: Learning
+
+  /// Mends what `fault` shows; nil when there is nothing to mend, or it was mended before.
+  private func correct(
+    _ fault: S3Fault, _ attempt: Attempt, without done: Set<Correction>
+  ) async throws -> Correction? {
+    if fault.isWrongRegion, !done.contains(.region), let region = fault.region,
+      region != attempt.region
+    {
+      session.state.withLock { $0.region = region }
+      return .region
+    }
+    if !done.contains(.clock), [400, 401, 403].contains(fault.status), let date = fault.date,
+      fault.code == "RequestTimeTooSkewed"
+        || abs(date.since(attempt.time)) > S3Exchange.skewMilliseconds
+    {
+      let offset = date.since(now())
+      session.state.withLock { $0.signingOffset = offset }
+      return .clock
+    }
+    if fault.isStaleCredentials, !done.contains(.credentials), let rejected = attempt.credentials {
+      let fresh = try await credentials.replacing(rejected)
+      return fresh == rejected ? nil : .credentials
+    }
+    return nil
+  }
+
+  private func learnClock(_ reply: HTTPResponse) {
+    guard let date = reply.date else { return }
+    let offset = date.since(now())
+    session.state.withLock { $0.observedOffset = offset }
+  }
+}
+
+/// A refusal with what it was made from, for callers that know what to do about some.
+struct S3Refusal: Error {
+  let fault: S3Fault
+  let error: LifeboatError
+}

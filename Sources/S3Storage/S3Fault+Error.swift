@@ -1,0 +1,88 @@
+import BackupTypes
+import HTTPTransport
+
+/// What was being done, for messages and for the rights it needs.
+enum S3Action: String, Sendable {
+  case create = "write"
+  case read
+  case list
+  case delete
+
+  /// The rights of AWS IAM it needs.
+  var rights: String {
+    switch self {
+    case .create: "s3:PutObject (and kms:GenerateDataKey where a KMS key encrypts)"
+    case .read: "s3:GetObject (and kms:Decrypt where a KMS key encrypts)"
+    case .list: "s3:ListBucket"
+    case .delete: "s3:DeleteObject"
+    }
+  }
+}
+
+extension S3Fault {
+  /// - Parameters:
+  ///   - object: what it was done to, printable: `s3://bucket/prefix/name`.
+  ///   - credentials: for people, without secrets; nil when requests are not signed.
+  func error(_ action: S3Action, _ object: String, accessKeyID: String?) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
+      hint: hint(action, key: accessKeyID.map { printable($0) }), isRetryable: isRetryable)
+  }
+
+  private func hint(_ action: S3Action, key: String?) -> String? {
+    let who = key.map { "the access key \($0)" } ?? "anonymous requests"
+    switch code {
+    case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden":
+      return denied(action, who)
+    case "InvalidAccessKeyId":
+      return "\(who) is unknown to this store: check the key, and that the endpoint is the right"
+        + " store"
+    case "SignatureDoesNotMatch":
+      return "the secret access key does not belong to \(who): check AWS_SECRET_ACCESS_KEY or the"
+        + " profile for a mistyped or cut value; if it is right, a proxy on the way changes requests"
+    case "XAmzContentSHA256Mismatch", "BadDigest":
+      return "what arrived is not what was sent: check proxies and devices on the way, and use"
+        + " https://"
+    case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+      return "the temporary credentials have expired and their source gives no newer ones"
+    case "InvalidToken":
+      return "the session token does not belong to \(who): set AWS_ACCESS_KEY_ID,"
+        + " AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN together, or unset the token"
+    case "NoSuchBucket":
+      return "create the bucket, or check its name, the region and the endpoint"
+    case "InvalidBucketName":
+      return "check the name of the bucket"
+    case "RequestTimeTooSkewed", "RequestExpired":
+      return "set this machine's clock: it is too far from the store's"
+    case "KMS.DisabledException", "KMS.NotFoundException", "KMS.AccessDeniedException",
+      "KMS.KMSInvalidStateException":
+      return "check the KMS key and its policy: \(who) needs its use"
+    case "InvalidObjectState":
+      return "the object lies in an archive class: restore it in S3 first, and take the lifecycle"
+        + " rule away that put it there"
+    case "InvalidStorageClass":
+      return "this store does not know the class that ?storage-class= names"
+    case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
+      return "the store is full: enlarge it or its quota, or let retention keep less"
+    case "KeyTooLongError": return "the prefix is too long: shorten it"
+    case "MethodNotAllowed", "NotImplemented": return "this store can't do it"
+    default:
+      if isWrongRegion {
+        return region.map { "the bucket is in \($0): say ?region=\($0)" }
+          ?? "say ?region=… with the bucket's region"
+      }
+      if status == 401 || status == 403 { return denied(action, who) }
+      if status == 404, code.isEmpty {
+        return "this is not how S3 says that something is not there: check the endpoint"
+      }
+      return ServerFault.hint(status: status)
+    }
+  }
+
+  private func denied(_ action: S3Action, _ who: String) -> String {
+    let missing =
+      action == .read
+      ? "; without s3:ListBucket S3 also says so of an object that is not there" : ""
+    return "allow \(who) \(action.rights) in its policy and in the bucket's\(missing)"
+  }
+}

@@ -1,0 +1,59 @@
+import BackupTypes
+import CloudAuth
+import ObjectStorage
+
+/// A page of a ListObjectsV2 reply, read and checked: pure.
+struct S3Listing {
+  /// Arithmetic: 1000 keys of 1024 bytes, each byte encoded as three, and 1 KiB about each: 4 MiB.
+  static let bytesMax = 16 << 20
+
+  /// With full keys for names.
+  var entries: [ObjectEntry] = []
+  /// nil after the last page.
+  var next: String?
+  /// Whether a key held a "+" in URL-encoding: S3 means a space by it, others a plus.
+  var isAmbiguous = false
+
+  /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
+  ///   anything from it could make objects look absent.
+  init(_ body: [UInt8]) throws(LifeboatError) {
+    let root: XMLElement
+    do throws(LifeboatError) {
+      root = try XMLElement(parsing: body)
+    } catch {
+      throw S3Listing.unreadable(error.cause ?? error.message)
+    }
+    guard root.name == "ListBucketResult" else {
+      throw S3Listing.unreadable("it is a \(printable(root.name))")
+    }
+    let isEncoded = root["EncodingType"]?.text == "url"
+    for item in root.all("Contents") {
+      guard let key = item["Key"]?.text, let size = item["Size"].flatMap({ Int($0.text) }),
+        size >= 0, let time = item["LastModified"]?.text, let modified = S3Listing.instant(time)
+      else { throw S3Listing.unreadable("an entry lacks its key, size or time") }
+      guard let decoded = isEncoded ? URIEncoding.decode(key, plusIsSpace: true) : key else {
+        throw S3Listing.unreadable("a key is not decodable")
+      }
+      if isEncoded, key.utf8.contains(UInt8(ascii: "+")) { isAmbiguous = true }
+      entries.append(ObjectEntry(name: decoded, size: size, modified: modified))
+    }
+    switch root["IsTruncated"]?.text {
+    case "false": next = nil
+    case "true":
+      guard let token = root["NextContinuationToken"]?.text, !token.isEmpty else {
+        throw S3Listing.unreadable("it is truncated and does not say how to go on")
+      }
+      next = token
+    default: throw S3Listing.unreadable("it does not say whether it is complete")
+    }
+  }
+
+  private static func instant(_ text: String) -> Instant? {
+    try? Instant(parsing: text, now: Instant(milliseconds: 0))
+  }
+
+  private static func unreadable(_ cause: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "the store's listing can't be read", cause: cause, isRetryable: true)
+  }
+}

@@ -1,0 +1,249 @@
+package import BackupTypes
+package import CloudAuth
+package import HTTPTransport
+package import ObjectStorage
+import Synchronization
+
+/// A repository in a bucket of S3 or of a store that speaks its protocol.
+///
+/// Plain requests only, which every such store understands: each has a Content-Length and a signed
+/// SHA-256 of its body; no chunked signatures, no checksum trailers, no multipart uploads, of which
+/// none could be left behind. Objects are created with `If-None-Match: *`.
+///
+/// "Not there" is concluded only from a 404 whose body says `NoSuchKey`, and the end of a listing
+/// only from a complete page that says so.
+package final class S3Store: ObjectStore {
+  package let s3: S3Location
+  package var location: String { s3.description }
+
+  let exchange: S3Exchange
+  let session: S3Session
+
+  /// - Parameters:
+  ///   - endpoint: of other than AWS's own; checked by `S3Location`.
+  ///   - region: where the bucket is, if known; AWS's answer is believed over it.
+  ///   - now: the wall clock.
+  ///   - observe: called for every request, repeated ones included.
+  package init(
+    _ location: S3Location, endpoint: String?, region: String?, usesFIPS: Bool = false,
+    usesDualStack: Bool = false, client: HTTPClient,
+    credentials: CredentialProvider<AWSCredentials>,
+    now: @escaping @Sendable () -> Instant,
+    observe: @escaping @Sendable (S3Observation) -> Void
+  ) {
+    s3 = location
+    session = S3Session(region: region)
+    exchange = S3Exchange(
+      address: S3Address(
+        location, endpoint: endpoint,
+        variant: S3Address.Variant(usesFIPS: usesFIPS, usesDualStack: usesDualStack)),
+      client: client, credentials: credentials, session: session, now: now, observe: observe)
+  }
+
+  // MARK: What was learned
+
+  /// The region requests are signed for; nil before one is known.
+  package var region: String? { session.snapshot.region }
+  /// False once the store said that it does not implement `If-None-Match: *`. A store that silently
+  /// ignores it is only found by a probe that puts twice.
+  package var createsConditionally: Bool { !session.snapshot.lacksConditionalCreate }
+  /// The store's clock minus this machine's, in milliseconds; nil before the first answer.
+  package var clockOffset: Int64? { session.snapshot.observedOffset }
+
+  // MARK: ObjectStore
+
+  package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    let key = try key(name)
+    guard bytes.count <= objectByteCountMax else {
+      throw LifeboatError(
+        .failure, "\(name) has \(humanBytes(bytes.count)), more than an object may have")
+    }
+    var request = request(.create, .put, key: key, name: name)
+    request.body = bytes
+    return try await unwrapping {
+      var state = session.snapshot
+      while true {
+        if state.lacksConditionalCreate, try await exists(key, name) { return .exists }
+        request.headers = createHeaders(state, bytes)
+        do {
+          let reply = try await exchange.send(request, accepting: [200, 201, 204, 412])
+          // Only now is it known that what was learned was the reason.
+          keep(state)
+          return reply.status == 412 ? .exists : .created
+        } catch let refusal as S3Refusal {
+          guard learn(from: refusal.fault, &state) else { throw refusal }
+        }
+      }
+    }
+  }
+
+  package func read(_ name: String) async throws -> [UInt8]? {
+    var request = request(.read, .get, key: try key(name), name: name)
+    request.responseBytesMax = objectByteCountMax
+    return try await unwrapping {
+      do {
+        let reply = try await exchange.send(request, accepting: [200])
+        guard reply.isDelimited else { throw incomplete(name) }
+        return reply.body
+      } catch let refusal as S3Refusal
+        where refusal.fault.status == 404 && refusal.fault.code == "NoSuchKey"
+      {
+        return nil
+      }
+    }
+  }
+
+  package func list(prefix: String, continuing: String?) async throws -> ListPage {
+    guard ObjectName.mayBegin(with: prefix) else {
+      return ListPage(entries: [], next: nil)
+    }
+    return try await unwrapping {
+      let listing = try await page(prefix: prefix, continuing: continuing, limit: nil)
+      return try ListPage(
+        listed: listing.entries, base: s3.prefix, prefix: prefix, next: listing.next,
+        location: location)
+    }
+  }
+
+  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    var failures: [String: LifeboatError] = [:]
+    var keys: [(name: String, key: String)] = []
+    for name in names {
+      do throws(LifeboatError) {
+        keys.append((name, try key(name)))
+      } catch {
+        failures[name] = error
+      }
+    }
+    return try await unwrapping {
+      for start in stride(from: 0, to: keys.count, by: S3Deletion.keysMax) {
+        let batch = Array(keys[start..<min(start + S3Deletion.keysMax, keys.count)])
+        failures.merge(try await delete(batch: batch)) { first, _ in first }
+      }
+      return failures
+    }
+  }
+
+  package func now() async throws -> Instant? {
+    try await unwrapping {
+      _ = try await page(prefix: "", continuing: nil, limit: 1)
+      guard let offset = session.snapshot.observedOffset else { return nil }
+      return exchange.now().advanced(byMilliseconds: offset)
+    }
+  }
+
+  /// A bucket is its owner's to make: its region, its policy and its price are decided there.
+  package func prepare() async throws {}
+
+  // MARK: Creating
+
+  private func createHeaders(_ state: S3Session.State, _ bytes: [UInt8]) -> [(String, String)] {
+    var headers = [("Content-Type", "application/octet-stream")]
+    if !state.lacksConditionalCreate { headers.append(("If-None-Match", "*")) }
+    if state.needsContentMD5 { headers.append(("Content-MD5", contentMD5(bytes))) }
+    let encryption = "x-amz-server-side-encryption"
+    switch s3.encryption {
+    case nil: break
+    case .managed: headers.append((encryption, "AES256"))
+    case .kms(let algorithm, let key):
+      headers.append((encryption, algorithm))
+      if let key { headers.append((encryption + "-aws-kms-key-id", key)) }
+    }
+    if let storageClass = s3.storageClass { headers.append(("x-amz-storage-class", storageClass)) }
+    return headers
+  }
+
+  /// Whether the refusal taught something that makes another attempt worth it.
+  private func learn(from fault: S3Fault, _ state: inout S3Session.State) -> Bool {
+    if !state.lacksConditionalCreate, fault.status == 501 {
+      state.lacksConditionalCreate = true
+      return true
+    }
+    // "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object
+    // Lock parameters", as InvalidRequest; others say MissingContentMD5 or such.
+    if !state.needsContentMD5, fault.status == 400,
+      (fault.code + fault.message).lowercased().contains("content-md5")
+        || fault.code == "MissingContentMD5"
+    {
+      state.needsContentMD5 = true
+      return true
+    }
+    return false
+  }
+
+  private func keep(_ learned: S3Session.State) {
+    session.state.withLock { state in
+      if learned.lacksConditionalCreate { state.lacksConditionalCreate = true }
+      if learned.needsContentMD5 { state.needsContentMD5 = true }
+    }
+  }
+
+  /// For stores without create-if-absent: not atomic, so a race of two writers is not decided.
+  private func exists(_ key: String, _ name: String) async throws -> Bool {
+    let head = request(.create, .head, key: key, name: name)
+    return try await exchange.send(head, accepting: [200, 404]).status == 200
+  }
+
+  // MARK: Listing
+
+  private func page(
+    prefix: String, continuing: String?, limit: Int?
+  ) async throws -> S3Listing {
+    let base = s3.prefix.isEmpty ? "" : s3.prefix + "/"
+    var request = request(.list, .get, key: nil, name: prefix)
+    request.responseBytesMax = S3Listing.bytesMax
+    request.query = [
+      ("list-type", "2"), ("max-keys", "\(limit ?? ListPage.entriesMax)"),
+      ("prefix", base + prefix),
+    ]
+    if let continuing { request.query.append(("continuation-token", continuing)) }
+    var encoded = request
+    encoded.query.append(("encoding-type", "url"))
+    let listing = try read(try await exchange.send(encoded, accepting: [200]), of: request)
+    guard listing.isAmbiguous else { return listing }
+    // Unencoded, a plus is a plus; but then a key with control characters is no XML.
+    let plain = try await exchange.send(request, accepting: [200])
+    return (try? read(plain, of: request)) ?? listing
+  }
+
+  private func read(_ reply: HTTPResponse, of request: S3Request) throws -> S3Listing {
+    do throws(LifeboatError) {
+      return try S3Listing(reply.body)
+    } catch {
+      throw error.during("list \(request.object)")
+    }
+  }
+
+  // MARK: Names and errors
+
+  private func key(_ name: String) throws(LifeboatError) -> String {
+    _ = try ObjectName.components(name)
+    return s3.prefix.isEmpty ? name : s3.prefix + "/" + name
+  }
+
+  func object(_ name: String) -> String {
+    name.isEmpty ? location : location + "/" + printable(name, limit: 400)
+  }
+
+  func request(
+    _ action: S3Action, _ method: HTTPRequest.Method, key: String?, name: String
+  ) -> S3Request {
+    S3Request(action: action, method: method, key: key, object: object(name))
+  }
+
+  private func incomplete(_ name: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "can't read \(object(name))",
+      cause: "the reply does not say how long it is", isRetryable: true)
+  }
+
+  /// Runs `body` on the client's threads, since it also hashes and parses, and gives the operator's
+  /// error for a refusal.
+  private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
+    do {
+      return try await exchange.client.blocking(body)
+    } catch let refusal as S3Refusal {
+      throw refusal.error
+    }
+  }
+}

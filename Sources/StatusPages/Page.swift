@@ -1,0 +1,31 @@
+/// What is asked of a page: no body, no headers, no query count.
+package struct PageRequest: Sendable, Hashable {
+  package var method: String
+  /// Without the query.
+  package var path: String
+
+  package init(method: String, path: String) {
+    self.method = method
+    self.path = path
+  }
+}
+
+/// One answer, complete.
+package struct Page: Sendable, Hashable {
+  package var status: Int
+  package var contentType: String
+  package var body: [UInt8]
+
+  package init(_ status: Int, contentType: String, body: [UInt8]) {
+    self.status = status
+    self.contentType = contentType
+    self.body = body
+  }
+
+  package static func text(_ status: Int, _ text: String) -> Page {
+    Page(status, contentType: "text/plain; charset=utf-8", body: Array((text + "\n").utf8))
+  }
+  package static func json(_ status: Int, _ body: [UInt8]) -> Page {
+    Page(status, contentType: "application/json", body: body)
+  }
+}

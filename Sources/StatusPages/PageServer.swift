@@ -1,0 +1,148 @@
+import BackupTypes
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Serves small pages over HTTP/1.1, on one event loop that sleeps while nobody asks.
+///
+/// Bounded: so many connections at once, each closed when it is silent; a request's body is not read.
+package final class PageServer: Sendable {
+  /// Answers at once: it runs on the event loop and must not block.
+  package typealias Handler = @Sendable (PageRequest) -> Page
+
+  static let connectionsMax = 64
+  static let silenceMax = TimeAmount.seconds(75)
+
+  /// The port that was given, or the one that the system chose for 0.
+  package let port: Int
+  private let group: MultiThreadedEventLoopGroup
+  private let channel: any Channel
+
+  /// Listens; throws `.failure` when the address can't be had.
+  package static func start(_ address: ListenAddress, _ handler: @escaping Handler) async throws
+    -> PageServer
+  {
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    do {
+      return PageServer(group, try await bind(address, group, handler))
+    } catch {
+      try? await group.shutdownGracefully()
+      throw LifeboatError(
+        .failure, "can't listen on \(address)", cause: "\(error)",
+        hint: "free the port, or give another address")
+    }
+  }
+
+  private init(_ group: MultiThreadedEventLoopGroup, _ channel: any Channel) {
+    self.group = group
+    self.channel = channel
+    port = channel.localAddress?.port ?? 0
+  }
+
+  package func stop() async {
+    try? await channel.close()
+    try? await group.shutdownGracefully()
+  }
+
+  private static func bind(
+    _ address: ListenAddress, _ group: MultiThreadedEventLoopGroup, _ handler: @escaping Handler
+  ) async throws -> any Channel {
+    let count = ConnectionCount()
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 16)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.maxMessagesPerRead, value: 1)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          guard count.enter(channel) else { throw TooManyConnections() }
+          let pipeline = channel.pipeline.syncOperations
+          try pipeline.addHandler(
+            IdleStateHandler(readTimeout: silenceMax, writeTimeout: silenceMax))
+          try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
+          try pipeline.addHandler(PageHandler(handler))
+        }
+      }
+    if let host = address.host {
+      return try await bootstrap.bind(host: host, port: address.port).get()
+    }
+    do {
+      // Of both families, where there are both.
+      return try await bootstrap.bind(host: "::", port: address.port).get()
+    } catch {
+      return try await bootstrap.bind(host: "0.0.0.0", port: address.port).get()
+    }
+  }
+}
+
+private struct TooManyConnections: Error {}
+
+/// Connections that are open; used on the one event loop only, but shared by type.
+private final class ConnectionCount: Sendable {
+  private let open = NIOLockedValueBox(0)
+
+  /// False when there are too many; else counts this one until it is closed.
+  func enter(_ channel: any Channel) -> Bool {
+    let fits = open.withLockedValue { open in
+      guard open < PageServer.connectionsMax else { return false }
+      open += 1
+      return true
+    }
+    guard fits else { return false }
+    channel.closeFuture.whenComplete { _ in self.open.withLockedValue { $0 -= 1 } }
+    return true
+  }
+}
+
+/// Answers the requests of one connection, one after another.
+private final class PageHandler: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias OutboundOut = HTTPServerResponsePart
+
+  private let handler: PageServer.Handler
+  private var head: HTTPRequestHead?
+
+  init(_ handler: @escaping PageServer.Handler) { self.handler = handler }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head(let head): self.head = head
+    case .body: break
+    case .end:
+      guard let head else { return }
+      self.head = nil
+      answer(head, context)
+    }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+
+  private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    let path = String(head.uri.prefix { $0 != "?" && $0 != "#" })
+    let page = handler(PageRequest(method: head.method.rawValue, path: path))
+    var headers = HTTPHeaders([
+      ("Content-Type", page.contentType), ("Content-Length", "\(page.body.count)"),
+      ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+    ])
+    if !head.isKeepAlive { headers.add(name: "Connection", value: "close") }
+    let response = HTTPResponseHead(
+      version: head.version, status: HTTPResponseStatus(statusCode: page.status), headers: headers)
+    context.write(wrapOutboundOut(.head(response)), promise: nil)
+    if head.method != .HEAD {
+      let body = context.channel.allocator.buffer(bytes: page.body)
+      context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+    }
+    let end = context.writeAndFlush(wrapOutboundOut(.end(nil)))
+    if !head.isKeepAlive {
+      let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+      end.whenComplete { _ in bound.value.close(promise: nil) }
+    }
+  }
+}

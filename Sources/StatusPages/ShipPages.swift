@@ -1,0 +1,88 @@
+import BackupTypes
+import FoundationEssentials
+package import ObjectStorage
+package import Replication
+import SystemIO
+
+/// What a running shipper shows: its metrics and probes to the cluster, its status and `sync` to those
+/// in the pod. Answers from memory: no page asks the store, or waits for anything.
+package struct ShipPages: Sendable {
+  package var shipper: Shipper
+  package var statistics: StoreStatistics
+  package var repository: String
+  package var version: String
+
+  package init(
+    shipper: Shipper, statistics: StoreStatistics, repository: String, version: String
+  ) {
+    self.shipper = shipper
+    self.statistics = statistics
+    self.repository = repository
+    self.version = version
+  }
+
+  /// `--listen`: `/metrics`, `/livez`, `/startupz`.
+  package func open(_ request: PageRequest) -> Page {
+    route(
+      request,
+      [
+        "/metrics": { Page(200, contentType: MetricsPage.contentType, body: Array(metrics.utf8)) },
+        "/livez": { liveness },
+        // Up is up, whatever the store does: a pod must not wait for a store.
+        "/startupz": { .text(200, "ok") },
+      ])
+  }
+
+  /// `--admin-listen`: `/status`, and `/sync` by POST.
+  package func admin(_ request: PageRequest) -> Page {
+    if request.path == "/sync" {
+      guard request.method == "POST" else { return .text(405, "POST asks for a sync") }
+      return json(202, SyncDocument(sync: shipper.requestSync()))
+    }
+    return route(request, ["/status": { json(200, status) }])
+  }
+
+  private func route(_ request: PageRequest, _ pages: [String: () -> Page]) -> Page {
+    guard let page = pages[request.path] else {
+      return .text(404, "here are: " + pages.keys.sorted().joined(separator: " "))
+    }
+    guard request.method == "GET" || request.method == "HEAD" else {
+      return .text(405, "GET and HEAD only")
+    }
+    return page()
+  }
+
+  private var metrics: String {
+    MetricsPage(
+      status: shipper.status.current, store: statistics.current, version: version,
+      now: SystemClock.now()
+    ).text
+  }
+
+  private var liveness: Page {
+    let still = humanDuration(milliseconds: shipper.status.stillness)
+    return shipper.status.turns
+      ? .text(200, "ok") : .text(503, "the loop has not turned for \(still)")
+  }
+
+  private var status: StatusDocument {
+    StatusDocument(
+      shipper.status.current, options: shipper.options, repository: repository, version: version,
+      now: SystemClock.now())
+  }
+
+  private func json(_ status: Int, _ value: some Encodable) -> Page {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let bytes = try? encoder.encode(value) else {
+      return .text(500, "the status can't be written as JSON")
+    }
+    return .json(status, Array(bytes))
+  }
+}
+
+/// The answer to `/sync`: its number, which `syncDone` of the status reaches.
+package struct SyncDocument: Codable, Sendable {
+  package var sync: UInt64
+  package init(sync: UInt64) { self.sync = sync }
+}

@@ -1,0 +1,94 @@
+package import BackupTypes
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// What the file system says about one file; symbolic links are never followed to get it.
+package struct FileStatus: Sendable, Hashable {
+  package enum Kind: Sendable, Hashable { case regular, directory, symlink, other }
+
+  package var device: UInt64
+  package var inode: UInt64
+  /// Bytes.
+  package var size: UInt64
+  package var modified: FileTime
+  package var changed: FileTime
+  /// Birth time; nil when the file system has none.
+  package var born: FileTime?
+  package var links: UInt64
+  package var owner: UInt32
+  package var group: UInt32
+  /// Permission bits, without the file's type.
+  package var mode: UInt32
+  package var kind: Kind
+}
+
+extension FileStatus {
+  /// What `path` is, without following it if it is a link; nil when there is nothing.
+  package static func at(_ path: FilePath) throws(LifeboatError) -> FileStatus? {
+    var raw = clinux_status()
+    let result = path.withPlatformString { name in
+      retryingInterrupts { clinux_status_at(AT_FDCWD, name, &raw) }
+    }
+    switch result {
+    case .success: return FileStatus(raw)
+    case .failure(.noSuchFileOrDirectory): return nil
+    case .failure(let number): throw LifeboatError(number, action: "look at", path: path)
+    }
+  }
+
+  /// Whether this process may write there; false on a read-only file system, too.
+  package static func isWritable(_ path: FilePath) -> Bool {
+    path.withPlatformString { access($0, W_OK) == 0 }
+  }
+
+  init(_ raw: clinux_status) {
+    device = raw.device
+    inode = raw.inode
+    size = raw.size
+    links = raw.links
+    owner = raw.owner
+    group = raw.group
+    mode = raw.mode & 0o7777
+    kind = Kind(mode: raw.mode)
+    modified = FileTime(
+      seconds: raw.modified_seconds, nanoseconds: Int64(raw.modified_nanoseconds))
+    changed = FileTime(seconds: raw.changed_seconds, nanoseconds: Int64(raw.changed_nanoseconds))
+    born =
+      raw.has_born == 1
+      ? FileTime(seconds: raw.born_seconds, nanoseconds: Int64(raw.born_nanoseconds)) : nil
+  }
+}
+
+extension FileStatus.Kind {
+  init(mode: UInt32) {
+    switch mode & UInt32(S_IFMT) {
+    case UInt32(S_IFREG): self = .regular
+    case UInt32(S_IFDIR): self = .directory
+    case UInt32(S_IFLNK): self = .symlink
+    default: self = .other
+    }
+  }
+}
+
+/// A file's time stamp, by the clock of whoever keeps the file system.
+package struct FileTime: Sendable, Hashable, Comparable {
+  /// Since 1970-01-01T00:00:00Z.
+  package var seconds: Int64
+  /// 0 to 999 999 999.
+  package var nanoseconds: Int64
+
+  package init(seconds: Int64, nanoseconds: Int64) {
+    self.seconds = seconds
+    self.nanoseconds = nanoseconds
+  }
+
+  /// Rounded down to a millisecond; saturates, since a file system can say anything.
+  package var instant: Instant {
+    Instant(seconds: seconds).advanced(byMilliseconds: nanoseconds / 1_000_000)
+  }
+
+  package static func < (a: FileTime, b: FileTime) -> Bool {
+    (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
+  }
+}

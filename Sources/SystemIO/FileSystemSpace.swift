@@ -1,0 +1,52 @@
+package import BackupTypes
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// What a file system has left, and of what kind it is.
+package struct FileSystemSpace: Sendable {
+  /// Bytes that a process without privileges can still write.
+  package var freeBytes: UInt64
+  package var totalBytes: UInt64
+  /// nil where inodes are not counted.
+  package var freeInodes: UInt64?
+  /// `f_fsid`.
+  package var identifier: UInt64
+  /// `f_type`, see statfs(2).
+  package var magic: UInt64
+
+  /// Of the file system that holds `path`.
+  package static func at(_ path: FilePath) throws(LifeboatError) -> FileSystemSpace {
+    var raw = clinux_file_system()
+    let result = path.withPlatformString { name in
+      retryingInterrupts { clinux_file_system_at(name, &raw) }
+    }
+    if case .failure(let number) = result {
+      throw LifeboatError(number, action: "look at the file system of", path: path)
+    }
+    return FileSystemSpace(
+      freeBytes: product(raw.blocks_available, raw.block_size),
+      totalBytes: product(raw.blocks, raw.block_size),
+      freeInodes: raw.files == 0 ? nil : raw.files_free,
+      identifier: raw.identifier, magic: raw.magic)
+  }
+
+  /// Whether changes made elsewhere can go by without an inotify event.
+  package var isNetworkOrFuse: Bool {
+    let magics: Set<UInt64> = [
+      0x6969,  // NFS
+      0xfe53_4d42, 0xff53_4d42, 0x517b,  // SMB2, CIFS, SMB
+      0x6573_5546,  // FUSE, virtiofs included
+      0x0102_1997,  // 9p
+      0x00c3_6400,  // Ceph
+      0x0bd0_0bd0,  // Lustre
+      0x4750_4653,  // GPFS
+    ]
+    return magics.contains(magic)
+  }
+
+  private static func product(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (value, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? .max : value
+  }
+}

@@ -1,0 +1,32 @@
+import Glibc
+package import SystemPackage
+
+/// What names this machine and process.
+package enum HostFacts {
+  package static func hostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
+    return String(
+      decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Changes with every boot of the kernel; nil where /proc is not mounted or hides it.
+  package static func bootIdentifier() -> String? {
+    guard let file = try? OpenFile(reading: "/proc/sys/kernel/random/boot_id"),
+      let bytes = try? file.readAll(limit: 128)
+    else { return nil }
+    let text = String(decoding: bytes.filter { $0 > 0x20 && $0 < 0x7f }, as: UTF8.self)
+    return text.isEmpty ? nil : text
+  }
+
+  /// Where relative paths begin; nil where that directory is gone or hidden.
+  package static func workingDirectory() -> FilePath? {
+    guard let text = getcwd(nil, 0) else { return nil }
+    defer { free(text) }
+    return FilePath(platformString: text)
+  }
+
+  package static var effectiveUserIsRoot: Bool { geteuid() == 0 }
+
+  package static var processIdentifier: Int32 { getpid() }
+}

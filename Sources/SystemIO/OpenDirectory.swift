@@ -1,0 +1,181 @@
+package import BackupTypes
+import CLinux
+import Glibc
+package import SystemPackage
+
+/// An open directory; everything in it is reached by a single name, relative to the descriptor.
+///
+/// So a directory above that is renamed or replaced in the meantime leads nowhere else, and no
+/// symbolic link inside is ever followed. A name that is empty, `.`, `..`, or holds `/` or a NUL
+/// is `.corrupt`: such a name comes from a damaged or hostile record.
+package final class OpenDirectory: Sendable {
+  /// For messages: the path it was opened by, which may have moved since.
+  package let path: FilePath
+  let descriptor: Int32
+
+  init(descriptor: Int32, path: FilePath) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { _ = close(descriptor) }
+
+  /// Opens the directory that `path` names. Links on the way to it, and `path` itself being one,
+  /// are the operator's choice and followed.
+  package convenience init(_ path: FilePath) throws(LifeboatError) {
+    let result = path.withPlatformString { name in
+      retryingInterrupts { clinux_openat(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
+    }
+    switch result {
+    case .success(let descriptor): self.init(descriptor: descriptor, path: path)
+    case .failure(let number):
+      throw LifeboatError(number, action: "open the directory", path: path)
+    }
+  }
+
+  /// What `name` is, without following it; nil when there is nothing of that name.
+  package func status(of name: String) throws(LifeboatError) -> FileStatus? {
+    try check(name)
+    var raw = clinux_status()
+    if clinux_status_at(descriptor, name, &raw) == 0 { return FileStatus(raw) }
+    let number = Errno.current
+    if number == .noSuchFileOrDirectory { return nil }
+    throw LifeboatError(number, action: "look at", path: path(of: name))
+  }
+
+  /// What this directory itself is.
+  package func status() throws(LifeboatError) -> FileStatus {
+    var raw = clinux_status()
+    guard clinux_status_of(descriptor, &raw) == 0 else {
+      throw LifeboatError(.current, action: "look at", path: path)
+    }
+    return FileStatus(raw)
+  }
+
+  /// Opens a regular file for reading; nil when there is none of that name. Anything else of that
+  /// name is `.corrupt`.
+  package func open(_ name: String) throws(LifeboatError) -> OpenFile? {
+    // O_NONBLOCK, so that a FIFO in the place of a file can't make us wait for its writer.
+    guard let file = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
+    let result = OpenFile(descriptor: file, path: path(of: name))
+    try result.requireRegular()
+    return result
+  }
+
+  /// Opens a directory inside this one; nil when there is nothing of that name.
+  package func openDirectory(_ name: String) throws(LifeboatError) -> OpenDirectory? {
+    guard let directory = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_DIRECTORY) else {
+      return nil
+    }
+    return OpenDirectory(descriptor: directory, path: path(of: name))
+  }
+
+  private func open(_ name: String, flags: Int32) throws(LifeboatError) -> Int32? {
+    try check(name)
+    switch retryingInterrupts({ clinux_openat(descriptor, name, flags | O_CLOEXEC, 0) }) {
+    case .success(let descriptor): return descriptor
+    case .failure(.noSuchFileOrDirectory): return nil
+    case .failure(let number): throw LifeboatError(number, action: "open", path: path(of: name))
+    }
+  }
+
+  /// Makes a new file, read and write; `.refused` when the name exists.
+  ///
+  /// - Parameter mode: permission bits, of which the process's umask takes its part.
+  package func create(_ name: String, mode: UInt32) throws(LifeboatError) -> OpenFile {
+    try check(name)
+    let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    switch retryingInterrupts({ clinux_openat(descriptor, name, flags, mode) }) {
+    case .success(let file): return OpenFile(descriptor: file, path: path(of: name))
+    case .failure(.fileExists): throw LifeboatError.exists(path(of: name))
+    case .failure(let number): throw LifeboatError(number, action: "create", path: path(of: name))
+    }
+  }
+
+  /// Makes a directory, unless something of that name exists. It is durable only after
+  /// `synchronize()` of this directory.
+  ///
+  /// - Returns: whether it is new.
+  @discardableResult
+  package func makeDirectory(_ name: String, mode: UInt32) throws(LifeboatError) -> Bool {
+    try check(name)
+    switch retryingInterrupts({ mkdirat(descriptor, name, mode) }) {
+    case .success: return true
+    case .failure(.fileExists): return false
+    case .failure(let number):
+      throw LifeboatError(number, action: "make the directory", path: path(of: name))
+    }
+  }
+
+  /// Makes what happened to the names in this directory durable: fsync(2) of the directory.
+  package func synchronize() throws(LifeboatError) {
+    switch retryingInterrupts({ fsync(descriptor) }) {
+    // Some network and FUSE file systems have no fsync for directories: there, the answer to the
+    // operation itself is all the durability there is.
+    case .success, .failure(.invalidArgument), .failure(.notSupported): return
+    case .failure(let number):
+      throw LifeboatError(number, action: "synchronize the directory", path: path)
+    }
+  }
+
+  /// - Parameter mode: permission bits, exactly; the umask has no part in it.
+  package func setPermissions(_ mode: UInt32) throws(LifeboatError) {
+    if case .failure(let number) = retryingInterrupts({ fchmod(descriptor, mode) }) {
+      throw LifeboatError(number, action: "change the mode of", path: path)
+    }
+  }
+
+  package func setOwner(_ owner: UInt32, group: UInt32) throws(LifeboatError) {
+    if case .failure(let number) = retryingInterrupts({ fchown(descriptor, owner, group) }) {
+      throw LifeboatError(number, action: "change the owner of", path: path)
+    }
+  }
+
+  func path(of name: String) -> FilePath {
+    var path = path
+    path.append(name)
+    return path
+  }
+
+  func check(_ name: String) throws(LifeboatError) {
+    guard OpenDirectory.isName(name) else {
+      throw LifeboatError(
+        .corrupt, "\"\(printable(name))\" is not the name of a file",
+        cause: "in \(printable(path.description))")
+    }
+  }
+
+  /// Whether `name` can name something in a directory: one component, and not `.` or `..`.
+  package static func isName(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".."
+      && name.utf8.allSatisfy { $0 != UInt8(ascii: "/") && $0 != 0 }
+  }
+}
+
+/// What tells one directory from every other, also from a new one in its place: inode numbers are
+/// used again, birth times are not.
+package struct DirectoryIdentity: Sendable, Hashable {
+  /// `f_fsid` of the file system.
+  package var fileSystem: UInt64
+  package var inode: UInt64
+  /// nil when the file system has no birth times.
+  package var born: FileTime?
+
+  package init(fileSystem: UInt64, inode: UInt64, born: FileTime?) {
+    self.fileSystem = fileSystem
+    self.inode = inode
+    self.born = born
+  }
+}
+
+extension OpenDirectory {
+  package func identity() throws(LifeboatError) -> DirectoryIdentity {
+    let status = try status()
+    var raw = clinux_file_system()
+    guard clinux_file_system_of(descriptor, &raw) == 0 else {
+      throw LifeboatError(.current, action: "look at the file system of", path: path)
+    }
+    return DirectoryIdentity(
+      fileSystem: raw.identifier, inode: status.inode, born: status.born)
+  }
+}

@@ -1,0 +1,79 @@
+package import BackupTypes
+package import SystemPackage
+
+// Every decision about what an error number means to an operator stands in this file; the meaning
+// of each is in errno(3). The calls themselves decide only which numbers are answers and not
+// errors (ENOENT where absence may be asked about, EEXIST where creation is exclusive).
+
+extension LifeboatError {
+  /// The error for a failed system call.
+  ///
+  /// - Parameters:
+  ///   - number: what the call left in `errno`.
+  ///   - action: what was attempted, as the words after "can't": `read`, `create`.
+  ///   - path: the object.
+  package init(_ number: Errno, action: String, path: FilePath) {
+    self.init(number, action: action, object: printable(path.description))
+  }
+
+  /// As above, for an object that is not a path and safe to print.
+  package init(_ number: Errno, action: String, object: String) {
+    let meaning = Meaning(number)
+    self.init(
+      meaning.code, "can't \(action) \(object)", cause: number.description, hint: meaning.hint,
+      isRetryable: meaning.isRetryable)
+  }
+}
+
+private struct Meaning {
+  var code = ExitCode.failure
+  var hint: String?
+  var isRetryable = false
+
+  init(_ number: Errno) {
+    switch number {
+    case .noSpace:
+      (code, hint) = (.noRoom, "the file system is full: free space or inodes, or enlarge it")
+    case .diskQuotaExceeded:
+      (code, hint) = (.noRoom, "the disk quota is used up: free space or raise the quota")
+    case .permissionDenied:
+      hint =
+        "check the owner and mode of the path and of every directory above it, and the user this"
+        + " process runs as (runAsUser, fsGroup)"
+    case .notPermitted:
+      hint =
+        "check the owner of the file and the user this process runs as; a security profile can"
+        + " forbid the call too"
+    case .readOnlyFileSystem:
+      hint = "the file system is mounted read-only"
+    case .noSuchFileOrDirectory, .notDirectory:
+      hint = "check the path, and that the volume is mounted"
+    case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
+      (hint, isRetryable) = ("raise the limit of open files (ulimit -n)", true)
+    case .tooManySymbolicLinkLevels:
+      code = .corrupt
+      hint = "a symbolic link stands where a file is expected; it is not followed"
+    case .fileNameTooLong:
+      code = .usage
+    case .ioError:
+      (hint, isRetryable) = ("the device or network file system failed; see the kernel's log", true)
+    case .staleNFSFileHandle, .interrupted, .resourceTemporarilyUnavailable, .noMemory, .timedOut,
+      .resourceBusy:
+      isRetryable = true
+    default:
+      break
+    }
+  }
+}
+
+/// Calls `call` again for as long as a signal interrupts it; the result is not negative.
+///
+/// Never used for close(2): on Linux the descriptor is gone even when close says EINTR.
+func retryingInterrupts<Value: SignedInteger>(_ call: () -> Value) -> Result<Value, Errno> {
+  while true {
+    let value = call()
+    if value >= 0 { return .success(value) }
+    let number = Errno.current
+    if number != .interrupted { return .failure(number) }
+  }
+}

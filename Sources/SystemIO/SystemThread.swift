@@ -1,0 +1,57 @@
+import BackupTypes
+import CLinux
+import Glibc
+import SystemPackage
+
+/// A named thread of our own, for work that blocks for its whole life.
+struct SystemThread: Sendable {
+  /// Enough for our loops and a callback; the default of 8 MiB counts against some memory limits.
+  static let stackBytes = 512 * 1024
+
+  private let handle: pthread_t
+
+  /// - Parameter name: what `ps -T` shows; cut to 15 bytes.
+  init(name: String, _ body: @escaping @Sendable () -> Void) throws(LifeboatError) {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, SystemThread.stackBytes)
+    let box = Unmanaged.passRetained(Body(body))
+    var handle = pthread_t()
+    let result = pthread_create(
+      &handle, &attributes,
+      { argument in
+        Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, box.toOpaque())
+    guard result == 0 else {
+      box.release()
+      throw LifeboatError(
+        Errno(rawValue: result), action: "start", object: "the thread \(name)")
+    }
+    self.handle = handle
+    // Only for people who look at the process; a name refused changes nothing.
+    _ = clinux_name_thread(handle, String(decoding: Array(name.utf8.prefix(15)), as: UTF8.self))
+  }
+
+  /// Waits for the end of the thread. Called from the thread itself, it lets it end unobserved.
+  /// Exactly one of `join` and `detach` is called, once.
+  func join() {
+    if pthread_equal(handle, pthread_self()) != 0 {
+      pthread_detach(handle)
+    } else {
+      pthread_join(handle, nil)
+    }
+  }
+
+  /// Lets the thread end unobserved.
+  func detach() { pthread_detach(handle) }
+
+  /// Sends a signal to this thread alone.
+  func send(signal: Int32) { pthread_kill(handle, signal) }
+
+  private final class Body {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+}

@@ -1,0 +1,75 @@
+import BackupTypes
+import Glibc
+import HTTPTransport
+
+/// fake-gcs-server on a free port of 127.0.0.1, in memory, with one bucket; ends with the last
+/// reference. `scripts/stores` installs it.
+///
+/// It asks for no token, verifies no checksum, ignores conditions of plain media uploads, and lets
+/// all of several writers win that race.
+package final class FakeGCSProgram: Sendable {
+  package static let bucket = "lifeboat-tests"
+
+  package let port: UInt16
+  private let process: ChildProcess
+  private let directory: TemporaryDirectory
+
+  package var url: String { "http://127.0.0.1:\(port)" }
+
+  /// Where the server is, nil when it is not installed.
+  package static var executable: String? {
+    let servers =
+      getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers"
+    let path = servers + "/fake-gcs/fake-gcs-server-linux-amd64"
+    return TestFiles.exists(path) ? path : nil
+  }
+
+  /// One for all tests of a process, which use prefixes of their own.
+  package static func shared() async throws -> FakeGCSProgram {
+    try await running.get {
+      let server = try FakeGCSProgram()
+      try await server.makeBucket()
+      return server
+    }
+  }
+  private static let running = Once<FakeGCSProgram>()
+
+  private init() throws {
+    guard let executable = FakeGCSProgram.executable else {
+      throw HarnessError("fake-gcs-server is not installed: run scripts/stores")
+    }
+    directory = try TemporaryDirectory("fake-gcs")
+    port = try freePorts(1)[0]
+    process = try ChildProcess(
+      executable,
+      [
+        "-scheme", "http", "-host", "127.0.0.1", "-port", "\(port)", "-backend", "memory",
+        "-external-url", "http://127.0.0.1:\(port)", "-log-level", "error",
+      ], directory: directory.path, output: .file(directory("log")), errors: .file(directory("log"))
+    )
+  }
+
+  deinit { process.kill() }
+
+  private var log: String { (try? TestFiles.text(directory("log"))) ?? "" }
+
+  private func makeBucket() async throws {
+    let client = try HTTPClient(
+      connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
+      userAgent: "test")
+    try await eventually(deadline: 60, "fake-gcs-server is up") {
+      guard process.isRunning else { throw HarnessError("fake-gcs-server ended: \(log)") }
+      var request = HTTPRequest(
+        .post, url + "/storage/v1/b", body: Array("{\"name\":\"\(Self.bucket)\"}".utf8),
+        route: .direct)
+      request.headers.append("Content-Type", "application/json")
+      do {
+        return [200, 409].contains(try await client.send(request).status)
+      } catch let error as LifeboatError where error.isRetryable {
+        return false
+      }
+    } state: {
+      log
+    }
+  }
+}

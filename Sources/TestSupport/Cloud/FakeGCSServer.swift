@@ -1,0 +1,92 @@
+import BackupTypes
+import Codec
+import HTTPTransport
+import Synchronization
+import SystemIO
+
+/// A small Google Cloud Storage on loopback: its JSON API, in memory. As strict as Google about
+/// tokens, rights, preconditions and checksums; and as faulty as a test wants it to be.
+package final class FakeGCSServer: Sendable {
+  package typealias Fault = FaultS3Server.Fault
+
+  /// What a test may set; read anew for every request.
+  package struct Setup: Sendable {
+    package var buckets: Set<String> = ["bucket"]
+    /// Tokens that are taken; any other gets a 401.
+    package var tokens: Set<String> = [FakeGCSServer.token]
+    package var allowsAnonymous = false
+    /// Permissions, such as `storage.objects.get`, that nobody has.
+    package var denied: Set<String> = []
+    /// Of the server's clock.
+    package var clockOffset: Int64 = 0
+    /// Whether a first byte of each upload is lost on the way.
+    package var damagesUploads = false
+    package var checksUploads = true
+    package var pageMax = 1000
+    /// What the bucket says of itself.
+    package var bucketRules = "{}"
+    /// Decides about each request; the first one is number 1.
+    package var fault: @Sendable (LoopbackRequest) -> Fault? = { _ in nil }
+    package init() {}
+  }
+
+  struct Object: Sendable {
+    var bytes: [UInt8]
+    var generation: Int
+    var created: Instant
+  }
+
+  final class Shared: Sendable {
+    struct State {
+      var setup = Setup()
+      /// By "bucket/key".
+      var objects: [String: Object] = [:]
+      var creations = 0
+      /// All that were ever stored, deleted since or not.
+      var made: Set<String> = []
+    }
+    let state = Mutex(State())
+  }
+
+  package static let token = "planted-token-0"
+
+  package let server: LoopbackServer
+  private let shared: Shared
+
+  package init(_ change: (inout Setup) -> Void = { _ in }) throws {
+    let shared = Shared()
+    self.shared = shared
+    shared.state.withLock { change(&$0.setup) }
+    server = try LoopbackServer { FakeGCSExchange(shared: shared, request: $0).action() }
+  }
+
+  package var url: String { server.url }
+  package func change(_ change: (inout Setup) -> Void) {
+    shared.state.withLock { change(&$0.setup) }
+  }
+  /// The names of all objects, with their bucket, sorted.
+  package var names: [String] { shared.state.withLock { $0.objects.keys.sorted() } }
+  package func content(_ name: String) -> [UInt8]? {
+    shared.state.withLock { $0.objects[name]?.bytes }
+  }
+  /// How often an object was stored that had been stored before.
+  package var repetitions: Int { shared.state.withLock { $0.creations - $0.made.count } }
+  /// How often an object was stored.
+  package var creations: Int { shared.state.withLock { $0.creations } }
+
+  /// An error reply of the JSON API.
+  package static func error(
+    _ status: Int, _ reason: String, _ message: String = "for a test",
+    headers: [(String, String)] = []
+  ) -> LoopbackReply {
+    LoopbackReply(
+      status,
+      headers: headers + [
+        ("Content-Type", "application/json; charset=UTF-8"), ("X-GUploader-UploadID", "ABPtcTest"),
+      ],
+      text: """
+        {"error":{"code":\(status),"message":"\(message)",
+        "errors":[{"message":"\(message)","domain":"global","reason":"\(reason)"}]}}
+        """)
+  }
+}

@@ -1,0 +1,48 @@
+import CCrypto
+
+/// An RSA key of 2048 bits that signs, with its other half to check signatures.
+package final class RSAKeyPair: @unchecked Sendable {
+  // Never changed after `init`; OpenSSL lets several threads use one key.
+  private let key: OpaquePointer
+
+  /// One for all tests of a process: making one takes a while.
+  package static let shared = RSAKeyPair()
+
+  package init() {
+    var made: OpaquePointer?
+    let context = EVP_PKEY_CTX_new_id(EVP_PKEY_RSA, nil)
+    defer { EVP_PKEY_CTX_free(context) }
+    precondition(
+      EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048) == 1
+        && EVP_PKEY_keygen(context, &made) == 1, "no RSA key could be made")
+    key = made!
+  }
+
+  deinit { EVP_PKEY_free(key) }
+
+  /// PKCS #8, as Google writes it.
+  package var privatePEM: String { pem(password: nil) }
+  /// The same, encrypted.
+  package func privatePEM(password: String) -> String { pem(password: password) }
+
+  private func pem(password: String?) -> String {
+    let sink = BIO_new(BIO_s_mem())
+    defer { BIO_free(sink) }
+    let bytes = (password ?? "").utf8.map { CChar(bitPattern: $0) }
+    precondition(
+      PEM_write_bio_PKCS8PrivateKey(
+        sink, key, password == nil ? nil : EVP_aes_256_cbc(), bytes, Int32(bytes.count), nil, nil)
+        == 1)
+    var buffer = [UInt8](repeating: 0, count: 16 << 10)
+    let count = BIO_read(sink, &buffer, Int32(buffer.count))
+    return String(decoding: buffer.prefix(Int(max(0, count))), as: UTF8.self)
+  }
+
+  /// Whether a signature is RS256 of `message` with this key.
+  package func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
+    let context = EVP_MD_CTX_new()
+    defer { EVP_MD_CTX_free(context) }
+    guard EVP_DigestVerifyInit(context, nil, EVP_sha256(), nil, key) == 1 else { return false }
+    return EVP_DigestVerify(context, signature, signature.count, message, message.count) == 1
+  }
+}

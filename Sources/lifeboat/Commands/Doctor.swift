@@ -1,0 +1,79 @@
+import ArgumentParser
+import BackupLogic
+import BackupTypes
+import CloudAuth
+import ObjectStorage
+import Replication
+import SystemIO
+import SystemPackage
+
+struct Doctor: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Try everything that goes wrong in practice, and say how to mend it.",
+    discussion: """
+      Writes, reads, lists and deletes small objects of its own below ops/probes/ in the repository; \
+      looks at the bucket's rules, the newest restore point and, with --data, at the data directory. \
+      Exit 0: nothing failed; warnings are for you to judge.
+      """)
+
+  @OptionGroup var repository: RepositoryOptions
+  @Option(help: ArgumentHelp("Look at this data directory, too.", valueName: "path"))
+  var data: String?
+  @OptionGroup var nameOptions: NameOptions
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let names = try nameOptions.resolve().names ?? ServerNames()
+    let opened = try Stores.open(repository.repo, repository.transport)
+    let store = Stores.interactive(opened.store)
+    var findings = configuration(opened, store)
+    let reach = try await StoreReach.look(store)
+    findings += credentials(opened)
+    if let reach {
+      // Everything else would only say the same again.
+      findings.append(reach)
+    } else {
+      findings += try await CapabilityProbe(store, now: SystemClock.now).run().asFindings
+      if let bucket = opened.bucket { findings += try await bucket() }
+      findings += try await RepositoryDiagnosis(store, now: SystemClock.now()).findings()
+    }
+    if let data { findings += DataDiagnosis(FilePath(data), names: names).findings() }
+    let diagnosis = Diagnosis(findings)
+    if json { try Console.json(diagnosis) } else { Console.write(diagnosis.text) }
+    return diagnosis.exitCode
+  }
+
+  private func configuration(_ opened: Stores.Opened, _ store: any ObjectStore) -> [Finding] {
+    var findings = [
+      Finding(
+        .configuration, "repository", .ok,
+        ([store.location] + opened.origins).joined(separator: "; "))
+    ]
+    for warning in EnvironmentFlags(definitions: CommandDefinition.root).unknownVariables() {
+      findings.append(
+        Finding(
+          .configuration, "environment", .warning, warning,
+          consequence: "what it was meant to say is not done",
+          remedy:
+            "look for a typing error; a Kubernetes Service named lifeboat sets such names, too"))
+    }
+    return findings
+  }
+
+  /// The chain as it was walked for the first call.
+  private func credentials(_ opened: Stores.Opened) -> [Finding] {
+    (opened.credentials?() ?? []).compactMap { attempt in
+      switch attempt.outcome {
+      case .used(let what): Finding(.credentials, attempt.source, .ok, "used: \(what)")
+      case .notConfigured(let reason): Finding(.credentials, attempt.source, .ok, reason)
+      case .failed(let reason):
+        Finding(
+          .credentials, attempt.source, .failed, reason,
+          consequence: "nothing is tried behind it: that would act in another's name",
+          remedy: "mend it, or take its configuration away", code: .storeUnavailable)
+      case .notReached: nil
+      }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import BackupLogic
+import BackupTypes
+import Replication
+import SystemIO
+import SystemPackage
+
+struct Inspect: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show what a restore point, or a data directory, holds.",
+    discussion: "Give --repo for a restore point, or --data for a directory.")
+
+  @Option(
+    help: ArgumentHelp(
+      "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
+      valueName: "url"))
+  var repo: String?
+  @OptionGroup var transport: TransportOptions
+  @Option(help: ArgumentHelp("A data directory.", valueName: "path"))
+  var data: String?
+  @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
+  var point: String?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The last restore point not after this time.", valueName: "time"))
+  var at: String?
+  @OptionGroup var nameOptions: NameOptions
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    guard (repo == nil) != (data == nil) else {
+      throw LifeboatError(.usage, "give --repo, or --data, and not both")
+    }
+    let names = try nameOptions.resolve().names ?? ServerNames()
+    if let data {
+      let found = try DirectoryInspection.make(FilePath(data), names: names)
+      if json { try Console.json(found) } else { Console.write(found.text) }
+      return found.isSound ? .success : .corrupt
+    }
+    var selection = PointSelection()
+    selection.point = point
+    selection.at = try at.map { try Restore.time($0, now: SystemClock.now()) }
+    // A person looks: what a restore would ask about is shown, not asked.
+    selection.suspect = .newest
+    let store = try Stores.interactive(repo!, transport)
+    let found = try await PointInspection.make(store, selection: selection, now: SystemClock.now())
+    if json { try Console.json(found) } else { Console.write(found.text) }
+    return .success
+  }
+}

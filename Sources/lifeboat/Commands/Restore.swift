@@ -1,0 +1,223 @@
+import ArgumentParser
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Replication
+import SystemIO
+import SystemPackage
+
+struct Restore: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Fill a data directory from a repository.",
+    discussion: """
+      All or nothing: it ends with a complete, verified directory, or with the directory as it was. An \
+      init container says: restore --if-empty --if-backup-exists.
+      """)
+
+  @Option(help: ArgumentHelp("The data directory to fill.", valueName: "path"))
+  var data: String
+  @OptionGroup var repository: RepositoryOptions
+  @OptionGroup var nameOptions: NameOptions
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The last restore point not after this time: RFC 3339 with a zone, -15m, or unix seconds.",
+      valueName: "time"))
+  var at: String?
+  @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
+  var point: String?
+  @Option(
+    help: ArgumentHelp("A timeline, also an abandoned branch (see list).", valueName: "number"))
+  var timeline: Int?
+  @Flag(help: "Data in the directory is success, and nothing is done.")
+  var ifEmpty = false
+  @Flag(help: "Proof that there has never been a backup is success.")
+  var ifBackupExists = false
+  @Option(
+    name: .customLong("repository-id"),
+    help: ArgumentHelp("Refuse any other repository, and its absence.", valueName: "id"))
+  var repositoryID: String?
+  @Option(help: "When the newest state may be an accident: which one.")
+  var suspect: PointSelection.Suspect?
+  @Flag(help: "Move what is in the directory aside.")
+  var replace = false
+  @Option(
+    help: ArgumentHelp("How long a store that can't be reached is waited for.", valueName: "time"))
+  var retryFor = Milliseconds(300_000)
+  @Flag(help: "Print the plan; change nothing.")
+  var dryRun = false
+  @Option(
+    help: ArgumentHelp(
+      "What the server's `appendonly` says: yes or no. Default: right either way.",
+      valueName: "yes-or-no"))
+  var appendonly: String?
+  @Flag(
+    name: .customLong("legacy-aof"),
+    help: "Lay down the single AOF of servers that know no other (Redis 6 and older).")
+  var legacyAOF = false
+  @Option(
+    help: ArgumentHelp(
+      "Owner of the files, uid:gid. Default: as created; as root, the directory's.",
+      valueName: "uid:gid"))
+  var owner: String?
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  var movesMuch: Bool { true }
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let options = try options()
+    let bar = ProgressBar("restoring")
+    let restorer = Restorer(
+      options: options,
+      store: try Stores.patient(repository.repo, repository.transport, retryFor: retryFor.value),
+      now: { SystemClock.now() }, note: { Console.note("lifeboat: \($0)") },
+      progress: { bar.show($0, of: $1) })
+    let outcome = try await restorer.run()
+    let document = RestoreDocument(outcome, data: data)
+    if json { try Console.json(document) } else { Console.write(document.text) }
+    return .success
+  }
+
+  private func options() throws -> Restorer.Options {
+    let now = SystemClock.now()
+    var selection = PointSelection()
+    selection.at = try at.map { try Restore.time($0, now: now) }
+    selection.point = point
+    selection.suspect = suspect
+    if let timeline {
+      guard let number = TimelineNumber(timeline) else {
+        throw LifeboatError(.usage, "--timeline \(timeline) is not the number of a timeline")
+      }
+      selection.timeline = number
+    }
+    if point != nil, at != nil || timeline != nil {
+      throw LifeboatError(.usage, "--point says it all: give it without --at and --timeline")
+    }
+    let (names, configured) = try nameOptions.resolve()
+    var plan = RestorePlan.Options()
+    plan.usesLegacyForm = legacyAOF
+    plan.appendOnly = configured ?? .unknown
+    if let appendonly {
+      guard let value = AppendOnly(rawValue: appendonly), value != .unknown else {
+        throw LifeboatError(.usage, "--appendonly takes yes or no, not \(printable(appendonly))")
+      }
+      plan.appendOnly = value
+    }
+    var options = Restorer.Options(data: FilePath(data), selection: selection, plan: plan)
+    options.names = names
+    options.isIfEmpty = ifEmpty
+    options.isIfBackupExists = ifBackupExists
+    options.replaces = replace
+    options.isDryRun = dryRun
+    options.owner = try owner.map { try Restore.owner($0) }
+    if let repositoryID {
+      guard let id = Nonce(hexadecimal: repositoryID) else {
+        throw LifeboatError(
+          .usage, "--repository-id is not an id", hint: "`lifeboat list` prints it: 32 hex digits")
+      }
+      options.repositoryID = id
+    }
+    return options
+  }
+
+  static func time(_ text: String, now: Instant) throws -> Instant {
+    do {
+      return try Instant(parsing: text, now: now)
+    } catch {
+      throw LifeboatError(
+        .usage, "\(printable(text)) is not a time",
+        cause: error.problem == .noZone ? "it has no zone" : nil,
+        hint: "write 2026-11-22T14:02:00Z (or +01:00), -15m, or unix seconds")
+    }
+  }
+
+  private static func owner(_ text: String) throws -> (user: UInt32, group: UInt32) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let user = UInt32(parts[0]), let group = UInt32(parts[1]) else {
+      throw LifeboatError(.usage, "--owner takes numbers, uid:gid, not \(printable(text))")
+    }
+    return (user, group)
+  }
+}
+
+/// What a restore did, or would do.
+struct RestoreDocument: Encodable {
+  struct File: Encodable {
+    var path: String
+    var bytes: UInt64
+  }
+  var result: String
+  var directory: String
+  var point: String?
+  var instant: String?
+  var primary: String?
+  var loadsWithAppendonlyYes: String?
+  var loadsWithAppendonlyNo: String?
+  var files: [File]?
+  var bytes: UInt64?
+  var requests: Int?
+  var movedAside: String?
+  var warnings: [String]?
+  private var reason: String?
+
+  private enum CodingKeys: String, CodingKey {
+    case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
+    case files, bytes, requests, movedAside, warnings
+  }
+
+  init(_ outcome: Restorer.Outcome, data: String) {
+    directory = data
+    switch outcome {
+    case .restored(let plan, let aside):
+      result = "restored"
+      movedAside = aside
+      fill(plan)
+    case .planned(let plan):
+      result = "planned"
+      fill(plan)
+    case .dataPresent(let what):
+      result = "data-present"
+      reason = what
+    case .noBackup: result = "no-backup"
+    case .finished(let id):
+      result = "finished"
+      point = id
+    }
+  }
+
+  private mutating func fill(_ plan: RestorePlan) {
+    point = plan.point.id
+    instant = plan.point.instant.description
+    primary = plan.point.primary.rawValue
+    loadsWithAppendonlyYes = plan.loadsWithYes?.description
+    loadsWithAppendonlyNo = plan.loadsWithNo?.description
+    files = plan.files.map { File(path: $0.path, bytes: $0.size) }
+    bytes = plan.bytes
+    requests = plan.requests
+    warnings = plan.warnings
+  }
+
+  var text: String {
+    switch result {
+    case "data-present": return "\(directory) holds data (\(reason ?? "")): nothing to do\n"
+    case "no-backup": return "there has never been a backup here: nothing to restore\n"
+    case "finished": return "finished the interrupted restore of \(point ?? "") into \(directory)\n"
+    default: break
+    }
+    var text =
+      result == "planned"
+      ? "would restore \(point!) of \(instant!) into \(directory)\n"
+      : "restored \(point!) of \(instant!) into \(directory)\n"
+    for file in files ?? [] { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
+    if result == "planned" {
+      text += "  to fetch: \(humanBytes(bytes ?? 0)) in \(requests ?? 0) objects\n"
+    }
+    text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
+    text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
+    if let movedAside { text += "  what was there is in \(movedAside)\n" }
+    for warning in warnings ?? [] { text += "  warning: \(warning)\n" }
+    return text
+  }
+}

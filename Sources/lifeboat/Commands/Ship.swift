@@ -1,0 +1,195 @@
+import ArgumentParser
+import BackupLogic
+import BackupTypes
+import Codec
+import Logging
+import ObjectStorage
+import Replication
+import StatusPages
+import SystemIO
+import SystemPackage
+
+struct Ship: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Watch a data directory and ship it: the sidecar.",
+    discussion: """
+      Reads only: it works with the data directory mounted read-only and needs no connection to \
+      Redis. It ends for SIGTERM and SIGINT, after shipping what is on disk; whatever else goes wrong \
+      is a state that it reports and leaves by itself.
+      """)
+
+  @Option(help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"))
+  var data: String
+  @OptionGroup var repository: RepositoryOptions
+  @OptionGroup var nameOptions: NameOptions
+
+  @Option(help: ArgumentHelp("At most one log object in this time.", valueName: "time"))
+  var shipInterval = Milliseconds(1000)
+  @Option(
+    help: ArgumentHelp(
+      "With a live AOF, at most one dump in this time; 0 ships every dump.", valueName: "time"))
+  var dumpInterval = Milliseconds(3_600_000)
+  @Flag(help: "Ship one consistent snapshot of what is on disk, then exit.")
+  var once = false
+  @Option(
+    help: ArgumentHelp(
+      "The name of this Redis; required under Kubernetes (namespace/name).",
+      discussion: "Default: host name and data directory.", valueName: "name"))
+  var source: String?
+  @Flag(help: "Take the repository over from another source or writer.")
+  var takeOver = false
+  @Option(help: "How objects are compressed.")
+  var compression = Compression.zstd
+  @Option(
+    help: ArgumentHelp("Bytes a second read of dumps and BASEs; 0: no limit.", valueName: "bytes"))
+  var readLimit = Bytes(64 << 20)
+  @Option(
+    help: ArgumentHelp(
+      "Bytes of replaced files that may be kept open. Default: a quarter of the free space.",
+      valueName: "bytes"))
+  var maxPinned: Bytes?
+  @Option(help: ArgumentHelp("How long the shrink guard keeps what it pinned.", valueName: "time"))
+  var pinFor = Milliseconds(30 * 86_400_000)
+  @Option(
+    help: ArgumentHelp("How long small log objects stay after they were folded.", valueName: "time")
+  )
+  var foldGrace = Milliseconds(3_600_000)
+  @Option(help: ArgumentHelp("How long the end may take after a signal.", valueName: "time"))
+  var shutdownTimeout = Milliseconds(25_000)
+  @Option(
+    help: ArgumentHelp(
+      "Serve /metrics, /livez and /startupz here, for example :9847. Default: nowhere.",
+      valueName: "address"))
+  var listen: String?
+  @OptionGroup var admin: AdminOptions
+  @Option(
+    help: ArgumentHelp(
+      "Read one small object when nothing was asked of the store for so long; 0: never.",
+      valueName: "time"))
+  var probeInterval = Milliseconds(3_600_000)
+  @Option(help: "How log lines are written to standard error.")
+  var logFormat = LogFormat.text
+  @Flag(help: "At the end, print one JSON document.")
+  var json = false
+
+  var handlesSignals: Bool { !once }
+  var movesMuch: Bool { once }
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let logger = logFormat.logger()
+    let options = try options()
+    let status = ShipStatus()
+    let statistics = StoreStatistics()
+    let stop = StopDeadline()
+    let store =
+      once
+      ? try Stores.interactive(repository.repo, repository.transport)
+      : try Stores.enduring(
+        repository.repo, repository.transport, status: status, statistics: statistics, stop: stop,
+        logger: logger)
+    let shipper = Shipper(
+      options: options, store: store, status: status, stop: stop, logger: logger)
+    let service = once ? nil : try service(shipper, store, statistics, logger)
+    if !once {
+      ProcessTuning.beGentle()
+      Interruption.shared.handle { shipper.requestStop() }
+      logStart(options, store, logger)
+    }
+    let outcome = try await shipper.run()
+    service?.stop()
+    if json { try Console.json(ShipDocument(outcome)) }
+    return conclude(outcome, store, logger)
+  }
+
+  private func service(
+    _ shipper: Shipper, _ store: any ObjectStore, _ statistics: StoreStatistics, _ logger: Logger
+  ) throws -> ShipService {
+    ShipService(
+      pages: ShipPages(
+        shipper: shipper, statistics: statistics, repository: store.location,
+        version: Lifeboat.version),
+      listen: try listen.map { try ListenAddress($0) }, admin: try admin.address(),
+      probe: probeInterval.value == 0
+        ? nil
+        : StoreProbe(store: store, statistics: statistics, interval: probeInterval.value),
+      logger: logger)
+  }
+
+  private func options() throws -> Shipper.Options {
+    let path = FilePath(data)
+    guard let status = try FileStatus.at(path), status.kind == .directory else {
+      throw LifeboatError(
+        .usage, "--data \(data) is not a directory", hint: "give Redis's data directory")
+    }
+    let environment = EnvironmentFlags.processEnvironment()
+    if source == nil, environment["KUBERNETES_SERVICE_HOST"] != nil {
+      throw LifeboatError(
+        .usage, "--source is required under Kubernetes",
+        hint: "name this Redis, for example --source $(POD_NAMESPACE)/redis")
+    }
+    var plan = ShipPlan.Options()
+    plan.shipInterval = max(100, shipInterval.value)
+    plan.dumpInterval = dumpInterval.value
+    plan.pinFor = pinFor.value
+    plan.foldGrace = foldGrace.value
+    let free = try FileSystemSpace.at(path).freeBytes
+    return Shipper.Options(
+      data: path, names: try nameOptions.resolve().names ?? ServerNames(), compression: compression,
+      source: source ?? "\(HostFacts.hostName()):\(data)",
+      host: environment["POD_UID"] ?? HostFacts.bootIdentifier() ?? HostFacts.hostName(),
+      takesOver: takeOver, isOnce: once, plan: plan,
+      readLimit: readLimit.value == 0 ? nil : readLimit.value,
+      pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
+      writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud)
+  }
+
+  /// What a directory can do is known.
+  private var isInCloud: Bool {
+    repositoryScheme(repository.repo).map { $0 != "file" } ?? false
+  }
+
+  private func logStart(_ options: Shipper.Options, _ store: any ObjectStore, _ logger: Logger) {
+    let perDay = 86_400_000 / max(1, options.plan.shipInterval)
+    logger.notice(
+      "lifeboat \(Lifeboat.version) ships",
+      metadata: [
+        "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
+        "interval": "\(humanDuration(milliseconds: options.plan.shipInterval))",
+        "requests": "at most \(perDay) log objects a day while Redis writes, none while it is idle",
+      ])
+  }
+
+  private func conclude(_ outcome: Shipper.Outcome, _ store: any ObjectStore, _ logger: Logger)
+    -> BackupTypes.ExitCode
+  {
+    guard outcome.unshippedBytes > 0 || !outcome.isReadable else {
+      logger.notice("ended: the repository holds what is on disk")
+      return .success
+    }
+    let age = outcome.unshippedSince.map { SystemClock.now().since($0) } ?? 0
+    logger.error(
+      "ended with unshipped bytes: they are on the volume only",
+      metadata: [
+        "bytes": "\(outcome.unshippedBytes)", "age": "\(humanDuration(milliseconds: max(0, age)))",
+        "remedy": "start lifeboat ship on this volume again, or run it with --once",
+      ])
+    return .failure
+  }
+}
+
+/// How a shipper ended.
+struct ShipDocument: Encodable {
+  var state: String
+  var timeline: TimelineNumber?
+  var unshippedBytes: UInt64
+  var unshippedSince: String?
+  var isComplete: Bool
+
+  init(_ outcome: Shipper.Outcome) {
+    state = outcome.state.rawValue
+    timeline = outcome.timeline
+    unshippedBytes = outcome.unshippedBytes
+    unshippedSince = outcome.unshippedSince?.description
+    isComplete = outcome.unshippedBytes == 0 && outcome.isReadable
+  }
+}

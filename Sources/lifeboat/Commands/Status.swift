@@ -1,0 +1,19 @@
+import ArgumentParser
+import BackupTypes
+import Replication
+
+struct Status: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ask the running sidecar how it is.",
+    discussion: "Asks `lifeboat ship` on this machine, or in this pod; no store, no credentials.")
+
+  @OptionGroup var admin: AdminOptions
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let document = try await AdminClient(admin).get(StatusDocument.self, "/status")
+    if json { try Console.json(document) } else { Console.write(document.text) }
+    return .success
+  }
+}

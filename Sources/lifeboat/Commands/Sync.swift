@@ -1,0 +1,63 @@
+import ArgumentParser
+import BackupTypes
+import Replication
+import StatusPages
+import SystemIO
+
+struct Sync: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make the running sidecar ship what is on disk now.",
+    discussion: """
+      Before something risky: `redis-cli WAITAOF 1 0 0` (or a second's patience) puts it on disk, and \
+      `lifeboat sync --wait` into the repository.
+      """)
+
+  @OptionGroup var admin: AdminOptions
+  @Flag(help: "Wait until it is durable in the repository.")
+  var wait = false
+  @Option(help: ArgumentHelp("How long to wait.", valueName: "time"))
+  var timeout = Milliseconds(60_000)
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  private static let pollInterval = Duration.milliseconds(100)
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let client = try AdminClient(admin)
+    let number = try await client.post(SyncDocument.self, "/sync").sync
+    let deadline = SystemClock.monotonicMilliseconds() + timeout.value
+    while true {
+      let status = try await client.get(StatusDocument.self, "/status")
+      let isDone = status.syncDone >= number
+      if isDone || !wait {
+        if json {
+          try Console.json(status)
+        } else {
+          Console.line(isDone ? "durable: what was on disk is in the repository" : "asked for")
+        }
+        return .success
+      }
+      try fail(status, isLate: SystemClock.monotonicMilliseconds() >= deadline)
+      try await Task.sleep(for: Sync.pollInterval)
+    }
+  }
+
+  private func fail(_ status: StatusDocument, isLate: Bool) throws {
+    if status.state == "standby" {
+      throw LifeboatError(
+        .refused, "this sidecar ships nothing: another owns the repository",
+        cause: status.reason, hint: "ask the one that does, or see `lifeboat list`")
+    }
+    guard isLate else { return }
+    if let since = status.storeAwaySince {
+      throw LifeboatError(
+        .storeUnavailable, "the store does not answer since \(since)", cause: status.reason,
+        hint: "its log names the cause; it catches up by itself")
+    }
+    let lag = humanDuration(milliseconds: Int64(status.lagSeconds * 1000))
+    throw LifeboatError(
+      .failure, "not durable after \(humanDuration(milliseconds: timeout.value))",
+      cause: status.reason ?? "\(humanBytes(status.unshippedBytes)) are left, the lag is \(lag)",
+      hint: "wait longer with --timeout, or look at its log")
+  }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import BackupFormat
+import BackupTypes
+import ObjectStorage
+import Replication
+import SystemIO
+
+struct Unpin: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Let a pin go, and with it the question which state is right.",
+    discussion: "The newest state is accepted: a restore no longer asks (exit 9).")
+
+  @OptionGroup var repository: RepositoryOptions
+  @Argument(help: "The pin's id, as `lifeboat list` shows it; several may be given.")
+  var pins: [String] = []
+  @Flag(help: "Let every pin go.")
+  var all = false
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  private struct Document: Encodable { var released: [String] }
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    guard all != !pins.isEmpty else {
+      throw LifeboatError(
+        .usage, "name the pins to let go, or give --all", hint: "see `lifeboat list`")
+    }
+    let store = try Stores.interactive(repository.repo, repository.transport)
+    guard let opened = try await Repository.open(store) else {
+      throw LifeboatError(.noBackup, "there is no backup at \(store.location)")
+    }
+    let now = SystemClock.now()
+    let active = try await opened.activePins(try await opened.catalogue(prefix: "ops/"), now: now)
+    let wanted = all ? active.map(\.id) : pins
+    for id in wanted {
+      guard active.contains(where: { $0.id == id }) else {
+        throw LifeboatError(
+          .noBackup, "there is no pin \(printable(id)) in force", hint: "see `lifeboat list`")
+      }
+      _ = try await opened.create(
+        Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),
+        .operation(.releases, id: id), kind: .operation)
+      if !json { Console.line("let go: \(id)") }
+    }
+    if json { try Console.json(Document(released: wanted)) }
+    return .success
+  }
+}

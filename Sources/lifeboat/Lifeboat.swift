@@ -1,0 +1,118 @@
+import ArgumentParser
+import BackupTypes
+import Glibc
+import SystemIO
+
+/// The command tree. Flags are defined here once: parsing, help, environment variables and the
+/// reference in `docs/cli.md` come from these definitions.
+struct Lifeboat: AsyncParsableCommand {
+  static let version = "0.1.0"
+  static let configuration = CommandConfiguration(
+    commandName: "lifeboat",
+    abstract: "Continuous backup and point-in-time restore for Redis and Valkey.",
+    discussion: """
+      Every flag can be given as an environment variable LIFEBOAT_<FLAG>, for example LIFEBOAT_REPO; \
+      flags win. Times are RFC 3339 with a zone, -15m, or unix seconds. Exit codes are documented in \
+      docs/scripting.md.
+      """,
+    version: version,
+    subcommands: [
+      Ship.self, Restore.self, List.self, Inspect.self, Unpin.self, Status.self, Sync.self,
+      Doctor.self,
+    ])
+}
+
+@main
+enum Main {
+  /// Threads for work that blocks: the loop, two lanes, and what they do at the same time.
+  private static let threads = 8
+
+  /// Not `async`: an asynchronous main runs on a thread of the cooperative pool, and the main thread
+  /// would keep its signals unblocked.
+  static func main() {
+    let interruption = Interruption.shared
+    do throws(LifeboatError) {
+      // First of all: the signals are blocked in this thread, and so in every one made from now on.
+      _ = try SignalWaiter { signal, count in interruption.signalled(signal, count: count) }
+      ProcessTuning.disableCoreDumps()
+      ProcessTuning.tuneAllocator()
+      ProcessTuning.ignoreBrokenPipes()
+      let (command, arguments) = parse(Array(CommandLine.arguments.dropFirst()))
+      let box = CommandBox(command: command)
+      if (command as? any ExitingCommand)?.movesMuch == true {
+        ProcessTuning.tuneAllocatorForBulk()
+      }
+      let pool = try BlockingPool(name: "lifeboat", threads: threads)
+      Task(executorPreference: pool) { await end(box, arguments, pool) }
+    } catch {
+      Console.fail(error)
+    }
+    // The task ends the process.
+    while true { pause() }
+  }
+
+  private static func end(_ box: CommandBox, _ arguments: [String], _ pool: BlockingPool) async {
+    do {
+      Console.end(try await box.run(on: pool))
+    } catch  where error is LifeboatError || error is CancellationError {
+      Console.end(
+        Console.report(error, asJSON: arguments.contains("--json"), interruption: .shared))
+    } catch {
+      endWithParserMessage(error)
+    }
+  }
+
+  /// Help, the version, or a usage error, in ArgumentParser's words and with our exit code.
+  private static func endWithParserMessage(_ error: any Error) -> Never {
+    let isUsage = !Lifeboat.exitCode(for: error).isSuccess
+    Console.write(Lifeboat.fullMessage(for: error) + "\n", toError: isUsage)
+    Console.end(isUsage ? .usage : .success)
+  }
+
+  /// The command, and the arguments with those that the environment gives.
+  private static func parse(_ given: [String]) -> (any ParsableCommand, [String]) {
+    do {
+      let environment = EnvironmentFlags(definitions: CommandDefinition.root)
+      for warning in environment.unknownVariables() { Console.warn(warning) }
+      let arguments = try environment.completing(given)
+      return (try Lifeboat.parseAsRoot(arguments), arguments)
+    } catch let error as LifeboatError {
+      Console.end(Console.report(error, asJSON: false, interruption: .shared))
+    } catch {
+      endWithParserMessage(error)
+    }
+  }
+}
+
+/// A command that tells its own exit code.
+protocol ExitingCommand: AsyncParsableCommand {
+  func execute() async throws -> BackupTypes.ExitCode
+  /// The command ends in its own way when a signal comes, also one that comes before it has begun.
+  var handlesSignals: Bool { get }
+  /// The command copies whole generations, and ends.
+  var movesMuch: Bool { get }
+}
+
+extension ExitingCommand {
+  func run() async throws { _ = try await execute() }
+  var handlesSignals: Bool { false }
+  var movesMuch: Bool { false }
+}
+
+/// `@unchecked Sendable`: a parsed command is a value that is used by one task, the one it is handed to.
+private struct CommandBox: @unchecked Sendable {
+  let command: any ParsableCommand
+
+  func run(on pool: BlockingPool) async throws -> BackupTypes.ExitCode {
+    if let exiting = command as? any ExitingCommand {
+      let cancels = !exiting.handlesSignals
+      return try await Interruption.shared.running(on: pool, cancels: cancels) {
+        guard let command = command as? any ExitingCommand else { return .failure }
+        return try await command.execute()
+      }
+    }
+    var plain = command
+    try plain.run()
+    return .success
+  }
+}

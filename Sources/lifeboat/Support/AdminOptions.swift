@@ -1,0 +1,71 @@
+import ArgumentParser
+import BackupTypes
+import FoundationEssentials
+import HTTPTransport
+import StatusPages
+
+/// Where the sidecar answers `status` and `sync`.
+struct AdminOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The sidecar's address for status and sync.",
+      discussion: "Give ship, status and sync the same one; off: none.", valueName: "address"))
+  var adminListen = "127.0.0.1:9848"
+
+  /// nil: off.
+  func address() throws -> ListenAddress? {
+    adminListen == "off" ? nil : try ListenAddress(adminListen)
+  }
+}
+
+/// Asks a running sidecar.
+struct AdminClient {
+  private let address: ListenAddress
+  private let client: HTTPClient
+
+  init(_ options: AdminOptions) throws {
+    guard let address = try options.address() else {
+      throw LifeboatError(
+        .usage, "--admin-listen is off", hint: "give the address that ship listens on")
+    }
+    self.address = address
+    client = try HTTPClient(
+      connectionsMax: 1,
+      limits: HTTPLimits(connect: .seconds(5), firstByte: .seconds(10)),
+      trust: TrustStore(file: nil, origin: "none"), userAgent: "lifeboat/\(Lifeboat.version)")
+  }
+
+  func get<Value: Decodable>(_ type: Value.Type, _ path: String) async throws -> Value {
+    try await ask(type, .get, path)
+  }
+  func post<Value: Decodable>(_ type: Value.Type, _ path: String) async throws -> Value {
+    try await ask(type, .post, path)
+  }
+
+  private func ask<Value: Decodable>(
+    _ type: Value.Type, _ method: HTTPRequest.Method, _ path: String
+  ) async throws -> Value {
+    let reply: HTTPResponse
+    do {
+      reply = try await client.send(
+        HTTPRequest(method, "http://\(reachable)\(path)", route: .direct))
+    } catch let error as LifeboatError {
+      throw LifeboatError(
+        .failure, "no lifeboat ship answers at \(address)", cause: error.message,
+        hint: "is it running here? Give the address of its --admin-listen")
+    }
+    guard (200..<300).contains(reply.status),
+      let value = try? JSONDecoder().decode(type, from: Data(reply.body))
+    else {
+      throw LifeboatError(
+        .failure, "what answers at \(address) is no lifeboat ship of this version",
+        cause: "status \(reply.status)", hint: "give the address of its --admin-listen")
+    }
+    return value
+  }
+
+  /// Every address of this machine is reached by its own.
+  private var reachable: String {
+    address.host == nil ? "127.0.0.1:\(address.port)" : address.description
+  }
+}

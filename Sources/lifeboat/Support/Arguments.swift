@@ -1,0 +1,120 @@
+import ArgumentParser
+import BackupLogic
+import BackupTypes
+import Codec
+import Replication
+import SystemIO
+import SystemPackage
+
+/// A length of time on the command line: `0`, `500ms`, `1s`, `5m`, `1h`, `30d`.
+struct Milliseconds: ExpressibleByArgument, Sendable {
+  var value: Int64
+  private static let units: [(String, Int64)] = [
+    ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
+  ]
+
+  init(_ value: Int64) { self.value = value }
+  init?(argument: String) {
+    if argument == "0" {
+      value = 0
+      return
+    }
+    for (suffix, factor) in Milliseconds.units where argument.hasSuffix(suffix) {
+      guard let count = Int64(argument.dropLast(suffix.utf8.count)), count >= 0,
+        count < 1_000_000_000
+      else { continue }
+      value = count * factor
+      return
+    }
+    return nil
+  }
+  var defaultValueDescription: String {
+    for (suffix, factor) in Milliseconds.units.reversed()
+    where value >= factor && value % factor == 0 {
+      return "\(value / factor)\(suffix)"
+    }
+    return "0"
+  }
+}
+
+/// A number of bytes on the command line: `4096`, `64KiB`, `64MiB`, `2GiB`.
+struct Bytes: ExpressibleByArgument, Sendable {
+  var value: UInt64
+  init(_ value: UInt64) { self.value = value }
+  init?(argument: String) {
+    for (suffix, shift) in [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)]
+    where argument.hasSuffix(suffix) {
+      guard let count = UInt64(argument.dropLast(suffix.utf8.count)), count < 1 << 20 || shift == 0
+      else { return nil }
+      value = count << UInt64(shift)
+      return
+    }
+    return nil
+  }
+  var defaultValueDescription: String { humanBytes(value).replacing(".0 ", with: "") }
+}
+
+extension LogFormat: ExpressibleByArgument {}
+extension Compression: ExpressibleByArgument {}
+extension PointSelection.Suspect: ExpressibleByArgument {}
+
+/// Where the backups are.
+struct RepositoryOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
+      discussion: """
+        Each Redis has a repository of its own. S3 takes its credentials, region and endpoint from \
+        where AWS's own tools take them, or from the URL: \
+        ?endpoint=https://host:port&region=NAME&path-style=true. Google Cloud Storage takes its \
+        credentials from where Google's own libraries take them (Application Default \
+        Credentials); its options are ?endpoint=https://host:port and ?anonymous=true.
+        """, valueName: "url"))
+  var repo: String
+  @OptionGroup var transport: TransportOptions
+}
+
+/// How servers are reached.
+struct TransportOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Check servers' certificates against this file of CA certificates.",
+      discussion: "Default: AWS_CA_BUNDLE, SSL_CERT_FILE, CURL_CA_BUNDLE, the system's store.",
+      valueName: "path"))
+  var caFile: String?
+}
+
+/// The names that a server's configuration gives its files.
+struct NameOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Read dbfilename, appendonly, appendfilename and appenddirname from this redis.conf.",
+      valueName: "path"))
+  var redisConf: String?
+  @Option(help: ArgumentHelp("Redis's dbfilename, if it is not dump.rdb.", valueName: "name"))
+  var dbfilename: String?
+  @Option(
+    help: ArgumentHelp("Redis's appendfilename, if it is not appendonly.aof.", valueName: "name"))
+  var appendfilename: String?
+  @Option(
+    help: ArgumentHelp("Redis's appenddirname, if it is not appendonlydir.", valueName: "name"))
+  var appenddirname: String?
+
+  /// The names given, nil when none is; and what the configuration says of `appendonly`.
+  func resolve() throws -> (names: ServerNames?, appendOnly: AppendOnly?) {
+    let (configuration, appendOnly) =
+      try redisConf.map { try RedisConf.read(FilePath($0)) } ?? (nil, nil)
+    guard configuration != nil || dbfilename != nil || appendfilename != nil || appenddirname != nil
+    else { return (nil, nil) }
+    var names = configuration ?? ServerNames()
+    names.dump = dbfilename ?? names.dump
+    names.appendFile = appendfilename ?? names.appendFile
+    names.appendDirectory = appenddirname ?? names.appendDirectory
+    for name in [names.dump, names.appendFile, names.appendDirectory] where !isPlainFileName(name) {
+      throw LifeboatError(
+        .usage, "\"\(printable(name))\" is not a plain file name",
+        hint: "Redis takes names without a path here; `dir` is --data")
+    }
+    return (names, appendOnly)
+  }
+}

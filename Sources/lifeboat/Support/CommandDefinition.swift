@@ -1,0 +1,48 @@
+import ArgumentParser
+import FoundationEssentials
+
+/// The command tree as ArgumentParser itself describes it: the one source for environment variables,
+/// the reference and the contract tests.
+struct CommandDefinition: Decodable {
+  struct Argument: Decodable {
+    struct Name: Decodable {
+      var kind: String
+      var name: String
+    }
+    var kind: String
+    var names: [Name]?
+    var valueName: String?
+    var abstract: String?
+    var discussion: String?
+    var defaultValue: String?
+    var isOptional: Bool
+    var isRepeating: Bool
+    var shouldDisplay: Bool
+    var allValues: [String]?
+
+    /// `repo` of `--repo`.
+    var longName: String? { names?.first { $0.kind == "long" }?.name }
+    /// `LIFEBOAT_REPO`; help and version have none.
+    var variable: String? {
+      guard let name = longName, kind != "positional", name != "help", name != "version" else {
+        return nil
+      }
+      return EnvironmentFlags.prefix + name.uppercased().replacing("-", with: "_")
+    }
+  }
+
+  var commandName: String
+  var abstract: String?
+  var discussion: String?
+  var arguments: [Argument]?
+  var subcommands: [CommandDefinition]?
+
+  static let root: CommandDefinition = {
+    struct Tool: Decodable { var command: CommandDefinition }
+    do {
+      return try JSONDecoder().decode(Tool.self, from: Data(Lifeboat._dumpHelp().utf8)).command
+    } catch {
+      preconditionFailure("the command definitions can't be read: \(error)")
+    }
+  }()
+}

@@ -1,0 +1,73 @@
+import BackupTypes
+import FoundationEssentials
+import Glibc
+
+/// Standard output and error. Results go to the first, everything else to the second.
+enum Console {
+  static func write(_ text: String, toError: Bool = false) {
+    let bytes = Array(text.utf8)
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(toError ? 2 : 1, $0.baseAddress! + done, bytes.count - done)
+      }
+      if count < 0, errno != EINTR { return }  // nobody reads: there is no one to tell
+      done += max(0, count)
+    }
+  }
+
+  static func line(_ text: String) { write(text + "\n") }
+  static func note(_ text: String) { write(text + "\n", toError: true) }
+  static func warn(_ text: String) { note("lifeboat: warning: " + text) }
+
+  /// One JSON document, with sorted keys.
+  static func json(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+  }
+
+  static var errorIsTerminal: Bool { isatty(2) == 1 }
+
+  /// Tells of an error and gives the exit code for it.
+  static func report(_ error: any Error, asJSON: Bool, interruption: Interruption) -> ExitCode {
+    if error is CancellationError, let code = interruption.code {
+      note("lifeboat: interrupted; nothing is half-done, and the next run goes on from here")
+      return code
+    }
+    let known = error as? LifeboatError ?? LifeboatError(.failure, "\(error)")
+    note("lifeboat: error: \(known)")
+    if asJSON { try? json(ErrorDocument(error: .init(known))) }
+    return known.code
+  }
+
+  static func fail(_ error: LifeboatError) -> Never {
+    note("lifeboat: error: \(error)")
+    end(error.code)
+  }
+
+  /// Ends the process, and runs no `atexit` handler: OpenSSL's takes down what the threads of an HTTP
+  /// client, ending by themselves just then, still use, and the process would now and then die of
+  /// SIGABRT or SIGSEGV instead of giving its exit code. All output is written by then: `write` and the
+  /// log have no buffer.
+  static func end(_ code: ExitCode) -> Never {
+    _exit(code.rawValue)
+  }
+}
+
+/// What `--json` prints when a command fails.
+struct ErrorDocument: Encodable {
+  struct Body: Encodable {
+    var exitCode: Int32
+    var message: String
+    var cause: String?
+    var remedy: String?
+    init(_ error: LifeboatError) {
+      exitCode = error.code.rawValue
+      message = error.message
+      cause = error.cause
+      remedy = error.hint
+    }
+  }
+  var error: Body
+}

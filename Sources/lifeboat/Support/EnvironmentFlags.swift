@@ -1,0 +1,72 @@
+import BackupTypes
+import Glibc
+
+/// Every flag can be given as `LIFEBOAT_<FLAG>`; flags win. There is no configuration file.
+struct EnvironmentFlags {
+  static let prefix = "LIFEBOAT_"
+  let definitions: CommandDefinition
+  let environment: [String: String]
+
+  init(definitions: CommandDefinition, environment: [String: String] = processEnvironment()) {
+    self.definitions = definitions
+    self.environment = environment
+  }
+
+  /// `arguments` with the flags that only the environment gives added behind them.
+  func completing(_ arguments: [String]) throws(LifeboatError) -> [String] {
+    guard let name = arguments.first(where: { !$0.hasPrefix("-") }),
+      let command = definitions.subcommands?.first(where: { $0.commandName == name })
+    else { return arguments }
+    if arguments.contains(where: { $0 == "--help" || $0 == "-h" || $0 == "--version" }) {
+      return arguments
+    }
+    let given = Set(
+      arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("--") }
+        .map { $0.dropFirst(2).prefix { $0 != "=" } })
+    var added: [String] = []
+    for argument in command.arguments ?? [] {
+      guard let variable = argument.variable, let long = argument.longName,
+        !given.contains(Substring(long)), let value = environment[variable]
+      else { continue }
+      if argument.kind != "flag" {
+        added.append("--\(long)=\(value)")
+      } else if try isSet(value, variable) {
+        added.append("--\(long)")
+      }
+    }
+    // Behind the command's name, before anything positional.
+    let position = arguments.firstIndex(of: name)! + 1
+    return Array(arguments[..<position]) + added + Array(arguments[position...])
+  }
+
+  private func isSet(_ value: String, _ variable: String) throws(LifeboatError) -> Bool {
+    switch value.lowercased() {
+    case "1", "true", "yes", "on": return true
+    case "", "0", "false", "no", "off": return false
+    default:
+      throw LifeboatError(
+        .usage, "\(variable) is \"\(printable(value))\"", hint: "it takes true or false")
+    }
+  }
+
+  /// Variables with our prefix that no flag has: a typing error, or a Kubernetes Service of our name.
+  func unknownVariables() -> [String] {
+    let known = Set(
+      (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable))
+    return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
+      .sorted().map { "\(printable($0)) is set, but there is no such flag: it is ignored" }
+  }
+
+  static func processEnvironment() -> [String: String] {
+    var result: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let line = String(cString: text)
+      if let split = line.firstIndex(of: "=") {
+        result[String(line[..<split])] = String(line[line.index(after: split)...])
+      }
+      entry += 1
+    }
+    return result
+  }
+}

@@ -1,0 +1,29 @@
+import BackupTypes
+import Synchronization
+import SystemIO
+
+/// A progress bar on a terminal; nothing where standard error is none.
+final class ProgressBar: Sendable {
+  private let isOn = Console.errorIsTerminal
+  private let last = Mutex<Int64>(0)
+  private let label: String
+
+  init(_ label: String) { self.label = label }
+
+  func show(_ done: UInt64, of total: UInt64) {
+    guard isOn, total > 0 else { return }
+    let now = SystemClock.monotonicMilliseconds()
+    let isDue = last.withLock { last in
+      guard now - last >= 100 || done == total else { return false }
+      last = now
+      return true
+    }
+    guard isDue else { return }
+    let width = 30
+    let filled = Int(Double(done) / Double(total) * Double(width))
+    let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+    Console.write(
+      "\r\(label) \(bar) \(humanBytes(done)) of \(humanBytes(total)) "
+        + (done >= total ? "\n" : ""), toError: true)
+  }
+}

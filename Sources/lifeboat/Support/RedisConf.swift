@@ -1,0 +1,33 @@
+import BackupLogic
+import BackupTypes
+import RedisFormats
+import SystemIO
+import SystemPackage
+
+/// Reads what a redis.conf says of persistence.
+enum RedisConf {
+  static func read(_ path: FilePath) throws(LifeboatError) -> (ServerNames, AppendOnly?) {
+    let bytes: [UInt8]
+    do throws(LifeboatError) {
+      bytes = try OpenFile(reading: path, links: .follow).readAll(limit: 1 << 20)
+    } catch {
+      throw LifeboatError(.usage, "can't read --redis-conf \(path)", cause: "\(error)")
+    }
+    let configuration: RedisConfiguration
+    do throws(RedisConfigurationFault) {
+      configuration = try RedisConfiguration(parsing: bytes)
+    } catch {
+      throw LifeboatError(.usage, "\(path), line \(error.line)", cause: error.reason)
+    }
+    if let include = configuration.includes.first {
+      Console.warn(
+        "\(path) includes \(printable(include)), which is not read: give the names as flags")
+    }
+    var names = ServerNames()
+    names.dump = configuration.dumpName ?? names.dump
+    names.appendFile = configuration.appendName ?? names.appendFile
+    names.appendDirectory = configuration.appendDirectoryName ?? names.appendDirectory
+    // Redis's own default is no.
+    return (names, configuration.appendOnly.map { $0 ? .yes : .no } ?? .no)
+  }
+}

@@ -1,0 +1,47 @@
+import BackupTypes
+import Logging
+import ObjectStorage
+import Replication
+import StatusPages
+
+/// What runs beside a sidecar's loop: its pages, and the probe of an idle store. Ends with `stop`.
+struct ShipService {
+  private let tasks: [Task<Void, Never>]
+
+  init(
+    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?, probe: StoreProbe?,
+    logger: Logger
+  ) {
+    var tasks: [Task<Void, Never>] = []
+    if let listen {
+      tasks.append(Task { await ShipService.serve(listen, logger) { pages.open($0) } })
+    }
+    if let admin {
+      tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0) } })
+    }
+    if let probe { tasks.append(Task { await probe.run() }) }
+    self.tasks = tasks
+  }
+
+  func stop() { for task in tasks { task.cancel() } }
+
+  /// A port that can't be had does not end `ship`: it is told once, and tried again.
+  private static func serve(
+    _ address: ListenAddress, _ logger: Logger, _ handler: @escaping PageServer.Handler
+  ) async {
+    var isTold = false
+    while !Task.isCancelled {
+      do {
+        let server = try await PageServer.start(address, handler)
+        logger.info("listening", metadata: ["address": "\(address)", "port": "\(server.port)"])
+        // Until it is cancelled.
+        try? await Task.sleep(for: .seconds(1 << 40))
+        return await server.stop()
+      } catch {
+        if !isTold { logger.error("a page can't be served yet", metadata: ["cause": "\(error)"]) }
+        isTold = true
+        try? await Task.sleep(for: .seconds(10))
+      }
+    }
+  }
+}

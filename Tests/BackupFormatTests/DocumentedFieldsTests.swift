@@ -1,0 +1,77 @@
+import BackupFormat
+import BackupTypes
+import FoundationEssentials
+import Testing
+
+/// `docs/format.md` names every field of every record, and no other: the golden records have them all.
+@Suite struct DocumentedFieldsTests {
+  /// What section 3 has in code besides fields: values, file names, and what a fingerprint is made of.
+  private static let noFields: Set<String> = [
+    "none", "aes", "gcm", "lifeboat", "json", "name", "REDIS", "VALKEY", "rdb", "aof", "empty",
+    "smaller", "older", "good", "unverified", "start", "drop", "claim",
+  ]
+
+  @Test func `every field of a record is documented, and every documented one is a field`() throws {
+    let golden = GoldenRecords(.none)
+    var fields = try names(RecordCoding.encode(golden.descriptor))
+    for (_, kind, content) in try golden.objects() where kind != .piece && kind != .log {
+      fields.formUnion(try names(content))
+    }
+    let documented = try documentedWords()
+    #expect(
+      fields.subtracting(documented).sorted() == [], "fields that docs/format.md does not name")
+    #expect(
+      documented.subtracting(fields).subtracting(DocumentedFieldsTests.noFields).sorted() == [],
+      "fields of docs/format.md that no record has")
+  }
+
+  /// The names of the fields at every depth. Under `types` the names are Redis's.
+  private func names(_ json: [UInt8]) throws -> Set<String> {
+    try JSONDecoder().decode(Shape.self, from: Data(json)).names
+  }
+
+  private struct Shape: Decodable {
+    private(set) var names: Set<String> = []
+
+    private struct Key: CodingKey {
+      let stringValue: String
+      var intValue: Int? { nil }
+      init?(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+      if let object = try? decoder.container(keyedBy: Key.self) {
+        for key in object.allKeys {
+          names.insert(key.stringValue)
+          if key.stringValue == "types" {
+            for kind in try object.decode([String: Shape].self, forKey: key).values {
+              names.formUnion(kind.names)
+            }
+          } else {
+            names.formUnion(try object.decode(Shape.self, forKey: key).names)
+          }
+        }
+      } else if var list = try? decoder.unkeyedContainer() {
+        while !list.isAtEnd { names.formUnion(try list.decode(Shape.self).names) }
+      }
+    }
+  }
+
+  /// The words in code of section 3, and of the key slot's paragraph before it.
+  private func documentedWords() throws -> Set<String> {
+    let here = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let text = String(decoding: try bytes(of: "/\(here)/docs/format.md"), as: UTF8.self)
+    let start = try #require(text.firstRange(of: "\n## 3. Records\n")).upperBound
+    let end = try #require(text.firstRange(of: "\n## 4. ")).lowerBound
+    let slot = try #require(text.firstRange(of: "A key slot is a record `")).upperBound
+    let code =
+      text[start..<end].split(separator: "`", omittingEmptySubsequences: false).enumerated()
+      .filter { $0.offset % 2 == 1 }.map(\.element) + [text[slot...].prefix { $0 != "`" }]
+    return Set(code.flatMap { $0.split { !$0.isLetter && $0 != "_" }.map(String.init) })
+  }
+
+  private func bytes(of path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(filePath: path)))
+  }
+}

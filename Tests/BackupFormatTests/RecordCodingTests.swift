@@ -1,0 +1,153 @@
+import BackupFormat
+import BackupTypes
+import Testing
+
+/// Records are JSON: total on any bytes, and one value has one meaning.
+@Suite struct RecordCodingTests {
+  private let golden = GoldenRecords(.none)
+
+  /// Whether `bytes` decode as a record, and to what it encodes again.
+  private func again<Record: Codable>(_ type: Record.Type, _ bytes: [UInt8]) throws -> [UInt8] {
+    try RecordCoding.encode(try RecordCoding.decode(type, from: bytes, name: "x"))
+  }
+  private var records: [(name: String, bytes: [UInt8], again: ([UInt8]) throws -> [UInt8])] {
+    get throws {
+      var all: [(String, [UInt8], ([UInt8]) throws -> [UInt8])] = []
+      for record in golden.claims {
+        all.append(("claim", try RecordCoding.encode(record), { try again(Claim.self, $0) }))
+      }
+      for record in golden.snapshots {
+        all.append(("snapshot", try RecordCoding.encode(record), { try again(Snapshot.self, $0) }))
+      }
+      for record in golden.indexes {
+        all.append(
+          ("index", try RecordCoding.encode(record), { try again(GenerationIndex.self, $0) }))
+      }
+      all.append(("pin", try RecordCoding.encode(golden.pin), { try again(Pin.self, $0) }))
+      all.append(
+        ("release", try RecordCoding.encode(golden.release), { try again(Release.self, $0) }))
+      all.append(
+        ("slot", try RecordCoding.encode(try golden.keySlot), { try again(KeySlot.self, $0) }))
+      all.append(
+        (
+          "descriptor", try RecordCoding.encode(golden.descriptor),
+          { try RecordCoding.encode(try RecordCoding.decodeDescriptor($0, location: "x")) }
+        ))
+      return all
+    }
+  }
+
+  @Test func `what is encoded is decoded, and encoded the same`() throws {
+    for (name, bytes, again) in try records { #expect(try again(bytes) == bytes, "\(name)") }
+    let descriptor = String(decoding: try RecordCoding.encode(golden.descriptor), as: UTF8.self)
+    #expect(descriptor.hasPrefix("{\"_lifeboat\":1,"))
+  }
+
+  @Test func `a truncated record is corrupt, at every length`() throws {
+    for (name, bytes, again) in try records {
+      for count in 0..<bytes.count {
+        let found = code { _ = try again(Array(bytes.prefix(count))) }
+        #expect(found == .corrupt, "\(name), \(count) bytes")
+      }
+    }
+  }
+
+  /// Alone a record can't tell every flipped bit (a letter of a name); it never crashes on one, and
+  /// what it reads it can write. In its frame every flipped bit is noticed.
+  @Test func `a flipped bit is an error, or a record that can be written again`() throws {
+    for (name, bytes, again) in try records {
+      for bit in 0..<bytes.count * 8 {
+        var copy = bytes
+        copy[bit / 8] ^= 1 << (bit % 8)
+        do { _ = try self.again(of: again, copy) } catch let error as LifeboatError {
+          #expect([.corrupt, .versionMismatch].contains(error.code), "\(name), bit \(bit)")
+        }
+      }
+    }
+  }
+  private func again(of decode: ([UInt8]) throws -> [UInt8], _ bytes: [UInt8]) throws -> [UInt8] {
+    let first = try decode(bytes)
+    #expect(try decode(first) == first)
+    return first
+  }
+
+  @Test func `in its frame any truncation and any flipped bit is an error`() throws {
+    for (name, kind, content) in try golden.objects() {
+      let object = try golden.frame.seal(content, kind: kind, name: name)
+      for count in 0..<object.count {
+        let found = code {
+          _ = try golden.frame.open(
+            Array(object.prefix(count)), kind: kind, name: name, limit: 1 << 20)
+        }
+        #expect(found == .corrupt, "\(name.text), \(count) bytes")
+      }
+      for bit in 0..<object.count * 8 {
+        var copy = object
+        copy[bit / 8] ^= 1 << (bit % 8)
+        let found = code {
+          _ = try golden.frame.open(copy, kind: kind, name: name, limit: 1 << 20)
+        }
+        #expect(found != nil && found != .failure, "\(name.text), bit \(bit)")
+      }
+    }
+  }
+
+  @Test(arguments: [
+    "", "{", "[]", "null", "1", "\"x\"", "{}", "\u{0}", "{\"timeline\":1e99}",
+    "{\"timeline\":0}", "{\"timeline\":-1}", "{\"timeline\":100000000}", "{\"timeline\":1.5}",
+    "{\"nonce\":\"ABCDEF00000000000000000000000000\"}", "{\"timeline\":18446744073709551616}",
+  ])
+  func `what is no record is corrupt`(_ text: String) {
+    let bytes = Array(text.utf8)
+    #expect(code { _ = try again(Claim.self, bytes) } == .corrupt)
+    #expect(code { _ = try again(Snapshot.self, bytes) } == .corrupt)
+    #expect(code { _ = try again(GenerationIndex.self, bytes) } == .corrupt)
+    #expect(code { _ = try again(Pin.self, bytes) } == .corrupt)
+    #expect(
+      code { _ = try RecordCoding.decodeDescriptor(bytes, location: "x") } == .corrupt)
+  }
+
+  @Test func `a hundred thousand brackets end in an error`() {
+    let deep = [UInt8](repeating: UInt8(ascii: "["), count: 100_000)
+    #expect(code { _ = try again(Claim.self, deep) } == .corrupt)
+    let text = Array("{\"timeline\":".utf8) + deep
+    #expect(code { _ = try again(Snapshot.self, text) } == .corrupt)
+  }
+
+  @Test func `a field that format 1 does not have is ignored, a value it does not have is not`()
+    throws
+  {
+    let claim = String(decoding: try RecordCoding.encode(golden.claims[1]), as: UTF8.self)
+    let added = "{\"future\":{\"a\":[1]}," + claim.dropFirst()
+    #expect(try again(Claim.self, Array(added.utf8)) == Array(claim.utf8))
+    let text = claim.split(separator: "\"older\"")
+    let unknown = text.joined(separator: "\"strange\"")
+    #expect(code { _ = try again(Claim.self, Array(unknown.utf8)) } == .corrupt)
+  }
+
+  @Test func `a descriptor of another format is refused before anything else of it is believed`() {
+    for (text, expected) in [
+      ("{\"_lifeboat\":2}", ExitCode.versionMismatch), ("{\"_lifeboat\":0}", .versionMismatch),
+      ("{\"_lifeboat\":-9223372036854775808}", .versionMismatch), ("{\"_lifeboat\":1}", .corrupt),
+      ("{\"_lifeboat\":\"1\"}", .corrupt), ("{\"_lifeboat\":null}", .corrupt),
+    ] {
+      #expect(
+        code { _ = try RecordCoding.decodeDescriptor(Array(text.utf8), location: "x") } == expected,
+        "\(text)")
+    }
+  }
+
+  @Test func `an index whose pieces do not cover its size contradicts itself`() {
+    var index = golden.indexes[0]
+    #expect(index.isConsistent)
+    let piece = UInt64(GenerationIndex.pieceBytes)
+    for (size, count, isGood) in [
+      (0, 0, false), (0, 1, false), (1, 1, true), (piece, 1, true), (piece + 1, 1, false),
+      (piece + 1, 2, true), (piece, 2, false), (.max, 1, false),
+    ] as [(UInt64, Int, Bool)] {
+      index.size = size
+      index.pieces = Array(repeating: golden.indexes[0].pieces[0], count: count)
+      #expect(index.isConsistent == isGood, "\(size) bytes in \(count)")
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Testing
+
+@Suite struct LogCoverageTests {
+  @Test("coverage agrees with a byte-by-byte model, with overlaps, folds and holes")
+  func model() {
+    for seed in UInt64(1)...4000 {
+      var random = SeededGenerator(seed: seed)
+      let spans = (0..<random.int(0...12)).map { index in
+        let from = UInt64(random.int(0...30))
+        return span(
+          from, from + UInt64(random.int(1...12)), at: random.chance(80) ? 1000 : nil,
+          salt: UInt8(index))
+      }
+      let from = UInt64(random.int(0...10))
+      let limit = random.chance(50) ? from + UInt64(random.int(0...30)) : nil
+      let found = LogCoverage(spans, from: from, limit: limit)
+      var reached = from
+      while limit.map({ reached < $0 }) ?? true,
+        spans.contains(where: { $0.from <= reached && $0.to > reached })
+      { reached += 1 }
+      let isFull = limit.map { found.reached >= $0 } ?? false
+      #expect(isFull ? reached >= limit! : found.reached == reached, "seed \(seed)")
+      #expect(isFull || found.beyondHole == spans.count { $0.from > reached }, "seed \(seed)")
+      var position = from
+      for pick in found.picks {
+        #expect(pick.from <= position && pick.to > position, "seed \(seed)")
+        position = pick.to
+      }
+      #expect(position == found.reached, "seed \(seed)")
+    }
+  }
+}

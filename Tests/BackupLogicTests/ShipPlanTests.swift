@@ -1,0 +1,33 @@
+import BackupTypes
+import Testing
+
+/// The plan is driven with random legal events over a model of a Redis and its data directory; its
+/// actions are performed against an in-memory repository. `ShipWorld` checks after every step that the
+/// invariants hold and that what can be restored is a state that the model had.
+@Suite struct ShipPlanTests {
+  @Test("whatever a server does, every restore point is a state it had, and the plan settles")
+  func model() throws {
+    let (first, count) = seeds(default: 1200)
+    var failures: [String: (count: Int, seed: UInt64)] = [:]
+    var (restarts, settled) = (0, 0)
+    for seed in first..<first + count {
+      do {
+        var world = ShipWorld(seed: seed)
+        for _ in 0..<world.disk.random.int(20...250) where !world.isOver { try world.step() }
+        if world.isOver {
+          restarts += 1
+          continue
+        }
+        try world.settle()
+        settled += 1
+      } catch {
+        let text = "\(error)".prefix { !$0.isNumber }
+        failures[String(text), default: (0, seed)].count += 1
+        if failures[String(text)]!.count == 1 { print("seed \(seed): \(error)") }
+      }
+    }
+    print("ship plan model: seeds from \(first), \(settled) settled, \(restarts) ended early")
+    #expect(failures.isEmpty, "\(failures)")
+    #expect(settled > count / 2)
+  }
+}

@@ -1,0 +1,102 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// Whatever page mentions a flag, a variable, a metric or an exit code: it exists. That each of them is
+/// documented, `ContractTests` and `MetricsPageTests` see to; what `deploy/` sets, `scripts/manifests`.
+@Suite struct DocumentTests {
+  /// Flags of our scripts, which pages for developers name by themselves.
+  private static let flagsOfScripts: Set<String> = [
+    "--size", "--quick", "--clean-stop", "--minutes", "--store", "--seed",
+  ]
+
+  private struct Page: CustomStringConvertible {
+    let description: String
+    let text: String
+  }
+
+  /// All that a user reads, and all manifests.
+  private func pages() throws -> [Page] {
+    let folders = ["docs", "deploy"].flatMap { folder in
+      TestFiles.tree(Checkout.root + "/" + folder).map { folder + "/" + $0 }
+    }
+    let names = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"] + folders
+    #expect(folders.count > 50, "the pages are not where they were")
+    return try names.map { name in
+      Page(description: name, text: try TestFiles.text(Checkout.root + "/" + name))
+    }
+  }
+
+  /// The flags and variables of `docs/cli.md`, which is made from the definitions: by command.
+  private func reference() throws -> (flags: [String: Set<String>], variables: Set<String>) {
+    var flags: [String: Set<String>] = [:]
+    var variables: Set<String> = []
+    var command = ""
+    for line in try TestFiles.text(Checkout.root + "/docs/cli.md").split(separator: "\n") {
+      if line.hasPrefix("## lifeboat ") { command = String(line.dropFirst(12)) }
+      let cells = line.split(separator: "|", omittingEmptySubsequences: false)
+      guard line.hasPrefix("| `--"), cells.count > 3 else { continue }
+      flags[command, default: []].formUnion(self.flags(in: cells[1]))
+      variables.formUnion(cells[2].matches(of: #/LIFEBOAT_[A-Z_]+/#).map { String($0.output) })
+    }
+    #expect(flags.count >= 8 && variables.count >= 20, "docs/cli.md is not as it was")
+    return (flags, variables)
+  }
+
+  private func flags(in text: Substring) -> [String] {
+    text.split { !($0.isLetter || $0 == "-") }.filter { $0.hasPrefix("--") && $0.count > 2 }
+      .map(String.init)
+  }
+
+  @Test func `every flag that a page names is one of its command`() throws {
+    let known = try reference().flags
+    let any = known.values.reduce(DocumentTests.flagsOfScripts) { $0.union($1) }
+    for page in try pages() where page.description.hasSuffix(".md") {
+      for code in inlineCode(page.text) {
+        var words = code.split(separator: " ")
+        if words.first == "lifeboat" { words.removeFirst() }
+        // Anything else is a command of someone else's.
+        let allowed =
+          words.first?.hasPrefix("--") == true ? any : words.first.flatMap { known[String($0)] }
+        guard let allowed else { continue }
+        for flag in flags(in: code) {
+          #expect(allowed.contains(flag), "\(page): `\(code)`: there is no \(flag)")
+        }
+      }
+    }
+  }
+
+  /// What stands between backquotes within a line, outside of blocks.
+  private func inlineCode(_ text: String) -> [Substring] {
+    var isBlock = false
+    return text.split(separator: "\n").flatMap { line -> [Substring] in
+      if line.hasPrefix("```") { isBlock.toggle() }
+      if isBlock { return [] }
+      return line.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+        .filter { $0.offset % 2 == 1 }.map(\.element)
+    }
+  }
+
+  @Test func `every variable, metric and exit code that a page or a manifest names exists`() throws
+  {
+    let variables = try reference().variables
+    let table = try TestFiles.text(Checkout.root + "/docs/metrics.md")
+    let metrics = Set(table.matches(of: #/\n\| `(lifeboat_\w+)`/#).map { String($0.output.1) })
+    let codes = Set(ExitCode.allCases.map { String($0.rawValue) })
+    #expect(metrics.count > 10)
+    for page in try pages() {
+      for match in page.text.matches(of: #/\bLIFEBOAT_[A-Z][A-Z_]*/#) {
+        let name = String(match.output)
+        #expect(variables.contains(name), "\(page): there is no variable \(name)")
+      }
+      for match in page.text.matches(of: #/\blifeboat_\w+/#) {
+        let name = String(match.output)
+        #expect(metrics.contains(name), "\(page): there is no metric \(name)")
+      }
+      for match in page.text.matches(of: #/\b[Ee]xits?(?: code| with)? (\d+)/#) {
+        let code = String(match.output.1)
+        #expect(codes.contains(code), "\(page): \(match.output.0): there is no such code")
+      }
+    }
+  }
+}

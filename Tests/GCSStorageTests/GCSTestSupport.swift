@@ -1,0 +1,96 @@
+import BackupTypes
+import CloudAuth
+import GCSStorage
+import HTTPTransport
+import ObjectStorage
+import SystemIO
+import TestSupport
+import Testing
+
+/// Stores as tests need them, with nothing taken from this machine's environment.
+enum Given {
+  static let limits = HTTPLimits(
+    connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
+
+  static func client(limits: HTTPLimits = limits) throws -> HTTPClient {
+    try HTTPClient(
+      connectionsMax: 8, limits: limits, trust: TrustStore(file: nil, origin: "a test"),
+      userAgent: "lifeboat/test")
+  }
+
+  static func settings(_ environment: [String: String]) -> GoogleSettings {
+    GoogleSettings(environment: environment) { path in
+      path.hasPrefix("/tmp/") ? try GoogleSettings.read(path) : nil
+    }
+  }
+
+  static func repository(
+    url: String, environment: [String: String] = [:], limits: HTTPLimits = limits,
+    clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
+  ) throws -> GCSRepository {
+    try GCSRepository(
+      url: url, settings: settings(environment), client: client(limits: limits),
+      now: { SystemClock.now().advanced(byMilliseconds: clockOffset) }, observe: observe)
+  }
+}
+
+/// A small Cloud Storage with a metadata server that gives tokens for it.
+struct Cloud {
+  let gcs: FakeGCSServer
+  let google: GoogleServer
+
+  init(_ change: (inout FakeGCSServer.Setup) -> Void = { _ in }) throws {
+    gcs = try FakeGCSServer(change)
+    google = try GoogleServer.rotating(for: gcs)
+  }
+
+  var environment: [String: String] {
+    ["GCE_METADATA_HOST": String(google.url.dropFirst("http://".count))]
+  }
+
+  func repository(
+    path: String = "bucket/some/prefix", options: String = "",
+    environment: [String: String]? = nil, limits: HTTPLimits = Given.limits,
+    clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
+  ) throws -> GCSRepository {
+    try Given.repository(
+      url: "gs://\(path)?endpoint=\(gcs.url)\(options)",
+      environment: environment ?? self.environment, limits: limits, clockOffset: clockOffset,
+      // The servers live as long as what uses them.
+      observe: { [self] observed in withExtendedLifetime(self) { observe(observed) } })
+  }
+
+  func store(
+    path: String = "bucket/some/prefix", options: String = "",
+    environment: [String: String]? = nil, limits: HTTPLimits = Given.limits,
+    clockOffset: Int64 = 0
+  ) throws -> GCSStore {
+    try repository(
+      path: path, options: options, environment: environment, limits: limits,
+      clockOffset: clockOffset
+    ).store
+  }
+}
+
+/// Retries soon and for long enough, whatever is retryable.
+func retrying(_ store: some ObjectStore) -> RetryingStore {
+  RetryingStore(
+    store,
+    policy: RetryingStore.Policy(
+      budget: .seconds(60), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
+      permanentTries: 1), report: { _ in })
+}
+
+/// The error that `body` throws.
+func failure(_ body: () async throws -> Void) async throws -> LifeboatError {
+  do {
+    try await body()
+  } catch let error as LifeboatError {
+    return error
+  }
+  throw HarnessError("it succeeded")
+}
+
+extension ObjectStoreConformance.Check: CustomTestStringConvertible {
+  public var testDescription: String { description }
+}

@@ -1,0 +1,136 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// A damaged or foreign repository: an exit code that says which, a message that says what to do, and a
+/// target that is as it was.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+struct BadRepositoryTests {
+  enum Damage: String, CaseIterable {
+    case missing, truncated, swapped, newer, flipped, empty
+  }
+  /// The objects of a repository by what their paths hold.
+  enum Kind: String, CaseIterable {
+    case claim = "/claim"
+    case snapshot = "/snapshots/"
+    case log = "/log/"
+    case index = "/index"
+    case piece = "/0000000"
+    func matches(_ path: String) -> Bool {
+      switch self {
+      case .piece: path.hasPrefix("generations/") && !path.hasSuffix("/index")
+      case .index: path.hasPrefix("generations/") && path.hasSuffix("/index")
+      default: path.has(rawValue)
+      }
+    }
+  }
+
+  private static func backup() async throws -> Scene {
+    let scene = try Scene()
+    let server = try await scene.server(.v7_4, ["appendonly": "yes"])
+    defer { server.kill() }
+    try server.fill("one:", 1...20)
+    try await server.save()
+    try await scene.ship()
+    try server.fill("two:", 1...20)
+    try await scene.ship()
+    return scene
+  }
+
+  @Test(arguments: Kind.allCases)
+  func `an object that is missing, damaged, swapped or newer`(kind: Kind) async throws {
+    let whole = try await BadRepositoryTests.backup()
+    for damage in Damage.allCases {
+      let scene = try Scene()
+      try TestFiles.copyTree(whole.repository, to: scene.repository)
+      let objects = TestFiles.tree(scene.repository).filter(kind.matches)
+      // The newest of its kind, so that the newest restore point needs it.
+      let path = scene.repository + "/" + (try #require(objects.last))
+      let size = try TestFiles.size(path)
+      switch damage {
+      case .missing: TestFiles.remove(path)
+      case .truncated: try TestFiles.truncate(path, to: size - 1)
+      case .empty: try TestFiles.truncate(path, to: 0)
+      case .flipped: try flipBit(path, at: size - 1)
+      case .newer:
+        var bytes = try TestFiles.read(path)
+        bytes[8] = 2
+        try TestFiles.write(bytes, to: path)
+      case .swapped:
+        guard objects.count > 1 else { continue }
+        try TestFiles.copy(scene.repository + "/" + objects[0], to: path)
+      }
+      let target = try scene.folder.makeDirectory("target")
+      let result = try await scene.restore(target, ["--if-empty", "--if-backup-exists"])
+      let words = "\(kind) \(damage): \(result)"
+      if damage == .missing, kind == .snapshot || kind == .log {
+        // Names are the catalogue: what is not listed is not claimed; the point before it restores.
+        #expect(result.exitCode == 0 || result.exit == .corrupt, "\(words)")
+        if result.exitCode == 0 {
+          #expect(try await scene.loaded(.v7_4, target)[0, "one:20"] != nil, "\(words)")
+        }
+        continue
+      }
+      #expect(result.exit == (damage == .newer ? .versionMismatch : .corrupt), "\(words)")
+      #expect(result.errorText.has("what to do"), "no way out: \(words)")
+      #expect(
+        TestFiles.tree(target).filter { !$0.hasPrefix(".lifeboat-restore/") }.isEmpty, "\(words)")
+    }
+  }
+
+  @Test func `a descriptor of a newer format, and one that is none`() async throws {
+    let scene = try await BadRepositoryTests.backup()
+    let path = scene.repository + "/lifeboat.json"
+    let text = try TestFiles.text(path)
+    for (content, exit) in [
+      (text.replacingFirst("\"_lifeboat\":1", with: "\"_lifeboat\":2"), ExitCode.versionMismatch),
+      ("{}", .corrupt), ("", .corrupt), ("\u{7f}ELF", .corrupt),
+    ] {
+      try TestFiles.write(content, to: path)
+      let target = try scene.folder.makeDirectory("target")
+      let result = try await scene.restore(target, ["--if-empty", "--if-backup-exists"])
+      #expect(result.exit == exit, "\(content): \(result)")
+      #expect(TestFiles.tree(target).isEmpty)
+      let shipped = try await scene.shipOnce()
+      #expect(shipped.exit == exit || shipped.exitCode == 0, "\(content): \(shipped)")
+      #expect(try TestFiles.text(path) == content, "the descriptor was overwritten")
+    }
+    // Without it, objects are left: that is no proof of "no backup".
+    TestFiles.remove(path)
+    let lost = try await scene.restore(
+      try scene.folder.makeDirectory("target"), ["--if-empty", "--if-backup-exists"])
+    #expect(lost.exit == .corrupt, "\(lost)")
+  }
+
+  @Test func `the repository of another source, and another repository than expected`() async throws
+  {
+    let scene = try await BadRepositoryTests.backup()
+    let other = try scene.folder.makeDirectory("other")
+    let server = try await scene.server(.v7_4, on: other, ["appendonly": "yes"])
+    try server.fill("foreign:", 1...3)
+    server.kill()
+    let before = try contents(scene.repository)
+    let refused = try await LifeboatCommand.run([
+      "ship", "--once", "--data", other, "--repo", scene.repository, "--source", "another",
+    ])
+    #expect(refused.exit == .refused && refused.errorText.has("--take-over"), "\(refused)")
+    #expect(try contents(scene.repository) == before)
+    let id = String(repeating: "0", count: 32)
+    let target = try scene.folder.makeDirectory("target")
+    let wrong = try await scene.restore(target, ["--repository-id", id])
+    #expect(wrong.exit == .refused, "\(wrong)")
+    let empty = try scene.folder.makeDirectory("nothing")
+    let absent = try await LifeboatCommand.run([
+      "restore", "--data", target, "--repo", empty, "--repository-id", id, "--if-backup-exists",
+    ])
+    #expect(absent.exit == .noBackup, "\(absent)")
+    #expect(TestFiles.tree(target).isEmpty)
+  }
+}
+
+extension String {
+  fileprivate func replacingFirst(_ old: String, with new: String) -> String {
+    guard let start = indices.first(where: { self[$0...].hasPrefix(old) }) else { return self }
+    return self[..<start] + new + self[index(start, offsetBy: old.count)...]
+  }
+}

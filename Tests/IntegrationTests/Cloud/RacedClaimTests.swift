@@ -1,0 +1,71 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// Two shippers that claim at once on a store that does not refuse a second creation: one history.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+struct RacedClaimTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var condition: FaultS3Server.ConditionalCreate
+    /// How long the answer to whoever looks for a claim is on its way: nothing, or long enough that
+    /// both have looked before one has written.
+    var milliseconds: UInt32
+    var testDescription: String { "\(condition), answers after \(milliseconds) ms" }
+  }
+
+  private static let cases = [0, 400].flatMap { milliseconds in
+    [FaultS3Server.ConditionalCreate.ignored, .notImplemented, .honoured].map {
+      Case(condition: $0, milliseconds: UInt32(milliseconds))
+    }
+  }
+
+  @Test(arguments: cases)
+  func `one ships, the other says who owns it, and a restore is the one's`(
+    test: Case
+  ) async throws {
+    let server = try FaultS3Server {
+      $0.conditionalCreate = test.condition
+      $0.fault = { request in
+        guard test.milliseconds > 0, request.method != "PUT", request.path.hasSuffix("/claim")
+        else { return nil }
+        return .afterwards { .delay(milliseconds: test.milliseconds, .reply($0)) }
+      }
+    }
+    let place = try Place.on(server)
+    let folders = [place.data, try place.folder.makeDirectory("other")]
+    var servers: [RedisServer] = []
+    for (number, folder) in folders.enumerated() {
+      let redis = try await RedisServer.start(
+        .v7_4, directory: folder, options: ["appendonly": "yes", "appendfsync": "always"])
+      try redis.command("SET", "who", "\(number)")
+      servers.append(redis)
+    }
+    let ships = try folders.enumerated().map { number, folder in
+      try place.ship(
+        pod: "pod-\(number)", ["--source", "redis", "--ship-interval", "100ms"], data: folder)
+    }
+    var losers: [Int] = []
+    try await eventually(
+      deadline: 180, "one stands by, and the other ships",
+      condition: {
+        // Who has nothing to write does not look whether another has claimed.
+        for redis in servers { try redis.command("INCR", "ticks") }
+        losers = ships.indices.filter { ships[$0].errorText.contains("standby: nothing") }
+        let isReadable = await place.newest() != nil
+        return losers.count == 1 && isReadable
+      }, state: { ships.map(\.errorText).joined(separator: "\n--\n") })
+    let loser = try #require(losers.first)
+    for redis in servers { try redis.command("SET", "later", "1") }
+    for redis in servers { _ = try await redis.shutdown() }
+    let end = try await ships[1 - loser].terminate()
+    #expect(end.exitCode == 0, "\(end)")
+    _ = ships[loser].kill()
+    #expect(
+      end.errorText.contains("does not refuse") == (test.condition != .honoured), "\(end)")
+    let target = try await place.restore(into: "restored")
+    let redis = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes"])
+    #expect(try redis.command("GET", "who").string == "\(1 - loser)")
+    #expect(try redis.command("GET", "later").string == "1")
+  }
+}

@@ -1,0 +1,82 @@
+import Replication
+import TestSupport
+import Testing
+
+/// A first ship that dies before its first generation is durable leaves nothing to restore: the next
+/// pod, on an empty volume, boots and ships.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+struct FirstShipTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var version: ServerVersion
+    var appendOnly: Bool
+    /// So often the first pod's shipper begins before the volume is lost.
+    var starts: Int
+    var testDescription: String {
+      "\(version), AOF \(appendOnly ? "on" : "off"), \(starts) starts"
+    }
+    static let all: [Case] = [
+      .init(version: .v7_4, appendOnly: true, starts: 1),
+      .init(version: .v7_4, appendOnly: false, starts: 1),
+      .init(version: .v6_2, appendOnly: false, starts: 2),
+      .init(version: .valkey9_1, appendOnly: true, starts: 3),
+      .init(version: .v8_2, appendOnly: false, starts: 2),
+    ]
+  }
+
+  @Test(arguments: Case.all)
+  func `killed before its first generation is durable: a new pod boots and ships`(
+    test: Case
+  ) async throws {
+    let place = try Place()
+    let options = ["appendonly": test.appendOnly ? "yes" : "no"]
+    try await firstPod(place, test, options)
+    let point = try await place.listing().newest
+    #expect(point == nil, "nothing was durable, and yet there is \(point ?? "")")
+
+    // The new pod: an empty volume, and what its init container says.
+    let volume = try place.folder.makeDirectory("volume")
+    let boot = try await LifeboatCommand.run(
+      [
+        "restore", "--if-empty", "--if-backup-exists", "--data", volume, "--repo", place.repository,
+      ],
+      environment: ["POD_UID": "second"])
+    try #require(boot.exitCode == 0, "\(boot)")
+    let server = try await RedisServer.start(test.version, directory: volume, options: options)
+    let ship = try place.ship(
+      pod: "second", ["--source", "redis", "--ship-interval", "200ms"], data: volume)
+    try server.command("SET", "second", "pod")
+    if !test.appendOnly { try await server.save() }
+    try await eventually(
+      deadline: 60, "the second pod ships",
+      condition: { await place.newest() != nil }, state: { ship.errorText })
+    _ = try await server.shutdown()
+    let end = try await ship.terminate()
+    #expect(end.exitCode == 0, "\(end)")
+    let restored = try await place.restore(into: "restored")
+    let again = try await RedisServer.start(test.version, directory: restored, options: options)
+    #expect(try again.command("GET", "second").string == "pod")
+  }
+
+  /// Ships so slowly that the first generation is never durable, and dies.
+  private func firstPod(_ place: Place, _ test: Case, _ options: [String: String]) async throws {
+    let server = try await RedisServer.start(
+      test.version, directory: place.data, options: options)
+    // Incompressible, and more than one piece.
+    try server.command(
+      "EVAL",
+      "for i = 1, 20000 do redis.call('SET', 'k' .. i, redis.sha1hex(i) .. string.rep(redis.sha1hex(-i), 8)) end",
+      "0")
+    if test.appendOnly { try await server.rewriteAOF() } else { try await server.save() }
+    for start in 1...test.starts {
+      let ship = try place.ship(
+        pod: "first", ["--source", "redis", "--ship-interval", "200ms", "--read-limit", "65536"])
+      try await eventually(
+        deadline: 60, "it has claimed and begun",
+        condition: { place.timelines >= start && ship.errorText.contains("is uploaded") },
+        state: { ship.errorText })
+      if test.appendOnly { try server.command("SET", "more", "log \(start)") }
+      _ = ship.kill()
+    }
+    _ = server.kill()
+  }
+}

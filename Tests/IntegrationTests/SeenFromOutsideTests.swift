@@ -1,0 +1,197 @@
+import BackupTypes
+import Glibc
+import HTTPTransport
+import TestSupport
+import Testing
+
+/// What a running shipper shows to a cluster and to a person in the pod.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+struct SeenFromOutsideTests {
+  /// A shipper whose pages are served, on ports of its own.
+  private struct Shown {
+    let command: RunningCommand
+    let client: HTTPClient
+    let ports: [UInt16]
+    var admin: String { "127.0.0.1:\(ports[1])" }
+
+    init(_ place: Place, _ arguments: String...) throws {
+      ports = try freePorts(2)
+      command = try LifeboatCommand.start(
+        [
+          "ship", "--data", place.data, "--repo", place.repository, "--ship-interval", "100ms",
+          "--listen", "127.0.0.1:\(ports[0])", "--admin-listen", "127.0.0.1:\(ports[1])",
+        ] + arguments)
+      client = try HTTPClient(
+        connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
+        userAgent: "test/1")
+    }
+
+    func page(_ path: String) async throws -> (status: Int, text: String) {
+      let reply = try await client.send(
+        HTTPRequest(.get, "http://127.0.0.1:\(ports[0])\(path)", route: .direct))
+      return (reply.status, String(decoding: reply.body, as: UTF8.self))
+    }
+
+    /// A metric's value; nil when it is absent.
+    func metric(_ name: String) async throws -> Double? {
+      try await page("/metrics").text.split(separator: "\n")
+        .first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) }
+    }
+
+    func isState(_ state: String) async -> Bool {
+      (try? await metric("lifeboat_state{state=\"\(state)\"}")) == 1
+    }
+
+    func run(_ arguments: String...) async throws -> CommandResult {
+      try await LifeboatCommand.run(arguments + ["--admin-listen", admin])
+    }
+  }
+
+  @Test func `a start that may be an accident is shown until somebody accepts it`() async throws {
+    let place = try Place()
+    let first = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try first.fill("kept:", 1...100)
+    first.kill()
+    try await place.shipOnce()
+    TestFiles.remove(place.data)
+    try TestFiles.makeDirectory(place.data)
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "value")
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "the start is suspect",
+      condition: { (try? await shown.metric("lifeboat_suspect")) == 1 },
+      state: { shown.command.errorText })
+    #expect(try await shown.metric("lifeboat_pins") == 1)
+    let unpinned = try await place.run("unpin", ["--all"])
+    #expect(unpinned.exitCode == 0, "\(unpinned)")
+    try await eventually(
+      deadline: 180, "it is no longer",
+      condition: {
+        // A rewrite makes a restore point, and with it the shipper looks what was let go.
+        _ = try? server.command("BGREWRITEAOF")
+        try server.command("INCR", "ticks")
+        return try await shown.metric("lifeboat_suspect") == 0
+      }, state: { shown.command.errorText })
+    #expect(try await shown.metric("lifeboat_pins") == 0)
+    _ = try await shown.command.terminate()
+  }
+
+  @Test func `lag, state and restore points, from the first write to the last`() async throws {
+    let place = try Place()
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "the pages are served",
+      condition: { (try? await shown.page("/startupz").status) == 200 },
+      state: { shown.command.errorText })
+    #expect(try await shown.page("/livez").status == 200)
+    #expect(try await shown.page("/nonsense").status == 404)
+    #expect(try await shown.metric("lifeboat_recoverable_to_timestamp_seconds") == nil)
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "value")
+    let before = Double(time(nil))
+    try await eventually(
+      deadline: 60, "it ships and nothing is left",
+      condition: {
+        let to = try await shown.metric("lifeboat_recoverable_to_timestamp_seconds")
+        let left = try await shown.metric("lifeboat_unshipped_bytes")
+        return await shown.isState("active") && left == 0 && to != nil
+      }, state: { shown.command.errorText })
+    #expect(try await shown.metric("lifeboat_log_lag_seconds") == 0)
+    #expect(
+      try await shown.metric("lifeboat_recoverable_to_timestamp_seconds")! > before - 60)
+    #expect(
+      try await shown.metric("lifeboat_store_requests_total{operation=\"create\",result=\"ok\"}")!
+        >= 3)
+    // What was on disk when it was asked for is durable when it returns.
+    try server.command("SET", "synced", "value")
+    try await eventually(deadline: 60, "Redis wrote it") {
+      try server.info("aof_pending_bio_fsync") == "0"
+        && (try server.info("aof_buffer_length")) == "0"
+    }
+    let synced = try await shown.run("sync", "--wait")
+    #expect(synced.exitCode == 0 && synced.outputText.contains("durable"), "\(synced)")
+    let restored = try await place.restore(into: "restored")
+    let again = try await RedisServer.start(
+      .v7_4, directory: restored, options: ["appendonly": "yes"])
+    #expect(try again.command("GET", "synced").bytes == Array("value".utf8))
+    let status = try await shown.run("status")
+    #expect(status.exitCode == 0 && status.outputText.contains("state         active"), "\(status)")
+    let json = try await shown.run("status", "--json")
+    #expect(json.outputText.contains("\"state\" : \"active\""), "\(json)")
+    server.kill()
+    #expect(try await shown.command.terminate().exitCode == 0)
+  }
+
+  @Test func `a store that is away: alive, lagging, told once, and caught up`() async throws {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "value")
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "it ships", condition: { await place.newest() != nil },
+      state: { shown.command.errorText })
+    // The store goes away, as a volume that is unmounted.
+    let away = place.folder("away")
+    try #require(rename(place.repository, away) == 0)
+    try server.command("SET", "while", "away")
+    try await eventually(
+      deadline: 60, "the lag grows",
+      condition: {
+        (try await shown.metric("lifeboat_log_lag_seconds") ?? 0) > 1
+      }, state: { shown.command.errorText })
+    #expect(try await shown.page("/livez").status == 200)
+    let late = try await shown.run("sync", "--wait", "--timeout", "500ms")
+    #expect(late.exit == .storeUnavailable, "\(late)")
+    try #require(rename(away, place.repository) == 0)
+    try await eventually(
+      deadline: 120, "it caught up",
+      condition: { try await shown.metric("lifeboat_log_lag_seconds") == 0 },
+      state: { shown.command.errorText })
+    #expect(try await shown.metric("lifeboat_unshipped_bytes") == 0)
+    let log = shown.command.errorText
+    #expect(
+      log.split(separator: "\n").count { $0.contains("the store can't be used") } == 1, "\(log)")
+    #expect(
+      log.split(separator: "\n").count { $0.contains("the store works again") } == 1, "\(log)")
+    server.kill()
+    #expect(try await shown.command.terminate().exitCode == 0)
+  }
+
+  @Test func `a port in use is told and does not end the shipper`() async throws {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "value")
+    let first = try Shown(place)
+    try await eventually(deadline: 60, "the first serves") {
+      (try? await first.page("/livez").status) == 200
+    }
+    let second = try LifeboatCommand.start(
+      [
+        "ship", "--data", place.data, "--repo", place.folder("other"), "--log-format", "json",
+        "--listen", "127.0.0.1:\(first.ports[0])", "--admin-listen", "off",
+      ])
+    try await eventually(
+      deadline: 60, "it says so and ships all the same",
+      condition: {
+        second.errorText.contains("can't listen on 127.0.0.1:\(first.ports[0])")
+          && second.errorText.contains("a generation is durable")
+      }, state: { second.errorText })
+    for line in second.errorText.split(separator: "\n") {
+      #expect(line.hasPrefix("{\"") && line.hasSuffix("}"), "\(line)")
+    }
+    let off = try await LifeboatCommand.run(["status", "--admin-listen", "off"])
+    #expect(off.exit == .usage, "\(off)")
+    let nobody = try await LifeboatCommand.run(
+      ["status", "--admin-listen", "127.0.0.1:\(try freePorts(1)[0])"])
+    #expect(nobody.exitCode == 1 && nobody.errorText.contains("no lifeboat ship answers"))
+    server.kill()
+    #expect(try await first.command.terminate().exitCode == 0)
+    #expect(try await second.terminate().exitCode == 0)
+  }
+}

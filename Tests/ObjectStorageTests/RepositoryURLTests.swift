@@ -1,0 +1,31 @@
+import BackupTypes
+import ObjectStorage
+import Testing
+
+@Suite struct RepositoryURLTests {
+  @Test(arguments: [
+    ("file:///backups/redis", "file:///backups/redis"),
+    ("FILE:///backups/redis/", "file:///backups/redis"),
+    ("file:///with%20space/%C3%A9", "file:///with space/é"),
+    ("/backups/redis", "file:///backups/redis"),
+    ("/with%20percent", "file:///with%20percent"),
+  ])
+  func understood(_ url: String, _ location: String) throws {
+    #expect(try repositoryStore(url: url).location == location)
+  }
+
+  @Test(arguments: [
+    "", "s3://bucket/prefix", "gs://bucket", "http://host/", "file://relative", "file://host/path",
+    "file://", "file:///a?region=x", "file:///a%zz", "file:///a%2", "file:///a%00b", "file:///%ff",
+    "://x",
+  ])
+  func refused(_ url: String) {
+    do {
+      _ = try repositoryStore(url: url)
+      Issue.record("\(url) was taken")
+    } catch {
+      #expect(error.code == .usage)
+      #expect(error.hint?.contains("file:///path") == true)
+    }
+  }
+}

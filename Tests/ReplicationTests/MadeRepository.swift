@@ -1,0 +1,139 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Codec
+import ObjectStorage
+import Replication
+import TestSupport
+
+/// A repository made record by record, as a shipper would leave it.
+struct MadeRepository {
+  let store = MemoryStore()
+  let repository: Repository
+
+  init() async throws {
+    repository = try await Repository.openOrCreate(store, compression: .none, now: at(0))
+  }
+
+  var reader: HistoryReader {
+    get async throws {
+      HistoryReader(repository: repository, history: try await repository.history())
+    }
+  }
+
+  func choose(_ change: (inout PointSelection) -> Void = { _ in }, now: Instant = at(10_000))
+    async throws -> RestorePoint?
+  {
+    var selection = PointSelection()
+    change(&selection)
+    return try await PointChooser(reader: try await reader, now: now).choose(selection)
+  }
+
+  func addClaim(
+    _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
+    ordinals: [Claim.End.OrdinalEnd] = [], suspicion: Claim.Suspicion? = nil
+  ) async throws {
+    let timeline = TimelineNumber(number)!
+    let claim = Claim(
+      timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
+      instance: "i", directory: "d", claimedAt: at(time), writer: "test",
+      parent: parentSnapshots == nil ? nil : timeline.previous, fork: nil,
+      end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
+      suspicion: suspicion)
+    _ = try await repository.create(claim, .claim(timeline), kind: .claim)
+  }
+
+  /// A snapshot whose point is a dump of `time`; none when that is nil.
+  func addSnapshot(_ number: Int, _ sequence: Int, dumpAt time: Int64?, by writer: Int? = nil)
+    async throws
+  {
+    let id = GenerationID(
+      fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(number)) + littleEndianBytes(9))!,
+      nonce: nonce(number))
+    let dump = time.map {
+      Snapshot.Dump(generation: id, file: "dump.rdb", contentAt: at($0), pinnedAt: nil)
+    }
+    try await add(snapshot(number, sequence, by: writer, chain: nil, dump: dump))
+  }
+
+  /// A snapshot whose point is a log of one file, open from 0.
+  func addLogSnapshot(_ number: Int, _ sequence: Int, destructive: Snapshot.Destructive? = nil)
+    async throws
+  {
+    let segment = Snapshot.Segment(timeline: TimelineNumber(number)!, ordinal: 1, from: 0, to: nil)
+    let chain = Snapshot.Chain(
+      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"), base: nil,
+      files: [.init(file: "a.1.incr.aof", sequence: 1, segments: [segment], identity: nil)])
+    var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
+    made.destructive = destructive
+    try await add(made)
+  }
+
+  /// `inner` are the marks inside; nil makes an object that can't be read.
+  func addLog(
+    _ number: Int, _ from: UInt64, _ to: UInt64, at time: Int64, inner: [(UInt64, Int64)]? = [],
+    kind: Mark.Kind = .seen, by writer: Int? = nil
+  ) async throws {
+    let bytes = [UInt8](repeating: 7, count: Int(to - from))
+    let span = LogSpan(
+      from: from, to: to, mark: at(time), digest: repository.frame.digest(bytes).short)
+    let name = ObjectPath.log(TimelineNumber(number)!, ordinal: 1, span)
+    guard let inner else {
+      _ = try await store.create(name.text, [0])
+      return
+    }
+    let marks = inner.map { Mark(offset: $0.0, time: at($0.1), kind: kind) }
+    let payload = LogPayload(nonce: nonce(writer ?? number), marks: marks, bytes: bytes)
+    try await repository.createContent(payload.encoded(), name, kind: .log)
+  }
+
+  /// A snapshot whose log is the parent's up to `fork`, then its own.
+  func addForkedSnapshot(_ number: Int, _ sequence: Int, at fork: UInt64) async throws {
+    let timeline = TimelineNumber(number)!
+    let segments = [
+      Snapshot.Segment(timeline: timeline.previous!, ordinal: 1, from: 0, to: fork),
+      Snapshot.Segment(timeline: timeline, ordinal: 1, from: fork, to: nil),
+    ]
+    let chain = Snapshot.Chain(
+      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"), base: nil,
+      files: [.init(file: "a.1.incr.aof", sequence: 1, segments: segments, identity: nil)])
+    try await add(snapshot(number, sequence, by: nil, chain: chain, dump: nil))
+  }
+
+  func addPin(_ id: String, _ number: Int, _ sequence: Int, until: Int64) async throws {
+    let pin = Pin(
+      id: id, repository: repository.id, origin: .start, reason: "test", at: at(0),
+      until: at(until), timeline: TimelineNumber(number)!, snapshot: sequence, position: nil)
+    _ = try await repository.create(pin, .operation(.pins, id: id), kind: .operation)
+  }
+
+  private func snapshot(
+    _ number: Int, _ sequence: Int, by writer: Int?, chain: Snapshot.Chain?, dump: Snapshot.Dump?
+  ) -> Snapshot {
+    Snapshot(
+      timeline: TimelineNumber(number)!, sequence: sequence, nonce: nonce(writer ?? number),
+      at: dump?.contentAt ?? at(0), cause: .generation,
+      primary: chain != nil ? .aof : (dump == nil ? nil : .rdb), chain: chain, dump: dump,
+      detached: nil, isClean: false, destructive: nil)
+  }
+  private func add(_ snapshot: Snapshot) async throws {
+    let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
+    _ = try await repository.create(snapshot, name, kind: .snapshot)
+  }
+}
+
+func at(_ milliseconds: Int64) -> Instant { Instant(milliseconds: milliseconds) }
+
+func nonce(_ number: Int) -> Nonce {
+  Nonce(bytes: littleEndianBytes(UInt64(number)) + littleEndianBytes(7))!
+}
+
+/// The code of the error that `body` ends with; nil when it does not.
+func code(_ body: () async throws -> Void) async -> ExitCode? {
+  do {
+    try await body()
+    return nil
+  } catch {
+    return (error as? LifeboatError)?.code ?? .failure
+  }
+}

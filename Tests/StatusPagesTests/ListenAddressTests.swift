@@ -1,0 +1,23 @@
+import BackupTypes
+import StatusPages
+import Testing
+
+@Suite struct ListenAddressTests {
+  @Test(
+    arguments: [
+      (":9847", nil, 9847, ":9847"), ("127.0.0.1:9848", "127.0.0.1", 9848, "127.0.0.1:9848"),
+      ("[::1]:1", "::1", 1, "[::1]:1"), ("localhost:0", "localhost", 0, "localhost:0"),
+    ] as [(String, String?, Int, String)])
+  func `is read and written`(_ text: String, host: String?, port: Int, written: String) throws {
+    let address = try ListenAddress(text)
+    #expect(address.host == host && address.port == port && address.description == written)
+  }
+
+  @Test(arguments: [
+    "", "9847", ":", ":x", ":65536", ":-1", "::1:80", "*:80", "a b:80", "host:", "http://x:80",
+  ])
+  func `is refused as usage`(_ text: String) {
+    let error = #expect(throws: LifeboatError.self) { try ListenAddress(text) }
+    #expect(error?.code == .usage && error?.hint != nil)
+  }
+}
