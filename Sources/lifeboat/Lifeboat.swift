@@ -32,10 +32,11 @@ enum Main {
   static func main() {
     let interruption = Interruption.shared
     do throws(LifeboatError) {
-      // First of all: the signals are blocked in this thread, and so in every one made from now on.
+      // Before the first thread: a thread that has its own arena already keeps it.
+      ProcessTuning.tuneAllocator()
+      // Then this: the signals are blocked in this thread, and so in every one made from now on.
       _ = try SignalWaiter { signal, count in interruption.signalled(signal, count: count) }
       ProcessTuning.disableCoreDumps()
-      ProcessTuning.tuneAllocator()
       ProcessTuning.ignoreBrokenPipes()
       let (command, arguments) = parse(Array(CommandLine.arguments.dropFirst()))
       let box = CommandBox(command: command)
