@@ -98,8 +98,10 @@ struct ShipSession {
       start(&group)
       report()
       settleSync()
+      let wasClosing = plan.isClosing
       if let end = try finish() { return end }
-      if canScanMore { continue }
+      // What is left is the closing snapshot: nothing else is worth waiting for.
+      if canScanMore || plan.isClosing != wasClosing { continue }
       if isIdle { watch.rearm() } else { watch.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
       if events.contains(.stop) { beginStopping() }
