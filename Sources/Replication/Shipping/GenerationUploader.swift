@@ -17,7 +17,8 @@ package struct GenerationUploader: Sendable {
   }
 
   package struct Settings: Sendable {
-    /// Pieces that are compressed and written at the same time, each of 4 MiB and its compressed copy.
+    /// Pieces that are compressed and written at the same time, each of 4 MiB and its compressed copy;
+    /// while one is read there is one less of them.
     package var width: Int
     /// Bytes a second that are read beside a running server; nil: no limit.
     package var readLimit: UInt64?
@@ -94,6 +95,11 @@ package struct GenerationUploader: Sendable {
       var running = 0
       var position: UInt64 = 0
       while position < size {
+        // Before reading: the piece that is read counts among those in memory.
+        if running == settings.width {
+          try await group.next()
+          running -= 1
+        }
         let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
         let bytes = try file.bytes(from: position, to: end)
         bytes.withUnsafeBytes { check.consume($0) }
@@ -101,10 +107,6 @@ package struct GenerationUploader: Sendable {
         let name = ObjectPath.piece(id, number: digests.count, digest.short)
         digests.append(digest)
         if !existing.contains(name.text) {
-          if running == settings.width {
-            try await group.next()
-            running -= 1
-          }
           let (piece, count) = (Piece(bytes), UInt64(bytes.count))
           group.addTask { [repository, progress] in
             let object = try repository.frame.seal(
