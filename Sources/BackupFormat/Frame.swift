@@ -55,36 +55,32 @@ package struct Frame: Sendable {
   package func seal(
     _ content: [UInt8], kind: ObjectKind, name: ObjectPath, digest: Digest? = nil
   ) throws -> [UInt8] {
-    guard let secrets else { return try sealClear(content, kind, name, digest) }
-    let packed = try compressor.compress(content, using: compression)
-    let used = packed.count < content.count ? compression : .none
-    let body = packed.count < content.count ? packed : content
-    var object = header(kind: kind, compression: used, size: content.count)
-    let nonce = randomBytes(RepositorySecrets.nonceBytes)
-    let associated = associatedData(name: name.text, header: object)
-    object += [UInt8](repeating: 0, count: Digest.byteCount)
-    object += nonce
-    object += try AEAD.seal(
-      body, key: secrets.contentKey, nonce: nonce, associatedData: associated)
+    let nonce = secrets == nil ? [] : randomBytes(RepositorySecrets.nonceBytes)
+    let prefix = Frame.prefixBytes + nonce.count
+    var (object, used) = try pack(content, prefix: prefix)
+    let header = header(kind: kind, compression: used, size: content.count)
+    guard let secrets else {
+      let checksum = Frame.checksum(
+        name: name.text, header: header, digest: digest ?? self.digest(content))
+      object.replaceSubrange(..<prefix, with: header + checksum.bytes)
+      return object
+    }
+    object.replaceSubrange(
+      ..<prefix, with: header + [UInt8](repeating: 0, count: Digest.byteCount) + nonce)
+    try AEAD.seal(
+      &object, from: prefix, key: secrets.contentKey, nonce: nonce,
+      associatedData: associatedData(name: name.text, header: header))
     return object
   }
 
-  /// Without a cipher the content is compressed to where it will stand, behind a prefix that is filled in
-  /// afterwards: one copy of a piece less.
-  private func sealClear(
-    _ content: [UInt8], _ kind: ObjectKind, _ name: ObjectPath, _ digest: Digest?
-  ) throws -> [UInt8] {
-    var used = compression
-    var object = try compressor.compress(content, using: used, prefix: Frame.prefixBytes)
-    if object.count - Frame.prefixBytes >= content.count, used != .none {
-      used = .none
-      object = try compressor.compress(content, using: .none, prefix: Frame.prefixBytes)
+  /// The content is compressed to where it will stand, behind a prefix that is filled in afterwards, and
+  /// sealed there: no second copy of a piece.
+  private func pack(_ content: [UInt8], prefix: Int) throws -> ([UInt8], Compression) {
+    if compression != .none {
+      let object = try compressor.compress(content, using: compression, prefix: prefix)
+      if object.count - prefix < content.count { return (object, compression) }
     }
-    let header = header(kind: kind, compression: used, size: content.count)
-    let checksum = Frame.checksum(
-      name: name.text, header: header, digest: digest ?? self.digest(content))
-    object.replaceSubrange(..<Frame.prefixBytes, with: header + checksum.bytes)
-    return object
+    return (try compressor.compress(content, using: .none, prefix: prefix), .none)
   }
 
   /// The content of an object read under `name`. `limit` bounds the plain size: it is the caller's
@@ -135,10 +131,11 @@ package struct Frame: Sendable {
       }
       let plain: [UInt8]
       do {
-        plain = try AEAD.open(
-          Array(body.dropFirst(RepositorySecrets.nonceBytes)), key: secrets.contentKey,
-          nonce: Array(body.prefix(RepositorySecrets.nonceBytes)),
-          associatedData: associatedData(name: name.text, header: header))
+        plain = try body.dropFirst(RepositorySecrets.nonceBytes).withUnsafeBytes {
+          try AEAD.open(
+            $0, key: secrets.contentKey, nonce: Array(body.prefix(RepositorySecrets.nonceBytes)),
+            associatedData: associatedData(name: name.text, header: header))
+        }
       } catch {
         throw broken("it fails authentication: it was damaged, or moved from another name")
       }

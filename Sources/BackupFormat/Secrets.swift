@@ -21,13 +21,15 @@ package struct RepositorySecrets: Sendable {
   }
 }
 
-extension RepositorySecrets: CustomStringConvertible {
+extension RepositorySecrets: CustomStringConvertible, CustomReflectable {
   /// Never the keys.
   package var description: String { "RepositorySecrets(redacted)" }
+  package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
 /// One way into an encrypted repository: its key, wrapped by a person's key.
 package struct KeySlot: Sendable, Codable, Equatable {
+  package static let saltBytes = 16
   package var salt: String
   package var nonce: String
   package var wrapped: String

@@ -30,6 +30,25 @@ package enum AEAD {
     }.get()
   }
 
+  /// Seals the bytes of `message` from `start` on where they stand, and puts the tag behind them: a large
+  /// message needs no second buffer.
+  package static func seal(
+    _ message: inout [UInt8], from start: Int, key: [UInt8], nonce: [UInt8],
+    associatedData: [UInt8]
+  ) throws(LifeboatError) {
+    let cipher = try Cipher(.seal, key: key, nonce: nonce, associatedData: associatedData)
+    message.append(contentsOf: repeatElement(0, count: tagByteCount))
+    try message.withUnsafeMutableBytes { buffer in
+      Result { () throws(LifeboatError) in
+        let text = UnsafeMutableRawBufferPointer(rebasing: buffer[start...].dropLast(tagByteCount))
+        // EVP allows input and output to be the same.
+        try cipher.process(UnsafeRawBufferPointer(text), into: text)
+        try cipher.finishSealing(
+          tag: UnsafeMutableRawBufferPointer(rebasing: buffer.suffix(tagByteCount)))
+      }
+    }.get()
+  }
+
   /// The plaintext of what `seal` returned. Anything else, also another key, nonce or associated
   /// data, is `.corrupt`: the four can't be told apart.
   package static func open(

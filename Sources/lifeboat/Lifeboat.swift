@@ -18,7 +18,7 @@ struct Lifeboat: AsyncParsableCommand {
     version: version,
     subcommands: [
       Ship.self, Restore.self, List.self, Inspect.self, Unpin.self, Status.self, Sync.self,
-      Doctor.self,
+      Doctor.self, Keygen.self,
     ])
 }
 

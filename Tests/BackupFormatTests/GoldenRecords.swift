@@ -7,14 +7,22 @@ import Codec
 struct GoldenRecords {
   /// One directory of `Golden` each.
   enum Variant: String, CaseIterable, Sendable {
-    case none, zstd, gzip, encrypted
-    var codec: Compression { Compression(rawValue: rawValue) ?? .zstd }
-    var isEncrypted: Bool { self == .encrypted }
+    /// `encrypted` is compressed as well; `sealed` is not, so that every byte of it is ours, and its
+    /// slot has the name and the kind of key that `ship` gives it.
+    case none, zstd, gzip, encrypted, sealed
+    var codec: Compression { self == .sealed ? .none : Compression(rawValue: rawValue) ?? .zstd }
+    var isEncrypted: Bool { self == .encrypted || self == .sealed }
   }
 
   static let repository = Nonce(bytes: Array(0..<16))!
   static let repositoryKey = [UInt8](repeating: 0x42, count: 32)
-  static let personalKey = Array("correct horse battery staple".utf8)
+  static let key = EncryptionKey(bytes: [UInt8](repeating: 0x77, count: 32))
+  var personalKey: [UInt8] {
+    variant == .sealed ? GoldenRecords.key.bytes : Array("correct horse battery staple".utf8)
+  }
+  var slotName: ObjectPath {
+    .key(variant == .sealed ? GoldenRecords.repository.hexadecimal : "first")
+  }
   private static let first = Nonce(bytes: [UInt8](repeating: 0x11, count: 16))!
   private static let second = Nonce(bytes: [UInt8](repeating: 0x22, count: 16))!
   private static let two = TimelineNumber(2)!
@@ -47,7 +55,7 @@ struct GoldenRecords {
   var keySlot: KeySlot {
     get throws {
       try KeySlot(
-        wrapping: GoldenRecords.repositoryKey, with: GoldenRecords.personalKey,
+        wrapping: GoldenRecords.repositoryKey, with: personalKey,
         salt: [UInt8](repeating: 0x44, count: 16), nonce: [UInt8](repeating: 0x55, count: 12),
         repository: GoldenRecords.repository)
     }
@@ -191,7 +199,7 @@ struct GoldenRecords {
     func record(_ name: ObjectPath, _ kind: ObjectKind, _ value: some Encodable) throws -> (
       name: ObjectPath, kind: ObjectKind, content: [UInt8]
     ) { (name, kind, try RecordCoding.encode(value)) }
-    var all = [try record(.key("first"), .keySlot, try keySlot)]
+    var all = [try record(slotName, .keySlot, try keySlot)]
     all += try claims.map { try record(.claim($0.timeline), .claim, $0) }
     all += try snapshots.map {
       try record(.snapshot($0.timeline, sequence: $0.sequence), .snapshot, $0)

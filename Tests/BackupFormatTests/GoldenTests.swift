@@ -29,10 +29,11 @@ import Testing
     let descriptor = try RecordCoding.decodeDescriptor(
       try read(ObjectPath.descriptor.text, variant), location: "golden")
     #expect(descriptor == golden.descriptor)
-    let slot = try record(KeySlot.self, .key("first"), .keySlot, GoldenRecords(.none), variant)
+    let slot = try record(
+      KeySlot.self, golden.slotName, .keySlot, GoldenRecords(.none), variant)
     #expect(
       try slot.repositoryKey(
-        unwrappingWith: GoldenRecords.personalKey, repository: descriptor.repository)
+        unwrappingWith: golden.personalKey, repository: descriptor.repository)
         == GoldenRecords.repositoryKey)
     for claim in golden.claims {
       #expect(try record(Claim.self, .claim(claim.timeline), .claim, golden, variant) == claim)
@@ -59,14 +60,18 @@ import Testing
   }
 
   /// A release writes what the one before it can read: nothing is added without being noticed here.
-  @Test func `what is written today is what was written then, to the byte`() throws {
-    let golden = GoldenRecords(.none)
+  @Test(arguments: [GoldenRecords.Variant.none, .sealed])
+  func `what is written today is what was written then, to the byte`(
+    _ variant: GoldenRecords.Variant
+  ) throws {
+    let golden = GoldenRecords(variant)
     #expect(
       try RecordCoding.encode(golden.descriptor) + [10]
-        == read(ObjectPath.descriptor.text, GoldenRecords.Variant.none))
+        == read(ObjectPath.descriptor.text, variant))
     for (name, kind, content) in try golden.objects() {
-      let object = try golden.frame.seal(content, kind: kind, name: name)
-      #expect(try object == read(name.text, GoldenRecords.Variant.none), "\(name.text)")
+      let frame = kind == .keySlot ? GoldenRecords(.none).frame : golden.frame
+      let object = try frame.seal(content, kind: kind, name: name)
+      #expect(try object == read(name.text, variant), "\(name.text)")
     }
   }
 

@@ -39,6 +39,18 @@ import Testing
     }
   }
 
+  @Test func sealedWhereItStandsIsTheSame() throws {
+    let (key, nonce) = (TestBytes.random(32, seed: 1), TestBytes.random(12, seed: 2))
+    for (start, size) in [(0, 0), (0, 1), (5, 0), (68, 17), (68, 4096), (68, (4 << 20) + 3)] {
+      let plaintext = TestBytes.random(size, seed: 3)
+      let head = TestBytes.random(start, seed: 4)
+      var message = head + plaintext
+      try AEAD.seal(&message, from: start, key: key, nonce: nonce, associatedData: head)
+      let sealed = try AEAD.seal(plaintext, key: key, nonce: nonce, associatedData: head)
+      #expect(message == head + sealed)
+    }
+  }
+
   @Test func anyChangeFailsAuthentication() throws {
     let (key, nonce) = (TestBytes.random(32, seed: 1), TestBytes.random(12, seed: 2))
     let sealed = try AEAD.seal([1, 2, 3, 4], key: key, nonce: nonce, associatedData: [5])

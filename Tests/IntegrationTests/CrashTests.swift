@@ -38,6 +38,15 @@ struct CrashTests {
     try await Place().survivesKills(test)
   }
 
+  @Test(arguments: [
+    Case(version: .v7_4, appendOnly: true, fsync: "always"),
+    Case(version: .v6_2, appendOnly: true, fsync: "everysec"),
+    Case(version: .valkey9_1, appendOnly: false, fsync: "everysec"),
+  ])
+  func `kill -9 of both, with an encrypted repository`(test: Case) async throws {
+    try await Place.encrypted().survivesKills(test)
+  }
+
   @Test(arguments: Case.all)
   func `a clean stop loses nothing`(test: Case) async throws {
     let place = try Place()

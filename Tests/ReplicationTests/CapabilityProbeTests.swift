@@ -123,7 +123,7 @@ import Testing
 
   @Test func `a listing that hides the repository proves nothing`() async throws {
     let base = MemoryStore()
-    _ = try await Repository.openOrCreate(base, compression: .none, now: clock())
+    _ = try await Repository.openOrCreate(base, keys: .none, compression: .none, now: clock())
     let repository = try #require(try await Repository.open(FlawedStore(base, .listsNothing)))
     let error = await #expect(throws: LifeboatError.self) { _ = try await repository.history() }
     #expect(error?.code == .storeUnavailable && error?.hint != nil)

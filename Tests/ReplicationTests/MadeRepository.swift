@@ -12,7 +12,8 @@ struct MadeRepository {
   let repository: Repository
 
   init() async throws {
-    repository = try await Repository.openOrCreate(store, compression: .none, now: at(0))
+    repository = try await Repository.openOrCreate(
+      store, keys: .none, compression: .none, now: at(0))
   }
 
   var reader: HistoryReader {

@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupLogic
 package import BackupTypes
 package import ObjectStorage
@@ -6,22 +7,26 @@ package import ObjectStorage
 /// answer.
 package struct RepositoryDiagnosis: Sendable {
   private let store: any ObjectStore
+  private let keys: KeySource
   private let now: Instant
 
-  package init(_ store: any ObjectStore, now: Instant) {
+  package init(_ store: any ObjectStore, keys: KeySource = .none, now: Instant) {
     self.store = store
+    self.keys = keys
     self.now = now
   }
 
   package func findings() async throws -> [Finding] {
     do {
-      guard try await Repository.open(store) != nil else {
+      guard try await Repository.open(store, keys: keys) != nil else {
         return [
           Finding(
-            .repository, "content", .ok, "empty: `lifeboat ship` makes the repository here")
+            .repository, "content", .ok,
+            "empty: `lifeboat ship` makes the repository here, "
+              + (keys.isGiven ? "encrypted" : "not encrypted: no key was given"))
         ]
       }
-      return findings(try await RepositoryListing.make(store, now: now))
+      return findings(try await RepositoryListing.make(store, keys: keys, now: now))
     } catch let error as CancellationError {
       throw error
     } catch {
@@ -34,7 +39,12 @@ package struct RepositoryDiagnosis: Sendable {
   }
 
   private func findings(_ listing: RepositoryListing) -> [Finding] {
-    var findings: [Finding] = []
+    var findings = [
+      Finding(
+        .repository, "encryption", .ok,
+        listing.cipher == Descriptor.Cipher.none.rawValue
+          ? "none" : "\(listing.cipher), and the key opens it")
+    ]
     if let newest = listing.newest {
       findings.append(
         Finding(

@@ -29,9 +29,9 @@ package struct PointInspection: Sendable, Encodable {
   package var warnings: [String]
 
   package static func make(
-    _ store: any ObjectStore, selection: PointSelection, now: Instant
+    _ store: any ObjectStore, keys: KeySource = .none, selection: PointSelection, now: Instant
   ) async throws -> PointInspection {
-    guard let repository = try await Repository.open(store) else {
+    guard let repository = try await Repository.open(store, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }

@@ -17,49 +17,79 @@ package struct Repository: Sendable {
   private static let readWidth = 8
 
   /// Opens the repository at `store`; nil when a complete listing shows that nothing is there.
-  package static func open(_ store: any ObjectStore, compression: Compression = .zstd) async throws
-    -> Repository?
-  {
-    guard let bytes = try await store.read(ObjectPath.descriptor.text) else {
-      guard let first = try await firstObject(store) else { return nil }
-      throw LifeboatError(
-        .corrupt, "\(store.location) holds objects but no lifeboat.json",
-        cause: "the first is \(printable(first))",
-        hint: "check the prefix; if this was a repository, bring lifeboat.json back from a copy")
-    }
-    let descriptor = try RecordCoding.decodeDescriptor(bytes, location: store.location)
-    guard descriptor.cipher == .none else {
-      throw LifeboatError(
-        .wrongKey, "the repository at \(store.location) is encrypted",
-        hint: "this release of Lifeboat has no option to give a key: use one that has")
-    }
-    return Repository(store: store, descriptor: descriptor, compression: compression)
+  ///
+  /// The key is checked before any object but the descriptor is read: one that is wrong or missing is
+  /// `.wrongKey`, and never looks like damage or like an empty repository.
+  package static func open(
+    _ store: any ObjectStore, keys: KeySource = .none, compression: Compression = .zstd
+  ) async throws -> Repository? {
+    try await open(store, key: try keys.read(), compression: compression)
   }
 
-  /// The first name of a complete listing; probes, of which one may have been left, do not count.
+  private static func open(
+    _ store: any ObjectStore, key: EncryptionKey?, compression: Compression
+  ) async throws -> Repository? {
+    guard let bytes = try await descriptorBytes(store) else { return nil }
+    let descriptor = try RecordCoding.decodeDescriptor(bytes, location: store.location)
+    var secrets: RepositorySecrets?
+    if let key = try descriptor.keyToUse(key, location: store.location) {
+      let slots = KeySlots(store: store, repository: descriptor.repository)
+      secrets = RepositorySecrets(
+        repositoryKey: try await slots.repositoryKey(openedBy: key),
+        repository: descriptor.repository)
+    }
+    return Repository(
+      store: store, descriptor: descriptor, compression: compression, secrets: secrets)
+  }
+
+  /// nil when nothing is there that a repository without a descriptor could not be made beside.
+  private static func descriptorBytes(_ store: any ObjectStore) async throws -> [UInt8]? {
+    let name = ObjectPath.descriptor.text
+    if let bytes = try await store.read(name) { return bytes }
+    guard let first = try await firstObject(store) else { return nil }
+    // It may have been made between the two.
+    if let bytes = try await store.read(name) { return bytes }
+    throw LifeboatError(
+      .corrupt, "\(store.location) holds objects but no lifeboat.json",
+      cause: "the first is \(printable(first))",
+      hint: "check the prefix; if this was a repository, bring lifeboat.json back from a copy")
+  }
+
+  /// The first name of a complete listing. Probes, of which one may have been left, do not count, and
+  /// neither do key slots: they are written before the descriptor, and without one they open nothing.
   private static func firstObject(_ store: any ObjectStore) async throws -> String? {
+    func counts(_ name: String) -> Bool {
+      if case .key = ObjectPath(name) { return false }
+      return !name.hasPrefix(ObjectPath.operations(.probes))
+    }
     var token: String?
     repeat {
       let page = try await store.list(prefix: "", continuing: token)
-      let first = page.entries.first { !$0.name.hasPrefix(ObjectPath.operations(.probes)) }
-      if let first { return first.name }
+      if let first = page.entries.first(where: { counts($0.name) }) { return first.name }
       token = page.next
     } while token != nil
     return nil
   }
 
-  /// Opens the repository at `store`, or makes a new one there. Two that make it at once end with the
-  /// descriptor of one.
+  /// Opens the repository at `store`, or makes a new one there, encrypted if a key is given. Two that
+  /// make it at once end with the descriptor of one, and the key of each has to open that.
   package static func openOrCreate(
-    _ store: any ObjectStore, compression: Compression, now: Instant
+    _ store: any ObjectStore, keys: KeySource, compression: Compression, now: Instant
   ) async throws -> Repository {
+    let key = try keys.read()
     try await store.prepare()
-    if let repository = try await open(store, compression: compression) { return repository }
+    if let repository = try await open(store, key: key, compression: compression) {
+      return repository
+    }
+    let id = Nonce(bytes: secureRandomBytes(Nonce.byteCount))!
+    if let key {
+      let slots = KeySlots(store: store, repository: id)
+      try await slots.create(secureRandomBytes(RepositorySecrets.keyBytes), for: key)
+    }
     let descriptor = Descriptor(
-      repository: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!, created: now, cipher: .none)
-    _ = try await store.create(
-      ObjectPath.descriptor.text, try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")])
-    guard let repository = try await open(store, compression: compression) else {
+      repository: id, created: now, cipher: key == nil ? .none : .aes256gcm)
+    try await create(descriptor, store)
+    guard let repository = try await open(store, key: key, compression: compression) else {
       throw LifeboatError(
         .storeUnavailable, "\(store.location) does not show what was just written to it",
         isRetryable: true)
@@ -67,11 +97,30 @@ package struct Repository: Sendable {
     return repository
   }
 
-  init(store: any ObjectStore, descriptor: Descriptor, compression: Compression) {
+  /// How long all who make one repository at once may take to write its descriptor, on a store that
+  /// refuses none of them.
+  private static let settlingTime = Duration.seconds(5)
+
+  /// A store that does not refuse a second creation keeps the descriptor of whoever wrote last. Of an
+  /// encrypted repository that decides which key reads everything after it, so it is known before
+  /// anything else is written: such a store is found by creating the same descriptor once more.
+  private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
+    let name = ObjectPath.descriptor.text
+    let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
+    let isFirst = try await store.create(name, bytes) == .created
+    guard isFirst, descriptor.cipher != .none else { return }
+    if store.createsConditionally, try await store.create(name, bytes) == .exists { return }
+    try await Task.sleep(for: settlingTime)
+  }
+
+  init(
+    store: any ObjectStore, descriptor: Descriptor, compression: Compression,
+    secrets: RepositorySecrets?
+  ) {
     self.store = store
     self.descriptor = descriptor
     frame = Frame(
-      compression: compression, secrets: nil, randomBytes: { secureRandomBytes($0) })
+      compression: compression, secrets: secrets, randomBytes: { secureRandomBytes($0) })
   }
 
   // MARK: Reading

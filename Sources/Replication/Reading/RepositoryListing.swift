@@ -38,6 +38,8 @@ package struct RepositoryListing: Sendable, Encodable {
 
   package var repository: String
   package var location: String
+  /// `none`, or `aes-256-gcm`: encrypted, and the key that was given opens it.
+  package var cipher: String
   package var objects: Int
   package var bytes: UInt64
   package var foreignObjects: Int
@@ -46,9 +48,10 @@ package struct RepositoryListing: Sendable, Encodable {
   package var timelines: [Timeline]
   package var pins: [PinEntry]
 
-  package static func make(_ store: any ObjectStore, now: Instant) async throws -> RepositoryListing
-  {
-    guard let repository = try await Repository.open(store) else {
+  package static func make(
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant
+  ) async throws -> RepositoryListing {
+    guard let repository = try await Repository.open(store, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
@@ -66,6 +69,7 @@ package struct RepositoryListing: Sendable, Encodable {
     }
     return RepositoryListing(
       repository: repository.id.hexadecimal, location: store.location,
+      cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description, timelines: timelines, pins: pins)
@@ -122,7 +126,8 @@ package struct RepositoryListing: Sendable, Encodable {
   }
 
   package var text: String {
-    var text = "repository \(repository) at \(location)\n"
+    var text = "repository \(repository) at \(location)"
+    text += cipher == Descriptor.Cipher.none.rawValue ? "\n" : ", encrypted (\(cipher))\n"
     text += "\(objects) objects, \(humanBytes(bytes))"
     if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
     text += "\nnewest restore point: "

@@ -19,6 +19,7 @@ package struct Restorer: Sendable {
     package var isDryRun = false
     package var repositoryID: Nonce?
     package var owner: (user: UInt32, group: UInt32)?
+    package var keys = KeySource.none
 
     package init(data: FilePath, selection: PointSelection, plan: RestorePlan.Options) {
       self.data = data
@@ -136,7 +137,7 @@ package struct Restorer: Sendable {
   // MARK: Plan
 
   private func choose() async throws -> (Repository, History, RestorePoint)? {
-    guard let repository = try await Repository.open(store) else {
+    guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
         throw LifeboatError(
           .noBackup, "\(store.location) is empty", cause: "the repository \(id) was expected there",

@@ -36,7 +36,7 @@ extension Shipper {
     noteUncompared(view)
     let now = SystemClock.now()
     let repository = try await Repository.openOrCreate(
-      store, compression: options.compression, now: now)
+      store, keys: options.keys, compression: options.compression, now: now)
     if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
     let comparer = DiskComparison(
       repository: repository, capture: capture, names: options.names, directory: directory

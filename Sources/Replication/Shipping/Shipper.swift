@@ -30,11 +30,14 @@ package final class Shipper: Sendable {
     package var pinnedMax: UInt64
     package var shutdownTimeout: Int64
     package var writer: String
+    /// With a key, a new repository is encrypted.
+    package var keys: KeySource
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
       takesOver: Bool, isOnce: Bool, plan: ShipPlan.Options, readLimit: UInt64?, pinnedMax: UInt64,
-      shutdownTimeout: Int64, writer: String, probesStore: Bool = false
+      shutdownTimeout: Int64, writer: String, probesStore: Bool = false,
+      keys: KeySource = .none
     ) {
       self.data = data
       self.names = names
@@ -49,6 +52,7 @@ package final class Shipper: Sendable {
       self.pinnedMax = pinnedMax
       self.shutdownTimeout = shutdownTimeout
       self.writer = writer
+      self.keys = keys
     }
   }
 

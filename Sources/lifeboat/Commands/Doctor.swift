@@ -27,7 +27,8 @@ struct Doctor: ExitingCommand {
     let names = try nameOptions.resolve().names ?? ServerNames()
     let opened = try Stores.open(repository.repo, repository.transport)
     let store = Stores.interactive(opened.store)
-    var findings = configuration(opened, store)
+    let keys = repository.key.source()
+    var findings = configuration(opened, store, keys)
     let reach = try await StoreReach.look(store)
     findings += credentials(opened)
     if let reach {
@@ -36,7 +37,8 @@ struct Doctor: ExitingCommand {
     } else {
       findings += try await CapabilityProbe(store, now: SystemClock.now).run().asFindings
       if let bucket = opened.bucket { findings += try await bucket() }
-      findings += try await RepositoryDiagnosis(store, now: SystemClock.now()).findings()
+      findings += try await RepositoryDiagnosis(store, keys: keys, now: SystemClock.now())
+        .findings()
     }
     if let data { findings += DataDiagnosis(FilePath(data), names: names).findings() }
     let diagnosis = Diagnosis(findings)
@@ -44,7 +46,9 @@ struct Doctor: ExitingCommand {
     return diagnosis.exitCode
   }
 
-  private func configuration(_ opened: Stores.Opened, _ store: any ObjectStore) -> [Finding] {
+  private func configuration(
+    _ opened: Stores.Opened, _ store: any ObjectStore, _ keys: KeySource
+  ) -> [Finding] {
     var findings = [
       Finding(
         .configuration, "repository", .ok,
@@ -57,6 +61,13 @@ struct Doctor: ExitingCommand {
           consequence: "what it was meant to say is not done",
           remedy:
             "look for a typing error; a Kubernetes Service named lifeboat sets such names, too"))
+    }
+    if let warning = keys.warning() {
+      findings.append(
+        Finding(
+          .configuration, "key-file", .warning, warning,
+          consequence: "whoever has the key and the bucket can read every backup",
+          remedy: "chmod 600; if others use this machine, the key may be known to them"))
     }
     return findings
   }

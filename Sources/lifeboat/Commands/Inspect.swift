@@ -16,6 +16,7 @@ struct Inspect: ExitingCommand {
       valueName: "url"))
   var repo: String?
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var key: KeyOptions
   @Option(help: ArgumentHelp("A data directory.", valueName: "path"))
   var data: String?
   @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
@@ -44,7 +45,8 @@ struct Inspect: ExitingCommand {
     // A person looks: what a restore would ask about is shown, not asked.
     selection.suspect = .newest
     let store = try Stores.interactive(repo!, transport)
-    let found = try await PointInspection.make(store, selection: selection, now: SystemClock.now())
+    let found = try await PointInspection.make(
+      store, keys: key.source(), selection: selection, now: SystemClock.now())
     if json { try Console.json(found) } else { Console.write(found.text) }
     return .success
   }

@@ -13,7 +13,8 @@ struct List: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     let store = try Stores.interactive(repository.repo, repository.transport)
-    let listing = try await RepositoryListing.make(store, now: SystemClock.now())
+    let listing = try await RepositoryListing.make(
+      store, keys: repository.key.source(), now: SystemClock.now())
     if json { try Console.json(listing) } else { Console.write(listing.text) }
     return .success
   }

@@ -111,6 +111,7 @@ struct Restore: ExitingCommand {
     options.isIfBackupExists = ifBackupExists
     options.replaces = replace
     options.isDryRun = dryRun
+    options.keys = repository.key.source()
     options.owner = try owner.map { try Restore.owner($0) }
     if let repositoryID {
       guard let id = Nonce(hexadecimal: repositoryID) else {

@@ -94,6 +94,7 @@ struct Ship: ExitingCommand {
       ProcessTuning.beGentle()
       Interruption.shared.handle { shipper.requestStop() }
       logStart(options, store, logger)
+      tellOfKey(options.keys, logger)
     }
     let outcome = try await shipper.run()
     service?.stop()
@@ -140,7 +141,8 @@ struct Ship: ExitingCommand {
       takesOver: takeOver, isOnce: once, plan: plan,
       readLimit: readLimit.value == 0 ? nil : readLimit.value,
       pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
-      writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud)
+      writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
+      keys: repository.key.source())
   }
 
   /// What a directory can do is known.
@@ -155,8 +157,21 @@ struct Ship: ExitingCommand {
       metadata: [
         "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
         "interval": "\(humanDuration(milliseconds: options.plan.shipInterval))",
+        "encryption": "\(options.keys.isGiven ? "with the key given" : "none: no key was given")",
         "requests": "at most \(perDay) log objects a day while Redis writes, none while it is idle",
       ])
+  }
+
+  /// A key that can't be used is a state, like a store that is away: the Secret may be mended. It is told
+  /// of now, not only when Redis has written something.
+  private func tellOfKey(_ keys: KeySource, _ logger: Logger) {
+    do {
+      _ = try keys.read()
+    } catch {
+      logger.error(
+        "the repository's key can't be used: nothing will be shipped until it can",
+        metadata: ["cause": "\(error)"])
+    }
   }
 
   private func conclude(_ outcome: Shipper.Outcome, _ store: any ObjectStore, _ logger: Logger)

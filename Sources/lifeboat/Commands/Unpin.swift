@@ -26,7 +26,7 @@ struct Unpin: ExitingCommand {
         .usage, "name the pins to let go, or give --all", hint: "see `lifeboat list`")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
-    guard let opened = try await Repository.open(store) else {
+    guard let opened = try await Repository.open(store, keys: repository.key.source()) else {
       throw LifeboatError(.noBackup, "there is no backup at \(store.location)")
     }
     let now = SystemClock.now()

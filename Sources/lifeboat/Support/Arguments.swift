@@ -72,6 +72,27 @@ struct RepositoryOptions: ParsableArguments {
         """, valueName: "url"))
   var repo: String
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var key: KeyOptions
+}
+
+/// What opens an encrypted repository.
+struct KeyOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The file that holds the key of an encrypted repository.",
+      discussion: """
+        Or give the key itself in the environment, as \(KeySource.variable); there is no flag for it. \
+        With a key, a repository that ship makes is encrypted; `lifeboat keygen` makes a key.
+        """, valueName: "path"))
+  var encryptionKeyFile: String?
+
+  /// Reads nothing yet but the environment, and warns of a file that others can read.
+  func source() -> KeySource {
+    let environment = EnvironmentFlags.processEnvironment()
+    let source = KeySource(file: encryptionKeyFile, value: environment[KeySource.variable])
+    if let warning = source.warning() { Console.warn(warning) }
+    return source
+  }
 }
 
 /// How servers are reached.

@@ -1,5 +1,6 @@
 import BackupTypes
 import Glibc
+import Replication
 
 /// Every flag can be given as `LIFEBOAT_<FLAG>`; flags win. There is no configuration file.
 struct EnvironmentFlags {
@@ -52,7 +53,8 @@ struct EnvironmentFlags {
   /// Variables with our prefix that no flag has: a typing error, or a Kubernetes Service of our name.
   func unknownVariables() -> [String] {
     let known = Set(
-      (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable))
+      (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable)
+    ).union([KeySource.variable])
     return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
       .sorted().map { "\(printable($0)) is set, but there is no such flag: it is ignored" }
   }

@@ -1,4 +1,5 @@
 import BackupTypes
+import Replication
 import TestSupport
 import Testing
 
@@ -10,12 +11,16 @@ struct RacedClaimTests {
     /// How long the answer to whoever looks for a claim is on its way: nothing, or long enough that
     /// both have looked before one has written.
     var milliseconds: UInt32
-    var testDescription: String { "\(condition), answers after \(milliseconds) ms" }
+    /// Then they make the repository at once, too, each with a key slot of its own.
+    var isEncrypted = false
+    var testDescription: String {
+      "\(condition), answers after \(milliseconds) ms\(isEncrypted ? ", encrypted" : "")"
+    }
   }
 
-  private static let cases = [0, 400].flatMap { milliseconds in
+  private static let cases = [(0, false), (400, false), (400, true)].flatMap { test in
     [FaultS3Server.ConditionalCreate.ignored, .notImplemented, .honoured].map {
-      Case(condition: $0, milliseconds: UInt32(milliseconds))
+      Case(condition: $0, milliseconds: UInt32(test.0), isEncrypted: test.1)
     }
   }
 
@@ -26,12 +31,15 @@ struct RacedClaimTests {
     let server = try FaultS3Server {
       $0.conditionalCreate = test.condition
       $0.fault = { request in
-        guard test.milliseconds > 0, request.method != "PUT", request.path.hasSuffix("/claim")
+        guard test.milliseconds > 0, request.method != "PUT",
+          request.path.hasSuffix("/claim")
+            || (test.isEncrypted && request.path.hasSuffix("/lifeboat.json"))
         else { return nil }
         return .afterwards { .delay(milliseconds: test.milliseconds, .reply($0)) }
       }
     }
-    let place = try Place.on(server)
+    var place = try Place.on(server)
+    if test.isEncrypted { place.environment[KeySource.variable] = Place.newKey() }
     let folders = [place.data, try place.folder.makeDirectory("other")]
     var servers: [RedisServer] = []
     for (number, folder) in folders.enumerated() {

@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupTypes
 import ObjectStorage
 import Replication
@@ -28,6 +29,15 @@ struct Place {
     self.repository = repository
     self.environment = environment
   }
+
+  /// With a key, so that its repository is encrypted.
+  static func encrypted() throws -> Place {
+    var place = try Place()
+    place.environment[KeySource.variable] = newKey()
+    return place
+  }
+
+  static func newKey() -> String { EncryptionKey(bytes: secureRandomBytes(32)).reveal() }
 
   /// A command on this place's repository, to its end.
   func run(_ command: String, _ arguments: [String]) async throws -> CommandResult {
@@ -123,7 +133,9 @@ struct Place {
 
   /// What `list` shows, read in this process.
   func listing() async throws -> RepositoryListing {
-    try await RepositoryListing.make(store, now: SystemClock.now())
+    try await RepositoryListing.make(
+      store, keys: KeySource(file: nil, value: environment[KeySource.variable]),
+      now: SystemClock.now())
   }
 
   /// Waits until a restore gives `step` or later.

@@ -1,0 +1,96 @@
+package import BackupTypes
+import Codec
+
+/// The key that a person keeps, and that opens an encrypted repository: 32 random bytes.
+///
+/// It is kept and given as text: `lifeboat-key-1-`, 64 hexadecimal digits, `-`, and 8 more, which are
+/// the first four bytes of the SHA-256 of all that is before the last hyphen. So a typing error, or a
+/// part that was not copied, is found in the text alone and never taken for another repository's key.
+package struct EncryptionKey: Sendable, Hashable {
+  package static let byteCount = 32
+  private static let family = "lifeboat-key-"
+  private static let prefix = family + "1-"
+  private static let checksumBytes = 4
+  private static let textCount = prefix.utf8.count + 2 * byteCount + 1 + 2 * checksumBytes
+
+  /// For whoever wraps a repository's key with it.
+  package let bytes: [UInt8]
+
+  /// - Parameter bytes: 32 bytes, fresh from the kernel's generator.
+  package init(bytes: [UInt8]) {
+    precondition(bytes.count == EncryptionKey.byteCount, "a key of \(bytes.count) bytes")
+    self.bytes = bytes
+  }
+
+  /// The key that `text` holds, with white space around it or not.
+  ///
+  /// - Parameter origin: where the text is from; the text itself is never part of an error.
+  /// - Throws: `.wrongKey` when there is nothing, `.usage` when it is no key, `.versionMismatch` when a
+  ///   newer release made it.
+  package init(parsing text: [UInt8], origin: String) throws(LifeboatError) {
+    let trimmed = Array(text.trimmingWhiteSpace)
+    guard !trimmed.isEmpty else {
+      throw LifeboatError(
+        .wrongKey, "\(origin) is empty", cause: "a key is expected there",
+        hint: "put the repository's key there; `lifeboat keygen` makes one for a new repository")
+    }
+    func refusal(_ cause: String) -> LifeboatError {
+      LifeboatError(
+        .usage, "\(origin) holds no key", cause: cause,
+        hint: "copy the whole line that `lifeboat keygen` printed, and nothing else")
+    }
+    guard trimmed.starts(with: EncryptionKey.prefix.utf8) else {
+      let number = trimmed.dropFirst(EncryptionKey.family.utf8.count).prefix { $0 != 0x2d }
+      if trimmed.starts(with: EncryptionKey.family.utf8), !number.isEmpty, number.count < 4,
+        number.allSatisfy({ (0x30...0x39).contains($0) })
+      {
+        throw LifeboatError(
+          .versionMismatch, "\(origin) holds a key of another version",
+          cause: "this Lifeboat knows keys that begin with \(EncryptionKey.prefix)",
+          hint: "use the release of Lifeboat that made it, or a newer one")
+      }
+      throw refusal("it does not begin with \(EncryptionKey.prefix)")
+    }
+    guard trimmed.count == EncryptionKey.textCount else {
+      throw refusal("it has \(trimmed.count) characters, and a key has \(EncryptionKey.textCount)")
+    }
+    let digits = trimmed.dropFirst(EncryptionKey.prefix.utf8.count)
+      .prefix(2 * EncryptionKey.byteCount)
+    guard
+      let bytes = BackupTypes.bytes(hexadecimal: String(decoding: digits, as: UTF8.self)),
+      bytes.count == EncryptionKey.byteCount,
+      Array(EncryptionKey(bytes: bytes).reveal().utf8) == trimmed
+    else { throw refusal("its checksum does not match: a typing error") }
+    self.init(bytes: bytes)
+  }
+
+  /// The key itself, for whoever prints it to be kept.
+  package func reveal() -> String {
+    let body = EncryptionKey.prefix + hexadecimal(bytes)
+    let checksum = SHA256Hasher.digest(of: Array(body.utf8)).bytes
+    return body + "-" + hexadecimal(checksum.prefix(EncryptionKey.checksumBytes))
+  }
+
+  /// Whether `text`, given where a file's name is expected, is a key instead, if a misspelled one:
+  /// then it must not be repeated.
+  package static func isLikely(_ text: String) -> Bool {
+    text.utf8.starts(with: prefix.utf8) && text.utf8.count > textCount / 2
+  }
+}
+
+extension EncryptionKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  /// Never the key.
+  package var description: String { "EncryptionKey(redacted)" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+extension [UInt8] {
+  fileprivate var trimmingWhiteSpace: ArraySlice<UInt8> {
+    func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
+    guard let first = firstIndex(where: { !isWhiteSpace($0) }),
+      let last = lastIndex(where: { !isWhiteSpace($0) })
+    else { return [] }
+    return self[first...last]
+  }
+}

@@ -1,0 +1,125 @@
+import BackupFormat
+import BackupTypes
+import Codec
+import ObjectStorage
+import SystemIO
+
+/// The key slots of one encrypted repository: each wraps the repository key with a person's key.
+///
+/// The first is `keys/<repository id>`, written and seen to open before the descriptor that names the
+/// repository: a descriptor without a slot never exists, and two that make a repository at once have
+/// a slot each. The one whose descriptor loses leaves its slot, which nothing refers to.
+struct KeySlots {
+  /// A slot is some 300 bytes.
+  private static let sizeMax = 4096
+  /// How many of a repository's slots are tried: whoever can write there could leave any number.
+  static let triesMax = 32
+
+  let store: any ObjectStore
+  let repository: Nonce
+  /// A slot stands outside of the cipher that it opens.
+  private let frame = Frame(
+    compression: .none, secrets: nil, randomBytes: { secureRandomBytes($0) })
+
+  init(store: any ObjectStore, repository: Nonce) {
+    self.store = store
+    self.repository = repository
+  }
+
+  private enum Attempt {
+    case opened([UInt8])
+    /// Whole, and made for another key or another repository.
+    case refused
+    case absent
+    case broken(LifeboatError)
+  }
+
+  /// The repository key; throws `.wrongKey` when every slot is whole and none opens, `.corrupt` when
+  /// one is damaged or all are gone: then nobody knows what it would have opened with.
+  func repositoryKey(openedBy key: EncryptionKey) async throws -> [UInt8] {
+    let first = repository.hexadecimal
+    var refused = 0
+    var damage: LifeboatError?
+    func judge(_ attempt: Attempt) -> [UInt8]? {
+      switch attempt {
+      case .opened(let repositoryKey): return repositoryKey
+      case .refused: refused += 1
+      case .absent: break
+      case .broken(let error): damage = damage ?? error
+      }
+      return nil
+    }
+    if let found = judge(try await attempt(first, key)) { return found }
+    for id in try await others(than: first) {
+      if let found = judge(try await attempt(id, key)) { return found }
+    }
+    if let damage { throw damage }
+    guard refused > 0 else {
+      throw LifeboatError(
+        .corrupt, "the repository at \(store.location) is encrypted and has no key slot",
+        cause: "\(ObjectPath.key(first).text) is missing: something deletes there",
+        hint: "bring keys/ back from a copy or an older version: no key opens it without")
+    }
+    throw LifeboatError(
+      .wrongKey, "the key does not open the repository at \(store.location)",
+      cause: "it was made with another key",
+      hint: "give the key that the repository was made with; check the bucket and prefix, too")
+  }
+
+  /// Wraps a new repository key. It is durable, and was read back and opened, when this returns.
+  func create(_ repositoryKey: [UInt8], for key: EncryptionKey) async throws {
+    let slot = try KeySlot(
+      wrapping: repositoryKey, with: key.bytes, salt: secureRandomBytes(KeySlot.saltBytes),
+      nonce: secureRandomBytes(RepositorySecrets.nonceBytes), repository: repository)
+    let name = ObjectPath.key(repository.hexadecimal)
+    let object = try frame.seal(try RecordCoding.encode(slot), kind: .keySlot, name: name)
+    _ = try await store.create(name.text, object)
+    guard case .opened(repositoryKey) = try await attempt(repository.hexadecimal, key) else {
+      throw LifeboatError(
+        .storeUnavailable, "\(store.location) does not show what was just written to it",
+        cause: "\(name.text) can't be read back", isRetryable: true)
+    }
+  }
+
+  private func attempt(_ id: String, _ key: EncryptionKey) async throws -> Attempt {
+    let name = ObjectPath.key(id)
+    guard let object = try await store.read(name.text) else { return .absent }
+    let slot: KeySlot
+    do {
+      let content = try frame.open(
+        object, kind: .keySlot, name: name, limit: KeySlots.sizeMax
+      ).content
+      slot = try RecordCoding.decode(KeySlot.self, from: content, name: name.text)
+    } catch let error as LifeboatError {
+      return .broken(broken(name, error))
+    }
+    let opened = try? slot.repositoryKey(unwrappingWith: key.bytes, repository: repository)
+    return opened.map { .opened($0) } ?? .refused
+  }
+
+  private func broken(_ name: ObjectPath, _ error: LifeboatError) -> LifeboatError {
+    if error.code == .versionMismatch { return error }
+    return LifeboatError(
+      .corrupt, "the key slot \(name.text) at \(store.location) can't be used",
+      cause: error.cause ?? error.message,
+      hint: "bring it back from a copy or an older version: no key opens the repository without")
+  }
+
+  /// The other slots that may be this repository's: one named after another repository was left by a
+  /// creation that did not come to be.
+  private func others(than first: String) async throws -> [String] {
+    var ids: [String] = []
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: "keys/", continuing: token)
+      for entry in page.entries {
+        guard case .key(let id) = ObjectPath(entry.name), id != first, Nonce(hexadecimal: id) == nil
+        else { continue }
+        ids.append(id)
+        if ids.count == KeySlots.triesMax { return ids }
+      }
+      token = page.next
+    } while token != nil
+    return ids
+  }
+}
