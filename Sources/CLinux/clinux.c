@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int status(int directory, const char *path, int flags, struct clinux_status *result) {
@@ -119,4 +121,59 @@ int clinux_tune_malloc(int mmap_threshold_bytes, int trim_threshold_bytes, int a
   int trim = mallopt(M_TRIM_THRESHOLD, trim_threshold_bytes);
   int arenas = mallopt(M_ARENA_MAX, arenas_max);
   return threshold == 1 && trim == 1 && arenas == 1;
+}
+
+/* In the child, between fork and exec: async-signal-safe calls only, since other threads may have held
+ * locks. Tells why it failed through `report`. */
+static void become(
+    const char *path, char *const *arguments, char *const *environment, const char *directory,
+    int output, int report, pid_t parent) {
+  int failure = 0;
+  sigset_t none;
+  sigemptyset(&none);
+  int input = open("/dev/null", O_RDONLY);
+  if (setpgid(0, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
+      chdir(directory) != 0 || input < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 ||
+      dup2(output, 2) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) != 0 ||
+      signal(SIGPIPE, SIG_DFL) == SIG_ERR)
+    failure = errno;
+  /* The parent may have ended before the kernel knew whose death to watch. */
+  if (failure == 0 && getppid() != parent) failure = ESRCH;
+  if (failure == 0) {
+    /* Ours are close-on-exec; a library's may not be. 4 is CLOSE_RANGE_CLOEXEC: what reports must stay
+     * open until exec. An old kernel lacks the call. */
+    syscall(SYS_close_range, 3, ~0U, 4);
+    execve(path, arguments, environment);
+    failure = errno;
+  }
+  while (write(report, &failure, sizeof failure) < 0 && errno == EINTR) {}
+  _exit(127);
+}
+
+pid_t clinux_spawn(
+    const char *path, char *const *arguments, char *const *environment, const char *directory,
+    int output) {
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) return -1;
+  pid_t parent = getpid();
+  pid_t child = fork();
+  if (child == 0)
+    become(path, arguments, environment, directory, output, report[1], parent);
+  int failure = child < 0 ? errno : 0;
+  close(report[1]);
+  if (child > 0) {
+    setpgid(child, child); /* Whoever is first: a kill of the group must find it. */
+    ssize_t count;
+    do {
+      count = read(report[0], &failure, sizeof failure);
+    } while (count < 0 && errno == EINTR);
+    if (count != (ssize_t)sizeof failure) failure = 0;
+    if (failure != 0) {
+      while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+    }
+  }
+  close(report[0]);
+  if (failure == 0) return child;
+  errno = failure;
+  return -1;
 }

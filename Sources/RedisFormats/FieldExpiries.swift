@@ -43,7 +43,7 @@ enum FieldExpiries {
   }
 
   /// Bytes of the length that stands behind every entry for walking backwards.
-  private static func backLengthSize(_ size: Int) -> Int {
+  static func backLengthSize(_ size: Int) -> Int {
     switch size {
     case ...127: 1
     case ..<16_383: 2

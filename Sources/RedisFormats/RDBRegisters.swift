@@ -20,6 +20,10 @@ struct RDBRegisters: Sendable {
   /// Of the value at hand.
   var isValkeyMagic = false
   var hasExpiry = false
+  var expiresAt: Int64?
+  /// Milliseconds in a unit of the expiry that follows; 0: none follows.
+  var expiryUnit: Int64 = 0
+  var typeByte: UInt8 = 0
   var type = 0
   var valueStart: UInt64 = 0
   var elements: UInt64 = 0

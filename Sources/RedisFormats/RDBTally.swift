@@ -13,7 +13,7 @@ struct RDBTally: Sendable {
     var types = [TypeSummary](repeating: TypeSummary(), count: RDBLayout.typeNames.count)
   }
   private var current = Database()
-  private var currentNumber = 0
+  private(set) var currentNumber = 0
   private var others: [Int: Database] = [:]
 
   /// Everything but databases, checksum and size.

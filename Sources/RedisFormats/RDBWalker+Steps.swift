@@ -43,7 +43,13 @@ extension RDBWalker {
     tally.add(
       type: registers.type, elements: registers.elements, fieldExpires: registers.fieldExpires,
       bytes: end &- registers.valueStart, expires: registers.hasExpiry)
+    if keyPlaces != nil, registers.valueStart <= end {
+      keyPlaces?.end(
+        database: tally.currentNumber, type: registers.typeByte, isValkey: registers.isValkeyMagic,
+        value: registers.valueStart..<end, expiresAt: registers.expiresAt)
+    }
     registers.hasExpiry = false
+    registers.expiresAt = nil
     registers.jump(to: RDBLayout.record)
   }
 
@@ -63,11 +69,14 @@ extension RDBWalker {
       return 0
     }
     switch byte {
-    case 0xfc, 0xfd: registers.hasExpiry = true
+    case 0xfc, 0xfd:
+      registers.hasExpiry = true
+      registers.expiryUnit = byte == 0xfc ? 1 : 1000
     case 0xf5: hasContent = true
     case ..<0xf0:
       hasContent = true
       registers.beginValue(type: Int(registers.layout.types[index]))
+      registers.typeByte = byte
     default: break
     }
     registers.jump(to: Int(entry))
@@ -211,11 +220,22 @@ extension RDBWalker {
 
   private mutating func skip(_ count: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
     guard bytes.count >= count else { return 0 }
+    if registers.expiryUnit > 0 { expiry(bytes, count) }
     switch registers.operation {
     case .moduleFloat, .moduleDouble: registers.redirect(to: .moduleOpcode)
     default: advance(used: count)
     }
     return count
+  }
+
+  /// Of the key that follows: in milliseconds, in old files in seconds.
+  private mutating func expiry(_ bytes: UnsafeRawBufferPointer, _ count: Int) {
+    let value =
+      count == 8
+      ? Int64(littleEndian: bytes.loadUnaligned(as: Int64.self))
+      : Int64(Int32(littleEndian: bytes.loadUnaligned(as: Int32.self)))
+    registers.expiresAt = value &* registers.expiryUnit
+    registers.expiryUnit = 0
   }
 
   private mutating func fieldExpiry(_ bytes: UnsafeRawBufferPointer) -> Int {

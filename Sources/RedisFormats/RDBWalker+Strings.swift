@@ -63,6 +63,8 @@ extension RDBWalker {
       capture.begin(limit: FieldExpiries.byteCountMax, isCompressed: isCompressed)
     case .ziplist, .ziplistPairs, .listpack, .listpackPairs, .intset, .zipmap, .node:
       capture.begin(limit: PackedHeader.byteCount, isCompressed: isCompressed)
+    case .key where keyPlaces != nil:
+      capture.begin(limit: KeySampling.nameBytesMax + 1, isCompressed: isCompressed)
     default:
       if capture.isWanted { capture.begin(limit: 0, isCompressed: false) }
     }
@@ -89,7 +91,9 @@ extension RDBWalker {
       return
     }
     switch registers.operation {
-    case .key: registers.valueStart = offset &+ UInt64(used)
+    case .key:
+      registers.valueStart = offset &+ UInt64(used)
+      if keyPlaces != nil { keyPlaces?.begin(capture.head) }
     case .function: tally.header.functions &+= 1
     case .auxiliaryName: capture.auxiliaryName = capture.head
     case .auxiliaryValue: tally.addAuxiliary(name: capture.auxiliaryName, value: capture.head)

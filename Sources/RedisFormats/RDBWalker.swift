@@ -42,8 +42,15 @@ package struct RDBWalker: Sendable {
   /// What the trailer should hold; known once `FF` was met.
   var crcOfContent: UInt64?
   private var byteCount: UInt64 = 0
+  /// Where chosen keys lie; nil: nobody asked.
+  package internal(set) var keyPlaces: RDBKeyPlaces?
 
   package init() {}
+
+  /// A walk that also tells where some of the keys lie.
+  package init(choosing sampling: KeySampling, countMax: Int) {
+    keyPlaces = RDBKeyPlaces(sampling, countMax: countMax)
+  }
 
   package var summary: RDBSummary {
     var summary = tally.header

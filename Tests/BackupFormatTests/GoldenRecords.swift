@@ -169,6 +169,19 @@ struct GoldenRecords {
   var release: Release {
     Release(pin: "p-1", repository: GoldenRecords.repository, at: time(100_000), by: "a person")
   }
+  var drill: Drill {
+    Drill(
+      id: "d1700000110000-0badcafe", repository: GoldenRecords.repository, at: time(110_000),
+      point: "2.1", instant: time(95_000), isPassed: false, restoreMilliseconds: 1234,
+      loadMilliseconds: 567, bytes: .max, server: "redis 7.4.1", keys: 2, elements: 3, values: 1,
+      differences: ["db 0, keys: recorded 3, found 2 in the server"])
+  }
+  var quarantine: Quarantine {
+    Quarantine(
+      generation: dump, repository: GoldenRecords.repository, at: time(120_000),
+      object: ObjectPath.index(dump).text, reason: "its checksum does not match",
+      by: "lifeboat verify")
+  }
 
   /// Two objects of one file: an end inside a command, which has no mark, and its end.
   var logs: [(name: ObjectPath, payload: LogPayload)] {
@@ -209,6 +222,9 @@ struct GoldenRecords {
     all += logs.map { ($0.name, .log, $0.payload.encoded()) }
     all.append(try record(.operation(.pins, id: pin.id), .operation, pin))
     all.append(try record(.operation(.releases, id: pin.id), .operation, release))
+    all.append(try record(.operation(.drills, id: drill.id), .operation, drill))
+    all.append(
+      try record(.operation(.quarantines, id: dump.description), .operation, quarantine))
     return all
   }
 }

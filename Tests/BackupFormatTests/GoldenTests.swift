@@ -57,6 +57,11 @@ import Testing
     #expect(try record(Pin.self, pins, .operation, golden, variant) == golden.pin)
     let releases = ObjectPath.operation(.releases, id: "p-1")
     #expect(try record(Release.self, releases, .operation, golden, variant) == golden.release)
+    let drills = ObjectPath.operation(.drills, id: golden.drill.id)
+    #expect(try record(Drill.self, drills, .operation, golden, variant) == golden.drill)
+    let quarantines = ObjectPath.operation(.quarantines, id: golden.dump.description)
+    #expect(
+      try record(Quarantine.self, quarantines, .operation, golden, variant) == golden.quarantine)
   }
 
   /// A release writes what the one before it can read: nothing is added without being noticed here.

@@ -21,6 +21,8 @@ package struct Catalogue: Sendable {
   package private(set) var timelines: [TimelineNumber: Timeline] = [:]
   package private(set) var generations: [GenerationID: Generation] = [:]
   package private(set) var operations: [OperationKind: Set<String>] = [:]
+  /// Generations that were found damaged: for whoever restores or ships, they are not there.
+  package private(set) var quarantined: Set<GenerationID> = []
   package private(set) var objects = 0
   package private(set) var bytes: UInt64 = 0
   /// Names that format 1 does not know: counted, never used.
@@ -54,8 +56,17 @@ package struct Catalogue: Sendable {
       timelines[number, default: Timeline()].snapshots.insert(sequence)
     case .log(let number, let ordinal, let span):
       timelines[number, default: Timeline()].log[ordinal, default: []].append(span)
-    case .operation(let kind, let id): operations[kind, default: []].insert(id)
+    case .operation(let kind, let id):
+      operations[kind, default: []].insert(id)
+      if kind == .quarantines, let generation = GenerationID(id) { quarantined.insert(generation) }
     }
+  }
+
+  /// The same without some timelines, whose claims can't be read.
+  package func without(_ numbers: Set<TimelineNumber>) -> Catalogue {
+    var copy = self
+    for number in numbers { copy.timelines[number] = nil }
+    return copy
   }
 
   /// The highest timeline that was claimed. Never deleted, so the next number is always one more.

@@ -36,6 +36,13 @@ package struct History: Sendable {
 
   package var newestClaim: Claim? { claims.max { $0.key < $1.key }?.value }
 
+  /// Whether the full copy that a snapshot's point begins with counts as absent.
+  package func isQuarantined(_ snapshot: Snapshot) -> Bool {
+    let needed =
+      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    return needed.map { catalogue.quarantined.contains($0) } ?? false
+  }
+
   /// Where `timeline` ends for every reader; nil for the newest, which may still grow.
   package func end(of timeline: TimelineNumber) -> Claim.End? {
     claims.values.filter { $0.parent == timeline }.min { $0.timeline < $1.timeline }?.end

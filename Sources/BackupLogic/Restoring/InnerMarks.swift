@@ -59,6 +59,7 @@ extension PointFinder {
     var found: [InnerMarks] = []
     for sequence in snapshots.keys.sorted(by: >) where snapshots[sequence]!.primary == .aof {
       let snapshot = snapshots[sequence]!
+      if history.isQuarantined(snapshot) { continue }
       var earliest: Instant?
       for (segment, span) in objects(of: snapshot) {
         guard let mark = span.mark else { continue }

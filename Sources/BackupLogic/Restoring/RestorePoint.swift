@@ -42,8 +42,9 @@ package struct PointFinder: Sendable {
     return nil
   }
 
-  /// The newest point that one snapshot gives.
+  /// The newest point that one snapshot gives; none when what it begins with is quarantined.
   package func newest(of snapshot: Snapshot) -> RestorePoint? {
+    guard !history.isQuarantined(snapshot) else { return nil }
     switch snapshot.primary {
     case nil: return nil
     case .rdb: return dumpPoint(of: snapshot)
@@ -62,6 +63,7 @@ package struct PointFinder: Sendable {
   }
 
   private func last(of snapshot: Snapshot, notAfter instant: Instant) -> RestorePoint? {
+    guard !history.isQuarantined(snapshot) else { return nil }
     switch snapshot.primary {
     case nil: return nil
     case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }

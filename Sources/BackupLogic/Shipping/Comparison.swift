@@ -28,6 +28,8 @@ package struct Comparison: Sendable {
   package var pins = PinsInForce()
   /// Generations that may be used again: those of the last snapshot, by fingerprint.
   package var reusable: [ShortDigest: GenerationID] = [:]
+  /// Generations that were found damaged: never used again, nor continued.
+  package var quarantined: Set<GenerationID> = []
   /// The nonce of the direct predecessor: a generation it left unfinished may be continued.
   package var unfinishedNonce: Nonce?
 

@@ -70,5 +70,13 @@ int clinux_disable_dumps(void);
 /* mallopt(3). Returns 1 when all settings were taken. */
 int clinux_tune_malloc(int mmap_threshold_bytes, int trim_threshold_bytes, int arenas_max);
 
+/* Starts a program as the leader of a process group of its own, with null as its standard input, `output`
+ * as its two others and none of our other descriptors, in `directory`. It is killed when the calling
+ * THREAD ends, however that comes about: call it on one that lives as long as the process. Returns its
+ * process id. */
+pid_t clinux_spawn(
+    const char *path, char *_Nullable const *arguments, char *_Nullable const *environment,
+    const char *directory, int output);
+
 #pragma clang assume_nonnull end
 #endif

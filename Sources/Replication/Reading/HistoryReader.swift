@@ -71,7 +71,9 @@ package struct HistoryReader: Sendable {
   package func firstPoint() async throws -> Instant? {
     for timeline in history.claims.keys.sorted() {
       for sequence in history.snapshots(of: timeline) {
-        guard let snapshot = try await own(timeline, sequence), snapshot.primary != nil else {
+        guard let snapshot = try await own(timeline, sequence), snapshot.primary != nil,
+          !history.isQuarantined(snapshot)
+        else {
           continue
         }
         return snapshot.primary == .rdb ? snapshot.dump?.contentAt : snapshot.at
@@ -95,11 +97,11 @@ package struct HistoryReader: Sendable {
     }
   }
 
-  /// The indexes of the generations that `snapshot` names.
+  /// The indexes of the generations that `snapshot` names, but for what is quarantined.
   package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
     var indexes: [GenerationID: GenerationIndex] = [:]
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
-    where indexes[id] == nil {
+    where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
       indexes[id] = try await repository.index(id)
     }
     return indexes

@@ -19,4 +19,9 @@ final class ProgressCounter: Sendable {
     }
     report(min(sum, total), total)
   }
+
+  var sum: UInt64 { done.withLock { $0 } }
+
+  /// Nothing more comes, whatever was expected.
+  func finish() { if sum < total { report(total, total) } }
 }

@@ -242,11 +242,6 @@ package struct Repository: Sendable {
 }
 
 extension Repository {
-  /// The pins that were let go, in force or not, from a listing of `ops/releases/` alone.
-  package func releasedPins() async throws -> Set<String> {
-    try await catalogue(prefix: ObjectPath.operations(.releases)).operations[.releases] ?? []
-  }
-
   /// The guard's and people's pins that are in force at `now`: not released, not past their end.
   package func activePins(_ catalogue: Catalogue, now: Instant) async throws -> [Pin] {
     let released = catalogue.operations[.releases] ?? []

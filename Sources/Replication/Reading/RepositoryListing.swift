@@ -36,6 +36,18 @@ package struct RepositoryListing: Sendable, Encodable {
     package var point: String
   }
 
+  /// The last drill.
+  package struct DrillEntry: Sendable, Encodable {
+    package var id: String
+    package var at: String
+    package var point: String
+    package var isPassed: Bool
+    package var server: String
+    package var restoreSeconds: Double
+    package var loadSeconds: Double
+    package var differences: [String]
+  }
+
   package var repository: String
   package var location: String
   /// `none`, or `aes-256-gcm`: encrypted, and the key that was given opens it.
@@ -47,6 +59,9 @@ package struct RepositoryListing: Sendable, Encodable {
   package var newestInstant: String?
   package var timelines: [Timeline]
   package var pins: [PinEntry]
+  /// Generations that were found damaged and count as absent.
+  package var quarantined: [String]
+  package var lastDrill: DrillEntry?
 
   package static func make(
     _ store: any ObjectStore, keys: KeySource = .none, now: Instant
@@ -72,7 +87,23 @@ package struct RepositoryListing: Sendable, Encodable {
       cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
-      newestInstant: newest?.instant.description, timelines: timelines, pins: pins)
+      newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
+      quarantined: history.catalogue.quarantined.map(\.description).sorted(),
+      lastDrill: await lastDrill(repository, history.catalogue))
+  }
+
+  /// A record that can't be read is for `verify` to find: the restore points are what `list` is for.
+  private static func lastDrill(_ repository: Repository, _ catalogue: Catalogue) async
+    -> DrillEntry?
+  {
+    guard let id = repository.newestDrill(catalogue),
+      let drill = try? await repository.drill(id)
+    else { return nil }
+    return DrillEntry(
+      id: id, at: drill.at.description, point: printable(drill.point), isPassed: drill.isPassed,
+      server: printable(drill.server), restoreSeconds: Double(drill.restoreMilliseconds) / 1000,
+      loadSeconds: Double(drill.loadMilliseconds) / 1000,
+      differences: drill.differences.map { printable($0) })
   }
 
   private static func pinned(_ pin: Pin) -> String {
@@ -150,6 +181,13 @@ package struct RepositoryListing: Sendable, Encodable {
         if let command = point.destructive { text += "  after \(command)" }
         text += "\n"
       }
+    }
+    if !quarantined.isEmpty { text += "\nfound damaged, and left out\n" }
+    for id in quarantined { text += "  \(id)\n" }
+    if let drill = lastDrill {
+      text += "\nlast drill: \(drill.at), \(drill.point) on \(drill.server): "
+      text += drill.isPassed ? "passed" : "FAILED (\(drill.differences.first ?? "see its record"))"
+      text += ", \(drill.restoreSeconds) s to restore and \(drill.loadSeconds) s to load\n"
     }
     if !pins.isEmpty { text += "\npins\n" }
     for pin in pins {

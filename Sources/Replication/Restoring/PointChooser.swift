@@ -62,6 +62,12 @@ package struct PointChooser: Sendable {
     let snapshot = try await reader.snapshot(parsed.timeline, parsed.sequence)
     let finder = PointFinder(
       history: reader.history, timeline: parsed.timeline, snapshots: [parsed.sequence: snapshot])
+    guard !reader.history.isQuarantined(snapshot) else {
+      throw LifeboatError(
+        .corrupt, "the restore point \(printable(id)) begins with a copy that was found damaged",
+        cause: "its generation is quarantined",
+        hint: "`lifeboat list` shows the others; `lifeboat verify` says what is wrong with it")
+    }
     guard var point = finder.newest() else {
       throw LifeboatError(
         .noBackup, "the snapshot \(printable(id)) carries no restore point",

@@ -54,6 +54,7 @@ package struct DiskComparison {
       index.dataset.map { ShrinkGuard.Known(dataset: $0, bytes: index.size) }
     }.max { $0.elements < $1.elements }
     for id in indexes.keys { comparison.reusable[id.fingerprint] = id }
+    comparison.quarantined = history.catalogue.quarantined
     comparison.pins = PinsInForce(
       try await repository.activePins(history.catalogue, now: view.at))
 
@@ -101,7 +102,7 @@ package struct DiskComparison {
     {
       return matched
     }
-    if let matched = try matchDumpAsBase(set, basis) { return matched }
+    if let matched = try matchDumpAsBase(set, basis, history) { return matched }
     guard let detached = basis.detached else { return nil }
     return try await match(
       set, detached.form, base: nil, detached.files, history, isSameDirectory: isSameDirectory,
@@ -110,8 +111,11 @@ package struct DiskComparison {
 
   /// A set whose BASE is the dump of the last snapshot: what a restore of a dump lays down. It begins a
   /// chain of its own, which is readable at once.
-  private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot) throws -> Matched? {
+  private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot, _ history: History) throws
+    -> Matched?
+  {
     guard let base = set.base, let dump = basis.dump, let file = capture.file(base.file.pin),
+      !history.catalogue.quarantined.contains(dump.generation),
       try Fingerprint.of(file, size: base.file.size, frame: repository.frame)
         == dump.generation.fingerprint
     else { return nil }
@@ -172,7 +176,13 @@ package struct DiskComparison {
     return Matched(
       chain: chain(
         set, form, base: base, files: followed, prefix: Array(files[..<first]),
-        isSameBase: isSameBase, isReadable: isReadable), fork: fork)
+        isSameBase: isSameBase && !isQuarantined(base, history), isReadable: isReadable),
+      fork: fork)
+  }
+
+  /// A BASE that was found damaged in the repository proves as much as before, and is sent again.
+  private func isQuarantined(_ base: Snapshot.Base?, _ history: History) -> Bool {
+    base.map { history.catalogue.quarantined.contains($0.generation) } ?? false
   }
 
   /// Whether more than SELECT, with which every log begins, is common.
@@ -240,7 +250,9 @@ package struct DiskComparison {
     _ view: CaptureView, _ basis: Snapshot?, _ indexes: [GenerationID: GenerationIndex],
     isProved: Bool, _ comparison: inout Comparison
   ) throws {
-    guard let record = basis?.dump else { return }
+    guard let record = basis?.dump, !comparison.quarantined.contains(record.generation) else {
+      return
+    }
     let dataset = indexes[record.generation]?.dataset
     if let dump = view.dump, let file = capture.file(dump.pin), dump.size > 0,
       try Fingerprint.of(file, size: dump.size, frame: repository.frame)

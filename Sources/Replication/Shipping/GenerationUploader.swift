@@ -34,18 +34,20 @@ package struct GenerationUploader: Sendable {
   /// Generations of the parent's last snapshot, which may be used again.
   package let reusable: [ShortDigest: GenerationID]
   package let unfinishedNonce: Nonce?
+  package let quarantined: Set<GenerationID>
   package let progress: @Sendable (_ bytes: UInt64) -> Void
 
   package init(
     repository: Repository, claim: Claim, settings: Settings,
     reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
-    progress: @escaping @Sendable (UInt64) -> Void
+    quarantined: Set<GenerationID> = [], progress: @escaping @Sendable (UInt64) -> Void
   ) {
     self.repository = repository
     self.claim = claim
     self.settings = settings
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
+    self.quarantined = quarantined
     self.progress = progress
   }
 
@@ -54,8 +56,8 @@ package struct GenerationUploader: Sendable {
     let size = try file.status().size
     guard size > 0 else { throw Broken(reason: "it is empty") }
     let fingerprint = try Fingerprint.of(file, size: size, frame: repository.frame)
-    if let known = reusable[fingerprint], let index = try? await repository.index(known),
-      index.size == size
+    if let known = reusable[fingerprint], !quarantined.contains(known),
+      let index = try? await repository.index(known), index.size == size
     {
       return GenerationResult(index: index)
     }
@@ -69,6 +71,7 @@ package struct GenerationUploader: Sendable {
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
     for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
+      if quarantined.contains(id) { continue }
       var names: Set<String> = []
       var token: String?
       repeat {

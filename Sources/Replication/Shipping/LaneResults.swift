@@ -2,13 +2,13 @@ import BackupFormat
 import BackupLogic
 import Synchronization
 
-/// The results of the two lanes on their way to the loop: at most one of each is outstanding. And which
-/// pins were seen let go.
+/// The results of the two lanes on their way to the loop: at most one of each is outstanding. And what
+/// was seen below `ops/`.
 final class LaneResults: Sendable {
   private struct State: Sendable {
     var record: Result<LogSpan?, any Error>?
     var generation: Result<GenerationResult, any Error>?
-    var released: Set<String>?
+    var operations: OperationsLook?
   }
   private let state = Mutex(State())
 
@@ -16,11 +16,11 @@ final class LaneResults: Sendable {
   func set(generation: Result<GenerationResult, any Error>) {
     state.withLock { $0.generation = generation }
   }
-  func set(released: Set<String>) { state.withLock { $0.released = released } }
-  func takeReleased() -> Set<String>? {
+  func set(operations: OperationsLook) { state.withLock { $0.operations = operations } }
+  func takeOperations() -> OperationsLook? {
     state.withLock { state in
-      defer { state.released = nil }
-      return state.released
+      defer { state.operations = nil }
+      return state.operations
     }
   }
   func takeRecord() -> Result<LogSpan?, any Error>? {

@@ -15,18 +15,18 @@ extension ShipSession {
     case .putLog(let shipment):
       let file = capture.file(shipment.pin)
       let checksFence = isFenceCheckDue()
-      let noteReleases = checksFence ? releasesNoter() : nil
+      let noteOperations = checksFence ? operationsNoter(isSnapshot: false) : nil
       record(in: &group) {
         if checksFence { try await writer.checkFence() }
-        await noteReleases?()
+        await noteOperations?()
         return try await writer.write(shipment, try pinned(file))
       }
     case .putSnapshot(let snapshot):
       shipper.status.update { $0.snapshots += 1 }
-      let noteReleases = releasesNoter()
+      let noteOperations = operationsNoter(isSnapshot: true)
       record(in: &group) {
         try await writer.write(snapshot)
-        await noteReleases?()
+        await noteOperations?()
         return nil
       }
     case .putOperation(let operation):
@@ -45,13 +45,17 @@ extension ShipSession {
     }
   }
 
-  /// Looks which pins were let go; nil while none is in force, which costs no request.
-  private func releasesNoter() -> (@Sendable () async -> Void)? {
-    guard plan.pins.count > 0 else { return nil }
-    let (repository, results) = (repository, results)
+  /// Looks what people and other commands have written: pins let go, generations found damaged, drills.
+  /// Where no pin is in force only with a snapshot, and once an hour while there is something to ship.
+  private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
+    guard isOperationsLookDue() || isSnapshot || plan.pins.count > 0 else { return nil }
+    let (repository, results, status) = (repository, results, shipper.status)
     // Losing this is harmless: the next look tells.
     return {
-      if let released = try? await repository.releasedPins() { results.set(released: released) }
+      let known = status.current.drill?.id
+      if let found = try? await repository.lookAtOperations(knownDrill: known) {
+        results.set(operations: found)
+      }
     }
   }
 
@@ -96,7 +100,7 @@ extension ShipSession {
       repository: repository, claim: claim,
       settings: .init(
         width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit),
-      reusable: known, unfinishedNonce: unfinishedNonce
+      reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
     ) { bytes in status.update { $0.generationBytes += bytes } }
   }
 }

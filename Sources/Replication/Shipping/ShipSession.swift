@@ -22,18 +22,21 @@ struct ShipSession {
   var plan: ShipPlan
   let reusable: [ShortDigest: GenerationID]
   let unfinishedNonce: Nonce?
+  let quarantined: Set<GenerationID>
 
   let results = LaneResults()
   private var stopping: Stopping?
   /// The `sync` that is under way.
   private var syncing: UInt64?
   private var lastFenceCheck = SystemClock.monotonicMilliseconds()
+  private var lastOperationsLook = SystemClock.monotonicMilliseconds()
   private var warned = 0
   private var tails = TailGuard()
 
   init(
     shipper: Shipper, repository: Repository, capture: Capture, claim: Claim, plan: ShipPlan,
-    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?
+    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
+    quarantined: Set<GenerationID>
   ) {
     self.shipper = shipper
     self.repository = repository
@@ -42,6 +45,7 @@ struct ShipSession {
     self.plan = plan
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
+    self.quarantined = quarantined
   }
 
   private var options: Shipper.Options { shipper.options }
@@ -53,6 +57,8 @@ struct ShipSession {
   private static let scanAheadMax: UInt64 = 64 << 20
   /// While active it is looked so often whether another has claimed.
   private static let fenceInterval: Int64 = 60_000
+  /// And so often whether one of its generations was found damaged.
+  private static let operationsInterval: Int64 = 3_600_000
 
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
@@ -194,9 +200,21 @@ struct ShipSession {
     return true
   }
 
+  mutating func isOperationsLookDue() -> Bool {
+    let now = SystemClock.monotonicMilliseconds()
+    guard now - lastOperationsLook >= ShipSession.operationsInterval else { return false }
+    lastOperationsLook = now
+    return true
+  }
+
   private mutating func takeResults() throws -> End? {
-    if let released = results.takeReleased() {
-      plan.pins.settle(released: released, now: SystemClock.now())
+    if let operations = results.takeOperations() {
+      plan.pins.settle(released: operations.released, now: SystemClock.now())
+      if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
+      let damaged = operations.quarantined.subtracting(quarantined)
+      if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
+        return begunAgain("the generation \(id) was found damaged: it is shipped again")
+      }
     }
     if let result = results.takeRecord() {
       do {

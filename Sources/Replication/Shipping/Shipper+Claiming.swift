@@ -42,6 +42,7 @@ extension Shipper {
       repository: repository, capture: capture, names: options.names, directory: directory
     ) { [status] in status.turn() }
     let outcome = try await comparer.run(view)
+    try await noteDrill(repository, outcome.history.catalogue)
     status.update {
       $0.recoverableFrom = outcome.recoverableFrom
       $0.note(outcome.comparison.pins)
@@ -57,6 +58,15 @@ extension Shipper {
       return .standby(reason)
     }
     return try await claim(repository, capture, directory, view, outcome)
+  }
+
+  /// The listing that the comparison needed tells of the last drill; a record that can't be read is
+  /// for `verify` to find.
+  private func noteDrill(_ repository: Repository, _ catalogue: Catalogue) async throws {
+    guard let id = repository.newestDrill(catalogue), id != status.current.drill?.id,
+      let drill = try? await repository.drill(id)
+    else { return }
+    status.update { $0.drill = drill }
   }
 
   /// Until the comparison says otherwise, what is on disk counts as not durable since its last write.
@@ -102,7 +112,8 @@ extension Shipper {
       ShipSession(
         shipper: self, repository: repository, capture: capture, claim: claim,
         plan: ShipPlan(claim: claim, comparison: comparison, view: view, options: options.plan),
-        reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce))
+        reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
+        quarantined: comparison.quarantined))
   }
 
   /// The guard's pin for a start that may be an accident: it keeps the state that it would hide.

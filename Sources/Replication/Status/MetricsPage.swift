@@ -1,3 +1,4 @@
+import BackupFormat
 package import BackupTypes
 package import ObjectStorage
 
@@ -121,6 +122,22 @@ package struct MetricsPage: Sendable {
         "1 while a start or a dump that may be an accident is not accepted (lifeboat unpin), else 0.",
         number(status.isSuspect ? 1 : 0)),
       gauge("lifeboat_pins", "The shrink guard's pins in force.", number(UInt64(status.pins))),
+    ] + drill
+  }
+
+  /// Of the last drill that the repository tells of.
+  private var drill: [Metric] {
+    let drill = status.drill
+    return [
+      gauge(
+        "lifeboat_drill_timestamp_seconds", "When the last drill began.", timestamp(drill?.at)),
+      gauge(
+        "lifeboat_drill_success", "1 if the last drill passed, else 0.",
+        drill.map { number($0.isPassed ? 1 : 0) } ?? []),
+      gauge(
+        "lifeboat_drill_restore_seconds",
+        "The last drill's time from its first request until the server had loaded.",
+        drill.map { seconds($0.restoreMilliseconds &+ $0.loadMilliseconds) } ?? []),
     ]
   }
 

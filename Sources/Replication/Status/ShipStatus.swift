@@ -1,3 +1,4 @@
+package import BackupFormat
 import BackupLogic
 package import BackupTypes
 import Synchronization
@@ -40,6 +41,8 @@ package final class ShipStatus: Sendable {
     package var isSuspect = false
     /// The guard's pins in force.
     package var pins: Int = 0
+    /// The last one that the repository tells of.
+    package var drill: Drill?
     /// The store does not answer, since when.
     package var outage: Instant?
     /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.

@@ -22,9 +22,14 @@ enum Console {
 
   /// One JSON document, with sorted keys.
   static func json(_ value: some Encodable) throws {
+    write(String(decoding: try encoded(value), as: UTF8.self))
+  }
+
+  /// As `json` prints it, with its last line feed.
+  static func encoded(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
   }
 
   static var errorIsTerminal: Bool { isatty(2) == 1 }

@@ -1,0 +1,46 @@
+/// Which server, and which release of it.
+package struct ServerRelease: Sendable, Equatable, CustomStringConvertible {
+  package enum Product: String, Sendable { case redis, valkey }
+  package var product: Product
+  /// `7.4.1`.
+  package var version: String
+  /// Major and minor: a line.
+  package var line: (major: Int, minor: Int)
+
+  package static func == (one: ServerRelease, other: ServerRelease) -> Bool {
+    one.product == other.product && one.version == other.version
+  }
+
+  package init?(_ product: Product, _ version: some StringProtocol) {
+    let parts = version.split(separator: ".")
+    guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
+    self.product = product
+    self.version = String(version)
+    line = (major, minor)
+  }
+
+  /// As a full copy's record has it: `redis 7.4.1`.
+  package init?(recorded text: String) {
+    let words = text.split(separator: " ")
+    guard words.count == 2, let product = Product(rawValue: String(words[0])) else { return nil }
+    self.init(product, words[1])
+  }
+
+  /// The first line of `--version`: `Redis server v=7.4.1 sha=…`, `Valkey server v=9.1.2 sha=…`.
+  package init?(versionLine text: String) {
+    let words = text.split { $0 == " " || $0 == "\n" }
+    guard words.count >= 3, let product = Product(rawValue: words[0].lowercased()),
+      words[1] == "server", words[2].hasPrefix("v=")
+    else { return nil }
+    self.init(product, words[2].dropFirst(2))
+  }
+
+  /// Whether this server is of the line that wrote `recorded`, or of a newer one. Valkey began as Redis
+  /// 7.2 and reads what that wrote; neither reads what the other wrote later.
+  package func canLoad(_ recorded: ServerRelease) -> Bool {
+    if product == recorded.product { return line >= recorded.line }
+    return product == .valkey && recorded.line <= (7, 2)
+  }
+
+  package var description: String { "\(product.rawValue) \(version)" }
+}

@@ -1,0 +1,30 @@
+package import BackupFormat
+
+/// What differs between the record of a dataset and what was found.
+package enum DatasetComparison {
+  /// One sentence each, by database and type. Sizes in bytes are no content: they depend on how a server
+  /// encodes.
+  package static func differences(recorded: DatasetRecord, found: DatasetRecord) -> [String] {
+    var differences: [String] = []
+    func compare(_ what: String, _ recorded: UInt64, _ found: UInt64) {
+      guard recorded != found else { return }
+      differences.append("\(what): recorded \(recorded), found \(found)")
+    }
+    let before = Dictionary(recorded.databases.map { ($0.number, $0) }) { one, _ in one }
+    let after = Dictionary(found.databases.map { ($0.number, $0) }) { one, _ in one }
+    for number in Set(before.keys).union(after.keys).sorted() {
+      let (one, other) = (before[number], after[number])
+      compare("db \(number), keys", one?.keys ?? 0, other?.keys ?? 0)
+      compare("db \(number), keys with an expiry", one?.expires ?? 0, other?.expires ?? 0)
+      for type in Set(one.map { Array($0.types.keys) } ?? [])
+        .union(other.map { Array($0.types.keys) } ?? []).sorted()
+      {
+        let (kind, found) = (one?.types[type], other?.types[type])
+        compare("db \(number), keys of type \(type)", kind?.keys ?? 0, found?.keys ?? 0)
+        compare("db \(number), elements in \(type)", kind?.elements ?? 0, found?.elements ?? 0)
+      }
+    }
+    compare("function libraries", UInt64(recorded.functions), UInt64(found.functions))
+    return differences
+  }
+}

@@ -1,0 +1,115 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What the snapshots of a repository refer to, gathered one by one: of thousands of snapshots only what
+/// is different is kept.
+package struct SnapshotReferences: Sendable {
+  /// The snapshots that need something: the first few, and how many in all.
+  package struct Uses: Sendable, Equatable {
+    private static let idsMax = 8
+    package private(set) var ids: [String] = []
+    package private(set) var count = 0
+
+    package init() {}
+
+    mutating func add(_ id: String) {
+      count += 1
+      if ids.count < Uses.idsMax, !ids.contains(id) { ids.append(id) }
+    }
+    mutating func add(_ other: Uses) {
+      for id in other.ids where ids.count < Uses.idsMax && !ids.contains(id) { ids.append(id) }
+      count += other.count
+    }
+    /// For people: more than are kept are counted.
+    package var points: [String] { ids + (count > ids.count ? ["and \(count - ids.count) more"] : []) }
+  }
+
+  /// A span of one ordinal's log that belongs to a file.
+  package struct Span: Sendable, Hashable {
+    package var timeline: TimelineNumber
+    package var ordinal: Int
+    package var from: UInt64
+    package var to: UInt64?
+  }
+
+  package private(set) var generations: [GenerationID: Uses] = [:]
+  package private(set) var spans: [Span: Uses] = [:]
+  /// Where a span that does not begin its file goes on from: the end of the one before it.
+  package private(set) var joins: [LogPosition: LogPosition] = [:]
+  private var starts: [Ordinal: UInt64] = [:]
+
+  private struct Ordinal: Hashable {
+    var timeline: TimelineNumber
+    var ordinal: Int
+  }
+
+  package init() {}
+
+  /// Takes a snapshot's references up. Returns what is wrong with their form.
+  package mutating func add(_ snapshot: Snapshot) -> [String] {
+    let id = "\(snapshot.timeline).\(snapshot.sequence)"
+    var problems: [String] = []
+    for generation in Set(
+      [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap { $0 })
+    {
+      generations[generation, default: Uses()].add(id)
+    }
+    let chain = snapshot.chain?.files ?? []
+    for (position, file) in chain.enumerated() {
+      problems += add(file, id, mayGrow: position == chain.count - 1)
+    }
+    for file in snapshot.detached?.files ?? [] { problems += add(file, id, mayGrow: true) }
+    switch snapshot.primary {
+    case .rdb where snapshot.dump == nil: problems.append("it goes by a dump, and names none")
+    case .aof where snapshot.chain == nil: problems.append("it goes by an AOF, and names none")
+    default: break
+    }
+    return problems
+  }
+
+  private mutating func add(_ file: Snapshot.LogFile, _ id: String, mayGrow: Bool) -> [String] {
+    var problems: [String] = []
+    var reached: UInt64? = 0
+    var before: LogPosition?
+    for (index, segment) in file.segments.enumerated() {
+      if segment.from != reached {
+        problems.append("the log of \(printable(file.file)) is not contiguous")
+      }
+      if segment.to == nil, !mayGrow || index < file.segments.count - 1 {
+        problems.append("the log of \(printable(file.file)) has no end, and more follows it")
+      }
+      let span = Span(
+        timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from, to: segment.to)
+      spans[span, default: Uses()].add(id)
+      let ordinal = Ordinal(timeline: segment.timeline, ordinal: segment.ordinal)
+      starts[ordinal] = min(starts[ordinal] ?? segment.from, segment.from)
+      if let before { joins[segment.position(segment.from)] = before }
+      before = segment.to.map { segment.position($0) }
+      reached = segment.to
+    }
+    return problems
+  }
+
+  /// Where the log of an ordinal begins; nil when no snapshot names it.
+  package func start(of timeline: TimelineNumber, ordinal: Int) -> UInt64? {
+    starts[Ordinal(timeline: timeline, ordinal: ordinal)]
+  }
+
+  /// The snapshots that need log of an ordinal from `offset` on.
+  package func uses(of timeline: TimelineNumber, ordinal: Int, behind offset: UInt64) -> Uses {
+    var uses = Uses()
+    for (span, found) in spans.sorted(by: { $0.value.ids.first ?? "" < $1.value.ids.first ?? "" })
+    where span.timeline == timeline && span.ordinal == ordinal
+      && (span.to.map { $0 > offset } ?? true)
+    {
+      uses.add(found)
+    }
+    return uses
+  }
+
+  /// The offsets of an ordinal at which another timeline's log goes on.
+  package func stops(of timeline: TimelineNumber, ordinal: Int) -> [UInt64] {
+    Set(joins.values.filter { $0.timeline == timeline && $0.ordinal == ordinal }.map(\.offset))
+      .sorted()
+  }
+}

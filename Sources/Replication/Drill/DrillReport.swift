@@ -1,0 +1,62 @@
+import BackupTypes
+
+/// What a drill found.
+package struct DrillReport: Sendable, Encodable {
+  /// So many differences are kept; the others are counted.
+  static let differencesMax = 100
+
+  package var id: String
+  package var repository: String
+  package var location: String
+  package var at: String
+  package var isPassed: Bool
+  package var point: String
+  package var instant: String
+  package var primary: String
+  /// What wrote the full copy, as far as it says.
+  package var recordedServer: String?
+  package var server: String
+  package var bytes: UInt64
+  /// From the first request to a directory that a server may start on.
+  package var restoreSeconds: Double
+  /// From there until the server answered; absent when it did not.
+  package var loadSeconds: Double?
+  /// Both together.
+  package var recoverySeconds: Double?
+  /// As the server holds them.
+  package var keys: UInt64?
+  package var elements: UInt64?
+  /// Commands that follow the full copy: with any, only our own reading tells what the server has to hold.
+  package var commands: UInt64
+  /// What was compared: `record` (the server's keys and elements with the record of the full copy),
+  /// `copy` (the same of the full copy as we read it), `values`.
+  package var compared: [String]
+  /// Values compared with our own reading.
+  package var values: Int
+  package var differences: [String]
+  package var differencesLeftOut: Int
+  /// Whether the repository has the result, and why not.
+  package var isRecorded: Bool
+  package var warnings: [String]
+
+  package var text: String {
+    var text = "drill of \(point) of \(instant), by its \(primary == "aof" ? "AOF" : "dump"), with \(server)\n"
+    text += "  restored \(humanBytes(bytes)) in \(restoreSeconds) s"
+    if let loadSeconds, let recoverySeconds {
+      text += ", loaded in \(loadSeconds) s: recovery takes \(recoverySeconds) s\n"
+    } else {
+      text += "\n"
+    }
+    if let keys, let elements { text += "  the server holds \(keys) keys, \(elements) elements\n" }
+    if compared.contains("record") {
+      text += "  its keys and elements were compared with the record of the full copy\n"
+    } else if compared.contains("copy") {
+      text += "  the full copy was compared with its record; \(commands) commands follow it\n"
+    }
+    text += "  \(values) values were compared with our own reading\n"
+    for warning in warnings { text += "  warning: \(warning)\n" }
+    for difference in differences { text += "  DIFFERS: \(difference)\n" }
+    if differencesLeftOut > 0 { text += "  and \(differencesLeftOut) more\n" }
+    return text + (isPassed ? "passed\n" : "FAILED\n")
+  }
+}

@@ -1,0 +1,60 @@
+import BackupLogic
+import BackupTypes
+import SystemIO
+import SystemPackage
+
+/// Finds a server that may load what was backed up: the one that was named, else one on PATH.
+struct ServerSearch {
+  private static let names = ["redis-server", "valkey-server"]
+  private static let versionTimeMax: Int64 = 10_000
+
+  let named: FilePath?
+  /// Of PATH, in order.
+  let folders: [FilePath]
+  let scratch: FilePath
+
+  /// - Parameter recorded: what the full copy says wrote it; nil: not known.
+  func find(for recorded: ServerRelease?) async throws -> (FilePath, ServerRelease) {
+    let candidates =
+      named.map { [$0] }
+      ?? folders.flatMap { folder in ServerSearch.names.map { folder.appending($0) } }
+      .filter { (try? FileStatus.at($0)) ?? nil != nil }
+    guard !candidates.isEmpty else {
+      throw LifeboatError(
+        .failure, "no redis-server or valkey-server is on PATH",
+        hint: "a drill needs a real server: name one with --server")
+    }
+    var unfit: [String] = []
+    for path in candidates {
+      let release = try await release(of: path)
+      if recorded.map({ release.canLoad($0) }) ?? true { return (path, release) }
+      unfit.append("\(release) at \(path)")
+    }
+    throw LifeboatError(
+      .versionMismatch, "no server here is meant for what \(recorded!) wrote",
+      cause: "there is \(unfit.joined(separator: ", "))",
+      hint: "name a server of the same line or a newer one with --server")
+  }
+
+  private func release(of path: FilePath) async throws -> ServerRelease {
+    let file = scratch.appending("version-\(hexadecimal(secureRandomBytes(4)))")
+    let output = try OpenFile(creating: file, mode: 0o600)
+    let process = try SupervisedProcess(
+      path, ["--version"], environment: DrillServer.environment, directory: scratch,
+      output: output)
+    let deadline = SystemClock.monotonicMilliseconds() + ServerSearch.versionTimeMax
+    while process.end == nil, SystemClock.monotonicMilliseconds() < deadline {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    process.kill()
+    let text = String(
+      decoding: try output.bytes(from: 0, to: min(output.status().size, 4096)), as: UTF8.self)
+    guard let release = ServerRelease(versionLine: text) else {
+      throw LifeboatError(
+        .versionMismatch, "\(printable(path.string)) is no Redis or Valkey server",
+        cause: "--version says \"\(printable(text, limit: 80))\"",
+        hint: "name one with --server")
+    }
+    return release
+  }
+}

@@ -1,0 +1,71 @@
+import BackupFormat
+import BackupTypes
+import ObjectStorage
+
+/// What came of reading one object that a listing shows.
+enum ObjectReading: Sendable {
+  case content(Frame.Opened)
+  /// It is not there any more.
+  case gone
+  /// It is not what was written under its name; why.
+  case damaged(String)
+}
+
+extension Repository {
+  /// Reads and opens one object. Throws only what the store says of itself: whatever is wrong with the
+  /// object is its reading.
+  func reading(
+    _ name: ObjectPath, kind: ObjectKind, limit: Int, frame: Frame? = nil,
+    progress: @Sendable (UInt64) -> Void
+  ) async throws -> ObjectReading {
+    let object: [UInt8]
+    do {
+      guard let found = try await store.read(name.text) else { return .gone }
+      object = found
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return .damaged(error.reason)  // a store that finds its own copy damaged
+    }
+    progress(UInt64(object.count))
+    do {
+      return .content(
+        try (frame ?? self.frame).open(object, kind: kind, name: name, limit: limit))
+    } catch let error as LifeboatError {
+      return .damaged(error.reason)
+    }
+  }
+}
+
+extension LifeboatError {
+  /// Why, as far as it is said, in one phrase.
+  var reason: String { code == .versionMismatch ? message : cause ?? message }
+}
+
+/// Reads things some at a time and hands them on in their order.
+struct ReadAhead {
+  /// Objects of up to 4 MiB, each with its content, read and not yet handed on.
+  static let width = 3
+
+  static func run<Item: Sendable, Value: Sendable>(
+    _ items: [Item], read: @escaping @Sendable (Item) async throws -> Value,
+    take: (Item, Value) throws -> Void
+  ) async throws {
+    try await withThrowingTaskGroup(of: (Int, Value).self) { group in
+      var waiting: [Int: Value] = [:]
+      var started = 0
+      var next = 0
+      while next < items.count {
+        while started < min(next + width, items.count) {
+          let (number, item) = (started, items[started])
+          group.addTask { (number, try await read(item)) }
+          started += 1
+        }
+        if let value = waiting.removeValue(forKey: next) {
+          try take(items[next], value)
+          next += 1
+        } else if let (number, value) = try await group.next() {
+          waiting[number] = value
+        }
+      }
+    }
+  }
+}

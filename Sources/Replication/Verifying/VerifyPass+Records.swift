@@ -1,0 +1,212 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+
+/// The records: claims, snapshots, operations, key slots, and what they refer to.
+extension VerifyPass {
+  // MARK: Claims
+
+  func readClaims() async throws {
+    let listed = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key).sorted()
+    try await readRecords(
+      Claim.self, listed, .claim,
+      consequence: "no restore point of the timeline, or of one that goes on from it, can be found",
+      group: { .timeline($0) }, name: { .claim($0) }
+    ) { number, claim in
+      if let problem = claimProblem(claim, number: number, repository: repository.id) {
+        add(
+          .damaged(
+            ObjectPath.claim(number).text, problem, [], "the timeline contradicts itself"),
+          to: .timeline(number))
+      } else {
+        claims[number] = claim
+      }
+    }
+    noteUnclaimed()
+  }
+
+  private func noteUnclaimed() {
+    let highest = catalogue.highestClaim
+    for (number, timeline) in catalogue.timelines where !timeline.hasClaim {
+      let name = ObjectPath.claim(number).text
+      if timeline.snapshots.isEmpty, highest.map({ number > $0 }) ?? true {
+        add(
+          VerifyFinding(.remark, name, "objects without a claim above the highest: left over"),
+          to: .timeline(number))
+      } else {
+        add(
+          .missing(
+            name, "the timeline has objects and no claim", [],
+            "nothing of the repository can be restored until it is back"), to: .timeline(number))
+      }
+    }
+    let lowest = catalogue.timelines.keys.min()
+    for claim in claims.values {
+      guard let parent = claim.parent, catalogue.timelines[parent] == nil,
+        lowest.map({ parent > $0 }) ?? false
+      else { continue }
+      add(
+        .missing(
+          ObjectPath.claim(parent).text, "timeline \(claim.timeline) names it as its parent", [],
+          "times within that timeline can't be restored"), to: .timeline(parent))
+    }
+  }
+
+  // MARK: Snapshots
+
+  func readSnapshots(_ history: History) async throws {
+    for (number, timeline) in catalogue.timelines.sorted(by: { $0.key < $1.key }) {
+      noteMissingSnapshots(number, history)
+      let visible = Set(history.claims[number] == nil ? [] : history.snapshots(of: number))
+      try await readRecords(
+        Snapshot.self, timeline.snapshots.sorted(), .snapshot,
+        consequence: "its restore point is lost, and log that only it names",
+        group: { _ in .timeline(number) }, points: { ["\(number).\($0)"] },
+        name: { .snapshot(number, sequence: $0) }
+      ) { sequence, snapshot in
+        take(snapshot, number, sequence, history, isVisible: visible.contains(sequence))
+      }
+    }
+  }
+
+  private func take(
+    _ snapshot: Snapshot, _ number: TimelineNumber, _ sequence: Int, _ history: History,
+    isVisible: Bool
+  ) {
+    let name = ObjectPath.snapshot(number, sequence: sequence).text
+    guard let claim = history.claims[number] else { return }  // its claim is a finding
+    if snapshot.nonce != claim.nonce {
+      add(
+        VerifyFinding(
+          .remark, name, "another process wrote it: it does not exist for a reader",
+          remedy: "two shippers wrote one timeline: try the store with `lifeboat doctor`"),
+        to: .timeline(number))
+    } else if snapshot.timeline != number || snapshot.sequence != sequence {
+      add(
+        .damaged(
+          name, "it says that it is snapshot \(snapshot.sequence) of timeline \(snapshot.timeline)",
+          ["\(number).\(sequence)"], "its restore point is lost"), to: .timeline(number))
+    } else if !isVisible {
+      add(
+        VerifyFinding(.remark, name, "written after its timeline had ended: it does not exist"),
+        to: .timeline(number))
+    } else {
+      for problem in references.add(snapshot) {
+        add(
+          .damaged(
+            name, problem, ["\(number).\(sequence)"], "its restore point is lost", remedy: nil),
+          to: .timeline(number))
+      }
+    }
+  }
+
+  /// The numbers of a timeline's snapshots have no gap.
+  private func noteMissingSnapshots(_ number: TimelineNumber, _ history: History) {
+    guard history.claims[number] != nil else { return }
+    let present = Set(history.snapshots(of: number))
+    let last = max(present.max() ?? 0, history.end(of: number)?.snapshots ?? 0)
+    guard present.count < last else { return }
+    // A hostile record may claim any number of them.
+    for sequence in (1...last).lazy.filter({ !present.contains($0) }).prefix(100) {
+      add(
+        .missing(
+          ObjectPath.snapshot(number, sequence: sequence).text,
+          "there are \(last) snapshots, and not this one", ["\(number).\(sequence)"],
+          "its restore point is lost, and log that only it names"), to: .timeline(number))
+    }
+  }
+
+  // MARK: References
+
+  /// Everything that a snapshot or a claim names is there, and reaches as far as it says.
+  func checkReferences(_ history: History) {
+    for (id, uses) in references.generations where catalogue.generations[id]?.hasIndex != true {
+      add(
+        .missing(
+          ObjectPath.index(id).text, "snapshots refer to this generation", uses.points,
+          "what needs it can't be restored"), to: .generation(id))
+    }
+    for (span, uses) in references.spans {
+      guard history.claims[span.timeline] != nil else {
+        if catalogue.timelines[span.timeline] == nil {
+          add(
+            .missing(
+              ObjectPath.log(span.timeline, ordinal: span.ordinal), "snapshots refer to this log",
+              uses.points, "what needs it can't be restored"),
+            to: .log(span.timeline, ordinal: span.ordinal))
+        }
+        continue
+      }
+      checkReach(history, span.timeline, span.ordinal, from: span.from, to: span.to)
+    }
+    for number in history.claims.keys {
+      for end in history.end(of: number)?.ordinals ?? [] {
+        guard let start = references.start(of: number, ordinal: end.ordinal), start <= end.offset
+        else { continue }
+        checkReach(history, number, end.ordinal, from: start, to: end.offset)
+      }
+    }
+  }
+
+  private func checkReach(
+    _ history: History, _ number: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64?
+  ) {
+    let log = history.log(of: number, ordinal: ordinal, from: from, limit: to)
+    guard to.map({ log.reached < $0 }) ?? (log.beyondHole > 0) else { return }
+    let spans = catalogue.timelines[number]?.log[ordinal] ?? []
+    let next = spans.map(\.from).filter { $0 > log.reached }.min()
+    let uses = references.uses(of: number, ordinal: ordinal, behind: log.reached)
+    add(
+      .missing(
+        ObjectPath.log(number, ordinal: ordinal)
+          + decimal(log.reached, width: LogSpan.offsetDigits) + "-",
+        "the log has a hole at offset \(log.reached)"
+          + (next ?? to).map { ": nothing up to \($0)" }.orEmpty, uses.points,
+        "of these snapshots only what is before the hole can be restored"),
+      to: .log(number, ordinal: ordinal))
+  }
+
+  // MARK: Operations and keys
+
+  func readOperations() async throws {
+    func ids(_ kind: OperationKind) -> [String] {
+      isWanted(.operations) ? (catalogue.operations[kind] ?? []).sorted() : []
+    }
+    func read<Record: Decodable>(
+      _ type: Record.Type, _ kind: OperationKind, _ consequence: String,
+      _ repositoryID: (Record) -> Nonce
+    ) async throws {
+      try await readRecords(
+        type, ids(kind), .operation, consequence: consequence, group: { _ in .operations },
+        name: { .operation(kind, id: $0) }
+      ) { id, record in
+        guard repositoryID(record) != repository.id else { return }
+        add(
+          .damaged(
+            ObjectPath.operation(kind, id: id).text, "it belongs to another repository", [],
+            consequence), to: .operations)
+      }
+    }
+    try await read(Pin.self, .pins, "what it keeps may be let go, and `list` fails") {
+      $0.repository
+    }
+    try await read(Release.self, .releases, "none: its name says all") { $0.repository }
+    try await read(Drill.self, .drills, "the result of a drill is lost") { $0.repository }
+    try await read(Quarantine.self, .quarantines, "none: its name says all") { $0.repository }
+  }
+
+  /// Key slots have no cipher: they are what opens it.
+  func readKeySlots() async throws {
+    var clear = repository.frame
+    clear.secrets = nil
+    try await readRecords(
+      KeySlot.self, isWanted(.repository) ? catalogue.keySlots.sorted() : [], .keySlot,
+      frame: clear, consequence: "its key no longer opens the repository",
+      group: { _ in .repository }, name: { .key($0) }
+    ) { _, _ in }
+  }
+}
+
+extension String? {
+  fileprivate var orEmpty: String { self ?? "" }
+}

@@ -1,0 +1,97 @@
+import ArgumentParser
+import BackupTypes
+import Replication
+import SystemIO
+import SystemPackage
+
+struct Verify: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check every object of a repository, or try a restore with a real server.",
+    discussion: """
+      Reads every record, piece and log object and checks digests, references, the contiguity of every \
+      log and the structure of every file. What is damaged is named (exit 5) and, where that may be \
+      written, quarantined: a restore plans around it, and ship sends it again.
+      With --drill it restores the newest point into a scratch directory below TMPDIR, starts a server \
+      there, compares what it holds, and measures how long recovery takes.
+      """)
+
+  @OptionGroup var repository: RepositoryOptions
+  @Option(
+    help: ArgumentHelp(
+      "Read only so many percent of the pieces and log objects, chosen at random; all records.",
+      discussion: "With --drill: and verify as much before it.", valueName: "percent"))
+  var sample: Percent?
+  @Flag(help: "Restore the newest point into a scratch directory and try it with a server.")
+  var drill = false
+  @Option(
+    help: ArgumentHelp(
+      "The server for --drill. Default: a redis-server or valkey-server on PATH.", valueName: "path"))
+  var server: String?
+  @Option(help: ArgumentHelp("Write the JSON document to this file, too.", valueName: "path"))
+  var report: String?
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  var movesMuch: Bool { drill }
+
+  /// One or both.
+  private struct Document: Encodable {
+    var verify: VerifyReport?
+    var drill: DrillReport?
+  }
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    guard drill || server == nil else {
+      throw LifeboatError(.usage, "--server is for --drill")
+    }
+    let store = try Stores.interactive(repository.repo, repository.transport)
+    var document = Document()
+    if !drill || sample != nil {
+      let bar = ProgressBar("verifying")
+      document.verify = try await Verifier(
+        store, options: .init(sample: sample?.value, by: "lifeboat verify"),
+        now: { SystemClock.now() }, draw: { Double.random(in: 0..<100) },
+        progress: { bar.show($0, of: $1) }
+      ).run()
+    }
+    if drill {
+      let bar = ProgressBar("restoring")
+      document.drill = try await Driller(
+        store, options: drillOptions(), now: { SystemClock.now() },
+        note: { Console.note("lifeboat: \($0)") }, progress: { bar.show($0, of: $1) }
+      ).run()
+    }
+    if let report {
+      let path = FilePath(report)
+      let folder = path.removingLastComponent()
+      try DurableFile.replace(
+        path.lastComponent?.string ?? "", in: OpenDirectory(folder.isEmpty ? "." : folder),
+        bytes: Console.encoded(document), mode: 0o644)
+    }
+    if json {
+      try Console.json(document)
+    } else {
+      Console.write((document.verify?.text ?? "") + (document.drill?.text ?? ""))
+    }
+    let isSound = (document.verify?.isSound ?? true) && (document.drill?.isPassed ?? true)
+    return isSound ? .success : .corrupt
+  }
+
+  private func drillOptions() -> Driller.Options {
+    let environment = EnvironmentFlags.processEnvironment()
+    return Driller.Options(
+      server: server.map { FilePath($0) },
+      folders: (environment["PATH"] ?? "").split(separator: ":").map { FilePath(String($0)) },
+      temporary: FilePath(environment["TMPDIR"] ?? "/tmp"))
+  }
+}
+
+/// A part of a whole on the command line: `5`, `2.5%`, `100`.
+struct Percent: ExpressibleByArgument, Sendable {
+  var value: Double
+  init?(argument: String) {
+    let digits = argument.hasSuffix("%") ? String(argument.dropLast()) : argument
+    guard let value = Double(digits), value > 0, value <= 100 else { return nil }
+    self.value = value
+  }
+}
