@@ -23,7 +23,8 @@ import Testing
     #expect(redis?.description == "redis 7.4.1")
     #expect(
       ServerRelease(versionLine: "Valkey server v=9.1.2 sha=0:0")?.description == "valkey 9.1.2")
-    for text in ["", "bash, version 5", "Redis server", "Redis server v=x", "KeyDB server v=6.3.4"] {
+    for text in ["", "bash, version 5", "Redis server", "Redis server v=x", "KeyDB server v=6.3.4"]
+    {
       #expect(ServerRelease(versionLine: text) == nil, "\(text)")
     }
   }

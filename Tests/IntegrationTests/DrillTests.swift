@@ -81,7 +81,8 @@ struct DrillTests {
   /// The number of values that were compared.
   private func values(_ result: CommandResult) throws -> Int {
     let line = try #require(
-      result.outputText.split(separator: "\n").first { $0.has("\"values\" : ") }.map(String.init))
+      result.outputText.split(separator: "\n").first { $0.contains("\"values\" : ") }.map(
+        String.init))
     return try #require(Int(line.filter(\.isNumber)))
   }
 

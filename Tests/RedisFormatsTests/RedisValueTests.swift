@@ -56,7 +56,8 @@ import Testing
   }
 
   @Test func `commands are handed on however the bytes are cut`() {
-    let text = "#TS:1700000000\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n*3\r\n$3\r\nSET\r\n$0\r\n\r\n$2\r\n\r\n\r\n"
+    let text =
+      "#TS:1700000000\r\n*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n*3\r\n$3\r\nSET\r\n$0\r\n\r\n$2\r\n\r\n\r\n"
     for size in 1...text.utf8.count {
       var reader = AOFCommandReader()
       var found: [[[UInt8]?]] = []
@@ -69,7 +70,8 @@ import Testing
           }
         }
       }
-      #expect(found == [[bytes("DEL"), bytes("k")], [bytes("SET"), [], bytes("\r\n")]], "\(size)")
+      #expect(
+        found == [[bytes("DEL"), bytes("k")], [bytes("SET"), [], bytes("\r\n")]], "\(size)")
       #expect(!reader.isBroken)
     }
   }

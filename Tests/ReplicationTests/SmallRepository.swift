@@ -19,7 +19,8 @@ struct SmallRepository {
 
   init(_ compression: Compression = .none) async throws {
     store = MemoryStore()
-    repository = try await Repository.openOrCreate(store, compression: compression, now: at(0))
+    repository = try await Repository.openOrCreate(
+      store, keys: .none, compression: compression, now: at(0))
     base = GenerationID(
       fingerprint: ShortDigest(bytes: [UInt8](repeating: 0xba, count: 16))!, nonce: nonce(1))
     dump = GenerationID(

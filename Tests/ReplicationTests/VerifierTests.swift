@@ -52,7 +52,8 @@ import Testing
       let whole = made.store.contents[name]!
       for round in 0..<(whole.count > 1 << 20 ? 3 : 12) {
         // Its header, its first bytes of content, or anywhere.
-        let offset = Int.random(in: 0..<min(whole.count, [56, 200, .max][round % 3]), using: &random)
+        let offset = Int.random(
+          in: 0..<min(whole.count, [56, 200, .max][round % 3]), using: &random)
         guard isCovered(name, whole, offset) else { continue }
         var bytes = whole
         bytes[offset] ^= 1 << UInt8.random(in: 0..<8, using: &random)
@@ -262,8 +263,9 @@ private final class ChangingStore: ObjectStore {
   private let change: @Sendable () async throws -> Void
   private let isDue = Mutex(true)
 
-  init(_ base: MemoryStore, when name: String, _ change: @escaping @Sendable () async throws -> Void)
-  {
+  init(
+    _ base: MemoryStore, when name: String, _ change: @escaping @Sendable () async throws -> Void
+  ) {
     self.base = base
     self.name = name
     self.change = change

@@ -3,7 +3,9 @@ package import BackupTypes
 
 /// What is wrong with a claim by itself; nil when nothing is.
 package func claimProblem(_ claim: Claim, number: TimelineNumber, repository: Nonce) -> String? {
-  if claim.timeline != number { return "it says that it is the claim of timeline \(claim.timeline)" }
+  if claim.timeline != number {
+    return "it says that it is the claim of timeline \(claim.timeline)"
+  }
   if claim.repository != repository {
     return "it belongs to the repository \(claim.repository), or lifeboat.json is damaged"
   }

@@ -30,7 +30,8 @@ package struct LogCheck: Sendable {
     guard scanner != nil else { return nil }
     var marks = Set(payload.marks.filter { $0.kind == .seen }.map(\.offset))
     if span.mark != nil { marks.insert(span.to) }
-    let cuts = marks.union(stops).union([span.to]).filter { $0 > position && $0 <= span.to }.sorted()
+    let cuts = marks.union(stops).union([span.to]).filter { $0 > position && $0 <= span.to }
+      .sorted()
     return payload.bytes.withUnsafeBytes { bytes in
       var reached = position
       for cut in cuts {

@@ -21,7 +21,9 @@ package struct SnapshotReferences: Sendable {
       count += other.count
     }
     /// For people: more than are kept are counted.
-    package var points: [String] { ids + (count > ids.count ? ["and \(count - ids.count) more"] : []) }
+    package var points: [String] {
+      ids + (count > ids.count ? ["and \(count - ids.count) more"] : [])
+    }
   }
 
   /// A span of one ordinal's log that belongs to a file.

@@ -75,7 +75,8 @@ int clinux_tune_malloc(int mmap_threshold_bytes, int trim_threshold_bytes, int a
  * THREAD ends, however that comes about: call it on one that lives as long as the process. Returns its
  * process id. */
 pid_t clinux_spawn(
-    const char *path, char *_Nullable const *arguments, char *_Nullable const *environment,
+    const char *path, char *_Nullable const *_Nonnull arguments,
+    char *_Nullable const *_Nonnull environment,
     const char *directory, int output);
 
 #pragma clang assume_nonnull end

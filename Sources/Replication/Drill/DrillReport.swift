@@ -40,7 +40,8 @@ package struct DrillReport: Sendable, Encodable {
   package var warnings: [String]
 
   package var text: String {
-    var text = "drill of \(point) of \(instant), by its \(primary == "aof" ? "AOF" : "dump"), with \(server)\n"
+    var text =
+      "drill of \(point) of \(instant), by its \(primary == "aof" ? "AOF" : "dump"), with \(server)\n"
     text += "  restored \(humanBytes(bytes)) in \(restoreSeconds) s"
     if let loadSeconds, let recoverySeconds {
       text += ", loaded in \(loadSeconds) s: recovery takes \(recoverySeconds) s\n"

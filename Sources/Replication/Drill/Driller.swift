@@ -14,10 +14,14 @@ package struct Driller: Sendable {
     package var folders: [FilePath]
     /// Where the scratch directory is made.
     package var temporary: FilePath
-    package init(server: FilePath?, folders: [FilePath], temporary: FilePath) {
+    package var keys: KeySource
+    package init(
+      server: FilePath?, folders: [FilePath], temporary: FilePath, keys: KeySource = .none
+    ) {
       self.server = server
       self.folders = folders
       self.temporary = temporary
+      self.keys = keys
     }
   }
 
@@ -81,9 +85,10 @@ package struct Driller: Sendable {
     // A person would be asked; here either is worth a try, and the newest is what comes by itself.
     selection.suspect = .newest
     // Both forms are laid down, as for any server; which is tried depends on the point.
+    var restore = Restorer.Options(data: data, selection: selection, plan: .init())
+    restore.keys = options.keys
     let restorer = Restorer(
-      options: .init(data: data, selection: selection, plan: .init()), store: store, now: now,
-      note: note, progress: progress)
+      options: restore, store: store, now: now, note: note, progress: progress)
     guard case .restored(let plan, _) = try await restorer.run() else {
       throw LifeboatError(.failure, "the restore into \(data) did not restore")
     }
@@ -158,7 +163,8 @@ package struct Driller: Sendable {
     let space = try FileSystemSpace.at(data)
     guard space.freeBytes > plan.bytes else {
       throw LifeboatError(
-        .noRoom, "\(data) has \(humanBytes(space.freeBytes)) free, too little for the server to save",
+        .noRoom,
+        "\(data) has \(humanBytes(space.freeBytes)) free, too little for the server to save",
         hint: "set TMPDIR to a directory with room for twice the restored files")
     }
     let reply = try connection.command("SAVE")
@@ -185,7 +191,7 @@ package struct Driller: Sendable {
     _ report: inout DrillReport, _ plan: RestorePlan, load: Int64, restored: Int64,
     _ started: Instant
   ) async throws {
-    guard let repository = try await Repository.open(store) else { return }
+    guard let repository = try await Repository.open(store, keys: options.keys) else { return }
     report.repository = repository.id.hexadecimal
     let drill = Drill(
       id: report.id, repository: repository.id, at: started, point: report.point,

@@ -44,7 +44,9 @@ struct ValueComparison {
       let what = "db \(place.database), key \(printable(name(place), limit: 60))"
       if let difference = difference(state.value, replies[2 * index]) {
         differences.append("\(what): \(difference)")
-      } else if state.value != nil, (replies[2 * index + 1] == .integer(-1)) != (state.expiresAt == nil) {
+      } else if state.value != nil,
+        (replies[2 * index + 1] == .integer(-1)) != (state.expiresAt == nil)
+      {
         differences.append(
           what + (state.expiresAt == nil ? ": it has an expiry" : ": it has lost its expiry"))
       }
@@ -98,7 +100,9 @@ struct ValueComparison {
   private func pairs(_ reply: RESPReply) -> [[UInt8]: [UInt8]]? {
     guard let strings = reply.strings, strings.count % 2 == 0 else { return nil }
     var found: [[UInt8]: [UInt8]] = [:]
-    for index in stride(from: 0, to: strings.count, by: 2) { found[strings[index]] = strings[index + 1] }
+    for index in stride(from: 0, to: strings.count, by: 2) {
+      found[strings[index]] = strings[index + 1]
+    }
     return found
   }
 }

@@ -12,9 +12,11 @@ package struct Verifier: Sendable {
     package var sample: Double?
     /// Who quarantines.
     package var by: String
-    package init(sample: Double?, by: String) {
+    package var keys: KeySource
+    package init(sample: Double?, by: String, keys: KeySource = .none) {
       self.sample = sample
       self.by = by
+      self.keys = keys
     }
   }
 
@@ -44,7 +46,7 @@ package struct Verifier: Sendable {
     let started = now()
     let repository: Repository
     do {
-      guard let found = try await Repository.open(store) else {
+      guard let found = try await Repository.open(store, keys: options.keys) else {
         throw LifeboatError(
           .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
       }
@@ -65,7 +67,8 @@ package struct Verifier: Sendable {
       leftOut = max(leftOut, pass.leftOut)
       objectsRead = max(objectsRead, pass.objectsRead)
       // What was seen damaged stays so; what was missing counts when it is still missing.
-      for group in Set(settled.keys).union(pass.findings.keys) where wanted?.contains(group) ?? true {
+      for group in Set(settled.keys).union(pass.findings.keys) where wanted?.contains(group) ?? true
+      {
         settled[group, default: []].removeAll { $0.verdict == .missing }
         for finding in pass.findings[group] ?? [] where !settled[group]!.contains(finding) {
           settled[group]!.append(finding)
@@ -83,7 +86,9 @@ package struct Verifier: Sendable {
       foreignObjects: catalogue.foreign, objectsRead: min(objectsRead + 1, catalogue.objects),
       bytesRead: min(counter.sum, catalogue.bytes),
       isSound: !settled.values.contains { $0.contains { $0.isFailure } },
-      findings: settled.values.joined().sorted { ($0.verdict.rank, $0.object) < ($1.verdict.rank, $1.object) },
+      findings: settled.values.joined().sorted {
+        ($0.verdict.rank, $0.object) < ($1.verdict.rank, $1.object)
+      },
       findingsLeftOut: leftOut, quarantined: [])
     try await quarantine(settled, repository, catalogue, &report)
     counter.finish()

@@ -117,7 +117,8 @@ extension VerifyPass {
     }
     guard repository.frame.digest(payload.bytes).short == span.digest else {
       add(
-        damaged(span, number, ordinal, "it does not have the digest in its name", isNeeded: isNeeded),
+        damaged(
+          span, number, ordinal, "it does not have the digest in its name", isNeeded: isNeeded),
         to: group)
       return nil
     }
@@ -125,7 +126,8 @@ extension VerifyPass {
     if isNeeded {
       add(
         damaged(
-          span, number, ordinal, "another process than its timeline's wrote it: two shippers, and "
+          span, number, ordinal,
+          "another process than its timeline's wrote it: two shippers, and "
             + "a store that lets objects be overwritten"), to: group)
     } else {
       add(

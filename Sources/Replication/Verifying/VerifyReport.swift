@@ -28,7 +28,8 @@ package struct VerifyReport: Sendable, Encodable {
     for finding in findings { text += finding.text }
     if findingsLeftOut > 0 { text += "and \(findingsLeftOut) more findings\n" }
     for id in quarantined {
-      text += "quarantined: \(id) counts as absent now, and is shipped again while its source has it\n"
+      text +=
+        "quarantined: \(id) counts as absent now, and is shipped again while its source has it\n"
     }
     text += "\(location): read \(objectsRead) of \(objects) objects, \(humanBytes(bytesRead)) of "
     text += "\(humanBytes(bytes))"

@@ -25,7 +25,8 @@ struct Verify: ExitingCommand {
   var drill = false
   @Option(
     help: ArgumentHelp(
-      "The server for --drill. Default: a redis-server or valkey-server on PATH.", valueName: "path"))
+      "The server for --drill. Default: a redis-server or valkey-server on PATH.", valueName: "path"
+    ))
   var server: String?
   @Option(help: ArgumentHelp("Write the JSON document to this file, too.", valueName: "path"))
   var report: String?
@@ -45,11 +46,12 @@ struct Verify: ExitingCommand {
       throw LifeboatError(.usage, "--server is for --drill")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
+    let keys = repository.key.source()
     var document = Document()
     if !drill || sample != nil {
       let bar = ProgressBar("verifying")
       document.verify = try await Verifier(
-        store, options: .init(sample: sample?.value, by: "lifeboat verify"),
+        store, options: .init(sample: sample?.value, by: "lifeboat verify", keys: keys),
         now: { SystemClock.now() }, draw: { Double.random(in: 0..<100) },
         progress: { bar.show($0, of: $1) }
       ).run()
@@ -57,7 +59,7 @@ struct Verify: ExitingCommand {
     if drill {
       let bar = ProgressBar("restoring")
       document.drill = try await Driller(
-        store, options: drillOptions(), now: { SystemClock.now() },
+        store, options: drillOptions(keys), now: { SystemClock.now() },
         note: { Console.note("lifeboat: \($0)") }, progress: { bar.show($0, of: $1) }
       ).run()
     }
@@ -77,12 +79,12 @@ struct Verify: ExitingCommand {
     return isSound ? .success : .corrupt
   }
 
-  private func drillOptions() -> Driller.Options {
+  private func drillOptions(_ keys: KeySource) -> Driller.Options {
     let environment = EnvironmentFlags.processEnvironment()
     return Driller.Options(
       server: server.map { FilePath($0) },
       folders: (environment["PATH"] ?? "").split(separator: ":").map { FilePath(String($0)) },
-      temporary: FilePath(environment["TMPDIR"] ?? "/tmp"))
+      temporary: FilePath(environment["TMPDIR"] ?? "/tmp"), keys: keys)
   }
 }
 
