@@ -206,7 +206,7 @@ import Testing
     let base = MemoryStore()
     let store = FaultyStore(base)
     try await make(store)
-    let calls = store.calls.map { "\($0.operation) \($0.name.split(separator: "/")[0])" }
+    let calls = store.calls.map { "\($0.operation) \($0.name.split(separator: "/").first ?? "")" }
     let slot = try #require(calls.firstIndex(of: "create keys"))
     let descriptor = try #require(calls.firstIndex(of: "create lifeboat.json"))
     #expect(slot < descriptor && calls[slot..<descriptor].contains("read keys"), "\(calls)")
