@@ -12,17 +12,31 @@ extension VerifyPass {
       Claim.self, listed, .claim,
       consequence: "no restore point of the timeline, or of one that goes on from it, can be found",
       group: { .timeline($0) }, name: { .claim($0) }
-    ) { number, claim in
-      if let problem = claimProblem(claim, number: number, repository: repository.id) {
+    ) { number, claim in claims[number] = claim }
+    checkDescriptor()
+    for (number, claim) in claims.sorted(by: { $0.key < $1.key }) {
+      if let problem = claimProblem(claim, number: number, repository: expectedRepository) {
+        claims[number] = nil
         add(
           .damaged(
             ObjectPath.claim(number).text, problem, [], "the timeline contradicts itself"),
           to: .timeline(number))
-      } else {
-        claims[number] = claim
       }
     }
     noteUnclaimed()
+  }
+
+  /// The descriptor has no checksum. When every claim agrees on another id than it has, it is the one
+  /// that is wrong.
+  private func checkDescriptor() {
+    let ids = Set(claims.values.map(\.repository))
+    guard ids.count == 1, let id = ids.first, id != repository.id else { return }
+    expectedRepository = id
+    add(
+      .damaged(
+        ObjectPath.descriptor.text, "it names the repository \(repository.id), its claims \(id)",
+        [],
+        "nothing of the repository can be restored until it is whole"), to: .repository)
   }
 
   private func noteUnclaimed() {
@@ -180,7 +194,7 @@ extension VerifyPass {
         type, ids(kind), .operation, consequence: consequence, group: { _ in .operations },
         name: { .operation(kind, id: $0) }
       ) { id, record in
-        guard repositoryID(record) != repository.id else { return }
+        guard repositoryID(record) != expectedRepository else { return }
         add(
           .damaged(
             ObjectPath.operation(kind, id: id).text, "it belongs to another repository", [],

@@ -24,12 +24,15 @@ final class VerifyPass {
   /// How a log stands where another timeline goes on from it.
   var joins: [LogPosition: AOFScanner] = [:]
   private(set) var objectsRead = 0
+  /// The id that the records should have: the descriptor's, unless that is what is damaged.
+  var expectedRepository: Nonce
 
   init(
     repository: Repository, catalogue: Catalogue, wanted: Set<VerifyGroup>?, isSample: Bool,
     chooses: @escaping @Sendable () -> Bool, progress: @escaping @Sendable (UInt64) -> Void
   ) {
     self.repository = repository
+    expectedRepository = repository.id
     self.catalogue = catalogue
     self.wanted = wanted
     self.isSample = isSample
