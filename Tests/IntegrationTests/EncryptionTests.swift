@@ -11,7 +11,7 @@ import Testing
 struct EncryptionTests {
   private static let marker = "a-value-that-nobody-may-read"
 
-  /// A Redis with a dump, a rewritten AOF and a log behind it, shipped twice into an encrypted repository.
+  /// A Redis with a dump, a rewritten AOF and two objects of log behind it, shipped into an encrypted repository.
   private static func backup(_ version: ServerVersion = .v7_4, appendOnly: Bool = true) async throws
     -> (place: Place, expected: Dataset)
   {
@@ -32,6 +32,10 @@ struct EncryptionTests {
     try fill("second")
     if !appendOnly { try await server.save() }
     try await place.shipOnce()
+    if appendOnly {
+      try fill("third")
+      try await place.shipOnce()
+    }
     return (place, try await server.dataset())
   }
 
