@@ -1,5 +1,5 @@
-/// Hands on the commands of an append-only file, one by one: for files whose framing was checked before.
-/// Annotations are passed over. Total on any bytes; bad framing ends it.
+/// Hands on what stands in an append-only file, one by one: for files whose framing was checked before.
+/// Total on any bytes; bad framing ends it.
 package struct AOFCommandReader: Sendable {
   /// Longer arguments are handed on as nil.
   package static let argumentBytesMax = 64 << 10
@@ -7,23 +7,51 @@ package struct AOFCommandReader: Sendable {
   package static let argumentsMax = 1 << 16
   package static let commandBytesMax = 4 << 20
 
+  package struct Command: Sendable {
+    package var arguments: [[UInt8]?]
+    /// Whether all arguments are there, but for single long ones.
+    package var isWhole: Bool
+    /// How many arguments there are in the file, the name included.
+    package var count: UInt64
+    /// Offsets in the file: of its first byte, and behind its last.
+    package var start: UInt64
+    package var end: UInt64
+
+    /// In capitals; empty when it is too long to be one.
+    package var name: String {
+      String(decoding: (arguments.first ?? nil) ?? [], as: UTF8.self).uppercased()
+    }
+  }
+
+  package enum Event: Sendable {
+    case command(Command)
+    /// `#TS:`, unix time: what follows was executed in or after that second.
+    case timestamp(seconds: Int64, start: UInt64)
+  }
+
   package private(set) var isBroken = false
+  /// Of the next byte.
+  package private(set) var offset: UInt64
+  private let argumentBytesMax: Int
   private enum Step: Sendable { case lineStart, argumentHeader, argument, argumentEnd }
   private var step = Step.lineStart
   private var carry: [UInt8] = []
+  private var start: UInt64 = 0
   private var argumentsLeft: UInt64 = 0
   private var bytesLeft: UInt64 = 0
-  private var arguments: [[UInt8]?] = []
   private var argument: [UInt8]? = []
+  private var command = Command(arguments: [], isWhole: true, count: 0, start: 0, end: 0)
   private var commandBytes = 0
-  /// Whether the command at hand is handed on as a whole, but for single long arguments.
-  private var isWhole = true
 
-  package init() {}
+  /// - Parameters:
+  ///   - offset: where in the file the next byte stands; a command or annotation begins there.
+  ///   - argumentBytesMax: longer arguments are handed on as nil.
+  package init(at offset: UInt64 = 0, argumentBytesMax: Int = AOFCommandReader.argumentBytesMax) {
+    self.offset = offset
+    self.argumentBytesMax = argumentBytesMax
+  }
 
-  package mutating func consume(
-    _ bytes: UnsafeRawBufferPointer, _ take: (_ arguments: [[UInt8]?], _ isWhole: Bool) -> Void
-  ) {
+  package mutating func consume(_ bytes: UnsafeRawBufferPointer, _ take: (Event) -> Void) {
     var index = 0
     while index < bytes.count, !isBroken {
       switch step {
@@ -32,10 +60,13 @@ package struct AOFCommandReader: Sendable {
         argument?.append(contentsOf: bytes[index..<index + count])
         bytesLeft -= UInt64(count)
         index += count
+        offset += UInt64(count)
         if bytesLeft == 0 { step = .argumentEnd }
       case .lineStart, .argumentHeader, .argumentEnd:
+        if step == .lineStart, carry.isEmpty { start = offset }
         carry.append(bytes[index])
         index += 1
+        offset += 1
         guard carry.last == 10 else {
           // Servers write shorter annotations and headers than this.
           if carry.count > 1024 { isBroken = true }
@@ -47,33 +78,40 @@ package struct AOFCommandReader: Sendable {
     }
   }
 
-  private mutating func endLine(_ take: (_ arguments: [[UInt8]?], _ isWhole: Bool) -> Void) {
+  private mutating func endLine(_ take: (Event) -> Void) {
     switch step {
-    case .lineStart where carry[0] == UInt8(ascii: "#"): break
+    case .lineStart where carry[0] == UInt8(ascii: "#"):
+      var annotation = AOFAnnotation(start: start)
+      _ = carry.withUnsafeBytes { annotation.take($0) }
+      if let seconds = annotation.seconds { take(.timestamp(seconds: seconds, start: start)) }
     case .lineStart:
       guard let count = number(UInt8(ascii: "*")), count > 0 else { return isBroken = true }
       argumentsLeft = count
-      arguments.removeAll(keepingCapacity: true)
-      (commandBytes, isWhole) = (0, true)
+      command.arguments.removeAll(keepingCapacity: true)
+      (command.count, command.start, command.isWhole) = (count, start, true)
+      commandBytes = 0
       step = .argumentHeader
     case .argumentHeader:
       guard let count = number(UInt8(ascii: "$")) else { return isBroken = true }
       bytesLeft = count
-      argument = count <= UInt64(AOFCommandReader.argumentBytesMax) ? [] : nil
+      argument = count <= UInt64(argumentBytesMax) ? [] : nil
       step = count == 0 ? .argumentEnd : .argument
     case .argumentEnd:
       guard carry.count == 2 else { return isBroken = true }
       commandBytes += argument?.count ?? 0
-      if arguments.count < AOFCommandReader.argumentsMax,
+      if command.arguments.count < AOFCommandReader.argumentsMax,
         commandBytes <= AOFCommandReader.commandBytesMax
       {
-        arguments.append(argument)
+        command.arguments.append(argument)
       } else {
-        isWhole = false
+        command.isWhole = false
       }
       argumentsLeft -= 1
       step = argumentsLeft == 0 ? .lineStart : .argumentHeader
-      if argumentsLeft == 0 { take(arguments, isWhole) }
+      if argumentsLeft == 0 {
+        command.end = offset
+        take(.command(command))
+      }
     case .argument: break
     }
   }

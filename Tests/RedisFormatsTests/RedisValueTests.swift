@@ -61,18 +61,25 @@ import Testing
     for size in 1...text.utf8.count {
       var reader = AOFCommandReader()
       var found: [[[UInt8]?]] = []
+      var places: [Range<UInt64>] = []
       let all = bytes(text)
       for start in stride(from: 0, to: all.count, by: size) {
         Array(all[start..<min(start + size, all.count)]).withUnsafeBytes {
-          reader.consume($0) { arguments, isWhole in
-            #expect(isWhole)
-            found.append(arguments)
+          reader.consume($0) { event in
+            switch event {
+            case .command(let command):
+              #expect(command.isWhole && command.count == UInt64(command.arguments.count))
+              places.append(command.start..<command.end)
+              found.append(command.arguments)
+            case .timestamp(let seconds, let start): #expect(seconds == 1_700_000_000 && start == 0)
+            }
           }
         }
       }
       #expect(
         found == [[bytes("DEL"), bytes("k")], [bytes("SET"), [], bytes("\r\n")]], "\(size)")
-      #expect(!reader.isBroken)
+      #expect(places == [16..<36, 36..<UInt64(all.count)])
+      #expect(!reader.isBroken && reader.offset == UInt64(all.count))
     }
   }
 }

@@ -88,6 +88,18 @@ struct MadeRepository {
     try await repository.createContent(payload.encoded(), name, kind: .log)
   }
 
+  /// A log object that holds just these bytes of Redis's file.
+  func addLog(_ number: Int, ordinal: Int = 1, _ from: UInt64, bytes: [UInt8], at time: Int64)
+    async throws
+  {
+    let span = LogSpan(
+      from: from, to: from + UInt64(bytes.count), mark: at(time),
+      digest: repository.frame.digest(bytes).short)
+    let name = ObjectPath.log(TimelineNumber(number)!, ordinal: ordinal, span)
+    let payload = LogPayload(nonce: nonce(number), marks: [], bytes: bytes)
+    try await repository.createContent(payload.encoded(), name, kind: .log)
+  }
+
   /// A snapshot whose log is the parent's up to `fork`, then its own.
   func addForkedSnapshot(_ number: Int, _ sequence: Int, at fork: UInt64) async throws {
     let timeline = TimelineNumber(number)!

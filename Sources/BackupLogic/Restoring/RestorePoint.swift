@@ -10,6 +10,15 @@ package struct RestorePoint: Sendable, Equatable {
   /// The time of the mark at the cut, or when the dump's content was.
   package var instant: Instant
 
+  package init(
+    snapshot: Snapshot, primary: Snapshot.Primary, cut: LogPosition?, instant: Instant
+  ) {
+    self.snapshot = snapshot
+    self.primary = primary
+    self.cut = cut
+    self.instant = instant
+  }
+
   package var timeline: TimelineNumber { snapshot.timeline }
   /// What `--point` takes: `<timeline>.<snapshot>`, for a log followed by `@<ordinal>:<offset>`.
   package var id: String {
@@ -120,7 +129,7 @@ package struct PointFinder: Sendable {
   }
 
   /// The log objects that give a snapshot's chain, in order, up to a hole.
-  func objects(of snapshot: Snapshot) -> [(segment: Snapshot.Segment, span: LogSpan)] {
+  package func objects(of snapshot: Snapshot) -> [(segment: Snapshot.Segment, span: LogSpan)] {
     var objects: [(segment: Snapshot.Segment, span: LogSpan)] = []
     for segment in snapshot.chain?.files.flatMap(\.segments) ?? [] {
       let log = history.log(
@@ -133,7 +142,7 @@ package struct PointFinder: Sendable {
 }
 
 extension Snapshot.Segment {
-  func position(_ offset: UInt64) -> LogPosition {
+  package func position(_ offset: UInt64) -> LogPosition {
     LogPosition(timeline: timeline, ordinal: ordinal, offset: offset)
   }
 }

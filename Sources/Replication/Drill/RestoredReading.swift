@@ -76,13 +76,10 @@ struct RestoredReading {
     var reader = AOFCommandReader()
     var (model, commands) = (self.model, self.commands)
     try file.forEachChunk(from: from, to: to) { chunk in
-      reader.consume(chunk) { arguments, isWhole in
-        if let name = arguments.first, let name,
-          !["select", "SELECT"].contains(String(decoding: name, as: UTF8.self))
-        {
-          commands += 1
-        }
-        model.apply(arguments, isWhole: isWhole)
+      reader.consume(chunk) { event in
+        guard case .command(let command) = event else { return }
+        if command.name != "SELECT" { commands += 1 }
+        model.apply(command.arguments, isWhole: command.isWhole)
       }
       return !reader.isBroken
     }

@@ -13,6 +13,9 @@ package struct PointInspection: Sendable, Encodable {
     package var command: String
     package var at: String
     package var before: String
+    /// Keys before it, and how many it removed, as far as the log tells.
+    package var keysBefore: UInt64?
+    package var keysRemoved: UInt64?
     /// What brings the state before it back.
     package var restore: String
   }
@@ -37,23 +40,15 @@ package struct PointInspection: Sendable, Encodable {
     }
     let history = try await repository.history()
     let reader = HistoryReader(repository: repository, history: history)
-    guard let point = try await PointChooser(reader: reader, now: now).choose(selection) else {
+    let chooser = PointChooser(reader: reader, now: now)
+    guard let point = try await chooser.choose(selection) else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }
     let plan = try RestorePlanner(
       history: history, point: point, indexes: try await reader.indexes(of: point.snapshot),
       options: .init()
     ).plan()
-    let drops = try await reader.snapshots(of: point.timeline).values
-      .sorted { $0.sequence < $1.sequence }.compactMap { snapshot in
-        snapshot.destructive.map { drop in
-          let id =
-            "\(snapshot.timeline).\(snapshot.sequence)@\(drop.before.ordinal):\(drop.before.offset)"
-          return Destructive(
-            command: drop.command, at: drop.at.description, before: id,
-            restore: "lifeboat restore --repo \(store.location) --point \(id) --data DIR")
-        }
-      }
+    let drops = try await drops(before: point, chooser, store)
     return PointInspection(
       point: point.id, instant: point.instant.description, primary: point.primary.rawValue,
       loadsWithAppendonlyYes: plan.loadsWithYes?.description,
@@ -62,6 +57,42 @@ package struct PointInspection: Sendable, Encodable {
       logBytesBehindDataset: plan.files.filter { $0.role == .increment || $0.role == .legacy }
         .reduce(0) { $0 + $1.size },
       destructive: drops, warnings: plan.warnings)
+  }
+
+  /// By the log, and for what lies further back by the snapshots that were cut for it.
+  private static func drops(
+    before point: RestorePoint, _ chooser: PointChooser, _ store: any ObjectStore
+  ) async throws -> [Destructive] {
+    func restore(_ id: String) -> String {
+      "lifeboat restore --repo '\(store.location)' --point \(id) --data DIR"
+    }
+    var drops: [(at: Instant, drop: Destructive)] = []
+    let found = try await chooser.drops(before: point)
+    for one in found {
+      let id = one.point.id
+      drops.append(
+        (
+          one.occurrence.at,
+          Destructive(
+            command: one.occurrence.command, at: one.occurrence.at.description, before: id,
+            keysBefore: one.occurrence.keysBefore, keysRemoved: one.occurrence.keysRemoved,
+            restore: restore(id))
+        ))
+    }
+    let places = Set(found.map(\.occurrence.before))
+    for snapshot in try await chooser.reader.snapshots(of: point.timeline).values {
+      guard let drop = snapshot.destructive, !places.contains(drop.before) else { continue }
+      let id = RestorePoint(
+        snapshot: snapshot, primary: .aof, cut: drop.before, instant: drop.at
+      ).id
+      drops.append(
+        (
+          drop.at,
+          Destructive(
+            command: drop.command, at: drop.at.description, before: id, restore: restore(id))
+        ))
+    }
+    return drops.sorted { $0.at < $1.at }.map(\.drop)
   }
 
   package var text: String {
@@ -74,7 +105,7 @@ package struct PointInspection: Sendable, Encodable {
       text += "and \(humanBytes(logBytesBehindDataset)) of commands behind it\n"
     }
     for drop in destructive {
-      text += "\(drop.command) at \(drop.at); the state before it:\n  \(drop.restore)\n"
+      text += drop.text
     }
     for warning in warnings { text += "warning: \(warning)\n" }
     return text
@@ -96,5 +127,17 @@ extension DatasetRecord {
       }
     }
     return text
+  }
+}
+
+extension PointInspection.Destructive {
+  fileprivate var text: String {
+    var text = command
+    if command == "DEL" || command == "UNLINK", let keysRemoved {
+      text = "\(keysRemoved) keys removed one by one (\(command)), beginning"
+    }
+    text += " at \(at)"
+    if let keysBefore { text += ", \(keysBefore) keys before it" }
+    return text + "; the state before it:\n  \(restore)\n"
   }
 }

@@ -10,9 +10,13 @@ package struct PointSelection: Sendable {
   package var point: String?
   package var timeline: TimelineNumber?
   package var suspect: Suspect?
+  /// The state just before the last command of this name, in capitals.
+  package var before: String?
   package init() {}
   /// The caller named a point, so that an older state is what was asked for.
-  package var isNamed: Bool { at != nil || point != nil || timeline != nil || suspect == .before }
+  package var isNamed: Bool {
+    at != nil || point != nil || timeline != nil || before != nil || suspect == .before
+  }
 }
 
 /// Finds the point that was asked for, reading the few records that it takes.
@@ -28,6 +32,7 @@ package struct PointChooser: Sendable {
   /// Nil: the repository has no restore point at all.
   package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
     if let id = selection.point { return try await named(id) }
+    if let command = selection.before { return try await last(before: command, selection) }
     if let at = selection.at { return try await last(notAfter: at, selection) }
     if let timeline = selection.timeline {
       guard let point = try await newest(of: timeline) else {
@@ -41,7 +46,7 @@ package struct PointChooser: Sendable {
   }
 
   /// An abandoned branch is read to its own end, past where its successor forked off.
-  private func newest(of timeline: TimelineNumber) async throws -> RestorePoint? {
+  func newest(of timeline: TimelineNumber) async throws -> RestorePoint? {
     guard reader.history.claims[timeline] != nil else {
       throw LifeboatError(
         .noBackup, "there is no timeline \(timeline)", hint: "see `lifeboat list`")
@@ -87,6 +92,7 @@ package struct PointChooser: Sendable {
         {
           return point
         }
+        if let point = try await self.point(of: snapshot, at: position) { return point }
         throw LifeboatError(
           .noBackup, "\(printable(id)) is no place where the log can be cut",
           hint: "see `lifeboat list`")
@@ -105,7 +111,9 @@ package struct PointChooser: Sendable {
       let finder = PointFinder(
         history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
       )
-      if let point = try await last(notAfter: at, finder) { return point }
+      if let point = try await last(notAfter: at, finder) {
+        return try await refined(point, at: at)
+      }
       timeline = selection.timeline == nil ? reader.history.claims[number]?.parent : nil
     }
     var hint = "see `lifeboat list`"

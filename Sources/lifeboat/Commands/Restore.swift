@@ -28,6 +28,11 @@ struct Restore: ExitingCommand {
   @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
   var point: String?
   @Option(
+    help: ArgumentHelp(
+      "The state just before the last command of this name, for example FLUSHALL.",
+      discussion: "Reads the log. See what removed data with inspect.", valueName: "command"))
+  var before: String?
+  @Option(
     help: ArgumentHelp("A timeline, also an abandoned branch (see list).", valueName: "number"))
   var timeline: Int?
   @Flag(help: "Data in the directory is success, and nothing is done.")
@@ -92,8 +97,15 @@ struct Restore: ExitingCommand {
       }
       selection.timeline = number
     }
-    if point != nil, at != nil || timeline != nil {
-      throw LifeboatError(.usage, "--point says it all: give it without --at and --timeline")
+    if point != nil, at != nil || timeline != nil || before != nil {
+      throw LifeboatError(
+        .usage, "--point says it all: give it without --at, --before and --timeline")
+    }
+    if let before {
+      guard at == nil else {
+        throw LifeboatError(.usage, "--at and --before name two points: give one of them")
+      }
+      selection.before = try Restore.command(before)
     }
     let (names, configured) = try nameOptions.resolve()
     var plan = RestorePlan.Options()
@@ -132,6 +144,19 @@ struct Restore: ExitingCommand {
         cause: error.problem == .noZone ? "it has no zone" : nil,
         hint: "write 2026-11-22T14:02:00Z (or +01:00), -15m, or unix seconds")
     }
+  }
+
+  /// `FLUSHALL`, or two words: `FUNCTION FLUSH`.
+  static func command(_ text: String) throws -> String {
+    let words = text.split(separator: " ")
+    guard (1...2).contains(words.count),
+      words.allSatisfy({ $0.utf8.count <= 64 && $0.utf8.allSatisfy { (0x21...0x7e).contains($0) } })
+    else {
+      throw LifeboatError(
+        .usage, "--before takes the name of a command, not \(printable(text))",
+        hint: "for example --before FLUSHALL")
+    }
+    return words.joined(separator: " ").uppercased()
   }
 
   private static func owner(_ text: String) throws -> (user: UInt32, group: UInt32) {

@@ -1,0 +1,208 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import RedisFormats
+
+/// Reads the log behind a snapshot's full copy, in order, and hands on what stands in it.
+///
+/// Streams: of the log no more is in memory than a few objects. Each is opened and its digest checked
+/// before a byte of it is looked at.
+struct LogWalk {
+  /// Something in the log, and where.
+  struct Step {
+    var event: AOFCommandReader.Event
+    /// Where it begins.
+    var place: LogPosition
+    /// When the file was seen to hold it.
+    var seenAt: Instant
+    /// Outside of a transaction: the log may be cut before it.
+    var isCut: Bool
+    /// It is the first thing in its file.
+    var isFirst: Bool
+  }
+
+  /// A part of one log object: the bytes that belong to the chain and that no part before it has.
+  private struct Part: Sendable {
+    var segment: Snapshot.Segment
+    var span: LogSpan
+    var range: Range<UInt64>
+    /// A command may begin behind it.
+    var endsAtCut: Bool
+  }
+
+  private struct Enough: Error {}
+
+  let reader: HistoryReader
+  let snapshot: Snapshot
+
+  /// - Parameters:
+  ///   - start: what the object with this place has before it is read, too, and nothing earlier; nil:
+  ///     from the beginning.
+  ///   - take: false ends the walk.
+  /// - Returns: the last end of an object that was read and behind which a command may begin.
+  @discardableResult
+  func run(from start: LogPosition? = nil, take: (Step) -> Bool) async throws -> LogPosition? {
+    let parts = parts(from: start)
+    var file = LogFileFeed(at: 0)
+    var end: LogPosition?
+    var isFirst = true
+    do {
+      try await ReadAhead.run(parts) { [reader] part in
+        try await LogWalk.payload(part.segment, part.span, reader)
+      } take: { part, payload in
+        if isFirst || part.range.lowerBound == 0 { file = LogFileFeed(at: part.range.lowerBound) }
+        isFirst = false
+        guard try file.feed(payload, part.span, part.range, part.segment, take) else {
+          throw Enough()
+        }
+        if part.endsAtCut { end = part.segment.position(part.range.upperBound) }
+      }
+    } catch is Enough {}
+    return end
+  }
+
+  private func parts(from start: LogPosition?) -> [Part] {
+    let finder = PointFinder(
+      history: reader.history, timeline: snapshot.timeline, snapshots: [snapshot.sequence: snapshot]
+    )
+    var parts: [Part] = []
+    for (segment, span) in finder.objects(of: snapshot) {
+      let isSameFile = parts.last.map { segment.from > 0 || $0.segment == segment } ?? false
+      let from = max(span.from, segment.from, isSameFile ? parts.last!.range.upperBound : 0)
+      let to = min(span.to, segment.to ?? span.to)
+      guard from < to else { continue }
+      // A fork is a cut, too.
+      parts.append(
+        Part(
+          segment: segment, span: span, range: from..<to,
+          endsAtCut: span.mark != nil || to < span.to))
+    }
+    guard let start else { return parts }
+    let first = parts.lastIndex {
+      $0.segment.timeline == start.timeline && $0.segment.ordinal == start.ordinal
+        && $0.range.lowerBound <= start.offset
+    }
+    guard var first else { return [] }
+    while first > 0, parts[first].range.lowerBound > 0, !parts[first - 1].endsAtCut { first -= 1 }
+    return Array(parts[first...])
+  }
+
+  private static func payload(
+    _ segment: Snapshot.Segment, _ span: LogSpan, _ reader: HistoryReader
+  ) async throws -> LogPayload {
+    let name = ObjectPath.log(segment.timeline, ordinal: segment.ordinal, span)
+    func broken(_ cause: String) -> LifeboatError {
+      LifeboatError(
+        .corrupt, "the log can't be read through", cause: "\(name.text) \(cause)",
+        hint: "`lifeboat verify` tells what else is damaged; choose a point with --at or --point")
+    }
+    guard
+      let content = try await reader.repository.content(
+        name, kind: .log, limit: LogPayload.sizeMax)
+    else { throw broken("is not there any more") }
+    let payload = try LogPayload(decoding: content, span: span)
+    guard reader.repository.frame.digest(payload.bytes).short == span.digest else {
+      throw broken("does not have the digest in its name")
+    }
+    guard payload.nonce == reader.history.claims[segment.timeline]?.nonce else {
+      throw broken("was written by another process than its timeline's")
+    }
+    return payload
+  }
+}
+
+/// One of Redis's files, object by object.
+private struct LogFileFeed {
+  /// Longer arguments are not looked at.
+  private static let argumentBytesMax = 1024
+
+  private var reader: AOFCommandReader
+  /// The RDB that a legacy AOF may begin with.
+  private var preamble: RDBWalker?
+  private var isAtStart: Bool
+  private var isFirst: Bool
+  private var isInTransaction = false
+  private var lastSeen: Instant?
+
+  init(at offset: UInt64) {
+    reader = AOFCommandReader(at: offset, argumentBytesMax: LogFileFeed.argumentBytesMax)
+    isAtStart = offset == 0
+    isFirst = offset == 0
+  }
+
+  /// Returns false when `take` has had enough.
+  mutating func feed(
+    _ payload: LogPayload, _ span: LogSpan, _ range: Range<UInt64>, _ segment: Snapshot.Segment,
+    _ take: (LogWalk.Step) -> Bool
+  ) throws -> Bool {
+    let skipped = Int(range.lowerBound - span.from)
+    let bytes = payload.bytes[skipped..<skipped + Int(range.upperBound - range.lowerBound)]
+    // Those at the ends of a fold's parts, and of the object.
+    let marks =
+      payload.marks.filter { $0.kind == .seen } + [
+        Mark(
+          offset: span.to, time: span.mark ?? payload.marks.last?.time ?? Instant(milliseconds: 0),
+          kind: .seen)
+      ]
+    var next = 0
+    var goesOn = true
+    var (isFirst, isInTransaction, lastSeen) = (self.isFirst, self.isInTransaction, self.lastSeen)
+    try bytes.withUnsafeBytes { buffer in
+      guard let rest = try readPreamble(buffer) else { return }
+      reader.consume(rest) { event in
+        guard goesOn else { return }
+        let (start, end, name) = event.place
+        while next < marks.count - 1, marks[next].offset < end { next += 1 }
+        lastSeen = max(marks[next].time, lastSeen ?? marks[next].time)
+        goesOn = take(
+          LogWalk.Step(
+            event: event,
+            place: segment.position(start),
+            seenAt: lastSeen!, isCut: !isInTransaction, isFirst: isFirst))
+        isFirst = false
+        if name == "MULTI" { isInTransaction = true }
+        if name == "EXEC" || name == "DISCARD" { isInTransaction = false }
+      }
+    }
+    (self.isFirst, self.isInTransaction, self.lastSeen) = (isFirst, isInTransaction, lastSeen)
+    guard !reader.isBroken else {
+      throw LifeboatError(
+        .corrupt, "the log can't be read as commands",
+        cause: "bad framing near offset \(reader.offset) of a file of timeline \(segment.timeline)")
+    }
+    return goesOn
+  }
+
+  /// What follows the preamble; nil while it goes on.
+  private mutating func readPreamble(_ bytes: UnsafeRawBufferPointer) throws
+    -> UnsafeRawBufferPointer?
+  {
+    if isAtStart, let first = bytes.first {
+      isAtStart = false
+      if first == UInt8(ascii: "R") || first == UInt8(ascii: "V") { preamble = RDBWalker() }
+    }
+    guard var walker = preamble else { return bytes }
+    let used = walker.consume(bytes)
+    preamble = walker
+    switch walker.state {
+    case .walking: return nil
+    case .ended(let end):
+      preamble = nil
+      reader = AOFCommandReader(at: end, argumentBytesMax: LogFileFeed.argumentBytesMax)
+      return UnsafeRawBufferPointer(rebasing: bytes[used...])
+    case .malformed(let fault), .unknown(let fault):
+      throw LifeboatError(
+        .corrupt, "the RDB that the log begins with can't be read", cause: fault.reason)
+    }
+  }
+}
+
+extension AOFCommandReader.Event {
+  /// Offsets of its first byte and behind its last, and the name of a command.
+  fileprivate var place: (start: UInt64, end: UInt64, name: String) {
+    switch self {
+    case .command(let command): (command.start, command.end, command.name)
+    case .timestamp(_, let start): (start, start, "")
+    }
+  }
+}

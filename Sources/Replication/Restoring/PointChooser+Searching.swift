@@ -1,0 +1,214 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import RedisFormats
+
+/// Points that names and marks don't show: found by reading the log.
+extension PointChooser {
+  /// A point just before something that the log has.
+  struct Found {
+    var occurrence: LogSearch.Occurrence
+    var point: RestorePoint
+  }
+
+  // MARK: Before a command
+
+  /// The state just before the last `command`. Follows the newest timeline's ancestry, like a time does.
+  func last(before command: String, _ selection: PointSelection) async throws -> RestorePoint {
+    var all: [Found] = []
+    var isSearched = false
+    var isAll = true
+    var newest = try await reader.newestPoint()
+    if let timeline = selection.timeline { newest = try await self.newest(of: timeline) }
+    guard let newest else { throw LifeboatError(.noBackup, "there is no restore point yet") }
+    try await search(
+      .command(command), from: newest.snapshot, followsAncestry: selection.timeline == nil
+    ) { found, leftOut in
+      isSearched = true
+      isAll = isAll && leftOut == 0
+      all = found + all
+      // Only when the last one leads nowhere everything is looked through, to show what there is.
+      return all.last.map { $0.occurrence.keysBefore == 0 } ?? true
+    }
+    guard let last = all.last else {
+      throw LifeboatError(
+        .noBackup, "there is no \(printable(command)) in the log",
+        cause: isSearched
+          ? "the log of every restore point was read"
+          : "no restore point has a log: there are only dumps",
+        hint: "`lifeboat inspect` shows what removed data; choose a time with --at")
+    }
+    guard last.occurrence.keysBefore == 0 else { return last.point }
+    let listed = all.suffix(20).map {
+      "--point \($0.point.id) (\($0.occurrence.at), \($0.occurrence.keysBefore) keys)"
+    }
+    throw LifeboatError(
+      .suspect,
+      "before the last \(printable(command)), of \(last.occurrence.at), there were no keys",
+      cause: "\(all.count)\(isAll ? "" : " and more") in the log: "
+        + listed.joined(separator: ", "),
+      hint: "choose one: restore --point ID")
+  }
+
+  /// Looks through the log of `newest`, and of the snapshots before it in its timeline and that one's
+  /// ancestors. `take` gets what one chain has that no later one had, in order; it returns whether to go
+  /// on.
+  func search(
+    _ question: LogSearch.Question, from newest: Snapshot, followsAncestry: Bool,
+    take: (_ found: [Found], _ leftOut: Int) -> Bool
+  ) async throws {
+    struct File: Hashable {
+      var timeline: TimelineNumber
+      var ordinal: Int
+    }
+    var searched: Set<File> = []
+    var fork: LogPosition?
+    var timeline: TimelineNumber? = newest.timeline
+    while let number = timeline {
+      let snapshots = try await reader.snapshots(of: number)
+      for (sequence, snapshot) in snapshots.sorted(by: { $0.key > $1.key })
+      where snapshot.primary == .aof && snapshot.chain != nil
+        && (number < newest.timeline || sequence <= newest.sequence)
+      {
+        let files = Set(
+          snapshot.chain!.files.flatMap(\.segments).map {
+            File(timeline: $0.timeline, ordinal: $0.ordinal)
+          })
+        guard !files.isSubset(of: searched) else { continue }
+        let (found, leftOut) = try await search(question, snapshot)
+        let new = found.filter { one in
+          let before = one.occurrence.before
+          if let fork, before.timeline == number, before >= fork { return false }
+          return !searched.contains(File(timeline: before.timeline, ordinal: before.ordinal))
+        }
+        searched.formUnion(files)
+        guard take(new, leftOut) else { return }
+      }
+      let claim = reader.history.claims[number]
+      fork = claim?.fork
+      timeline = followsAncestry ? claim?.parent : nil
+    }
+  }
+
+  /// What removed data before `point`, by the log: of its own chain, else of the newest before it that
+  /// shows something, a few at most.
+  func drops(before point: RestorePoint) async throws -> [Found] {
+    var drops: [Found] = []
+    var chains = 0
+    try await search(.drops, from: point.snapshot, followsAncestry: true) { found, _ in
+      drops = found + drops
+      chains += 1
+      return drops.isEmpty && chains < PointChooser.chainsMax
+    }
+    return drops
+  }
+
+  /// A week of hourly rewrites has 168 chains, of which nobody waits to see all read.
+  private static let chainsMax = 8
+
+  /// What one chain has.
+  func search(_ question: LogSearch.Question, _ snapshot: Snapshot) async throws
+    -> (found: [Found], leftOut: Int)
+  {
+    var keys: [Int: UInt64] = [:]
+    if let base = snapshot.chain?.base,
+      let index = try? await reader.repository.index(base.generation)
+    {
+      for database in index.dataset?.databases ?? [] { keys[database.number] = database.keys }
+    }
+    var search = LogSearch(question, keys: keys)
+    try await LogWalk(reader: reader, snapshot: snapshot).run { step in
+      if step.isFirst { search.beginFile() }
+      search.take(step.event, at: step.place, seenAt: step.seenAt)
+      return true
+    }
+    search.finish()
+    let found = search.occurrences.map { occurrence in
+      Found(
+        occurrence: occurrence,
+        point: RestorePoint(
+          snapshot: snapshot, primary: .aof, cut: occurrence.before, instant: occurrence.at))
+    }
+    return (found, search.leftOut)
+  }
+
+  // MARK: To the second
+
+  /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
+  /// annotation of a later second. Without any, `point` is the answer.
+  func refined(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
+    guard point.primary == .aof, let cut = point.cut,
+      let snapshot = try await newestSnapshot(with: cut, of: point.timeline)
+    else { return point }
+    var lastCut = cut
+    var annotated: Instant?
+    var later: LogPosition?
+    var seenAt = point.instant
+    do {
+      // From the object before the cut: its last annotation is that of what follows, too.
+      var start = cut
+      start.offset -= min(1, start.offset)
+      let end = try await LogWalk(reader: reader, snapshot: snapshot).run(from: start) { step in
+        if step.isCut { lastCut = step.place }
+        if case .timestamp(let seconds, _) = step.event {
+          let second = Instant(seconds: seconds)
+          if second > at {
+            later = lastCut
+            return false
+          }
+          annotated = second
+        } else if annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
+          return false  // a server that writes none
+        }
+        seenAt = step.seenAt
+        return true
+      }
+      if later == nil, let end, let annotated, annotated <= at,
+        seenAt.since(annotated) < PointChooser.annotationGapMax
+      {
+        later = end
+      }
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return point  // the points before what is damaged stay
+    }
+    guard let later, later > cut else { return point }
+    return RestorePoint(
+      snapshot: snapshot, primary: .aof, cut: later, instant: max(point.instant, annotated ?? at))
+  }
+
+  /// A log that went on for longer than this behind its last annotation was written by a server that had
+  /// stopped to write them; in milliseconds.
+  private static let annotationGapMax: Int64 = 10_000
+
+  /// The newest snapshot of a timeline whose chain has `position`: it knows how the log goes on.
+  private func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
+    -> Snapshot?
+  {
+    try await reader.snapshots(of: timeline).sorted { $0.key > $1.key }.map(\.value).first {
+      $0.primary == .aof
+        && $0.chain?.files.flatMap(\.segments).contains {
+          $0.timeline == position.timeline && $0.ordinal == position.ordinal
+            && $0.from <= position.offset && $0.to.map { position.offset <= $0 } ?? true
+        } ?? false
+    }
+  }
+
+  // MARK: By its id
+
+  /// The point of `snapshot` at `position`, if a command begins there and no transaction is open.
+  func point(of snapshot: Snapshot, at position: LogPosition) async throws -> RestorePoint? {
+    guard snapshot.primary == .aof else { return nil }
+    var found: Instant?
+    do {
+      try await LogWalk(reader: reader, snapshot: snapshot).run(from: position) { step in
+        if step.place == position, step.isCut { found = step.seenAt }
+        return step.place < position
+      }
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return nil
+    }
+    return found.map {
+      RestorePoint(snapshot: snapshot, primary: .aof, cut: position, instant: $0)
+    }
+  }
+}
