@@ -7,46 +7,6 @@ import Testing
 /// What a running shipper shows to a cluster and to a person in the pod.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct SeenFromOutsideTests {
-  /// A shipper whose pages are served, on ports of its own.
-  private struct Shown {
-    let command: RunningCommand
-    let client: HTTPClient
-    let ports: [UInt16]
-    var admin: String { "127.0.0.1:\(ports[1])" }
-
-    init(_ place: Place, _ arguments: String...) throws {
-      ports = try freePorts(2)
-      command = try LifeboatCommand.start(
-        [
-          "ship", "--data", place.data, "--repo", place.repository, "--ship-interval", "100ms",
-          "--listen", "127.0.0.1:\(ports[0])", "--admin-listen", "127.0.0.1:\(ports[1])",
-        ] + arguments)
-      client = try HTTPClient(
-        connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
-        userAgent: "test/1")
-    }
-
-    func page(_ path: String) async throws -> (status: Int, text: String) {
-      let reply = try await client.send(
-        HTTPRequest(.get, "http://127.0.0.1:\(ports[0])\(path)", route: .direct))
-      return (reply.status, String(decoding: reply.body, as: UTF8.self))
-    }
-
-    /// A metric's value; nil when it is absent.
-    func metric(_ name: String) async throws -> Double? {
-      try await page("/metrics").text.split(separator: "\n")
-        .first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) }
-    }
-
-    func isState(_ state: String) async -> Bool {
-      (try? await metric("lifeboat_state{state=\"\(state)\"}")) == 1
-    }
-
-    func run(_ arguments: String...) async throws -> CommandResult {
-      try await LifeboatCommand.run(arguments + ["--admin-listen", admin])
-    }
-  }
-
   @Test func `a start that may be an accident is shown until somebody accepts it`() async throws {
     let place = try Place()
     let first = try await RedisServer.start(
