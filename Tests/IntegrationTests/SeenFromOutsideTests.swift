@@ -40,6 +40,29 @@ struct SeenFromOutsideTests {
     _ = try await shown.command.terminate()
   }
 
+  @Test func `a heartbeat beats while all is well, and its address is in no log`() async throws {
+    let service = try LoopbackServer { _ in .reply(LoopbackReply(204)) }
+    var place = try Place()
+    try Volume.writeDump(in: place.data)
+    place.environment["LIFEBOAT_HEARTBEAT_URL"] = service.url + "/ping/planted-uuid"
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "a beat", condition: { service.requests.contains { $0.method == "GET" } },
+      state: { shown.command.errorText })
+    #expect(service.requests.allSatisfy { $0.target == "/ping/planted-uuid" })
+    #expect(await place.newest() != nil, "it beat before there was a backup")
+    let end = try await shown.command.terminate()
+    #expect(end.exitCode == 0 && !end.description.contains("planted"), "\(end)")
+    service.stop()
+    let alone = try Shown(place)
+    try await eventually(
+      deadline: 60, "it says that nobody is there",
+      condition: { alone.command.errorText.contains("the heartbeat does not arrive") },
+      state: { alone.command.errorText })
+    let other = try await alone.command.terminate()
+    #expect(other.exitCode == 0 && !other.description.contains("planted"), "\(other)")
+  }
+
   @Test func `lag, state and restore points, from the first write to the last`() async throws {
     let place = try Place()
     let shown = try Shown(place)

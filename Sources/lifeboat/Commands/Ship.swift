@@ -67,6 +67,16 @@ struct Ship: ExitingCommand {
       "Read one small object when nothing was asked of the store for so long; 0: never.",
       valueName: "time"))
   var probeInterval = Milliseconds(3_600_000)
+  @Option(
+    name: .customLong("heartbeat-url"),
+    help: ArgumentHelp(
+      "Get this address once a minute while the backups are as they should be.",
+      discussion: """
+        For a service that alarms when nothing comes: not while the log lags by two minutes or a full \
+        copy by an hour, nor in standby, while the store is away, or while a start is suspect. Whoever \
+        knows the address can beat, so give it as LIFEBOAT_HEARTBEAT_URL, from a Secret.
+        """, valueName: "url"))
+  var heartbeatURL: String?
   @Option(help: "How log lines are written to standard error.")
   var logFormat = LogFormat.text
   @Flag(help: "At the end, print one JSON document.")
@@ -113,6 +123,9 @@ struct Ship: ExitingCommand {
       probe: probeInterval.value == 0
         ? nil
         : StoreProbe(store: store, statistics: statistics, interval: probeInterval.value),
+      heartbeat: try heartbeatURL.map {
+        try Heartbeat($0, repository.transport, status: shipper.status, logger: logger)
+      },
       logger: logger)
   }
 

@@ -4,13 +4,13 @@ import ObjectStorage
 import Replication
 import StatusPages
 
-/// What runs beside a sidecar's loop: its pages, and the probe of an idle store. Ends with `stop`.
+/// What runs beside a sidecar's loop: its pages, the probe of an idle store, a heartbeat. Ends with `stop`.
 struct ShipService {
   private let tasks: [Task<Void, Never>]
 
   init(
     pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?, probe: StoreProbe?,
-    logger: Logger
+    heartbeat: Heartbeat?, logger: Logger
   ) {
     var tasks: [Task<Void, Never>] = []
     if let listen {
@@ -20,6 +20,7 @@ struct ShipService {
       tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0) } })
     }
     if let probe { tasks.append(Task { await probe.run() }) }
+    if let heartbeat { tasks.append(Task { await heartbeat.run() }) }
     self.tasks = tasks
   }
 

@@ -1,0 +1,76 @@
+import BackupTypes
+import HTTPTransport
+import Logging
+import Replication
+import SystemIO
+
+/// Tells a service that waits for it that the backups are as they should be; when they are not, or nobody
+/// is there to tell, that service alarms.
+///
+/// The URL is as good as a password there: of it only the host is ever told.
+struct Heartbeat: Sendable {
+  /// Milliseconds between two beats; a service should wait for several.
+  private static let interval: Int64 = 60_000
+  /// Until all is well again it is looked so often.
+  private static let pause: Int64 = 5_000
+
+  private let url: String
+  private let host: String
+  private let client: HTTPClient
+  private let status: ShipStatus
+  private let logger: Logger
+
+  init(_ url: String, _ transport: TransportOptions, status: ShipStatus, logger: Logger) throws {
+    guard let scheme = ["https://", "http://"].first(where: { url.hasPrefix($0) }),
+      let authority = url.dropFirst(scheme.count).split(
+        separator: "/", omittingEmptySubsequences: false
+      ).first, !authority.isEmpty, url.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+    else {
+      throw LifeboatError(
+        .usage, "--heartbeat-url is not a URL that begins with https:// or http://",
+        hint: "copy the address of the check, with nothing around it")
+    }
+    self.url = url
+    // Without a user's name and password.
+    host = printable(String(authority.split(separator: "@").last ?? ""))
+    client = try HTTPClient(
+      connectionsMax: 1, limits: HTTPLimits(firstByte: .seconds(10)),
+      trust: .resolve(
+        caFile: transport.caFile, environment: EnvironmentFlags.processEnvironment()),
+      userAgent: "lifeboat/\(Lifeboat.version)")
+    self.status = status
+    self.logger = logger
+  }
+
+  /// Beats until its task is cancelled.
+  func run() async {
+    var isFailing = false
+    while !Task.isCancelled {
+      let isHealthy = status.current.isHealthy(at: SystemClock.now())
+      if isHealthy {
+        let failure = await beat()
+        if Task.isCancelled { return }
+        if let failure, !isFailing {
+          logger.warning(
+            "the heartbeat does not arrive; it is tried every minute",
+            metadata: ["host": "\(host)", "cause": "\(failure)"])
+        } else if failure == nil, isFailing {
+          logger.notice("the heartbeat arrives again", metadata: ["host": "\(host)"])
+        }
+        isFailing = failure != nil
+      }
+      try? await Task.sleep(for: .milliseconds(isHealthy ? Heartbeat.interval : Heartbeat.pause))
+    }
+  }
+
+  /// Why it did not arrive, in words that do not repeat the URL; nil when it did.
+  private func beat() async -> String? {
+    do {
+      let reply = try await client.send(HTTPRequest(.get, url, responseBytesMax: 64 << 10))
+      return (200..<300).contains(reply.status) ? nil : "it was answered with \(reply.status)"
+    } catch {
+      let code = (error as? LifeboatError)?.code
+      return code == .storeUnavailable ? "it can't be reached" : "it can't be sent"
+    }
+  }
+}
