@@ -38,11 +38,14 @@ struct LogWalk {
   /// - Parameters:
   ///   - start: what the object with this place has before it is read, too, and nothing earlier; nil:
   ///     from the beginning.
+  ///   - margin: so many objects before that one are read, too.
   ///   - take: false ends the walk.
   /// - Returns: the last end of an object that was read and behind which a command may begin.
   @discardableResult
-  func run(from start: LogPosition? = nil, take: (Step) -> Bool) async throws -> LogPosition? {
-    let parts = parts(from: start)
+  func run(from start: LogPosition? = nil, margin: Int = 0, take: (Step) -> Bool) async throws
+    -> LogPosition?
+  {
+    let parts = parts(from: start, margin: margin)
     var file = LogFileFeed(at: 0)
     var end: LogPosition?
     var isFirst = true
@@ -61,7 +64,7 @@ struct LogWalk {
     return end
   }
 
-  private func parts(from start: LogPosition?) -> [Part] {
+  private func parts(from start: LogPosition?, margin: Int) -> [Part] {
     let finder = PointFinder(
       history: reader.history, timeline: snapshot.timeline, snapshots: [snapshot.sequence: snapshot]
     )
@@ -83,6 +86,7 @@ struct LogWalk {
         && $0.range.lowerBound <= start.offset
     }
     guard var first else { return [] }
+    first = max(0, first - margin)
     while first > 0, parts[first].range.lowerBound > 0, !parts[first - 1].endsAtCut { first -= 1 }
     return Array(parts[first...])
   }

@@ -135,45 +135,83 @@ extension PointChooser {
   // MARK: To the second
 
   /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
-  /// annotation of a later second. Without any, `point` is the answer.
+  /// annotation of a later second. What nobody shipped by then is in the log of the timeline that went on
+  /// from there. Without any annotation, `point` is the answer.
   func refined(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
-    guard point.primary == .aof, let cut = point.cut,
-      let snapshot = try await newestSnapshot(with: cut, of: point.timeline)
-    else { return point }
-    var lastCut = cut
-    var annotated: Instant?
-    var later: LogPosition?
-    var seenAt = point.instant
+    guard point.primary == .aof, var cut = point.cut else { return point }
+    var best = point
+    var timeline: TimelineNumber? = point.timeline
     do {
-      // From the object before the cut: its last annotation is that of what follows, too.
-      var start = cut
-      start.offset -= min(1, start.offset)
-      let end = try await LogWalk(reader: reader, snapshot: snapshot).run(from: start) { step in
-        if step.isCut { lastCut = step.place }
-        if case .timestamp(let seconds, _) = step.event {
-          let second = Instant(seconds: seconds)
-          if second > at {
-            later = lastCut
-            return false
-          }
-          annotated = second
-        } else if annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
-          return false  // a server that writes none
+      while let number = timeline, let snapshot = try await newestSnapshot(with: cut, of: number) {
+        let reading = try await read(snapshot, from: cut, at: at)
+        guard let end = reading.cut else { return best }
+        if end > cut || number != point.timeline {
+          best = RestorePoint(
+            snapshot: snapshot, primary: .aof, cut: end,
+            instant: max(point.instant, reading.annotated ?? point.instant))
         }
-        seenAt = step.seenAt
-        return true
-      }
-      if later == nil, let end, let annotated, annotated <= at,
-        seenAt.since(annotated) < PointChooser.annotationGapMax
-      {
-        later = end
+        guard reading.isAtEnd else { return best }
+        cut = end
+        // Only one that goes on from the very end has this position in its chain.
+        timeline = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
       }
     } catch let error as LifeboatError where error.code == .corrupt {
-      return point  // the points before what is damaged stay
+      return best  // the points before what is damaged stay
     }
-    guard let later, later > cut else { return point }
-    return RestorePoint(
-      snapshot: snapshot, primary: .aof, cut: later, instant: max(point.instant, annotated ?? at))
+    return best
+  }
+
+  private struct Reading {
+    /// Where everything up to the wanted second ends; nil when the log does not tell.
+    var cut: LogPosition?
+    var annotated: Instant?
+    /// Nothing later was found.
+    var isAtEnd = false
+  }
+
+  /// In so many objects there is an annotation, if the server writes any: they are of a second at least.
+  private static let annotationSpan = 12
+
+  private func read(_ snapshot: Snapshot, from cut: LogPosition, at: Instant) async throws
+    -> Reading
+  {
+    let reading = try await read(snapshot, from: cut, margin: 1, at: at)
+    guard reading.cut == nil, reading.annotated == nil else { return reading }
+    return try await read(snapshot, from: cut, margin: PointChooser.annotationSpan, at: at)
+  }
+
+  private func read(_ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant)
+    async throws -> Reading
+  {
+    var reading = Reading()
+    var lastCut = cut
+    var seenAt: Instant?
+    var isOver = false
+    // From before the cut: the last annotation there is that of what follows, too.
+    let walk = LogWalk(reader: reader, snapshot: snapshot)
+    let end = try await walk.run(from: cut, margin: margin) { step in
+      if step.isCut { lastCut = step.place }
+      if case .timestamp(let seconds, _) = step.event {
+        let second = Instant(seconds: seconds)
+        if second > at {
+          reading.cut = lastCut
+          isOver = true
+          return false
+        }
+        reading.annotated = second
+      } else if reading.annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
+        isOver = true  // a server that writes none
+        return false
+      }
+      seenAt = step.seenAt
+      return true
+    }
+    guard !isOver, let end, let annotated = reading.annotated, let seenAt,
+      seenAt.since(annotated) < PointChooser.annotationGapMax
+    else { return reading }
+    reading.cut = max(end, cut)
+    reading.isAtEnd = true
+    return reading
   }
 
   /// A log that went on for longer than this behind its last annotation was written by a server that had
