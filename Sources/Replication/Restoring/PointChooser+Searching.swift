@@ -142,7 +142,14 @@ extension PointChooser {
     var best = point
     var timeline: TimelineNumber? = point.timeline
     do {
-      while let number = timeline, let snapshot = try await newestSnapshot(with: cut, of: number) {
+      while let number = timeline {
+        let next = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
+        guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
+          // One that was killed before it had a point is no more than a fence.
+          guard try await reader.newestPoint(of: number) == nil else { return best }
+          timeline = next
+          continue
+        }
         let reading = try await read(snapshot, from: cut, at: at)
         guard let end = reading.cut else { return best }
         if end > cut || number != point.timeline {
@@ -153,7 +160,7 @@ extension PointChooser {
         guard reading.isAtEnd else { return best }
         cut = end
         // Only one that goes on from the very end has this position in its chain.
-        timeline = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
+        timeline = next
       }
     } catch let error as LifeboatError where error.code == .corrupt {
       return best  // the points before what is damaged stay
