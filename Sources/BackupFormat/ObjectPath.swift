@@ -81,7 +81,7 @@ extension LogSpan: CustomStringConvertible {
 
 /// What an operation of a person or of the guard is about; one folder each under `ops/`.
 package enum OperationKind: String, Sendable, CaseIterable {
-  case pins, releases, drills, quarantines
+  case pins, releases, drills, quarantines, prunes
   /// What a probe of the store writes and deletes: never read as a record.
   case probes
 }

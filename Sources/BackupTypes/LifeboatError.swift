@@ -35,6 +35,8 @@ package struct LifeboatError: Error, Sendable {
   package var hint: String?
   /// Whether the same call may succeed later with nothing changed; exactly one layer retries.
   package var isRetryable: Bool
+  /// The object that a listing had, or another object names, and that is not there.
+  package var missingObject: String?
 
   package init(
     _ code: ExitCode, _ message: String, cause: String? = nil, hint: String? = nil,

@@ -23,24 +23,31 @@ package struct Catalogue: Sendable {
   package private(set) var operations: [OperationKind: Set<String>] = [:]
   /// Generations that were found damaged: for whoever restores or ships, they are not there.
   package private(set) var quarantined: Set<GenerationID> = []
+  /// Objects that the store has had for less than a grace, where whoever listed asked for them: nothing of
+  /// these is deleted.
+  package private(set) var young: Set<ObjectPath> = []
+  private var youngAfter: Instant?
   package private(set) var objects = 0
   package private(set) var bytes: UInt64 = 0
   /// Names that format 1 does not know: counted, never used.
   package private(set) var foreign = 0
   package private(set) var foreignExample: String?
 
-  package init() {}
+  /// - Parameter youngAfter: objects that were written later are remembered as young.
+  package init(youngAfter: Instant? = nil) { self.youngAfter = youngAfter }
 
   package init(names: some Sequence<(name: String, size: Int)>) {
     for (name, size) in names { add(name: name, size: size) }
   }
 
-  package mutating func add(name: String, size: Int) {
+  /// - Parameter modified: by the store's clock.
+  package mutating func add(name: String, size: Int, modified: Instant? = nil) {
     guard let parsed = ObjectPath(name) else {
       foreign += 1
       foreignExample = foreignExample ?? printable(name)
       return
     }
+    if let youngAfter, let modified, modified > youngAfter { young.insert(parsed) }
     // Left by a probe of the store: no part of the repository.
     if case .operation(.probes, _) = parsed { return }
     objects += 1
@@ -72,6 +79,10 @@ package struct Catalogue: Sendable {
   /// The highest timeline that was claimed. Never deleted, so the next number is always one more.
   package var highestClaim: TimelineNumber? {
     timelines.filter { $0.value.hasClaim }.keys.max()
+  }
+  /// The generations that have an index.
+  package var complete: Set<GenerationID> {
+    Set(generations.filter { $0.value.hasIndex }.keys)
   }
   package var isEmpty: Bool { objects == 0 }
   /// A timeline whose snapshots were listed and whose claim was not: lost, or made while the pages were

@@ -34,6 +34,23 @@ package struct History: Sendable {
     }
   }
 
+  /// The timeline that a time belongs to: the newest whose claim is not after it, else the first.
+  package func timeline(at instant: Instant) -> TimelineNumber? {
+    let newestFirst = claims.values.sorted { $0.timeline > $1.timeline }
+    return (newestFirst.first { $0.claimedAt <= instant } ?? newestFirst.last)?.timeline
+  }
+
+  /// Whether a successor left some of this timeline's history behind: then it ends in a branch that only
+  /// its own number names.
+  package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
+    guard
+      let successor = claims.values.filter({ $0.parent == timeline })
+        .min(by: { $0.timeline < $1.timeline }),
+      let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
+    else { return false }
+    return fork < LogPosition(timeline: timeline, ordinal: last.ordinal, offset: last.offset)
+  }
+
   package var newestClaim: Claim? { claims.max { $0.key < $1.key }?.value }
 
   /// Whether the full copy that a snapshot's point begins with counts as absent.

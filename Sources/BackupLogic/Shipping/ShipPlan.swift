@@ -13,6 +13,8 @@ package struct ShipPlan: Sendable {
     package var dumpInterval: Int64 = 3_600_000
     package var pinFor: Int64 = 30 * 86_400_000
     package var foldGrace: Int64 = 3_600_000
+    /// Whether what folds took the place of is deleted: not with credentials that only append.
+    package var removesFolded = true
     /// How long the AOF must have been still before a younger dump counts: between two writes of an
     /// idle-looking server the last dump is always the younger one.
     package var quietAfter: Int64 = 3000
@@ -182,6 +184,7 @@ package struct ShipPlan: Sendable {
     case .operation: operationsDue.removeFirst()
     case .fold(let fold):
       foldsDue.removeFirst()
+      guard options.removesFolded else { break }
       let due = now.advanced(byMilliseconds: options.foldGrace)
       let names = fold.parts.map {
         ObjectPath.log(claim.timeline, ordinal: fold.ordinal, $0).text

@@ -97,11 +97,14 @@ package struct HistoryReader: Sendable {
     }
   }
 
-  /// The indexes of the generations that `snapshot` names, but for what is quarantined.
+  /// The indexes of the generations that `snapshot` names, but for what is quarantined, and for a dump
+  /// beside a chain that retention let go: a restore does without one.
   package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
     var indexes: [GenerationID: GenerationIndex] = [:]
+    let needed = snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
     where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
+      if id != needed, history.catalogue.generations[id]?.hasIndex != true { continue }
       indexes[id] = try await repository.index(id)
     }
     return indexes

@@ -126,21 +126,28 @@ package struct Repository: Sendable {
   // MARK: Reading
 
   /// A complete listing of the repository, or of what lies under `prefix`.
-  package func catalogue(prefix: String = "") async throws -> Catalogue {
-    var catalogue = Catalogue()
+  ///
+  /// - Parameter youngAfter: what was written later is remembered as young.
+  package func catalogue(prefix: String = "", youngAfter: Instant? = nil) async throws -> Catalogue
+  {
+    var catalogue = Catalogue(youngAfter: youngAfter)
     var token: String?
     repeat {
       let page = try await store.list(prefix: prefix, continuing: token)
-      for entry in page.entries { catalogue.add(name: entry.name, size: entry.size) }
+      for entry in page.entries {
+        catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
+      }
       token = page.next
     } while token != nil
     return catalogue
   }
 
   /// The history that a complete listing and every claim give.
-  package func history() async throws -> History {
-    var catalogue = try await catalogue()
-    if catalogue.hasUnclaimedSnapshots { catalogue = try await self.catalogue() }
+  package func history(youngAfter: Instant? = nil) async throws -> History {
+    var catalogue = try await catalogue(youngAfter: youngAfter)
+    if catalogue.hasUnclaimedSnapshots {
+      catalogue = try await self.catalogue(youngAfter: youngAfter)
+    }
     // Read when the repository was opened: a listing without it lacks more than we could know.
     guard catalogue.hasDescriptor else {
       throw LifeboatError(
@@ -176,10 +183,12 @@ package struct Repository: Sendable {
     _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
   ) async throws -> Record {
     guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax) else {
-      throw LifeboatError(
+      var error = LifeboatError(
         .corrupt, "the object \(name.text) is missing",
         cause: "another object of the repository refers to it",
         hint: "`lifeboat list` shows the restore points that do not need it")
+      error.missingObject = name.text
+      throw error
     }
     return try RecordCoding.decode(type, from: bytes, name: name.text)
   }

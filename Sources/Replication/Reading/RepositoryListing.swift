@@ -145,15 +145,7 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: isAbandoned(number, history), suspicion: claim.suspicion?.detail, points: points)
-  }
-
-  /// Whether a successor left some of this timeline's history behind.
-  private static func isAbandoned(_ number: TimelineNumber, _ history: History) -> Bool {
-    guard let successor = history.claims.values.first(where: { $0.parent == number }),
-      let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
-    else { return false }
-    return fork < LogPosition(timeline: number, ordinal: last.ordinal, offset: last.offset)
+      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points)
   }
 
   package var text: String {

@@ -106,7 +106,7 @@ package struct PointChooser: Sendable {
   /// Follows the newest timeline's ancestry: of each timeline only what lies before its successor.
   private func last(notAfter at: Instant, _ selection: PointSelection) async throws -> RestorePoint
   {
-    var timeline = selection.timeline ?? newestClaimed(notAfter: at)
+    var timeline = selection.timeline ?? reader.history.timeline(at: at)
     while let number = timeline {
       let finder = PointFinder(
         history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
@@ -134,11 +134,6 @@ package struct PointChooser: Sendable {
       if best.map({ point.instant > $0.instant }) ?? true { best = point }
     }
     return best
-  }
-
-  private func newestClaimed(notAfter at: Instant) -> TimelineNumber? {
-    let claims = reader.history.claims.values.sorted { $0.timeline > $1.timeline }
-    return (claims.first { $0.claimedAt <= at } ?? claims.last)?.timeline
   }
 
   /// A timeline that began suspect, with its pin still in force: nobody chooses silently.

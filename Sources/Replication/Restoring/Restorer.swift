@@ -68,8 +68,7 @@ package struct Restorer: Sendable {
     if let done = try finishInterrupted(target) { return done }
     if let end = try look(target) { return end }
     for attempt in 1... {
-      guard let (repository, history, point) = try await choose() else { return .noBackup }
-      let plan = try await plan(repository, history, point)
+      guard let (repository, history, plan) = try await choose() else { return .noBackup }
       if plan.names != target.names {
         // The backup has names of its own: what stands under those is data as well.
         target = try RestoreTarget(options.data, names: plan.names, makes: false)
@@ -136,7 +135,7 @@ package struct Restorer: Sendable {
 
   // MARK: Plan
 
-  private func choose() async throws -> (Repository, History, RestorePoint)? {
+  private func choose() async throws -> (Repository, History, RestorePlan)? {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
         throw LifeboatError(
@@ -153,19 +152,19 @@ package struct Restorer: Sendable {
         .refused, "\(store.location) is the repository \(repository.id), not \(id)",
         hint: "check the bucket and prefix, or --repository-id")
     }
-    let history = try await repository.history()
-    let reader = HistoryReader(repository: repository, history: history)
-    let chooser = PointChooser(reader: reader, now: now())
-    guard let point = try await chooser.choose(options.selection) else {
-      return try await concludeAbsence(reader)
+    return try await repository.withHistory { history in
+      let reader = HistoryReader(repository: repository, history: history)
+      let chooser = PointChooser(reader: reader, now: now())
+      guard let point = try await chooser.choose(options.selection) else {
+        try await concludeAbsence(reader)
+        return nil
+      }
+      return (repository, history, try await plan(repository, history, point))
     }
-    return (repository, history, point)
   }
 
   /// "There is no backup" is concluded only from a complete listing that proves it.
-  private func concludeAbsence(_ reader: HistoryReader) async throws -> (
-    Repository, History, RestorePoint
-  )? {
+  private func concludeAbsence(_ reader: HistoryReader) async throws {
     var snapshots: [Snapshot] = []
     for timeline in reader.history.claims.keys {
       snapshots += try await reader.snapshots(of: timeline).values
@@ -176,7 +175,7 @@ package struct Restorer: Sendable {
         cause: "objects of the repository are missing, or its first upload was cut off at its end",
         hint: "look at it with `lifeboat list`; if nothing in it is of worth, use another prefix")
     }
-    if options.isIfBackupExists, !options.selection.isNamed { return nil }
+    if options.isIfBackupExists, !options.selection.isNamed { return }
     throw LifeboatError(
       .noBackup, "there is no restore point at \(store.location) yet",
       hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")

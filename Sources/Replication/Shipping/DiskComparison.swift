@@ -38,7 +38,10 @@ package struct DiskComparison {
   }
 
   package func run(_ view: CaptureView) async throws -> Outcome {
-    let history = try await repository.history()
+    try await repository.withHistory { try await compare(view, with: $0) }
+  }
+
+  private func compare(_ view: CaptureView, with history: History) async throws -> Outcome {
     let reader = HistoryReader(repository: repository, history: history)
     let basis = try await basis(reader)
     let point = try await reader.newestPoint()
@@ -116,6 +119,7 @@ package struct DiskComparison {
   {
     guard let base = set.base, let dump = basis.dump, let file = capture.file(base.file.pin),
       !history.catalogue.quarantined.contains(dump.generation),
+      history.catalogue.generations[dump.generation]?.hasIndex == true,
       try Fingerprint.of(file, size: base.file.size, frame: repository.frame)
         == dump.generation.fingerprint
     else { return nil }
@@ -250,9 +254,8 @@ package struct DiskComparison {
     _ view: CaptureView, _ basis: Snapshot?, _ indexes: [GenerationID: GenerationIndex],
     isProved: Bool, _ comparison: inout Comparison
   ) throws {
-    guard let record = basis?.dump, !comparison.quarantined.contains(record.generation) else {
-      return
-    }
+    // Without an index it is damaged, or retention let it go.
+    guard let record = basis?.dump, indexes[record.generation] != nil else { return }
     let dataset = indexes[record.generation]?.dataset
     if let dump = view.dump, let file = capture.file(dump.pin), dump.size > 0,
       try Fingerprint.of(file, size: dump.size, frame: repository.frame)

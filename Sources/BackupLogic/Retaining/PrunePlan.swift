@@ -1,0 +1,222 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What a run of retention deletes, and in which order.
+///
+/// Whatever prefix of it is done: nothing that is kept refers to what is gone. Snapshots go before what
+/// they refer to. Of a generation the pieces go before its index: one without an index may be continued
+/// by a shipper, one with it is not.
+package struct PrunePlan: Sendable, Equatable {
+  /// A fold, and what it has taken the place of.
+  package struct Covered: Sendable, Equatable {
+    package var timeline: TimelineNumber
+    package var ordinal: Int
+    package var fold: LogSpan
+    package var parts: [LogSpan]
+  }
+
+  package private(set) var snapshots: [SnapshotKey] = []
+  package private(set) var logs: [ObjectPath] = []
+  package private(set) var pieces: [ObjectPath] = []
+  package private(set) var indexes: [ObjectPath] = []
+  /// Pins that keep nothing any more, releases without a pin, quarantines of what is gone.
+  package private(set) var operations: [ObjectPath] = []
+  /// Deleted only when the fold proves to have the same bytes.
+  package private(set) var covered: [Covered] = []
+  /// What stays known of what goes, for the record.
+  package private(set) var letGo: LetGo
+  package private(set) var dumpsGone: [GenerationID] = []
+  package private(set) var logsGone: [Prune.Log] = []
+  package private(set) var generationsGone: [GenerationID] = []
+  /// Restore points before and after.
+  package private(set) var points = 0
+  package private(set) var pointsLeft = 0
+
+  private let basis: RetentionBasis
+  private let kept: Retention.Kept
+
+  package static func == (a: PrunePlan, b: PrunePlan) -> Bool { a.stages == b.stages }
+
+  package init(_ basis: RetentionBasis, _ policy: RetentionPolicy) {
+    self.basis = basis
+    kept = Retention(basis, policy).kept()
+    letGo = basis.letGo
+    chooseSnapshots()
+    let needs = needs()
+    chooseLogs(needs)
+    chooseGenerations(needs)
+    chooseOperations()
+    chooseCovered(needs)
+  }
+
+  /// One after the other; within one in any order.
+  package var stages: [[ObjectPath]] {
+    [
+      snapshots.map { .snapshot($0.timeline, sequence: $0.sequence) }, logs, pieces, indexes,
+      operations,
+    ].filter { !$0.isEmpty }
+  }
+  package var isEmpty: Bool { stages.isEmpty && covered.isEmpty }
+
+  /// Whether something goes that a reader would miss if it did not know.
+  package var changesWhatIsKnown: Bool { !(snapshots.isEmpty && logs.isEmpty && pieces.isEmpty && indexes.isEmpty) }
+
+  /// Who wants more than half of the restore points gone confirms it, or waits a grace.
+  package var takesMost: Bool { (points - pointsLeft) * 2 > points }
+
+  // MARK: Snapshots
+
+  private mutating func chooseSnapshots() {
+    let young = basis.history.catalogue.young
+    points = basis.snapshots.values.count { $0.primary != nil }
+    pointsLeft = points
+    // Before the first restore point there is no history to be kept or let go.
+    guard points > 0 else { return }
+    for (timeline, listed) in basis.history.catalogue.timelines where listed.hasClaim {
+      for sequence in listed.snapshots {
+        let key = SnapshotKey(timeline, sequence)
+        guard !kept.snapshots.contains(key),
+          !young.contains(.snapshot(timeline, sequence: sequence))
+        else { continue }
+        snapshots.append(key)
+        if basis.snapshots[key]?.primary != nil { pointsLeft -= 1 }
+      }
+    }
+    snapshots.sort()
+    letGo.add(snapshots.filter { basis.snapshots[$0] != nil })
+  }
+
+  // MARK: What is needed
+
+  private struct Needs {
+    var logs: Set<Prune.Log> = []
+    var generations: Set<GenerationID> = []
+    /// Named by any snapshot that exists for a reader, kept or not.
+    var named: Set<GenerationID> = []
+  }
+
+  private func needs() -> Needs {
+    var needs = Needs()
+    var besideChain: [(key: SnapshotKey, dump: GenerationID)] = []
+    for (key, snapshot) in basis.snapshots {
+      let base = snapshot.chain?.base?.generation
+      let dump = snapshot.dump?.generation
+      needs.named.formUnion([base, dump].compactMap { $0 })
+      guard kept.snapshots.contains(key) else { continue }
+      if let base { needs.generations.insert(base) }
+      let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
+      for segment in files.flatMap(\.segments) {
+        needs.logs.insert(Prune.Log(timeline: segment.timeline, ordinal: segment.ordinal))
+      }
+      guard let dump else { continue }
+      // Whoever planned within the last grace may have it in the plan.
+      if snapshot.primary != .aof || kept.whole.contains(key) || snapshot.at > basis.asOf {
+        needs.generations.insert(dump)
+      } else {
+        besideChain.append((key, dump))
+      }
+    }
+    var last: [GenerationID] = []
+    for (_, dump) in besideChain.sorted(by: { $0.key > $1.key }) where !last.contains(dump) {
+      last.append(dump)
+      if last.count == RetentionPolicy.dumpsBesideChain { break }
+    }
+    needs.generations.formUnion(last)
+    return needs
+  }
+
+  // MARK: Data
+
+  private mutating func chooseLogs(_ needs: Needs) {
+    let catalogue = basis.history.catalogue
+    guard points > 0 else { return }
+    for (timeline, listed) in catalogue.timelines where listed.hasClaim {
+      for (ordinal, spans) in listed.log {
+        let log = Prune.Log(timeline: timeline, ordinal: ordinal)
+        let names = spans.map { ObjectPath.log(timeline, ordinal: ordinal, $0) }
+        guard !needs.logs.contains(log), catalogue.young.isDisjoint(with: names) else { continue }
+        logs += names
+        logsGone.append(log)
+      }
+    }
+    logsGone.sort { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }
+  }
+
+  /// A generation that no snapshot names yet is its writer's business, if that may still be about: the
+  /// holder of the highest claim, or the one before it. One that snapshots named is not.
+  private mutating func chooseGenerations(_ needs: Needs) {
+    let catalogue = basis.history.catalogue
+    guard points > 0 else { return }
+    let writers = Set(
+      basis.history.claims.keys.sorted(by: >).prefix(2)
+        .compactMap { basis.history.claims[$0]?.nonce })
+    for (id, listed) in catalogue.generations where !needs.generations.contains(id) {
+      let wasNamed = needs.named.contains(id) || basis.letGo.generations.contains(id)
+      guard wasNamed || !writers.contains(id.nonce) else { continue }
+      let made = listed.pieces.flatMap { number, digests in
+        digests.map { ObjectPath.piece(id, number: number, $0) }
+      }
+      let index = listed.hasIndex ? [ObjectPath.index(id)] : []
+      guard catalogue.young.isDisjoint(with: made + index) else { continue }
+      pieces += made
+      indexes += index
+      generationsGone.append(id)
+    }
+    generationsGone.sort { $0.description < $1.description }
+    dumpsGone = basis.snapshots.filter { kept.snapshots.contains($0.key) }
+      .compactMap { $0.value.primary == .aof ? $0.value.dump?.generation : nil }
+      .filter { !needs.generations.contains($0) }
+    dumpsGone = Set(dumpsGone).union(basis.letGo.dumps.intersection(needs.named))
+      .subtracting(needs.generations.intersection(catalogue.complete))
+      .sorted { $0.description < $1.description }
+  }
+
+  // MARK: The rest
+
+  private mutating func chooseOperations() {
+    let catalogue = basis.history.catalogue
+    let listed = catalogue.operations
+    func isOld(_ path: ObjectPath) -> Bool { !catalogue.young.contains(path) }
+    let over = basis.pins.filter { !basis.isInForce($0) }.map(\.id)
+    operations += over.map { .operation(.pins, id: $0) }.filter(isOld)
+    // A release outlives its pin by a run: it must not come back.
+    operations += (listed[.releases] ?? []).subtracting(listed[.pins] ?? [])
+      .map { .operation(.releases, id: $0) }.filter(isOld)
+    operations += catalogue.quarantined.filter { catalogue.generations[$0] == nil }
+      .map { .operation(.quarantines, id: $0.description) }.filter(isOld)
+    operations.sort { $0.text < $1.text }
+  }
+
+  /// What folds took the place of, of the log that is kept: a shipper deletes it itself, unless it was
+  /// stopped before, or may not.
+  private mutating func chooseCovered(_ needs: Needs) {
+    let young = basis.history.catalogue.young
+    for log in needs.logs.sorted(by: { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }) {
+      let end = basis.history.end(of: log.timeline).map { end in
+        end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
+      }
+      let spans = (basis.history.catalogue.timelines[log.timeline]?.log[log.ordinal] ?? [])
+        .filter { span in
+          end.map { span.to <= $0 } ?? true
+            && !young.contains(.log(log.timeline, ordinal: log.ordinal, span))
+        }
+        .sorted { ($0.from, $1.to) < ($1.from, $0.to) }
+      var fold: LogSpan?
+      var parts: [LogSpan] = []
+      func close() -> Covered? {
+        guard let fold, !parts.isEmpty else { return nil }
+        return Covered(timeline: log.timeline, ordinal: log.ordinal, fold: fold, parts: parts)
+      }
+      for span in spans {
+        if let fold, span.to <= fold.to {
+          // Two objects of the same bytes and different times stay: names differ, and which is right?
+          if span.count < fold.count { parts.append(span) }
+        } else {
+          if let made = close() { covered.append(made) }
+          (fold, parts) = (span.mark == nil ? nil : span, [])
+        }
+      }
+      if let made = close() { covered.append(made) }
+    }
+  }
+}

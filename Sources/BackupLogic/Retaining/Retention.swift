@@ -1,0 +1,188 @@
+package import BackupFormat
+package import BackupTypes
+
+/// Which snapshots a policy keeps. What is kept now was kept at every time within the last grace, so that
+/// whoever planned a restore, or compared a disk, meanwhile finds it.
+package struct Retention: Sendable {
+  private let basis: RetentionBasis
+  private let policy: RetentionPolicy
+  private let windows: [SnapshotKey: SnapshotWindows.Window]
+  private let byTimeline: [TimelineNumber: [Int: Snapshot]]
+
+  /// What is kept, and why as far as it matters for what they need.
+  package struct Kept: Sendable, Equatable {
+    package var snapshots: Set<SnapshotKey> = []
+    /// Those of which a dump beside their chain is kept, too: a shipper compares with it and uses it
+    /// again, or it is pinned.
+    package var whole: Set<SnapshotKey> = []
+  }
+
+  package init(_ basis: RetentionBasis, _ policy: RetentionPolicy) {
+    self.basis = basis
+    self.policy = policy
+    byTimeline = basis.byTimeline
+    var measure = SnapshotWindows(basis.history)
+    var windows: [SnapshotKey: SnapshotWindows.Window] = [:]
+    for (key, snapshot) in basis.snapshots { windows[key] = measure.window(of: snapshot) }
+    self.windows = windows
+  }
+
+  /// Since when everything is kept.
+  package var fullSince: Instant { Retention.fullSince(basis.now, policy) }
+
+  package static func fullSince(_ now: Instant, _ policy: RetentionPolicy) -> Instant {
+    now.advanced(byMilliseconds: -RetentionPolicy.grace).advanced(
+      byMilliseconds: -policy.keepWithin)
+  }
+
+  package func kept() -> Kept {
+    var kept = Kept()
+    keepYoungAndForeign(&kept)
+    keepWithin(&kept)
+    keepDaily(&kept)
+    keepNewest(&kept)
+    keepPinned(&kept)
+    return kept
+  }
+
+  // MARK: Rules
+
+  private func keepYoungAndForeign(_ kept: inout Kept) {
+    kept.snapshots.formUnion(basis.foreign)
+    for key in basis.snapshots.keys where isYoung(key) { kept.snapshots.insert(key) }
+  }
+
+  private func isYoung(_ key: SnapshotKey) -> Bool {
+    basis.history.catalogue.young.contains(.snapshot(key.timeline, sequence: key.sequence))
+  }
+
+  /// Every instant since `fullSince`: all that reaches into that time, and what is the answer for the
+  /// instants before the first mark in it.
+  private func keepWithin(_ kept: inout Kept) {
+    let since = fullSince
+    var reaching: Set<TimelineNumber> = []
+    for (key, snapshot) in basis.snapshots where (windows[key]?.to ?? snapshot.at) >= since {
+      kept.snapshots.insert(key)
+      reaching.insert(key.timeline)
+    }
+    kept.snapshots.formUnion(answer(at: since))
+    // `--timeline N --at T`: an abandoned branch answers for itself.
+    for number in reaching { kept.snapshots.formUnion(answer(at: since, in: number).keys) }
+  }
+
+  /// Of each day before that what `--at` gives for its last instant; and the ends of branches that were
+  /// left on one of these days.
+  private func keepDaily(_ kept: inout Kept) {
+    guard policy.keepDaily > 0, let earliest = windows.values.map(\.from).min() else { return }
+    let day = RetentionPolicy.day
+    let since = fullSince.milliseconds
+    let midnight = since - ((since % day) + day) % day
+    var instant = Instant(milliseconds: midnight - 1)
+    var days = 0
+    while days < policy.keepDaily, instant >= earliest {
+      kept.snapshots.formUnion(answer(at: instant))
+      instant = instant.advanced(byMilliseconds: -day)
+      days += 1
+    }
+    for number in basis.history.claims.keys where basis.history.isAbandoned(number) {
+      if let end = newest(of: number), end.instant > instant {
+        kept.snapshots.insert(end.snapshot.key)
+      }
+    }
+  }
+
+  /// The newest restore point, whatever its age; and what a shipper compares its disk with when it claims,
+  /// and uses again: the last snapshots of the two highest timelines that have any, and of the parent of
+  /// the highest claim, whose shipper may hold on to them for as long as it runs.
+  private func keepNewest(_ kept: inout Kept) {
+    let highestFirst = basis.history.claims.keys.sorted(by: >)
+    if let number = highestFirst.first(where: { newest(of: $0) != nil }),
+      let point = newest(of: number)
+    {
+      kept.snapshots.insert(point.snapshot.key)
+      kept.whole.insert(point.snapshot.key)
+    }
+    var compared = Array(highestFirst.filter { byTimeline[$0] != nil }.prefix(2))
+    // Whoever holds the highest claim compared with the last one before it that had a snapshot.
+    if let claim = basis.history.newestClaim,
+      let before = highestFirst.first(where: { $0 < claim.timeline && byTimeline[$0] != nil })
+    {
+      compared.append(before)
+    }
+    for number in compared {
+      guard let last = byTimeline[number]?.keys.max() else { continue }
+      kept.snapshots.insert(SnapshotKey(number, last))
+      kept.whole.insert(SnapshotKey(number, last))
+    }
+  }
+
+  private func keepPinned(_ kept: inout Kept) {
+    for pin in basis.pins where basis.isInForce(pin) {
+      let key = SnapshotKey(pin.timeline, pin.snapshot)
+      guard basis.snapshots[key] != nil else { continue }
+      kept.snapshots.insert(key)
+      kept.whole.insert(key)
+    }
+  }
+
+  // MARK: Answers
+
+  /// The snapshots that a restore to `instant` may go by: the timeline of that time, and as long as that
+  /// has no point, its parent.
+  private func answer(at instant: Instant) -> Set<SnapshotKey> {
+    var number = basis.history.timeline(at: instant)
+    var keys: Set<SnapshotKey> = []
+    while let current = number {
+      let found = answer(at: instant, in: current)
+      keys.formUnion(found.keys)
+      if found.isCertain { return keys }
+      number = basis.history.claims[current]?.parent
+    }
+    return keys
+  }
+
+  /// `isCertain`: names alone show a point, so that no other timeline is asked.
+  private func answer(at instant: Instant, in number: TimelineNumber) -> (
+    keys: Set<SnapshotKey>, isCertain: Bool
+  ) {
+    let finder = PointFinder(
+      history: basis.history, timeline: number, snapshots: around(instant, number))
+    var keys = Set(finder.inner(around: instant).map(\.snapshot.key))
+    let point = finder.last(notAfter: instant)
+    if let point { keys.insert(point.snapshot.key) }
+    return (keys, point != nil)
+  }
+
+  /// The few snapshots of a timeline that the answer for `instant` can come from: those whose window has
+  /// it, those that end last before it, and those that begin first behind it, whose first object may have
+  /// marks inside.
+  private func around(_ instant: Instant, _ number: TimelineNumber) -> [Int: Snapshot] {
+    var before: Instant?
+    var behind: Instant?
+    for sequence in (byTimeline[number] ?? [:]).keys {
+      guard let window = windows[SnapshotKey(number, sequence)] else { continue }
+      if window.to < instant { before = max(before ?? window.to, window.to) }
+      if window.from > instant { behind = min(behind ?? window.from, window.from) }
+    }
+    return (byTimeline[number] ?? [:]).filter { sequence, _ in
+      guard let window = windows[SnapshotKey(number, sequence)] else { return false }
+      return (window.from <= instant && instant <= window.to) || window.to == before
+        || window.from == behind
+    }
+  }
+
+  private func newest(of number: TimelineNumber) -> RestorePoint? {
+    PointFinder(
+      history: basis.history, timeline: number, snapshots: byTimeline[number] ?? [:]
+    ).newest()
+  }
+}
+
+extension RetentionBasis {
+  /// Let go, or run out, a grace ago or longer: then a pin keeps nothing.
+  package func isInForce(_ pin: Pin) -> Bool {
+    if pin.until <= asOf { return false }
+    return !released.contains(pin.id)
+      || history.catalogue.young.contains(.operation(.releases, id: pin.id))
+  }
+}

@@ -1,0 +1,68 @@
+package import BackupFormat
+package import BackupTypes
+
+/// Everything that decides what may go: a complete listing with what the store has had for less than a
+/// grace, every claim, every snapshot, and what people said.
+package struct RetentionBasis: Sendable {
+  package var history: History
+  /// Those that exist for a reader, written by their timeline's own process.
+  package var snapshots: [SnapshotKey: Snapshot]
+  /// Listed, and written by another process: nobody knows what they were for.
+  package var foreign: Set<SnapshotKey>
+  package var pins: [Pin]
+  /// Which pins were let go.
+  package var released: Set<String>
+  package var letGo: LetGo
+  /// By the store's clock.
+  package var now: Instant
+
+  package init(
+    history: History, snapshots: [SnapshotKey: Snapshot], foreign: Set<SnapshotKey> = [],
+    pins: [Pin] = [], released: Set<String> = [], letGo: LetGo = LetGo(), now: Instant
+  ) {
+    self.history = history
+    self.snapshots = snapshots
+    self.foreign = foreign
+    self.pins = pins
+    self.released = released
+    self.letGo = letGo
+    self.now = now
+  }
+
+  /// The policy is looked at as of a grace ago.
+  package var asOf: Instant { now.advanced(byMilliseconds: -RetentionPolicy.grace) }
+
+  /// The timelines' snapshots, each in order.
+  var byTimeline: [TimelineNumber: [Int: Snapshot]] {
+    var made: [TimelineNumber: [Int: Snapshot]] = [:]
+    for (key, snapshot) in snapshots { made[key.timeline, default: [:]][key.sequence] = snapshot }
+    return made
+  }
+
+  /// What shows that the listing is not complete, or that something was lost: then nothing may be
+  /// deleted, for it is not known what is needed. Claims are numbered without a gap, and so are the
+  /// snapshots of each, but for those that were let go.
+  package func problem() -> String? {
+    var expected = TimelineNumber.first
+    for (number, _) in history.catalogue.timelines.sorted(by: { $0.key < $1.key })
+    where history.claims[number] != nil {
+      if number != expected { return "the claim of timeline \(expected) is missing" }
+      expected = number.next ?? expected
+      if let problem = problem(of: number) { return problem }
+    }
+    return nil
+  }
+
+  private func problem(of timeline: TimelineNumber) -> String? {
+    let present = history.snapshots(of: timeline)
+    for sequence in present {
+      let key = SnapshotKey(timeline, sequence)
+      if snapshots[key] == nil, !foreign.contains(key) {
+        return "snapshot \(sequence) of timeline \(timeline) was not read"
+      }
+    }
+    let last = max(present.last ?? 0, history.end(of: timeline)?.snapshots ?? 0)
+    guard let gap = letGo.gap(in: present, upTo: last, of: timeline) else { return nil }
+    return "snapshot \(gap) of timeline \(timeline) is missing"
+  }
+}

@@ -1,0 +1,52 @@
+/// What a run of retention did, or would do.
+package struct PruneReport: Sendable, Equatable, Encodable {
+  package enum Result: String, Sendable, Encodable {
+    /// Everything that is there is kept.
+    case nothing
+    /// `--dry-run`.
+    case planned
+    /// More than half of the restore points would go: said now, done a grace later.
+    case announced
+    /// It was said before.
+    case waiting
+    case pruned
+  }
+
+  package var result: Result
+  package var repository: String
+  package var location: String
+  package var at: String
+  /// Every mark since then is kept.
+  package var keepsAllSince: String
+  package var keepDaily: Int
+  /// When a run that was announced goes through.
+  package var due: String?
+  /// Restore points, as `list` counts them, before and after.
+  package var points: Int
+  package var pointsLeft: Int
+  /// Objects that go.
+  package var snapshots: Int
+  package var logObjects: Int
+  package var generations: Int
+  package var foldedObjects: Int
+  package var operations: Int
+  package var objects: Int
+
+  package var text: String {
+    let goes =
+      "\(objects) objects: \(points - pointsLeft) of \(points) restore points "
+      + "(\(snapshots) snapshots), \(generations) dumps and BASEs, \(logObjects + foldedObjects) log objects\n"
+    let keeps =
+      "kept is everything since \(keepsAllSince), and before that the last restore point of each of "
+      + "\(keepDaily) days\n"
+    switch result {
+    case .nothing: return "nothing to delete; " + keeps
+    case .planned: return "would delete " + goes + keeps
+    case .announced, .waiting:
+      return "NOTHING WAS DELETED: more than half of the restore points would go.\n"
+        + "would delete " + goes + keeps
+        + "It is done by the first run after \(due ?? ""), or now with: lifeboat prune --confirm\n"
+    case .pruned: return "deleted " + goes + keeps
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import BackupFormat
+package import BackupLogic
+package import BackupTypes
+import ObjectStorage
+import SystemIO
+
+/// Applies a retention policy to a repository: reads, plans (`PrunePlan`), records what goes, deletes.
+///
+/// Stopped anywhere, run twice at once, beside a restore or a shipper, nothing that is needed is lost.
+package struct Pruner: Sendable {
+  package struct Options: Sendable {
+    package var policy: RetentionPolicy
+    package var isDryRun: Bool
+    /// More than half of the restore points may go at once.
+    package var isConfirmed: Bool
+    /// Who prunes, for the record.
+    package var by: String
+    package init(
+      policy: RetentionPolicy, by: String, isDryRun: Bool = false, isConfirmed: Bool = false
+    ) {
+      self.policy = policy
+      self.isDryRun = isDryRun
+      self.isConfirmed = isConfirmed
+      self.by = by
+    }
+  }
+
+  private let repository: Repository
+  private let options: Options
+  private let memory: SnapshotMemory
+  /// This machine's clock, for a store that has none.
+  private let now: @Sendable () -> Instant
+  private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
+
+  package init(
+    _ repository: Repository, options: Options, memory: SnapshotMemory = SnapshotMemory(),
+    now: @escaping @Sendable () -> Instant,
+    progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
+  ) {
+    self.repository = repository
+    self.options = options
+    self.memory = memory
+    self.now = now
+    self.progress = progress
+  }
+
+  /// Names in one call of the store.
+  private static let batch = 1000
+  /// Folds that are read in one run, to prove what they took the place of.
+  private static let foldsMax = 256
+
+  package func run() async throws -> PruneReport {
+    let time = try await repository.store.now() ?? now()
+    let basis = try await RetentionReader(repository: repository, memory: memory).basis(at: time)
+    if let problem = basis.problem() {
+      throw LifeboatError(
+        .corrupt, "nothing was deleted at \(repository.store.location): \(problem)",
+        cause: "what is needed is known only from a complete repository",
+        hint: "`lifeboat verify` shows what is missing, and what to do about it")
+    }
+    let plan = PrunePlan(basis, options.policy)
+    let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
+    var report = report(plan, basis)
+    if options.isDryRun {
+      report.result = decision == .nothing ? .nothing : .planned
+      return report
+    }
+    switch decision {
+    case .nothing: break
+    case .wait(let due):
+      report.result = .waiting
+      report.due = due.description
+    case .announce:
+      report.result = .announced
+      report.due = time.advanced(byMilliseconds: RetentionPolicy.grace).description
+      let announcement = Prune.Announcement(
+        at: time, points: plan.points - plan.pointsLeft, of: plan.points)
+      try await write(PruneRecords.announcing(announcement, basis), basis, time)
+    case .go:
+      try await delete(plan, basis, time)
+      report.result = .pruned
+    }
+    return report
+  }
+
+  private func report(_ plan: PrunePlan, _ basis: RetentionBasis) -> PruneReport {
+    let folded = plan.covered.reduce(0) { $0 + $1.parts.count }
+    return PruneReport(
+      result: .nothing, repository: repository.id.hexadecimal,
+      location: repository.store.location, at: basis.now.description,
+      keepsAllSince: Retention.fullSince(basis.now, options.policy).description,
+      keepDaily: options.policy.keepDaily, due: nil, points: plan.points,
+      pointsLeft: plan.pointsLeft, snapshots: plan.snapshots.count, logObjects: plan.logs.count,
+      generations: plan.generationsGone.count, foldedObjects: folded,
+      operations: plan.operations.count,
+      objects: plan.stages.reduce(0) { $0 + $1.count } + folded)
+  }
+
+  // MARK: Deleting
+
+  private func delete(_ plan: PrunePlan, _ basis: RetentionBasis, _ time: Instant) async throws {
+    let record = PruneRecords.deleting(plan)
+    // Only what a reader would miss has to be known.
+    if plan.changesWhatIsKnown { try await write(record, basis, time) }
+    let total = plan.stages.reduce(0) { $0 + $1.count }
+    let counter = ProgressCounter(total: UInt64(max(1, total)), report: progress)
+    for stage in plan.stages {
+      for start in stride(from: 0, to: stage.count, by: Pruner.batch) {
+        let names = stage[start..<min(start + Pruner.batch, stage.count)].map(\.text)
+        try await delete(names)
+        counter.add(UInt64(names.count))
+      }
+    }
+    for covered in plan.covered.prefix(Pruner.foldsMax) where try await isProved(covered, basis) {
+      try await delete(
+        covered.parts.map {
+          ObjectPath.log(covered.timeline, ordinal: covered.ordinal, $0).text
+        })
+    }
+    counter.finish()
+  }
+
+  /// The next stage begins only when nothing of this one is left.
+  private func delete(_ names: [String]) async throws {
+    let left = try await repository.store.delete(names)
+    guard let (name, error) = left.min(by: { $0.key < $1.key }) else { return }
+    throw LifeboatError(
+      error.code, "can't delete \(name): \(error.message)", cause: error.cause,
+      hint: error.hint
+        ?? "give these credentials leave to delete, or run ship with --no-prune and `lifeboat "
+        + "prune` with others", isRetryable: error.isRetryable)
+  }
+
+  /// Whether a fold has the bytes of what it covers, and the places where these could be cut.
+  private func isProved(_ covered: PrunePlan.Covered, _ basis: RetentionBasis) async throws -> Bool
+  {
+    let name = ObjectPath.log(covered.timeline, ordinal: covered.ordinal, covered.fold)
+    do {
+      guard
+        let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax),
+        let nonce = basis.history.claims[covered.timeline]?.nonce
+      else { return false }
+      let payload = try LogPayload(decoding: content, span: covered.fold)
+      return payload.nonce == nonce
+        && payload.covers(covered.parts, in: covered.fold) { bytes in
+          bytes.withUnsafeBytes { repository.frame.digest($0).short }
+        }
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return false  // for `verify` to find
+    }
+  }
+
+  // MARK: The record
+
+  /// Writes a record, which says all that those before it said, and lets those go.
+  private func write(_ made: PruneRecords.Content, _ basis: RetentionBasis, _ time: Instant)
+    async throws
+  {
+    let suffix = hexadecimal(secureRandomBytes(4))
+    let id = "\(decimal(max(0, time.milliseconds), width: 13))-\(suffix)"
+    let record = made.record(id: id, repository: repository.id, at: time, by: options.by)
+    guard
+      try await repository.create(record, .operation(.prunes, id: id), kind: .operation)
+        == .created
+    else { throw LifeboatError(.failure, "another prune wrote the record \(id)") }
+    let before = basis.history.catalogue.operations[.prunes] ?? []
+    try await delete(before.sorted().map { ObjectPath.operation(.prunes, id: $0).text })
+  }
+}
