@@ -27,14 +27,20 @@ struct HistoryWorld {
   /// The names that format 1 knows.
   private(set) var names: [ObjectPath] = []
   mutating func readNames() { names = objects.keys.compactMap { ObjectPath($0) } }
-  private var now: Int64 = 1000
+  private(set) var now: Int64 = 1000
+  /// How much time passes between two things, as a multiple of some hundred milliseconds.
+  private let pace: Int64
+  /// When each object was written.
+  private(set) var written: [String: Int64] = [:]
   private var files: [File] = []
   private var base: Snapshot.Base?
+  private var dump: Snapshot.Dump?
   private var lastFile: Int64 = 0
   private var lastGeneration: UInt64 = 0
 
-  init(seed: UInt64) {
+  init(seed: UInt64, pace: Int64 = 1) {
     random = SeededGenerator(seed: seed)
+    self.pace = pace
     for number in 1...random.int(1...4) { addTimeline(TimelineNumber(number)!) }
     if random.chance(30),
       let name = objects.keys.filter({ $0.contains("/log/") }).sorted()
@@ -55,7 +61,7 @@ struct HistoryWorld {
   private mutating func addTimeline(_ number: TimelineNumber) {
     let parent = number.previous
     var made = claim(number.value, parent: parent?.value)
-    now += 1000
+    now += 1000 * pace
     made.claimedAt = at(now)
     if let parent { made.end = end(of: parent) }
     var ordinal = 0
@@ -144,7 +150,7 @@ struct HistoryWorld {
   private mutating func addLog(_ number: TimelineNumber, _ ordinal: Int) {
     var made: [LogSpan] = []
     for _ in 0..<random.int(1...6) {
-      now += Int64(random.int(1...500))
+      now += Int64(random.int(1...500)) * pace
       let start = files[files.count - 1].bytes.count
       let count = random.int(1...9)
       files[files.count - 1].bytes += (0..<count).map { _ in UInt8(random.int(0...255)) }
@@ -191,12 +197,14 @@ struct HistoryWorld {
         .init(file: $0.name, sequence: $0.sequence, segments: $0.segments, identity: nil)
       })
     // A chain whose log alone is the whole state needs no BASE.
-    add(number, primary: .aof, chain: chain, dump: nil)
+    add(number, primary: .aof, chain: chain, dump: dump)
   }
   private mutating func addDump(_ number: TimelineNumber) {
     let id = newGeneration(.dump)
     let dump = Snapshot.Dump(
       generation: id, file: "dump.rdb", contentAt: at(now), pinnedAt: nil)
+    // Beside a chain only where a long history is wanted: a plan then has two generations.
+    if pace > 1 { self.dump = dump }
     add(number, primary: random.chance(80) ? .rdb : nil, chain: nil, dump: dump)
   }
   private mutating func add(
@@ -210,7 +218,10 @@ struct HistoryWorld {
       destructive: nil)
     put(.snapshot(number, sequence: sequence), [])
   }
-  private mutating func put(_ path: ObjectPath, _ bytes: [UInt8]) { objects[path.text] = bytes }
+  private mutating func put(_ path: ObjectPath, _ bytes: [UInt8]) {
+    objects[path.text] = bytes
+    written[path.text] = now
+  }
 
   private mutating func addForeign() {
     let hex = String(repeating: "a", count: 32)

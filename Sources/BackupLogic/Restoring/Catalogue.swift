@@ -80,6 +80,14 @@ package struct Catalogue: Sendable {
   package var highestClaim: TimelineNumber? {
     timelines.filter { $0.value.hasClaim }.keys.max()
   }
+  /// Whether every piece of a generation was listed. Of one that retention deletes the pieces go first.
+  package func isWhole(_ index: GenerationIndex) -> Bool {
+    let listed = generations[index.generation]?.pieces ?? [:]
+    return index.pieces.enumerated().allSatisfy { number, digest in
+      listed[number]?.contains(digest.short) ?? false
+    }
+  }
+
   /// The generations that have an index.
   package var complete: Set<GenerationID> {
     Set(generations.filter { $0.value.hasIndex }.keys)

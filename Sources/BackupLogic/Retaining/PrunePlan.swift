@@ -59,7 +59,9 @@ package struct PrunePlan: Sendable, Equatable {
   package var isEmpty: Bool { stages.isEmpty && covered.isEmpty }
 
   /// Whether something goes that a reader would miss if it did not know.
-  package var changesWhatIsKnown: Bool { !(snapshots.isEmpty && logs.isEmpty && pieces.isEmpty && indexes.isEmpty) }
+  package var changesWhatIsKnown: Bool {
+    !(snapshots.isEmpty && logs.isEmpty && pieces.isEmpty && indexes.isEmpty)
+  }
 
   /// Who wants more than half of the restore points gone confirms it, or waits a grace.
   package var takesMost: Bool { (points - pointsLeft) * 2 > points }

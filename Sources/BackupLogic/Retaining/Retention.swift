@@ -57,11 +57,13 @@ package struct Retention: Sendable {
   }
 
   /// Every instant since `fullSince`: all that reaches into that time, and what is the answer for the
-  /// instants before the first mark in it.
+  /// instants before the first mark in it. What was cut since then is an answer also where its state is
+  /// older: a directory that was restored to an earlier time, and not written to.
   private func keepWithin(_ kept: inout Kept) {
     let since = fullSince
     var reaching: Set<TimelineNumber> = []
-    for (key, snapshot) in basis.snapshots where (windows[key]?.to ?? snapshot.at) >= since {
+    for (key, snapshot) in basis.snapshots
+    where max(windows[key]?.to ?? snapshot.at, snapshot.at) >= since {
       kept.snapshots.insert(key)
       reaching.insert(key.timeline)
     }
@@ -155,7 +157,7 @@ package struct Retention: Sendable {
 
   /// The few snapshots of a timeline that the answer for `instant` can come from: those whose window has
   /// it, those that end last before it, and those that begin first behind it, whose first object may have
-  /// marks inside.
+  /// marks inside that are older.
   private func around(_ instant: Instant, _ number: TimelineNumber) -> [Int: Snapshot] {
     var before: Instant?
     var behind: Instant?

@@ -20,7 +20,8 @@ package struct SnapshotWindows: Sendable {
 
   package init(_ history: History) { self.history = history }
 
-  /// nil: it carries no restore point.
+  /// nil: it carries no restore point, or none of which is known when it was the newest state (its log
+  /// begins with a hole).
   package mutating func window(of snapshot: Snapshot) -> Window? {
     switch snapshot.primary {
     case nil: return nil
@@ -32,8 +33,12 @@ package struct SnapshotWindows: Sendable {
   private mutating func logWindow(of snapshot: Snapshot) -> Window? {
     guard let chain = snapshot.chain else { return nil }
     var window: Window?
+    var hasLog = false
     for segment in chain.files.flatMap(\.segments) {
       let coverage = coverage(of: segment)
+      hasLog =
+        hasLog || !coverage.picks.isEmpty || coverage.beyondHole > 0
+        || segment.to.map { $0 > segment.from } ?? false
       for span in coverage.picks {
         if let to = segment.to, span.to > to { break }
         guard let mark = span.mark else { continue }
@@ -41,8 +46,10 @@ package struct SnapshotWindows: Sendable {
       }
       if let to = segment.to, coverage.reached < to { break }
     }
-    // Its BASE alone: the state when it was cut.
-    return window ?? Window(from: snapshot.at, to: snapshot.at)
+    if window == nil, hasLog { return nil }
+    // It begins with its BASE: the state when it was cut, or before the first mark.
+    return Window(
+      from: min(window?.from ?? snapshot.at, snapshot.at), to: window?.to ?? snapshot.at)
   }
 
   private mutating func coverage(of segment: Snapshot.Segment) -> LogCoverage {

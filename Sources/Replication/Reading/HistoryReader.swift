@@ -104,8 +104,9 @@ package struct HistoryReader: Sendable {
     let needed = snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
     where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
-      if id != needed, history.catalogue.generations[id]?.hasIndex != true { continue }
-      indexes[id] = try await repository.index(id)
+      guard id == needed || history.catalogue.generations[id]?.hasIndex == true else { continue }
+      let index = try await repository.index(id)
+      if id == needed || history.catalogue.isWhole(index) { indexes[id] = index }
     }
     return indexes
   }

@@ -1,0 +1,196 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+
+/// A random history of some weeks, as a store holds it: what is deleted is gone.
+struct RetentionWorld {
+  var random: SeededGenerator
+  /// When the store got each object.
+  var objects: [ObjectPath: Instant] = [:]
+  var records: [Prune] = []
+  var pins: [Pin] = []
+  var now: Instant
+  let claims: [TimelineNumber: Claim]
+  private let snapshots: [SnapshotKey: Snapshot]
+  private let indexes: [GenerationID: GenerationIndex]
+  private let inner: [ObjectPath: [Mark]]
+
+  init(seed: UInt64) {
+    // A world of some 40 steps spans about as many days.
+    let world = HistoryWorld(seed: seed, pace: 300_000)
+    random = SeededGenerator(seed: ~seed)
+    claims = world.claims
+    indexes = world.indexes
+    inner = world.inner
+    var snapshots: [SnapshotKey: Snapshot] = [:]
+    for snapshot in world.snapshots.values.flatMap(\.values) { snapshots[snapshot.key] = snapshot }
+    self.snapshots = snapshots
+    now = at(world.now + Int64(random.int(0...20)) * RetentionPolicy.day / 4)
+    for name in world.objects.keys {
+      objects[ObjectPath(name)!] = at(world.written[name] ?? world.now)
+    }
+    for index in indexes.values {
+      objects[.index(index.generation)] = index.contentAt
+      objects[.piece(index.generation, number: 0, index.pieces[0].short)] = index.contentAt
+    }
+    addPins()
+    addUnfinished()
+  }
+
+  private mutating func addPins() {
+    for key in snapshots.keys.sorted() where random.chance(5) && snapshots[key]!.primary != nil {
+      let pin = Pin(
+        id: "p\(pins.count)", repository: nonce(99), origin: .drop, reason: "FLUSHALL",
+        at: snapshots[key]!.at,
+        until: snapshots[key]!.at.advanced(
+          byMilliseconds: Int64(random.int(1...60)) * RetentionPolicy.day),
+        timeline: key.timeline, snapshot: key.sequence, position: nil)
+      pins.append(pin)
+      objects[.operation(.pins, id: pin.id)] = pin.at
+      if random.chance(30) { objects[.operation(.releases, id: pin.id)] = pin.at }
+    }
+  }
+
+  /// Uploads that were cut off, by the writers of any claim.
+  private mutating func addUnfinished() {
+    for number in claims.keys.sorted() where random.chance(40) {
+      let id = generationID(9000 + UInt64(number.value), UInt64(number.value))
+      objects[.piece(id, number: 3, fakeDigest([1]))] = claims[number]!.claimedAt
+    }
+  }
+
+  // MARK: What is there
+
+  func history() throws(LifeboatError) -> History {
+    var catalogue = Catalogue(youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace))
+    for (path, modified) in objects { catalogue.add(name: path.text, size: 1, modified: modified) }
+    return try History(catalogue: catalogue, claims: claims)
+  }
+
+  func basis() throws -> RetentionBasis {
+    let history = try history()
+    let visible = claims.keys.flatMap { number in
+      history.snapshots(of: number).map { SnapshotKey(number, $0) }
+    }
+    var basis = RetentionBasis(
+      history: history, snapshots: [:],
+      pins: pins.filter { objects[.operation(.pins, id: $0.id)] != nil },
+      released: history.catalogue.operations[.releases] ?? [], letGo: LetGo(records), now: now)
+    for key in visible { basis.snapshots[key] = snapshots[key] }
+    return basis
+  }
+
+  func plan(_ policy: RetentionPolicy) throws -> PrunePlan { PrunePlan(try basis(), policy) }
+
+  /// Everything that the plan would delete, in an order that a run may have.
+  mutating func deletions(_ plan: PrunePlan) -> [ObjectPath] {
+    var stages = plan.stages
+    stages.append(
+      plan.covered.flatMap { covered in
+        covered.parts.map { .log(covered.timeline, ordinal: covered.ordinal, $0) }
+      })
+    return stages.flatMap { $0.shuffled(using: &random) }
+  }
+
+  mutating func record(_ plan: PrunePlan) {
+    let id = "\(decimal(now.milliseconds, width: 13))-\(records.count)"
+    records.append(
+      PruneRecords.deleting(plan).record(id: id, repository: nonce(99), at: now, by: "test"))
+  }
+
+  // MARK: Restoring
+
+  /// What `--at` gives: as `PointChooser` finds it, with the marks that folds have inside.
+  func answer(
+    at instant: Instant, in timeline: TimelineNumber? = nil, _ known: History? = nil
+  ) throws -> RestorePoint? {
+    let history = try known ?? history()
+    var number = timeline ?? history.timeline(at: instant)
+    while let current = number {
+      let finder = try finder(current, history)
+      var best = finder.last(notAfter: instant)
+      for one in finder.inner(around: instant) {
+        let point = one.last(of: inner[one.name] ?? [], notAfter: instant)
+        if let point, best.map({ point.instant > $0.instant }) ?? true { best = point }
+      }
+      if let best { return best }
+      number = timeline == nil ? claims[current]?.parent : nil
+    }
+    return nil
+  }
+
+  func newest() throws -> RestorePoint? {
+    let history = try history()
+    for number in claims.keys.sorted(by: >) {
+      if let point = try finder(number, history).newest() { return point }
+    }
+    return nil
+  }
+
+  /// What one snapshot gives, if it is there.
+  func newest(of key: SnapshotKey, _ known: History? = nil) throws -> RestorePoint? {
+    guard objects[.snapshot(key.timeline, sequence: key.sequence)] != nil,
+      let snapshot = snapshots[key]
+    else { return nil }
+    return PointFinder(
+      history: try known ?? history(), timeline: key.timeline, snapshots: [key.sequence: snapshot]
+    ).newest()
+  }
+
+  private func finder(_ number: TimelineNumber, _ history: History) throws -> PointFinder {
+    var found: [Int: Snapshot] = [:]
+    for sequence in history.snapshots(of: number) {
+      found[sequence] = snapshots[SnapshotKey(number, sequence)]
+    }
+    return PointFinder(history: history, timeline: number, snapshots: found)
+  }
+
+  /// Every object that a restore of `point` fetches is there. Returns a problem, or nil.
+  func problem(
+    restoring point: RestorePoint, _ known: History? = nil
+  ) throws(LifeboatError) -> String? {
+    let history: History
+    if let known { history = known } else { history = try self.history() }
+    let snapshot = point.snapshot
+    let needed =
+      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    var found: [GenerationID: GenerationIndex] = [:]
+    for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
+    where id == needed || history.catalogue.generations[id]?.hasIndex == true {
+      guard objects[.index(id)] != nil else { return "\(point.id): the index of \(id) is gone" }
+      if let index = indexes[id], id == needed || history.catalogue.isWhole(index) {
+        found[id] = index
+      }
+    }
+    let plan = try RestorePlanner(
+      history: history, point: point, indexes: found, options: .init()
+    ).plan()
+    for file in plan.files {
+      switch file.content {
+      case .generation(let index):
+        for (number, digest) in index.pieces.enumerated()
+        where objects[.piece(index.generation, number: number, digest.short)] == nil {
+          return "\(point.id): a piece of \(file.name) is gone"
+        }
+      case .log(let parts):
+        for part in parts where objects[part.name] == nil { return "\(part.name.text) is gone" }
+      case .bytes, .same: break
+      }
+    }
+    return nil
+  }
+
+  /// What a shipper that claims now compares with, and uses again, is whole. Returns a problem, or nil.
+  func problemOfClaiming() throws -> String? {
+    let history = try history()
+    let last = claims.keys.sorted(by: >).lazy.compactMap { number in
+      history.snapshots(of: number).last.flatMap { snapshots[SnapshotKey(number, $0)] }
+    }.first
+    guard let last else { return nil }
+    for id in [last.chain?.base?.generation, last.dump?.generation].compactMap({ $0 })
+    where objects[.index(id)] == nil {
+      return "the last snapshot's generation \(id) is gone"
+    }
+    return nil
+  }
+}
