@@ -77,21 +77,18 @@ package struct PointFinder: Sendable {
     case nil: return nil
     case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
     case .aof:
-      if let mark = marks(of: snapshot).last(where: { $0.time <= instant }) {
-        return RestorePoint(
-          snapshot: snapshot, primary: .aof, cut: mark.position, instant: mark.time)
+      return marks(of: snapshot).last { $0.time <= instant }.map {
+        RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
       }
-      // Before the first mark: its BASE, on which nothing had been written when it was cut.
-      guard !isHollow(snapshot) else { return nil }
-      return start(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
     }
   }
 
-  /// The first and the last instant that one snapshot can be restored to; nil without a restore point.
+  /// The first and the last instant that one snapshot's chain can be cut at.
   package func window(of snapshot: Snapshot) -> (from: Instant, to: Instant)? {
-    guard let last = newest(of: snapshot) else { return nil }
-    let first = snapshot.primary == .aof && !isHollow(snapshot) ? start(of: snapshot) : nil
-    return (first?.instant ?? last.instant, last.instant)
+    if snapshot.primary == .rdb { return dumpPoint(of: snapshot).map { ($0.instant, $0.instant) } }
+    let marks = marks(of: snapshot)
+    guard let first = marks.first, let last = marks.last else { return nil }
+    return (first.time, last.time)
   }
 
   private func dumpPoint(of snapshot: Snapshot) -> RestorePoint? {
@@ -106,18 +103,6 @@ package struct PointFinder: Sendable {
       return RestorePoint(snapshot: snapshot, primary: .aof, cut: last.position, instant: last.time)
     }
     return start(of: snapshot)
-  }
-
-  /// Whether there is log, and no mark in it, because a hole comes first or a command is not complete: then
-  /// nobody can say until when the state of its BASE alone was the newest.
-  private func isHollow(_ snapshot: Snapshot) -> Bool {
-    guard marks(of: snapshot).isEmpty else { return false }
-    return (snapshot.chain?.files ?? []).flatMap(\.segments).contains { segment in
-      let log = history.log(
-        of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
-      return !log.picks.isEmpty || log.beyondHole > 0
-        || segment.to.map { $0 > segment.from } ?? false
-    }
   }
 
   /// The BASE with nothing behind it: the point of a snapshot while its log has no mark yet, which stays

@@ -31,6 +31,8 @@ package struct PrunePlan: Sendable, Equatable {
   /// Restore points before and after.
   package private(set) var points = 0
   package private(set) var pointsLeft = 0
+  /// The first restore point that stays.
+  package var firstLeft: Instant? { kept.first }
 
   private let basis: RetentionBasis
   private let kept: Retention.Kept

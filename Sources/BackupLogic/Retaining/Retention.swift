@@ -15,6 +15,8 @@ package struct Retention: Sendable {
     /// Those of which a dump beside their chain is kept, too: a shipper compares with it and uses it
     /// again, or it is pinned.
     package var whole: Set<SnapshotKey> = []
+    /// The first restore point of all that is kept.
+    package var first: Instant?
   }
 
   package init(_ basis: RetentionBasis, _ policy: RetentionPolicy) {
@@ -42,6 +44,12 @@ package struct Retention: Sendable {
     keepDaily(&kept)
     keepNewest(&kept)
     keepPinned(&kept)
+    kept.first =
+      kept.snapshots.compactMap { key in
+        basis.snapshots[key].flatMap { snapshot in
+          snapshot.primary == nil ? nil : windows[key]?.from ?? snapshot.at
+        }
+      }.min()
     return kept
   }
 
@@ -152,7 +160,30 @@ package struct Retention: Sendable {
     var keys = Set(finder.inner(around: instant).map(\.snapshot.key))
     let point = finder.last(notAfter: instant)
     if let point { keys.insert(point.snapshot.key) }
+    keys.formUnion(beginnings(at: instant, number))
     return (keys, point != nil)
+  }
+
+  /// Where no log goes on over a time, what a chain begins with may be the state of that time: of one that
+  /// was readable by then, or soon behind it, in this timeline or in one that has nothing in common with it.
+  private func beginnings(at instant: Instant, _ number: TimelineNumber) -> [SnapshotKey] {
+    let snapshots = (byTimeline[number] ?? [:]).filter { $0.value.primary != nil }
+    let isInside = snapshots.keys.contains { sequence in
+      guard let window = windows[SnapshotKey(number, sequence)] else { return false }
+      return window.from <= instant && instant < window.to
+    }
+    if isInside { return [] }
+    let before = snapshots.filter { $0.value.at <= instant }.keys.max()
+    var behind = snapshots.filter { $0.value.at > instant }.keys.min()
+      .map { SnapshotKey(number, $0) }
+    if behind == nil,
+      let next = basis.history.claims.values.filter({ $0.parent == number })
+        .min(by: { $0.timeline < $1.timeline }), next.fork == nil
+    {
+      behind = (byTimeline[next.timeline] ?? [:]).filter { $0.value.primary != nil }.keys.min()
+        .map { SnapshotKey(next.timeline, $0) }
+    }
+    return [before.map { SnapshotKey(number, $0) }, behind].compactMap { $0 }
   }
 
   /// The few snapshots of a timeline that the answer for `instant` can come from: those whose window has

@@ -1,8 +1,9 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The first and the last instant that each snapshot can be restored to, as names tell. What
-/// `PointFinder.window` says of one, for thousands: the log of a file is sorted once.
+/// The first and the last instant that each snapshot can be restored to, as names tell: the marks of its
+/// log, or its dump. What `PointFinder.window` says of one, for thousands: the log of a file is sorted
+/// once.
 package struct SnapshotWindows: Sendable {
   package struct Window: Sendable, Equatable {
     package var from: Instant
@@ -20,8 +21,7 @@ package struct SnapshotWindows: Sendable {
 
   package init(_ history: History) { self.history = history }
 
-  /// nil: it carries no restore point, or none of which is known when it was the newest state (its log
-  /// begins with a hole).
+  /// nil: it carries no restore point, or its log has no mark.
   package mutating func window(of snapshot: Snapshot) -> Window? {
     switch snapshot.primary {
     case nil: return nil
@@ -33,12 +33,8 @@ package struct SnapshotWindows: Sendable {
   private mutating func logWindow(of snapshot: Snapshot) -> Window? {
     guard let chain = snapshot.chain else { return nil }
     var window: Window?
-    var hasLog = false
     for segment in chain.files.flatMap(\.segments) {
       let coverage = coverage(of: segment)
-      hasLog =
-        hasLog || !coverage.picks.isEmpty || coverage.beyondHole > 0
-        || segment.to.map { $0 > segment.from } ?? false
       for span in coverage.picks {
         if let to = segment.to, span.to > to { break }
         guard let mark = span.mark else { continue }
@@ -46,10 +42,7 @@ package struct SnapshotWindows: Sendable {
       }
       if let to = segment.to, coverage.reached < to { break }
     }
-    if window == nil, hasLog { return nil }
-    // It begins with its BASE: the state when it was cut, or before the first mark.
-    return Window(
-      from: min(window?.from ?? snapshot.at, snapshot.at), to: window?.to ?? snapshot.at)
+    return window
   }
 
   private mutating func coverage(of segment: Snapshot.Segment) -> LogCoverage {

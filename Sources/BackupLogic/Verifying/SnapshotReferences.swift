@@ -35,6 +35,8 @@ package struct SnapshotReferences: Sendable {
   }
 
   package private(set) var generations: [GenerationID: Uses] = [:]
+  /// Of these a snapshot needs more than a dump beside its chain.
+  private var needed: Set<GenerationID> = []
   package private(set) var spans: [Span: Uses] = [:]
   /// Where a span that does not begin its file goes on from: the end of the one before it.
   package private(set) var joins: [LogPosition: LogPosition] = [:]
@@ -56,6 +58,8 @@ package struct SnapshotReferences: Sendable {
     {
       generations[generation, default: Uses()].add(id)
     }
+    if let base = snapshot.chain?.base { needed.insert(base.generation) }
+    if let dump = snapshot.dump, snapshot.primary != .aof { needed.insert(dump.generation) }
     let chain = snapshot.chain?.files ?? []
     for (position, file) in chain.enumerated() {
       problems += add(file, id, mayGrow: position == chain.count - 1)
@@ -91,6 +95,9 @@ package struct SnapshotReferences: Sendable {
     }
     return problems
   }
+
+  /// Whether a snapshot can't be restored without the generation.
+  package func isNeeded(_ generation: GenerationID) -> Bool { needed.contains(generation) }
 
   /// Where the log of an ordinal begins; nil when no snapshot names it.
   package func start(of timeline: TimelineNumber, ordinal: Int) -> UInt64? {

@@ -1,3 +1,5 @@
+package import BackupTypes
+
 /// What a run of retention did, or would do.
 package struct PruneReport: Sendable, Equatable, Encodable {
   package enum Result: String, Sendable, Encodable {
@@ -19,6 +21,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   /// Every mark since then is kept.
   package var keepsAllSince: String
   package var keepDaily: Int
+  /// The first restore point that stays; absent when there is none.
+  package var recoverableFrom: String?
   /// When a run that was announced goes through.
   package var due: String?
   /// Restore points, as `list` counts them, before and after.
@@ -31,6 +35,14 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var foldedObjects: Int
   package var operations: Int
   package var objects: Int
+
+  /// `recoverableFrom`, as a time.
+  package var recoverableFromInstant: Instant?
+
+  private enum CodingKeys: String, CodingKey {
+    case result, repository, location, at, keepsAllSince, keepDaily, recoverableFrom, due, points
+    case pointsLeft, snapshots, logObjects, generations, foldedObjects, operations, objects
+  }
 
   package var text: String {
     let goes =

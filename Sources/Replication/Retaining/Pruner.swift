@@ -89,11 +89,13 @@ package struct Pruner: Sendable {
       result: .nothing, repository: repository.id.hexadecimal,
       location: repository.store.location, at: basis.now.description,
       keepsAllSince: Retention.fullSince(basis.now, options.policy).description,
-      keepDaily: options.policy.keepDaily, due: nil, points: plan.points,
+      keepDaily: options.policy.keepDaily, recoverableFrom: plan.firstLeft?.description, due: nil,
+      points: plan.points,
       pointsLeft: plan.pointsLeft, snapshots: plan.snapshots.count, logObjects: plan.logs.count,
       generations: plan.generationsGone.count, foldedObjects: folded,
       operations: plan.operations.count,
-      objects: plan.stages.reduce(0) { $0 + $1.count } + folded)
+      objects: plan.stages.reduce(0) { $0 + $1.count } + folded,
+      recoverableFromInstant: plan.firstLeft)
   }
 
   // MARK: Deleting

@@ -67,7 +67,8 @@ package struct GenerationUploader: Sendable {
   }
 
   /// The id to write under, and the pieces that are there already. Only what the direct parent's claim
-  /// left unfinished is continued; a complete generation that no snapshot names is an orphan.
+  /// left unfinished is continued; a complete generation that no snapshot names is an orphan. One of this
+  /// claim that is complete was replaced by something newer since, and retention may be deleting it.
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
     for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
@@ -81,6 +82,12 @@ package struct GenerationUploader: Sendable {
         token = page.next
       } while token != nil
       let isComplete = names.contains(ObjectPath.index(id).text)
+      if nonce == claim.nonce, isComplete {
+        throw LifeboatError(
+          .failure, "the generation \(id) was shipped before, and replaced since",
+          cause: "the file on disk is an older one again",
+          hint: "it is shipped again under the next timeline")
+      }
       if nonce == claim.nonce || (!names.isEmpty && !isComplete) { return (id, names) }
     }
     return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])

@@ -9,6 +9,7 @@ final class LaneResults: Sendable {
     var record: Result<LogSpan?, any Error>?
     var generation: Result<GenerationResult, any Error>?
     var operations: OperationsLook?
+    var isPruning = false
   }
   private let state = Mutex(State())
 
@@ -23,6 +24,14 @@ final class LaneResults: Sendable {
       return state.operations
     }
   }
+  /// False while retention is applied already.
+  func beginPruning() -> Bool {
+    state.withLock { state in
+      defer { state.isPruning = true }
+      return !state.isPruning
+    }
+  }
+  func endPruning() { state.withLock { $0.isPruning = false } }
   func takeRecord() -> Result<LogSpan?, any Error>? {
     state.withLock { state in
       defer { state.record = nil }

@@ -12,6 +12,10 @@ extension ShipSession {
     let writer = RecordWriter(
       repository: repository, claim: claim, checksOwnClaim: !shipper.refusal.isProved)
     switch action {
+    case .putLog, .putSnapshot: pruneIfDue(in: &group)
+    default: break
+    }
+    switch action {
     case .putLog(let shipment):
       let file = capture.file(shipment.pin)
       let checksFence = isFenceCheckDue()
@@ -56,6 +60,15 @@ extension ShipSession {
       if let found = try? await repository.lookAtOperations(knownDrill: known) {
         results.set(operations: found)
       }
+    }
+  }
+
+  /// Beside the lanes: nothing waits for it. Idle is free, so that it is due only when something is shipped.
+  private mutating func pruneIfDue(in group: inout ThrowingDiscardingTaskGroup<any Error>) {
+    guard isPruningDue(), let prune = pruning(), results.beginPruning() else { return }
+    group.addTask { [results] in
+      await prune()
+      results.endPruning()
     }
   }
 

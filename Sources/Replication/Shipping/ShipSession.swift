@@ -32,6 +32,9 @@ struct ShipSession {
   private var lastOperationsLook = SystemClock.monotonicMilliseconds()
   private var warned = 0
   private var tails = TailGuard()
+  /// When retention is due; soon after a claim, so that a shipper that never lives long applies it, too.
+  private var nextPruning: Int64
+  private let snapshotMemory = SnapshotMemory()
 
   init(
     shipper: Shipper, repository: Repository, capture: Capture, claim: Claim, plan: ShipPlan,
@@ -46,6 +49,9 @@ struct ShipSession {
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
+    nextPruning =
+      SystemClock.monotonicMilliseconds()
+      + min(ShipSession.firstPruning, shipper.options.pruneInterval)
   }
 
   private var options: Shipper.Options { shipper.options }
@@ -59,6 +65,7 @@ struct ShipSession {
   private static let fenceInterval: Int64 = 60_000
   /// And so often whether one of its generations was found damaged.
   private static let operationsInterval: Int64 = 3_600_000
+  private static let firstPruning: Int64 = 600_000
 
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
@@ -67,7 +74,10 @@ struct ShipSession {
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)
-    if options.isOnce { _ = await probe }
+    if options.isOnce {
+      _ = await probe
+      await pruning()?()
+    }
     return end
   }
 
@@ -205,6 +215,21 @@ struct ShipSession {
     guard now - lastOperationsLook >= ShipSession.operationsInterval else { return false }
     lastOperationsLook = now
     return true
+  }
+
+  mutating func isPruningDue() -> Bool {
+    let now = SystemClock.monotonicMilliseconds()
+    guard options.retention != nil, now >= nextPruning, stopping == nil else { return false }
+    nextPruning = now + options.pruneInterval
+    return true
+  }
+
+  /// Applies the retention policy; nil where nothing is ever deleted.
+  func pruning() -> (@Sendable () async -> Void)? {
+    options.retention.map { policy in
+      let (repository, memory, shipper) = (repository, snapshotMemory, shipper)
+      return { await shipper.prune(repository, policy, memory) }
+    }
   }
 
   private mutating func takeResults() throws -> End? {

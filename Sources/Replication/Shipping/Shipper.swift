@@ -32,6 +32,10 @@ package final class Shipper: Sendable {
     package var writer: String
     /// With a key, a new repository is encrypted.
     package var keys: KeySource
+    /// What of the history is kept; nil: nothing is ever deleted.
+    package var retention: RetentionPolicy?
+    /// So often retention is applied while there is something to ship; in milliseconds.
+    package var pruneInterval: Int64 = 3_600_000
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,

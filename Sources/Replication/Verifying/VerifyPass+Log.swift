@@ -52,7 +52,8 @@ extension VerifyPass {
   ) {
     // A snapshot that can't be read is a finding of its own.
     let isExplained = findings[.timeline(number)]?.contains { $0.isFailure } ?? false
-    guard !isNamed, isTaken, !isExplained else { return }
+    let isLetGo = letGo.logs.contains(Prune.Log(timeline: number, ordinal: ordinal))
+    guard !isNamed, isTaken, !isExplained, !isLetGo else { return }
     add(
       .missing(
         ObjectPath.timeline(number) + "snapshots/",

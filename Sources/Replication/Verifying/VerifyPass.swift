@@ -19,6 +19,8 @@ final class VerifyPass {
   private(set) var leftOut = 0
   private var kept: [Bool: Int] = [:]
   var references = SnapshotReferences()
+  /// What retention let go of, by its records: no loss.
+  var letGo = LetGo()
   /// Those that can be read; the history is of them alone.
   var claims: [TimelineNumber: Claim] = [:]
   /// How a log stands where another timeline goes on from it.
@@ -46,6 +48,7 @@ final class VerifyPass {
     let history = try History(
       catalogue: catalogue.without(Set(catalogue.timelines.keys.filter { claims[$0] == nil })),
       claims: claims)
+    try await readPrunes()
     try await readSnapshots(history)
     checkReferences(history)
     try await readOperations()

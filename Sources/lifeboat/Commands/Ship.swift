@@ -54,6 +54,11 @@ struct Ship: ExitingCommand {
     help: ArgumentHelp("How long small log objects stay after they were folded.", valueName: "time")
   )
   var foldGrace = Milliseconds(3_600_000)
+  @OptionGroup var retention: RetentionOptions
+  @Flag(
+    help: ArgumentHelp(
+      "Delete nothing, for credentials that only append: `lifeboat prune` does it elsewhere."))
+  var noPrune = false
   @Option(help: ArgumentHelp("How long the end may take after a signal.", valueName: "time"))
   var shutdownTimeout = Milliseconds(25_000)
   @Option(
@@ -146,8 +151,9 @@ struct Ship: ExitingCommand {
     plan.dumpInterval = dumpInterval.value
     plan.pinFor = pinFor.value
     plan.foldGrace = foldGrace.value
+    plan.removesFolded = !noPrune
     let free = try FileSystemSpace.at(path).freeBytes
-    return Shipper.Options(
+    var options = Shipper.Options(
       data: path, names: try nameOptions.resolve().names ?? ServerNames(), compression: compression,
       source: source ?? "\(HostFacts.hostName()):\(data)",
       host: environment["POD_UID"] ?? HostFacts.bootIdentifier() ?? HostFacts.hostName(),
@@ -156,6 +162,9 @@ struct Ship: ExitingCommand {
       pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
       writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
       keys: repository.key.source())
+    let policy = try retention.policy()
+    options.retention = noPrune ? nil : policy
+    return options
   }
 
   /// What a directory can do is known.

@@ -95,6 +95,30 @@ struct KeyOptions: ParsableArguments {
   }
 }
 
+/// What of a history is kept.
+struct RetentionOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Keep every restore point of this time.",
+      discussion: "Whatever it says, what is deleted has not been needed for a day.",
+      valueName: "time"))
+  var keepWithin = Milliseconds(7 * RetentionPolicy.day)
+  @Option(
+    help: ArgumentHelp(
+      "Before that, keep the last restore point of each of so many days (UTC).", valueName: "days"))
+  var keepDaily = 30
+
+  static let daysMax = 36_500
+
+  func policy() throws -> RetentionPolicy {
+    guard (0...RetentionOptions.daysMax).contains(keepDaily) else {
+      throw LifeboatError(
+        .usage, "--keep-daily takes a number of days from 0 to \(RetentionOptions.daysMax)")
+    }
+    return RetentionPolicy(keepWithin: keepWithin.value, keepDaily: keepDaily)
+  }
+}
+
 /// How servers are reached.
 struct TransportOptions: ParsableArguments {
   @Option(

@@ -4,11 +4,17 @@ import SystemIO
 
 /// A progress bar on a terminal; nothing where standard error is none.
 final class ProgressBar: Sendable {
+  enum Unit: Sendable { case bytes, objects }
+
   private let isOn = Console.errorIsTerminal
   private let last = Mutex<Int64>(0)
   private let label: String
+  private let unit: Unit
 
-  init(_ label: String) { self.label = label }
+  init(_ label: String, counting unit: Unit = .bytes) {
+    self.label = label
+    self.unit = unit
+  }
 
   func show(_ done: UInt64, of total: UInt64) {
     guard isOn, total > 0 else { return }
@@ -23,7 +29,14 @@ final class ProgressBar: Sendable {
     let filled = Int(Double(done) / Double(total) * Double(width))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
     Console.write(
-      "\r\(label) \(bar) \(humanBytes(done)) of \(humanBytes(total)) "
-        + (done >= total ? "\n" : ""), toError: true)
+      "\r\(label) \(bar) \(text(done)) of \(text(total)) " + (done >= total ? "\n" : ""),
+      toError: true)
+  }
+
+  private func text(_ count: UInt64) -> String {
+    switch unit {
+    case .bytes: humanBytes(count)
+    case .objects: "\(count)"
+    }
   }
 }

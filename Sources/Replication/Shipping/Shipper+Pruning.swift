@@ -1,0 +1,44 @@
+import BackupLogic
+import Logging
+import SystemIO
+
+extension Shipper {
+  /// Applies the retention policy once. What goes wrong is told and tried again with the next run: an
+  /// old restore point too many is no reason to stop shipping.
+  func prune(_ repository: Repository, _ policy: RetentionPolicy, _ memory: SnapshotMemory) async {
+    let pruner = Pruner(
+      repository, options: .init(policy: policy, by: options.writer), memory: memory,
+      now: { SystemClock.now() })
+    do {
+      let report = try await pruner.run()
+      tell(report)
+    } catch is CancellationError {
+      // The session ended: the next one prunes.
+    } catch {
+      logger.warning("old restore points can't be deleted", metadata: ["cause": "\(error)"])
+    }
+  }
+
+  private func tell(_ report: PruneReport) {
+    switch report.result {
+    case .nothing, .planned: break
+    case .announced:
+      logger.warning(
+        "more than half of the restore points would be deleted: nothing is before \(report.due ?? "")",
+        metadata: [
+          "points": "\(report.points)", "left": "\(report.pointsLeft)",
+          "remedy": "keep more with --keep-within and --keep-daily, or see lifeboat prune --dry-run",
+        ])
+    case .waiting:
+      logger.info("old restore points wait to be deleted", metadata: ["due": "\(report.due ?? "")"])
+    case .pruned:
+      status.update { $0.recoverableFrom = report.recoverableFromInstant ?? $0.recoverableFrom }
+      logger.info(
+        "old restore points were deleted",
+        metadata: [
+          "objects": "\(report.objects)", "points": "\(report.points)",
+          "left": "\(report.pointsLeft)",
+        ])
+    }
+  }
+}

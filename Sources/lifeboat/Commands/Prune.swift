@@ -1,0 +1,48 @@
+import ArgumentParser
+import BackupTypes
+import ObjectStorage
+import Replication
+import SystemIO
+
+struct Prune: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Apply the retention policy: delete old restore points.",
+    discussion: """
+      Keeps every restore point of --keep-within, then the last of each day for --keep-daily, whatever a \
+      pin keeps, and always the newest. ship does the same once an hour, by its own flags; this is for a \
+      ship that runs with --no-prune, or to see with --dry-run what would go.
+      A run that would delete more than half of the restore points says so and deletes nothing; the first \
+      run a day later goes through with it, or --confirm at once.
+      """)
+
+  @OptionGroup var repository: RepositoryOptions
+  @OptionGroup var retention: RetentionOptions
+  @Flag(help: "Print what would be deleted; change nothing.")
+  var dryRun = false
+  @Flag(help: "Delete now, also more than half of the restore points.")
+  var confirm = false
+  @Flag(help: "Print one JSON document.")
+  var json = false
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    let policy = try retention.policy()
+    let store = try Stores.interactive(repository.repo, repository.transport)
+    guard let opened = try await Repository.open(store, keys: repository.key.source()) else {
+      throw LifeboatError(
+        .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
+    }
+    let bar = ProgressBar("deleting", counting: .objects)
+    let report = try await Pruner(
+      opened,
+      options: .init(
+        policy: policy, by: "lifeboat prune", isDryRun: dryRun, isConfirmed: confirm),
+      now: { SystemClock.now() }, progress: { bar.show($0, of: $1) }
+    ).run()
+    if json {
+      try Console.json(report)
+    } else {
+      Console.write(report.text)
+    }
+    return .success
+  }
+}
