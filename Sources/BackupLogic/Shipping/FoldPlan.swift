@@ -52,6 +52,9 @@ package struct FoldGatherer: Sendable, Equatable {
     return due
   }
 
+  /// Nothing more comes: what was gathered is one object, too, so that each file leaves few behind.
+  package mutating func finish() -> Fold? { take() }
+
   private mutating func take() -> Fold? {
     defer {
       parts = []

@@ -142,6 +142,7 @@ package struct ShipPlan: Sendable {
         followed.extend(with: set)
         chain = followed
         closeIfTorn()
+        foldComplete()
       } else {
         if let followed = chain { stopFollowing(followed) }
         follow(set)
@@ -198,14 +199,26 @@ package struct ShipPlan: Sendable {
     var gatherer =
       gathering[shipment.ordinal] ?? FoldGatherer(pin: shipment.pin, ordinal: shipment.ordinal)
     if let fold = gatherer.add(span, marks: shipment.marks) { foldsDue.append(fold) }
-    // Only the file that grows gathers: what is left of an earlier one stays as it is.
+    // Only the file that grows gathers.
     gathering = [shipment.ordinal: gatherer]
+  }
+
+  /// What was gathered of a file that is complete, while the file is still held.
+  private mutating func foldComplete() {
+    for (ordinal, var gatherer) in gathering {
+      guard let file = allFiles.first(where: { $0.ordinal == ordinal }), file.isComplete,
+        file.durable == file.size
+      else { continue }
+      if let fold = gatherer.finish() { foldsDue.append(fold) }
+      gathering[ordinal] = nil
+    }
   }
 
   private mutating func logDurable(_ shipment: LogShipment, now: Instant) {
     lastLogPut = now
     lastShippedMark = shipment.mark ?? lastShippedMark
     withFile(shipment.pin) { $0.acknowledge(upTo: shipment.to) }
+    foldComplete()
     noteDrops(of: shipment)
     chain?.anchorLegacyIfReady()
     chain?.moveToCandidate()

@@ -1,4 +1,5 @@
 package import BackupTypes
+import Glibc
 package import ObjectStorage
 import Synchronization
 
@@ -13,10 +14,21 @@ package final class MemoryStore: ObjectStore {
     var modified: Instant
   }
   private struct State {
-    var objects: [String: Object] = [:]
+    var objects: [String: Object] = [:] {
+      didSet { sorted = nil }
+    }
+    /// The names in order, until an object comes or goes.
+    var sorted: [String]?
     var requests: [Operation: Int] = [:]
     /// Stamps objects when there is no clock: a millisecond for each.
     var ticks: Int64 = 0
+
+    mutating func sortedNames() -> [String] {
+      if let sorted { return sorted }
+      let made = objects.keys.sorted(by: precedes)
+      sorted = made
+      return made
+    }
   }
 
   package let location: String
@@ -55,17 +67,29 @@ package final class MemoryStore: ObjectStore {
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     state.withLock { state in
       state.requests[.list, default: 0] += 1
-      let matching = state.objects.filter { name, _ in
-        name.utf8.starts(with: prefix.utf8)
-          && (continuing.map { $0.utf8.lexicographicallyPrecedes(name.utf8) } ?? true)
+      let names = state.sortedNames()
+      var entries: [ObjectEntry] = []
+      for name in names[firstIndex(in: names, behind: continuing)...]
+      where name.utf8.starts(with: prefix.utf8) {
+        if entries.count == ListPage.entriesMax {
+          return ListPage(entries: entries, next: entries.last?.name)
+        }
+        let object = state.objects[name]!
+        entries.append(
+          ObjectEntry(name: name, size: object.bytes.count, modified: object.modified))
       }
-      let sorted = matching.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-      let entries = sorted.prefix(ListPage.entriesMax).map { name, object in
-        ObjectEntry(name: name, size: object.bytes.count, modified: object.modified)
-      }
-      return ListPage(
-        entries: entries, next: entries.count < sorted.count ? entries.last?.name : nil)
+      return ListPage(entries: entries, next: nil)
     }
+  }
+
+  private func firstIndex(in names: [String], behind name: String?) -> Int {
+    guard let name else { return 0 }
+    var (low, high) = (0, names.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if precedes(name, names[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
@@ -110,7 +134,17 @@ extension MemoryStore {
   }
 
   package var names: [String] {
-    contents.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    state.withLock { $0.sortedNames() }
+  }
+
+  package var count: Int { state.withLock { $0.objects.count } }
+
+  /// Another store that holds the same, since the same times.
+  package func copy() -> MemoryStore {
+    let made = MemoryStore(location: location, clock: clock)
+    let objects = state.withLock { $0.objects }
+    made.state.withLock { $0.objects = objects }
+    return made
   }
 
   /// Puts bytes there whatever was there before: damage, or someone else's tool.
@@ -126,4 +160,16 @@ extension MemoryStore {
   package func lose(_ name: String) {
     state.withLock { $0.objects[name] = nil }
   }
+}
+
+/// By UTF-8 bytes, as stores sort.
+private func precedes(_ a: String, _ b: String) -> Bool {
+  let order = a.utf8.withContiguousStorageIfAvailable { a in
+    b.utf8.withContiguousStorageIfAvailable { b in
+      let size = min(a.count, b.count)
+      let common = size == 0 ? 0 : memcmp(a.baseAddress!, b.baseAddress!, size)
+      return common == 0 ? a.count < b.count : common < 0
+    }
+  }
+  return (order ?? nil) ?? a.utf8.lexicographicallyPrecedes(b.utf8)
 }

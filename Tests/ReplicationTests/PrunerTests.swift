@@ -1,0 +1,206 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import ObjectStorage
+import Replication
+import Synchronization
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Retention against a store: whatever stops it, whoever is about at the same time, nothing that is needed
+/// is lost, and `verify` tells what went from what was lost.
+@Suite struct PrunerTests {
+  private static let policy = RetentionPolicy(keepWithin: 2 * RetentionPolicy.day, keepDaily: 4)
+
+  /// Times that the policy keeps, with what Redis had then.
+  private func promises(_ history: VirtualHistory) -> [Instant] {
+    let since = Retention.fullSince(history.now, PrunerTests.policy)
+    let midnight = since.milliseconds / RetentionPolicy.day * RetentionPolicy.day
+    let days = (0..<4).map {
+      Instant(
+        milliseconds: midnight - Int64($0) * RetentionPolicy.day - VirtualHistory.step * 1000)
+    }
+    let within = stride(from: Int64(0), through: history.now.since(since), by: 7 * 3_600_000).map {
+      since.advanced(byMilliseconds: $0 / 600_000 * 600_000)
+    }
+    return days + within + [history.now]
+  }
+
+  private func check(_ store: any ObjectStore, _ history: VirtualHistory, _ what: String)
+    async throws
+  {
+    for instant in promises(history) {
+      let found = try await VirtualHistory.restored(store, at: instant, now: history.now)
+      let expected = instant.since(VirtualHistory.start) / 1000 / VirtualHistory.step
+      #expect(Int64(found.count) == expected, "\(what): at \(instant)")
+    }
+    let newest = try await VirtualHistory.restored(store, at: nil, now: history.now)
+    #expect(newest.count == history.redis.count, "\(what)")
+    let now = history.now
+    let report = try await Verifier(
+      store, options: .init(sample: nil, by: "test"), now: { now }, draw: { 0 },
+      progress: { _, _ in }
+    ).run()
+    #expect(report.isSound, "\(what): \(report.text)")
+  }
+
+  @Test func `stopped at any object, it loses nothing, and the next run ends it`() async throws {
+    let history = try await VirtualHistory(days: 12)
+    try await check(history.store, history, "before")
+    let done = history.store.copy()
+    let report = try await history.pruner(PrunerTests.policy, on: done).run()
+    #expect(report.result == .pruned && report.points > report.pointsLeft, "\(report)")
+    try await check(done, history, "done")
+    let removed = Set(history.store.names).subtracting(done.names).count
+    #expect(removed > 100)
+    for stop in stride(from: 0, through: removed, by: 1 + removed / 24) {
+      let store = history.store.copy()
+      let left = Mutex(stop)
+      let stopping = FaultyStore(store) { call in
+        guard call.operation == .delete else { return .pass }
+        let isOver = left.withLock { left in
+          left -= 1
+          return left < 0
+        }
+        return isOver ? .fail(FaultyStore.unreachable) : .pass
+      }
+      await #expect(throws: LifeboatError.self, "stopped at \(stop)") {
+        _ = try await history.pruner(PrunerTests.policy, on: stopping).run()
+      }
+      try await check(store, history, "stopped at \(stop)")
+      _ = try await history.pruner(PrunerTests.policy, on: store).run()
+      try await check(store, history, "stopped at \(stop), then ended")
+      let isRecord: (String) -> Bool = { $0.hasPrefix("ops/prunes/") }
+      #expect(
+        store.names.filter { !isRecord($0) } == done.names.filter { !isRecord($0) }, "\(stop)")
+      #expect(store.names.count(where: isRecord) == 1, "\(stop)")
+    }
+  }
+
+  @Test func `two at once end where one ends`() async throws {
+    let history = try await VirtualHistory(days: 10)
+    let store = history.store.copy()
+    let pruners = [
+      try await history.pruner(PrunerTests.policy, on: store),
+      try await history.pruner(PrunerTests.policy, on: store),
+    ]
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for pruner in pruners { group.addTask { _ = try await pruner.run() } }
+      try await group.waitForAll()
+    }
+    try await check(store, history, "two at once")
+    let again = try await history.pruner(PrunerTests.policy, on: store).run()
+    #expect(again.result == .nothing, "\(again)")
+  }
+
+  @Test func `most of a history goes only when it was said a day before, or is confirmed`()
+    async throws
+  {
+    let history = try await VirtualHistory(days: 12)
+    let policy = RetentionPolicy(keepWithin: 0, keepDaily: 0)
+    let before = history.store.names
+    let dry = try await history.pruner(policy, on: history.store, isDryRun: true).run()
+    #expect(dry.result == .planned && history.store.names == before)
+    let first = try await history.pruner(policy, on: history.store, isConfirmed: false).run()
+    #expect(first.result == .announced && first.due != nil)
+    #expect(Set(history.store.names).subtracting(before).count == 1)
+    let second = try await history.pruner(policy, on: history.store, isConfirmed: false).run()
+    #expect(second.result == .waiting && second.due == first.due)
+    history.clock.set(history.now.advanced(byMilliseconds: RetentionPolicy.grace))
+    let third = try await history.pruner(policy, on: history.store, isConfirmed: false).run()
+    #expect(third.result == .pruned && history.store.names.count < before.count / 2)
+    let newest = try await VirtualHistory.restored(history.store, at: nil, now: history.now)
+    #expect(newest.count == history.redis.count)
+  }
+
+  @Test func `a repository that lacks an object is left as it is`() async throws {
+    let history = try await VirtualHistory(days: 10)
+    let lost = ObjectPath.snapshot(.first, sequence: 3).text
+    #expect(history.store.names.contains(lost))
+    history.store.lose(lost)
+    let before = history.store.names
+    await #expect(throws: LifeboatError.self) {
+      _ = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    }
+    #expect(history.store.names == before)
+  }
+
+  @Test
+  func
+    `what a shipper with credentials that only append leaves behind goes, when its fold is sound`()
+    async throws
+  {
+    var options = ShipPlan.Options()
+    options.removesFolded = false
+    let history = try await VirtualHistory(days: 3, options: options)
+    let policy = RetentionPolicy(keepWithin: 30 * RetentionPolicy.day)
+    history.clock.set(history.now.advanced(byMilliseconds: 2 * RetentionPolicy.day))
+    // One fold that is damaged covers nothing.
+    let damaged = history.store.copy()
+    let folds = damaged.names.filter { name in
+      guard case .log(_, _, let span) = ObjectPath(name) else { return false }
+      return span.count > 500
+    }
+    let fold = try #require(folds.first)
+    var bytes = damaged.contents[fold]!
+    bytes[bytes.count - 1] ^= 1
+    damaged.overwrite(fold, bytes)
+
+    let before = history.store.names.count
+    let report = try await history.pruner(policy, on: history.store).run()
+    #expect(report.foldedObjects > 300 && report.points == report.pointsLeft, "\(report)")
+    #expect(history.store.names.count == before - report.foldedObjects)
+    for tick in stride(from: 1, through: history.redis.count, by: 29) {
+      let instant = VirtualHistory.start.advanced(
+        byMilliseconds: Int64(tick) * VirtualHistory.step * 1000)
+      let found = try await VirtualHistory.restored(history.store, at: instant, now: history.now)
+      #expect(found.count == tick)
+    }
+
+    _ = try await history.pruner(policy, on: damaged).run()
+    #expect(damaged.names.count > history.store.names.count)
+    guard case .log(_, let ordinal, let span) = ObjectPath(fold) else { return }
+    let parts = damaged.names.filter { name in
+      guard case .log(_, ordinal, let part) = ObjectPath(name) else { return false }
+      return part.from >= span.from && part.to <= span.to && part != span
+    }
+    #expect(parts.count > 10)
+  }
+
+  @Test func `a restore whose objects go while it runs changes nothing, or ends whole`()
+    async throws
+  {
+    let history = try await VirtualHistory(days: 12)
+    let folder = try TemporaryDirectory("prune")
+    let data = try folder.makeDirectory("data")
+    let store = FaultyStore(history.store)
+    let gate = store.hold { operation, name in operation == .read && name.contains("/log/") }
+    var selection = PointSelection()
+    // Of the first days, which no policy keeps.
+    selection.at = VirtualHistory.start.advanced(byMilliseconds: 3 * RetentionPolicy.day)
+    let options = Restorer.Options(
+      data: FilePath(data), selection: selection, plan: RestorePlan.Options())
+    let now = history.now
+    let restore = Task {
+      try await Restorer(
+        options: options, store: store, now: { now }, note: { _ in }, progress: { _, _ in }
+      ).run()
+    }
+    try await eventually(
+      deadline: 60, "the restore reads the log",
+      condition: { store.calls.contains { $0.operation == .read && $0.name.contains("/log/") } },
+      state: { "\(store.calls.count) calls" })
+    _ = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    gate.open()
+    do {
+      _ = try await restore.value
+      Issue.record("the objects of the point are gone")
+    } catch let error as LifeboatError {
+      #expect(error.code == .noBackup, "\(error)")
+      #expect(TestFiles.list(data).filter { !$0.hasPrefix(".") }.isEmpty)
+    }
+    // What is kept restores beside it.
+    try await check(history.store, history, "beside a restore")
+  }
+}
