@@ -25,6 +25,11 @@ struct Inspect: ExitingCommand {
     parsing: .unconditional,
     help: ArgumentHelp("The last restore point not after this time.", valueName: "time"))
   var at: String?
+  @Flag(
+    help: ArgumentHelp(
+      "With --repo: read the full copy for its largest keys and Ray clusters, whatever its size.",
+      discussion: "Up to 64 MiB it is read in any case."))
+  var keys = false
   @OptionGroup var nameOptions: NameOptions
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -34,8 +39,10 @@ struct Inspect: ExitingCommand {
       throw LifeboatError(.usage, "give --repo, or --data, and not both")
     }
     let names = try nameOptions.resolve().names ?? ServerNames()
+    let bar = ProgressBar("reading")
     if let data {
-      let found = try DirectoryInspection.make(FilePath(data), names: names)
+      let found = try DirectoryInspection.make(
+        FilePath(data), names: names, progress: { bar.show($0, of: $1) })
       if json { try Console.json(found) } else { Console.write(found.text) }
       return found.isSound ? .success : .corrupt
     }
@@ -46,7 +53,8 @@ struct Inspect: ExitingCommand {
     selection.suspect = .newest
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(
-      store, keys: key.source(), selection: selection, now: SystemClock.now())
+      store, keys: key.source(), selection: selection, options: .init(readsAnyCopy: keys),
+      now: SystemClock.now(), progress: { bar.show($0, of: $1) })
     if json { try Console.json(found) } else { Console.write(found.text) }
     return .success
   }
