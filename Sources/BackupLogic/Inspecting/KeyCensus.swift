@@ -25,7 +25,11 @@ package struct KeyCensus: Sendable {
   package init() {}
 
   /// The largest first.
-  package var largest: [RDBKeyFacts] { greatest.sorted.map(\.value) }
+  package var largest: [RDBKeyFacts] {
+    greatest.values.sorted {
+      $0.bytes != $1.bytes ? $0.bytes > $1.bytes : $0.name.lexicographicallyPrecedes($1.name)
+    }
+  }
   /// Those with the most bytes first.
   package var prefixes: [Prefix] {
     counts.greatest(KeyCensus.shownMax).map {

@@ -84,7 +84,7 @@ package struct LogSearch: Sendable {
       copied[database.number] = database.keys
       held[database.number] = database.entries
     }
-    keys = KeyEstimate(copied: copied)
+    keys = KeyEstimate(copied: copied, census: census)
     entries = EntryEstimate(copied: held, census: census)
   }
 
