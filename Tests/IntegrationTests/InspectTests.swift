@@ -143,7 +143,6 @@ struct InspectTests {
     }
     struct File: Decodable {
       var keys: Keys?
-      var destructive: [String]
     }
     var keys: Keys?
     var ray: [Cluster]?
