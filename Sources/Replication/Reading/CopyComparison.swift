@@ -23,10 +23,10 @@ struct CopyComparison {
     var found: [Snapshot.Primary: [Found]] = [:]
     for snapshot in try await snapshots() {
       guard let primary = snapshot.primary, let one = first(of: snapshot, primary) else { continue }
-      if !found[primary, default: []].contains(where: { $0.generation == one.generation }) {
-        found[primary]!.append(one)
-      }
-      found[primary]!.removeFirst(max(0, found[primary]!.count - CopyComparison.copiesMax))
+      var copies = found[primary] ?? []
+      guard !copies.contains(where: { $0.generation == one.generation }) else { continue }
+      copies.append(one)
+      found[primary] = copies.suffix(CopyComparison.copiesMax)
     }
     var drops: [CopyDrops.Drop] = []
     for primary in [Snapshot.Primary.aof, .rdb] {
