@@ -7,7 +7,7 @@
 /// more databases than `databasesMax` not even that.
 struct EntryEstimate: Sendable {
   /// Keys and entries that are known, of all databases.
-  static let knownMax = 1 << 18
+  static let knownMax = 1 << 17
   /// Databases that are told apart.
   static let databasesMax = 4096
   /// No real copy has as many; a false record may say so.

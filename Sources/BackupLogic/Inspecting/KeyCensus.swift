@@ -4,9 +4,7 @@ package import RedisFormats
 package struct KeyCensus: Sendable {
   /// So many of each are told.
   package static let shownMax = 10
-  /// A group's name ends with the first of these in a key.
-  private static let delimiters = Set(":@/.|".utf8)
-  /// If that is not further behind.
+  /// A delimiter further behind is none.
   private static let prefixBytesMax = 128
 
   package struct Prefix: Sendable, Equatable {
@@ -48,7 +46,14 @@ package struct KeyCensus: Sendable {
 
   /// Up to and with the first delimiter: `user:` of `user:17`, `RAYmy-cluster@` of `RAYmy-cluster@KV`.
   static func prefix(of name: [UInt8]) -> [UInt8] {
-    let end = name.prefix(prefixBytesMax).firstIndex { delimiters.contains($0) }
+    let end = name.prefix(prefixBytesMax).firstIndex { byte in
+      switch byte {
+      case UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "/"), UInt8(ascii: "."),
+        UInt8(ascii: "|"):
+        true
+      default: false
+      }
+    }
     return end.map { Array(name[...$0]) } ?? []
   }
 }

@@ -1,4 +1,4 @@
-package import BackupTypes
+import BackupTypes
 
 /// One Ray cluster in a dataset, as far as counting tells: of those that ended, too, until Ray removes
 /// them. Their states are in messages that are not read.

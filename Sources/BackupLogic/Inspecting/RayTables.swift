@@ -7,7 +7,7 @@
 /// else's hash: it is not recognised.
 package struct RayTables: Sendable {
   /// Fields of all tables together that are known.
-  static let fieldsMax = 1 << 17
+  static let fieldsMax = 1 << 16
   /// Tables of all namespaces together; eight make one namespace.
   static let tablesMax = 2048
 

@@ -83,14 +83,13 @@ extension [RayNamespace] {
     guard !isEmpty else { return "" }
     var text = "Ray clusters \(state), with what ended and is still recorded:\n"
     for one in self {
-      let about = one.isEstimate ? "about " : ""
       text += "  namespace \(one.namespace)"
       if one.database > 0 { text += " in db \(one.database)" }
-      text += ": \(about)\(one.jobs) jobs"
+      text += ": \(one.jobs) jobs"
       if let counter = one.jobCounter { text += " (counter at \(counter))" }
       text += ", \(one.actors) actors, \(one.nodes) nodes, \(one.workers) workers, "
       text += "\(one.placementGroups) placement groups, \(one.entries) KV entries of "
-      text += "\(humanBytes(one.entryBytes))\n"
+      text += humanBytes(one.entryBytes) + (one.isEstimate ? " (estimates)\n" : "\n")
     }
     return text
       + "  a RayCluster that is made anew sees one of them only if its externalStorageNamespace is "

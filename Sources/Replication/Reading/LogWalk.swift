@@ -46,7 +46,9 @@ struct LogWalk {
 
   /// Bytes that a walk from the beginning reads.
   var bytes: UInt64 {
-    parts(from: nil, margin: 0).reduce(0) { $0 + $1.range.upperBound - $1.range.lowerBound }
+    parts(from: nil, margin: 0).reduce(0) {
+      $0 &+ ($1.range.upperBound - $1.range.lowerBound)
+    }
   }
 
   /// - Parameters:

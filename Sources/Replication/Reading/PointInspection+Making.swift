@@ -16,7 +16,7 @@ extension PointInspection {
     }
     let history = try await repository.history()
     let reader = HistoryReader(repository: repository, history: history)
-    let chooser = PointChooser(reader: reader, now: now)
+    let chooser = PointChooser(reader: reader, now: now, progress: progress)
     guard let point = try await chooser.choose(selection) else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }

@@ -26,18 +26,18 @@ struct PointReading {
     let index = copy.flatMap { indexes[$0] }
     let isRead = index.map { $0.size <= copyBytesMax } ?? true
     let walk = point.primary == .aof ? LogWalk(reader: reader, snapshot: point.snapshot) : nil
-    let total = (isRead ? index?.size ?? 0 : 0) + (walk?.bytes ?? 0)
+    let total = (isRead ? index?.size ?? 0 : 0) &+ (walk?.bytes ?? 0)
     let counter = ProgressCounter(total: total, report: progress)
     var content = Content()
     var copy: CopyReading.Result?
     if let index, isRead {
-      copy = try await read(index, counter)
-      judge(copy!, index, &content)
+      copy = try await read(index, counter, &content)
     } else if let index {
       content.unread = "the full copy has \(humanBytes(index.size)); --keys reads it"
     }
     if let walk {
-      let search = copy?.search ?? LogSearch(.drops, copy: index?.dataset)
+      let known = content.unread == nil ? copy?.search : nil
+      let search = known ?? LogSearch(.drops, copy: index?.dataset)
       try await read(walk, search, copy?.ray, counter, &content)
     } else {
       content.ray = copy?.ray.namespaces
@@ -47,8 +47,25 @@ struct PointReading {
     return content
   }
 
-  private func judge(_ copy: CopyReading.Result, _ index: GenerationIndex, _ content: inout Content)
-  {
+  private var copy: GenerationID? {
+    point.primary == .rdb ? point.snapshot.dump?.generation : point.snapshot.chain?.base?.generation
+  }
+
+  /// Nil, with a warning, for a copy that is damaged: its record and the log may tell enough.
+  private func read(
+    _ index: GenerationIndex, _ counter: ProgressCounter, _ content: inout Content
+  ) async throws -> CopyReading.Result? {
+    var reading = CopyReading(index.kind)
+    do {
+      try await GenerationStream(
+        repository: reader.repository, index: index, progress: { counter.add($0) }
+      ).run { reading.consume($0) }
+    } catch let error as LifeboatError where error.code == .corrupt {
+      content.unread = error.message
+      content.warnings.append("\(error.message): \(error.reason)")
+      return nil
+    }
+    let copy = reading.finish()
     switch copy.verdict {
     case .good: content.keys = copy.keys.map { KeyReport($0, at: index.contentAt) }
     case .unverified(let reason): content.unread = reason
@@ -56,20 +73,7 @@ struct PointReading {
       content.unread = "the full copy is not sound"
       content.warnings.append("the full copy is not sound: \(reason)")
     }
-  }
-
-  private var copy: GenerationID? {
-    point.primary == .rdb ? point.snapshot.dump?.generation : point.snapshot.chain?.base?.generation
-  }
-
-  private func read(_ index: GenerationIndex, _ counter: ProgressCounter) async throws
-    -> CopyReading.Result
-  {
-    var reading = CopyReading(index.kind)
-    try await GenerationStream(
-      repository: reader.repository, index: index, progress: { counter.add($0) }
-    ).run { reading.consume($0) }
-    return reading.finish()
+    return copy
   }
 
   private func read(

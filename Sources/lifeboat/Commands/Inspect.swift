@@ -34,15 +34,21 @@ struct Inspect: ExitingCommand {
   @Flag(help: "Print one JSON document.")
   var json = false
 
+  /// What is read in a moment needs no progress bar.
+  private static let shownBytesMin: UInt64 = 16 << 20
+
   func execute() async throws -> BackupTypes.ExitCode {
     guard (repo == nil) != (data == nil) else {
       throw LifeboatError(.usage, "give --repo, or --data, and not both")
     }
     let names = try nameOptions.resolve().names ?? ServerNames()
     let bar = ProgressBar("reading")
+    let progress: @Sendable (UInt64, UInt64) -> Void = { done, total in
+      if total >= Inspect.shownBytesMin { bar.show(done, of: total) }
+    }
     if let data {
       let found = try DirectoryInspection.make(
-        FilePath(data), names: names, progress: { bar.show($0, of: $1) })
+        FilePath(data), names: names, progress: progress)
       if json { try Console.json(found) } else { Console.write(found.text) }
       return found.isSound ? .success : .corrupt
     }
@@ -54,7 +60,7 @@ struct Inspect: ExitingCommand {
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(
       store, keys: key.source(), selection: selection, options: .init(readsAnyCopy: keys),
-      now: SystemClock.now(), progress: { bar.show($0, of: $1) })
+      now: SystemClock.now(), progress: progress)
     if json { try Console.json(found) } else { Console.write(found.text) }
     return .success
   }
