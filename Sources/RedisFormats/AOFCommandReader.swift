@@ -9,6 +9,8 @@ package struct AOFCommandReader: Sendable {
 
   package struct Command: Sendable {
     package var arguments: [[UInt8]?]
+    /// The bytes of each, also of those that are handed on as nil.
+    package var sizes: [UInt64] = []
     /// Whether all arguments are there, but for single long ones.
     package var isWhole: Bool
     /// How many arguments there are in the file, the name included.
@@ -39,6 +41,7 @@ package struct AOFCommandReader: Sendable {
   private var start: UInt64 = 0
   private var argumentsLeft: UInt64 = 0
   private var bytesLeft: UInt64 = 0
+  private var argumentSize: UInt64 = 0
   private var argument: [UInt8]? = []
   private var command = Command(arguments: [], isWhole: true, count: 0, start: 0, end: 0)
   private var commandBytes = 0
@@ -88,12 +91,13 @@ package struct AOFCommandReader: Sendable {
       guard let count = number(UInt8(ascii: "*")), count > 0 else { return isBroken = true }
       argumentsLeft = count
       command.arguments.removeAll(keepingCapacity: true)
+      command.sizes.removeAll(keepingCapacity: true)
       (command.count, command.start, command.isWhole) = (count, start, true)
       commandBytes = 0
       step = .argumentHeader
     case .argumentHeader:
       guard let count = number(UInt8(ascii: "$")) else { return isBroken = true }
-      bytesLeft = count
+      (bytesLeft, argumentSize) = (count, count)
       argument = count <= UInt64(argumentBytesMax) ? [] : nil
       step = count == 0 ? .argumentEnd : .argument
     case .argumentEnd:
@@ -103,6 +107,7 @@ package struct AOFCommandReader: Sendable {
         commandBytes <= AOFCommandReader.commandBytesMax
       {
         command.arguments.append(argument)
+        command.sizes.append(argumentSize)
       } else {
         command.isWhole = false
       }

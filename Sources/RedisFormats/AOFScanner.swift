@@ -24,6 +24,7 @@ package struct AOFScanner: Sendable {
   private var position: UInt64
   private var carry = Carry()
   private var walker: RDBWalker?
+  private var observer: (any RDBKeyObserver)?
 
   private var commandStart: UInt64 = 0
   private var argumentsLeft: UInt64 = 0
@@ -37,7 +38,9 @@ package struct AOFScanner: Sendable {
   private var findings = AOFFindings()
 
   /// `offset`: where in the file the next byte stands. Beyond 0 it must be a safe cut.
-  package init(at offset: UInt64 = 0) {
+  /// - Parameter observer: is told of the keys of a preamble.
+  package init(at offset: UInt64 = 0, observer: (any RDBKeyObserver)? = nil) {
+    self.observer = observer
     position = offset
     boundary = offset
     step = offset == 0 ? .fileStart : .lineStart
@@ -47,6 +50,8 @@ package struct AOFScanner: Sendable {
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
   package var isInsideTransaction: Bool { transactionStart != nil }
   package var preambleState: RDBWalker.State? { walker?.state }
+  /// With what it has heard of the preamble's keys; nil without a preamble.
+  package var preambleObserver: (any RDBKeyObserver)? { walker?.observer }
   package var hasContent: Bool { commands > 0 || walker?.hasContent == true }
 
   /// Consumes all bytes, unless a fault stops it; further calls do nothing then.
@@ -110,7 +115,8 @@ package struct AOFScanner: Sendable {
       step = .lineStart
       return lineStart(bytes)
     }
-    walker = RDBWalker()
+    walker = RDBWalker(observer: observer)
+    observer = nil
     step = .preamble
     return preamble(bytes)
   }

@@ -48,6 +48,11 @@ extension RDBWalker {
         database: tally.currentNumber, type: registers.typeByte, isValkey: registers.isValkeyMagic,
         value: registers.valueStart..<end, expiresAt: registers.expiresAt)
     }
+    if watch != nil {
+      watch?.end(
+        database: tally.currentNumber, elements: registers.elements,
+        bytes: end &- registers.valueStart, expiresAt: registers.expiresAt)
+    }
     registers.hasExpiry = false
     registers.expiresAt = nil
     registers.jump(to: RDBLayout.record)

@@ -62,13 +62,20 @@ extension RDBWalker {
     case .listpackTriples:
       capture.begin(limit: FieldExpiries.byteCountMax, isCompressed: isCompressed)
     case .ziplist, .ziplistPairs, .listpack, .listpackPairs, .intset, .zipmap, .node:
-      capture.begin(limit: PackedHeader.byteCount, isCompressed: isCompressed)
-    case .key where keyPlaces != nil:
+      capture.begin(
+        limit: isWatched ? RDBKeyWatch.packedBytesMax : PackedHeader.byteCount,
+        isCompressed: isCompressed)
+    case .string where isWatched:
+      capture.begin(limit: watch!.stringBytesMax, isCompressed: isCompressed)
+    case .key where keyPlaces != nil || watch != nil:
       capture.begin(limit: KeySampling.nameBytesMax + 1, isCompressed: isCompressed)
     default:
       if capture.isWanted { capture.begin(limit: 0, isCompressed: false) }
     }
   }
+
+  /// Whether what the value at hand holds is wanted.
+  private var isWatched: Bool { watch?.isWanted ?? false }
 
   /// Takes bytes of the body at hand; returns how many.
   mutating func takeBody(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -94,6 +101,10 @@ extension RDBWalker {
     case .key:
       registers.valueStart = offset &+ UInt64(used)
       if keyPlaces != nil { keyPlaces?.begin(capture.head) }
+      if watch != nil {
+        watch?.begin(capture.head, database: tally.currentNumber, type: registers.type)
+      }
+    case .string where isWatched: watch?.take(capture.head, size: registers.stringSize)
     case .function: tally.header.functions &+= 1
     case .auxiliaryName: capture.auxiliaryName = capture.head
     case .auxiliaryValue: tally.addAuxiliary(name: capture.auxiliaryName, value: capture.head)
@@ -126,6 +137,11 @@ extension RDBWalker {
     registers.elements &+= header.entries / entriesPerElement
     if registers.operation == .listpackTriples {
       registers.fieldExpires &+= FieldExpiries.count(capture.head)
+    }
+    if isWatched {
+      watch?.takePacked(
+        kind, capture.head, size: registers.stringSize, entriesPerElement: Int(entriesPerElement),
+        elements: header.entries / entriesPerElement)
     }
     return true
   }

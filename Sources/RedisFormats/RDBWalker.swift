@@ -44,6 +44,7 @@ package struct RDBWalker: Sendable {
   private var byteCount: UInt64 = 0
   /// Where chosen keys lie; nil: nobody asked.
   package internal(set) var keyPlaces: RDBKeyPlaces?
+  var watch: RDBKeyWatch?
 
   package init() {}
 
@@ -51,6 +52,12 @@ package struct RDBWalker: Sendable {
   package init(choosing sampling: KeySampling, countMax: Int) {
     keyPlaces = RDBKeyPlaces(sampling, countMax: countMax)
   }
+
+  /// A walk that tells `observer` of the keys.
+  package init(observer: (any RDBKeyObserver)?) { watch = observer.map { RDBKeyWatch($0) } }
+
+  /// With what it has heard so far.
+  package var observer: (any RDBKeyObserver)? { watch?.observer }
 
   package var summary: RDBSummary {
     var summary = tally.header

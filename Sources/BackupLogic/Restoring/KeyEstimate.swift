@@ -1,16 +1,29 @@
 /// How many keys there are while a log is followed, as far as names tell: those of the full copy, which are
-/// only counted, and those that commands wrote since, each known by a hash of database and name.
+/// only counted unless a census knows them all, and those that commands wrote since, each known by a hash
+/// of database and name.
 ///
-/// An estimate: a key of the full copy that is written again counts twice until it is removed twice.
+/// An estimate: a key of the full copy that is only counted, and is written again, counts twice until it
+/// is removed twice.
 struct KeyEstimate: Sendable {
-  /// Of a database with more keys written since, the rest are only counted.
+  /// Of more keys, of all databases together, the rest are only counted.
   static let hashesMax = 1 << 18
 
   private var copied: [Int: UInt64]
   private var written: [Int: Set<UInt64>] = [:]
   private var uncounted: [Int: UInt64] = [:]
+  private var hashes = 0
 
-  init(copied: [Int: UInt64]) { self.copied = copied.filter { $0.value > 0 } }
+  init(copied: [Int: UInt64], census: EntryCensus? = nil) {
+    // No real copy has as many; a false record may say so.
+    self.copied = copied.filter { $0.value > 0 }.mapValues { min($0, 1 << 40) }
+    var known: [Int: Set<UInt64>] = [:]
+    for (_, key) in census?.keys ?? [] { known[key.database, default: []].insert(key.hash) }
+    for (database, keys) in known where UInt64(keys.count) == copied[database] {
+      self.copied[database] = nil
+      written[database] = keys
+      hashes += keys.count
+    }
+  }
 
   var total: UInt64 {
     copied.values.reduce(0, +) + uncounted.values.reduce(0, +)
@@ -19,15 +32,19 @@ struct KeyEstimate: Sendable {
 
   /// Nil stands for a name that is too long to be looked at.
   mutating func write(_ key: [UInt8]?, _ database: Int) {
-    guard let key, written[database, default: []].count < KeyEstimate.hashesMax else {
-      uncounted[database, default: 0] += 1
-      return
-    }
-    written[database, default: []].insert(KeyEstimate.hash(key))
+    guard let key else { return uncounted[database, default: 0] += 1 }
+    let hash = EntryHash.of(key)
+    if written[database]?.contains(hash) == true { return }
+    guard hashes < KeyEstimate.hashesMax else { return uncounted[database, default: 0] += 1 }
+    written[database, default: []].insert(hash)
+    hashes += 1
   }
 
   mutating func remove(_ key: [UInt8]?, _ database: Int) {
-    if let key, written[database]?.remove(KeyEstimate.hash(key)) != nil { return }
+    if let key, written[database]?.remove(EntryHash.of(key)) != nil {
+      hashes -= 1
+      return
+    }
     for counts in [\KeyEstimate.copied, \KeyEstimate.uncounted] {
       if let count = self[keyPath: counts][database], count > 0 {
         self[keyPath: counts][database] = count - 1
@@ -36,11 +53,11 @@ struct KeyEstimate: Sendable {
     }
   }
 
-  mutating func flushAll() { (copied, written, uncounted) = ([:], [:], [:]) }
+  mutating func flushAll() { (copied, written, uncounted, hashes) = ([:], [:], [:], 0) }
 
   mutating func flush(_ database: Int) {
     copied[database] = nil
-    written[database] = nil
+    hashes -= written.removeValue(forKey: database)?.count ?? 0
     uncounted[database] = nil
   }
 
@@ -48,10 +65,5 @@ struct KeyEstimate: Sendable {
     (copied[one], copied[other]) = (copied[other], copied[one])
     (written[one], written[other]) = (written[other], written[one])
     (uncounted[one], uncounted[other]) = (uncounted[other], uncounted[one])
-  }
-
-  /// FNV-1a: equal names have to be found again, and nothing is kept beyond one search.
-  private static func hash(_ key: [UInt8]) -> UInt64 {
-    key.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 }

@@ -9,13 +9,13 @@ package struct LogSearch: Sendable {
   package enum Question: Sendable, Equatable {
     /// A command by its name, in capitals.
     case command(String)
-    /// Commands that remove whole databases, and rows of DEL or UNLINK that remove half of the keys.
+    /// Commands that remove whole databases, and rows of removals that take half of what there is.
     case drops
   }
 
   /// A place before which a restore may end.
   package struct Occurrence: Sendable, Equatable {
-    /// `FLUSHALL`; for a row of removals `DEL` or `UNLINK`.
+    /// `FLUSHALL`; for a row of removals the first: `DEL`, `UNLINK`, `HDEL`, `SREM` or `ZREM`.
     package var command: String
     /// Where the log stood before it: of a transaction, before its MULTI.
     package var before: LogPosition
@@ -25,34 +25,78 @@ package struct LogSearch: Sendable {
     package var keysBefore: UInt64
     /// Keys that it removed, where that is known.
     package var keysRemoved: UInt64?
+    /// Entries before it, and how many it removed: estimates (`EntryEstimate`), of drops only.
+    package var entriesBefore: UInt64?
+    package var entriesRemoved: UInt64?
+    /// It is a row of removals.
+    package var isRow = false
   }
 
   package static let occurrencesMax = 256
+  /// A row of removals that took fewer entries, and fewer than two keys, is none: whoever has next to
+  /// nothing removes half of it all the time.
+  static let entriesMin: UInt64 = 32
+  /// Removals further apart are not one row; milliseconds.
+  static let rowGapMax: Int64 = 60_000
 
   package private(set) var occurrences: [Occurrence] = []
   /// Earlier ones that are not kept.
   package private(set) var leftOut = 0
 
-  private let question: Question
-  private var keys: KeyEstimate
-  private var database = 0
+  let question: Question
+  var keys: KeyEstimate
+  var entries: EntryEstimate
+  var database = 0
   /// The time of the last annotation, which goes on into the next file.
   private var annotated: Instant?
   private var transaction: LogPosition?
   private var row: Row?
 
-  /// Keys removed one by one, with little else in between.
+  /// Keys or entries removed one by one, with little else in between.
   private struct Row {
     var start: Occurrence
-    var removed: UInt64 = 0
+    var keys: UInt64 = 0
+    var entries: UInt64 = 0
     /// Commands of another kind since it began.
     var others: UInt64 = 0
+    /// The least that was left behind one of its removals.
+    var keysLeft = UInt64.max
+    var entriesLeft = UInt64.max
+    /// When the last removal was.
+    var last: Instant
+    var removed: UInt64 { max(keys, entries) }
   }
 
-  /// - Parameter keys: of the full copy that the log follows, by database.
-  package init(_ question: Question, keys: [Int: UInt64]) {
+  /// - Parameters:
+  ///   - copy: the full copy that the log follows.
+  ///   - census: of that, if it was read.
+  package init(_ question: Question, copy: DatasetRecord?, census: EntryCensus? = nil) {
     self.question = question
-    self.keys = KeyEstimate(copied: keys)
+    keys = KeyEstimate(copied: [:])
+    entries = EntryEstimate(copied: [:], census: nil)
+    load(copy, census)
+  }
+
+  /// What the log begins with.
+  package mutating func load(_ copy: DatasetRecord?, _ census: EntryCensus?) {
+    var (copied, held): ([Int: UInt64], [Int: UInt64]) = ([:], [:])
+    for database in copy?.databases ?? [] {
+      copied[database.number] = database.keys
+      held[database.number] = database.entries
+    }
+    keys = KeyEstimate(copied: copied, census: census)
+    entries = EntryEstimate(copied: held, census: census)
+  }
+
+  /// A command of a full copy that is a log itself.
+  package mutating func load(_ command: AOFCommandReader.Command) {
+    let nowhere = LogPosition(timeline: .first, ordinal: 0, offset: 0)
+    follow(
+      command, command.name,
+      Occurrence(
+        command: "", before: nowhere, at: Instant(milliseconds: 0), keysBefore: 0, keysRemoved: nil)
+    )
+    row = nil
   }
 
   /// A file of its own begins: a server starts it in database 0.
@@ -89,7 +133,7 @@ package struct LogSearch: Sendable {
       if wanted == name || wanted == fullName(command, name) { add(occurrence) }
     case .drops: note(occurrence, command, name)
     }
-    follow(command, name)
+    follow(command, name, occurrence)
   }
 
   // MARK: Drops
@@ -97,20 +141,22 @@ package struct LogSearch: Sendable {
   private mutating func note(
     _ occurrence: Occurrence, _ command: AOFCommandReader.Command, _ name: String
   ) {
+    var drop = occurrence
     switch name {
-    case "DEL", "UNLINK":
-      if row == nil { row = Row(start: occurrence) }
-      row!.removed += command.count - 1
+    case "DEL", "UNLINK", "HDEL", "SREM", "ZREM": break  // when it is followed
     case "SELECT", "MULTI", "EXEC": break
     case "FLUSHALL", "FLUSHDB", "SWAPDB":
       endRow()
-      var drop = occurrence
-      if name == "FLUSHALL" { drop.keysRemoved = drop.keysBefore }
+      drop.entriesBefore = entries.total
+      if name == "FLUSHALL" {
+        drop.keysRemoved = drop.keysBefore
+        drop.entriesRemoved = drop.entriesBefore
+      }
+      if name == "FLUSHDB" { drop.entriesRemoved = entries.total(of: database) }
       add(drop)
     default:
       if fullName(command, name) == "FUNCTION FLUSH" {
         endRow()
-        var drop = occurrence
         drop.command = "FUNCTION FLUSH"
         add(drop)
       } else if row != nil {
@@ -120,12 +166,48 @@ package struct LogSearch: Sendable {
     }
   }
 
-  /// A row that removed half of the keys is a drop; a single key is none.
+  /// Something was removed that `occurrence` tells of.
+  mutating func extendRow(
+    _ occurrence: Occurrence, keys count: UInt64, entries removed: UInt64, of total: UInt64
+  ) {
+    if let row {
+      if row.others > row.removed || occurrence.at.since(row.last) > LogSearch.rowGapMax {
+        // What came before a pause, or took less than stands behind it, is another matter.
+        endRow()
+      } else if occurrence.keysBefore >= row.start.keysBefore,
+        total >= row.start.entriesBefore ?? 0
+      {
+        // As much as was removed since it began has come again: a lock, a queue.
+        self.row = nil
+      }
+    }
+    if row == nil {
+      var start = occurrence
+      (start.entriesBefore, start.isRow) = (total, true)
+      row = Row(start: start, last: occurrence.at)
+    }
+    row!.last = occurrence.at
+    row!.keys &+= count
+    row!.entries &+= removed
+    row!.keysLeft = min(row!.keysLeft, keys.total)
+    row!.entriesLeft = min(row!.entriesLeft, entries.total)
+  }
+
+  /// A row that took half of the keys, or of the entries, is a drop; a single key of a few is none.
   private mutating func endRow() {
-    guard var drop = row?.start, let removed = row?.removed else { return }
-    row = nil
-    guard removed >= 2, removed >= (drop.keysBefore + 1) / 2 else { return }
-    drop.keysRemoved = removed
+    guard let row else { return }
+    self.row = nil
+    var drop = row.start
+    func isHalf(_ removed: UInt64, _ left: UInt64, of before: UInt64) -> Bool {
+      removed >= before - before / 2 && left <= before / 2
+    }
+    let isOfKeys = row.keys >= 2 && isHalf(row.keys, row.keysLeft, of: drop.keysBefore)
+    let isOfEntries =
+      row.entries >= LogSearch.entriesMin
+      && isHalf(row.entries, row.entriesLeft, of: drop.entriesBefore ?? 0)
+    guard isOfKeys || isOfEntries else { return }
+    if row.keys > 0 { drop.keysRemoved = row.keys }
+    drop.entriesRemoved = row.entries
     add(drop)
   }
 
@@ -145,42 +227,4 @@ package struct LogSearch: Sendable {
     }
     return name + " " + String(decoding: second, as: UTF8.self).uppercased()
   }
-
-  // MARK: Following
-
-  private mutating func follow(_ command: AOFCommandReader.Command, _ name: String) {
-    let arguments = command.arguments
-    func argument(_ index: Int) -> [UInt8]? { index < arguments.count ? arguments[index] : nil }
-    func number(_ index: Int) -> Int? {
-      argument(index).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
-    }
-    switch name {
-    case "SELECT": database = number(1) ?? database
-    case "FLUSHALL": keys.flushAll()
-    case "FLUSHDB": keys.flush(database)
-    case "SWAPDB":
-      if let one = number(1), let other = number(2) { keys.swap(one, other) }
-    case "DEL", "UNLINK": for key in arguments.dropFirst() { keys.remove(key, database) }
-    case "MSET", "MSETNX":
-      for index in stride(from: 1, to: arguments.count, by: 2) {
-        keys.write(arguments[index], database)
-      }
-    case "RENAME", "RENAMENX":
-      keys.remove(argument(1), database)
-      keys.write(argument(2), database)
-    case "MOVE":
-      keys.remove(argument(1), database)
-      keys.write(argument(1), number(2) ?? database)
-    case "COPY": keys.write(argument(2), database)
-    case _ where LogSearch.withoutKey.contains(name): break
-    default: if arguments.count > 1 { keys.write(argument(1), database) }
-    }
-  }
-
-  /// What names no key, or makes none.
-  private static let withoutKey: Set<String> = [
-    "MULTI", "EXEC", "DISCARD", "FUNCTION", "SCRIPT", "EVAL", "EVALSHA", "FCALL", "PUBLISH",
-    "SPUBLISH", "PING", "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST", "HDEL", "SREM",
-    "ZREM", "LPOP", "RPOP", "SPOP", "LREM", "LTRIM", "XDEL", "XTRIM", "XACK", "ZPOPMIN", "ZPOPMAX",
-  ]
 }

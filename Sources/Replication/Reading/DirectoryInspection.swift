@@ -14,6 +14,8 @@ package struct DirectoryInspection: Sendable, Encodable {
     package var verdict: String
     package var commands: UInt64?
     package var dataset: DatasetRecord?
+    /// Of the full copy that it is, or begins with.
+    package var keys: KeyReport?
     package var destructive: [String]
     package var isBroken: Bool
   }
@@ -23,17 +25,21 @@ package struct DirectoryInspection: Sendable, Encodable {
   package var withAppendonlyYes: String
   package var withAppendonlyNo: String
   package var files: [File]
+  /// In the AOF, or if there is none in the dump; absent where that can't be read through.
+  package var ray: [RayNamespace]?
   package var isSound: Bool
 
-  package static func make(_ path: FilePath, names: ServerNames) throws -> DirectoryInspection {
+  /// - Parameter progress: of the bytes of all files.
+  package static func make(
+    _ path: FilePath, names: ServerNames,
+    progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
+  ) throws -> DirectoryInspection {
     let directory = try OpenDirectory(path)
     let facts = try DirectoryLook(path, names: names).facts()
-    var files: [File] = []
-    if let dump = try directory.open(names.dump) {
-      files.append(try inspect(dump, names.dump, .dump))
-    }
+    var found: [Found] = []
+    if let dump = try directory.open(names.dump) { found.append(Found(dump, names.dump, .dump)) }
     if let legacy = try directory.open(names.appendFile) {
-      files.append(try inspect(legacy, names.appendFile, .legacy))
+      found.append(Found(legacy, names.appendFile, .legacy))
     }
     if case .valid(let manifest) = facts.manifest,
       let inner = try directory.openDirectory(names.appendDirectory)
@@ -41,20 +47,44 @@ package struct DirectoryInspection: Sendable, Encodable {
       let entries = manifest.entries.filter { $0.kind != .history }
       for (position, entry) in entries.enumerated() {
         guard let file = try inner.open(entry.file) else { continue }
-        let path = names.appendDirectory + "/" + entry.file
-        files.append(
-          try inspect(
-            file, path, entry.kind == .base ? .base : .increment,
-            isLast: position == entries.count - 1))
+        found.append(
+          Found(
+            file, names.appendDirectory + "/" + entry.file,
+            entry.kind == .base ? .base : .increment, isLast: position == entries.count - 1))
       }
     }
+    let total = try found.reduce(0) { $0 + (try $1.file.status().size) }
+    let counter = ProgressCounter(total: total, report: progress)
+    // Each is a dataset of its own: a dump, a legacy AOF, and what the manifest names.
+    var files: [File] = []
+    var ray: [RayNamespace]?
+    for roles in [[FileReadings.Role.dump], [.legacy], [.base, .increment]] {
+      let those = found.filter { roles.contains($0.role) }
+      guard !those.isEmpty else { continue }
+      var readings = FileReadings(counter)
+      for one in those { try readings.read(one.file, one.path, one.role, isLast: one.isLast) }
+      readings.finish()
+      files += readings.files
+      ray = readings.ray?.namespaces
+    }
+    counter.finish()
     let yes = DataVerdict.judge(facts, appendOnly: .yes)
     let no = DataVerdict.judge(facts, appendOnly: .no)
     var isSound = !files.contains { $0.isBroken }
     if case .broken = DataVerdict.judge(facts, appendOnly: .unknown) { isSound = false }
     return DirectoryInspection(
       directory: path.string, withAppendonlyYes: describe(yes), withAppendonlyNo: describe(no),
-      files: files, isSound: isSound)
+      files: files, ray: ray, isSound: isSound)
+  }
+
+  private struct Found {
+    var file: OpenFile
+    var path: String
+    var role: FileReadings.Role
+    var isLast = true
+    init(_ file: OpenFile, _ path: String, _ role: FileReadings.Role, isLast: Bool = true) {
+      (self.file, self.path, self.role, self.isLast) = (file, path, role, isLast)
+    }
   }
 
   private static func describe(_ verdict: DataVerdict) -> String {
@@ -62,66 +92,6 @@ package struct DirectoryInspection: Sendable, Encodable {
     case .empty: "starts empty: there is nothing to load"
     case .data(let what): "loads \(what)"
     case .broken(let reason, let remedy): "\(reason). What to do: \(remedy)"
-    }
-  }
-
-  private enum Role: String { case dump, base, increment, legacy }
-
-  private static func inspect(
-    _ file: OpenFile, _ path: String, _ role: Role, isLast: Bool = true
-  ) throws -> File {
-    let size = try file.status().size
-    var result = File(
-      path: path, bytes: size, role: role.rawValue, verdict: "good", commands: nil, dataset: nil,
-      destructive: [], isBroken: false)
-    guard size > 0 else {
-      result.verdict = "empty"
-      return result
-    }
-    if role == .dump || role == .base {
-      var check = GenerationCheck(kind: role == .dump ? .dump : .base)
-      try file.forEachChunk(from: 0, to: size) {
-        check.consume($0)
-        return true
-      }
-      let (verdict, summary) = check.finish()
-      result.dataset = summary.map { DatasetRecord($0) }
-      switch verdict {
-      case .good(let remark): result.verdict = "good" + (remark.map { ", but \($0)" } ?? "")
-      case .unverified(let reason): result.verdict = "unverified: \(reason)"
-      case .broken(let reason): (result.verdict, result.isBroken) = ("broken: \(reason)", true)
-      }
-      return result
-    }
-    try inspectLog(file, size, isLast: isLast, &result)
-    return result
-  }
-
-  private static func inspectLog(
-    _ file: OpenFile, _ size: UInt64, isLast: Bool, _ result: inout File
-  ) throws {
-    var scanner = AOFScanner()
-    var drops: [String] = []
-    try file.forEachChunk(from: 0, to: size) { chunk in
-      scanner.consume(chunk)
-      for finding in scanner.takeFindings() {
-        if case .destructive(let name) = finding.kind, drops.count < 100 {
-          drops.append("\(name) at offset \(finding.start)")
-        }
-      }
-      return scanner.fault == nil
-    }
-    result.destructive = drops
-    result.commands = scanner.commands
-    result.dataset = scanner.preamble.map { DatasetRecord($0) }
-    if let fault = scanner.fault {
-      (result.verdict, result.isBroken) = (
-        "broken: \(fault.reason) at offset \(fault.offset)", true
-      )
-    } else if scanner.boundary < size {
-      let tail = "\(size - scanner.boundary) bytes of an unfinished command at its end"
-      result.isBroken = !isLast
-      result.verdict = isLast ? "good, with \(tail), which a server cuts off" : "broken: \(tail)"
     }
   }
 
@@ -133,8 +103,9 @@ package struct DirectoryInspection: Sendable, Encodable {
       if let commands = file.commands { text += ", \(commands) commands" }
       text += "\n"
       if let dataset = file.dataset { text += dataset.text }
+      text += file.keys?.text ?? ""
       for drop in file.destructive { text += "  \(drop)\n" }
     }
-    return text
+    return text + (ray?.text("here") ?? "")
   }
 }

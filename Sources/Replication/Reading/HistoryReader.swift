@@ -38,13 +38,19 @@ package struct HistoryReader: Sendable {
     return try await repository.snapshot(timeline, sequence, nonce: claim.nonce)
   }
 
-  /// Every snapshot of `timeline`, by sequence.
+  /// Every snapshot of `timeline`, by sequence. Some are read at a time.
   package func snapshots(of timeline: TimelineNumber) async throws -> [Int: Snapshot] {
-    var snapshots: [Int: Snapshot] = [:]
-    for sequence in history.snapshots(of: timeline) {
-      snapshots[sequence] = try await own(timeline, sequence)
+    try await withThrowingTaskGroup(of: (Int, Snapshot?).self) { group in
+      var snapshots: [Int: Snapshot] = [:]
+      for (count, sequence) in history.snapshots(of: timeline).enumerated() {
+        if count >= Repository.readWidth, let (read, snapshot) = try await group.next() {
+          snapshots[read] = snapshot
+        }
+        group.addTask { (sequence, try await own(timeline, sequence)) }
+      }
+      for try await (read, snapshot) in group { snapshots[read] = snapshot }
+      return snapshots
     }
-    return snapshots
   }
 
   /// The newest restore point of `timeline`, read from its end: a few records at most.

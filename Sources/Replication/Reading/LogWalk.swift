@@ -34,30 +34,54 @@ struct LogWalk {
 
   let reader: HistoryReader
   let snapshot: Snapshot
+  /// Is told of the keys of an RDB that the log begins with.
+  var observer: (any RDBKeyObserver)?
+  /// Gets the bytes of log that were read.
+  var progress: @Sendable (UInt64) -> Void = { _ in }
+
+  init(reader: HistoryReader, snapshot: Snapshot) {
+    self.reader = reader
+    self.snapshot = snapshot
+  }
+
+  /// Bytes that a walk from the beginning reads.
+  var bytes: UInt64 {
+    parts(from: nil, margin: 0).reduce(0) {
+      $0 &+ ($1.range.upperBound - $1.range.lowerBound)
+    }
+  }
 
   /// - Parameters:
   ///   - start: what the object with this place has before it is read, too, and nothing earlier; nil:
   ///     from the beginning.
   ///   - margin: so many objects before that one are read, too.
+  ///   - preamble: gets the RDB that the log begins with, behind its end.
   ///   - take: false ends the walk.
   /// - Returns: the last end of an object that was read and behind which a command may begin.
   @discardableResult
-  func run(from start: LogPosition? = nil, margin: Int = 0, take: (Step) -> Bool) async throws
-    -> LogPosition?
-  {
+  func run(
+    from start: LogPosition? = nil, margin: Int = 0, preamble: (RDBWalker) -> Void = { _ in },
+    take: (Step) -> Bool
+  ) async throws -> LogPosition? {
     let parts = parts(from: start, margin: margin)
-    var file = LogFileFeed(at: 0)
+    func feed(at offset: UInt64) -> LogFileFeed {
+      LogFileFeed(at: offset, observer: observer)
+    }
+    var file = feed(at: 0)
     var end: LogPosition?
     var isFirst = true
     do {
-      try await ReadAhead.run(parts) { [reader] part in
-        try await LogWalk.payload(part.segment, part.span, reader)
+      try await ReadAhead.run(parts) { [reader, progress] part in
+        let payload = try await LogWalk.payload(part.segment, part.span, reader)
+        progress(part.range.upperBound - part.range.lowerBound)
+        return payload
       } take: { part, payload in
-        if isFirst || part.range.lowerBound == 0 { file = LogFileFeed(at: part.range.lowerBound) }
+        if isFirst || part.range.lowerBound == 0 { file = feed(at: part.range.lowerBound) }
         isFirst = false
-        guard try file.feed(payload, part.span, part.range, part.segment, take) else {
-          throw Enough()
-        }
+        guard
+          try file.feed(
+            payload, part.span, part.range, part.segment, preambleEnded: preamble, take)
+        else { throw Enough() }
         if part.endsAtCut { end = part.segment.position(part.range.upperBound) }
       }
     } catch is Enough {}
@@ -128,7 +152,10 @@ private struct LogFileFeed {
   private var isInTransaction = false
   private var lastSeen: Instant?
 
-  init(at offset: UInt64) {
+  private let observer: (any RDBKeyObserver)?
+
+  init(at offset: UInt64, observer: (any RDBKeyObserver)?) {
+    self.observer = observer
     reader = AOFCommandReader(at: offset, argumentBytesMax: LogFileFeed.argumentBytesMax)
     isAtStart = offset == 0
     isFirst = offset == 0
@@ -137,7 +164,7 @@ private struct LogFileFeed {
   /// Returns false when `take` has had enough.
   mutating func feed(
     _ payload: LogPayload, _ span: LogSpan, _ range: Range<UInt64>, _ segment: Snapshot.Segment,
-    _ take: (LogWalk.Step) -> Bool
+    preambleEnded: (RDBWalker) -> Void, _ take: (LogWalk.Step) -> Bool
   ) throws -> Bool {
     let skipped = Int(range.lowerBound - span.from)
     let bytes = payload.bytes[skipped..<skipped + Int(range.upperBound - range.lowerBound)]
@@ -152,7 +179,7 @@ private struct LogFileFeed {
     var goesOn = true
     var (isFirst, isInTransaction, lastSeen) = (self.isFirst, self.isInTransaction, self.lastSeen)
     try bytes.withUnsafeBytes { buffer in
-      guard let rest = try readPreamble(buffer) else { return }
+      guard let rest = try readPreamble(buffer, preambleEnded) else { return }
       reader.consume(rest) { event in
         guard goesOn else { return }
         let (start, end, name) = event.place
@@ -178,20 +205,24 @@ private struct LogFileFeed {
   }
 
   /// What follows the preamble; nil while it goes on.
-  private mutating func readPreamble(_ bytes: UnsafeRawBufferPointer) throws
-    -> UnsafeRawBufferPointer?
-  {
+  private mutating func readPreamble(
+    _ bytes: UnsafeRawBufferPointer, _ preambleEnded: (RDBWalker) -> Void
+  ) throws -> UnsafeRawBufferPointer? {
     if isAtStart, let first = bytes.first {
       isAtStart = false
-      if first == UInt8(ascii: "R") || first == UInt8(ascii: "V") { preamble = RDBWalker() }
+      if first == UInt8(ascii: "R") || first == UInt8(ascii: "V") {
+        preamble = RDBWalker(observer: observer)
+      }
     }
     guard var walker = preamble else { return bytes }
+    preamble = nil  // so that it is not copied
     let used = walker.consume(bytes)
-    preamble = walker
     switch walker.state {
-    case .walking: return nil
+    case .walking:
+      preamble = walker
+      return nil
     case .ended(let end):
-      preamble = nil
+      preambleEnded(walker)
       reader = AOFCommandReader(at: end, argumentBytesMax: LogFileFeed.argumentBytesMax)
       return UnsafeRawBufferPointer(rebasing: bytes[used...])
     case .malformed(let fault), .unknown(let fault):
@@ -203,7 +234,7 @@ private struct LogFileFeed {
 
 extension AOFCommandReader.Event {
   /// Offsets of its first byte and behind its last, and the name of a command.
-  fileprivate var place: (start: UInt64, end: UInt64, name: String) {
+  var place: (start: UInt64, end: UInt64, name: String) {
     switch self {
     case .command(let command): (command.start, command.end, command.name)
     case .timestamp(_, let start): (start, start, "")

@@ -14,7 +14,7 @@ package struct Repository: Sendable {
 
   package var id: Nonce { descriptor.repository }
   /// Records read at the same time.
-  private static let readWidth = 8
+  static let readWidth = 8
 
   /// Opens the repository at `store`; nil when a complete listing shows that nothing is there.
   ///

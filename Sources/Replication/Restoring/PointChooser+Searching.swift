@@ -53,9 +53,10 @@ extension PointChooser {
   /// Looks through the log of `newest`, and of the snapshots before it in its timeline and that one's
   /// ancestors. `take` gets what one chain has that no later one had, in order; it returns whether to go
   /// on.
+  /// - Parameter known: what the chain of `newest` has, if it was read before.
   func search(
     _ question: LogSearch.Question, from newest: Snapshot, followsAncestry: Bool,
-    take: (_ found: [Found], _ leftOut: Int) -> Bool
+    known: LogSearch? = nil, take: (_ found: [Found], _ leftOut: Int) -> Bool
   ) async throws {
     struct File: Hashable {
       var timeline: TimelineNumber
@@ -75,7 +76,10 @@ extension PointChooser {
             File(timeline: $0.timeline, ordinal: $0.ordinal)
           })
         guard !files.isSubset(of: searched) else { continue }
-        let (found, leftOut) = try await search(question, snapshot)
+        let (found, leftOut) =
+          if let known, snapshot == newest { self.found(by: known, snapshot) } else {
+            try await search(question, snapshot)
+          }
         let new = found.filter { one in
           let before = one.occurrence.before
           if let fork, before.timeline == number, before >= fork { return false }
@@ -88,48 +92,6 @@ extension PointChooser {
       fork = claim?.fork
       timeline = followsAncestry ? claim?.parent : nil
     }
-  }
-
-  /// What removed data before `point`, by the log: of its own chain, else of the newest before it that
-  /// shows something, a few at most.
-  func drops(before point: RestorePoint) async throws -> [Found] {
-    var drops: [Found] = []
-    var chains = 0
-    try await search(.drops, from: point.snapshot, followsAncestry: true) { found, _ in
-      drops = found + drops
-      chains += 1
-      return drops.isEmpty && chains < PointChooser.chainsMax
-    }
-    return drops
-  }
-
-  /// A week of hourly rewrites has 168 chains, of which nobody waits to see all read.
-  private static let chainsMax = 8
-
-  /// What one chain has.
-  func search(_ question: LogSearch.Question, _ snapshot: Snapshot) async throws
-    -> (found: [Found], leftOut: Int)
-  {
-    var keys: [Int: UInt64] = [:]
-    if let base = snapshot.chain?.base,
-      let index = try? await reader.repository.index(base.generation)
-    {
-      for database in index.dataset?.databases ?? [] { keys[database.number] = database.keys }
-    }
-    var search = LogSearch(question, keys: keys)
-    try await LogWalk(reader: reader, snapshot: snapshot).run { step in
-      if step.isFirst { search.beginFile() }
-      search.take(step.event, at: step.place, seenAt: step.seenAt)
-      return true
-    }
-    search.finish()
-    let found = search.occurrences.map { occurrence in
-      Found(
-        occurrence: occurrence,
-        point: RestorePoint(
-          snapshot: snapshot, primary: .aof, cut: occurrence.before, instant: occurrence.at))
-    }
-    return (found, search.leftOut)
   }
 
   // MARK: To the second

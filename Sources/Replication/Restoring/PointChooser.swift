@@ -23,10 +23,16 @@ package struct PointSelection: Sendable {
 package struct PointChooser: Sendable {
   let reader: HistoryReader
   let now: Instant
+  /// Of the log of each chain that is searched.
+  let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
-  package init(reader: HistoryReader, now: Instant) {
+  package init(
+    reader: HistoryReader, now: Instant,
+    progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
+  ) {
     self.reader = reader
     self.now = now
+    self.progress = progress
   }
 
   /// Nil: the repository has no restore point at all.

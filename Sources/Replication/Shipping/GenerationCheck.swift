@@ -22,7 +22,29 @@ package struct GenerationCheck: Sendable {
   private var size: UInt64 = 0
   private var trailing: UInt64 = 0
 
-  package init(kind: GenerationIndex.Kind) { self.kind = kind }
+  private var observer: (any RDBKeyObserver)?
+
+  /// - Parameter observer: is told of the keys.
+  package init(kind: GenerationIndex.Kind, observer: (any RDBKeyObserver)? = nil) {
+    self.kind = kind
+    self.observer = observer
+  }
+
+  /// Where the commands begin in a BASE that is a log, or has one behind it; nil where there are none.
+  var commandsStart: UInt64? {
+    guard case .log(_, let walker) = reader else { return nil }
+    guard case .ended(let end)? = walker?.state else { return 0 }
+    return end
+  }
+
+  /// With what it has heard; nil where there was no RDB.
+  var heard: (any RDBKeyObserver)? {
+    switch reader {
+    case .undecided: nil
+    case .rdb(let walker): walker.observer
+    case .log(_, let walker): walker?.observer
+    }
+  }
 
   package mutating func consume(_ bytes: UnsafeRawBufferPointer) {
     guard !bytes.isEmpty else { return }
@@ -31,11 +53,15 @@ package struct GenerationCheck: Sendable {
     if case .undecided = reader {
       // A piece is far longer than the magic, so the first byte decides.
       let isRDB = bytes[0] == UInt8(ascii: "R") || bytes[0] == UInt8(ascii: "V")
-      reader = isRDB || kind == .dump ? .rdb(RDBWalker()) : .log(AOFScanner(), after: nil)
+      reader =
+        isRDB || kind == .dump
+        ? .rdb(RDBWalker(observer: observer)) : .log(AOFScanner(), after: nil)
+      observer = nil
     }
     switch reader {
     case .undecided: return
     case .rdb(var walker):
+      reader = .undecided  // so that what the observer has gathered is not copied
       let used = walker.consume(bytes)
       reader = .rdb(walker)
       guard used < bytes.count else { return }

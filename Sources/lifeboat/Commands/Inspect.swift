@@ -25,17 +25,30 @@ struct Inspect: ExitingCommand {
     parsing: .unconditional,
     help: ArgumentHelp("The last restore point not after this time.", valueName: "time"))
   var at: String?
+  @Flag(
+    help: ArgumentHelp(
+      "With --repo: read the full copy for its largest keys and Ray clusters, whatever its size.",
+      discussion: "Up to 64 MiB it is read in any case."))
+  var keys = false
   @OptionGroup var nameOptions: NameOptions
   @Flag(help: "Print one JSON document.")
   var json = false
+
+  /// What is read in a moment needs no progress bar.
+  private static let shownBytesMin: UInt64 = 16 << 20
 
   func execute() async throws -> BackupTypes.ExitCode {
     guard (repo == nil) != (data == nil) else {
       throw LifeboatError(.usage, "give --repo, or --data, and not both")
     }
     let names = try nameOptions.resolve().names ?? ServerNames()
+    let bar = ProgressBar("reading")
+    let progress: @Sendable (UInt64, UInt64) -> Void = { done, total in
+      if total >= Inspect.shownBytesMin { bar.show(done, of: total) }
+    }
     if let data {
-      let found = try DirectoryInspection.make(FilePath(data), names: names)
+      let found = try DirectoryInspection.make(
+        FilePath(data), names: names, progress: progress)
       if json { try Console.json(found) } else { Console.write(found.text) }
       return found.isSound ? .success : .corrupt
     }
@@ -46,7 +59,8 @@ struct Inspect: ExitingCommand {
     selection.suspect = .newest
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(
-      store, keys: key.source(), selection: selection, now: SystemClock.now())
+      store, keys: key.source(), selection: selection, options: .init(readsAnyCopy: keys),
+      now: SystemClock.now(), progress: progress)
     if json { try Console.json(found) } else { Console.write(found.text) }
     return .success
   }

@@ -1,0 +1,59 @@
+package import RedisFormats
+
+/// The largest keys of a full copy, and the groups of keys with the most bytes.
+package struct KeyCensus: Sendable {
+  /// So many of each are told.
+  package static let shownMax = 10
+  /// A delimiter further behind is none.
+  private static let prefixBytesMax = 128
+
+  package struct Prefix: Sendable, Equatable {
+    /// Empty: of the keys without one.
+    package var prefix: [UInt8]
+    package var keys: UInt64
+    package var elements: UInt64
+    /// Encoded bytes of the values.
+    package var bytes: UInt64
+  }
+
+  private var greatest = Greatest<RDBKeyFacts>(countMax: KeyCensus.shownMax)
+  private var counts = PrefixCounts()
+  package private(set) var keys: UInt64 = 0
+
+  package init() {}
+
+  /// The largest first.
+  package var largest: [RDBKeyFacts] {
+    greatest.values.sorted {
+      $0.bytes != $1.bytes ? $0.bytes > $1.bytes : $0.name.lexicographicallyPrecedes($1.name)
+    }
+  }
+  /// Those with the most bytes first.
+  package var prefixes: [Prefix] {
+    counts.greatest(KeyCensus.shownMax).map {
+      Prefix(prefix: $0.prefix, keys: $0.keys, elements: $0.elements, bytes: $0.bytes)
+    }
+  }
+  /// Bytes by which each of `prefixes` may be too low, and more than which none has that is not there;
+  /// 0: they are exact.
+  package var prefixError: UInt64 { counts.error }
+
+  package mutating func add(_ key: RDBKeyFacts) {
+    keys += 1
+    greatest.offer(key.bytes, key)
+    counts.add(KeyCensus.prefix(of: key.name), elements: key.elements, bytes: key.bytes)
+  }
+
+  /// Up to and with the first delimiter: `user:` of `user:17`, `RAYmy-cluster@` of `RAYmy-cluster@KV`.
+  static func prefix(of name: [UInt8]) -> [UInt8] {
+    let end = name.prefix(prefixBytesMax).firstIndex { byte in
+      switch byte {
+      case UInt8(ascii: ":"), UInt8(ascii: "@"), UInt8(ascii: "/"), UInt8(ascii: "."),
+        UInt8(ascii: "|"):
+        true
+      default: false
+      }
+    }
+    return end.map { Array(name[...$0]) } ?? []
+  }
+}

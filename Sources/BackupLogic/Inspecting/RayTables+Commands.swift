@@ -1,0 +1,79 @@
+package import RedisFormats
+
+/// What the log does to Ray's tables. Ray itself uses HSET, HSETNX, HDEL, INCRBY, DEL and UNLINK; whatever
+/// else names one of its tables makes it an estimate.
+extension RayTables {
+  /// A file of its own begins: a server starts it in database 0.
+  package mutating func beginFile() { database = 0 }
+
+  package mutating func apply(_ command: AOFCommandReader.Command) {
+    let arguments = command.arguments
+    func number(_ index: Int) -> Int? {
+      guard index < arguments.count, let text = arguments[index] else { return nil }
+      return Int(String(decoding: text, as: UTF8.self))
+    }
+    switch command.name {
+    case "SELECT": database = number(1) ?? database
+    case "FLUSHALL": remove { _ in true }
+    case "FLUSHDB": remove { [database] in $0.database == database }
+    case "SWAPDB":
+      if let one = number(1), let other = number(2) { swap(one, other) }
+    case "EVAL", "EVALSHA", "FCALL": doubtAll()
+    case "DEL", "UNLINK":
+      for case let key? in arguments.dropFirst() {
+        if let place = Place(key, database: database) { remove(place) }
+      }
+      if !command.isWhole { doubtAll() }
+    case let name: change(name, command)
+    }
+  }
+
+  private mutating func change(_ name: String, _ command: AOFCommandReader.Command) {
+    let arguments = command.arguments
+    guard arguments.count > 1, let key = arguments[1], let place = Place(key, database: database)
+    else {
+      // RENAME, COPY, a member of a sorted set: it may name one anywhere.
+      for case let key? in arguments.dropFirst(2) { doubt(key) }
+      return
+    }
+    let rest = arguments.dropFirst(2)
+    let isTable = place.table != .jobCounter
+    switch name {
+    case "HSET", "HMSET", "HSETNX":
+      guard isTable else { return doubt(key) }
+      for index in stride(from: 2, to: arguments.count - 1, by: 2) {
+        change(place) { $0.set(arguments[index], command.sizes[index + 1], room: $1) }
+      }
+    case "HDEL":
+      for field in rest { change(place) { contents, _ in contents.remove(field) } }
+    case "SET", "SETNX":
+      guard !isTable else { return doubt(key) }
+      let value = rest.first.flatMap { $0 }.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+      change(place) { contents, _ in
+        contents = Contents()
+        contents.number = value
+        contents.isEstimate = value == nil
+      }
+    case "INCR": count(place, by: 1)
+    case "INCRBY":
+      let by = rest.first.flatMap { $0 }.flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+      count(place, by: by)
+    default: doubt(key)
+    }
+    if !command.isWhole { doubt(key) }
+  }
+
+  private mutating func count(_ place: Place, by: Int64?) {
+    change(place) { contents, _ in
+      let (sum, overflow) = (contents.number ?? 0).addingReportingOverflow(by ?? 0)
+      if by == nil || overflow { contents.isEstimate = true }
+      contents.number = sum
+    }
+  }
+
+  /// A table that is there is no longer certain.
+  private mutating func doubt(_ key: [UInt8]) {
+    guard let place = Place(key, database: database), tables[place] != nil else { return }
+    change(place) { contents, _ in contents.isEstimate = true }
+  }
+}

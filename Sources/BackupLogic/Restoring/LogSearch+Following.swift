@@ -1,0 +1,155 @@
+package import BackupFormat
+import RedisFormats
+
+/// What the commands of a log do to the counts of keys and entries.
+extension LogSearch {
+  mutating func follow(
+    _ command: AOFCommandReader.Command, _ name: String, _ occurrence: Occurrence
+  ) {
+    let arguments = command.arguments
+    func argument(_ index: Int) -> [UInt8]? { index < arguments.count ? arguments[index] : nil }
+    func number(_ index: Int) -> Int? {
+      argument(index).flatMap { Int(String(decoding: $0, as: UTF8.self)) }
+    }
+    switch name {
+    case "SELECT": database = number(1) ?? database
+    case "FLUSHALL":
+      keys.flushAll()
+      entries.flushAll()
+    case "FLUSHDB":
+      keys.flush(database)
+      entries.flush(database)
+    case "SWAPDB":
+      if let one = number(1), let other = number(2) {
+        keys.swap(one, other)
+        entries.swap(one, other)
+      }
+    case "DEL", "UNLINK": remove(command, occurrence)
+    case "MSET", "MSETNX":
+      for index in stride(from: 1, to: arguments.count, by: 2) {
+        keys.write(arguments[index], database)
+        entries.write(arguments[index], database)
+      }
+    case "RENAME", "RENAMENX":
+      keys.remove(argument(1), database)
+      keys.write(argument(2), database)
+      move(argument(1), argument(2), to: database)
+    case "MOVE":
+      keys.remove(argument(1), database)
+      keys.write(argument(1), number(2) ?? database)
+      move(argument(1), argument(1), to: number(2) ?? database)
+    case "COPY":
+      keys.write(argument(2), database)
+      entries.write(argument(2), database)
+    case _ where LogSearch.withoutKey.contains(name):
+      guard question == .drops else { return }
+      takeAway(command, name, occurrence)
+    default:
+      guard arguments.count > 1 else { return }
+      keys.write(argument(1), database)
+      if question == .drops { addEntries(command, name) }
+    }
+  }
+
+  private mutating func remove(_ command: AOFCommandReader.Command, _ occurrence: Occurrence) {
+    let total = entries.total
+    var removed = command.count - UInt64(command.arguments.count)
+    for key in command.arguments.dropFirst() {
+      keys.remove(key, database)
+      removed &+= entries.remove(key, database)
+    }
+    guard question == .drops else { return }
+    extendRow(occurrence, keys: command.count - 1, entries: removed, of: total)
+  }
+
+  private mutating func move(_ key: [UInt8]?, _ target: [UInt8]?, to other: Int) {
+    let count = entries.remove(key, database)
+    entries.append(count, to: target, other)
+  }
+
+  /// A key that stays takes some of its entries less. What a queue or a log of the application's loses in
+  /// the course of its work is no drop: only what was named is told of.
+  private mutating func takeAway(
+    _ command: AOFCommandReader.Command, _ name: String, _ occurrence: Occurrence
+  ) {
+    let arguments = command.arguments
+    guard arguments.count > 1 else { return }
+    let unread = command.count - UInt64(arguments.count)
+    func number(_ index: Int) -> UInt64? {
+      guard index < arguments.count, let text = arguments[index] else { return nil }
+      return UInt64(String(decoding: text, as: UTF8.self))
+    }
+    switch name {
+    case "HDEL", "SREM", "ZREM":
+      let total = entries.total
+      let removed = entries.remove(
+        arguments.dropFirst(2), unread: unread, from: arguments[1], database)
+      extendRow(occurrence, keys: 0, entries: removed, of: total)
+    case "XDEL", "ZPOPMIN", "ZPOPMAX", "LPOP", "RPOP", "SPOP":
+      let count = name == "XDEL" ? command.count - 2 : number(2) ?? 1
+      _ = entries.remove(
+        EmptyCollection<[UInt8]?>(), unread: min(count, UInt64(UInt32.max)), from: arguments[1],
+        database)
+    case "LTRIM":
+      // From the beginning up to an item: what most that trim do.
+      if let from = number(2), let to = number(3), from <= to, to < UInt64(UInt32.max) {
+        entries.trim(arguments[1], to: to - from + 1, database)
+      }
+    case "XTRIM": trimStream(command)
+    default: break
+    }
+  }
+
+  private mutating func addEntries(_ command: AOFCommandReader.Command, _ name: String) {
+    let arguments = command.arguments
+    let key = arguments[1]
+    switch name {
+    case "HSET", "HMSET", "HSETNX", "HINCRBY", "HINCRBYFLOAT":
+      entries.write(
+        stride(from: 2, to: arguments.count, by: 2).lazy.map { arguments[$0] }, to: key, database)
+    case "SADD": entries.write(arguments.dropFirst(2), to: key, database)
+    case "ZADD", "ZINCRBY":
+      // NX, XX, GT, LT, CH, INCR stand before the scores.
+      let first = arguments.indices.dropFirst(2).first { LogSearch.isScore(arguments[$0]) }
+      let members = stride(from: (first ?? arguments.count) + 1, to: arguments.count, by: 2)
+      entries.write(members.lazy.map { arguments[$0] }, to: key, database)
+    case "RPUSH", "LPUSH", "RPUSHX", "LPUSHX":
+      entries.append(command.count - min(command.count, 2), to: key, database)
+    case "XADD":
+      entries.append(1, to: key, database)
+      trimStream(command)
+    default: entries.write(key, database)
+    }
+  }
+
+  private static func isScore(_ argument: [UInt8]?) -> Bool {
+    guard let first = argument?.first else { return false }
+    // Digits, a sign, a point; inf and nan.
+    return (43...57).contains(first)
+      || [UInt8(ascii: "i"), UInt8(ascii: "n")].contains(first)
+        && argument!.count == 3
+  }
+
+  /// `XADD key MAXLEN [=|~] n …`, `XTRIM key MAXLEN [=|~] n`.
+  private mutating func trimStream(_ command: AOFCommandReader.Command) {
+    let words = command.arguments.prefix(8).map { String(decoding: $0 ?? [], as: UTF8.self) }
+    guard let place = words.firstIndex(where: { $0.uppercased() == "MAXLEN" }) else { return }
+    if let count = words[(place + 1)...].prefix(2).compactMap({ UInt64($0) }).first {
+      entries.trim(command.arguments[1], to: count, database)
+    }
+  }
+
+  /// What names no key, or makes none.
+  private static let withoutKey: Set<String> = [
+    "MULTI", "EXEC", "DISCARD", "FUNCTION", "SCRIPT", "EVAL", "EVALSHA", "FCALL", "PUBLISH",
+    "SPUBLISH", "PING", "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST", "HDEL", "SREM",
+    "ZREM", "LPOP", "RPOP", "SPOP", "LREM", "LTRIM", "XDEL", "XTRIM", "XACK", "ZPOPMIN", "ZPOPMAX",
+  ]
+}
+
+extension DatasetRecord.Database {
+  /// Fields, members, items and the like, and keys that have none of these.
+  package var entries: UInt64 {
+    types.values.reduce(0) { $0 &+ max($1.keys, $1.elements) }
+  }
+}

@@ -1,0 +1,119 @@
+/// Hears of every key that a walk meets, and of what some of them hold.
+package protocol RDBKeyObserver: Sendable {
+  /// The value of a key begins. A name longer than `KeySampling.nameBytesMax` is cut off one byte behind
+  /// that.
+  /// - Returns: whether what it holds is wanted: the text of a string, the fields of a hash, the members
+  ///   of a set or sorted set. Of other types it never comes.
+  mutating func begin(_ name: [UInt8], database: Int, type: String) -> Bool
+  /// A string that is wanted, as far as `KeySampling.nameBytesMax`.
+  mutating func take(string: [UInt8])
+  /// A field or member that is wanted; nil when it is longer than `KeySampling.nameBytesMax`.
+  /// - Parameter valueBytes: of a field's value.
+  mutating func take(element: [UInt8]?, valueBytes: UInt64)
+  /// So many fields or members that can't be told one by one.
+  mutating func take(unnamed: UInt64)
+  mutating func end(_ key: RDBKeyFacts)
+}
+
+/// What a walk knows of a key behind its value.
+package struct RDBKeyFacts: Sendable, Equatable {
+  package var name: [UInt8]
+  package var database: Int
+  /// As in `RDBSummary`.
+  package var type: String
+  package var elements: UInt64
+  /// Encoded bytes of the value, without the key.
+  package var bytes: UInt64
+  /// Unix milliseconds.
+  package var expiresAt: Int64?
+
+  package init(
+    name: [UInt8], database: Int, type: String, elements: UInt64, bytes: UInt64, expiresAt: Int64?
+  ) {
+    self.name = name
+    self.database = database
+    self.type = type
+    self.elements = elements
+    self.bytes = bytes
+    self.expiresAt = expiresAt
+  }
+}
+
+/// Between a walk and its observer: puts strings together to elements.
+struct RDBKeyWatch: Sendable {
+  var observer: any RDBKeyObserver
+  /// Whether strings of the value at hand are to be kept.
+  private(set) var isWanted = false
+  /// A packed value longer than this is not told one by one: with the default limits (512 entries of 64
+  /// bytes) one has some 75 KiB.
+  static let packedBytesMax = 1 << 18
+
+  private var name: [UInt8] = []
+  private var type = ""
+  /// The field whose value comes next.
+  private var field: [UInt8]??
+
+  init(_ observer: any RDBKeyObserver) { self.observer = observer }
+
+  /// As much of the next string is kept.
+  var stringBytesMax: Int { KeySampling.nameBytesMax + 1 }
+
+  mutating func begin(_ name: [UInt8], database: Int, type: Int) {
+    self.name = name
+    self.type = RDBLayout.typeNames[type]
+    field = .none
+    isWanted = observer.begin(name, database: database, type: self.type)
+    if !["string", "hash", "set", "zset"].contains(self.type) { isWanted = false }
+  }
+
+  /// A string of the value at hand; `size` are its bytes, unless it is encoded as an integer.
+  mutating func take(_ head: [UInt8], size: UInt64) {
+    let size = max(size, UInt64(head.count))
+    let whole = size <= UInt64(KeySampling.nameBytesMax) ? head : nil
+    switch type {
+    case "string": observer.take(string: Array(head.prefix(KeySampling.nameBytesMax)))
+    case "hash":
+      if let field {
+        observer.take(element: field, valueBytes: size)
+        self.field = .none
+      } else {
+        field = .some(whole)
+      }
+    default: observer.take(element: whole, valueBytes: 0)
+    }
+  }
+
+  /// A value that packs its elements in one string.
+  /// - Parameter entries: as its header counts them.
+  mutating func takePacked(
+    _ kind: PackedHeader.Kind, _ bytes: [UInt8], size: UInt64, entriesPerElement: Int,
+    elements: UInt64
+  ) {
+    var entries: [[UInt8]]?
+    if size == UInt64(bytes.count) {
+      switch kind {
+      case .ziplist: entries = PackedList.ziplist(bytes)
+      case .listpack: entries = PackedList.listpack(bytes)
+      case .intset: entries = PackedList.intset(bytes)
+      case .zipmap: entries = nil
+      }
+    }
+    guard let entries, entries.count % entriesPerElement == 0 else {
+      return observer.take(unnamed: elements)
+    }
+    for index in stride(from: 0, to: entries.count, by: entriesPerElement) {
+      let isWhole = entries[index].count <= KeySampling.nameBytesMax
+      observer.take(
+        element: isWhole ? entries[index] : nil,
+        valueBytes: type == "hash" ? UInt64(entries[index + 1].count) : 0)
+    }
+  }
+
+  mutating func end(database: Int, elements: UInt64, bytes: UInt64, expiresAt: Int64?) {
+    isWanted = false
+    observer.end(
+      RDBKeyFacts(
+        name: name, database: database, type: type, elements: elements, bytes: bytes,
+        expiresAt: expiresAt))
+  }
+}

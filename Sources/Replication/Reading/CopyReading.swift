@@ -1,0 +1,76 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import RedisFormats
+
+/// A dump or BASE that streams past `inspect`: its structure and checksum, and what it holds.
+struct CopyReading {
+  private var check: GenerationCheck
+  private var commands = CommandFeed()
+  /// Ray's tables and the search behind a BASE that is, or ends with, a log of commands.
+  private var ray: RayTables?
+  private var search: LogSearch?
+
+  /// What was found, at the end.
+  struct Result {
+    var verdict: GenerationCheck.Verdict
+    var summary: RDBSummary?
+    /// Nil for a copy that is a log of commands.
+    var keys: KeyCensus?
+    var ray: RayTables
+    /// To be given the log behind it.
+    var search: LogSearch
+  }
+
+  init(_ kind: GenerationIndex.Kind) {
+    check = GenerationCheck(kind: kind, observer: CopyCensus())
+  }
+
+  mutating func consume(_ bytes: UnsafeRawBufferPointer) {
+    check.consume(bytes)
+    guard let start = check.commandsStart else { return commands.skip(bytes) }
+    if ray == nil {
+      let census = check.heard as? CopyCensus
+      ray = census?.ray ?? RayTables()
+      search = LogSearch(.drops, copy: nil, census: census?.entries)
+    }
+    commands.consume(bytes, from: start) { event in
+      guard case .command(let command) = event else { return }
+      ray?.apply(command)
+      search?.load(command)
+    }
+  }
+
+  /// To be called once, at the end of the file.
+  mutating func finish() -> Result {
+    let (verdict, summary) = check.finish()
+    let census = check.heard as? CopyCensus
+    return Result(
+      verdict: verdict, summary: summary, keys: census?.keys,
+      ray: ray ?? census?.ray ?? RayTables(),
+      search: search
+        ?? LogSearch(.drops, copy: summary.map { DatasetRecord($0) }, census: census?.entries))
+  }
+}
+
+/// The commands of a file that streams past, from where they begin.
+struct CommandFeed {
+  private var reader: AOFCommandReader?
+  private var position: UInt64 = 0
+
+  /// Bytes in front of the first command.
+  mutating func skip(_ bytes: UnsafeRawBufferPointer) { position += UInt64(bytes.count) }
+
+  /// - Parameter start: where in the file the first command begins: not before these bytes, when it is
+  ///   given for the first time.
+  mutating func consume(
+    _ bytes: UnsafeRawBufferPointer, from start: UInt64, take: (AOFCommandReader.Event) -> Void
+  ) {
+    let skipped = reader == nil ? Int(min(UInt64(bytes.count), start - min(start, position))) : 0
+    position += UInt64(bytes.count)
+    if reader == nil {
+      reader = AOFCommandReader(at: start, argumentBytesMax: KeySampling.nameBytesMax)
+    }
+    reader?.consume(UnsafeRawBufferPointer(rebasing: bytes[skipped...]), take)
+  }
+}

@@ -1,0 +1,95 @@
+import BackupFormat
+import BackupLogic
+package import BackupTypes
+package import ObjectStorage
+
+extension PointInspection {
+  /// - Parameter progress: of what is read of the full copy and the log behind it.
+  package static func make(
+    _ store: any ObjectStore, keys: KeySource = .none, selection: PointSelection,
+    options: Options = Options(), now: Instant,
+    progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
+  ) async throws -> PointInspection {
+    guard let repository = try await Repository.open(store, keys: keys) else {
+      throw LifeboatError(
+        .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
+    }
+    let history = try await repository.history()
+    let reader = HistoryReader(repository: repository, history: history)
+    let chooser = PointChooser(reader: reader, now: now, progress: progress)
+    guard let point = try await chooser.choose(selection) else {
+      throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
+    }
+    let indexes = try await reader.indexes(of: point.snapshot)
+    let plan = try RestorePlanner(
+      history: history, point: point, indexes: indexes, options: .init()
+    ).plan()
+    let content = try await PointReading(
+      reader: reader, point: point, indexes: indexes, copyBytesMax: options.copyBytesMax,
+      progress: progress
+    ).run()
+    let drops = try await drops(before: point, chooser, content.search)
+    let shrunk = try await CopyComparison(reader: reader, point: point).drops(
+      known: drops.map(\.at))
+    return PointInspection(
+      point: point.id, instant: point.instant.description, primary: point.primary.rawValue,
+      loadsWithAppendonlyYes: plan.loadsWithYes?.description,
+      loadsWithAppendonlyNo: plan.loadsWithNo?.description,
+      files: plan.files.map { .init(path: $0.path, bytes: $0.size) },
+      dataset: content.dataset ?? plan.dataset,
+      logBytesBehindDataset: plan.files.filter { $0.role == .increment || $0.role == .legacy }
+        .reduce(0) { $0 + $1.size },
+      keys: content.keys, keysUnread: content.unread, ray: content.ray,
+      shrunk: shrunk.map { Shrinkage($0, restore: restore(store, $0.before.point)) },
+      destructive: drops.map(\.drop), warnings: plan.warnings + content.warnings)
+  }
+
+  private static func restore(_ store: any ObjectStore, _ id: String) -> String {
+    "lifeboat restore --repo '\(store.location)' --point \(id) --data DIR"
+  }
+
+  /// By the log, and for what lies further back by the snapshots that were cut for it.
+  private static func drops(
+    before point: RestorePoint, _ chooser: PointChooser, _ own: LogSearch?
+  ) async throws -> [(at: Instant, drop: Destructive)] {
+    let store = chooser.reader.repository.store
+    var drops: [(at: Instant, drop: Destructive)] = []
+    let found = try await chooser.drops(before: point, own: own)
+    for one in found { drops.append((one.occurrence.at, Destructive(one, store))) }
+    let places = Set(found.map(\.occurrence.before))
+    for snapshot in try await chooser.reader.snapshots(of: point.timeline).values {
+      guard let drop = snapshot.destructive, !places.contains(drop.before) else { continue }
+      let id = RestorePoint(
+        snapshot: snapshot, primary: .aof, cut: drop.before, instant: drop.at
+      ).id
+      drops.append(
+        (
+          drop.at,
+          Destructive(
+            command: drop.command, at: drop.at.description, before: id, isRow: false,
+            restore: restore(store, id))
+        ))
+    }
+    return drops.sorted { $0.at < $1.at }
+  }
+}
+
+extension PointInspection.Destructive {
+  fileprivate init(_ found: PointChooser.Found, _ store: any ObjectStore) {
+    let one = found.occurrence
+    self.init(
+      command: one.command, at: one.at.description, before: found.point.id,
+      keysBefore: one.keysBefore, keysRemoved: one.keysRemoved, elementsBefore: one.entriesBefore,
+      elementsRemoved: one.entriesRemoved, isRow: one.isRow,
+      restore: PointInspection.restore(store, found.point.id))
+  }
+}
+
+extension PointInspection.Shrinkage {
+  fileprivate init(_ drop: CopyDrops.Drop, restore: String) {
+    self.init(
+      from: drop.before.at.description, to: drop.after.at.description,
+      keysBefore: drop.before.keys, keysAfter: drop.after.keys,
+      elementsBefore: drop.before.entries, elementsAfter: drop.after.entries, restore: restore)
+  }
+}
