@@ -16,6 +16,14 @@ extension VerifyPass {
 
   func verify(_ id: GenerationID) async throws {
     let listed = catalogue.generations[id]!
+    if letGo.generations.contains(id), !references.isNeeded(id) {
+      add(
+        VerifyFinding(
+          .remark, ObjectPath.generation(id),
+          "retention was stopped while it deleted this generation",
+          remedy: "none: the next run deletes the rest"), to: .generation(id))
+      return
+    }
     var index: GenerationIndex?
     if listed.hasIndex {
       try await readRecords(
