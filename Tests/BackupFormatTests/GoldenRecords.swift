@@ -183,6 +183,14 @@ struct GoldenRecords {
       by: "lifeboat verify")
   }
 
+  var prune: Prune {
+    Prune(
+      id: "1700000130000-0a1b2c3d", repository: GoldenRecords.repository, at: time(130_000),
+      by: "lifeboat prune", gone: [.init(timeline: .first, from: 1, to: 2)], dumps: [dump],
+      logs: [.init(timeline: .first, ordinal: 1)], generations: [base],
+      announced: .init(at: time(130_000), points: 3, of: 4))
+  }
+
   /// Two objects of one file: an end inside a command, which has no mark, and its end.
   var logs: [(name: ObjectPath, payload: LogPayload)] {
     let set = Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8)
@@ -225,6 +233,7 @@ struct GoldenRecords {
     all.append(try record(.operation(.drills, id: drill.id), .operation, drill))
     all.append(
       try record(.operation(.quarantines, id: dump.description), .operation, quarantine))
+    all.append(try record(.operation(.prunes, id: prune.id), .operation, prune))
     return all
   }
 }

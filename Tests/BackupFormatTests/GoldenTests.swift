@@ -62,6 +62,8 @@ import Testing
     let quarantines = ObjectPath.operation(.quarantines, id: golden.dump.description)
     #expect(
       try record(Quarantine.self, quarantines, .operation, golden, variant) == golden.quarantine)
+    let prunes = ObjectPath.operation(.prunes, id: golden.prune.id)
+    #expect(try record(Prune.self, prunes, .operation, golden, variant) == golden.prune)
   }
 
   /// A release writes what the one before it can read: nothing is added without being noticed here.
