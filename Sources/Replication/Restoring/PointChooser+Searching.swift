@@ -136,9 +136,12 @@ extension PointChooser {
 
   /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
   /// annotation of a later second. What nobody shipped by then is in the log of the timeline that went on
-  /// from there. Without any annotation, `point` is the answer.
-  func refined(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
-    guard point.primary == .aof, var cut = point.cut else { return point }
+  /// from there. Without any annotation, `point` is the answer. Exact is what is proved by an annotation
+  /// of a later second.
+  func refined(_ point: RestorePoint, at: Instant) async throws -> (
+    point: RestorePoint, isExact: Bool
+  ) {
+    guard point.primary == .aof, var cut = point.cut else { return (point, false) }
     var best = point
     var timeline: TimelineNumber? = point.timeline
     do {
@@ -146,26 +149,26 @@ extension PointChooser {
         let next = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
         guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
           // One that was killed before it had a point is no more than a fence.
-          guard try await reader.newestPoint(of: number) == nil else { return best }
+          guard try await reader.newestPoint(of: number) == nil else { return (best, false) }
           timeline = next
           continue
         }
         let reading = try await read(snapshot, from: cut, at: at)
-        guard let end = reading.cut else { return best }
+        guard let end = reading.cut else { return (best, false) }
         if end > cut || number != point.timeline {
           best = RestorePoint(
             snapshot: snapshot, primary: .aof, cut: end,
             instant: max(point.instant, reading.annotated ?? point.instant))
         }
-        guard reading.isAtEnd else { return best }
+        guard reading.isAtEnd else { return (best, true) }
         cut = end
         // Only one that goes on from the very end has this position in its chain.
         timeline = next
       }
     } catch let error as LifeboatError where error.code == .corrupt {
-      return best  // the points before what is damaged stay
+      return (best, false)  // the points before what is damaged stay
     }
-    return best
+    return (best, false)
   }
 
   private struct Reading {

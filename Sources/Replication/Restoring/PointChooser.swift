@@ -111,8 +111,11 @@ package struct PointChooser: Sendable {
       let finder = PointFinder(
         history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
       )
-      if let point = try await last(notAfter: at, finder) {
-        return try await refined(point, at: at)
+      let marked = try await last(notAfter: at, finder)
+      if let point = try await state(
+        at: at, marked: marked, finder, followsOn: selection.timeline == nil)
+      {
+        return point
       }
       timeline = selection.timeline == nil ? reader.history.claims[number]?.parent : nil
     }
