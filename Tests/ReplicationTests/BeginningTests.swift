@@ -84,6 +84,41 @@ import Testing
     try await check(made, 41, "1.2@2:\(3 * first)")
   }
 
+  @Test func `a log without any annotation yet goes on in the next timeline`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
+    // Of the second in which the file before it ended.
+    let first = Self.set("at:9")
+    try await made.addLog(1, 0, bytes: first, at: 9700)
+    try await made.addClaim(
+      2, at: 10_200, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(first.count))],
+      fork: UInt64(first.count))
+    try await made.addForkedSnapshot(2, 1, at: UInt64(first.count))
+    let more = Self.set("too:9") + Self.stamp(10) + Self.set("at:10")
+    let rest = Self.stamp(11) + Self.set("at:11")
+    try await made.addLog(2, UInt64(first.count), bytes: more + rest, at: 11_500)
+    try await check(made, 9, "2.1@1:\(first.count + Self.set("too:9").count)")
+    try await check(made, 10, "2.1@1:\(first.count + more.count)")
+    try await check(made, 11, "2.1@1:\(first.count + more.count + rest.count)")
+  }
+
+  @Test func `what stands before the first annotation is of the second of the BASE`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    let first = Self.stamp(20) + Self.set("at:20")
+    try await made.addLog(1, 0, bytes: Self.stamp(15) + Self.set("at:15"), at: 15_500)
+    try await made.addLog(1, UInt64(first.count), bytes: first, at: 20_500)
+    try await made.addChain(1, 2, ordinal: 2, baseAt: 20_000)
+    let next = Self.set("too:20")
+    try await made.addLog(1, ordinal: 2, 0, bytes: next, at: 20_900)
+    try await made.addChain(1, 3, ordinal: 3, baseAt: 30_000)
+    try await check(made, 20, "1.2@2:\(next.count)", until: 30_000)
+    try await check(made, 29, "1.2@2:\(next.count)", until: 30_000)
+    try await check(made, 30, "1.3@3:0")
+  }
+
   @Test func `a timeline that was asked for is not left`() async throws {
     let made = try await made(annotated: true, second: 2)
     let end = 2 * (Self.stamp(10).count + Self.set("at:10").count)

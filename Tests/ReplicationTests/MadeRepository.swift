@@ -32,13 +32,15 @@ struct MadeRepository {
 
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
-    ordinals: [Claim.End.OrdinalEnd] = [], suspicion: Claim.Suspicion? = nil
+    ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,
+    suspicion: Claim.Suspicion? = nil
   ) async throws {
     let timeline = TimelineNumber(number)!
     let claim = Claim(
       timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
       instance: "i", directory: "d", claimedAt: at(time), writer: "test",
-      parent: parentSnapshots == nil ? nil : timeline.previous, fork: nil,
+      parent: parentSnapshots == nil ? nil : timeline.previous,
+      fork: fork.map { LogPosition(timeline: timeline.previous!, ordinal: 1, offset: $0) },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
       suspicion: suspicion)
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)

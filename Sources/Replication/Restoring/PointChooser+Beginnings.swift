@@ -14,10 +14,11 @@ extension PointChooser {
     at: Instant, marked: RestorePoint?, _ finder: PointFinder, followsOn: Bool
   ) async throws -> RestorePoint? {
     var best = marked
+    var annotated: Instant?
     if let marked {
       let refined = try await refined(marked, at: at)
       if refined.isExact { return refined.point }
-      best = refined.point
+      (best, annotated) = (refined.point, refined.annotated)
     }
     var finder = finder
     if let best, best.timeline != finder.timeline {
@@ -26,7 +27,11 @@ extension PointChooser {
     if let best, goesOn(best, past: at, finder) { return best }
     var next = try await beginnings(behind: best, at: at, finder, followsOn: followsOn)
     if let begun = next.last {
-      let refined = try await refined(begun, at: at)
+      if best == nil { annotated = try await lastAnnotation(before: finder.timeline, at: at) }
+      // Of a server that annotates: what stands before the first annotation is of the last second before
+      // it, at the latest that of the BASE.
+      let refined = try await refined(
+        begun, at: at, annotated: annotated.map { max($0, begun.instant) })
       if refined.isExact { return refined.point }
       // The time of an RDB is a second, like that of a dump: the state is that of some moment in it.
       if next.lastIsTimed {
@@ -40,6 +45,15 @@ extension PointChooser {
       best?.unknownUntil = later
     }
     return best
+  }
+
+  /// The last annotation that the timeline before `timeline` has by `at`.
+  private func lastAnnotation(before timeline: TimelineNumber, at: Instant) async throws -> Instant?
+  {
+    guard let parent = reader.history.claims[timeline]?.parent,
+      let last = try await finder(of: parent).last(notAfter: at)
+    else { return nil }
+    return try await refined(last, at: at).annotated
   }
 
   private func finder(of timeline: TimelineNumber) async throws -> PointFinder {

@@ -134,69 +134,83 @@ extension PointChooser {
 
   // MARK: To the second
 
+  struct Refined {
+    var point: RestorePoint
+    /// An annotation of a later second proves that nothing is missing.
+    var isExact = false
+    /// The last annotation not after the time; nil where the server wrote none.
+    var annotated: Instant?
+  }
+
   /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
   /// annotation of a later second. What nobody shipped by then is in the log of the timeline that went on
-  /// from there. Without any annotation, `point` is the answer. Exact is what is proved by an annotation
-  /// of a later second.
-  func refined(_ point: RestorePoint, at: Instant) async throws -> (
-    point: RestorePoint, isExact: Bool
-  ) {
-    guard point.primary == .aof, var cut = point.cut else { return (point, false) }
-    var best = point
+  /// from there. Without any annotation, `point` is the answer.
+  /// - Parameter annotated: the second that what stands in the log behind `point` is of, up to the next
+  ///   annotation.
+  func refined(_ point: RestorePoint, at: Instant, annotated: Instant? = nil) async throws
+    -> Refined
+  {
+    var best = Refined(point: point, annotated: annotated)
+    guard point.primary == .aof, var cut = point.cut else { return best }
     var timeline: TimelineNumber? = point.timeline
     do {
       while let number = timeline {
         let next = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
         guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
           // One that was killed before it had a point is no more than a fence.
-          guard try await reader.newestPoint(of: number) == nil else { return (best, false) }
+          guard try await reader.newestPoint(of: number) == nil else { return best }
           timeline = next
           continue
         }
-        let reading = try await read(snapshot, from: cut, at: at)
-        guard let end = reading.cut else { return (best, false) }
-        if end > cut || number != point.timeline {
-          best = RestorePoint(
+        let reading = try await read(snapshot, from: cut, at: at, annotated: best.annotated)
+        guard let end = reading.cut else { return best }
+        if reading.annotated != nil || reading.isExact,
+          end > cut || best.point.cut != cut || number != point.timeline
+        {
+          best.point = RestorePoint(
             snapshot: snapshot, primary: .aof, cut: end,
             instant: max(point.instant, reading.annotated ?? point.instant))
         }
-        guard reading.isAtEnd else { return (best, true) }
+        best.annotated = reading.annotated
+        best.isExact = reading.isExact
+        guard !reading.isExact else { return best }
         cut = end
         // Only one that goes on from the very end has this position in its chain.
         timeline = next
       }
     } catch let error as LifeboatError where error.code == .corrupt {
-      return (best, false)  // the points before what is damaged stay
+      return best  // the points before what is damaged stay
     }
-    return (best, false)
+    return best
   }
 
   private struct Reading {
-    /// Where everything up to the wanted second ends; nil when the log does not tell.
+    /// Where everything up to the wanted second ends, as far as was read; nil when the log does not tell.
     var cut: LogPosition?
     var annotated: Instant?
-    /// Nothing later was found.
-    var isAtEnd = false
+    /// Something of a later second was found.
+    var isExact = false
   }
 
   /// In so many objects there is an annotation, if the server writes any: they are of a second at least.
   private static let annotationSpan = 12
 
-  private func read(_ snapshot: Snapshot, from cut: LogPosition, at: Instant) async throws
-    -> Reading
-  {
-    let reading = try await read(snapshot, from: cut, margin: 1, at: at)
-    guard reading.cut == nil, reading.annotated == nil else { return reading }
-    return try await read(snapshot, from: cut, margin: PointChooser.annotationSpan, at: at)
+  private func read(
+    _ snapshot: Snapshot, from cut: LogPosition, at: Instant, annotated: Instant?
+  ) async throws -> Reading {
+    let reading = try await read(snapshot, from: cut, margin: 1, at: at, annotated: annotated)
+    guard !reading.isExact, reading.annotated == nil else { return reading }
+    return try await read(
+      snapshot, from: cut, margin: PointChooser.annotationSpan, at: at, annotated: annotated)
   }
 
-  private func read(_ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant)
-    async throws -> Reading
-  {
-    var reading = Reading()
+  private func read(
+    _ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant, annotated: Instant?
+  ) async throws -> Reading {
+    var reading = Reading(annotated: annotated)
     var lastCut = cut
     var seenAt: Instant?
-    var isOver = false
+    var isSilent = false
     // From before the cut: the last annotation there is that of what follows, too.
     let walk = LogWalk(reader: reader, snapshot: snapshot)
     let end = try await walk.run(from: cut, margin: margin) { step in
@@ -205,22 +219,23 @@ extension PointChooser {
         let second = Instant(seconds: seconds)
         if second > at {
           reading.cut = lastCut
-          isOver = true
+          reading.isExact = true
           return false
         }
         reading.annotated = second
       } else if reading.annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
-        isOver = true  // a server that writes none
+        isSilent = true  // a server that writes none
         return false
       }
       seenAt = step.seenAt
       return true
     }
-    guard !isOver, let end, let annotated = reading.annotated, let seenAt,
-      seenAt.since(annotated) < PointChooser.annotationGapMax
-    else { return reading }
+    guard !isSilent, !reading.isExact, let end, let seenAt else { return reading }
+    // A log without any yet goes on in the second that it began in.
+    if let annotated = reading.annotated, seenAt.since(annotated) >= PointChooser.annotationGapMax {
+      return reading
+    }
     reading.cut = max(end, cut)
-    reading.isAtEnd = true
     return reading
   }
 

@@ -19,9 +19,11 @@ extension RandomHistory {
   /// With annotations the state is exactly that at the end of the second, without that at the instant that
   /// the restore prints. Only where `list` shows that the log does not go on it may be an older one, and
   /// then the restore says so.
-  func check(_ instant: Instant, of model: HistoryModel, _ arguments: [String] = []) async throws
-    -> HistoryCheck?
-  {
+  /// - Parameter timelines: those that the model is of.
+  func check(
+    _ instant: Instant, of model: HistoryModel, in timelines: ClosedRange<Int>,
+    _ arguments: [String] = []
+  ) async throws -> HistoryCheck? {
     let target = try place.folder.makeDirectory("at-\(UInt32.random(in: 0 ... .max))")
     let result = try await place.run(
       "restore", ["--json", "--data", target, "--at", "\(instant)"] + arguments)
@@ -56,7 +58,7 @@ extension RandomHistory {
     }
     check.count = count
     if annotates {
-      let isCovered = try await covers(instant)
+      let isCovered = try await covers(instant, timelines)
       #expect(!isCovered, "the log goes on, and the state is older than \(instant): \(what)")
       let isSaid = result.outputText.contains("no log was shipped")
       #expect(isSaid || !isMissing(count, by: instant, model), "not said: \(what)")
@@ -70,8 +72,9 @@ extension RandomHistory {
   }
 
   /// Whether `list` shows that the whole second can be restored.
-  private func covers(_ instant: Instant) async throws -> Bool {
-    try await place.listing().timelines.flatMap(\.points).contains { point in
+  private func covers(_ instant: Instant, _ timelines: ClosedRange<Int>) async throws -> Bool {
+    let listed = try await place.listing().timelines.filter { timelines.contains($0.number.value) }
+    return try listed.flatMap(\.points).contains { point in
       let (from, to) = (
         try Instant(parsing: point.from, now: instant), try Instant(parsing: point.to, now: instant)
       )

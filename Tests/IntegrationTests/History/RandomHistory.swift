@@ -180,8 +180,11 @@ final class RandomHistory {
     let left = try await newestTimeline()
     server = try await RandomHistory.start(version, place.data, annotates)
     ship = try RandomHistory.shipper(place, ["--take-over"])
-    // A time before the claim is one of the branch that was left.
-    try await goOn(until: "the next timeline") { try await self.newestTimeline() > left }
+    // A time before it has a point is one of the branch that was left.
+    try await goOn(until: "a restore point of the next timeline") {
+      let point = await self.place.newest() ?? ""
+      return Int(point.prefix { $0 != "." }).map { $0 > left } ?? false
+    }
     began = SystemClock.now()
   }
 }

@@ -53,16 +53,16 @@ struct RandomHistoryTests {
     try await history.go(milliseconds: 4000)
     let last = SystemClock.now()
     try await history.settle()
+    let left = (model: history.model, timeline: try await history.newestTimeline())
     var fork: (check: HistoryCheck, at: Instant)?
     for _ in 0..<3 {
       guard let at = history.anyInstant(from: first, to: last, of: history.model) else { continue }
-      let check = try await history.check(at, of: history.model)
+      let check = try await history.check(at, of: history.model, in: 1...left.timeline)
       tally.add(check)
       if let check { fork = (check, at) }
     }
     if let fork, Int.random(in: 0..<3, using: &history.random) > 0 {
       // Back to there, and on.
-      let left = (model: history.model, timeline: try await history.newestTimeline())
       try await history.fork(at: fork.at, from: fork.check.directory, count: fork.check.count)
       try await history.go(milliseconds: 2500)
       let end = SystemClock.now()
@@ -71,13 +71,15 @@ struct RandomHistoryTests {
         guard let at = history.anyInstant(from: history.began, to: end, of: history.model) else {
           continue
         }
-        tally.add(try await history.check(at, of: history.model))
+        tally.add(try await history.check(at, of: history.model, in: left.timeline + 1...Int.max))
       }
       // What lies before it is there as it was, and so is what was left behind.
       if let at = history.anyInstant(from: first, to: last, of: left.model) {
-        tally.add(try await history.check(at, of: left.model))
-        let abandoned = ["--timeline", "\(left.timeline)"]
-        if at > fork.at { tally.add(try await history.check(last, of: left.model, abandoned)) }
+        let before = 1...left.timeline
+        tally.add(try await history.check(at, of: left.model, in: before))
+        tally.add(
+          try await history.check(
+            last, of: left.model, in: before, ["--timeline", "\(left.timeline)"]))
       }
     }
     for event in history.events {
