@@ -33,13 +33,13 @@ extension PointChooser {
       let refined = try await refined(
         begun, at: at, annotated: annotated.map { max($0, begun.instant) })
       if refined.isExact { return refined.point }
-      // The time of an RDB is a second, like that of a dump: the state is that of some moment in it.
-      if next.lastIsTimed {
-        if goesOn(refined.point, past: at, next.finder) { return refined.point }
+      if refined.annotated != nil {
         best = refined.point
       } else {
-        next.later = begun.instant
+        if next.lastOver != begun { next.later = begun.instant }
+        best = next.lastOver ?? best
       }
+      if let best, goesOn(best, past: at, next.finder) { return best }
     }
     if let point = best, point.primary == .aof, let later = next.later, later > point.instant {
       best?.unknownUntil = later
@@ -73,9 +73,9 @@ extension PointChooser {
   private struct Beginnings {
     /// The last state that a chain begins with and that is not after the time.
     var last: RestorePoint?
-    /// Its BASE says when its content was. One in AOF form has the time of its last byte, by which its log
-    /// had gone on.
-    var lastIsTimed = false
+    /// The last whose time is over by then. The time of an RDB is a second: the state is that of some
+    /// moment in it. A BASE in AOF form has the time of its last byte, by which its log had gone on.
+    var lastOver: RestorePoint?
     /// When the first begins that is after it.
     var later: Instant?
     var finder: PointFinder
@@ -96,11 +96,15 @@ extension PointChooser {
           return found
         }
         // An old copy that somebody put there is no state that came after the point's.
-        let isLater = point.map { start.instant.since($0.instant) > -1000 } ?? true
-        if snapshot.primary == .aof, isLater { (found.last, found.lastIsTimed) = (start, isTimed) }
+        let isLater = (point ?? found.last).map { start.instant.since($0.instant) > -1000 } ?? true
+        guard snapshot.primary == .aof, isLater else { continue }
+        // Where there is nothing before it, it was there when the timeline was claimed.
+        let isFirst = point == nil && found.last == nil
+        if isFirst || (isTimed && at.since(start.instant) >= 999) { found.lastOver = start }
+        found.last = start
       }
       // One that forked off has its parent's state as its own, and is no later one.
-      guard followsOn, point != nil, found.last == nil,
+      guard followsOn, point != nil || found.last != nil,
         let next = reader.history.claims.values.filter({ $0.parent == found.finder.timeline })
           .min(by: { $0.timeline < $1.timeline }), next.fork == nil
       else { return found }

@@ -223,8 +223,11 @@ extension PointChooser {
           return false
         }
         reading.annotated = second
-      } else if reading.annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
-        isSilent = true  // a server that writes none
+      } else if reading.annotated == nil, let seenAt, step.seenAt > seenAt,
+        seenAt.since(at) > PointChooser.annotationGapMax
+      {
+        // A whole object from so long after has none: a server that writes none.
+        isSilent = true
         return false
       }
       seenAt = step.seenAt
