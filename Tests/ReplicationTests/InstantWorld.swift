@@ -43,6 +43,8 @@ struct InstantWorld {
   private(set) var lost: [(from: Int64, until: Int64)] = []
   private(set) var blind: [ClosedRange<Int64>] = []
   private(set) var states: [GenerationID: Int] = [:]
+  /// What happened, for a failure's text.
+  private(set) var events: [String] = []
   private var state = 0
   private var lastState = 0
   private var lastAnnotated: Int64 = 0
@@ -146,6 +148,7 @@ struct InstantWorld {
   }
 
   private mutating func write(isLost: Bool = false) {
+    events.append("\(now) \(isLost ? "lost" : "write") \(lastState + 1)")
     now += Int64(int(1...400))
     func command(_ words: String...) -> [UInt8] {
       var text = "*\(words.count)\r\n"
@@ -214,6 +217,7 @@ struct InstantWorld {
         segment.timeline.value, ordinal: segment.ordinal, UInt64(file.shipped),
         bytes: Array(file.bytes[file.shipped..<to]), at: wroteAt)
       file.shipped = to
+      events.append("\(now) ships \(segment.timeline)/\(segment.ordinal) to \(to), of \(wroteAt)")
     }
     if files.last!.shipped < file.shipped { entries.append(Moment(time: wroteAt, state: state)) }
     files[files.count - 1] = file
@@ -221,6 +225,7 @@ struct InstantWorld {
   }
 
   private mutating func snapshot() async throws {
+    events.append("\(now) snapshot \(timeline).\(sequence + 1)")
     sequence += 1
     let chain = Snapshot.Chain(
       form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
@@ -242,6 +247,7 @@ struct InstantWorld {
   }
 
   private mutating func claim(fork: LogPosition?) async throws {
+    events.append("\(now) claim \(timeline + 1) from \(fork?.description ?? "none")")
     let parent = timeline
     let end = parent > 0 ? try await end(of: parent) : nil
     timeline += 1
@@ -261,11 +267,13 @@ struct InstantWorld {
     files = [newFile()]
     try await snapshot()
     entries.append(Moment(time: now, state: state))
+    shippedAt = now
   }
 
   // MARK: Rewrites
 
   private mutating func beginRewrite() async throws {
+    events.append("\(now) rewrite begins")
     guard rewrite == nil else { return }
     try await ship()
     closeLast()
@@ -281,6 +289,7 @@ struct InstantWorld {
   }
 
   private mutating func finish(_ done: (base: Base, first: Int)) async throws {
+    events.append("\(now) rewrite ends")
     rewrite = nil
     base = done.base
     files.removeFirst(done.first)
@@ -289,6 +298,7 @@ struct InstantWorld {
 
   /// Nobody saw a manifest that lists both files: what was written to others between is lost.
   private mutating func rewriteUnseen(losing count: Int) async throws {
+    events.append("\(now) unseen rewrite")
     rewrite = nil
     // What is left of the old file is still read.
     try await ship()
@@ -307,22 +317,24 @@ struct InstantWorld {
   // MARK: Restarts
 
   private mutating func restartShipper() async throws {
+    events.append("\(now) shipper restarts")
     rewrite = nil
     for _ in 0..<int(0...4) { write() }
     if int(0...3) == 0 { try await fence() }
+    // What the repository holds of each file; a file of which it holds nothing begins anew.
     let last = files.count - 1
     let cut = UInt64(files[last].shipped)
-    var fork: LogPosition?
-    if cut > files[last].segments.last!.from {
-      files[last].segments[files[last].segments.count - 1].to = cut
-    } else {
-      files[last].segments.removeLast()
+    files[last].segments[files[last].segments.count - 1].to = cut
+    for index in files.indices { files[index].segments.removeAll { $0.from == $0.to } }
+    let held = files.flatMap(\.segments).last
+    try await claim(fork: held.map { $0.position($0.to!) })
+    for index in files.indices where index == last || files[index].segments.isEmpty {
+      ordinal += 1
+      files[index].segments.append(
+        .init(
+          timeline: TimelineNumber(timeline)!, ordinal: ordinal,
+          from: index == last ? cut : 0, to: index == last ? nil : 0))
     }
-    fork = files.flatMap(\.segments).last.map { $0.position($0.to!) }
-    try await claim(fork: fork)
-    ordinal += 1
-    files[last].segments.append(
-      .init(timeline: TimelineNumber(timeline)!, ordinal: ordinal, from: cut, to: nil))
     try await snapshot()
   }
 
@@ -333,6 +345,7 @@ struct InstantWorld {
   }
 
   private mutating func rewriteWhileAway() async throws {
+    events.append("\(now) rewrite while away")
     rewrite = nil
     for _ in 0..<int(1...4) { write(isLost: true) }
     // What was there and not shipped is lost, too.
@@ -348,6 +361,7 @@ struct InstantWorld {
     guard time.milliseconds >= first.time else { return }
     guard let point = try await made.choose({ $0.at = time }), let cut = point.cut else { return }
     let from = now
+    events.append("\(now) restored to \(time)")
     rewrite = nil
     state = try await replay(point, try await made.reader)
     now += 3000
@@ -384,5 +398,6 @@ struct InstantWorld {
     blind.append(from - 1000...now + 1000)
     entries.append(Moment(time: now, state: state))
     now += 1000
+    shippedAt = now
   }
 }

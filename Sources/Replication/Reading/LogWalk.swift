@@ -85,10 +85,21 @@ struct LogWalk {
       $0.segment.timeline == start.timeline && $0.segment.ordinal == start.ordinal
         && $0.range.lowerBound <= start.offset
     }
-    guard var first else { return [] }
+    guard var first = first ?? firstBehind(start, parts) else { return [] }
     first = max(0, first - margin)
     while first > 0, parts[first].range.lowerBound > 0, !parts[first - 1].endsAtCut { first -= 1 }
     return Array(parts[first...])
+  }
+
+  /// Of a file that holds nothing yet there is no part: the log goes on in the one behind it.
+  private func firstBehind(_ start: LogPosition, _ parts: [Part]) -> Int? {
+    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    guard
+      let index = segments.lastIndex(where: {
+        $0.timeline == start.timeline && $0.ordinal == start.ordinal && $0.from <= start.offset
+      })
+    else { return nil }
+    return parts.firstIndex { segments[(index + 1)...].contains($0.segment) }
   }
 
   private static func payload(

@@ -13,24 +13,31 @@ extension PointChooser {
   func state(
     at: Instant, marked: RestorePoint?, _ finder: PointFinder, followsOn: Bool
   ) async throws -> RestorePoint? {
-    var best = marked
+    let known: RestorePoint
     var annotated: Instant?
     if let marked {
-      let refined = try await refined(marked, at: at)
-      if refined.isExact { return refined.point }
-      (best, annotated) = (refined.point, refined.annotated)
+      known = marked
+    } else {
+      guard let first = try await firstStart(finder, at: at) else { return nil }
+      known = first
+      annotated = try await lastAnnotation(before: finder.timeline, at: at).map {
+        max($0, first.instant)
+      }
     }
+    let refined = try await refined(known, at: at, annotated: annotated)
+    if refined.isExact { return refined.point }
+    annotated = refined.annotated
+    var best = refined.point
+    if annotated == nil, followsOn { best = try await continued(best, at: at) }
     var finder = finder
-    if let best, best.timeline != finder.timeline {
-      finder = try await self.finder(of: best.timeline)
-    }
-    if let best, goesOn(best, past: at, finder) { return best }
+    if best.timeline != finder.timeline { finder = try await self.finder(of: best.timeline) }
+    if goesOn(best, past: at, finder) { return best }
+
     var next = try await beginnings(behind: best, at: at, finder, followsOn: followsOn)
     if let begun = next.last {
-      if best == nil { annotated = try await lastAnnotation(before: finder.timeline, at: at) }
       // Of a server that annotates: what stands before the first annotation is of the last second before
       // it, at the latest that of the BASE.
-      let refined = try await refined(
+      let refined = try await self.refined(
         begun, at: at, annotated: annotated.map { max($0, begun.instant) })
       if refined.isExact { return refined.point }
       if refined.annotated != nil {
@@ -39,10 +46,40 @@ extension PointChooser {
         if next.lastOver != begun { next.later = begun.instant }
         best = next.lastOver ?? best
       }
-      if let best, goesOn(best, past: at, next.finder) { return best }
+      if goesOn(best, past: at, next.finder) { return best }
     }
-    if let point = best, point.primary == .aof, let later = next.later, later > point.instant {
-      best?.unknownUntil = later
+    if best.primary == .aof { best.unknownUntil = next.later.map { max($0, best.instant) } }
+    return best
+  }
+
+  /// What the timeline begins with, if that was by `at`: the state is there when it is claimed, whatever
+  /// second its BASE is of.
+  private func firstStart(_ finder: PointFinder, at: Instant) async throws -> RestorePoint? {
+    for sequence in finder.snapshots.keys.sorted() {
+      let snapshot = finder.snapshots[sequence]!
+      guard let start = try await start(of: snapshot, finder)?.point else { continue }
+      return snapshot.primary == .aof && start.instant <= at ? start : nil
+    }
+    return nil
+  }
+
+  /// Without annotations: a log that went on while no shipper ran has its next mark from the file itself,
+  /// which can be older than the claim under which it was shipped.
+  private func continued(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
+    guard var cut = point.cut else { return point }
+    var best = point
+    var number = point.timeline
+    while let next = continuation(of: number, from: cut) {
+      number = next
+      let finder = try await finder(of: next)
+      guard try await newestSnapshot(with: cut, of: next) != nil else {
+        guard finder.newest() == nil else { break }
+        continue
+      }
+      guard let later = try await last(notAfter: at, finder), let end = later.cut, end > cut else {
+        break
+      }
+      (best, cut) = (later, end)
     }
     return best
   }
@@ -83,32 +120,46 @@ extension PointChooser {
 
   /// What chains begin with that have nothing in common with the log of `point`, in order.
   private func beginnings(
-    behind point: RestorePoint?, at: Instant, _ finder: PointFinder, followsOn: Bool
+    behind point: RestorePoint, at: Instant, _ finder: PointFinder, followsOn: Bool
   ) async throws -> Beginnings {
     var found = Beginnings(finder: finder)
     while true {
       for sequence in found.finder.snapshots.keys.sorted() {
         let snapshot = found.finder.snapshots[sequence]!
-        if let point, !isBehind(snapshot, point) { continue }
-        guard let (start, isTimed) = try await start(of: snapshot, found.finder) else { continue }
+        guard isBehind(snapshot, point),
+          let (start, isTimed) = try await start(of: snapshot, found.finder)
+        else { continue }
         guard start.instant <= at else {
           found.later = start.instant
           return found
         }
         // An old copy that somebody put there is no state that came after the point's.
-        let isLater = (point ?? found.last).map { start.instant.since($0.instant) > -1000 } ?? true
-        guard snapshot.primary == .aof, isLater else { continue }
-        // Where there is nothing before it, it was there when the timeline was claimed.
-        let isFirst = point == nil && found.last == nil
-        if isFirst || (isTimed && at.since(start.instant) >= 999) { found.lastOver = start }
+        guard snapshot.primary == .aof, start.instant.since(point.instant) > -1000 else { continue }
         found.last = start
+        if isTimed, at.since(start.instant) >= 999 { found.lastOver = start }
       }
-      // One that forked off has its parent's state as its own, and is no later one.
-      guard followsOn, point != nil || found.last != nil,
-        let next = reader.history.claims.values.filter({ $0.parent == found.finder.timeline })
-          .min(by: { $0.timeline < $1.timeline }), next.fork == nil
+      let number = found.finder.timeline
+      guard followsOn,
+        let next = reader.history.claims.values.filter({ $0.parent == number })
+          .min(by: { $0.timeline < $1.timeline })
       else { return found }
-      found.finder = try await self.finder(of: next.timeline)
+      let finder = try await self.finder(of: next.timeline)
+      let isContinued = point.cut.flatMap { continuation(of: number, from: $0) } != nil
+      guard isContinued || (next.fork == nil && !isBack(finder, behind: found.finder)) else {
+        return found
+      }
+      found.finder = finder
+    }
+  }
+
+  /// Whether a timeline without common log begins with a full copy that the one before it had gone on from:
+  /// somebody went back to it.
+  private func isBack(_ finder: PointFinder, behind parent: PointFinder) -> Bool {
+    func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
+    let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
+    guard let first, let begun = base(first) else { return false }
+    return parent.snapshots.values.contains {
+      base($0) == begun && !parent.objects(of: $0).isEmpty
     }
   }
 
@@ -136,7 +187,8 @@ extension PointChooser {
     }
     guard var start = finder.start(of: snapshot) else { return nil }
     let index = try await reader.repository.index(base.generation)
-    start.instant = index.contentAt
+    start.instant = Instant(
+      milliseconds: index.contentAt.milliseconds - index.contentAt.milliseconds % 1000)
     return (start, index.dataset != nil)
   }
 }

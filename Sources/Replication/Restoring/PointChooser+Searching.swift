@@ -155,7 +155,7 @@ extension PointChooser {
     var timeline: TimelineNumber? = point.timeline
     do {
       while let number = timeline {
-        let next = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
+        let next = continuation(of: number, from: cut)
         guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
           // One that was killed before it had a point is no more than a fence.
           guard try await reader.newestPoint(of: number) == nil else { return best }
@@ -175,13 +175,24 @@ extension PointChooser {
         best.isExact = reading.isExact
         guard !reading.isExact else { return best }
         cut = end
-        // Only one that goes on from the very end has this position in its chain.
-        timeline = next
+        timeline = continuation(of: number, from: cut)
       }
     } catch let error as LifeboatError where error.code == .corrupt {
       return best  // the points before what is damaged stay
     }
     return best
+  }
+
+  /// The timeline that goes on where `number` ends, if `cut` is that end; nil where it forked off before:
+  /// somebody went back to an earlier state then.
+  func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
+    let claims = reader.history.claims.values
+    guard let next = claims.filter({ $0.parent == number }).min(by: { $0.timeline < $1.timeline })
+    else { return nil }
+    // One that has no log of its own ends where it began.
+    guard let end = next.end?.ordinals.last else { return next.timeline }
+    let last = LogPosition(timeline: number, ordinal: end.ordinal, offset: end.offset)
+    return cut.timeline == number && cut >= last ? next.timeline : nil
   }
 
   private struct Reading {
@@ -247,7 +258,7 @@ extension PointChooser {
   private static let annotationGapMax: Int64 = 10_000
 
   /// The newest snapshot of a timeline whose chain has `position`: it knows how the log goes on.
-  private func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
+  func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
     -> Snapshot?
   {
     try await reader.snapshots(of: timeline).sorted { $0.key > $1.key }.map(\.value).first {

@@ -128,7 +128,7 @@ package struct PointChooser: Sendable {
 
   /// Names show the marks at the ends of objects; those inside the object that the log was in at that
   /// time are read from it.
-  private func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
+  func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
     var best = finder.last(notAfter: at)
     for inner in finder.inner(around: at) {
       guard let point = inner.last(of: try await reader.marks(of: inner), notAfter: at) else {
