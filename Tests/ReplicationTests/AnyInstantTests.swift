@@ -13,14 +13,14 @@ import Testing
 /// `LIFEBOAT_HISTORIES` is the number of histories.
 @Suite struct AnyInstantTests {
   private static let count =
-    getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 400
+    getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 1000
 
   @Test(arguments: 0..<4) func `any instant of a random history`(_ part: Int) async throws {
     var (exact, gaps) = (0, 0)
-    for _ in 0..<max(1, Self.count / 4) {
+    for number in 0..<max(1, Self.count / 4) {
       let seed =
         getenv("LIFEBOAT_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
-        ?? .random(in: 0 ... .max)
+        ?? UInt64(number * 4 + part + 1)
       var world = try await InstantWorld(seed: seed)
       let reader = try await world.made.reader
       for _ in 0..<6 {
@@ -54,8 +54,11 @@ import Testing
       + world.events.joined(separator: "; ")
     #expect(point.instant <= at(time), "\(text)")
     guard world.annotates else {
-      let expected = world.entries.last { $0.time <= time }!
-      #expect(found == expected.state, "\(text); the last mark is that of \(expected)")
+      let expected = world.entries.filter { $0.time <= time }.suffix(2)
+      // A mark of the file itself can be older than the claim under which it was shipped.
+      let isLate = expected.last!.knownAt > time && found == expected.first!.state
+      #expect(
+        found == expected.last!.state || isLate, "\(text); the last mark is that of \(expected)")
       return .exact
     }
     let expected = world.state(at: time + 999)

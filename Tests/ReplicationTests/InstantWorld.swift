@@ -23,44 +23,45 @@ struct InstantWorld {
   struct Moment {
     var time: Int64
     var state: Int
+    /// When a shipper saw it.
+    var knownAt: Int64 = 0
   }
   struct Base {
     var record: Snapshot.Base
     var state: Int
     var contentAt: Int64
-    var isTimed: Bool
   }
 
   let made: MadeRepository
   let annotates: Bool
   var random: SeededRandom
   var now: Int64 = 1_000_000
-  private(set) var truth = [Moment(time: 0, state: 0)]
+  var truth = [Moment(time: 0, state: 0)]
   /// Places that the log can be cut at without annotations, in the order of the history: from when on a
   /// restore may give each.
-  private(set) var entries: [Moment] = []
+  var entries: [Moment] = []
   /// Between these nothing is known of the log, or which branch counts.
-  private(set) var lost: [(from: Int64, until: Int64)] = []
-  private(set) var blind: [ClosedRange<Int64>] = []
-  private(set) var states: [GenerationID: Int] = [:]
+  var lost: [(from: Int64, until: Int64)] = []
+  var blind: [ClosedRange<Int64>] = []
+  var states: [GenerationID: Int] = [:]
   /// What happened, for a failure's text.
-  private(set) var events: [String] = []
-  private var state = 0
-  private var lastState = 0
-  private var lastAnnotated: Int64 = 0
-  private var timeline = 0
-  private var sequence = 0
-  private var ordinal = 0
-  private var files: [File] = []
-  private var base: Base?
+  var events: [String] = []
+  var state = 0
+  var lastState = 0
+  var lastAnnotated: Int64 = 0
+  var timeline = 0
+  var sequence = 0
+  var ordinal = 0
+  var files: [File] = []
+  var base: Base?
   /// A file that is seen has not changed since.
-  private var wroteAt: Int64 = 0
+  var wroteAt: Int64 = 0
   /// Everything before that is durable.
-  private var shippedAt: Int64 = 0
-  private var lastFile: Int64 = 0
-  private var lastGeneration: UInt64 = 0
+  var shippedAt: Int64 = 0
+  var lastFile: Int64 = 0
+  var lastGeneration: UInt64 = 0
   /// A rewrite that the shipper saw begin: its BASE is not there yet.
-  private var rewrite: (base: Base, first: Int)?
+  var rewrite: (base: Base, first: Int)?
 
   init(seed: UInt64) async throws {
     random = SeededRandom(seed: seed)
@@ -74,7 +75,7 @@ struct InstantWorld {
     try await ship()
   }
 
-  private mutating func int(_ range: ClosedRange<Int>) -> Int { .random(in: range, using: &random) }
+  mutating func int(_ range: ClosedRange<Int>) -> Int { .random(in: range, using: &random) }
 
   /// The state that a restore of `point` gives; a command in it that was made of another state, or a
   /// transaction that is not whole, is an error.
@@ -102,7 +103,7 @@ struct InstantWorld {
     return state
   }
 
-  private static func replay(_ bytes: [UInt8], from start: Int) throws -> Int {
+  static func replay(_ bytes: [UInt8], from start: Int) throws -> Int {
     var state = start
     var isInside = false
     var words: [Substring] = []
@@ -130,7 +131,7 @@ struct InstantWorld {
 
   // MARK: The server
 
-  private mutating func act() async throws {
+  mutating func act() async throws {
     now += Int64(int(1...700))
     switch int(0...99) {
     case 0..<50: for _ in 0..<int(1...3) { write() }
@@ -147,7 +148,7 @@ struct InstantWorld {
     }
   }
 
-  private mutating func write(isLost: Bool = false) {
+  mutating func write(isLost: Bool = false) {
     events.append("\(now) \(isLost ? "lost" : "write") \(lastState + 1)")
     now += Int64(int(1...400))
     func command(_ words: String...) -> [UInt8] {
@@ -174,7 +175,7 @@ struct InstantWorld {
     files[files.count - 1].cuts.append(files[files.count - 1].bytes.count)
   }
 
-  private mutating func newFile() -> File {
+  mutating func newFile() -> File {
     lastFile += 1
     ordinal += 1
     let segment = Snapshot.Segment(
@@ -183,221 +184,23 @@ struct InstantWorld {
   }
 
   /// A full copy of what the server holds now.
-  private mutating func newBase() async throws -> Base {
+  mutating func newBase() async throws -> Base {
     lastGeneration += 1
     let id = GenerationID(
       fingerprint: ShortDigest(bytes: littleEndianBytes(lastGeneration) + littleEndianBytes(5))!,
       nonce: nonce(max(1, timeline)))
-    let isTimed = int(0...4) > 0
-    let content = isTimed ? now / 1000 * 1000 : now
+    // The time of an RDB is a second.
+    let content = now / 1000 * 1000
     let index = GenerationIndex(
       generation: id, kind: .base, file: "a.\(lastGeneration).base", size: 1,
       pieces: [made.repository.frame.digest([1])], contentAt: at(content), verdict: .good,
       remark: nil,
-      dataset: isTimed
-        ? DatasetRecord(server: nil, rdbVersion: 11, isValkey: false, databases: [], functions: 0)
-        : nil)
+      dataset: DatasetRecord(
+        server: nil, rdbVersion: 11, isValkey: false, databases: [], functions: 0))
     _ = try await made.repository.create(index, .index(id), kind: .index)
     states[id] = state
     return Base(
       record: .init(generation: id, file: index.file, sequence: Int64(lastGeneration)),
-      state: state, contentAt: content, isTimed: isTimed)
-  }
-
-  // MARK: The shipper
-
-  /// Everything is durable, in one or more objects.
-  private mutating func ship() async throws {
-    var file = files[files.count - 1]
-    while file.shipped < file.bytes.count {
-      let cuts = file.cuts.filter { $0 > file.shipped }
-      let to = int(0...2) > 0 ? cuts.last! : cuts.randomElement(using: &random)!
-      let segment = file.segments.last!
-      try await made.addLog(
-        segment.timeline.value, ordinal: segment.ordinal, UInt64(file.shipped),
-        bytes: Array(file.bytes[file.shipped..<to]), at: wroteAt)
-      file.shipped = to
-      events.append("\(now) ships \(segment.timeline)/\(segment.ordinal) to \(to), of \(wroteAt)")
-    }
-    if files.last!.shipped < file.shipped { entries.append(Moment(time: wroteAt, state: state)) }
-    files[files.count - 1] = file
-    shippedAt = now
-  }
-
-  private mutating func snapshot() async throws {
-    events.append("\(now) snapshot \(timeline).\(sequence + 1)")
-    sequence += 1
-    let chain = Snapshot.Chain(
-      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
-      base: base?.record,
-      files: files.map {
-        .init(file: $0.name, sequence: $0.sequence, segments: $0.segments, identity: nil)
-      })
-    let number = TimelineNumber(timeline)!
-    let made = Snapshot(
-      timeline: number, sequence: sequence, nonce: nonce(timeline), at: at(now), cause: .chain,
-      primary: .aof, chain: chain, dump: nil, detached: nil, isClean: false, destructive: nil)
-    _ = try await self.made.repository.create(
-      made, .snapshot(number, sequence: sequence), kind: .snapshot)
-  }
-
-  /// What a log ends with now, in the next claim's words.
-  private func end(of parent: Int) async throws -> Claim.End {
-    try await made.repository.history().contiguousEnd(of: TimelineNumber(parent)!, starts: [:])
-  }
-
-  private mutating func claim(fork: LogPosition?) async throws {
-    events.append("\(now) claim \(timeline + 1) from \(fork?.description ?? "none")")
-    let parent = timeline
-    let end = parent > 0 ? try await end(of: parent) : nil
-    timeline += 1
-    (sequence, ordinal) = (0, 0)
-    let claim = Claim(
-      timeline: TimelineNumber(timeline)!, nonce: nonce(timeline), repository: made.repository.id,
-      source: "s", instance: "i", directory: "d", claimedAt: at(now), writer: "test",
-      parent: TimelineNumber(parent), fork: fork, end: end, suspicion: nil)
-    _ = try await made.repository.create(claim, .claim(claim.timeline), kind: .claim)
-  }
-
-  /// A claim whose chain has nothing in common with what was there.
-  private mutating func beginAnew() async throws {
-    let base = try await newBase()
-    self.base = base
-    try await claim(fork: nil)
-    files = [newFile()]
-    try await snapshot()
-    entries.append(Moment(time: now, state: state))
-    shippedAt = now
-  }
-
-  // MARK: Rewrites
-
-  private mutating func beginRewrite() async throws {
-    events.append("\(now) rewrite begins")
-    guard rewrite == nil else { return }
-    try await ship()
-    closeLast()
-    let base = try await newBase()
-    files.append(newFile())
-    rewrite = (base, files.count - 1)
-    try await snapshot()
-  }
-
-  private mutating func closeLast() {
-    let size = UInt64(files[files.count - 1].bytes.count)
-    files[files.count - 1].segments[files[files.count - 1].segments.count - 1].to = size
-  }
-
-  private mutating func finish(_ done: (base: Base, first: Int)) async throws {
-    events.append("\(now) rewrite ends")
-    rewrite = nil
-    base = done.base
-    files.removeFirst(done.first)
-    try await snapshot()
-  }
-
-  /// Nobody saw a manifest that lists both files: what was written to others between is lost.
-  private mutating func rewriteUnseen(losing count: Int) async throws {
-    events.append("\(now) unseen rewrite")
-    rewrite = nil
-    // What is left of the old file is still read.
-    try await ship()
-    let from = now
-    for _ in 0..<count { write(isLost: true) }
-    let base = try await newBase()
-    if count > 0 { lost.append((from, now)) }
-    (files, self.base) = ([newFile()], base)
-    // Its BASE takes a while, and its log is sent with it.
-    for _ in 0..<int(0...4) { write() }
-    if base.isTimed { entries.append(Moment(time: base.contentAt + 999, state: base.state)) }
-    try await snapshot()
-    try await ship()
-  }
-
-  // MARK: Restarts
-
-  private mutating func restartShipper() async throws {
-    events.append("\(now) shipper restarts")
-    rewrite = nil
-    for _ in 0..<int(0...4) { write() }
-    if int(0...3) == 0 { try await fence() }
-    // What the repository holds of each file; a file of which it holds nothing begins anew.
-    let last = files.count - 1
-    let cut = UInt64(files[last].shipped)
-    files[last].segments[files[last].segments.count - 1].to = cut
-    for index in files.indices { files[index].segments.removeAll { $0.from == $0.to } }
-    let held = files.flatMap(\.segments).last
-    try await claim(fork: held.map { $0.position($0.to!) })
-    for index in files.indices where index == last || files[index].segments.isEmpty {
-      ordinal += 1
-      files[index].segments.append(
-        .init(
-          timeline: TimelineNumber(timeline)!, ordinal: ordinal,
-          from: index == last ? cut : 0, to: index == last ? nil : 0))
-    }
-    try await snapshot()
-  }
-
-  /// One that was killed before it wrote anything.
-  private mutating func fence() async throws {
-    try await claim(fork: nil)
-    now += 100
-  }
-
-  private mutating func rewriteWhileAway() async throws {
-    events.append("\(now) rewrite while away")
-    rewrite = nil
-    for _ in 0..<int(1...4) { write(isLost: true) }
-    // What was there and not shipped is lost, too.
-    lost.append((shippedAt, now))
-    try await beginAnew()
-  }
-
-  /// The server goes on from an earlier state, in a timeline of its own.
-  private mutating func restore() async throws {
-    guard let first = entries.first, now > first.time + 3000 else { return }
-    try await ship()
-    let time = at(.random(in: first.time...now, using: &random) / 1000 * 1000)
-    guard time.milliseconds >= first.time else { return }
-    guard let point = try await made.choose({ $0.at = time }), let cut = point.cut else { return }
-    let from = now
-    events.append("\(now) restored to \(time)")
-    rewrite = nil
-    state = try await replay(point, try await made.reader)
-    now += 3000
-    (lastAnnotated, base) = (0, nil)
-    files = []
-    for record in point.snapshot.chain!.files {
-      var file = File(name: record.file, sequence: record.sequence, segments: [])
-      for var segment in record.segments {
-        let isLast = segment.timeline == cut.timeline && segment.ordinal == cut.ordinal
-        if isLast { segment.to = cut.offset }
-        if segment.to! > segment.from { file.segments.append(segment) }
-        if isLast { break }
-      }
-      files.append(file)
-      if record.segments.contains(where: {
-        $0.timeline == cut.timeline && $0.ordinal == cut.ordinal
-      }) {
-        break
-      }
-    }
-    if let record = point.snapshot.chain!.base {
-      base = Base(record: record, state: states[record.generation]!, contentAt: 0, isTimed: true)
-    }
-    let size = Int(files.last!.segments.last?.to ?? 0)
-    files[files.count - 1].bytes = [UInt8](repeating: 0, count: size)
-    files[files.count - 1].shipped = size
-    truth.append(Moment(time: now, state: state))
-    try await claim(fork: size > 0 ? cut : nil)
-    ordinal += 1
-    files[files.count - 1].segments.append(
-      .init(
-        timeline: TimelineNumber(timeline)!, ordinal: ordinal, from: UInt64(size), to: nil))
-    try await snapshot()
-    blind.append(from - 1000...now + 1000)
-    entries.append(Moment(time: now, state: state))
-    now += 1000
-    shippedAt = now
+      state: state, contentAt: content)
   }
 }

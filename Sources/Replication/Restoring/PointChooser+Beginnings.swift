@@ -13,43 +13,40 @@ extension PointChooser {
   func state(
     at: Instant, marked: RestorePoint?, _ finder: PointFinder, followsOn: Bool
   ) async throws -> RestorePoint? {
-    let known: RestorePoint
+    var known = marked
     var annotated: Instant?
-    if let marked {
-      known = marked
-    } else {
-      guard let first = try await firstStart(finder, at: at) else { return nil }
+    if known == nil, let first = try await firstStart(finder, at: at) {
       known = first
       annotated = try await lastAnnotation(before: finder.timeline, at: at).map {
         max($0, first.instant)
       }
     }
-    let refined = try await refined(known, at: at, annotated: annotated)
-    if refined.isExact { return refined.point }
-    annotated = refined.annotated
-    var best = refined.point
-    if annotated == nil, followsOn { best = try await continued(best, at: at) }
-    var finder = finder
-    if best.timeline != finder.timeline { finder = try await self.finder(of: best.timeline) }
-    if goesOn(best, past: at, finder) { return best }
-
-    var next = try await beginnings(behind: best, at: at, finder, followsOn: followsOn)
-    if let begun = next.last {
+    guard var known else { return nil }
+    while true {
+      let refined = try await refined(known, at: at, annotated: annotated)
+      if refined.isExact { return refined.point }
+      annotated = refined.annotated
+      var best = refined.point
+      if annotated == nil, followsOn { best = try await continued(best, at: at) }
+      let finder = try await self.finder(of: best.timeline)
+      if goesOn(best, past: at, finder) { return best }
+      let next = try await beginnings(behind: best, at: at, finder, followsOn: followsOn)
+      guard let begun = next.last else { return best.unknown(until: next.later) }
       // Of a server that annotates: what stands before the first annotation is of the last second before
       // it, at the latest that of the BASE.
-      let refined = try await self.refined(
-        begun, at: at, annotated: annotated.map { max($0, begun.instant) })
-      if refined.isExact { return refined.point }
-      if refined.annotated != nil {
-        best = refined.point
-      } else {
-        if next.lastOver != begun { next.later = begun.instant }
-        best = next.lastOver ?? best
+      if annotated == nil {
+        let tried = try await self.refined(begun, at: at)
+        if tried.isExact { return tried.point }
+        annotated = tried.annotated
       }
-      if goesOn(best, past: at, next.finder) { return best }
+      if let last = annotated {
+        (known, annotated) = (begun, max(last, begun.instant))
+      } else if let over = next.lastOver {
+        known = over
+      } else {
+        return best.unknown(until: begun.instant)
+      }
     }
-    if best.primary == .aof { best.unknownUntil = next.later.map { max($0, best.instant) } }
-    return best
   }
 
   /// What the timeline begins with, if that was by `at`: the state is there when it is claimed, whatever
@@ -134,7 +131,10 @@ extension PointChooser {
           return found
         }
         // An old copy that somebody put there is no state that came after the point's.
-        guard snapshot.primary == .aof, start.instant.since(point.instant) > -1000 else { continue }
+        let before = found.last ?? point
+        guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
+          continue
+        }
         found.last = start
         if isTimed, at.since(start.instant) >= 999 { found.lastOver = start }
       }
@@ -190,5 +190,13 @@ extension PointChooser {
     start.instant = Instant(
       milliseconds: index.contentAt.milliseconds - index.contentAt.milliseconds % 1000)
     return (start, index.dataset != nil)
+  }
+}
+
+extension RestorePoint {
+  fileprivate func unknown(until later: Instant?) -> RestorePoint {
+    var copy = self
+    if primary == .aof { copy.unknownUntil = later.map { max($0, instant) } }
+    return copy
   }
 }

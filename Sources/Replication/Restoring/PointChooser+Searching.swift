@@ -165,7 +165,7 @@ extension PointChooser {
         let reading = try await read(snapshot, from: cut, at: at, annotated: best.annotated)
         guard let end = reading.cut else { return best }
         if reading.annotated != nil || reading.isExact,
-          end > cut || best.point.cut != cut || number != point.timeline
+          end != cut || best.point.cut != cut || number != point.timeline
         {
           best.point = RestorePoint(
             snapshot: snapshot, primary: .aof, cut: end,
@@ -175,7 +175,9 @@ extension PointChooser {
         best.isExact = reading.isExact
         guard !reading.isExact else { return best }
         cut = end
-        timeline = continuation(of: number, from: cut)
+        // A rewrite later than this snapshot can have closed its last file, and opened another.
+        let newest = try await newestSnapshot(with: cut, of: number)
+        if newest?.sequence == snapshot.sequence { timeline = continuation(of: number, from: cut) }
       }
     } catch let error as LifeboatError where error.code == .corrupt {
       return best  // the points before what is damaged stay
@@ -249,8 +251,19 @@ extension PointChooser {
     if let annotated = reading.annotated, seenAt.since(annotated) >= PointChooser.annotationGapMax {
       return reading
     }
-    reading.cut = max(end, cut)
+    reading.cut = later(end, cut, in: snapshot)
     return reading
+  }
+
+  /// Of two places in a chain the one behind the other: its first files can be of an earlier timeline than
+  /// those before them.
+  private func later(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> LogPosition
+  {
+    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    func index(_ place: LogPosition) -> Int {
+      segments.firstIndex { $0.timeline == place.timeline && $0.ordinal == place.ordinal } ?? 0
+    }
+    return (index(one), one.offset) < (index(other), other.offset) ? other : one
   }
 
   /// A log that went on for longer than this behind its last annotation was written by a server that had
