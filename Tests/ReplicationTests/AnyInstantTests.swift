@@ -42,7 +42,8 @@ import Testing
   {
     let first = world.entries.first!.time
     var time = Int64.random(in: first...world.now, using: &world.random)
-    if world.annotates { time = time / 1000 * 1000 }
+    // A time to the second means all of it.
+    time = world.annotates ? time / 1000 * 1000 : time % 1000 == 0 ? time + 1 : time
     guard time >= first, !world.blind.contains(where: { $0.contains(time) }) else { return nil }
     var selection = PointSelection()
     selection.at = at(time)

@@ -80,7 +80,9 @@ import Testing
     try await check(made, 10, "1.1@1:0")
     try await check(made, 11, "1.1@1:\(first)")
     try await check(made, 21, "1.1@1:\(2 * first)", until: 30_000)
-    try await check(made, 30, "1.1@1:\(2 * first)", until: 30_000)
+    try await check(made, 30, "1.2@2:0")
+    let point = try await made.choose { $0.at = at(30_500) }
+    #expect(point?.id == "1.1@1:\(2 * first)" && point?.unknownUntil == at(30_000))
     for second in [31, 40] { try await check(made, second, "1.2@2:0") }
     try await check(made, 41, "1.2@2:\(3 * first)")
   }
@@ -117,7 +119,7 @@ import Testing
     try await made.addChain(1, 3, ordinal: 3, baseAt: 30_000)
     try await check(made, 20, "1.2@2:\(next.count)", until: 30_000)
     try await check(made, 29, "1.2@2:\(next.count)", until: 30_000)
-    try await check(made, 31, "1.3@3:0")
+    try await check(made, 30, "1.3@3:0")
   }
 
   @Test func `a timeline that was asked for is not left`() async throws {

@@ -108,7 +108,7 @@ extension PointChooser {
     /// The last state that a chain begins with and that is not after the time.
     var last: RestorePoint?
     /// The last whose time is over by then. The time of an RDB is a second: the state is that of some
-    /// moment in it. A BASE in AOF form has the time of its last byte, by which its log had gone on.
+    /// moment in it. A time to the second means all of it. A BASE in AOF form has the time of its last byte, by which its log had gone on.
     var lastOver: RestorePoint?
     /// When the first begins that is after it.
     var later: Instant?
@@ -136,7 +136,8 @@ extension PointChooser {
           continue
         }
         found.last = start
-        if isTimed, at.since(start.instant) >= 999 { found.lastOver = start }
+        let isOver = at.since(start.instant) >= 999 || at.milliseconds % 1000 == 0
+        if isTimed, isOver { found.lastOver = start }
       }
       let number = found.finder.timeline
       guard followsOn,
