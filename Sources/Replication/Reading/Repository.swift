@@ -126,20 +126,24 @@ package struct Repository: Sendable {
   // MARK: Reading
 
   /// A complete listing of the repository, or of what lies under `prefix`.
-  package func catalogue(prefix: String = "") async throws -> Catalogue {
+  /// - Parameter counted: is told how many objects were listed so far.
+  package func catalogue(prefix: String = "", counted: (Int) -> Void = { _ in }) async throws
+    -> Catalogue
+  {
     var catalogue = Catalogue()
     var token: String?
     repeat {
       let page = try await store.list(prefix: prefix, continuing: token)
       for entry in page.entries { catalogue.add(name: entry.name, size: entry.size) }
+      counted(catalogue.objects)
       token = page.next
     } while token != nil
     return catalogue
   }
 
   /// The history that a complete listing and every claim give.
-  package func history() async throws -> History {
-    var catalogue = try await catalogue()
+  package func history(counted: (Int) -> Void = { _ in }) async throws -> History {
+    var catalogue = try await catalogue(counted: counted)
     if catalogue.hasUnclaimedSnapshots { catalogue = try await self.catalogue() }
     // Read when the repository was opened: a listing without it lacks more than we could know.
     guard catalogue.hasDescriptor else {
