@@ -111,6 +111,11 @@ package struct RestorePlanner: Sendable {
       try layMultiPart(chain, increments, names, &plan)
     }
     plan.loadsWithYes = point.instant
+    if let until = point.unknownUntil {
+      plan.warnings.append(
+        "from \(point.instant) until \(until) no log was shipped: what was written in that time is not "
+          + "in this state")
+    }
     try joinDump(chain, names, &plan)
   }
 

@@ -9,6 +9,8 @@ package struct RestorePoint: Sendable, Equatable {
   package var cut: LogPosition?
   /// The time of the mark at the cut, or when the dump's content was.
   package var instant: Instant
+  /// Of a state that is older than the time asked for: nothing is known from `instant` until this.
+  package var unknownUntil: Instant?
 
   package init(
     snapshot: Snapshot, primary: Snapshot.Primary, cut: LogPosition?, instant: Instant

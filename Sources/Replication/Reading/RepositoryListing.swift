@@ -64,18 +64,19 @@ package struct RepositoryListing: Sendable, Encodable {
   package var lastDrill: DrillEntry?
 
   package static func make(
-    _ store: any ObjectStore, keys: KeySource = .none, now: Instant
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    progress: (String) -> Void = { _ in }
   ) async throws -> RepositoryListing {
     guard let repository = try await Repository.open(store, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
-    let history = try await repository.history()
+    let history = try await repository.history { progress("listing: \($0) objects") }
     let reader = HistoryReader(repository: repository, history: history)
     let newest = try await reader.newestPoint()
     var timelines: [Timeline] = []
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader))
+      timelines.append(try await timeline(number, reader, progress))
     }
     let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
       PinEntry(
@@ -113,9 +114,9 @@ package struct RepositoryListing: Sendable, Encodable {
       } ?? "")
   }
 
-  private static func timeline(_ number: TimelineNumber, _ reader: HistoryReader) async throws
-    -> Timeline
-  {
+  private static func timeline(
+    _ number: TimelineNumber, _ reader: HistoryReader, _ progress: (String) -> Void
+  ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
     let snapshots = try await reader.snapshots(of: number)
@@ -123,6 +124,7 @@ package struct RepositoryListing: Sendable, Encodable {
     var indexes: [GenerationID: GenerationIndex] = [:]
     var points: [Point] = []
     for sequence in snapshots.keys.sorted() {
+      progress("reading: timeline \(number), snapshot \(sequence)")
       let snapshot = snapshots[sequence]!
       guard let point = finder.newest(of: snapshot) else { continue }
       let generation =

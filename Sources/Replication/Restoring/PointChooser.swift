@@ -117,8 +117,11 @@ package struct PointChooser: Sendable {
       let finder = PointFinder(
         history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
       )
-      if let point = try await last(notAfter: at, finder) {
-        return try await refined(point, at: at)
+      let marked = try await last(notAfter: at, finder)
+      if let point = try await state(
+        at: at, marked: marked, finder, followsOn: selection.timeline == nil)
+      {
+        return point
       }
       timeline = selection.timeline == nil ? reader.history.claims[number]?.parent : nil
     }
@@ -131,7 +134,7 @@ package struct PointChooser: Sendable {
 
   /// Names show the marks at the ends of objects; those inside the object that the log was in at that
   /// time are read from it.
-  private func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
+  func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
     var best = finder.last(notAfter: at)
     for inner in finder.inner(around: at) {
       guard let point = inner.last(of: try await reader.marks(of: inner), notAfter: at) else {

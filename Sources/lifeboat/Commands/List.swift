@@ -13,8 +13,11 @@ struct List: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     let store = try Stores.interactive(repository.repo, repository.transport)
+    let line = ProgressLine()
+    defer { line.end() }
     let listing = try await RepositoryListing.make(
-      store, keys: repository.key.source(), now: SystemClock.now())
+      store, keys: repository.key.source(), now: SystemClock.now(), progress: { line.show($0) })
+    line.end()
     if json { try Console.json(listing) } else { Console.write(listing.text) }
     return .success
   }
