@@ -36,19 +36,52 @@ import Testing
 
   private func check(
     _ made: MadeRepository, _ second: Int, _ id: String?, until: Int64? = nil,
-    timeline: Int? = nil
+    timeline: Int? = nil, isSeen: Bool = false
   ) async throws {
     var point: RestorePoint?
     let code = await code {
-      point = try await made.choose {
+      point = try await made.known(at: Int64(second) * 1000, timeline: timeline)
+    }
+    #expect(point?.id == id, "second \(second)")
+    #expect(code == (id == nil ? .noBackup : nil), "second \(second)")
+    #expect(point?.gap?.until == until.map { at($0) }, "second \(second)")
+    // Between two windows nobody gets a state that is not of that time.
+    let isBetween = until != nil && !isSeen
+    let chosen = await refusal(made, second, timeline)
+    #expect(chosen == (id == nil || isBetween ? .noBackup : nil), "second \(second)")
+    if let point { #expect(point.instant <= at(Int64(second) * 1000), "second \(second)") }
+  }
+
+  private func refusal(_ made: MadeRepository, _ second: Int, _ timeline: Int?) async -> ExitCode? {
+    await code {
+      _ = try await made.choose {
         $0.at = at(Int64(second) * 1000)
         $0.timeline = timeline.flatMap { TimelineNumber($0) }
       }
     }
-    #expect(point?.id == id, "second \(second)")
-    #expect(code == (id == nil ? .noBackup : nil), "second \(second)")
-    #expect(point?.unknownUntil == until.map { at($0) }, "second \(second)")
-    if let point { #expect(point.instant <= at(Int64(second) * 1000), "second \(second)") }
+  }
+
+  @Test func `a time between two windows is refused with the points on both sides`() async throws {
+    let made = try await made(annotated: false)
+    let first = Self.set("at:10").count
+    do {
+      _ = try await made.choose { $0.at = at(25_000) }
+      Issue.record("there is no state of that time")
+    } catch let error as LifeboatError {
+      #expect(error.code == .noBackup)
+      #expect(error.hint?.contains("--point 1.1@1:\(2 * first) ") == true, "\(error)")
+      #expect(error.hint?.contains("--point 1.2@2:0 ") == true, "\(error)")
+    }
+    do {
+      _ = try await made.choose { $0.at = at(1000) }
+      Issue.record("there is no state of that time")
+    } catch let error as LifeboatError {
+      #expect(
+        error.code == .noBackup && error.hint?.contains("--point 1.1@1:0 ") == true, "\(error)")
+    }
+    for id in ["1.1@1:\(2 * first)", "1.2@2:0"] {
+      #expect(try await made.choose { $0.point = id }?.id == id)
+    }
   }
 
   @Test(arguments: [1, 2])
@@ -62,8 +95,10 @@ import Testing
     try await check(made, 9, "1.1\(last)0")
     try await check(made, 10, "1.1\(last)\(first)")
     try await check(made, 19, "1.1\(last)\(first)")
+    // The log was seen until 20.5 s.
     for second in [20, 29] {
-      try await check(made, second, "1.1\(last)\(2 * first)", until: 30_000)
+      try await check(
+        made, second, "1.1\(last)\(2 * first)", until: 30_000, isSeen: second == 20)
     }
     for second in [30, 31] { try await check(made, second, next + "0") }
     for second in [32, 35] { try await check(made, second, next + "\(first)") }
@@ -81,8 +116,8 @@ import Testing
     try await check(made, 11, "1.1@1:\(first)")
     try await check(made, 21, "1.1@1:\(2 * first)", until: 30_000)
     try await check(made, 30, "1.2@2:0")
-    let point = try await made.choose { $0.at = at(30_500) }
-    #expect(point?.id == "1.1@1:\(2 * first)" && point?.unknownUntil == at(30_000))
+    let point = try await made.known(at: 30_500)
+    #expect(point.id == "1.1@1:\(2 * first)" && point.gap?.until == at(30_000))
     for second in [31, 40] { try await check(made, second, "1.2@2:0") }
     try await check(made, 41, "1.2@2:\(3 * first)")
   }
@@ -106,6 +141,26 @@ import Testing
     try await check(made, 11, "2.1@1:\(first.count + more.count + rest.count)")
   }
 
+  @Test func `a last mark that is late does not end the search in the next timeline`() async throws
+  {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
+    let first = Self.stamp(10) + Self.set("at:10")
+    // The beginning of a large transaction was in the file by then.
+    try await made.addLog(1, 0, bytes: first, at: 30_000)
+    try await made.addClaim(
+      2, at: 45_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(first.count))],
+      fork: UInt64(first.count))
+    try await made.addForkedSnapshot(2, 1, at: UInt64(first.count))
+    let more = Self.stamp(31) + Self.set("at:31")
+    try await made.addLog(
+      2, UInt64(first.count), bytes: more + Self.stamp(40) + Self.set("at:40"), at: 45_500)
+    for second in [31, 39] { try await check(made, second, "2.1@1:\(first.count + more.count)") }
+    try await check(made, 30, "2.1@1:\(first.count)")
+    try await check(made, 40, "2.1@1:\(2 * more.count + first.count)")
+  }
+
   @Test func `what stands before the first annotation is of the second of the BASE`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -117,7 +172,7 @@ import Testing
     let next = Self.set("too:20")
     try await made.addLog(1, ordinal: 2, 0, bytes: next, at: 20_900)
     try await made.addChain(1, 3, ordinal: 3, baseAt: 30_000)
-    try await check(made, 20, "1.2@2:\(next.count)", until: 30_000)
+    try await check(made, 20, "1.2@2:\(next.count)", until: 30_000, isSeen: true)
     try await check(made, 29, "1.2@2:\(next.count)", until: 30_000)
     try await check(made, 30, "1.3@3:0")
   }

@@ -164,7 +164,9 @@ extension InstantWorld {
     try await ship()
     let time = at(.random(in: first.time...now, using: &random) / 1000 * 1000)
     guard time.milliseconds >= first.time else { return }
-    guard let point = try await made.choose({ $0.at = time }), let cut = point.cut else { return }
+    // Between two windows whoever restores takes the state before.
+    let point = try await made.known(at: time.milliseconds)
+    guard let cut = point.cut else { return }
     let from = now
     events.append("\(now) restored to \(time)")
     rewrite = nil

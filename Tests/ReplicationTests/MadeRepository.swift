@@ -30,6 +30,14 @@ struct MadeRepository {
     return try await PointChooser(reader: try await reader, now: now).choose(selection)
   }
 
+  /// The last state that is known at a time.
+  func known(at time: Int64, timeline: Int? = nil) async throws -> RestorePoint {
+    var selection = PointSelection()
+    selection.timeline = timeline.flatMap { TimelineNumber($0) }
+    return try await PointChooser(reader: try await reader, now: at(time)).known(
+      at: at(time), selection)
+  }
+
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
     ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,

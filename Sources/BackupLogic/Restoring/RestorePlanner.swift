@@ -111,10 +111,10 @@ package struct RestorePlanner: Sendable {
       try layMultiPart(chain, increments, names, &plan)
     }
     plan.loadsWithYes = point.instant
-    if let until = point.unknownUntil {
+    if let gap = point.gap {
       plan.warnings.append(
-        "from \(point.instant) until \(until) no log was shipped: what was written in that time is not "
-          + "in this state")
+        "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
+          + "not in this state")
     }
     try joinDump(chain, names, &plan)
   }

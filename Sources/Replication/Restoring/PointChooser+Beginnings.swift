@@ -8,10 +8,10 @@ import BackupTypes
 extension PointChooser {
   /// - Parameters:
   ///   - marked: the last mark not after `at`.
-  ///   - followsOn: what the next timeline begins with counts, too.
+  ///   - limit: what timelines up to this one begin with counts, too.
   /// - Returns: nil if nothing of the timeline is that old.
   func state(
-    at: Instant, marked: RestorePoint?, _ finder: PointFinder, followsOn: Bool
+    at: Instant, marked: RestorePoint?, _ finder: PointFinder, upTo limit: TimelineNumber
   ) async throws -> RestorePoint? {
     var known = marked
     var annotated: Instant?
@@ -27,10 +27,10 @@ extension PointChooser {
       if refined.isExact { return refined.point }
       annotated = refined.annotated
       var best = refined.point
-      if annotated == nil, followsOn { best = try await continued(best, at: at) }
+      if annotated == nil { best = try await continued(best, at: at, upTo: limit) }
       let finder = try await self.finder(of: best.timeline)
       if goesOn(best, past: at, finder) { return best }
-      let next = try await beginnings(behind: best, at: at, finder, followsOn: followsOn)
+      let next = try await beginnings(behind: best, at: at, finder, upTo: limit)
       guard let begun = next.last else { return best.unknown(until: next.later) }
       // Of a server that annotates: what stands before the first annotation is of the last second before
       // it, at the latest that of the BASE.
@@ -39,12 +39,12 @@ extension PointChooser {
         if tried.isExact { return tried.point }
         annotated = tried.annotated
       }
-      if let last = annotated {
-        (known, annotated) = (begun, max(last, begun.instant))
+      if let second = annotated {
+        (known, annotated) = (begun, max(second, begun.instant))
       } else if let over = next.lastOver {
         known = over
       } else {
-        return best.unknown(until: begun.instant)
+        return best.unknown(until: begun)
       }
     }
   }
@@ -62,11 +62,14 @@ extension PointChooser {
 
   /// Without annotations: a log that went on while no shipper ran has its next mark from the file itself,
   /// which can be older than the claim under which it was shipped.
-  private func continued(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
+  private func continued(_ point: RestorePoint, at: Instant, upTo limit: TimelineNumber)
+    async throws
+    -> RestorePoint
+  {
     guard var cut = point.cut else { return point }
     var best = point
     var number = point.timeline
-    while let next = continuation(of: number, from: cut) {
+    while let next = continuation(of: number, from: cut), next <= limit {
       number = next
       let finder = try await finder(of: next)
       guard try await newestSnapshot(with: cut, of: next) != nil else {
@@ -108,16 +111,17 @@ extension PointChooser {
     /// The last state that a chain begins with and that is not after the time.
     var last: RestorePoint?
     /// The last whose time is over by then. The time of an RDB is a second: the state is that of some
-    /// moment in it. A time to the second means all of it. A BASE in AOF form has the time of its last byte, by which its log had gone on.
+    /// moment in it. A time to the second means all of it. A BASE in AOF form has the time of its last
+    /// byte, by which its log had gone on.
     var lastOver: RestorePoint?
-    /// When the first begins that is after it.
-    var later: Instant?
+    /// The first that is after it.
+    var later: RestorePoint?
     var finder: PointFinder
   }
 
   /// What chains begin with that have nothing in common with the log of `point`, in order.
   private func beginnings(
-    behind point: RestorePoint, at: Instant, _ finder: PointFinder, followsOn: Bool
+    behind point: RestorePoint, at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
   ) async throws -> Beginnings {
     var found = Beginnings(finder: finder)
     while true {
@@ -127,7 +131,7 @@ extension PointChooser {
           let (start, isTimed) = try await start(of: snapshot, found.finder)
         else { continue }
         guard start.instant <= at else {
-          found.later = start.instant
+          found.later = start
           return found
         }
         // An old copy that somebody put there is no state that came after the point's.
@@ -140,9 +144,9 @@ extension PointChooser {
         if isTimed, isOver { found.lastOver = start }
       }
       let number = found.finder.timeline
-      guard followsOn,
+      guard
         let next = reader.history.claims.values.filter({ $0.parent == number })
-          .min(by: { $0.timeline < $1.timeline })
+          .min(by: { $0.timeline < $1.timeline }), next.timeline <= limit
       else { return found }
       let finder = try await self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { continuation(of: number, from: $0) } != nil
@@ -195,9 +199,11 @@ extension PointChooser {
 }
 
 extension RestorePoint {
-  fileprivate func unknown(until later: Instant?) -> RestorePoint {
+  fileprivate func unknown(until later: RestorePoint?) -> RestorePoint {
     var copy = self
-    if primary == .aof { copy.unknownUntil = later.map { max($0, instant) } }
+    if primary == .aof {
+      copy.gap = later.map { Gap(until: max($0.instant, instant), next: $0.id) }
+    }
     return copy
   }
 }

@@ -126,14 +126,14 @@ extension PointChooser {
         }
         let reading = try await read(snapshot, from: cut, at: at, annotated: best.annotated)
         guard let end = reading.cut else { return best }
-        if reading.annotated != nil || reading.isExact,
+        if !reading.isDoubtful, reading.annotated != nil || reading.isExact,
           end != cut || best.point.cut != cut || number != point.timeline
         {
           best.point = RestorePoint(
             snapshot: snapshot, primary: .aof, cut: end,
             instant: max(point.instant, reading.annotated ?? point.instant))
         }
-        best.annotated = reading.annotated
+        if !reading.isDoubtful { best.annotated = reading.annotated }
         best.isExact = reading.isExact
         guard !reading.isExact else { return best }
         cut = end
@@ -165,6 +165,9 @@ extension PointChooser {
     var annotated: Instant?
     /// Something of a later second was found.
     var isExact = false
+    /// The log was seen to go on for long behind its last annotation: what is written by a server that has
+    /// stopped to write them, or the beginning of a large transaction.
+    var isDoubtful = false
   }
 
   /// In so many objects there is an annotation, if the server writes any: they are of a second at least.
@@ -210,9 +213,8 @@ extension PointChooser {
     }
     guard !isSilent, !reading.isExact, let end, let seenAt else { return reading }
     // A log without any yet goes on in the second that it began in.
-    if let annotated = reading.annotated, seenAt.since(annotated) >= PointChooser.annotationGapMax {
-      return reading
-    }
+    reading.isDoubtful =
+      reading.annotated.map { seenAt.since($0) >= PointChooser.annotationGapMax } ?? false
     reading.cut = later(end, cut, in: snapshot)
     return reading
   }
