@@ -45,6 +45,10 @@ let package = Package(
       name: "BackupLogic", dependencies: ["BackupTypes", "BackupFormat", "RedisFormats"],
       swiftSettings: strict),
 
+    .target(
+      name: "ReportPages",
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic"], swiftSettings: strict),
+
     // Edges.
     .target(
       name: "SystemIO", dependencies: ["BackupTypes", "CLinux", system], swiftSettings: strict),
@@ -77,14 +81,16 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "StatusPages",
-      dependencies: ["BackupTypes", "SystemIO", "ObjectStorage", "Replication"] + nio,
+      dependencies: [
+        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "ReportPages", "Replication",
+      ] + nio,
       swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Replication",
-        "StatusPages", logging, system,
+        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "ReportPages",
+        "Replication", "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

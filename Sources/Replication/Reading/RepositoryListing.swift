@@ -1,5 +1,5 @@
 import BackupFormat
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
@@ -66,7 +66,15 @@ package struct RepositoryListing: Sendable, Encodable {
   package static func make(
     _ store: any ObjectStore, keys: KeySource = .none, now: Instant
   ) async throws -> RepositoryListing {
-    guard let repository = try await Repository.open(store, keys: keys) else {
+    try await read(store, keys: keys, now: now).listing
+  }
+
+  /// The listing, and what the drawing below it shows, from the same records.
+  package static func read(
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant
+  ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
+    let recorder = ListingRecorder(store)
+    guard let repository = try await Repository.open(recorder, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
@@ -74,15 +82,18 @@ package struct RepositoryListing: Sendable, Encodable {
     let reader = HistoryReader(repository: repository, history: history)
     let newest = try await reader.newestPoint()
     var timelines: [Timeline] = []
+    var drawing = ChronicleBuilder(
+      history: history, times: recorder.times, descriptor: repository.descriptor,
+      location: store.location, now: now)
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader))
+      timelines.append(try await timeline(number, reader, &drawing))
     }
     let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
       PinEntry(
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
     }
-    return RepositoryListing(
+    let listing = RepositoryListing(
       repository: repository.id.hexadecimal, location: store.location,
       cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
@@ -90,6 +101,9 @@ package struct RepositoryListing: Sendable, Encodable {
       newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       lastDrill: await lastDrill(repository, history.catalogue))
+    let chronicle = try await ChronicleReader(reader, memory: nil).finish(
+      &drawing, newest: newest, now: now, operationsMax: 0)
+    return (listing, chronicle)
   }
 
   /// A record that can't be read is for `verify` to find: the restore points are what `list` is for.
@@ -113,12 +127,14 @@ package struct RepositoryListing: Sendable, Encodable {
       } ?? "")
   }
 
-  private static func timeline(_ number: TimelineNumber, _ reader: HistoryReader) async throws
-    -> Timeline
-  {
+  private static func timeline(
+    _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder
+  ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
     let snapshots = try await reader.snapshots(of: number)
+    let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
+    drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
     var indexes: [GenerationID: GenerationIndex] = [:]
     var points: [Point] = []

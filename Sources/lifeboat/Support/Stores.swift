@@ -5,6 +5,7 @@ import HTTPTransport
 import Logging
 import ObjectStorage
 import Replication
+import ReportPages
 import S3Storage
 import Synchronization
 import SystemIO
@@ -122,6 +123,17 @@ enum Stores {
             metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
         }
       }
+    }
+  }
+}
+
+extension RestoreCommand {
+  /// What `--repo` takes from anywhere: a store's URL with its options, a directory from its root.
+  static func url(_ given: String, _ store: any ObjectStore) -> String {
+    switch repositoryScheme(given) {
+    // As a path: in a URL of it some characters would have to be written otherwise.
+    case nil, "file": store.location.replacing("file://", with: "", maxReplacements: 1)
+    default: given
     }
   }
 }
