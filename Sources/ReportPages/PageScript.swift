@@ -140,7 +140,9 @@ enum PageScript {
       };
       const time = s => s < 100 ? (s < 10 ? s.toFixed(1).replace(/\.0$/, "") : Math.round(s)) + " s"
         : s < 6000 ? Math.floor(s / 60) + " min" : s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
-      let last = Date.now();
+      let last = Date.now(), isTouched = false;
+      const opened = last;
+      for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { isTouched = true; });
       async function ask() {
         try {
           const reply = await fetch("/live", { cache: "no-store", credentials: "omit" });
@@ -158,17 +160,16 @@ enum PageScript {
           setText("problem-text", live.problem || "");
           hide("problem", !live.problem);
           const isNewer = live.readAt && live.readAt !== data.readAt;
-          if (isNewer && !data.readAt) location.reload();
-          hide("newer", !isNewer || !data.readAt);
+          // Asked for with this page: it is what the reader came for.
+          if (isNewer && (!data.readAt || (data.reading && !isTouched && Date.now() - opened < 30000))) location.reload();
+          else hide("newer", !isNewer);
         } catch {
           setText("silent-since", shown(last) + " UTC");
           hide("silent", false);
         }
       }
       byId("reload").addEventListener("click", event => { event.preventDefault(); location.reload(); });
-      const pause = () => document.hidden ? 30000 : 3000;
-      const turn = async () => { await ask(); setTimeout(turn, pause()); };
-      document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+      const turn = async () => { if (!document.hidden) await ask(); setTimeout(turn, 3000); };
       turn();
     }
     })();

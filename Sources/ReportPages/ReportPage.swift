@@ -23,6 +23,8 @@ package struct ReportPage: Sendable {
   ) {
     self.chronicle = chronicle
     self.command = command
+    // What the repository says of itself goes before what somebody was given a key for.
+    if let chronicle { self.command.isEncrypted = chronicle.cipher != "none" }
     self.live = live
     self.now = now
     self.version = version
@@ -144,7 +146,7 @@ package struct ReportPage: Sendable {
     let span = chronicle.span ?? (now, now)
     // A clock that was wrong must not stretch the drawing into the far future.
     let latest = min(max(span.to, now), now.advanced(byMilliseconds: day))
-    let whole = TimeAxis(from: min(span.from, latest), to: latest, minimum: 600_000)
+    let whole = TimeAxis(from: min(span.from, latest), to: latest)
     guard whole.length > day * 3 / 2 else { return (whole, nil) }
     // Long after the end, the day before the end is what matters.
     let end = now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest

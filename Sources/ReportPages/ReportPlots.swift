@@ -20,10 +20,17 @@ struct ReportPlots {
     """
   }
 
-  private func axis(_ times: [Instant], width: Int64 = 0) -> TimeAxis {
-    let first = times.min() ?? chronicle.readAt
-    let last = (times.max() ?? chronicle.readAt).advanced(byMilliseconds: width)
-    return TimeAxis(from: first, to: max(first, last))
+  /// The same for all, so that one can be held against another: from the first of what is plotted to the
+  /// end of the drawing of windows.
+  private var axis: TimeAxis {
+    let times =
+      chronicle.log.buckets.map(\.at) + chronicle.generations.map(\.at)
+      + [chronicle.span?.from ?? chronicle.readAt]
+    let width = chronicle.log.bucketSeconds * 1000
+    let last = (times + [chronicle.span?.to ?? chronicle.readAt]).max() ?? chronicle.readAt
+    let latest = chronicle.readAt.advanced(byMilliseconds: 86_400_000)
+    let end = min(last.advanced(byMilliseconds: width), latest)
+    return TimeAxis(from: min(times.min() ?? end, end), to: end)
   }
 
   private var lag: Plot {
@@ -32,7 +39,7 @@ struct ReportPlots {
     return Plot(
       name: "lag", title: "Lag of the log", shape: .bars,
       values: buckets.map { .init(at: $0.at, value: Double($0.lagMax ?? 0) / 1000) },
-      width: width, axis: axis(buckets.map(\.at), width: width), format: { duration($0) },
+      width: width, axis: axis, format: { duration($0) },
       isLogarithmic: true)
   }
 
@@ -42,7 +49,7 @@ struct ReportPlots {
       name: "log",
       title: "Log shipped, each \(humanDuration(milliseconds: width))", shape: .bars,
       values: chronicle.log.buckets.map { .init(at: $0.at, value: Double($0.bytes)) },
-      width: width, axis: axis(chronicle.log.buckets.map(\.at), width: width),
+      width: width, axis: axis,
       format: { humanBytes(Int64($0)) })
   }
 
@@ -51,7 +58,7 @@ struct ReportPlots {
     return Plot(
       name: "sizes", title: "Size of full copies", shape: .dots,
       values: all.map { .init(at: $0.at, value: Double($0.bytes), isMarked: $0.kind == .base) },
-      axis: axis(all.map(\.at)), format: { humanBytes(Int64($0)) })
+      axis: axis, format: { humanBytes(Int64($0)) })
   }
 
   private var keys: Plot {
@@ -61,7 +68,7 @@ struct ReportPlots {
       values: counted.map {
         .init(at: $0.at, value: Double($0.keys ?? 0), isMarked: $0.kind == .base)
       },
-      axis: axis(counted.map(\.at)), format: { grouped(UInt64($0)) })
+      axis: axis, format: { grouped(UInt64($0)) })
   }
 }
 

@@ -8,7 +8,7 @@ struct ScriptData {
   var text: String {
     var fields = [
       "\"head\":" + scriptString(page.command.head), "\"tail\":" + scriptString(page.command.tail),
-      "\"live\":\(page.live != nil)",
+      "\"live\":\(page.live != nil)", "\"reading\":\(page.live?.isReading ?? false)",
     ]
     if let chronicle = page.chronicle {
       fields.append("\"readAt\":\(chronicle.readAt.milliseconds)")
