@@ -9,7 +9,10 @@ enum PageScript {
     const data = JSON.parse(byId("data").textContent);
     const iso = t => new Date(t).toISOString().replace(".000Z", "Z");
     const shown = t => new Date(t).toISOString().slice(0, 19).replace("T", " ");
-    document.documentElement.classList.add("ready");
+    const root = document.documentElement;
+    root.classList.add("ready");
+    // For a test: nothing else says whether a page is wider than its window.
+    addEventListener("load", () => { root.dataset.fits = String(root.scrollWidth <= innerWidth); });
 
     const setText = (id, text) => { const e = byId(id); if (e && e.textContent !== text) e.textContent = text; };
 
