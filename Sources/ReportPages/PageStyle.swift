@@ -107,7 +107,9 @@ enum PageStyle {
     footer{color:var(--muted);font-size:.85rem;padding-bottom:2rem}
     @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
     @media (max-width:30rem){section{padding:.8rem}header,main,footer{padding-left:.65rem;padding-right:.65rem}.facts span{margin-left:0;display:block}
-    th,td{padding-right:.6rem}}
+    th,td{padding-right:.6rem}.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+    .stack,.stack tbody,.stack tr,.stack td{display:block}.stack tr{border-bottom:1px solid var(--line);padding:.5rem 0}
+    .stack td{border:0;padding:.1rem 0;overflow-wrap:anywhere}.stack .line{min-width:0}}
     @media print{section{break-inside:avoid}.script,.ready .script{display:none}}
 
     """

@@ -35,24 +35,25 @@ struct Plot {
     return """
       <figure class="plot"><figcaption>\(title)</figcaption>\
       <svg class="chart" width="100%" height="\(Plot.height + 30)" role="img" \
-      aria-label="\(summary)">\(scale(largest))\(shapes(largest))</svg>\(table)</figure>
+      aria-label="\(summary)">\(scale(largest, isText: false))\(shapes(largest))\(scale(largest, isText: true))</svg>\(table)</figure>
       """
   }
 
-  private func scale(_ largest: Double) -> HTML {
+  /// Lines below what is plotted, and then, above it, what they stand for.
+  private func scale(_ largest: Double, isText: Bool) -> HTML {
     var body: HTML = ""
-    for tick in axis.ticks(atMost: 4) {
-      body += Drawing.tick(tick, axis, height: Plot.height + Plot.top)
-    }
     let base = Plot.top + Plot.height
-    body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
+    if !isText {
+      for tick in axis.ticks(atMost: 4) { body += Drawing.tick(tick, axis, height: base) }
+      body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
+    }
     for part in [1.0, 0.5] {
       let value = isLogarithmic ? Plot.power(largest, part) : largest * part
       let y = base - Int((Double(Plot.height) * share(value, largest)).rounded())
-      body += """
-        <line class="grid" x1="0" x2="100%" y1="\(y)" y2="\(y)"/>\
-        <text class="tick scale" x="2" y="\(y + 12)">\(format(value))</text>
-        """
+      body +=
+        isText
+        ? "<text class=\"scale\" x=\"2\" y=\"\(y + 13)\">\(format(value))</text>"
+        : "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"\(y)\" y2=\"\(y)\"/>"
     }
     return body
   }

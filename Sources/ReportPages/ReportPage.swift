@@ -146,7 +146,11 @@ package struct ReportPage: Sendable {
     let span = chronicle.span ?? (now, now)
     // A clock that was wrong must not stretch the drawing into the far future.
     let latest = min(max(span.to, now), now.advanced(byMilliseconds: day))
-    let whole = TimeAxis(from: min(span.from, latest), to: latest)
+    let first = min(span.from, latest)
+    // So that what is at an end can be seen.
+    let margin = latest.since(first) / 64
+    let whole = TimeAxis(
+      from: first.advanced(byMilliseconds: -margin), to: latest.advanced(byMilliseconds: margin))
     guard whole.length > day * 3 / 2 else { return (whole, nil) }
     // Long after the end, the day before the end is what matters.
     let end = now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
@@ -157,9 +161,13 @@ package struct ReportPage: Sendable {
     func key(_ shape: HTML, _ words: HTML) -> HTML {
       "<li><svg width=\"26\" height=\"22\" aria-hidden=\"true\">\(shape)</svg> <span>\(words)</span></li>"
     }
-    var keys = key(
-      "<rect class=\"window\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
-      "recovery window: any instant can be restored; while nothing was written the state did not change")
+    var keys: HTML = ""
+    if !chronicle.presentWindows.isEmpty {
+      keys += key(
+        "<rect class=\"window\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
+        "recovery window: any instant can be restored; while nothing was written the state did not change"
+      )
+    }
     let kinds = Set(chronicle.gaps.map(\.kind))
     for kind in Chronicle.Gap.Kind.allCases where kinds.contains(kind) {
       keys += key(

@@ -17,17 +17,21 @@ struct ReportTables {
 
   // MARK: One table
 
-  private func table(_ label: String, _ columns: [String], _ rows: [[HTML]]) -> HTML {
+  /// - Parameter isStacked: on a phone each row becomes a block of its own.
+  private func table(
+    _ label: String, _ columns: [String], _ rows: [[HTML]], isStacked: Bool = false
+  ) -> HTML {
     var body: HTML = ""
     for row in rows {
       body += "<tr>"
       for cell in row { body += "<td>\(cell)</td>" }
       body += "</tr>"
     }
+    let kind: HTML = isStacked ? " class=\"stack\"" : ""
     var head: HTML = ""
     for column in columns { head += "<th scope=\"col\">\(column)</th>" }
     return """
-      <div class="scroll" tabindex="0" role="region" aria-label="\(label)"><table><thead><tr>\(head)</tr>\
+      <div class="scroll" tabindex="0" role="region" aria-label="\(label)"><table\(kind)><thead><tr>\(head)</tr>\
       </thead><tbody>\(body)</tbody></table></div>
       """
   }
@@ -41,6 +45,7 @@ struct ReportTables {
   var gaps: HTML {
     let all = chronicle.gaps
     guard !all.isEmpty else {
+      guard let span = chronicle.span, span.from < span.to else { return "" }
       return "<p class=\"note\">No gap between the first and the last restore point.</p>"
     }
     let shown = all.suffix(ReportTables.rowsMax).reversed()
@@ -89,17 +94,21 @@ struct ReportTables {
         <span class="sign"><svg width="22" height="22" aria-hidden="true"><use \
         href="#mark-\(event.kind.rawValue)" x="11" y="11"/></svg>\(event.kind.name)</span>
         """
-      let restore: HTML = event.restore.map {
-        "<a class=\"choose\" href=\"\(event.link)\">choose</a> <code class=\"line\">\(command.line($0))</code>"
-      } ?? "<a class=\"choose\" href=\"\(event.link)\">choose</a>"
+      let name = "\(event.kind.name), \(event.at)"
+      let choose: HTML = """
+        <a class="choose" href="\(event.link)" aria-label="Choose: \(name)">choose</a>
+        """
+      let line: HTML? = event.restore.map { "<code class=\"line\">\(command.line($0))</code>" }
+      let restore = choose + (line ?? "")
       return [moment(event.at), kind, "\(event.words)", restore]
     }
-    return table(label, ["Time (UTC)", "Event", "What", "Restore"], rows)
+    return table(label, ["Time (UTC)", "Event", "What", "Restore"], rows, isStacked: true)
   }
 
   // MARK: Timelines and generations
 
   private var timelines: HTML {
+    guard !chronicle.timelines.isEmpty else { return "" }
     let rows = chronicle.timelines.reversed().map { timeline -> [HTML] in
       let last = (timeline.windows.map(\.to) + timeline.points.map(\.at)).max()
       let first = (timeline.windows.map(\.from) + timeline.points.map(\.at)).min()

@@ -26,6 +26,8 @@ package struct LogSeries: Sendable, Equatable, Encodable {
 
   /// So many buckets that have something; when there would be more, they get wider.
   package static let bucketsMax = 360
+  /// So many from the first to the last, with those that have nothing: a drawing shows no more.
+  package static let columnsMax = 240
   /// Each divides the next, so that buckets can be merged.
   private static let widths: [Int64] = [
     1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
@@ -52,6 +54,14 @@ package struct LogSeries: Sendable, Equatable, Encodable {
     add(
       Bucket(at: instant, objects: 1, bytes: bytes, storedBytes: storedBytes, lagMax: lag), width)
     while values.count > LogSeries.bucketsMax, widen() {}
+  }
+
+  /// Widens the buckets to what can be seen of them in one drawing.
+  package mutating func fit() {
+    while let first = values.keys.min(), let last = values.keys.max(),
+      last.subtractingReportingOverflow(first).partialValue / (bucketSeconds * 1000)
+        > Int64(LogSeries.columnsMax), widen()
+    {}
   }
 
   private mutating func widen() -> Bool {
@@ -103,6 +113,7 @@ extension ObjectTimes {
           storedBytes: UInt64(clamping: object.size), lag: lag)
       }
     }
+    series.fit()
     return series
   }
 
