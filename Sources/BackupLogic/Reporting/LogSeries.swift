@@ -77,7 +77,9 @@ package struct LogSeries: Sendable, Equatable, Encodable {
 
   private mutating func add(_ bucket: Bucket, _ width: Int64) {
     let time = bucket.at.milliseconds
-    let start = time - (time % width + width) % width
+    let (start, overflow) = time.subtractingReportingOverflow((time % width + width) % width)
+    // Times that only hostile names have.
+    guard !overflow else { return }
     var sum = values[start] ?? Bucket(at: Instant(milliseconds: start))
     sum.objects += bucket.objects
     sum.bytes &+= bucket.bytes
