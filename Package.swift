@@ -150,9 +150,13 @@ let package = Package(
     .testTarget(
       name: "StatusPagesTests",
       dependencies: [
-        "BackupTypes", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication", "StatusPages",
-        "TestSupport",
+        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication",
+        "StatusPages", "TestSupport",
       ], swiftSettings: strict),
+    .testTarget(
+      name: "ReportPagesTests",
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic", "ReportPages"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["BackupTypes", "TestSupport", system],
       swiftSettings: strict),

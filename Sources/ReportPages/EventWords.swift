@@ -32,7 +32,8 @@ extension Chronicle.Event {
   var words: String {
     switch kind {
     case .claim: "timeline \(timeline.map(\.description) ?? "?"), by \(detail)"
-    case .end: "the shipper of timeline \(timeline.map(\.description) ?? "?") ended, all was durable"
+    case .end:
+      "the shipper of timeline \(timeline.map(\.description) ?? "?") ended, all was durable"
     case .rewrite: "the log goes on from a new full copy, \(detail.prefix(12))…"
     case .destructive: "\(detail); the state before it can be restored"
     case .suspect, .pin, .quarantine, .drill: detail

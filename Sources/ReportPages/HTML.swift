@@ -22,7 +22,9 @@ struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
     init(literalCapacity: Int, interpolationCount: Int) { text.reserveCapacity(literalCapacity) }
     mutating func appendLiteral(_ literal: String) { text += literal }
     mutating func appendInterpolation(_ piece: HTML) { text += piece.text }
-    mutating func appendInterpolation(_ pieces: [HTML]) { for piece in pieces { text += piece.text } }
+    mutating func appendInterpolation(_ pieces: [HTML]) {
+      for piece in pieces { text += piece.text }
+    }
     mutating func appendInterpolation(_ value: some CustomStringConvertible) {
       escape(value.description, into: &text)
     }
@@ -55,7 +57,8 @@ func scriptString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
     switch scalar {
-    case "a"..."z", "A"..."Z", "0"..."9", " ", "-", "_", ".", ",", ":", ";", "/", "=", "?", "@", "'",
+    case "a"..."z", "A"..."Z", "0"..."9", " ", "-", "_", ".", ",", ":", ";", "/", "=", "?", "@",
+      "'",
       "(", ")", "+", "*", "%", "#", "!", "$", "~", "[", "]", "{", "}", "|", "^":
       result.unicodeScalars.append(scalar)
     default:

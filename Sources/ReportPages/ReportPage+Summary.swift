@@ -82,7 +82,8 @@ extension ReportPage {
       }
       card(
         "Repository", "\(humanBytes(chronicle.bytes))",
-        "\(chronicle.objects) objects\(chronicle.foreignObjects > 0 ? ", and \(chronicle.foreignObjects) foreign ones" : "")")
+        "\(chronicle.objects) objects\(chronicle.foreignObjects > 0 ? ", and \(chronicle.foreignObjects) foreign ones" : "")"
+      )
       card(
         "Last drill", drillValue(chronicle.lastDrill),
         chronicle.lastDrill.map { moment($0.at) } ?? "<code>lifeboat verify --drill</code>")

@@ -68,7 +68,8 @@ package struct ReportPage: Sendable {
     func hash(_ text: String) -> String {
       "'sha256-" + base64(SHA256Hasher.digest(of: Array(text.utf8)).bytes) + "'"
     }
-    return "default-src 'none'; style-src \(hash(style)); script-src \(hash(script)); img-src data:; "
+    return
+      "default-src 'none'; style-src \(hash(style)); script-src \(hash(script)); img-src data:; "
       + "connect-src \(live == nil ? "'none'" : "'self'"); base-uri 'none'; form-action 'none'"
   }
 
@@ -153,7 +154,8 @@ package struct ReportPage: Sendable {
       from: first.advanced(byMilliseconds: -margin), to: latest.advanced(byMilliseconds: margin))
     guard whole.length > day * 3 / 2 else { return (whole, nil) }
     // Long after the end, the day before the end is what matters.
-    let end = now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
+    let end =
+      now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
     return (whole, TimeAxis(from: end.advanced(byMilliseconds: -day), to: end))
   }
 
@@ -176,12 +178,14 @@ package struct ReportPage: Sendable {
     }
     if chronicle.timelines.contains(where: { !$0.points.isEmpty }) {
       keys += key(
-        "<circle class=\"point\" cx=\"13\" cy=\"11\" r=\"4.5\"/>", "a full copy: that instant alone")
+        "<circle class=\"point\" cx=\"13\" cy=\"11\" r=\"4.5\"/>", "a full copy: that instant alone"
+      )
     }
     if !chronicle.abandonedWindows.isEmpty {
       keys += key(
         "<rect class=\"abandoned\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
-        "abandoned branch: a later start went on from before it; restorable with <code>--timeline</code>")
+        "abandoned branch: a later start went on from before it; restorable with <code>--timeline</code>"
+      )
     }
     return """
       <figcaption><ul class="legend">\(keys)</ul><p class="note">What follows the last window up to the \

@@ -77,7 +77,9 @@ struct ReportTables {
     if loud.isEmpty {
       body += "<p class=\"note\">No destructive command, suspect start, pin or damaged copy.</p>"
     } else {
-      body += rows(loud, "Destructive commands, suspect starts, pins, damage") + leftOut(count(true), "events")
+      body +=
+        rows(loud, "Destructive commands, suspect starts, pins, damage")
+        + leftOut(count(true), "events")
     }
     if !quiet.isEmpty {
       body += """
@@ -120,7 +122,8 @@ struct ReportTables {
       return [
         "\(timeline.number)", moment(timeline.claimedAt),
         "\(timeline.parent.map { "\($0)" } ?? "none")", first.map { moment($0) } ?? "",
-        last.map { moment($0) } ?? "", "\(timeline.snapshots)", "\(remarks.joined(separator: ", "))",
+        last.map { moment($0) } ?? "", "\(timeline.snapshots)",
+        "\(remarks.joined(separator: ", "))",
         "\(timeline.source)",
       ]
     }

@@ -106,7 +106,8 @@ package final class PictureKeeper: Sendable {
         state.picture.problem = nil
       case .failure(let error):
         let known = error as? LifeboatError
-        state.picture.problem = known.map { $0.message + ($0.cause.map { ": \($0)" } ?? "") } ?? "\(error)"
+        state.picture.problem =
+          known.map { $0.message + ($0.cause.map { ": \($0)" } ?? "") } ?? "\(error)"
       }
     }
   }

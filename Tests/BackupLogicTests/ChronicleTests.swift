@@ -35,10 +35,13 @@ import Testing
       change: (inout Snapshot) -> Void = { _ in }
     ) {
       let number = TimelineNumber(timeline)!
-      let files = segments.map { Snapshot.LogFile(file: "f", sequence: 1, segments: $0, identity: nil) }
+      let files = segments.map {
+        Snapshot.LogFile(file: "f", sequence: 1, segments: $0, identity: nil)
+      }
       let chain = Snapshot.Chain(
         form: .legacy,
-        base: base.map { .init(generation: generationID($0), file: "b", sequence: 1) }, files: files)
+        base: base.map { .init(generation: generationID($0), file: "b", sequence: 1) }, files: files
+      )
       var snapshot = Snapshot(
         timeline: number, sequence: snapshots[number, default: []].count + 1,
         nonce: nonce(UInt64(timeline)), at: at(time), cause: .chain, primary: primary,
@@ -114,7 +117,8 @@ import Testing
     #expect(chronicle.events.filter { $0.kind == .rewrite }.map(\.at) == [at(5000), at(50_000)])
   }
 
-  @Test func `what a successor left behind is abandoned, and between the two nobody watched`() throws
+  @Test func `what a successor left behind is abandoned, and between the two nobody watched`()
+    throws
   {
     var world = World()
     world.add(claim(1), at: 1000)
@@ -196,7 +200,8 @@ import Testing
     #expect(chronicle.span?.from == at(10_000) && chronicle.span?.to == at(10_005_000))
   }
 
-  @Test func `in random histories a window ends where a restore finds it, and no mark lies outside`()
+  @Test
+  func `in random histories a window ends where a restore finds it, and no mark lies outside`()
     throws
   {
     let (first, count) = seeds(default: 300)

@@ -34,14 +34,16 @@ import Testing
     #expect(series.buckets.reduce(0) { $0 + $1.bytes } == 20)
     #expect(series.buckets.compactMap(\.lagMax).max() == 400)
     // Alone: written after what follows it.
-    series = times([
-      (span(0, 20, at: 11_000), 900_000), (span(20, 30, at: 899_000), 899_500),
-    ]).logSeries
+    series =
+      times([
+        (span(0, 20, at: 11_000), 900_000), (span(20, 30, at: 899_000), 899_500),
+      ]).logSeries
     #expect(series.buckets.compactMap(\.lagMax) == [500])
     // Of a store that tells whole seconds.
-    series = times([
-      (span(0, 20, at: 11_000), 899_000), (span(20, 30, at: 898_700), 899_000),
-    ]).logSeries
+    series =
+      times([
+        (span(0, 20, at: 11_000), 899_000), (span(20, 30, at: 898_700), 899_000),
+      ]).logSeries
     #expect(series.buckets.compactMap(\.lagMax) == [300])
   }
 
@@ -96,7 +98,9 @@ import Testing
         for place in from...to { isInside[place] = true }
       }
       for place in 0..<200 {
-        let found = union.spans.contains { $0.from <= at(Int64(place)) && at(Int64(place)) <= $0.to }
+        let found = union.spans.contains {
+          $0.from <= at(Int64(place)) && at(Int64(place)) <= $0.to
+        }
         #expect(found == isInside[place], "seed \(seed): \(place)")
       }
       #expect(union.spans == union.spans.sorted { $0.from < $1.from }, "seed \(seed)")

@@ -73,7 +73,8 @@ extension Chronicle {
       guard let before = last, part.from > before.to else { continue }
       let kind: Gap.Kind =
         part.isPoint || before.isPoint
-        ? .dumps : part.timeline != nil && part.timeline == before.timeline ? .unreadable : .unwatched
+        ? .dumps
+        : part.timeline != nil && part.timeline == before.timeline ? .unreadable : .unwatched
       if kind == .dumps, let previous = gaps.last, previous.kind == .dumps, previous.to == before.to
       {
         gaps[gaps.count - 1].to = part.from

@@ -186,7 +186,8 @@ package struct Chronicle: Sendable, Equatable, Encodable {
     repository: String, location: String, cipher: String, readAt: Instant, objects: Int = 0,
     bytes: UInt64 = 0, foreignObjects: Int = 0, newest: Point? = nil,
     suspicion: OpenSuspicion? = nil, timelines: [Timeline] = [], timelinesLeftOut: Int = 0,
-    earlier: [Window] = [], pointsLeftOut: Int = 0, events: [Event] = [], eventsLeftOut: [String: Int] = [:], generations: [Generation] = [],
+    earlier: [Window] = [], pointsLeftOut: Int = 0, events: [Event] = [],
+    eventsLeftOut: [String: Int] = [:], generations: [Generation] = [],
     generationsLeftOut: Int = 0, lastDrill: LastDrill? = nil, log: LogSeries = LogSeries()
   ) {
     self.repository = repository

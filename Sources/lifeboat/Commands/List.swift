@@ -1,7 +1,7 @@
 import ArgumentParser
 import BackupTypes
-import ReportPages
 import Replication
+import ReportPages
 import SystemIO
 
 struct List: ExitingCommand {

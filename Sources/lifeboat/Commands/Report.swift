@@ -1,8 +1,8 @@
 import ArgumentParser
 import BackupLogic
 import BackupTypes
-import ReportPages
 import Replication
+import ReportPages
 import SystemIO
 import SystemPackage
 

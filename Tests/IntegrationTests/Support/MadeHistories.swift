@@ -40,7 +40,8 @@ enum MadeHistories {
       if step == 700 { try await made.start(at: time, cutBack: 60_000) }
       if step < 290 || step >= 293 {
         let isAway = (420..<426).contains(step)
-        let lag = isAway ? Int64(426 - step) * 10 * minute : Int64.random(in: 300...1900, using: &random)
+        let lag =
+          isAway ? Int64(426 - step) * 10 * minute : Int64.random(in: 300...1900, using: &random)
         let bytes = UInt64.random(in: 9000...30_000, using: &random)
         try await made.write(bytes, at: time.advanced(byMilliseconds: 5 * minute), lag: lag)
       }
