@@ -125,6 +125,12 @@ import Testing
     try await MadeHistories.suspect(repository, now: now)
     let json = try await LifeboatCommand.run(["report", "--repo", repository, "--json"])
     #expect(json.jsonText("pin") == "p-suspect", "\(json)")
+    // `script` gives it a terminal.
+    let terminal = try ChildProcess(
+      "/usr/bin/script", ["-qec", "'\(LifeboatCommand.path)' report --repo '\(repository)'", "/dev/null"],
+      output: .file(folder("terminal")))
+    #expect(try await terminal.wait() == .exited(ExitCode.usage.rawValue))
+    #expect(try TestFiles.text(folder("terminal")).contains("--output report.html"))
     // A file that is there is replaced as a whole.
     try TestFiles.write("old", to: folder("report.html"))
     let file = try await LifeboatCommand.run(

@@ -18,7 +18,6 @@ struct Report: ExitingCommand {
 
   @OptionGroup var repository: RepositoryOptions
   @Option(
-    name: .shortAndLong,
     help: ArgumentHelp(
       "Write to this file, not to standard output; one that is there is replaced.",
       valueName: "path"))
