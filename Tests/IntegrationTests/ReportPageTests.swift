@@ -1,5 +1,9 @@
+import BackupLogic
 import BackupTypes
+import ObjectStorage
+import Replication
 import SystemIO
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -108,6 +112,49 @@ import Testing
     #expect(visit.document.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"))
   }
 
+  @Test func `what the page says of an instant is what a restore finds`() async throws {
+    for (name, make) in [
+      ("week", MadeHistories.week), ("gap", MadeHistories.gap), ("suspect", MadeHistories.suspect),
+    ] {
+      try await make(folder(name), now)
+      let store = DirectoryStore(root: FilePath(folder(name)))
+      let chronicle = try await ChronicleReader.read(store, now: now)
+      let repository = try #require(try await Repository.open(store))
+      let chooser = PointChooser(
+        reader: HistoryReader(repository: repository, history: try await repository.history()),
+        now: now)
+      func found(_ at: Instant, _ timeline: TimelineNumber? = nil) async throws -> Instant? {
+        var selection = PointSelection()
+        (selection.at, selection.timeline) = (at, timeline)
+        return try await chooser.choose(selection)?.instant
+      }
+      for timeline in chronicle.timelines {
+        for window in timeline.windows {
+          let middle = window.from.advanced(byMilliseconds: window.to.since(window.from) / 2)
+          let instant = try #require(
+            try await found(middle, window.isAbandoned ? timeline.number : nil))
+          // A mark every ten minutes.
+          #expect(middle.since(instant) <= 600_000 && instant <= middle, "\(name): \(window)")
+          // An orderly end is later than the last mark; the state is the same.
+          let end = try #require(try await found(window.to, timeline.number))
+          #expect(
+            timeline.isClosed
+              ? end <= window.to && window.to.since(end) <= 600_000 : end == window.to,
+            "\(name): \(window)")
+        }
+      }
+      let branches = chronicle.abandonedWindows.map(\.window)
+      for gap in chronicle.gaps {
+        let middle = gap.from.advanced(byMilliseconds: gap.to.since(gap.from) / 2)
+        let instant = try #require(try await found(middle))
+        // Where an earlier timeline went on beyond the gap, its branch is what there is.
+        #expect(
+          gap.from.since(instant) <= 600_000 && instant <= gap.from
+            || branches.contains { $0.from <= instant && instant <= $0.to }, "\(name): \(gap)")
+      }
+    }
+  }
+
   @Test func `a phone shows it without scrolling sideways`() async throws {
     try await MadeHistories.week(folder("repository"), now: now)
     let visit = try await visit(folder("repository"), "#at=" + seconds(3_600_000), width: 360)
@@ -127,7 +174,8 @@ import Testing
     #expect(json.jsonText("pin") == "p-suspect", "\(json)")
     // `script` gives it a terminal.
     let terminal = try ChildProcess(
-      "/usr/bin/script", ["-qec", "'\(LifeboatCommand.path)' report --repo '\(repository)'", "/dev/null"],
+      "/usr/bin/script",
+      ["-qec", "'\(LifeboatCommand.path)' report --repo '\(repository)'", "/dev/null"],
       output: .file(folder("terminal")))
     #expect(try await terminal.wait() == .exited(ExitCode.usage.rawValue))
     #expect(try TestFiles.text(folder("terminal")).contains("--output report.html"))
