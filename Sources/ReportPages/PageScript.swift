@@ -46,7 +46,7 @@ enum PageScript {
       }
       if (chosen.kind === "newest") {
         if (data.suspect) return ["The newest state may be an accident: this restores the one before it.", "--suspect before"];
-        return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : ["There is no restore point.", null];
+        return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
       }
       const t = chosen.at, found = find(t), at = "--at " + iso(t);
       if (found.best === null) return ["Before the first restore point: nothing can be restored to this instant.", null];
@@ -157,6 +157,7 @@ enum PageScript {
           byId("state").dataset.state = live.status.state;
           setText("reason", live.status.reason || "");
           setText("lag", time(live.status.lagSeconds));
+          pulse(live.status.lagSeconds);
           setText("unshipped", bytes(live.status.unshippedBytes));
           setText("away-since", live.status.storeAwaySince || "");
           hide("away", !live.status.storeAwaySince);
@@ -172,6 +173,20 @@ enum PageScript {
         }
       }
       byId("reload").addEventListener("click", event => { event.preventDefault(); location.reload(); });
+      // The lag since this page was opened: the sidecar keeps none.
+      const lags = [];
+      function pulse(lag) {
+        lags.push(lag);
+        if (lags.length > 100) lags.shift();
+        const most = Math.max(1, ...lags);
+        byId("pulse").replaceChildren(...lags.map((value, i) => {
+          const bar = document.createElementNS(byId("pulse").namespaceURI, "rect");
+          const height = Math.max(1.5, 28 * value / most);
+          for (const [name, number] of [["x", i + "%"], ["width", "0.8%"], ["y", 28 - height], ["height", height]]) bar.setAttribute(name, number);
+          bar.setAttribute("class", "bar");
+          return bar;
+        }));
+      }
       const turn = async () => { if (!document.hidden) await ask(); setTimeout(turn, 3000); };
       turn();
     }

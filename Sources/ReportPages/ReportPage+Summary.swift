@@ -44,6 +44,11 @@ extension ReportPage {
         "warn", damaged == 1 ? "A full copy was found damaged." : "Full copies were found damaged.",
         "Restores plan around it. <code>lifeboat verify</code> says what is wrong.")
     }
+    if chronicle.recordsUnreadable > 0 {
+      add(
+        "bad", "Records can't be read: \(chronicle.recordsUnreadable).",
+        "This page is without what they hold. <code>lifeboat verify</code> says what is wrong.")
+    }
     if chronicle.span == nil {
       add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
     }
@@ -64,7 +69,10 @@ extension ReportPage {
         "<span id=\"reason\">\(live.reason ?? "")</span>")
       card(
         "Lag", "<span id=\"lag\">\(duration(live.lagSeconds))</span>",
-        "<span id=\"unshipped\">\(humanBytes(live.unshippedBytes))</span> not durable")
+        """
+        <span id="unshipped">\(humanBytes(live.unshippedBytes))</span> not durable\
+        <svg id="pulse" class="script" width="100%" height="28" aria-hidden="true"></svg>
+        """)
     }
     if let chronicle {
       if let newest = chronicle.newest {

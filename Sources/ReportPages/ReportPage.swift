@@ -88,11 +88,12 @@ package struct ReportPage: Sendable {
       facts += chronicle.cipher == "none" ? "" : " <span>encrypted (\(chronicle.cipher))</span>"
       facts += " <span>repository <code>\(chronicle.repository.prefix(8))</code></span>"
     }
+    let again: HTML = live == nil || chronicle == nil ? "" : "; <a href=\"\">read again</a>"
     let read = chronicle.map { "drawn from the repository as of \(moment($0.readAt))" as HTML }
     return """
       <header><div class="brand"><h1>\(source ?? "Backups")</h1>\
       <p class="kind">\(live == nil ? "Lifeboat report" : "Lifeboat, live")</p></div>\
-      <p class="facts">\(facts)</p><p class="facts">\(read ?? "not read yet"). All times are UTC.</p>\
+      <p class="facts">\(facts)</p><p class="facts">\(read ?? "not read yet")\(again). All times are UTC.</p>\
       </header>
       """
   }

@@ -131,8 +131,13 @@ struct ReportTables {
       <section aria-labelledby="timelines"><h2 id="timelines">Timelines</h2>\
       <details\(rows.count <= 5 ? " open" : "" as HTML)><summary>\(rows.count) timelines, the newest first</summary>\
       \(table("Timelines", ["Number", "Claimed", "After", "First point", "Last point", "Snapshots", "Remarks", "Source"], rows))\
-      \(leftOut(chronicle.timelinesLeftOut, "timelines"))</details></section>
+      \(leftOut(chronicle.timelinesLeftOut, "timelines"))\(merged)</details></section>
       """
+  }
+
+  private var merged: HTML {
+    guard chronicle.timelinesLeftOut > 0 else { return "" }
+    return "<p class=\"note\">What they have is drawn, without its smallest gaps.</p>"
   }
 
   private var generations: HTML {

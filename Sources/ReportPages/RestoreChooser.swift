@@ -39,7 +39,11 @@ struct RestoreChooser {
   private var suspect: String { chronicle.suspicion == nil ? "" : "--suspect before" }
 
   private var newest: HTML {
-    guard let newest = chronicle.newest else { return "There is no restore point." }
+    guard let newest = chronicle.newest else {
+      return chronicle.recordsUnreadable > 0
+        ? "The newest restore point can't be read: choose an instant before it."
+        : "There is no restore point."
+    }
     if chronicle.suspicion != nil {
       return "The newest state may be an accident: this restores the one before it."
     }

@@ -18,6 +18,7 @@ struct ScriptData {
       if let newest = chronicle.newest {
         fields.append("\"newest\":[\(scriptString(newest.id)),\(newest.at.milliseconds)]")
       }
+      fields.append("\"unread\":\(chronicle.recordsUnreadable > 0)")
       fields.append("\"suspect\":\(chronicle.suspicion != nil)")
       fields.append("\"earlier\":" + windows(chronicle.earlier))
       fields.append(

@@ -162,6 +162,34 @@ import Testing
     #expect(visit.document.contains("data-fits=\"true\""), "wider than the window")
   }
 
+  @Test func `a record that is damaged is left out, and said`() async throws {
+    let repository = folder("repository")
+    try await MadeHistories.week(repository, now: now)
+    let names = TestFiles.tree(repository).filter { $0.contains("/snapshots/") }.sorted()
+    for name in [names[5], names[names.count - 1]] {
+      try TestFiles.write([1, 2, 3], to: repository + "/" + name)
+    }
+    let visit = try await visit(repository)
+    #expect(visit.document.contains("Records can't be read: 2."), "\(visit)")
+    #expect(visit.text("meaning")?.contains("choose an instant before it") == true, "\(visit)")
+    #expect(visit.document.contains("<rect class=\"window\" x"), "\(visit)")
+  }
+
+  @Test func `list ends with a drawing, in ASCII where nobody said that more can be shown`()
+    async throws
+  {
+    try await MadeHistories.week(folder("repository"), now: now)
+    let list = try await LifeboatCommand.run(
+      ["list", "--repo", folder("repository")], environment: ["LANG": "C.UTF-8"])
+    let parts = list.outputText.split(separator: "\nrecovery windows, ")
+    #expect(list.exitCode == 0 && parts.count == 2, "\(list)")
+    #expect(parts[0].hasPrefix("repository ") && parts[0].contains("\npins\n"), "\(list)")
+    for row in ["timeline 1", "timeline 2", "timeline 3", "restarts", "destructive", "pins"] {
+      #expect(parts[1].contains("\n  \(row) "), "\(row): \(list)")
+    }
+    #expect(list.output.allSatisfy { $0 < 0x80 }, "\(list)")
+  }
+
   @Test func `a report goes to a file or a pipe, as a page or as its model`() async throws {
     let repository = folder("repository")
     let absent = try await LifeboatCommand.run(["report", "--repo", folder("nothing")])

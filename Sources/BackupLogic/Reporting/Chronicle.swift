@@ -163,6 +163,8 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   package var objects: Int
   package var bytes: UInt64
   package var foreignObjects: Int
+  /// Snapshots and indexes that are damaged or gone: the picture is without them.
+  package var recordsUnreadable: Int
   /// What a restore that names no point gives.
   package var newest: Point?
   package var suspicion: OpenSuspicion?
@@ -184,7 +186,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
 
   package init(
     repository: String, location: String, cipher: String, readAt: Instant, objects: Int = 0,
-    bytes: UInt64 = 0, foreignObjects: Int = 0, newest: Point? = nil,
+    bytes: UInt64 = 0, foreignObjects: Int = 0, recordsUnreadable: Int = 0, newest: Point? = nil,
     suspicion: OpenSuspicion? = nil, timelines: [Timeline] = [], timelinesLeftOut: Int = 0,
     earlier: [Window] = [], pointsLeftOut: Int = 0, events: [Event] = [],
     eventsLeftOut: [String: Int] = [:], generations: [Generation] = [],
@@ -197,6 +199,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
     self.objects = objects
     self.bytes = bytes
     self.foreignObjects = foreignObjects
+    self.recordsUnreadable = recordsUnreadable
     self.newest = newest
     self.suspicion = suspicion
     self.timelines = timelines

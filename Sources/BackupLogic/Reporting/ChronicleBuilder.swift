@@ -151,6 +151,9 @@ package struct ChronicleBuilder: Sendable {
     if events[kind]!.count > 2 * Bounds.events { events[kind]!.removeFirst(Bounds.events) }
   }
 
+  /// Notes records that should be there and can't be read.
+  package mutating func addUnreadable(_ count: Int) { chronicle.recordsUnreadable += count }
+
   /// Takes in an index; in any order.
   package mutating func add(_ index: GenerationIndex) {
     guard generations.count < Bounds.generations else { return }

@@ -40,7 +40,7 @@ package struct ChronicleReader: Sendable {
       history: history, times: recorder.times, descriptor: repository.descriptor,
       location: store.location, now: now)
     try await this.readRecords(into: &builder, progress)
-    return try await this.finish(&builder, newest: try await reader.newestPoint(), now: now)
+    return try await this.finish(&builder, newest: try await this.newest(), now: now)
   }
 
   private func readRecords(into builder: inout ChronicleBuilder, _ progress: @escaping Progress)
@@ -53,10 +53,11 @@ package struct ChronicleReader: Sendable {
     for number in numbers {
       let sequences = reader.history.snapshots(of: number)
       let traces = try await inParallel(sequences) { try await trace(number, $0, counter) }
-      builder.add(number, traces.compactMap { $0 })
+      builder.add(number, traces.compactMap { try? $0.get() })
+      builder.addUnreadable(traces.count { $0 == .failure(.damaged) })
     }
-    for index in try await inParallel(wanted, { await index($0, counter) }) {
-      if let index { builder.add(index) }
+    for index in try await inParallel(wanted, { try await index($0, counter) }) {
+      if let index { builder.add(index) } else { builder.addUnreadable(1) }
     }
     counter.finish()
   }
@@ -78,26 +79,52 @@ package struct ChronicleReader: Sendable {
     }
   }
 
+  private enum Missing: Error {
+    /// Of another writer: it does not exist.
+    case foreign
+    /// Damaged or gone: for `verify` to tell of. A picture without it is better than none.
+    case damaged
+  }
+
   private func trace(_ number: TimelineNumber, _ sequence: Int, _ counter: ProgressCounter)
-    async throws -> SnapshotTrace?
+    async throws -> Result<SnapshotTrace, Missing>
   {
     defer { counter.add(1) }
     let place = ChronicleMemory.Place(timeline: number, sequence: sequence)
-    if let known = memory?.trace(place) { return known }
+    if let known = memory?.trace(place) { return known.map { .success($0) } ?? .failure(.foreign) }
     let nonce = reader.history.claims[number]!.nonce
-    let trace = try await reader.repository.snapshot(number, sequence, nonce: nonce)
-      .map { SnapshotTrace($0) }
-    memory?.keep(trace, place)
-    return trace
+    do {
+      let trace = try await reader.repository.snapshot(number, sequence, nonce: nonce)
+        .map { SnapshotTrace($0) }
+      memory?.keep(trace, place)
+      return trace.map { .success($0) } ?? .failure(.foreign)
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return .failure(.damaged)
+    }
   }
 
-  /// One that is damaged or gone is for `verify` to tell of: a picture without it is better than none.
-  private func index(_ id: GenerationID, _ counter: ProgressCounter) async -> GenerationIndex? {
+  /// nil for one that is damaged or gone.
+  private func index(_ id: GenerationID, _ counter: ProgressCounter) async throws
+    -> GenerationIndex?
+  {
     defer { counter.add(1) }
     if let known = memory?.index(id) { return known }
-    guard let index = try? await reader.repository.index(id) else { return nil }
-    memory?.keep(index)
-    return index
+    do {
+      let index = try await reader.repository.index(id)
+      memory?.keep(index)
+      return index
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return nil
+    }
+  }
+
+  /// What a restore that names no point would give; nil when it would end at something damaged.
+  private func newest() async throws -> RestorePoint? {
+    do {
+      return try await reader.newestPoint()
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return nil
+    }
   }
 
   /// Adds what people and other commands have written, and ends the picture.
