@@ -67,7 +67,7 @@ enum PageStyle {
     .m-quarantine path{fill:var(--bad-bg);stroke:var(--bad);stroke-width:2.5}
     .m-pin circle{fill:var(--accent)}.m-pin path{stroke:var(--accent);stroke-width:2}
     .m-drill circle{fill:none;stroke:var(--good);stroke-width:2}.m-drill path{fill:none;stroke:var(--good);stroke-width:2}
-    #mark-end path{stroke:var(--muted)}
+    .m-end path{stroke:var(--muted);stroke-width:2}
     .legend{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.25rem;padding:0;margin:.75rem 0 0;font-size:.87rem}
     .legend li{display:flex;gap:.4rem;align-items:flex-start;max-width:100%}
     .legend svg{flex:none}

@@ -23,7 +23,7 @@ struct WindowChart {
     let lanes = lanes
     let height = lanes.count * WindowChart.laneHeight + 26
     var body: HTML = ""
-    for tick in axis.ticks(atMost: 6) {
+    for tick in axis.ticks(atMost: 5) {
       body += Drawing.tick(tick, axis, height: height - 22)
     }
     for (index, lane) in lanes.enumerated() {
@@ -147,6 +147,7 @@ enum Drawing {
     <g id="mark-quarantine" class="m-quarantine"><path d="M0-8 8 0 0 8-8 0Z"/></g>\
     <g id="mark-pin" class="m-pin"><circle cy="-3" r="5"/><path d="M0 2V9"/></g>\
     <g id="mark-drill" class="m-drill"><circle r="8"/><path d="M-4 0-1 3 4-3"/></g>\
+    <g id="mark-end" class="m-end"><path d="M-6 0H5M5-7V7"/></g>\
     </defs></svg>
     """
 }
