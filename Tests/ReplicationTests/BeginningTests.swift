@@ -29,9 +29,9 @@ import Testing
   }
 
   /// A timeline that has nothing in common with the first.
-  private func addNext(_ made: MadeRepository, end: Int) async throws {
+  private func addNext(_ made: MadeRepository, end: Int, snapshots: Int = 1) async throws {
     try await made.addClaim(
-      2, at: 40_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(end))])
+      2, at: 40_000, parentSnapshots: snapshots, ordinals: [.init(ordinal: 1, offset: UInt64(end))])
   }
 
   private func check(
@@ -82,6 +82,20 @@ import Testing
     for id in ["1.1@1:\(2 * first)", "1.2@2:0"] {
       #expect(try await made.choose { $0.point = id }?.id == id)
     }
+  }
+
+  @Test func `an orderly end says that nothing was written until then`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
+    let log = Self.set("at:10")
+    try await made.addLog(1, 0, bytes: log, at: 10_400)
+    try await made.addChain(1, 2, ordinal: 1, baseAt: 9000, cleanAt: 20_000)
+    try await addNext(made, end: log.count, snapshots: 2)
+    try await made.addChain(2, 1, ordinal: 2, baseAt: 30_000)
+    for second in [11, 19, 20] { try await check(made, second, "1.2@1:\(log.count)") }
+    for second in [21, 29] { try await check(made, second, "1.2@1:\(log.count)", until: 30_000) }
+    try await check(made, 30, "2.1@2:0")
   }
 
   @Test(arguments: [1, 2])

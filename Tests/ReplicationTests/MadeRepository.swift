@@ -81,7 +81,10 @@ struct MadeRepository {
   }
 
   /// A snapshot whose point is a log of one file, open from 0, behind a BASE of `time`.
-  func addChain(_ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64) async throws {
+  /// - Parameter clean: when all that was on disk was durable, as at an orderly end.
+  func addChain(
+    _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil
+  ) async throws {
     let id = GenerationID(
       fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(time)) + littleEndianBytes(8))!,
       nonce: nonce(number))
@@ -101,7 +104,9 @@ struct MadeRepository {
           file: "a.\(ordinal).incr.aof", sequence: Int64(ordinal), segments: [segment],
           identity: nil)
       ])
-    try await add(snapshot(number, sequence, by: nil, chain: chain, dump: nil))
+    var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
+    if let clean { (made.at, made.isClean) = (at(clean), true) }
+    try await add(made)
   }
 
   /// `inner` are the marks inside; nil makes an object that can't be read.

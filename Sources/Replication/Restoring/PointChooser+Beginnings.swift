@@ -99,12 +99,16 @@ extension PointChooser {
       snapshots: try await reader.snapshots(of: timeline))
   }
 
-  /// Whether the point's own log shows that it went on for the whole second of `at`.
+  /// Whether the point's own log shows that it went on for the whole second of `at`, or an orderly end that
+  /// nothing was written until then.
   private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
     guard point.primary == .aof, let last = finder.marks(of: point.snapshot).last else {
       return false
     }
-    return last.time.since(at) >= 1000
+    if last.time.since(at) >= 1000 { return true }
+    return finder.snapshots.values.contains {
+      $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
+    }
   }
 
   private struct Beginnings {
