@@ -127,12 +127,12 @@ struct MadeRepository {
     try await repository.createContent(payload.encoded(), name, kind: .log)
   }
 
-  /// A log object that holds just these bytes of Redis's file.
-  func addLog(_ number: Int, ordinal: Int = 1, _ from: UInt64, bytes: [UInt8], at time: Int64)
+  /// A log object that holds just these bytes of Redis's file; nil: no command ends with it.
+  func addLog(_ number: Int, ordinal: Int = 1, _ from: UInt64, bytes: [UInt8], at time: Int64?)
     async throws
   {
     let span = LogSpan(
-      from: from, to: from + UInt64(bytes.count), mark: at(time),
+      from: from, to: from + UInt64(bytes.count), mark: time.map { at($0) },
       digest: repository.frame.digest(bytes).short)
     let name = ObjectPath.log(TimelineNumber(number)!, ordinal: ordinal, span)
     let payload = LogPayload(nonce: nonce(number), marks: [], bytes: bytes)

@@ -38,6 +38,9 @@ package struct InnerMarks: Sendable, Equatable {
     cuts(marks).first { $0.cut?.offset == offset }
   }
 
+  /// All of the object's own marks.
+  package func points(of marks: [Mark]) -> [RestorePoint] { cuts(marks) }
+
   /// An annotation is no cut: it may stand inside a transaction.
   private func cuts(_ marks: [Mark]) -> [RestorePoint] {
     var last = earliest

@@ -65,6 +65,8 @@ package struct RestorePlan: Sendable, Equatable {
   package var loadsWithYes: Instant?
   package var loadsWithNo: Instant?
   package var dataset: DatasetRecord?
+  /// What stands around the cut; read for a plan that is shown.
+  package var surroundings: CutSurroundings?
 
   /// The bytes to be written; links need none.
   package var bytes: UInt64 {

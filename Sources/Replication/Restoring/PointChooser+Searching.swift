@@ -223,11 +223,8 @@ extension PointChooser {
   /// those before them.
   private func later(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> LogPosition
   {
-    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
-    func index(_ place: LogPosition) -> Int {
-      segments.firstIndex { $0.timeline == place.timeline && $0.ordinal == place.ordinal } ?? 0
-    }
-    return (index(one), one.offset) < (index(other), other.offset) ? other : one
+    guard let chain = snapshot.chain else { return other }
+    return chain.order(of: one) < chain.order(of: other) ? other : one
   }
 
   /// A log that went on for longer than this behind its last annotation was written by a server that had

@@ -159,7 +159,11 @@ package struct Restorer: Sendable {
         try await concludeAbsence(reader)
         return nil
       }
-      return (repository, history, try await plan(repository, history, point))
+      var plan = try await plan(repository, history, point)
+      if options.isDryRun {
+        plan.surroundings = try await CutReading(reader: reader).surroundings(of: point)
+      }
+      return (repository, history, plan)
     }
   }
 

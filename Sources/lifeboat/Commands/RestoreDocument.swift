@@ -1,0 +1,160 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Replication
+
+/// What a restore did, or would do.
+struct RestoreDocument: Encodable {
+  struct File: Encodable {
+    var path: String
+    var bytes: UInt64
+  }
+  struct Cut: Encodable {
+    struct Mark: Encodable {
+      var point: String
+      var at: String
+    }
+    struct Command: Encodable {
+      var name: String
+      /// The first argument: of most commands the key.
+      var argument: String?
+      var seenAt: String
+    }
+    var precision: String
+    /// The annotation at the cut: what follows is of this second.
+    var nextSecond: String?
+    var markBefore: Mark?
+    var markBehind: Mark?
+    var lastKept: Command?
+    var firstLeftOut: Command?
+  }
+
+  var result: String
+  var directory: String
+  var point: String?
+  var instant: String?
+  var primary: String?
+  var loadsWithAppendonlyYes: String?
+  var loadsWithAppendonlyNo: String?
+  var files: [File]?
+  var bytes: UInt64?
+  var requests: Int?
+  var movedAside: String?
+  /// Of a plan: what stands around the place where the log is cut.
+  var cut: Cut?
+  var warnings: [String]?
+  private var reason: String?
+
+  private enum CodingKeys: String, CodingKey {
+    case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
+    case files, bytes, requests, movedAside, cut, warnings
+  }
+
+  init(_ outcome: Restorer.Outcome, data: String) {
+    directory = data
+    switch outcome {
+    case .restored(let plan, let aside):
+      result = "restored"
+      movedAside = aside
+      fill(plan)
+    case .planned(let plan):
+      result = "planned"
+      fill(plan)
+    case .dataPresent(let what):
+      result = "data-present"
+      reason = what
+    case .noBackup: result = "no-backup"
+    case .finished(let id):
+      result = "finished"
+      point = id
+    }
+  }
+
+  private mutating func fill(_ plan: RestorePlan) {
+    point = plan.point.id
+    instant = plan.point.instant.description
+    primary = plan.point.primary.rawValue
+    loadsWithAppendonlyYes = plan.loadsWithYes?.description
+    loadsWithAppendonlyNo = plan.loadsWithNo?.description
+    files = plan.files.map { File(path: $0.path, bytes: $0.size) }
+    bytes = plan.bytes
+    requests = plan.requests
+    cut = plan.surroundings.map { Cut($0, of: plan.point) }
+    warnings = plan.warnings
+  }
+
+  var text: String {
+    switch result {
+    case "data-present": return "\(directory) holds data (\(reason ?? "")): nothing to do\n"
+    case "no-backup": return "there has never been a backup here: nothing to restore\n"
+    case "finished": return "finished the interrupted restore of \(point ?? "") into \(directory)\n"
+    default: break
+    }
+    var text =
+      result == "planned"
+      ? "would restore \(point!) of \(instant!) into \(directory)\n"
+      : "restored \(point!) of \(instant!) into \(directory)\n"
+    for file in files ?? [] { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
+    if result == "planned" {
+      text += cut?.text ?? ""
+      text += "  to fetch: \(humanBytes(bytes ?? 0)) in \(requests ?? 0) objects\n"
+    }
+    text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
+    text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
+    if let movedAside { text += "  what was there is in \(movedAside)\n" }
+    for warning in warnings ?? [] { text += "  warning: \(warning)\n" }
+    return text
+  }
+}
+
+extension RestoreDocument.Cut {
+  init(_ cut: CutSurroundings, of point: RestorePoint) {
+    precision = cut.precision.rawValue
+    nextSecond = cut.nextSecond?.description
+    func mark(_ place: CutSurroundings.Place?) -> Mark? {
+      place.map {
+        var other = point
+        other.cut = $0.position
+        return Mark(point: other.id, at: $0.time.description)
+      }
+    }
+    func command(_ found: CutSurroundings.Command?) -> Command? {
+      found.map {
+        Command(
+          name: printable($0.name, limit: 40),
+          argument: $0.argument.map { printable(String(decoding: $0, as: UTF8.self), limit: 80) },
+          seenAt: $0.seenAt.description)
+      }
+    }
+    markBefore = mark(cut.markBefore)
+    markBehind = mark(cut.markBehind)
+    lastKept = command(cut.lastKept)
+    firstLeftOut = command(cut.firstLeftOut)
+  }
+
+  var text: String {
+    var text = "  the cut: "
+    switch precision {
+    case "second":
+      text +=
+        "to the second: what Redis executed before \(nextSecond ?? ""), by its own annotations"
+    case "mark": text += "at a mark: what the file was seen to hold then"
+    case "command": text += "before a command, between two marks"
+    default: text += "behind the full copy: nothing of the log"
+    }
+    text += "\n"
+    if let markBefore { text += "    mark before:       \(markBefore.at)  \(markBefore.point)\n" }
+    text += "    mark behind:       "
+    text +=
+      markBehind.map { "\($0.at)  \($0.point)\n" } ?? "none: the log that was shipped ends here\n"
+    if let lastKept { text += "    last command kept: \(lastKept.text)\n" }
+    if let firstLeftOut { text += "    first left out:    \(firstLeftOut.text)\n" }
+    return text
+  }
+}
+
+extension RestoreDocument.Cut.Command {
+  fileprivate var text: String {
+    name + (argument.map { " " + $0 } ?? "") + ", seen at \(seenAt)"
+  }
+}
