@@ -5,8 +5,8 @@ import BackupTypes
 ///
 /// A chain without a hole can be cut at any of its marks, and the state between two marks is that of the
 /// first: so it is one window, from its first own mark to its last. A fold has marks inside that its name
-/// does not show. Where the chain goes on from other log, the snapshot that first named the file says when
-/// the own log began; where it begins with a full copy, nothing before the first mark that shows is claimed.
+/// does not show: the snapshot that first named the file says when the own log began, or when the full copy
+/// before it was durable, which is a restore point from then on.
 struct TimelineTrace {
   private struct Log {
     /// The marks at the ends of contiguous objects, time never going back.
@@ -71,10 +71,11 @@ struct TimelineTrace {
       let log = log(of: segment)
       let limit = segment.to ?? .max
       if let end = log.last(notBeyond: limit) {
-        let goesOn = last != nil
+        let beginsWithState = last != nil || trace.base != nil
         last = max(end, last ?? end)
         if segment.timeline == number, let begin = log.marks.first?.time {
-          first = first ?? (goesOn ? beginning(of: segment.ordinal, firstMark: begin) : begin)
+          first =
+            first ?? (beginsWithState ? beginning(of: segment.ordinal, firstMark: begin) : begin)
           ownLast = last
           if let kept = log.last(notBeyond: min(limit, keptLimit(segment.ordinal))) {
             keptLast = max(kept, keptLast ?? kept)
