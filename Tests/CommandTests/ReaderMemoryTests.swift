@@ -5,7 +5,7 @@ import Testing
 /// What reads a repository stays within 64 MiB, whatever is in it, and shows on a terminal that it is
 /// moving. `scripts/bench readers` has 100,000 objects and 1 GiB, with the release build.
 @Suite struct ReaderMemoryTests {
-  static let commands = ["list", "inspect", "verify"]
+  static let commands = ["list", "inspect", "verify", "report", "prune"]
 
   /// Runs a command with a terminal; prints its exit code, its peak in KiB and how often it went back to
   /// the beginning of a line. Of a child that Python forks: one that this
@@ -34,18 +34,20 @@ import Testing
         "--objects", "20000", "--snapshots", "60", "--bytes", "\(64 << 20)",
       ], environment: ChildProcess.minimalEnvironment)
     #expect(try await made.wait(deadline: 120) == .exited(0))
+    let more = ["report": ["--output", folder("page.html")], "prune": ["--dry-run"]]
     for command in Self.commands {
       let child = try ChildProcess(
         "/usr/bin/env",
         [
           "python3", "-c", Self.program, LifeboatCommand.path, command, "--repo",
           folder("repository"),
-        ], environment: ChildProcess.minimalEnvironment, output: .file(folder("out")),
-        errors: .file(folder("err")))
+        ] + more[command, default: []], environment: ChildProcess.minimalEnvironment,
+        output: .file(folder("\(command).out")),
+        errors: .file(folder("\(command).err")))
       try await child.wait(deadline: 300)
-      let numbers = try TestFiles.text(folder("out")).split { $0 == " " || $0 == "\n" }
+      let numbers = try TestFiles.text(folder("\(command).out")).split { $0 == " " || $0 == "\n" }
         .compactMap { Int($0) }
-      let text = try TestFiles.text(folder("err"))
+      let text = try TestFiles.text(folder("\(command).err"))
       try #require(numbers.count == 3, "\(command): \(text)")
       #expect(numbers[0] == 0, "\(command): \(text)")
       #expect(numbers[1] <= 64 << 10, "\(command): \(numbers[1]) KiB")

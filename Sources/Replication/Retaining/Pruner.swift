@@ -30,17 +30,23 @@ package struct Pruner: Sendable {
   private let memory: SnapshotMemory
   /// This machine's clock, for a store that has none.
   private let now: @Sendable () -> Instant
+  private let reading: @Sendable (String) -> Void
   private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
+  /// - Parameters:
+  ///   - reading: is told how far reading is.
+  ///   - progress: of the objects that are deleted.
   package init(
     _ repository: Repository, options: Options, memory: SnapshotMemory = SnapshotMemory(),
     now: @escaping @Sendable () -> Instant,
+    reading: @escaping @Sendable (String) -> Void = { _ in },
     progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) {
     self.repository = repository
     self.options = options
     self.memory = memory
     self.now = now
+    self.reading = reading
     self.progress = progress
   }
 
@@ -51,7 +57,9 @@ package struct Pruner: Sendable {
 
   package func run() async throws -> PruneReport {
     let time = try await repository.store.now() ?? now()
-    let basis = try await RetentionReader(repository: repository, memory: memory).basis(at: time)
+    let basis = try await RetentionReader(
+      repository: repository, memory: memory, reading: reading
+    ).basis(at: time)
     if let problem = basis.problem() {
       throw LifeboatError(
         .corrupt, "nothing was deleted at \(repository.store.location): \(problem)",

@@ -6,13 +6,16 @@ import BackupTypes
 struct RetentionReader: Sendable {
   let repository: Repository
   let memory: SnapshotMemory
+  /// Is told of what is read.
+  var reading: @Sendable (String) -> Void = { _ in }
 
   private static let width = 8
 
   func basis(at now: Instant) async throws -> RetentionBasis {
     try await repository.withHistory(
-      youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace)
-    ) { try await read($0, now) }
+      youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace),
+      counted: { reading("listing: \($0) objects") },
+      { try await read($0, now) })
   }
 
   private func read(_ history: History, _ now: Instant) async throws -> RetentionBasis {
@@ -59,6 +62,7 @@ struct RetentionReader: Sendable {
           (next, running) = (next + 1, running + 1)
         } else if let (key, snapshot) = try await group.next() {
           running -= 1
+          reading("reading: snapshot \(next - running) of \(unknown.count)")
           memory.note(snapshot, key)
           found.updateValue(snapshot, forKey: key)
         }
