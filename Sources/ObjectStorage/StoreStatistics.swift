@@ -45,8 +45,8 @@ package final class StoreStatistics: Sendable {
 }
 
 /// A store whose calls are counted; below the layer that retries, so that every try counts.
-package struct CountedStore: ObjectStore {
-  private let base: any ObjectStore
+package struct CountedStore: StoreLayer {
+  package let base: any ObjectStore
   private let statistics: StoreStatistics
 
   package init(_ base: any ObjectStore, _ statistics: StoreStatistics) {
@@ -54,8 +54,6 @@ package struct CountedStore: ObjectStore {
     self.statistics = statistics
   }
 
-  package var location: String { base.location }
-  package var createsConditionally: Bool { base.createsConditionally }
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await counting(.create) { try await base.create(name, bytes) }
   }
@@ -71,7 +69,6 @@ package struct CountedStore: ObjectStore {
   package func now() async throws -> Instant? {
     try await counting(.clock) { try await base.now() }
   }
-  package func prepare() async throws { try await base.prepare() }
 
   private func counting<Value: Sendable>(
     _ operation: StoreStatistics.Operation, _ call: () async throws -> Value

@@ -105,6 +105,30 @@ struct DrillTests {
     return path
   }
 
+  /// A drill whose server never comes to an answer, and the process that stands for that server.
+  private func silentDrill(_ scene: Scene, temporary: String) async throws -> (
+    RunningCommand, pid: String
+  ) {
+    let silent = scene.folder("silent")
+    try TestFiles.write(
+      """
+      #!/bin/sh
+      [ "$1" != --version ] || exec '\(ServerVersion.v7_4.path)' "$@"
+      echo $$ >'\(scene.folder("pid"))'
+      exec sleep 1000
+
+      """, to: silent)
+    try #require(chmod(silent, 0o755) == 0)
+    let running = try LifeboatCommand.start(
+      ["verify", "--drill", "--repo", scene.repository, "--server", silent],
+      environment: ["TMPDIR": temporary])
+    try await eventually(deadline: 60, "the server is started") {
+      ((try? TestFiles.text(scene.folder("pid"))) ?? "").hasSuffix("\n")
+    }
+    let pid = try TestFiles.text(scene.folder("pid")).filter(\.isNumber)
+    return (running, pid)
+  }
+
   @Test func `data with one field removed fails the drill`() async throws {
     let scene = try Scene()
     let server = try await scene.server(.v7_4)
@@ -150,24 +174,7 @@ struct DrillTests {
     server.kill()
     try await scene.ship()
     let temporary = try scene.folder.makeDirectory("t")
-    // Stands for a server that never comes to an answer.
-    let silent = scene.folder("silent")
-    try TestFiles.write(
-      """
-      #!/bin/sh
-      [ "$1" != --version ] || exec '\(ServerVersion.v7_4.path)' "$@"
-      echo $$ >'\(scene.folder("pid"))'
-      exec sleep 1000
-
-      """, to: silent)
-    try #require(chmod(silent, 0o755) == 0)
-    let running = try LifeboatCommand.start(
-      ["verify", "--drill", "--repo", scene.repository, "--server", silent],
-      environment: ["TMPDIR": temporary])
-    try await eventually(deadline: 60, "the server is started") {
-      ((try? TestFiles.text(scene.folder("pid"))) ?? "").hasSuffix("\n")
-    }
-    let pid = try TestFiles.text(scene.folder("pid")).filter(\.isNumber)
+    let (running, pid) = try await silentDrill(scene, temporary: temporary)
     let ended = try await running.terminate()
     #expect(ended.exit == .terminated, "\(ended)")
     #expect(TestFiles.tree(temporary).isEmpty && TestFiles.list(temporary).isEmpty)
@@ -183,23 +190,7 @@ struct DrillTests {
     try await server.save()
     server.kill()
     try await scene.ship()
-    let silent = scene.folder("silent")
-    try TestFiles.write(
-      """
-      #!/bin/sh
-      [ "$1" != --version ] || exec '\(ServerVersion.v7_4.path)' "$@"
-      echo $$ >'\(scene.folder("pid"))'
-      exec sleep 1000
-
-      """, to: silent)
-    try #require(chmod(silent, 0o755) == 0)
-    let running = try LifeboatCommand.start(
-      ["verify", "--drill", "--repo", scene.repository, "--server", silent],
-      environment: ["TMPDIR": scene.folder.path])
-    try await eventually(deadline: 60, "the server is started") {
-      ((try? TestFiles.text(scene.folder("pid"))) ?? "").hasSuffix("\n")
-    }
-    let pid = try TestFiles.text(scene.folder("pid")).filter(\.isNumber)
+    let (running, pid) = try await silentDrill(scene, temporary: scene.folder.path)
     running.signal(9)
     try await eventually(deadline: 30, "the server is gone") {
       let status = (try? TestFiles.text("/proc/\(pid)/stat")) ?? ""

@@ -7,15 +7,12 @@ import Testing
 /// `--at` where one chain has ended and another begins: after a rewrite that nobody saw happen, an AOF
 /// that was off for a while, a shipper that was away.
 @Suite struct BeginningTests {
-  private static func set(_ key: String) -> [UInt8] {
-    Array("*3\r\n$3\r\nSET\r\n$\(key.utf8.count)\r\n\(key)\r\n$1\r\n1\r\n".utf8)
-  }
-  private static func stamp(_ second: Int) -> [UInt8] { Array("#TS:\(second)\r\n".utf8) }
+  private static func set(_ key: String) -> [UInt8] { LogBytes.command("SET \(key) 1") }
 
   /// One chain up to 20.5 s, and one that begins with a BASE of 30 s, whose log was first seen at 40.2 s.
   private func made(annotated: Bool, second number: Int = 1) async throws -> MadeRepository {
     func log(_ seconds: [Int]) -> [UInt8] {
-      seconds.flatMap { (annotated ? Self.stamp($0) : []) + Self.set("at:\($0)") }
+      seconds.flatMap { (annotated ? LogBytes.stamp($0) : []) + Self.set("at:\($0)") }
     }
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -102,7 +99,7 @@ import Testing
   func `the log of the next chain tells of the seconds behind its BASE`(_ number: Int) async throws
   {
     let made = try await made(annotated: true, second: number)
-    let (first, last) = (Self.stamp(10).count + Self.set("at:10").count, "@1:")
+    let (first, last) = (LogBytes.stamp(10).count + Self.set("at:10").count, "@1:")
     let next = number == 1 ? "1.2@2:" : "2.1@2:"
     try await check(made, 4, nil)
     try await check(made, 5, "1.1\(last)0")
@@ -147,8 +144,8 @@ import Testing
       2, at: 10_200, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(first.count))],
       fork: UInt64(first.count))
     try await made.addForkedSnapshot(2, 1, at: UInt64(first.count))
-    let more = Self.set("too:9") + Self.stamp(10) + Self.set("at:10")
-    let rest = Self.stamp(11) + Self.set("at:11")
+    let more = Self.set("too:9") + LogBytes.stamp(10) + Self.set("at:10")
+    let rest = LogBytes.stamp(11) + Self.set("at:11")
     try await made.addLog(2, UInt64(first.count), bytes: more + rest, at: 11_500)
     try await check(made, 9, "2.1@1:\(first.count + Self.set("too:9").count)")
     try await check(made, 10, "2.1@1:\(first.count + more.count)")
@@ -160,16 +157,16 @@ import Testing
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
     try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
-    let first = Self.stamp(10) + Self.set("at:10")
+    let first = LogBytes.stamp(10) + Self.set("at:10")
     // The beginning of a large transaction was in the file by then.
     try await made.addLog(1, 0, bytes: first, at: 30_000)
     try await made.addClaim(
       2, at: 45_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(first.count))],
       fork: UInt64(first.count))
     try await made.addForkedSnapshot(2, 1, at: UInt64(first.count))
-    let more = Self.stamp(31) + Self.set("at:31")
+    let more = LogBytes.stamp(31) + Self.set("at:31")
     try await made.addLog(
-      2, UInt64(first.count), bytes: more + Self.stamp(40) + Self.set("at:40"), at: 45_500)
+      2, UInt64(first.count), bytes: more + LogBytes.stamp(40) + Self.set("at:40"), at: 45_500)
     for second in [31, 39] { try await check(made, second, "2.1@1:\(first.count + more.count)") }
     try await check(made, 30, "2.1@1:\(first.count)")
     try await check(made, 40, "2.1@1:\(2 * more.count + first.count)")
@@ -179,8 +176,8 @@ import Testing
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
     try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
-    let first = Self.stamp(20) + Self.set("at:20")
-    try await made.addLog(1, 0, bytes: Self.stamp(15) + Self.set("at:15"), at: 15_500)
+    let first = LogBytes.stamp(20) + Self.set("at:20")
+    try await made.addLog(1, 0, bytes: LogBytes.stamp(15) + Self.set("at:15"), at: 15_500)
     try await made.addLog(1, UInt64(first.count), bytes: first, at: 20_500)
     try await made.addChain(1, 2, ordinal: 2, baseAt: 20_000)
     let next = Self.set("too:20")
@@ -193,7 +190,7 @@ import Testing
 
   @Test func `a timeline that was asked for is not left`() async throws {
     let made = try await made(annotated: true, second: 2)
-    let end = 2 * (Self.stamp(10).count + Self.set("at:10").count)
+    let end = 2 * (LogBytes.stamp(10).count + Self.set("at:10").count)
     for second in [20, 29, 36, 99] {
       try await check(made, second, "1.1@1:\(end)", timeline: 1)
     }
@@ -203,11 +200,11 @@ import Testing
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
     try await made.addChain(1, 1, ordinal: 1, baseAt: 15_000)
-    let log = Self.stamp(20) + Self.set("at:20")
+    let log = LogBytes.stamp(20) + Self.set("at:20")
     try await made.addLog(1, 0, bytes: log, at: 20_500)
     try await addNext(made, end: log.count)
     try await made.addChain(2, 1, ordinal: 1, baseAt: 11_000)
-    try await made.addLog(2, 0, bytes: Self.stamp(41) + Self.set("new"), at: 41_500)
+    try await made.addLog(2, 0, bytes: LogBytes.stamp(41) + Self.set("new"), at: 41_500)
     try await check(made, 25, "1.1@1:\(log.count)")
     try await check(made, 40, "2.1@1:0")
   }

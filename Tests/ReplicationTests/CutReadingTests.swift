@@ -7,14 +7,6 @@ import Testing
 
 /// What `restore --dry-run` shows of the place where the log is cut.
 @Suite struct CutReadingTests {
-  private static func command(_ text: String) -> [UInt8] {
-    let words = text.split(separator: " ").map { Array($0.utf8) }
-    var bytes = Array("*\(words.count)\r\n".utf8)
-    for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }
-    return bytes
-  }
-  private static func stamp(_ seconds: Int64) -> [UInt8] { Array("#TS:\(seconds)\r\n".utf8) }
-
   /// A log of these objects behind a BASE, seen at 11 s, 12 s and so on.
   private func made(_ parts: [[UInt8]]) async throws -> MadeRepository {
     let made = try await MadeRepository()
@@ -40,8 +32,8 @@ import Testing
   }
 
   @Test func `at a mark`() async throws {
-    let (first, second) = (Self.command("SET a 1"), Self.command("SET b 2"))
-    let made = try await made([first, second, Self.command("SET c 3")])
+    let (first, second) = (LogBytes.command("SET a 1"), LogBytes.command("SET b 2"))
+    let made = try await made([first, second, LogBytes.command("SET c 3")])
     let found = try #require(try await surroundings(made) { $0.at = at(12_500) })
     #expect(found.precision == .mark)
     #expect(found.markBefore?.time == at(12_000))
@@ -53,8 +45,10 @@ import Testing
   }
 
   @Test func `to the second, inside of an object`() async throws {
-    let first = Self.stamp(10) + Self.command("SET a 1") + Self.stamp(11) + Self.command("SET b 2")
-    let made = try await made([first, Self.stamp(12) + Self.command("FLUSHALL")])
+    let first =
+      LogBytes.stamp(10) + LogBytes.command("SET a 1") + LogBytes.stamp(11)
+      + LogBytes.command("SET b 2")
+    let made = try await made([first, LogBytes.stamp(12) + LogBytes.command("FLUSHALL")])
     let found = try #require(try await surroundings(made) { $0.at = at(10_000) })
     #expect(found.precision == .second && found.nextSecond == at(11_000))
     #expect(found.markBefore == nil && found.markBehind?.time == at(11_000))
@@ -68,7 +62,7 @@ import Testing
 
   @Test func `before a command`() async throws {
     let made = try await made([
-      Self.command("SET a 1") + Self.command("FLUSHALL") + Self.command("SET b 2")
+      LogBytes.command("SET a 1") + LogBytes.command("FLUSHALL") + LogBytes.command("SET b 2")
     ])
     let found = try #require(try await surroundings(made) { $0.before = "FLUSHALL" })
     #expect(found.precision == .command)
@@ -77,7 +71,7 @@ import Testing
   }
 
   @Test func `the newest, and nothing of the log`() async throws {
-    let made = try await made([Self.command("SET a 1")])
+    let made = try await made([LogBytes.command("SET a 1")])
     let newest = try #require(try await surroundings(made))
     #expect(newest.precision == .mark && newest.markBehind == nil && newest.firstLeftOut == nil)
     #expect(words(newest.lastKept) == "SET a")
@@ -87,7 +81,7 @@ import Testing
   }
 
   @Test func `the marks inside of a fold, and a command that spans objects`() async throws {
-    let long = Self.command("SET long " + String(repeating: "x", count: 4000))
+    let long = LogBytes.command("SET long " + String(repeating: "x", count: 4000))
     let made = try await made([])
     try await made.addLog(1, 0, bytes: Array(long[..<1000]), at: nil)
     try await made.addLog(1, 1000, bytes: Array(long[1000..<2000]), at: nil)

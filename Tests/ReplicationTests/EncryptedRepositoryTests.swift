@@ -301,26 +301,14 @@ import Testing
 }
 
 /// Shows its descriptor only to the second who asks for it.
-private final class LateDescriptor: ObjectStore {
-  private let base: MemoryStore
+private final class LateDescriptor: StoreLayer {
+  let base: any ObjectStore
   private let asked = MemoryStore()
-  var location: String { base.location }
 
   init(_ base: MemoryStore) { self.base = base }
 
-  func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
-    try await base.create(name, bytes)
-  }
   func read(_ name: String) async throws -> [UInt8]? {
     if name == "lifeboat.json", try await asked.create(name, []) == .created { return nil }
     return try await base.read(name)
   }
-  func list(prefix: String, continuing: String?) async throws -> ListPage {
-    try await base.list(prefix: prefix, continuing: continuing)
-  }
-  func delete(_ names: [String]) async throws -> [String: LifeboatError] {
-    try await base.delete(names)
-  }
-  func now() async throws -> Instant? { try await base.now() }
-  func prepare() async throws { try await base.prepare() }
 }

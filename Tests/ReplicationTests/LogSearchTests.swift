@@ -7,21 +7,6 @@ import Testing
 
 /// Points that are found by reading the log: before a command, to the second of an annotation, by id.
 @Suite struct LogSearchTests {
-  private static func command(_ arguments: [UInt8]...) -> [UInt8] {
-    var bytes = Array("*\(arguments.count)\r\n".utf8)
-    for argument in arguments {
-      bytes += Array("$\(argument.count)\r\n".utf8) + argument + [13, 10]
-    }
-    return bytes
-  }
-  private static func command(_ text: String) -> [UInt8] {
-    let words = text.split(separator: " ").map { Array($0.utf8) }
-    var bytes = Array("*\(words.count)\r\n".utf8)
-    for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }
-    return bytes
-  }
-  private static func stamp(_ seconds: Int64) -> [UInt8] { Array("#TS:\(seconds)\r\n".utf8) }
-
   /// A repository whose log is `parts`, an object for each, seen at 1 s, 2 s and so on.
   private func made(_ parts: [[UInt8]]) async throws -> MadeRepository {
     let made = try await MadeRepository()
@@ -40,10 +25,11 @@ import Testing
   }
 
   @Test func `the state before a command is where it begins`() async throws {
-    let first = Self.command("SELECT 0") + Self.command("SET a 1")
-    let second = Self.command("set b 2") + Self.command("FlushAll") + Self.command("SET c 3")
+    let first = LogBytes.command("SELECT 0") + LogBytes.command("SET a 1")
+    let second =
+      LogBytes.command("set b 2") + LogBytes.command("FlushAll") + LogBytes.command("SET c 3")
     let made = try await made([first, second])
-    let flush = UInt64(first.count + Self.command("set b 2").count)
+    let flush = UInt64(first.count + LogBytes.command("set b 2").count)
     #expect(try await cut(made, before: "FLUSHALL") == flush)
     #expect(await code { _ = try await made.choose { $0.before = "SET" } } == .suspect)
     #expect(await code { _ = try await made.choose { $0.before = "FLUSHDB" } } == .noBackup)
@@ -54,8 +40,8 @@ import Testing
   }
 
   @Test func `of several the last, unless there were no keys before it`() async throws {
-    let set = Self.command("SET a 1")
-    let flush = Self.command("FLUSHALL")
+    let set = LogBytes.command("SET a 1")
+    let flush = LogBytes.command("FLUSHALL")
     let both = try await made([set + flush, set + flush])
     #expect(try await cut(both, before: "FLUSHALL") == UInt64(2 * set.count + flush.count))
     let empty = try await made([set + flush, flush + set])
@@ -72,21 +58,21 @@ import Testing
   }
 
   @Test func `a transaction is undone as a whole`() async throws {
-    let head = Self.command("SET a 1")
+    let head = LogBytes.command("SET a 1")
     let transaction =
-      Self.command("MULTI") + Self.command("SET b 2") + Self.command("FLUSHDB")
-      + Self.command("EXEC")
+      LogBytes.command("MULTI") + LogBytes.command("SET b 2") + LogBytes.command("FLUSHDB")
+      + LogBytes.command("EXEC")
     let made = try await made([head + transaction + head])
     #expect(try await cut(made, before: "FLUSHDB") == UInt64(head.count))
-    let inside = head.count + Self.command("MULTI").count
+    let inside = head.count + LogBytes.command("MULTI").count
     #expect(await code { _ = try await made.choose { $0.point = "1.1@1:\(inside)" } } == .noBackup)
   }
 
   @Test func `what only looks like a command is none`() async throws {
     let bait =
-      Self.command(Array("SET".utf8), Array("k".utf8), Self.command("FLUSHALL"))
-      + Self.command(Array("SET".utf8), [0, 13, 10, 0], Array("#TS:9\r\n*1\r\n".utf8))
-    let made = try await made([bait, Self.command("FLUSHALL")])
+      LogBytes.command(Array("SET".utf8), Array("k".utf8), LogBytes.command("FLUSHALL"))
+      + LogBytes.command(Array("SET".utf8), [0, 13, 10, 0], Array("#TS:9\r\n*1\r\n".utf8))
+    let made = try await made([bait, LogBytes.command("FLUSHALL")])
     #expect(try await cut(made, before: "FLUSHALL") == UInt64(bait.count))
     let baits = try await self.made([bait])
     #expect(await code { _ = try await baits.choose { $0.before = "FLUSHALL" } } == .noBackup)
@@ -95,19 +81,21 @@ import Testing
   @Test func `a row of DEL that takes half of the keys is a drop, a single one is none`()
     async throws
   {
-    let fill = (0..<7).flatMap { Self.command("HSET ray:\($0) f v") }
-    let clean = (0..<7).flatMap { Self.command("DEL ray:\($0)") }
+    let fill = (0..<7).flatMap { LogBytes.command("HSET ray:\($0) f v") }
+    let clean = (0..<7).flatMap { LogBytes.command("DEL ray:\($0)") }
     for (tail, drops) in [
-      (clean, 1), (Self.command("DEL ray:1"), 0),
-      (Self.command("UNLINK ray:1 ray:2 ray:3 ray:4"), 1),
+      (clean, 1), (LogBytes.command("DEL ray:1"), 0),
+      (LogBytes.command("UNLINK ray:1 ray:2 ray:3 ray:4"), 1),
     ] {
-      let made = try await made([fill, Self.command("SET job 1") + tail + Self.command("SET x 1")])
+      let made = try await made([
+        fill, LogBytes.command("SET job 1") + tail + LogBytes.command("SET x 1"),
+      ])
       let found = try await PointInspection.make(
         made.store, keys: .none, selection: PointSelection(), now: at(10_000)
       ).destructive
       #expect(found.count == drops)
       guard let drop = found.first else { continue }
-      let before = UInt64(fill.count + Self.command("SET job 1").count)
+      let before = UInt64(fill.count + LogBytes.command("SET job 1").count)
       #expect(drop.before == "1.1@1:\(before)" && drop.keysBefore == 8)
       #expect(drop.restore.contains("--point \(drop.before) "))
       #expect(try await made.choose { $0.point = drop.before }?.cut?.offset == before)
@@ -138,15 +126,15 @@ import Testing
       }
       let transaction = Bool.random(using: &random)
       let start = offset
-      if transaction { add(Self.command("MULTI")) }
-      if step > 0 { add(Self.stamp(second)) }
+      if transaction { add(LogBytes.command("MULTI")) }
+      if step > 0 { add(LogBytes.stamp(second)) }
       if step > 0 {
-        began[second] = transaction ? start : offset - UInt64(Self.stamp(second).count)
+        began[second] = transaction ? start : offset - UInt64(LogBytes.stamp(second).count)
       }
       for _ in 0..<Int.random(in: 1...3, using: &random) {
-        add(Self.command("SET key\(Int.random(in: 0..<9, using: &random)) value"))
+        add(LogBytes.command("SET key\(Int.random(in: 0..<9, using: &random)) value"))
       }
-      if transaction { add(Self.command("EXEC")) }
+      if transaction { add(LogBytes.command("EXEC")) }
     }
     let made = try await made(parts)
     // Before the first mark there is no point; behind the last nothing is missing.

@@ -259,8 +259,8 @@ import Testing
 }
 
 /// A store in which something happens just before an object is read for the first time.
-private final class ChangingStore: ObjectStore {
-  private let base: MemoryStore
+private final class ChangingStore: StoreLayer {
+  let base: any ObjectStore
   private let name: String
   private let change: @Sendable () async throws -> Void
   private let isDue = Mutex(true)
@@ -273,10 +273,6 @@ private final class ChangingStore: ObjectStore {
     self.change = change
   }
 
-  var location: String { base.location }
-  func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
-    try await base.create(name, bytes)
-  }
   func read(_ name: String) async throws -> [UInt8]? {
     let isFirst = isDue.withLock { due in
       guard due, name == self.name else { return false }
@@ -286,12 +282,4 @@ private final class ChangingStore: ObjectStore {
     if isFirst { try await change() }
     return try await base.read(name)
   }
-  func list(prefix: String, continuing: String?) async throws -> ListPage {
-    try await base.list(prefix: prefix, continuing: continuing)
-  }
-  func delete(_ names: [String]) async throws -> [String: LifeboatError] {
-    try await base.delete(names)
-  }
-  func now() async throws -> Instant? { try await base.now() }
-  func prepare() async throws { try await base.prepare() }
 }

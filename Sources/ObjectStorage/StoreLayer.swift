@@ -1,0 +1,23 @@
+package import BackupTypes
+
+/// A store that hands on to another what it does not do itself.
+package protocol StoreLayer: ObjectStore {
+  var base: any ObjectStore { get }
+}
+
+extension StoreLayer {
+  package var location: String { base.location }
+  package var createsConditionally: Bool { base.createsConditionally }
+  package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    try await base.create(name, bytes)
+  }
+  package func read(_ name: String) async throws -> [UInt8]? { try await base.read(name) }
+  package func list(prefix: String, continuing: String?) async throws -> ListPage {
+    try await base.list(prefix: prefix, continuing: continuing)
+  }
+  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    try await base.delete(names)
+  }
+  package func now() async throws -> Instant? { try await base.now() }
+  package func prepare() async throws { try await base.prepare() }
+}
