@@ -18,7 +18,7 @@ extension ShipSession {
     switch action {
     case .putLog(let shipment):
       let file = capture.file(shipment.pin)
-      let checksFence = isFenceCheckDue()
+      let checksFence = fenceCheck.isDue()
       let noteOperations = checksFence ? operationsNoter(isSnapshot: false) : nil
       record(in: &group) {
         if checksFence { try await writer.checkFence() }
@@ -52,7 +52,7 @@ extension ShipSession {
   /// Looks what people and other commands have written: pins let go, generations found damaged, drills.
   /// Where no pin is in force only with a snapshot, and once an hour while there is something to ship.
   private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
-    guard isOperationsLookDue() || isSnapshot || plan.pins.count > 0 else { return nil }
+    guard operationsLook.isDue() || isSnapshot || plan.pins.count > 0 else { return nil }
     let (repository, results, status) = (repository, results, shipper.status)
     // Losing this is harmless: the next look tells.
     return {

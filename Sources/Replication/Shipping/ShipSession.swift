@@ -25,15 +25,17 @@ struct ShipSession {
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
-  private var stopping: Stopping?
+  private var stopping: ShipStopping?
   /// The `sync` that is under way.
   private var syncing: UInt64?
-  private var lastFenceCheck = SystemClock.monotonicMilliseconds()
-  private var lastOperationsLook = SystemClock.monotonicMilliseconds()
+  /// While active it is looked so often whether another has claimed.
+  var fenceCheck = Turn(every: 60_000)
+  /// And so often whether one of its generations was found damaged.
+  var operationsLook = Turn(every: 3_600_000)
   private var warned = 0
   private var tails = TailGuard()
-  /// When retention is due; soon after a claim, so that a shipper that never lives long applies it, too.
-  private var nextPruning: Int64
+  /// Soon after a claim, so that a shipper that never lives long applies retention, too.
+  private var pruningTurn: Turn
   private let snapshotMemory = SnapshotMemory()
 
   init(
@@ -49,9 +51,9 @@ struct ShipSession {
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
-    nextPruning =
-      SystemClock.monotonicMilliseconds()
-      + min(ShipSession.firstPruning, shipper.options.pruneInterval)
+    pruningTurn = Turn(
+      every: shipper.options.pruneInterval,
+      firstAfter: min(ShipSession.firstPruning, shipper.options.pruneInterval))
   }
 
   private var options: Shipper.Options { shipper.options }
@@ -61,10 +63,6 @@ struct ShipSession {
   private static let scanTurnBytes: UInt64 = 16 << 20
   /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
   private static let scanAheadMax: UInt64 = 64 << 20
-  /// While active it is looked so often whether another has claimed.
-  private static let fenceInterval: Int64 = 60_000
-  /// And so often whether one of its generations was found damaged.
-  private static let operationsInterval: Int64 = 3_600_000
   private static let firstPruning: Int64 = 600_000
 
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
@@ -203,25 +201,8 @@ struct ShipSession {
     }
   }
 
-  mutating func isFenceCheckDue() -> Bool {
-    let now = SystemClock.monotonicMilliseconds()
-    guard now - lastFenceCheck >= ShipSession.fenceInterval else { return false }
-    lastFenceCheck = now
-    return true
-  }
-
-  mutating func isOperationsLookDue() -> Bool {
-    let now = SystemClock.monotonicMilliseconds()
-    guard now - lastOperationsLook >= ShipSession.operationsInterval else { return false }
-    lastOperationsLook = now
-    return true
-  }
-
   mutating func isPruningDue() -> Bool {
-    let now = SystemClock.monotonicMilliseconds()
-    guard options.retention != nil, now >= nextPruning, stopping == nil else { return false }
-    nextPruning = now + options.pruneInterval
-    return true
+    options.retention != nil && stopping == nil && pruningTurn.isDue()
   }
 
   /// Applies the retention policy; nil where nothing is ever deleted.
@@ -339,7 +320,8 @@ struct ShipSession {
 
   private mutating func beginStopping() {
     guard stopping == nil else { return }
-    stopping = Stopping(now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
+    stopping = ShipStopping(
+      now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
     plan.isFlushing = true
     logger.info("an end was asked for: shipping what is on disk")
   }
@@ -371,29 +353,4 @@ struct ShipSession {
       unshippedSince: unshipped.since,
       isReadable: plan.isNewestStateReadable)
   }
-}
-
-/// An end that was asked for. As a plain container both get SIGTERM at once, and Redis may still be
-/// writing: shipping goes on until nothing changed for a while.
-private struct Stopping {
-  private static let quiet: Int64 = 2000
-  /// So long before the deadline the closing snapshot is written regardless.
-  private static let reserve: Int64 = 3000
-  let deadline: Int64
-  private var lastChange: Int64
-  private var temporaryDumps = ""
-
-  init(now: Int64, timeout: Int64) {
-    deadline = now + timeout
-    lastChange = now
-  }
-
-  mutating func noteChange() { lastChange = SystemClock.monotonicMilliseconds() }
-  mutating func note(temporaryDumps state: String, now: Int64) {
-    guard state != temporaryDumps else { return }
-    temporaryDumps = state
-    lastChange = now
-  }
-  func isQuiet(_ now: Int64) -> Bool { now - lastChange >= Stopping.quiet }
-  func isLate(_ now: Int64) -> Bool { now >= deadline - Stopping.reserve }
 }

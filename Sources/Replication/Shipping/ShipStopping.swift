@@ -1,0 +1,26 @@
+import SystemIO
+
+/// An end that was asked for. As a plain container both get SIGTERM at once, and Redis may still be
+/// writing: shipping goes on until nothing changed for a while.
+struct ShipStopping {
+  private static let quiet: Int64 = 2000
+  /// So long before the deadline the closing snapshot is written regardless.
+  private static let reserve: Int64 = 3000
+  let deadline: Int64
+  private var lastChange: Int64
+  private var temporaryDumps = ""
+
+  init(now: Int64, timeout: Int64) {
+    deadline = now + timeout
+    lastChange = now
+  }
+
+  mutating func noteChange() { lastChange = SystemClock.monotonicMilliseconds() }
+  mutating func note(temporaryDumps state: String, now: Int64) {
+    guard state != temporaryDumps else { return }
+    temporaryDumps = state
+    lastChange = now
+  }
+  func isQuiet(_ now: Int64) -> Bool { now - lastChange >= ShipStopping.quiet }
+  func isLate(_ now: Int64) -> Bool { now >= deadline - ShipStopping.reserve }
+}
