@@ -83,7 +83,7 @@ package struct ChronicleReader: Sendable {
   private enum Missing: Error {
     /// Of another writer: it does not exist.
     case foreign
-    /// Damaged or gone: for `verify` to tell of. A picture without it is better than none.
+    /// For `verify` to tell of. A picture without it is better than none.
     case damaged
   }
 
@@ -99,12 +99,12 @@ package struct ChronicleReader: Sendable {
         .map { SnapshotTrace($0) }
       memory?.keep(trace, place)
       return trace.map { .success($0) } ?? .failure(.foreign)
-    } catch let error as LifeboatError where error.code == .corrupt {
+    } catch let error as LifeboatError where error.isDamage {
       return .failure(.damaged)
     }
   }
 
-  /// nil for one that is damaged or gone.
+  /// nil for one that is damaged.
   private func index(_ id: GenerationID, _ counter: ProgressCounter) async throws
     -> GenerationIndex?
   {
@@ -114,7 +114,7 @@ package struct ChronicleReader: Sendable {
       let index = try await reader.repository.index(id)
       memory?.keep(index)
       return index
-    } catch let error as LifeboatError where error.code == .corrupt {
+    } catch let error as LifeboatError where error.isDamage {
       return nil
     }
   }
@@ -123,7 +123,7 @@ package struct ChronicleReader: Sendable {
   private func newest() async throws -> RestorePoint? {
     do {
       return try await reader.newestPoint()
-    } catch let error as LifeboatError where error.code == .corrupt {
+    } catch let error as LifeboatError where error.isDamage {
       return nil
     }
   }
@@ -149,4 +149,9 @@ package struct ChronicleReader: Sendable {
     for pin in pins { builder.add(pin) }
     return builder.chronicle(newest: newest, pins: pins)
   }
+}
+
+extension LifeboatError {
+  /// What went away since it was listed is no damage: retention deletes, and then it is listed anew.
+  fileprivate var isDamage: Bool { code == .corrupt && missingObject == nil }
 }
