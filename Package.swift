@@ -45,6 +45,10 @@ let package = Package(
       name: "BackupLogic", dependencies: ["BackupTypes", "BackupFormat", "RedisFormats"],
       swiftSettings: strict),
 
+    .target(
+      name: "ReportPages",
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic"], swiftSettings: strict),
+
     // Edges.
     .target(
       name: "SystemIO", dependencies: ["BackupTypes", "CLinux", system], swiftSettings: strict),
@@ -77,14 +81,16 @@ let package = Package(
       ], swiftSettings: strict),
     .target(
       name: "StatusPages",
-      dependencies: ["BackupTypes", "SystemIO", "ObjectStorage", "Replication"] + nio,
+      dependencies: [
+        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "ReportPages", "Replication",
+      ] + nio,
       swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Replication",
-        "StatusPages", logging, system,
+        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "ReportPages",
+        "Replication", "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -144,9 +150,13 @@ let package = Package(
     .testTarget(
       name: "StatusPagesTests",
       dependencies: [
-        "BackupTypes", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication", "StatusPages",
-        "TestSupport",
+        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication",
+        "StatusPages", "TestSupport",
       ], swiftSettings: strict),
+    .testTarget(
+      name: "ReportPagesTests",
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic", "ReportPages"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["BackupTypes", "TestSupport", system],
       swiftSettings: strict),

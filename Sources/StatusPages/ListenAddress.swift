@@ -29,6 +29,27 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
   }
 
+  /// Only this machine, or pod, reaches it.
+  package var isLoopback: Bool {
+    guard let host else { return false }
+    return host == "localhost" || host == "::1" || host.hasPrefix("127.")
+  }
+
+  /// Whether a client that calls the server by `name` (`Host`) may be answered. A page of a stranger can
+  /// make a browser resolve the stranger's name to the loopback address, and then read what is served
+  /// there as its own: so there only the names that loopback itself has are answered.
+  package func accepts(host name: String?) -> Bool {
+    guard isLoopback, let name else { return true }
+    var bare = Substring(name.lowercased())
+    if bare.hasPrefix("[") {
+      let inside = bare.prefix { $0 != "]" }.dropFirst()
+      return inside.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
+    }
+    if let colon = bare.lastIndex(of: ":") { bare = bare[..<colon] }
+    return bare == "localhost" || bare.hasSuffix(".localhost")
+      || bare.allSatisfy { $0.isASCII && $0.isNumber || $0 == "." }
+  }
+
   private static func wrong(_ text: String) -> LifeboatError {
     LifeboatError(
       .usage, "\"\(printable(text))\" is not an address to listen on",

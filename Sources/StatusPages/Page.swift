@@ -1,12 +1,15 @@
-/// What is asked of a page: no body, no headers, no query count.
+/// What is asked of a page: no body, no header but one, no query count.
 package struct PageRequest: Sendable, Hashable {
   package var method: String
   /// Without the query.
   package var path: String
+  /// The name that the client knows this server by; nil when it gave none.
+  package var host: String?
 
-  package init(method: String, path: String) {
+  package init(method: String, path: String, host: String? = nil) {
     self.method = method
     self.path = path
+    self.host = host
   }
 }
 
@@ -24,6 +27,9 @@ package struct Page: Sendable, Hashable {
 
   package static func text(_ status: Int, _ text: String) -> Page {
     Page(status, contentType: "text/plain; charset=utf-8", body: Array((text + "\n").utf8))
+  }
+  package static func html(_ body: [UInt8]) -> Page {
+    Page(200, contentType: "text/html; charset=utf-8", body: body)
   }
   package static func json(_ status: Int, _ body: [UInt8]) -> Page {
     Page(status, contentType: "application/json", body: body)

@@ -126,10 +126,13 @@ private final class PageHandler: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
     let path = String(head.uri.prefix { $0 != "?" && $0 != "#" })
-    let page = handler(PageRequest(method: head.method.rawValue, path: path))
+    let page = handler(
+      PageRequest(
+        method: head.method.rawValue, path: path, host: head.headers.first(name: "Host")))
     var headers = HTTPHeaders([
       ("Content-Type", page.contentType), ("Content-Length", "\(page.body.count)"),
       ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+      ("X-Frame-Options", "DENY"), ("Referrer-Policy", "no-referrer"),
     ])
     if !head.isKeepAlive { headers.add(name: "Connection", value: "close") }
     let response = HTTPResponseHead(

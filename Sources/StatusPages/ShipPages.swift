@@ -1,24 +1,32 @@
+import BackupLogic
 import BackupTypes
 import FoundationEssentials
 package import ObjectStorage
 package import Replication
+package import ReportPages
 import SystemIO
 
-/// What a running shipper shows: its metrics and probes to the cluster, its status and `sync` to those
-/// in the pod. Answers from memory: no page asks the store, or waits for anything.
+/// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to
+/// those in the pod. Answers from memory: no page waits for anything, and none but `/` makes something be
+/// asked of the store, which happens beside it.
 package struct ShipPages: Sendable {
   package var shipper: Shipper
   package var statistics: StoreStatistics
   package var repository: String
   package var version: String
+  package var pictures: PictureKeeper
+  package var restore: RestoreCommand
 
   package init(
-    shipper: Shipper, statistics: StoreStatistics, repository: String, version: String
+    shipper: Shipper, statistics: StoreStatistics, repository: String, version: String,
+    pictures: PictureKeeper, restore: RestoreCommand
   ) {
     self.shipper = shipper
     self.statistics = statistics
     self.repository = repository
     self.version = version
+    self.pictures = pictures
+    self.restore = restore
   }
 
   /// `--listen`: `/metrics`, `/livez`, `/startupz`.
@@ -33,13 +41,21 @@ package struct ShipPages: Sendable {
       ])
   }
 
-  /// `--admin-listen`: `/status`, and `/sync` by POST.
-  package func admin(_ request: PageRequest) -> Page {
+  /// `--admin-listen`: the page, what it asks for, `/status`, and `/sync` by POST.
+  package func admin(_ request: PageRequest, at address: ListenAddress) -> Page {
+    guard address.accepts(host: request.host) else {
+      return .text(421, "this is \(address), and answers to no other name")
+    }
     if request.path == "/sync" {
       guard request.method == "POST" else { return .text(405, "POST asks for a sync") }
       return json(202, SyncDocument(sync: shipper.requestSync()))
     }
-    return route(request, ["/status": { json(200, status) }])
+    return route(
+      request,
+      [
+        "/": { .html(page(pictures.look())) }, "/live": { json(200, live) },
+        "/status": { json(200, status) },
+      ])
   }
 
   private func route(_ request: PageRequest, _ pages: [String: () -> Page]) -> Page {
@@ -71,6 +87,26 @@ package struct ShipPages: Sendable {
       now: SystemClock.now())
   }
 
+  private var live: LiveDocument {
+    let picture = pictures.glance()
+    return LiveDocument(
+      status: status, readAt: picture.chronicle?.readAt.milliseconds, isReading: picture.isReading,
+      problem: picture.problem)
+  }
+
+  private func page(_ picture: PictureKeeper.Picture) -> [UInt8] {
+    let status = status
+    return ReportPage(
+      chronicle: picture.chronicle, command: restore,
+      live: LiveView(
+        state: status.state, reason: status.reason, source: status.source,
+        lagSeconds: status.lagSeconds, unshippedBytes: status.unshippedBytes,
+        recoverableTo: status.recoverableTo, storeAwaySince: status.storeAwaySince,
+        isSuspect: status.isSuspect, isReading: picture.isReading, problem: picture.problem),
+      now: SystemClock.now(), version: version
+    ).bytes
+  }
+
   private func json(_ status: Int, _ value: some Encodable) -> Page {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -85,4 +121,13 @@ package struct ShipPages: Sendable {
 package struct SyncDocument: Codable, Sendable {
   package var sync: UInt64
   package init(sync: UInt64) { self.sync = sync }
+}
+
+/// What an open page asks for again and again.
+struct LiveDocument: Encodable {
+  var status: StatusDocument
+  /// Unix milliseconds of the picture that a page asked for now would have.
+  var readAt: Int64?
+  var isReading: Bool
+  var problem: String?
 }

@@ -17,9 +17,8 @@ struct Lifeboat: AsyncParsableCommand {
       """,
     version: version,
     subcommands: [
-      Ship.self, Restore.self, List.self, Inspect.self, Verify.self, Prune.self, Unpin.self,
-      Status.self,
-      Sync.self, Doctor.self, Keygen.self,
+      Ship.self, Restore.self, List.self, Inspect.self, Report.self, Verify.self, Prune.self,
+      Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self,
     ])
 }
 

@@ -110,7 +110,8 @@ import Testing
     let text = try document("scripting.md")
     for arguments in [
       ["ship", "--once", "--data", data, "--repo", repository],
-      ["list", "--repo", repository], ["inspect", "--repo", repository],
+      ["list", "--repo", repository], ["report", "--repo", repository],
+      ["inspect", "--repo", repository],
       ["inspect", "--data", data],
       ["restore", "--repo", repository, "--data", try folder.makeDirectory("new"), "--dry-run"],
       ["restore", "--repo", repository, "--data", try folder.makeDirectory("other")],

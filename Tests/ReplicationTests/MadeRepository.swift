@@ -30,15 +30,25 @@ struct MadeRepository {
     return try await PointChooser(reader: try await reader, now: now).choose(selection)
   }
 
+  /// The last state that is known at a time.
+  func known(at time: Int64, timeline: Int? = nil) async throws -> RestorePoint {
+    var selection = PointSelection()
+    selection.timeline = timeline.flatMap { TimelineNumber($0) }
+    return try await PointChooser(reader: try await reader, now: at(time)).known(
+      at: at(time), selection)
+  }
+
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
-    ordinals: [Claim.End.OrdinalEnd] = [], suspicion: Claim.Suspicion? = nil
+    ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,
+    suspicion: Claim.Suspicion? = nil
   ) async throws {
     let timeline = TimelineNumber(number)!
     let claim = Claim(
       timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
       instance: "i", directory: "d", claimedAt: at(time), writer: "test",
-      parent: parentSnapshots == nil ? nil : timeline.previous, fork: nil,
+      parent: parentSnapshots == nil ? nil : timeline.previous,
+      fork: fork.map { LogPosition(timeline: timeline.previous!, ordinal: 1, offset: $0) },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
       suspicion: suspicion)
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)
@@ -67,6 +77,35 @@ struct MadeRepository {
       files: [.init(file: "a.1.incr.aof", sequence: 1, segments: [segment], identity: nil)])
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
     made.destructive = destructive
+    try await add(made)
+  }
+
+  /// A snapshot whose point is a log of one file, open from 0, behind a BASE of `time`.
+  /// - Parameter clean: when all that was on disk was durable, as at an orderly end.
+  func addChain(
+    _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil
+  ) async throws {
+    let id = GenerationID(
+      fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(time)) + littleEndianBytes(8))!,
+      nonce: nonce(number))
+    let index = GenerationIndex(
+      generation: id, kind: .base, file: "a.\(ordinal).base.rdb", size: 1,
+      pieces: [repository.frame.digest([1])], contentAt: at(time), verdict: .good, remark: nil,
+      dataset: DatasetRecord(
+        server: nil, rdbVersion: 11, isValkey: false, databases: [], functions: 0))
+    _ = try await repository.create(index, .index(id), kind: .index)
+    let segment = Snapshot.Segment(
+      timeline: TimelineNumber(number)!, ordinal: ordinal, from: 0, to: nil)
+    let chain = Snapshot.Chain(
+      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+      base: .init(generation: id, file: index.file, sequence: Int64(ordinal)),
+      files: [
+        .init(
+          file: "a.\(ordinal).incr.aof", sequence: Int64(ordinal), segments: [segment],
+          identity: nil)
+      ])
+    var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
+    if let clean { (made.at, made.isClean) = (at(clean), true) }
     try await add(made)
   }
 

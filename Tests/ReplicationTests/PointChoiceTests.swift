@@ -46,7 +46,7 @@ import Testing
     #expect(await code { _ = try await made.choose { $0.at = at(time) } } == .noBackup)
   }
 
-  @Test func `with --timeline only that timeline counts, for the newest and by time`() async throws
+  @Test func `with --timeline later ones do not count, and what lies before it does`() async throws
   {
     let made = try await three()
     #expect(try await made.choose { $0.timeline = .first }?.id == "1.2")
@@ -61,13 +61,21 @@ import Testing
       }
       #expect(found == .noBackup, "\(number)")
     }
-    let late = await code {
-      _ = try await made.choose {
+    // Like PostgreSQL: before it began its history is that of the one that it forked off from.
+    for (time, id) in [(500, "1.2"), (5000, "2.1")] {
+      let point = try await made.choose {
         $0.timeline = TimelineNumber(2)!
+        $0.at = at(Int64(time))
+      }
+      #expect(point?.id == id)
+    }
+    let absent = await code {
+      _ = try await made.choose {
+        $0.timeline = TimelineNumber(9)!
         $0.at = at(500)
       }
     }
-    #expect(late == .noBackup)
+    #expect(absent == .noBackup)
   }
 
   @Test(

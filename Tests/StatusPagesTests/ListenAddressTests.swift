@@ -21,3 +21,27 @@ import Testing
     #expect(error?.code == .usage && error?.hint != nil)
   }
 }
+
+/// By which names a server on a loopback address may be asked.
+@Suite struct LoopbackNameTests {
+  @Test(arguments: [
+    nil, "127.0.0.1:9848", "127.0.0.1", "localhost:9848", "LOCALHOST", "[::1]:9848",
+    "a.localhost:80",
+    "10.0.0.7:9848",
+  ])
+  func `a name that no stranger's page can have`(name: String?) throws {
+    #expect(try ListenAddress("127.0.0.1:9848").accepts(host: name))
+  }
+
+  @Test(arguments: [
+    "evil.example:9848", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:9848",
+    "[evil.example]:1", "127.0.0.1@evil.example",
+  ])
+  func `a stranger's name is refused there, and nowhere else`(name: String) throws {
+    #expect(try !ListenAddress("127.0.0.1:9848").accepts(host: name))
+    #expect(try !ListenAddress("[::1]:9848").accepts(host: name))
+    #expect(try !ListenAddress("localhost:9848").accepts(host: name))
+    #expect(try ListenAddress(":9848").accepts(host: name))
+    #expect(try ListenAddress("10.0.0.7:9848").accepts(host: name))
+  }
+}

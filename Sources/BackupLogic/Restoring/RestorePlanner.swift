@@ -111,6 +111,11 @@ package struct RestorePlanner: Sendable {
       try layMultiPart(chain, increments, names, &plan)
     }
     plan.loadsWithYes = point.instant
+    if let gap = point.gap {
+      plan.warnings.append(
+        "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
+          + "not in this state")
+    }
     try joinDump(chain, names, &plan)
   }
 

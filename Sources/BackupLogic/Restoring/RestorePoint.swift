@@ -9,6 +9,19 @@ package struct RestorePoint: Sendable, Equatable {
   package var cut: LogPosition?
   /// The time of the mark at the cut, or when the dump's content was.
   package var instant: Instant
+  /// Of a state that is older than the time asked for: nothing is known from `instant` until this.
+  package var gap: Gap?
+
+  /// A time of which no log was shipped, or of which none is kept.
+  package struct Gap: Sendable, Equatable {
+    package var until: Instant
+    /// The id of the restore point behind it.
+    package var next: String
+    package init(until: Instant, next: String) {
+      self.until = until
+      self.next = next
+    }
+  }
 
   package init(
     snapshot: Snapshot, primary: Snapshot.Primary, cut: LogPosition?, instant: Instant

@@ -68,6 +68,7 @@ package enum AOFView: Sendable, Equatable {
 
 /// One look at the data directory.
 package struct CaptureView: Sendable, Equatable {
+  /// When it was over: every byte that it has was written by then.
   package var at: Instant
   package var dump: PinnedFile?
   package var aof: AOFView

@@ -68,7 +68,12 @@ extension ShipPlan {
 
   private func primary(of body: Snapshot) -> Snapshot.Primary? {
     guard let dump else { return body.chain == nil ? nil : .aof }
-    guard body.chain != nil else { return .rdb }
+    guard body.chain != nil else {
+      // Beside a live AOF that is not readable yet, an old dump is no state to go back to: the history
+      // before this timeline ended with a newer one.
+      let isOlder = historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
+      return chain != nil && liveness == .live && isOlder ? nil : .rdb
+    }
     if chain?.anchor != nil, !isDrainingReadable {
       // A live AOF has everything. A quiet one gives way to the dump that made it quiet, once that is
       // durable and the AOF has been still for long enough not to be between two writes.

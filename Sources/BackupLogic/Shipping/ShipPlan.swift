@@ -87,6 +87,8 @@ package struct ShipPlan: Sendable {
   /// The followed chain continues none that came before it: its BASE can be older than a dump that was
   /// pinned before its log.
   var isFollowingAnew = false
+  /// The last mark of the history before this timeline, if that ended with a log.
+  var historyEnd: Instant?
   /// The newest restore point is the dump.
   var isDumpNewest = false
   var destructiveDue: [Snapshot.Destructive] = []
@@ -126,6 +128,7 @@ package struct ShipPlan: Sendable {
     guarded = comparison.known
     lastMark = comparison.lastMark ?? Instant(milliseconds: 0)
     chain = comparison.chain
+    if comparison.before?.position != nil { historyEnd = comparison.lastMark }
     isDumpNewest = comparison.before.map { $0.position == nil } ?? false
     judgeLiveness()
     assignOrdinals()

@@ -74,15 +74,17 @@ package struct HistoryReader: Sendable {
   }
 
   /// When the first restore point that is left was; nil when there is none.
-  package func firstPoint() async throws -> Instant? {
+  package func firstPoint() async throws -> Instant? { try await firstState()?.instant }
+
+  /// The first restore point that is left.
+  package func firstState() async throws -> RestorePoint? {
     for timeline in history.claims.keys.sorted() {
       for sequence in history.snapshots(of: timeline) {
-        guard let snapshot = try await own(timeline, sequence), snapshot.primary != nil,
-          !history.isQuarantined(snapshot)
-        else {
-          continue
-        }
-        return snapshot.primary == .rdb ? snapshot.dump?.contentAt : snapshot.at
+        guard let snapshot = try await own(timeline, sequence) else { continue }
+        let finder = PointFinder(
+          history: history, timeline: timeline, snapshots: [sequence: snapshot])
+        guard let newest = finder.newest() else { continue }
+        return snapshot.primary == .aof ? finder.start(of: snapshot) ?? newest : newest
       }
     }
     return nil
@@ -107,7 +109,8 @@ package struct HistoryReader: Sendable {
   /// beside a chain that retention let go: a restore does without one.
   package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
     var indexes: [GenerationID: GenerationIndex] = [:]
-    let needed = snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    let needed =
+      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
     where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
       guard id == needed || history.catalogue.generations[id]?.hasIndex == true else { continue }

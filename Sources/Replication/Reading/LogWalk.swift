@@ -109,25 +109,38 @@ struct LogWalk {
       $0.segment.timeline == start.timeline && $0.segment.ordinal == start.ordinal
         && $0.range.lowerBound <= start.offset
     }
-    guard var first else { return [] }
+    guard var first = first ?? firstBehind(start, parts) else { return [] }
     first = max(0, first - margin)
     while first > 0, parts[first].range.lowerBound > 0, !parts[first - 1].endsAtCut { first -= 1 }
     return Array(parts[first...])
+  }
+
+  /// Of a file that holds nothing yet there is no part: the log goes on in the one behind it.
+  private func firstBehind(_ start: LogPosition, _ parts: [Part]) -> Int? {
+    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    guard
+      let index = segments.lastIndex(where: {
+        $0.timeline == start.timeline && $0.ordinal == start.ordinal && $0.from <= start.offset
+      })
+    else { return nil }
+    return parts.firstIndex { segments[(index + 1)...].contains($0.segment) }
   }
 
   private static func payload(
     _ segment: Snapshot.Segment, _ span: LogSpan, _ reader: HistoryReader
   ) async throws -> LogPayload {
     let name = ObjectPath.log(segment.timeline, ordinal: segment.ordinal, span)
-    func broken(_ cause: String) -> LifeboatError {
-      LifeboatError(
+    func broken(_ cause: String, isGone: Bool = false) -> LifeboatError {
+      var error = LifeboatError(
         .corrupt, "the log can't be read through", cause: "\(name.text) \(cause)",
         hint: "`lifeboat verify` tells what else is damaged; choose a point with --at or --point")
+      error.missingObject = isGone ? name.text : nil
+      return error
     }
     guard
       let content = try await reader.repository.content(
         name, kind: .log, limit: LogPayload.sizeMax)
-    else { throw broken("is not there any more") }
+    else { throw broken("is not there any more", isGone: true) }
     let payload = try LogPayload(decoding: content, span: span)
     guard reader.repository.frame.digest(payload.bytes).short == span.digest else {
       throw broken("does not have the digest in its name")

@@ -14,15 +14,25 @@ extension PointInspection {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
-    let history = try await repository.history()
-    let reader = HistoryReader(repository: repository, history: history)
+    return try await repository.withHistory { history in
+      try await make(
+        HistoryReader(repository: repository, history: history), selection, options, now: now,
+        progress: progress)
+    }
+  }
+
+  private static func make(
+    _ reader: HistoryReader, _ selection: PointSelection, _ options: Options, now: Instant,
+    progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void
+  ) async throws -> PointInspection {
+    let store = reader.repository.store
     let chooser = PointChooser(reader: reader, now: now, progress: progress)
     guard let point = try await chooser.choose(selection) else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }
     let indexes = try await reader.indexes(of: point.snapshot)
     let plan = try RestorePlanner(
-      history: history, point: point, indexes: indexes, options: .init()
+      history: reader.history, point: point, indexes: indexes, options: .init()
     ).plan()
     let content = try await PointReading(
       reader: reader, point: point, indexes: indexes, copyBytesMax: options.copyBytesMax,

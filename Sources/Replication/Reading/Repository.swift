@@ -127,9 +127,12 @@ package struct Repository: Sendable {
 
   /// A complete listing of the repository, or of what lies under `prefix`.
   ///
-  /// - Parameter youngAfter: what was written later is remembered as young.
-  package func catalogue(prefix: String = "", youngAfter: Instant? = nil) async throws -> Catalogue
-  {
+  /// - Parameters:
+  ///   - youngAfter: what was written later is remembered as young.
+  ///   - counted: is told how many objects were listed so far.
+  package func catalogue(
+    prefix: String = "", youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in }
+  ) async throws -> Catalogue {
     var catalogue = Catalogue(youngAfter: youngAfter)
     var token: String?
     repeat {
@@ -137,14 +140,17 @@ package struct Repository: Sendable {
       for entry in page.entries {
         catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
       }
+      counted(catalogue.objects)
       token = page.next
     } while token != nil
     return catalogue
   }
 
   /// The history that a complete listing and every claim give.
-  package func history(youngAfter: Instant? = nil) async throws -> History {
-    var catalogue = try await catalogue(youngAfter: youngAfter)
+  package func history(youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in })
+    async throws -> History
+  {
+    var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
     if catalogue.hasUnclaimedSnapshots {
       catalogue = try await self.catalogue(youngAfter: youngAfter)
     }

@@ -1,5 +1,5 @@
 import BackupFormat
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
@@ -64,32 +64,60 @@ package struct RepositoryListing: Sendable, Encodable {
   package var lastDrill: DrillEntry?
 
   package static func make(
-    _ store: any ObjectStore, keys: KeySource = .none, now: Instant
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    progress: (String) -> Void = { _ in }
   ) async throws -> RepositoryListing {
-    guard let repository = try await Repository.open(store, keys: keys) else {
+    try await read(store, keys: keys, now: now, progress: progress).listing
+  }
+
+  /// The listing, and what the drawing below it shows, from the same records.
+  package static func read(
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    progress: (String) -> Void = { _ in }
+  ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
+    let recorder = ListingRecorder(store)
+    guard let repository = try await Repository.open(recorder, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
-    let history = try await repository.history()
-    let reader = HistoryReader(repository: repository, history: history)
+    return try await repository.withHistory(
+      counted: { progress("listing: \($0) objects") },
+      { history in
+        try await read(
+          HistoryReader(repository: repository, history: history), recorder.times, now: now,
+          progress)
+      })
+  }
+
+  private static func read(
+    _ reader: HistoryReader, _ times: ObjectTimes, now: Instant, _ progress: (String) -> Void
+  ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
+    let (repository, history) = (reader.repository, reader.history)
+    let location = repository.store.location
     let newest = try await reader.newestPoint()
     var timelines: [Timeline] = []
+    var drawing = ChronicleBuilder(
+      history: history, times: times, descriptor: repository.descriptor,
+      location: location, now: now)
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader))
+      timelines.append(try await timeline(number, reader, &drawing, progress))
     }
     let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
       PinEntry(
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
     }
-    return RepositoryListing(
-      repository: repository.id.hexadecimal, location: store.location,
+    let listing = RepositoryListing(
+      repository: repository.id.hexadecimal, location: location,
       cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       lastDrill: await lastDrill(repository, history.catalogue))
+    let chronicle = try await ChronicleReader(reader, memory: nil).finish(
+      &drawing, newest: newest, now: now, operationsMax: 0)
+    return (listing, chronicle)
   }
 
   /// A record that can't be read is for `verify` to find: the restore points are what `list` is for.
@@ -113,16 +141,20 @@ package struct RepositoryListing: Sendable, Encodable {
       } ?? "")
   }
 
-  private static func timeline(_ number: TimelineNumber, _ reader: HistoryReader) async throws
-    -> Timeline
-  {
+  private static func timeline(
+    _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
+    _ progress: (String) -> Void
+  ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
     let snapshots = try await reader.snapshots(of: number)
+    let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
+    drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
     var indexes: [GenerationID: GenerationIndex] = [:]
     var points: [Point] = []
     for sequence in snapshots.keys.sorted() {
+      progress("reading: timeline \(number), snapshot \(sequence)")
       let snapshot = snapshots[sequence]!
       guard let point = finder.newest(of: snapshot) else { continue }
       let generation =

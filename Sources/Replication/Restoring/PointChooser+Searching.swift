@@ -96,33 +96,50 @@ extension PointChooser {
 
   // MARK: To the second
 
+  struct Refined {
+    var point: RestorePoint
+    /// An annotation of a later second proves that nothing is missing.
+    var isExact = false
+    /// The last annotation not after the time; nil where the server wrote none.
+    var annotated: Instant?
+  }
+
   /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
   /// annotation of a later second. What nobody shipped by then is in the log of the timeline that went on
   /// from there. Without any annotation, `point` is the answer.
-  func refined(_ point: RestorePoint, at: Instant) async throws -> RestorePoint {
-    guard point.primary == .aof, var cut = point.cut else { return point }
-    var best = point
+  /// - Parameter annotated: the second that what stands in the log behind `point` is of, up to the next
+  ///   annotation.
+  func refined(_ point: RestorePoint, at: Instant, annotated: Instant? = nil) async throws
+    -> Refined
+  {
+    var best = Refined(point: point, annotated: annotated)
+    guard point.primary == .aof, var cut = point.cut else { return best }
     var timeline: TimelineNumber? = point.timeline
     do {
       while let number = timeline {
-        let next = reader.history.claims.values.filter { $0.parent == number }.map(\.timeline).min()
+        let next = continuation(of: number, from: cut)
         guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
           // One that was killed before it had a point is no more than a fence.
           guard try await reader.newestPoint(of: number) == nil else { return best }
           timeline = next
           continue
         }
-        let reading = try await read(snapshot, from: cut, at: at)
+        let reading = try await read(snapshot, from: cut, at: at, annotated: best.annotated)
         guard let end = reading.cut else { return best }
-        if end > cut || number != point.timeline {
-          best = RestorePoint(
+        if !reading.isDoubtful, reading.annotated != nil || reading.isExact,
+          end != cut || best.point.cut != cut || number != point.timeline
+        {
+          best.point = RestorePoint(
             snapshot: snapshot, primary: .aof, cut: end,
             instant: max(point.instant, reading.annotated ?? point.instant))
         }
-        guard reading.isAtEnd else { return best }
+        if !reading.isDoubtful { best.annotated = reading.annotated }
+        best.isExact = reading.isExact
+        guard !reading.isExact else { return best }
         cut = end
-        // Only one that goes on from the very end has this position in its chain.
-        timeline = next
+        // A rewrite later than this snapshot can have closed its last file, and opened another.
+        let newest = try await newestSnapshot(with: cut, of: number)
+        if newest?.sequence == snapshot.sequence { timeline = continuation(of: number, from: cut) }
       }
     } catch let error as LifeboatError where error.code == .corrupt {
       return best  // the points before what is damaged stay
@@ -130,32 +147,48 @@ extension PointChooser {
     return best
   }
 
+  /// The timeline that goes on where `number` ends, if `cut` is that end; nil where it forked off before:
+  /// somebody went back to an earlier state then.
+  func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
+    let claims = reader.history.claims.values
+    guard let next = claims.filter({ $0.parent == number }).min(by: { $0.timeline < $1.timeline })
+    else { return nil }
+    // One that has no log of its own ends where it began.
+    guard let end = next.end?.ordinals.last else { return next.timeline }
+    let last = LogPosition(timeline: number, ordinal: end.ordinal, offset: end.offset)
+    return cut.timeline == number && cut >= last ? next.timeline : nil
+  }
+
   private struct Reading {
-    /// Where everything up to the wanted second ends; nil when the log does not tell.
+    /// Where everything up to the wanted second ends, as far as was read; nil when the log does not tell.
     var cut: LogPosition?
     var annotated: Instant?
-    /// Nothing later was found.
-    var isAtEnd = false
+    /// Something of a later second was found.
+    var isExact = false
+    /// The log was seen to go on for long behind its last annotation: what is written by a server that has
+    /// stopped to write them, or the beginning of a large transaction.
+    var isDoubtful = false
   }
 
   /// In so many objects there is an annotation, if the server writes any: they are of a second at least.
   private static let annotationSpan = 12
 
-  private func read(_ snapshot: Snapshot, from cut: LogPosition, at: Instant) async throws
-    -> Reading
-  {
-    let reading = try await read(snapshot, from: cut, margin: 1, at: at)
-    guard reading.cut == nil, reading.annotated == nil else { return reading }
-    return try await read(snapshot, from: cut, margin: PointChooser.annotationSpan, at: at)
+  private func read(
+    _ snapshot: Snapshot, from cut: LogPosition, at: Instant, annotated: Instant?
+  ) async throws -> Reading {
+    let reading = try await read(snapshot, from: cut, margin: 1, at: at, annotated: annotated)
+    guard !reading.isExact, reading.annotated == nil else { return reading }
+    return try await read(
+      snapshot, from: cut, margin: PointChooser.annotationSpan, at: at, annotated: annotated)
   }
 
-  private func read(_ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant)
-    async throws -> Reading
-  {
-    var reading = Reading()
+  private func read(
+    _ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant, annotated: Instant?
+  ) async throws -> Reading {
+    var reading = Reading(annotated: annotated)
     var lastCut = cut
     var seenAt: Instant?
-    var isOver = false
+    var isSilent = false
     // From before the cut: the last annotation there is that of what follows, too.
     let walk = LogWalk(reader: reader, snapshot: snapshot)
     let end = try await walk.run(from: cut, margin: margin) { step in
@@ -164,23 +197,37 @@ extension PointChooser {
         let second = Instant(seconds: seconds)
         if second > at {
           reading.cut = lastCut
-          isOver = true
+          reading.isExact = true
           return false
         }
         reading.annotated = second
-      } else if reading.annotated == nil, step.seenAt.since(at) > PointChooser.annotationGapMax {
-        isOver = true  // a server that writes none
+      } else if reading.annotated == nil, let seenAt, step.seenAt > seenAt,
+        seenAt.since(at) > PointChooser.annotationGapMax
+      {
+        // A whole object from so long after has none: a server that writes none.
+        isSilent = true
         return false
       }
       seenAt = step.seenAt
       return true
     }
-    guard !isOver, let end, let annotated = reading.annotated, let seenAt,
-      seenAt.since(annotated) < PointChooser.annotationGapMax
-    else { return reading }
-    reading.cut = max(end, cut)
-    reading.isAtEnd = true
+    guard !isSilent, !reading.isExact, let end, let seenAt else { return reading }
+    // A log without any yet goes on in the second that it began in.
+    reading.isDoubtful =
+      reading.annotated.map { seenAt.since($0) >= PointChooser.annotationGapMax } ?? false
+    reading.cut = later(end, cut, in: snapshot)
     return reading
+  }
+
+  /// Of two places in a chain the one behind the other: its first files can be of an earlier timeline than
+  /// those before them.
+  private func later(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> LogPosition
+  {
+    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    func index(_ place: LogPosition) -> Int {
+      segments.firstIndex { $0.timeline == place.timeline && $0.ordinal == place.ordinal } ?? 0
+    }
+    return (index(one), one.offset) < (index(other), other.offset) ? other : one
   }
 
   /// A log that went on for longer than this behind its last annotation was written by a server that had
@@ -188,7 +235,7 @@ extension PointChooser {
   private static let annotationGapMax: Int64 = 10_000
 
   /// The newest snapshot of a timeline whose chain has `position`: it knows how the log goes on.
-  private func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
+  func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
     -> Snapshot?
   {
     try await reader.snapshots(of: timeline).sorted { $0.key > $1.key }.map(\.value).first {

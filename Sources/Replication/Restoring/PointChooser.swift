@@ -39,7 +39,7 @@ package struct PointChooser: Sendable {
   package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
     if let id = selection.point { return try await named(id) }
     if let command = selection.before { return try await last(before: command, selection) }
-    if let at = selection.at { return try await last(notAfter: at, selection) }
+    if let at = selection.at { return try await only(known(at: at, selection), at: at) }
     if let timeline = selection.timeline {
       guard let point = try await newest(of: timeline) else {
         throw LifeboatError(
@@ -53,11 +53,15 @@ package struct PointChooser: Sendable {
 
   /// An abandoned branch is read to its own end, past where its successor forked off.
   func newest(of timeline: TimelineNumber) async throws -> RestorePoint? {
+    try require(timeline)
+    return try await reader.newestPoint(of: timeline)
+  }
+
+  private func require(_ timeline: TimelineNumber) throws(LifeboatError) {
     guard reader.history.claims[timeline] != nil else {
       throw LifeboatError(
         .noBackup, "there is no timeline \(timeline)", hint: "see `lifeboat list`")
     }
-    return try await reader.newestPoint(of: timeline)
   }
 
   private func named(_ id: String) async throws -> RestorePoint {
@@ -109,29 +113,50 @@ package struct PointChooser: Sendable {
     return point
   }
 
-  /// Follows the newest timeline's ancestry: of each timeline only what lies before its successor.
-  private func last(notAfter at: Instant, _ selection: PointSelection) async throws -> RestorePoint
-  {
+  /// A time that no recovery window has is no restore point: who asks for it gets those on both sides. A
+  /// window that ends within the second that was asked for has it.
+  private func only(_ point: RestorePoint, at: Instant) throws(LifeboatError) -> RestorePoint {
+    let seen = PointFinder(
+      history: reader.history, timeline: point.timeline, snapshots: [:]
+    ).marks(of: point.snapshot).first { $0.position == point.cut }?.time
+    guard let gap = point.gap, max(seen ?? point.instant, point.instant) < at else { return point }
+    throw LifeboatError(
+      .noBackup, "\(at) lies between two recovery windows",
+      cause: "from \(point.instant) until \(gap.until) no log was shipped, or none is kept",
+      hint:
+        "take the state before it with --point \(point.id) (of \(point.instant)), or the one behind "
+        + "it with --point \(gap.next) (of \(gap.until))")
+  }
+
+  /// The last state that is known at a time; with a gap where it is not proved to be the one of that time.
+  /// Follows the ancestry of the newest timeline, or of the one that was named: of each only what lies
+  /// before its successor.
+  package func known(at: Instant, _ selection: PointSelection) async throws -> RestorePoint {
+    if let named = selection.timeline { try require(named) }
     var timeline = selection.timeline ?? reader.history.timeline(at: at)
+    let limit = selection.timeline ?? reader.history.newestClaim?.timeline ?? .first
     while let number = timeline {
       let finder = PointFinder(
         history: reader.history, timeline: number, snapshots: try await reader.snapshots(of: number)
       )
-      if let point = try await last(notAfter: at, finder) {
-        return try await refined(point, at: at)
+      let marked = try await last(notAfter: at, finder)
+      if let point = try await state(
+        at: at, marked: marked, finder, upTo: limit)
+      {
+        return point
       }
-      timeline = selection.timeline == nil ? reader.history.claims[number]?.parent : nil
+      timeline = reader.history.claims[number]?.parent
     }
     var hint = "see `lifeboat list`"
-    if let newest = try await reader.newestPoint() {
-      hint = "the newest restore point is \(newest.id) of \(newest.instant); " + hint
+    if let first = try await reader.firstState() {
+      hint = "the first behind it is --point \(first.id) of \(first.instant); " + hint
     }
     throw LifeboatError(.noBackup, "there is no restore point at or before \(at)", hint: hint)
   }
 
   /// Names show the marks at the ends of objects; those inside the object that the log was in at that
   /// time are read from it.
-  private func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
+  func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
     var best = finder.last(notAfter: at)
     for inner in finder.inner(around: at) {
       guard let point = inner.last(of: try await reader.marks(of: inner), notAfter: at) else {

@@ -41,11 +41,13 @@ package final class Capture {
   }
 
   /// One look: the dump is opened before the AOF is measured, so that a dump seen now holds nothing
-  /// that came behind the log as it is measured.
-  package func observe(at now: Instant) throws(LifeboatError) -> CaptureView {
+  /// that came behind the log as it is measured. The clock is read when that is over: what a busy machine
+  /// appends during the look would else be dated before it was written.
+  package func observe(_ clock: () -> Instant) throws(LifeboatError) -> CaptureView {
     visited = []
     let dump = try pin(names.dump, in: directory, as: names.dump)
-    let view = CaptureView(at: now, dump: dump, aof: try observeAOF())
+    let aof = try observeAOF()
+    let view = CaptureView(at: clock(), dump: dump, aof: aof)
     // A name that no manifest lists any more leads nowhere: its file is held only if the plan needs it.
     current = current.filter { visited.contains($0.key) }
     return view

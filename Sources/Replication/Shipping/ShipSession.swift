@@ -130,7 +130,7 @@ struct ShipSession {
   // MARK: Looking and scanning
 
   private mutating func look() throws -> End? {
-    let view = try capture.observe(at: SystemClock.now())
+    let view = try capture.observe(SystemClock.now)
     if !view.isSame(as: plan.view) { stopping?.noteChange() }
     plan.observe(view)
     if let file = plan.allFiles.first(where: \.isCutBack) {

@@ -27,7 +27,8 @@ extension Shipper {
         "more than half of the restore points would be deleted: nothing is before \(report.due ?? "")",
         metadata: [
           "points": "\(report.points)", "left": "\(report.pointsLeft)",
-          "remedy": "keep more with --keep-within and --keep-daily, or see lifeboat prune --dry-run",
+          "remedy":
+            "keep more with --keep-within and --keep-daily, or see lifeboat prune --dry-run",
         ])
     case .waiting:
       logger.info("old restore points wait to be deleted", metadata: ["due": "\(report.due ?? "")"])

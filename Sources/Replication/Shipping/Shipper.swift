@@ -137,7 +137,7 @@ package final class Shipper: Sendable {
       var prepared = Prepared.nothing
       var bytes: UInt64 = 0
       do {
-        let view = try capture.observe(at: SystemClock.now())
+        let view = try capture.observe(SystemClock.now)
         // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())

@@ -13,6 +13,11 @@ package struct Dataset: Hashable, Sendable {
     package var value: Value
     /// Milliseconds since 1970.
     package var expiry: Int?
+
+    package init(value: Value, expiry: Int?) {
+      self.value = value
+      self.expiry = expiry
+    }
   }
 
   package enum Value: Hashable, Sendable {

@@ -1,11 +1,13 @@
 import ArgumentParser
 import BackupTypes
 import Replication
+import ReportPages
 import SystemIO
 
 struct List: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show timelines, restore points, recovery windows and pins.")
+    abstract: "Show timelines, restore points, recovery windows and pins.",
+    discussion: "Ends with a drawing of the recovery windows, as wide as the terminal.")
 
   @OptionGroup var repository: RepositoryOptions
   @Flag(help: "Print one JSON document.")
@@ -13,9 +15,19 @@ struct List: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     let store = try Stores.interactive(repository.repo, repository.transport)
-    let listing = try await RepositoryListing.make(
-      store, keys: repository.key.source(), now: SystemClock.now())
-    if json { try Console.json(listing) } else { Console.write(listing.text) }
+    let line = ProgressLine()
+    defer { line.end() }
+    let (listing, chronicle) = try await RepositoryListing.read(
+      store, keys: repository.key.source(), now: SystemClock.now(), progress: { line.show($0) })
+    line.end()
+    guard !json else {
+      try Console.json(listing)
+      return .success
+    }
+    Console.write(listing.text)
+    let drawing = WindowDrawing(
+      chronicle, width: Terminal.outputWidth ?? 80, style: Console.drawsUnicode ? .unicode : .ascii)
+    if let drawing { Console.write("\n" + drawing.text) }
     return .success
   }
 }

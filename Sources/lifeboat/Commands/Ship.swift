@@ -5,6 +5,7 @@ import Codec
 import Logging
 import ObjectStorage
 import Replication
+import ReportPages
 import StatusPages
 import SystemIO
 import SystemPackage
@@ -96,15 +97,15 @@ struct Ship: ExitingCommand {
     let status = ShipStatus()
     let statistics = StoreStatistics()
     let stop = StopDeadline()
+    let counted = try Stores.counted(repository.repo, repository.transport, statistics)
+    // What a person waits for, `--once` and the page, gives up after a while.
+    let brief = Stores.interactive(counted)
     let store =
       once
-      ? try Stores.interactive(repository.repo, repository.transport)
-      : try Stores.enduring(
-        repository.repo, repository.transport, status: status, statistics: statistics, stop: stop,
-        logger: logger)
+      ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)
-    let service = once ? nil : try service(shipper, store, statistics, logger)
+    let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
     if !once {
       ProcessTuning.beGentle()
       Interruption.shared.handle { shipper.requestStop() }
@@ -118,12 +119,16 @@ struct Ship: ExitingCommand {
   }
 
   private func service(
-    _ shipper: Shipper, _ store: any ObjectStore, _ statistics: StoreStatistics, _ logger: Logger
+    _ shipper: Shipper, _ store: any ObjectStore, reading: any ObjectStore,
+    _ statistics: StoreStatistics, _ logger: Logger
   ) throws -> ShipService {
     ShipService(
       pages: ShipPages(
         shipper: shipper, statistics: statistics, repository: store.location,
-        version: Lifeboat.version),
+        version: Lifeboat.version, pictures: pictures(reading, shipper.options.keys),
+        restore: RestoreCommand(
+          repository: RestoreCommand.url(repository.repo, store),
+          isEncrypted: shipper.options.keys.isGiven)),
       listen: try listen.map { try ListenAddress($0) }, admin: try admin.address(),
       probe: probeInterval.value == 0
         ? nil
@@ -132,6 +137,16 @@ struct Ship: ExitingCommand {
         try Heartbeat($0, repository.transport, status: shipper.status, logger: logger)
       },
       logger: logger)
+  }
+
+  /// The threads that a reading blocks end with it.
+  private func pictures(_ store: any ObjectStore, _ keys: KeySource) -> PictureKeeper {
+    PictureKeeper { memory in
+      let pool = try BlockingPool(name: "page", threads: 4)
+      return try await withTaskExecutorPreference(pool) {
+        try await ChronicleReader.read(store, keys: keys, now: SystemClock.now(), memory: memory)
+      }
+    }
   }
 
   private func options() throws -> Shipper.Options {

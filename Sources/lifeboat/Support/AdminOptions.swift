@@ -4,11 +4,11 @@ import FoundationEssentials
 import HTTPTransport
 import StatusPages
 
-/// Where the sidecar answers `status` and `sync`.
+/// Where the sidecar serves its page and answers `status` and `sync`.
 struct AdminOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The sidecar's address for status and sync.",
+      "The sidecar's address for its page, status and sync.",
       discussion: "Give ship, status and sync the same one; off: none.", valueName: "address"))
   var adminListen = "127.0.0.1:9848"
 

@@ -5,7 +5,10 @@ import Glibc
 /// Standard output and error. Results go to the first, everything else to the second.
 enum Console {
   static func write(_ text: String, toError: Bool = false) {
-    let bytes = Array(text.utf8)
+    write(Array(text.utf8), toError: toError)
+  }
+
+  static func write(_ bytes: [UInt8], toError: Bool = false) {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes {
@@ -33,6 +36,15 @@ enum Console {
   }
 
   static var errorIsTerminal: Bool { isatty(2) == 1 }
+
+  /// Whether standard output is a terminal that shows more than ASCII, as the locale has it.
+  static var drawsUnicode: Bool {
+    guard isatty(1) == 1 else { return false }
+    let environment = EnvironmentFlags.processEnvironment()
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty }
+    let name = (locale ?? "").lowercased()
+    return name.contains("utf-8") || name.contains("utf8")
+  }
 
   /// Tells of an error and gives the exit code for it.
   static func report(_ error: any Error, asJSON: Bool, interruption: Interruption) -> ExitCode {

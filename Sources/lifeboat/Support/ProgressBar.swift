@@ -4,7 +4,7 @@ import SystemIO
 
 /// A progress bar on a terminal; nothing where standard error is none.
 final class ProgressBar: Sendable {
-  enum Unit: Sendable { case bytes, objects }
+  enum Unit: Sendable { case bytes, objects, records }
 
   private let isOn = Console.errorIsTerminal
   private let last = Mutex<Int64>(0)
@@ -29,14 +29,15 @@ final class ProgressBar: Sendable {
     let filled = Int(Double(done) / Double(total) * Double(width))
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
     Console.write(
-      "\r\(label) \(bar) \(text(done)) of \(text(total)) " + (done >= total ? "\n" : ""),
+      "\r\(label) \(bar) \(text(done)) of \(text(total))\(unit == .bytes ? "" : " \(unit)") "
+        + (done >= total ? "\n" : ""),
       toError: true)
   }
 
   private func text(_ count: UInt64) -> String {
     switch unit {
     case .bytes: humanBytes(count)
-    case .objects: "\(count)"
+    case .objects, .records: "\(count)"
     }
   }
 }

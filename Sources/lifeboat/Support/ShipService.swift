@@ -17,7 +17,8 @@ struct ShipService {
       tasks.append(Task { await ShipService.serve(listen, logger) { pages.open($0) } })
     }
     if let admin {
-      tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0) } })
+      tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0, at: admin) } })
+      tasks.append(Task { await pages.pictures.run() })
     }
     if let probe { tasks.append(Task { await probe.run() }) }
     if let heartbeat { tasks.append(Task { await heartbeat.run() }) }

@@ -5,6 +5,7 @@ import HTTPTransport
 import Logging
 import ObjectStorage
 import Replication
+import ReportPages
 import S3Storage
 import Synchronization
 import SystemIO
@@ -96,16 +97,20 @@ enum Stores {
     }
   }
 
+  /// For the sidecar: without retries, every request counted.
+  static func counted(
+    _ url: String, _ transport: TransportOptions, _ statistics: StoreStatistics
+  ) throws -> any ObjectStore {
+    CountedStore(try open(url, transport).store, statistics)
+  }
+
   /// For the sidecar: no end. An outage is told once, and so is its end.
   static func enduring(
-    _ url: String, _ transport: TransportOptions, status: ShipStatus,
-    statistics: StoreStatistics, stop: StopDeadline,
-    logger: Logger
-  ) throws -> any ObjectStore {
+    _ store: any ObjectStore, status: ShipStatus, stop: StopDeadline, logger: Logger
+  ) -> any ObjectStore {
     var policy = RetryingStore.Policy.sidecar
     policy.givesUpAt = { stop.current }
-    let counted = CountedStore(try open(url, transport).store, statistics)
-    return RetryingStore(counted, policy: policy) { report in
+    return RetryingStore(store, policy: policy) { report in
       switch report {
       case .waiting(_, let error, let since):
         // A request that is lost now and then is no outage: what waiting may mend is told when it lasts.
@@ -122,6 +127,17 @@ enum Stores {
             metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
         }
       }
+    }
+  }
+}
+
+extension RestoreCommand {
+  /// What `--repo` takes from anywhere: a store's URL with its options, a directory from its root.
+  static func url(_ given: String, _ store: any ObjectStore) -> String {
+    switch repositoryScheme(given) {
+    // As a path: in a URL of it some characters would have to be written otherwise.
+    case nil, "file": store.location.replacing("file://", with: "", maxReplacements: 1)
+    default: given
     }
   }
 }

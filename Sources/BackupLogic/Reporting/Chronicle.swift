@@ -1,0 +1,216 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What became of one Redis's backups over time: what `report` and `list` draw.
+///
+/// Everything in it comes from a complete listing and from records; no log is fetched. It is bounded
+/// whatever the repository holds (`ChronicleBuilder.Bounds`): what is too fine or too old to be drawn is
+/// merged or left out, and counted. Text in it is printable, and still hostile to whoever writes HTML.
+package struct Chronicle: Sendable, Equatable, Encodable {
+  /// A span of time in which every mark is a restore point. Without a write between two marks the state
+  /// of the first is that of the second's time, too, so that idle time is no gap.
+  package struct Window: Sendable, Hashable, Encodable {
+    @Stamped package var from: Instant
+    @Stamped package var to: Instant
+    /// Behind the place where a successor went on: its state is not part of the present one.
+    package var isAbandoned: Bool
+    package init(from: Instant, to: Instant, isAbandoned: Bool = false) {
+      self.from = from
+      self.to = to
+      self.isAbandoned = isAbandoned
+    }
+  }
+  /// A full copy that is a restore point by itself: one instant.
+  package struct Point: Sendable, Hashable, Encodable {
+    package var id: String
+    @Stamped package var at: Instant
+    package init(id: String, at: Instant) {
+      self.id = id
+      self.at = at
+    }
+  }
+  package struct Timeline: Sendable, Equatable, Encodable {
+    package var number: TimelineNumber
+    package var source: String
+    package var instance: String
+    @Stamped package var claimedAt: Instant
+    package var parent: TimelineNumber?
+    package var fork: String?
+    /// Its shipper ended in good order, with all that was on disk durable.
+    package var isClosed: Bool
+    package var suspicion: String?
+    package var snapshots: Int
+    package var windows: [Window]
+    package var points: [Point]
+    package var isAbandoned: Bool { windows.contains { $0.isAbandoned } }
+    package init(
+      number: TimelineNumber, source: String, instance: String, claimedAt: Instant,
+      parent: TimelineNumber? = nil, fork: String? = nil, isClosed: Bool = false,
+      suspicion: String? = nil, snapshots: Int = 0, windows: [Window] = [], points: [Point] = []
+    ) {
+      self.number = number
+      self.source = source
+      self.instance = instance
+      self.claimedAt = claimedAt
+      self.parent = parent
+      self.fork = fork
+      self.isClosed = isClosed
+      self.suspicion = suspicion
+      self.snapshots = snapshots
+      self.windows = windows
+      self.points = points
+    }
+  }
+  package struct Event: Sendable, Equatable, Encodable {
+    package enum Kind: String, Sendable, CaseIterable, Encodable {
+      /// A shipper claimed: the first of a repository, too.
+      case claim
+      /// That claim began with a state that may be an accident.
+      case suspect
+      /// A command removed a whole database.
+      case destructive
+      /// The chain begins with another full copy from here on.
+      case rewrite
+      /// Something is kept until it is let go.
+      case pin
+      /// A full copy was found damaged.
+      case quarantine
+      case drill
+      /// A shipper ended in good order.
+      case end
+    }
+    package var kind: Kind
+    @Stamped package var at: Instant
+    package var timeline: TimelineNumber?
+    package var detail: String
+    /// What `restore` takes to bring the state back that this is about, `--point 2.7@1:4096`.
+    package var restore: String?
+    package init(
+      kind: Kind, at: Instant, timeline: TimelineNumber?, detail: String, restore: String? = nil
+    ) {
+      self.kind = kind
+      self.at = at
+      self.timeline = timeline
+      self.detail = detail
+      self.restore = restore
+    }
+  }
+  package struct Generation: Sendable, Equatable, Encodable {
+    package var id: String
+    package var kind: GenerationIndex.Kind
+    @Stamped package var at: Instant
+    package var bytes: UInt64
+    package var keys: UInt64?
+    package var elements: UInt64?
+    package var server: String?
+    package var isUnverified: Bool
+    package var isQuarantined: Bool
+    package init(_ index: GenerationIndex, isQuarantined: Bool) {
+      id = index.generation.description
+      kind = index.kind
+      at = index.contentAt
+      bytes = index.size
+      keys = index.dataset?.keys
+      elements = index.dataset?.elements
+      server = index.dataset?.server.map { printable($0, limit: 60) }
+      isUnverified = index.verdict == .unverified
+      self.isQuarantined = isQuarantined
+    }
+  }
+  /// The newest state may be an accident, and nobody has answered yet.
+  package struct OpenSuspicion: Sendable, Equatable, Encodable {
+    package var timeline: TimelineNumber
+    package var detail: String
+    package var pin: String
+    package var before: String
+    package init(timeline: TimelineNumber, detail: String, pin: String, before: String) {
+      self.timeline = timeline
+      self.detail = detail
+      self.pin = pin
+      self.before = before
+    }
+  }
+  package struct LastDrill: Sendable, Equatable, Encodable {
+    @Stamped package var at: Instant
+    package var point: String
+    package var isPassed: Bool
+    package var server: String
+    package var restoreSeconds: Double
+    package var loadSeconds: Double
+    package var bytes: UInt64
+    package var keys: UInt64?
+    package var values: Int
+    package var differences: [String]
+    package init(_ drill: Drill) {
+      at = drill.at
+      point = printable(drill.point, limit: 80)
+      isPassed = drill.isPassed
+      server = printable(drill.server, limit: 60)
+      restoreSeconds = Double(drill.restoreMilliseconds) / 1000
+      loadSeconds = Double(drill.loadMilliseconds) / 1000
+      bytes = drill.bytes
+      keys = drill.keys
+      values = drill.values
+      differences = drill.differences.prefix(5).map { printable($0) }
+    }
+  }
+
+  package var repository: String
+  package var location: String
+  /// `none`, or `aes-256-gcm`.
+  package var cipher: String
+  @Stamped package var readAt: Instant
+  package var objects: Int
+  package var bytes: UInt64
+  package var foreignObjects: Int
+  /// Snapshots and indexes that are damaged or gone: the picture is without them.
+  package var recordsUnreadable: Int
+  /// What a restore that names no point gives.
+  package var newest: Point?
+  package var suspicion: OpenSuspicion?
+  /// By number; the newest ones.
+  package var timelines: [Timeline]
+  package var timelinesLeftOut: Int
+  /// The windows of the present history, and its points as windows of no length, of those left out.
+  package var earlier: [Window]
+  /// Full copies that are points by themselves, and too many to be shown.
+  package var pointsLeftOut: Int
+  /// By time; of each kind the newest ones.
+  package var events: [Event]
+  package var eventsLeftOut: [String: Int]
+  /// By time; the newest ones.
+  package var generations: [Generation]
+  package var generationsLeftOut: Int
+  package var lastDrill: LastDrill?
+  package var log: LogSeries
+
+  package init(
+    repository: String, location: String, cipher: String, readAt: Instant, objects: Int = 0,
+    bytes: UInt64 = 0, foreignObjects: Int = 0, recordsUnreadable: Int = 0, newest: Point? = nil,
+    suspicion: OpenSuspicion? = nil, timelines: [Timeline] = [], timelinesLeftOut: Int = 0,
+    earlier: [Window] = [], pointsLeftOut: Int = 0, events: [Event] = [],
+    eventsLeftOut: [String: Int] = [:], generations: [Generation] = [],
+    generationsLeftOut: Int = 0, lastDrill: LastDrill? = nil, log: LogSeries = LogSeries()
+  ) {
+    self.repository = repository
+    self.location = location
+    self.cipher = cipher
+    self.readAt = readAt
+    self.objects = objects
+    self.bytes = bytes
+    self.foreignObjects = foreignObjects
+    self.recordsUnreadable = recordsUnreadable
+    self.newest = newest
+    self.suspicion = suspicion
+    self.timelines = timelines
+    self.timelinesLeftOut = timelinesLeftOut
+    self.earlier = earlier
+    self.pointsLeftOut = pointsLeftOut
+    self.events = events
+    self.eventsLeftOut = eventsLeftOut
+    self.generations = generations
+    self.generationsLeftOut = generationsLeftOut
+    self.lastDrill = lastDrill
+    self.log = log
+  }
+}

@@ -1,0 +1,213 @@
+package import BackupFormat
+package import BackupTypes
+
+/// Makes a `Chronicle` of a history whose records are read one after another: of none more is kept than
+/// the picture shows.
+package struct ChronicleBuilder: Sendable {
+  package enum Bounds {
+    package static let timelines = 100
+    /// Of one timeline, of the present history and of abandoned branches each.
+    package static let windows = 200
+    package static let points = 400
+    /// Of all timelines together.
+    package static let windowsOfAll = 2000
+    package static let pointsOfAll = 2000
+    package static let earlier = 200
+    /// Of each kind.
+    package static let events = 100
+    package static let generations = 400
+  }
+
+  private let history: History
+  private var chronicle: Chronicle
+  private var times: ObjectTimes
+  private var events: [Chronicle.Event.Kind: [Chronicle.Event]] = [:]
+  private var eventCounts: [Chronicle.Event.Kind: Int] = [:]
+  private var cuts: [TimelineNumber: LogPosition] = [:]
+  private var generations: [Chronicle.Generation] = []
+  private var timelinesSeen = 0
+  private var earlier = WindowUnion()
+
+  package init(
+    history: History, times: ObjectTimes, descriptor: Descriptor, location: String, now: Instant
+  ) {
+    self.history = history
+    self.times = times
+    let catalogue = history.catalogue
+    chronicle = Chronicle(
+      repository: descriptor.repository.hexadecimal, location: printable(location),
+      cipher: descriptor.cipher.rawValue, readAt: now, objects: catalogue.objects,
+      bytes: catalogue.bytes, foreignObjects: catalogue.foreign)
+    for claim in history.claims.values { cut(by: claim) }
+  }
+
+  /// The generations worth reading, the newest ones.
+  package var generationsWanted: [GenerationID] {
+    times.generations.suffix(Bounds.generations)
+  }
+
+  /// Whatever lies behind a fork, up to the end of the parent, is no part of the present history.
+  private mutating func cut(by claim: Claim) {
+    guard let fork = claim.fork, let parent = claim.parent else { return }
+    for number in history.claims.keys where number >= fork.timeline && number <= parent {
+      cuts[number] = min(cuts[number] ?? fork, fork)
+    }
+  }
+
+  /// Takes in a timeline and its snapshots, by sequence; timelines by number.
+  package mutating func add(_ number: TimelineNumber, _ snapshots: some Sequence<SnapshotTrace>) {
+    guard let claim = history.claims[number] else { return }
+    var trace = TimelineTrace(history: history, number: number, cut: cuts[number])
+    note(claim)
+    var previous: SnapshotTrace?
+    var count = 0
+    for snapshot in snapshots {
+      trace.add(snapshot)
+      note(snapshot, after: previous, number)
+      if snapshot.primary != nil { previous = snapshot }
+      count += 1
+    }
+    timelinesSeen += 1
+    chronicle.timelines.append(
+      Chronicle.Timeline(
+        number: number, source: printable(claim.source), instance: printable(claim.instance),
+        claimedAt: claim.claimedAt, parent: claim.parent, fork: claim.fork?.description,
+        isClosed: trace.isClosed, suspicion: claim.suspicion.map { printable($0.detail) },
+        snapshots: count, windows: trace.windows(atMost: Bounds.windows),
+        points: trace.points.suffix(Bounds.points)))
+    chronicle.pointsLeftOut += max(0, trace.points.count - Bounds.points)
+    if chronicle.timelines.count > Bounds.timelines { leaveOutOldest() }
+  }
+
+  /// Nobody looks for one of a thousand restarts by eye; what it has of the present history stays.
+  private mutating func leaveOutOldest() {
+    let timeline = chronicle.timelines.removeFirst()
+    for window in timeline.windows where !window.isAbandoned { earlier.add(window.from, window.to) }
+    for point in timeline.points { earlier.add(point.at, point.at) }
+    if earlier.spans.count > 2 * Bounds.earlier { earlier = earlier.reduced(to: Bounds.earlier) }
+  }
+
+  /// Each timeline gets its share where all together have too much to be drawn.
+  private static func reduce(_ made: inout Chronicle) {
+    let windows = made.timelines.reduce(0) { $0 + $1.windows.count }
+    let points = made.timelines.reduce(0) { $0 + $1.points.count }
+    for index in made.timelines.indices {
+      if windows > Bounds.windowsOfAll {
+        let share = max(2, Bounds.windowsOfAll / (2 * made.timelines.count))
+        made.timelines[index].windows = reduced(made.timelines[index].windows, to: share)
+      }
+      if points > Bounds.pointsOfAll {
+        let share = max(1, Bounds.pointsOfAll / made.timelines.count)
+        let had = made.timelines[index].points
+        made.timelines[index].points = had.suffix(share)
+        made.pointsLeftOut += max(0, had.count - share)
+      }
+    }
+  }
+
+  private static func reduced(_ windows: [Chronicle.Window], to count: Int) -> [Chronicle.Window] {
+    [false, true].flatMap { isAbandoned -> [Chronicle.Window] in
+      var union = WindowUnion()
+      for window in windows where window.isAbandoned == isAbandoned {
+        union.add(window.from, window.to)
+      }
+      return union.closed(to: count).map {
+        Chronicle.Window(from: $0.from, to: $0.to, isAbandoned: isAbandoned)
+      }
+    }.sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+  }
+
+  private mutating func note(_ claim: Claim) {
+    let by = "\(printable(claim.source, limit: 80)), \(printable(claim.writer, limit: 40))"
+    note(.claim, claim.claimedAt, claim.timeline, by)
+    guard let suspicion = claim.suspicion else { return }
+    note(.suspect, claim.claimedAt, claim.timeline, printable(suspicion.detail))
+  }
+
+  private mutating func note(
+    _ snapshot: SnapshotTrace, after previous: SnapshotTrace?, _ number: TimelineNumber
+  ) {
+    if let drop = snapshot.destructive {
+      let id = pointID(number, snapshot.sequence, drop.before)
+      note(
+        .destructive, drop.at, number, printable(drop.command, limit: 40),
+        restore: "--point \(id)")
+    }
+    if snapshot.primary == .aof, let base = snapshot.base, let previous, previous.primary == .aof,
+      previous.base != base
+    {
+      note(.rewrite, snapshot.at, number, base.description)
+    }
+    if snapshot.isClean { note(.end, snapshot.at, number, "") }
+  }
+
+  private mutating func note(
+    _ kind: Chronicle.Event.Kind, _ at: Instant, _ timeline: TimelineNumber?, _ detail: String,
+    restore: String? = nil
+  ) {
+    eventCounts[kind, default: 0] += 1
+    events[kind, default: []].append(
+      .init(kind: kind, at: at, timeline: timeline, detail: detail, restore: restore))
+    if events[kind]!.count > 2 * Bounds.events { events[kind]!.removeFirst(Bounds.events) }
+  }
+
+  /// Notes records that should be there and can't be read.
+  package mutating func addUnreadable(_ count: Int) { chronicle.recordsUnreadable += count }
+
+  /// Takes in an index; in any order.
+  package mutating func add(_ index: GenerationIndex) {
+    guard generations.count < Bounds.generations else { return }
+    generations.append(
+      .init(index, isQuarantined: history.catalogue.quarantined.contains(index.generation)))
+  }
+
+  package mutating func add(_ quarantine: Quarantine) {
+    note(
+      .quarantine, quarantine.at, nil,
+      "\(quarantine.generation): \(printable(quarantine.reason, limit: 120))")
+  }
+
+  package mutating func add(_ drill: Drill) {
+    note(
+      .drill, drill.at, nil,
+      "\(drill.isPassed ? "passed" : "FAILED"), \(printable(drill.server, limit: 60))")
+    if chronicle.lastDrill.map({ $0.at <= drill.at }) ?? true { chronicle.lastDrill = .init(drill) }
+  }
+
+  /// What is in force, not what was.
+  package mutating func add(_ pin: Pin) {
+    let id = pointID(pin.timeline, pin.snapshot, pin.position)
+    note(
+      .pin, pin.at, pin.timeline,
+      "\(printable(pin.id, limit: 70)) keeps \(id) until \(pin.until): "
+        + printable(pin.reason, limit: 120),
+      restore: "--point \(id)")
+  }
+
+  /// - Parameter pins: those in force.
+  package func chronicle(newest: RestorePoint?, pins: [Pin]) -> Chronicle {
+    var made = chronicle
+    made.newest = newest.map { .init(id: $0.id, at: $0.instant) }
+    if let newest, let open = history.openSuspicion(of: newest.timeline, pins: pins) {
+      made.suspicion = .init(
+        timeline: newest.timeline, detail: printable(open.suspicion.detail),
+        pin: printable(open.pin.id),
+        before: pointID(open.pin.timeline, open.pin.snapshot, open.pin.position))
+    }
+    made.earlier = earlier.closed(to: Bounds.earlier).map { .init(from: $0.from, to: $0.to) }
+    ChronicleBuilder.reduce(&made)
+    made.timelinesLeftOut = timelinesSeen - made.timelines.count
+    for (kind, all) in events {
+      let kept = all.sorted { $0.at < $1.at }.suffix(Bounds.events)
+      made.events += kept
+      if eventCounts[kind]! > kept.count {
+        made.eventsLeftOut[kind.rawValue] = eventCounts[kind]! - kept.count
+      }
+    }
+    made.events.sort { ($0.at, $0.kind.rawValue) < ($1.at, $1.kind.rawValue) }
+    made.generations = generations.sorted { ($0.at, $0.id) < ($1.at, $1.id) }
+    made.generationsLeftOut = max(0, times.generations.count - generations.count)
+    made.log = times.logSeries
+    return made
+  }
+}

@@ -1,0 +1,40 @@
+package import BackupFormat
+package import BackupTypes
+
+/// When objects became durable, by the store's clock, from the pages of a listing: what names do not say.
+package struct ObjectTimes: Sendable {
+  struct LogFile: Hashable, Sendable {
+    var timeline: TimelineNumber
+    var ordinal: Int
+  }
+  struct LogObject: Sendable {
+    var from: UInt64
+    var to: UInt64
+    /// Milliseconds; 0: no mark.
+    var mark: Int64
+    var modified: Int64
+    var size: Int64
+  }
+
+  private(set) var logs: [LogFile: [LogObject]] = [:]
+  private var indexes: [GenerationID: Instant] = [:]
+
+  package init() {}
+
+  package mutating func add(name: String, size: Int, modified: Instant) {
+    switch ObjectPath(name) {
+    case .log(let timeline, let ordinal, let span):
+      logs[LogFile(timeline: timeline, ordinal: ordinal), default: []].append(
+        LogObject(
+          from: span.from, to: span.to, mark: span.mark?.milliseconds ?? 0,
+          modified: modified.milliseconds, size: Int64(size)))
+    case .index(let id): indexes[id] = modified
+    default: break
+    }
+  }
+
+  /// The generations that are complete, those that were written last at the end.
+  package var generations: [GenerationID] {
+    indexes.sorted { ($0.value, $0.key.description) < ($1.value, $1.key.description) }.map(\.key)
+  }
+}

@@ -1,0 +1,43 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What a picture needs of a snapshot: a few hundred bytes, so that those of a long history can be kept.
+package struct SnapshotTrace: Sendable, Equatable {
+  package var sequence: Int
+  package var at: Instant
+  package var primary: Snapshot.Primary?
+  package var isClean: Bool
+  package var destructive: Snapshot.Destructive?
+  package var base: GenerationID?
+  package var dump: GenerationID?
+  package var dumpAt: Instant?
+  /// Of the chain, in order.
+  package var segments: [Snapshot.Segment]
+  /// Ordinals of its own timeline that it names, those of files that extend nothing yet included.
+  package var named: [Int]
+
+  package init(_ snapshot: Snapshot) {
+    sequence = snapshot.sequence
+    at = snapshot.at
+    primary = snapshot.primary
+    isClean = snapshot.isClean
+    destructive = snapshot.destructive
+    base = snapshot.chain?.base?.generation
+    dump = snapshot.dump?.generation
+    dumpAt = snapshot.dump?.contentAt
+    segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    let detached = snapshot.detached?.files.flatMap(\.segments) ?? []
+    named = (segments + detached).filter { $0.timeline == snapshot.timeline }.map(\.ordinal)
+  }
+
+  /// The full copy that its point begins with.
+  package var needed: GenerationID? { primary == .rdb ? dump : base }
+}
+
+/// What `--point` takes.
+func pointID(_ timeline: TimelineNumber, _ sequence: Int, _ position: LogPosition?) -> String {
+  "\(timeline).\(sequence)"
+    + (position.map {
+      "@" + ($0.timeline == timeline ? "" : "\($0.timeline)/") + "\($0.ordinal):\($0.offset)"
+    } ?? "")
+}

@@ -1,0 +1,133 @@
+import BackupFormat
+import BackupTypes
+
+/// Finds the windows and points of one timeline from its snapshots, in order, and the names of its log.
+///
+/// A chain without a hole can be cut at any of its marks, and the state between two marks is that of the
+/// first: so it is one window, from its first own mark to its last. A fold has marks inside that its name
+/// does not show. Where the chain goes on from other log, the snapshot that first named the file says when
+/// the own log began; where it begins with a full copy, nothing before the first mark that shows is claimed.
+struct TimelineTrace {
+  private struct Log {
+    /// The marks at the ends of contiguous objects, time never going back.
+    var marks: [(offset: UInt64, time: Instant)]
+    var reached: UInt64
+
+    /// The last at or before `limit`.
+    func last(notBeyond limit: UInt64) -> Instant? {
+      var (low, high) = (0, marks.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if marks[middle].offset <= limit { low = middle + 1 } else { high = middle }
+      }
+      return low > 0 ? marks[low - 1].time : nil
+    }
+  }
+  private struct Key: Hashable {
+    var timeline: TimelineNumber
+    var ordinal: Int
+    var from: UInt64
+  }
+
+  private let history: History
+  private let number: TimelineNumber
+  /// Own positions behind it are abandoned; nil: none is.
+  private let cut: LogPosition?
+  private let claimedAt: Instant
+  private var logs: [Key: Log] = [:]
+  private var firstNamed: [Int: Instant] = [:]
+  private var present = WindowUnion()
+  private var abandoned = WindowUnion()
+  private(set) var points: [Chronicle.Point] = []
+  private(set) var isClosed = false
+
+  init(history: History, number: TimelineNumber, cut: LogPosition?) {
+    self.history = history
+    self.number = number
+    self.cut = cut
+    claimedAt = history.claims[number]?.claimedAt ?? Instant(milliseconds: 0)
+  }
+
+  mutating func add(_ trace: SnapshotTrace) {
+    for ordinal in trace.named where firstNamed[ordinal] == nil { firstNamed[ordinal] = trace.at }
+    isClosed = isClosed || trace.isClean
+    if let needed = trace.needed, history.catalogue.quarantined.contains(needed) { return }
+    switch trace.primary {
+    case nil: break
+    case .rdb: if let at = trace.dumpAt { add(point: trace, at) }
+    case .aof: addChain(trace)
+    }
+  }
+
+  private mutating func add(point trace: SnapshotTrace, _ at: Instant) {
+    guard points.last?.at != at else { return }
+    points.append(.init(id: pointID(number, trace.sequence, nil), at: at))
+  }
+
+  private mutating func addChain(_ trace: SnapshotTrace) {
+    var last: Instant?
+    var (first, keptLast, ownLast): (Instant?, Instant?, Instant?) = (nil, nil, nil)
+    for segment in trace.segments {
+      let log = log(of: segment)
+      let limit = segment.to ?? .max
+      if let end = log.last(notBeyond: limit) {
+        let goesOn = last != nil
+        last = max(end, last ?? end)
+        if segment.timeline == number, let begin = log.marks.first?.time {
+          first = first ?? (goesOn ? beginning(of: segment.ordinal, firstMark: begin) : begin)
+          ownLast = last
+          if let kept = log.last(notBeyond: min(limit, keptLimit(segment.ordinal))) {
+            keptLast = max(kept, keptLast ?? kept)
+          }
+        }
+      }
+      if let to = segment.to, log.reached < to { break }
+    }
+    guard last != nil else {
+      // The full copy with nothing behind it.
+      if trace.base != nil || !trace.segments.isEmpty { add(point: trace, trace.at) }
+      return
+    }
+    guard let first, let ownLast else { return }
+    if let keptLast { present.add(min(first, keptLast), keptLast) }
+    let from = keptLast ?? first
+    if cut != nil, ownLast > from || keptLast == nil { abandoned.add(from, ownLast) }
+    // All on disk was durable then: until then nothing more was written.
+    if trace.isClean, cut == nil || keptLast == ownLast { present.add(ownLast, trace.at) }
+  }
+
+  /// Up to which offset of an own ordinal the present history goes.
+  private func keptLimit(_ ordinal: Int) -> UInt64 {
+    guard let cut else { return .max }
+    if cut.timeline < number { return 0 }
+    return ordinal < cut.ordinal ? .max : ordinal == cut.ordinal ? cut.offset : 0
+  }
+
+  private func beginning(of ordinal: Int, firstMark: Instant) -> Instant {
+    min(firstMark, max(claimedAt, firstNamed[ordinal] ?? firstMark))
+  }
+
+  private mutating func log(of segment: Snapshot.Segment) -> Log {
+    let key = Key(timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from)
+    if let known = logs[key] { return known }
+    let coverage = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
+    var marks: [(offset: UInt64, time: Instant)] = []
+    for span in coverage.picks {
+      guard let time = span.mark else { continue }
+      marks.append((span.to, max(time, marks.last?.time ?? time)))
+    }
+    let log = Log(marks: marks, reached: coverage.reached)
+    logs[key] = log
+    return log
+  }
+
+  /// In order; the finest gaps are closed where there are more windows than `count`.
+  func windows(atMost count: Int) -> [Chronicle.Window] {
+    let made =
+      present.closed(to: count).map { Chronicle.Window(from: $0.from, to: $0.to) }
+      + abandoned.closed(to: count).map {
+        Chronicle.Window(from: $0.from, to: $0.to, isAbandoned: true)
+      }
+    return made.sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+  }
+}

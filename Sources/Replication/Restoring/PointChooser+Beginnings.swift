@@ -1,0 +1,213 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+
+/// The state at a time, where one chain has ended and another begins with a state of its own: that of its
+/// BASE, which no mark shows. A rewrite that nobody saw happen leaves such a place, and so do an AOF that
+/// was switched off and on and a shipper that was away.
+extension PointChooser {
+  /// - Parameters:
+  ///   - marked: the last mark not after `at`.
+  ///   - limit: what timelines up to this one begin with counts, too.
+  /// - Returns: nil if nothing of the timeline is that old.
+  func state(
+    at: Instant, marked: RestorePoint?, _ finder: PointFinder, upTo limit: TimelineNumber
+  ) async throws -> RestorePoint? {
+    var known = marked
+    var annotated: Instant?
+    if known == nil, let first = try await firstStart(finder, at: at) {
+      known = first
+      annotated = try await lastAnnotation(before: finder.timeline, at: at).map {
+        max($0, first.instant)
+      }
+    }
+    guard var known else { return nil }
+    while true {
+      let refined = try await refined(known, at: at, annotated: annotated)
+      if refined.isExact { return refined.point }
+      annotated = refined.annotated
+      var best = refined.point
+      if annotated == nil { best = try await continued(best, at: at, upTo: limit) }
+      let finder = try await self.finder(of: best.timeline)
+      if goesOn(best, past: at, finder) { return best }
+      let next = try await beginnings(behind: best, at: at, finder, upTo: limit)
+      guard let begun = next.last else { return best.unknown(until: next.later) }
+      // Of a server that annotates: what stands before the first annotation is of the last second before
+      // it, at the latest that of the BASE.
+      if annotated == nil {
+        let tried = try await self.refined(begun, at: at)
+        if tried.isExact { return tried.point }
+        annotated = tried.annotated
+      }
+      if let second = annotated {
+        (known, annotated) = (begun, max(second, begun.instant))
+      } else if let over = next.lastOver {
+        known = over
+      } else {
+        return best.unknown(until: begun)
+      }
+    }
+  }
+
+  /// What the timeline begins with, if that was by `at`: the state is there when it is claimed, whatever
+  /// second its BASE is of.
+  private func firstStart(_ finder: PointFinder, at: Instant) async throws -> RestorePoint? {
+    for sequence in finder.snapshots.keys.sorted() {
+      let snapshot = finder.snapshots[sequence]!
+      guard let start = try await start(of: snapshot, finder)?.point else { continue }
+      return snapshot.primary == .aof && start.instant <= at ? start : nil
+    }
+    return nil
+  }
+
+  /// Without annotations: a log that went on while no shipper ran has its next mark from the file itself,
+  /// which can be older than the claim under which it was shipped.
+  private func continued(_ point: RestorePoint, at: Instant, upTo limit: TimelineNumber)
+    async throws
+    -> RestorePoint
+  {
+    guard var cut = point.cut else { return point }
+    var best = point
+    var number = point.timeline
+    while let next = continuation(of: number, from: cut), next <= limit {
+      number = next
+      let finder = try await finder(of: next)
+      guard try await newestSnapshot(with: cut, of: next) != nil else {
+        guard finder.newest() == nil else { break }
+        continue
+      }
+      guard let later = try await last(notAfter: at, finder), let end = later.cut, end > cut else {
+        break
+      }
+      (best, cut) = (later, end)
+    }
+    return best
+  }
+
+  /// The last annotation that the timeline before `timeline` has by `at`.
+  private func lastAnnotation(before timeline: TimelineNumber, at: Instant) async throws -> Instant?
+  {
+    guard let parent = reader.history.claims[timeline]?.parent,
+      let last = try await finder(of: parent).last(notAfter: at)
+    else { return nil }
+    return try await refined(last, at: at).annotated
+  }
+
+  private func finder(of timeline: TimelineNumber) async throws -> PointFinder {
+    PointFinder(
+      history: reader.history, timeline: timeline,
+      snapshots: try await reader.snapshots(of: timeline))
+  }
+
+  /// Whether the point's own log shows that it went on for the whole second of `at`, or an orderly end that
+  /// nothing was written until then.
+  private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
+    guard point.primary == .aof, let last = finder.marks(of: point.snapshot).last else {
+      return false
+    }
+    if last.time.since(at) >= 1000 { return true }
+    return finder.snapshots.values.contains {
+      $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
+    }
+  }
+
+  private struct Beginnings {
+    /// The last state that a chain begins with and that is not after the time.
+    var last: RestorePoint?
+    /// The last whose time is over by then. The time of an RDB is a second: the state is that of some
+    /// moment in it. A time to the second means all of it. A BASE in AOF form has the time of its last
+    /// byte, by which its log had gone on.
+    var lastOver: RestorePoint?
+    /// The first that is after it.
+    var later: RestorePoint?
+    var finder: PointFinder
+  }
+
+  /// What chains begin with that have nothing in common with the log of `point`, in order.
+  private func beginnings(
+    behind point: RestorePoint, at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
+  ) async throws -> Beginnings {
+    var found = Beginnings(finder: finder)
+    while true {
+      for sequence in found.finder.snapshots.keys.sorted() {
+        let snapshot = found.finder.snapshots[sequence]!
+        guard isBehind(snapshot, point),
+          let (start, isTimed) = try await start(of: snapshot, found.finder)
+        else { continue }
+        guard start.instant <= at else {
+          found.later = start
+          return found
+        }
+        // An old copy that somebody put there is no state that came after the point's.
+        let before = found.last ?? point
+        guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
+          continue
+        }
+        found.last = start
+        let isOver = at.since(start.instant) >= 999 || at.milliseconds % 1000 == 0
+        if isTimed, isOver { found.lastOver = start }
+      }
+      let number = found.finder.timeline
+      guard
+        let next = reader.history.claims.values.filter({ $0.parent == number })
+          .min(by: { $0.timeline < $1.timeline }), next.timeline <= limit
+      else { return found }
+      let finder = try await self.finder(of: next.timeline)
+      let isContinued = point.cut.flatMap { continuation(of: number, from: $0) } != nil
+      guard isContinued || (next.fork == nil && !isBack(finder, behind: found.finder)) else {
+        return found
+      }
+      found.finder = finder
+    }
+  }
+
+  /// Whether a timeline without common log begins with a full copy that the one before it had gone on from:
+  /// somebody went back to it.
+  private func isBack(_ finder: PointFinder, behind parent: PointFinder) -> Bool {
+    func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
+    let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
+    guard let first, let begun = base(first) else { return false }
+    return parent.snapshots.values.contains {
+      base($0) == begun && !parent.objects(of: $0).isEmpty
+    }
+  }
+
+  private func isBehind(_ snapshot: Snapshot, _ point: RestorePoint) -> Bool {
+    let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    return (snapshot.timeline, snapshot.sequence) > (point.timeline, point.snapshot.sequence)
+      && !segments.contains {
+        $0.timeline == point.cut?.timeline && $0.ordinal == point.cut?.ordinal
+      }
+  }
+
+  /// The state that a snapshot's point begins with, with its time; nil when it carries none.
+  private func start(of snapshot: Snapshot, _ finder: PointFinder) async throws -> (
+    point: RestorePoint, isTimed: Bool
+  )? {
+    guard let newest = finder.newest(of: snapshot) else { return nil }
+    if newest.primary == .rdb { return (newest, true) }
+    // A log without a BASE begins with nothing, which is no state to go back to.
+    guard let base = snapshot.chain?.base else {
+      return finder.marks(of: snapshot).first.map {
+        (
+          RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time), true
+        )
+      }
+    }
+    guard var start = finder.start(of: snapshot) else { return nil }
+    let index = try await reader.repository.index(base.generation)
+    start.instant = Instant(
+      milliseconds: index.contentAt.milliseconds - index.contentAt.milliseconds % 1000)
+    return (start, index.dataset != nil)
+  }
+}
+
+extension RestorePoint {
+  fileprivate func unknown(until later: RestorePoint?) -> RestorePoint {
+    var copy = self
+    if primary == .aof {
+      copy.gap = later.map { Gap(until: max($0.instant, instant), next: $0.id) }
+    }
+    return copy
+  }
+}

@@ -1,0 +1,64 @@
+import BackupLogic
+import BackupTypes
+
+extension Chronicle.Event.Kind {
+  var name: String {
+    switch self {
+    case .claim: "Start"
+    case .suspect: "Suspect start"
+    case .destructive: "Destructive command"
+    case .rewrite: "Rewrite"
+    case .pin: "Pin"
+    case .quarantine: "Damaged copy"
+    case .drill: "Drill"
+    case .end: "Orderly end"
+    }
+  }
+  var plural: String {
+    switch self {
+    case .claim: "Starts of a shipper"
+    case .suspect: "Suspect starts"
+    case .destructive: "Destructive commands"
+    case .rewrite: "Rewrites"
+    case .pin: "Pins"
+    case .quarantine: "Damaged copies"
+    case .drill: "Drills"
+    case .end: "Orderly ends"
+    }
+  }
+}
+
+extension Chronicle.Event {
+  var words: String {
+    switch kind {
+    case .claim: "timeline \(timeline.map(\.description) ?? "?"), by \(detail)"
+    case .end:
+      "the shipper of timeline \(timeline.map(\.description) ?? "?") ended, all was durable"
+    case .rewrite: "the log goes on from a new full copy, \(detail.prefix(12))…"
+    case .destructive: "\(detail); the state before it can be restored"
+    case .suspect, .pin, .quarantine, .drill: detail
+    }
+  }
+
+  /// A link into the page that chooses what this is about.
+  var link: String {
+    if let restore, restore.hasPrefix("--point ") { return "#point=" + restore.dropFirst(8) }
+    return "#at=" + unixSeconds(at)
+  }
+}
+
+/// `1700000000` or `1700000000.250`.
+func unixSeconds(_ instant: Instant) -> String {
+  let (seconds, rest) = instant.milliseconds.quotientAndRemainder(dividingBy: 1000)
+  return rest > 0 ? "\(seconds)." + decimal(rest, width: 3) : "\(seconds)"
+}
+
+extension Chronicle.Gap.Kind {
+  var sentence: String {
+    switch self {
+    case .unwatched: "no shipper ran, or nothing was written"
+    case .unreadable: "the log could not be followed until a new full copy was durable"
+    case .dumps: "full copies only, each is one instant"
+    }
+  }
+}

@@ -1,0 +1,32 @@
+/// What a running shipper adds to a picture of its repository.
+package struct LiveView: Sendable, Equatable {
+  package var state: String
+  package var reason: String?
+  package var source: String
+  package var lagSeconds: Double
+  package var unshippedBytes: UInt64
+  package var recoverableTo: String?
+  package var storeAwaySince: String?
+  package var isSuspect: Bool
+  /// A picture is being read.
+  package var isReading: Bool
+  /// Why the last try to read one failed.
+  package var problem: String?
+
+  package init(
+    state: String, reason: String? = nil, source: String, lagSeconds: Double = 0,
+    unshippedBytes: UInt64 = 0, recoverableTo: String? = nil, storeAwaySince: String? = nil,
+    isSuspect: Bool = false, isReading: Bool = false, problem: String? = nil
+  ) {
+    self.state = state
+    self.reason = reason
+    self.source = source
+    self.lagSeconds = lagSeconds
+    self.unshippedBytes = unshippedBytes
+    self.recoverableTo = recoverableTo
+    self.storeAwaySince = storeAwaySince
+    self.isSuspect = isSuspect
+    self.isReading = isReading
+    self.problem = problem
+  }
+}

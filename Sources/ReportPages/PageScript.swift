@@ -1,0 +1,199 @@
+/// The page's script: choosing an instant, copying the command, and on a live page the sidecar's figures.
+/// Everything that it shows it sets as text; what a link names is checked before it comes near a command.
+enum PageScript {
+  static let text = #"""
+
+    (() => {
+    "use strict";
+    const byId = id => document.getElementById(id);
+    const data = JSON.parse(byId("data").textContent);
+    const iso = t => new Date(t).toISOString().replace(".000Z", "Z");
+    const shown = t => new Date(t).toISOString().slice(0, 19).replace("T", " ");
+    const root = document.documentElement;
+    root.classList.add("ready");
+    // For a test: nothing else says whether a page is wider than its window.
+    addEventListener("load", () => { root.dataset.fits = String(root.scrollWidth <= innerWidth); });
+
+    const setText = (id, text) => { const e = byId(id); if (e && e.textContent !== text) e.textContent = text; };
+
+    // What `restore --at t` finds: the newest timeline claimed by then, and what came before it. Between two
+    // windows it finds nothing: then `best` is the end of the one before, `next` the beginning of the other.
+    function find(t) {
+      const all = data.timelines || [];
+      let own = null;
+      for (const line of all) if (line[1] <= t) own = line;
+      if (!own) own = all[0];
+      let best = null, next = null, inside = null, branch = null;
+      for (const line of all) for (const w of line[2]) if (!w[2] && w[0] > t && (next === null || w[0] < next)) next = w[0];
+      const take = (w, n) => {
+        if (w[0] > t) return;
+        const end = Math.min(t, w[1]);
+        if (best === null || end >= best) best = end;
+        if (t <= w[1]) { if (w[2]) branch = n; else inside = n; }
+      };
+      for (const w of data.earlier || []) take(w, 0);
+      for (const line of all) {
+        if (own && line[0] > own[0]) break;
+        for (const w of line[2]) if (!w[2] || line === own) take(w, line[0]);
+      }
+      return { best, next, inside, branch: inside === null ? branch : null };
+    }
+
+    let chosen = { kind: "newest" };
+    const instant = byId("instant"), slider = byId("slider");
+
+    function describe() {
+      if (chosen.kind === "point") {
+        return ["The restore point " + chosen.id + ".", "--point " + chosen.id];
+      }
+      if (chosen.kind === "newest") {
+        if (data.suspect) return ["The newest state may be an accident: this restores the one before it.", "--suspect before"];
+        return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
+      }
+      const t = chosen.at, found = find(t), at = "--at " + iso(t);
+      const next = found.next === null ? "" : " The next one is of " + shown(found.next) + ".";
+      if (found.best === null) return ["Before the first restore point: nothing can be restored to this instant." + next, null];
+      if (found.branch !== null) return ["On the abandoned branch of timeline " + found.branch + ": restores its state of this instant.", at + " --timeline " + found.branch];
+      if (found.inside !== null) return ["In a recovery window: restores the state of this instant.", at];
+      if (data.newest && t > data.newest[1] && found.best === data.newest[1]) return ["After the newest restore point: restores that, of " + shown(found.best) + ".", at];
+      return ["No restore point at this instant: restores the last one before it, of " + shown(found.best) + "." + next, "--at " + iso(found.best)];
+    }
+
+    function show() {
+      if (!instant) return;
+      const [words, argument] = describe();
+      setText("meaning", words);
+      setText("command", argument === null ? "" : data.head + (argument ? " " + argument : "") + data.tail);
+      byId("copy").disabled = argument === null;
+      const t = chosen.kind === "at" ? chosen.at : chosen.kind === "newest" && data.newest ? data.newest[1] : null;
+      if (t !== null) {
+        instant.value = new Date(t).toISOString().slice(0, 19);
+        slider.value = String(Math.round((t - data.span[0]) / Math.max(1, data.span[1] - data.span[0]) * 2000));
+        slider.setAttribute("aria-valuetext", shown(t));
+      }
+      for (const chart of document.querySelectorAll(".times")) {
+        const line = chart.querySelector(".cursor"), from = +chart.dataset.from, to = +chart.dataset.to;
+        const x = t === null ? -1 : (t - from) / Math.max(1, to - from) * 100;
+        const place = (x >= 0 && x <= 100 ? x : -10).toFixed(3) + "%";
+        line.setAttribute("x1", place);
+        line.setAttribute("x2", place);
+        line.setAttribute("visibility", x >= 0 && x <= 100 ? "visible" : "hidden");
+      }
+    }
+
+    const limit = 8.64e15;
+    function choose(t, keepsLink) {
+      if (!Number.isFinite(t) || Math.abs(t) > limit) return;
+      chosen = { kind: "at", at: Math.round(t) };
+      if (!keepsLink) history.replaceState(null, "", "#at=" + chosen.at / 1000);
+      show();
+    }
+
+    // #at=<unix seconds>, #point=<id>
+    function follow() {
+      const hash = location.hash;
+      const at = /^#at=(-?[0-9]{1,13}(?:\.[0-9]{1,3})?)$/.exec(hash);
+      const point = /^#point=([0-9]+\.[0-9]+(?:@(?:[0-9]+\/)?[0-9]+:[0-9]+)?)$/.exec(hash);
+      if (at) choose(Number(at[1]) * 1000, true);
+      else if (point) { chosen = { kind: "point", id: point[1] }; show(); }
+      return at || point;
+    }
+
+    if (instant) {
+      instant.addEventListener("change", () => choose(Date.parse(instant.value + "Z")));
+      slider.addEventListener("input", () => choose(Math.round((data.span[0] + slider.value / 2000 * (data.span[1] - data.span[0])) / 1000) * 1000));
+      for (const button of document.querySelectorAll("[data-step]")) {
+        button.addEventListener("click", () => choose((chosen.kind === "at" ? chosen.at : data.newest ? data.newest[1] : data.span[1]) + button.dataset.step * 1000));
+      }
+      byId("newest").addEventListener("click", () => {
+        chosen = { kind: "newest" };
+        history.replaceState(null, "", location.pathname + location.search);
+        show();
+      });
+      for (const chart of document.querySelectorAll(".times")) {
+        chart.addEventListener("click", event => {
+          if (event.target.closest("a")) return;
+          const box = chart.getBoundingClientRect(), from = +chart.dataset.from, to = +chart.dataset.to;
+          const part = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+          choose(Math.round((from + part * (to - from)) / 1000) * 1000);
+        });
+      }
+      byId("copy").addEventListener("click", async () => {
+        const button = byId("copy"), text = byId("command").textContent;
+        let isDone = false;
+        try { await navigator.clipboard.writeText(text); isDone = true; } catch {
+          const range = document.createRange();
+          range.selectNodeContents(byId("command"));
+          getSelection().removeAllRanges();
+          getSelection().addRange(range);
+          isDone = document.execCommand("copy");
+        }
+        button.textContent = isDone ? "Copied" : "Selected";
+        setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      });
+      addEventListener("hashchange", () => { if (follow()) byId("restore").scrollIntoView({ block: "nearest" }); });
+      if (!follow()) show();
+    }
+
+    // The sidecar's own figures.
+    if (data.live) {
+      const hide = (id, isHidden) => { byId(id).hidden = isHidden; };
+      const bytes = n => {
+        const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        let u = 0;
+        while (n >= 1024 && u < 4) { n /= 1024; u++; }
+        return (u ? n.toFixed(1) : n) + " " + units[u];
+      };
+      const time = s => s < 100 ? (s < 10 ? s.toFixed(1).replace(/\.0$/, "") : Math.round(s)) + " s"
+        : s < 6000 ? Math.floor(s / 60) + " min" : s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
+      let last = Date.now(), isTouched = false;
+      const opened = last;
+      for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { isTouched = true; });
+      async function ask() {
+        try {
+          const reply = await fetch("/live", { cache: "no-store", credentials: "omit" });
+          if (!reply.ok) throw new Error();
+          const live = await reply.json();
+          last = Date.now();
+          hide("silent", true);
+          setText("state", live.status.state);
+          byId("state").dataset.state = live.status.state;
+          setText("reason", live.status.reason || "");
+          setText("lag", time(live.status.lagSeconds));
+          pulse(live.status.lagSeconds);
+          setText("unshipped", bytes(live.status.unshippedBytes));
+          setText("away-since", live.status.storeAwaySince || "");
+          hide("away", !live.status.storeAwaySince);
+          setText("problem-text", live.problem || "");
+          hide("problem", !live.problem);
+          const isNewer = live.readAt && live.readAt !== data.readAt;
+          // Asked for with this page: it is what the reader came for.
+          if (isNewer && (!data.readAt || (data.reading && !isTouched && Date.now() - opened < 30000))) location.reload();
+          else hide("newer", !isNewer);
+        } catch {
+          setText("silent-since", shown(last) + " UTC");
+          hide("silent", false);
+        }
+      }
+      byId("reload").addEventListener("click", event => { event.preventDefault(); location.reload(); });
+      // The lag since this page was opened: the sidecar keeps none.
+      const lags = [];
+      function pulse(lag) {
+        lags.push(lag);
+        if (lags.length > 100) lags.shift();
+        const most = Math.max(1, ...lags);
+        byId("pulse").replaceChildren(...lags.map((value, i) => {
+          const bar = document.createElementNS(byId("pulse").namespaceURI, "rect");
+          const height = Math.max(1.5, 28 * value / most);
+          for (const [name, number] of [["x", i + "%"], ["width", "0.8%"], ["y", 28 - height], ["height", height]]) bar.setAttribute(name, number);
+          bar.setAttribute("class", "bar");
+          return bar;
+        }));
+      }
+      const turn = async () => { if (!document.hidden) await ask(); setTimeout(turn, 3000); };
+      turn();
+    }
+    })();
+
+    """#
+}

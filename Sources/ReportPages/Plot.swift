@@ -1,0 +1,141 @@
+import BackupLogic
+import BackupTypes
+
+/// A plot over time: bars or dots, a scale, and the same numbers as a table.
+struct Plot {
+  enum Shape { case bars, dots }
+  struct Value {
+    var at: Instant
+    var value: Double
+    var isMarked = false
+  }
+  var name: String
+  var title: String
+  var shape: Shape
+  var values: [Value]
+  /// How long a bar's time is, in milliseconds.
+  var width: Int64 = 0
+  var axis: TimeAxis
+  /// Of a value, for people.
+  var format: (Double) -> String
+  /// Where a value grows by powers of ten, as a lag does, small ones are seen too.
+  var isLogarithmic = false
+
+  private static let height = 120
+  private static let top = 8
+
+  var html: HTML {
+    guard let largest = values.map(\.value).max() else {
+      return """
+        <figure class="plot"><figcaption>\(title)</figcaption><p class="none">Nothing to show yet.</p>\
+        </figure>
+        """
+    }
+    let summary = "\(title): from \(format(values.map(\.value).min() ?? 0)) to \(format(largest))"
+    return """
+      <figure class="plot"><figcaption>\(title)</figcaption>\
+      <svg class="chart" width="100%" height="\(Plot.height + 30)" role="img" \
+      aria-label="\(summary)">\(scale(largest, isText: false))\(shapes(largest))\(scale(largest, isText: true))</svg>\(table)</figure>
+      """
+  }
+
+  /// Lines below what is plotted, and then, above it, what they stand for.
+  private func scale(_ largest: Double, isText: Bool) -> HTML {
+    var body: HTML = ""
+    let base = Plot.top + Plot.height
+    if !isText {
+      for tick in axis.ticks(atMost: 4) { body += Drawing.tick(tick, axis, height: base) }
+      body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
+    }
+    for part in [1.0, 0.5] {
+      let value = isLogarithmic ? Plot.power(largest, part) : largest * part
+      let y = base - Int((Double(Plot.height) * share(value, largest)).rounded())
+      body +=
+        isText
+        ? "<text class=\"scale\" x=\"2\" y=\"\(y + 13)\">\(format(value))</text>"
+        : "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"\(y)\" y2=\"\(y)\"/>"
+    }
+    return body
+  }
+
+  private static func power(_ largest: Double, _ part: Double) -> Double {
+    part == 1 ? largest : max(0, (largest + 1).squareRoot() - 1)
+  }
+
+  /// 0 to 1.
+  private func share(_ value: Double, _ largest: Double) -> Double {
+    guard largest > 0 else { return 0 }
+    return isLogarithmic ? Plot.logarithm(value + 1) / Plot.logarithm(largest + 1) : value / largest
+  }
+
+  /// To the base of two, straight between its powers: no more is seen. There is no other without a
+  /// library.
+  private static func logarithm(_ value: Double) -> Double {
+    guard value >= 1, value.isFinite else { return 0 }
+    return Double(value.exponent) + value.significand - 1
+  }
+
+  private func shapes(_ largest: Double) -> HTML {
+    let base = Plot.top + Plot.height
+    var body: HTML = ""
+    for value in values {
+      let height = max(1.5, Double(Plot.height) * share(value.value, largest))
+      let y = TimeAxis.tenths(Double(base) - height)
+      let words: HTML = "<title>\(value.at): \(format(value.value))</title>"
+      switch shape {
+      case .bars:
+        let end = value.at.advanced(byMilliseconds: width)
+        let span = max(0.002, axis.fraction(end) - axis.fraction(value.at))
+        body += """
+          <rect class="bar" x="\(axis.percent(value.at))" y="\(y)" \
+          width="\(TimeAxis.percent(span))" height="\(TimeAxis.tenths(height))">\(words)</rect>
+          """
+      case .dots:
+        // Two shapes: a BASE is a square, a dump a circle.
+        if value.isMarked {
+          body += """
+            <svg x="\(axis.percent(value.at))" y="\(y)" overflow="visible">\
+            <rect class="dot" x="-4" y="-4" width="8" height="8">\(words)</rect></svg>
+            """
+        } else {
+          body += """
+            <circle class="dot" cx="\(axis.percent(value.at))" cy="\(y)" r="4">\(words)</circle>
+            """
+        }
+      }
+    }
+    return body
+  }
+
+  /// The newest rows: the drawing is for the rest.
+  private static let rowsMax = 60
+
+  private var table: HTML {
+    var rows: HTML = ""
+    for value in values.suffix(Plot.rowsMax).reversed() {
+      rows += "<tr><td>\(moment(value.at))</td><td class=\"n\">\(format(value.value))</td></tr>"
+    }
+    let more = values.count - Plot.rowsMax
+    return """
+      <details><summary>As a table</summary><div class="scroll" tabindex="0" role="region" \
+      aria-label="\(title)"><table><thead><tr><th scope="col">Time (UTC)</th>\
+      <th scope="col" class="n">Value</th></tr></thead><tbody>\(rows)</tbody></table></div>\
+      \(more > 0 ? "<p class=\"note\">and \(more) older ones</p>" as HTML : "")</details>
+      """
+  }
+}
+
+extension TimeAxis {
+  static func tenths(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(abs(tenths % 10))"
+  }
+}
+
+/// A time for people and for machines.
+func moment(_ instant: Instant) -> HTML {
+  let text = instant.description
+  var shown = text.replacing("T", with: " ").replacing("Z", with: "")
+  if let dot = shown.firstIndex(of: ".") { shown = String(shown[..<dot]) }
+  return "<time datetime=\"\(text)\">\(shown)</time>"
+}

@@ -1,0 +1,205 @@
+package import BackupLogic
+package import BackupTypes
+import Codec
+
+/// One self-contained HTML page that draws what became of a Redis's backups: `report`, and the page of a
+/// running sidecar.
+///
+/// It loads nothing: style, script and drawings are inside, and its policy lets the browser fetch nothing
+/// but, on a live page, the sidecar's own state. Without the script everything can be read; only choosing
+/// an instant, copying and the live figures need it.
+package struct ReportPage: Sendable {
+  /// nil on a live page that has not read the repository yet.
+  package var chronicle: Chronicle?
+  package var command: RestoreCommand
+  /// nil for a page that was drawn from the repository alone.
+  package var live: LiveView?
+  package var now: Instant
+  package var version: String
+
+  package init(
+    chronicle: Chronicle?, command: RestoreCommand, live: LiveView? = nil, now: Instant,
+    version: String
+  ) {
+    self.chronicle = chronicle
+    self.command = command
+    // What the repository says of itself goes before what somebody was given a key for.
+    if let chronicle { self.command.isEncrypted = chronicle.cipher != "none" }
+    self.live = live
+    self.now = now
+    self.version = version
+  }
+
+  package var bytes: [UInt8] { Array(html.text.utf8) }
+
+  var html: HTML {
+    let (style, script) = (PageStyle.text, PageScript.text)
+    return """
+      <!doctype html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta http-equiv="Content-Security-Policy" content="\(policy(style, script))">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <meta name="color-scheme" content="light dark">
+      <meta name="referrer" content="no-referrer">
+      <title>\(title)</title>
+      <link rel="icon" href="data:,">
+      <style>\(ours: style)</style>
+      \(refresh)</head>
+      <body>
+      <a class="skip" href="#main">To the content</a>
+      \(Drawing.symbols)
+      \(header)
+      <main id="main">
+      \(alerts)
+      \(content)
+      </main>
+      \(footer)
+      <script type="application/json" id="data">\(ours: ScriptData(page: self).text)</script>
+      <script>\(ours: script)</script>
+      </body>
+      </html>
+
+      """
+  }
+
+  private func policy(_ style: String, _ script: String) -> String {
+    func hash(_ text: String) -> String {
+      "'sha256-" + base64(SHA256Hasher.digest(of: Array(text.utf8)).bytes) + "'"
+    }
+    return
+      "default-src 'none'; style-src \(hash(style)); script-src \(hash(script)); img-src data:; "
+      + "connect-src \(live == nil ? "'none'" : "'self'"); base-uri 'none'; form-action 'none'"
+  }
+
+  private var source: String? { live?.source ?? chronicle?.timelines.last?.source }
+  private var title: String { (source.map { $0 + ": " } ?? "") + "backups, by Lifeboat" }
+
+  /// Without the script, a page that waits for its first picture looks for it by itself.
+  private var refresh: HTML {
+    guard live != nil, chronicle == nil else { return "" }
+    return "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>\n"
+  }
+
+  private var header: HTML {
+    var facts: HTML = "<code>\(chronicle?.location ?? command.repository)</code>"
+    if let chronicle {
+      facts += chronicle.cipher == "none" ? "" : " <span>encrypted (\(chronicle.cipher))</span>"
+      facts += " <span>repository <code>\(chronicle.repository.prefix(8))</code></span>"
+    }
+    let again: HTML = live == nil || chronicle == nil ? "" : "; <a href=\"\">read again</a>"
+    let read = chronicle.map { "drawn from the repository as of \(moment($0.readAt))" as HTML }
+    return """
+      <header><div class="brand"><h1>\(source ?? "Backups")</h1>\
+      <p class="kind">\(live == nil ? "Lifeboat report" : "Lifeboat, live")</p></div>\
+      <p class="facts">\(facts)</p><p class="facts">\(read ?? "not read yet")\(again). All times are UTC.</p>\
+      </header>
+      """
+  }
+
+  private var content: HTML {
+    guard let chronicle else { return cards + reading }
+    if chronicle.span == nil { return cards + nothing + ReportTables(chronicle, command).html }
+    return cards + windows(chronicle) + RestoreChooser(chronicle, command).html
+      + ReportPlots(chronicle).html + ReportTables(chronicle, command).html
+  }
+
+  private var reading: HTML {
+    """
+    <section aria-labelledby="reading"><h2 id="reading">Recovery windows</h2>\
+    <p id="waiting">\(live?.problem == nil ? "The repository is being read; this page shows it as soon as it is." : "The repository could not be read yet. It is tried again while somebody looks.")</p></section>
+    """
+  }
+
+  private var nothing: HTML {
+    """
+    <section aria-labelledby="nothing"><h2 id="nothing">Recovery windows</h2>\
+    <p>There is no restore point in this repository yet. There is one when the first full copy is \
+    durable; what a shipper says of itself is in <code>lifeboat status</code> and in its log.</p></section>
+    """
+  }
+
+  private func windows(_ chronicle: Chronicle) -> HTML {
+    let (whole, day) = ReportPage.axes(chronicle, now: live == nil ? chronicle.readAt : now)
+    var drawings: HTML = ""
+    if let day {
+      drawings += """
+        <h3>The last 24 hours</h3>\
+        \(WindowChart(chronicle: chronicle, axis: day, name: "day", title: "Recovery windows of the last 24 hours").html)\
+        <h3>From the beginning</h3>
+        """
+    }
+    drawings +=
+      WindowChart(
+        chronicle: chronicle, axis: whole, name: "all", title: "Recovery windows from the beginning"
+      ).html
+    return """
+      <section aria-labelledby="windows"><h2 id="windows">Recovery windows</h2>\
+      <p class="hint script">Click into a drawing to choose that instant.</p>\
+      <figure class="wide">\(drawings)\(legend(chronicle))</figure>\
+      \(ReportTables(chronicle, command).gaps)</section>
+      """
+  }
+
+  /// From the first restore point to now, and the last day where that would be too narrow to see.
+  static func axes(_ chronicle: Chronicle, now: Instant) -> (whole: TimeAxis, day: TimeAxis?) {
+    let day: Int64 = 86_400_000
+    let span = chronicle.span ?? (now, now)
+    // A clock that was wrong must not stretch the drawing into the far future.
+    let latest = min(max(span.to, now), now.advanced(byMilliseconds: day))
+    let first = min(span.from, latest)
+    // So that what is at an end can be seen.
+    let margin = latest.since(first) / 64
+    let whole = TimeAxis(
+      from: first.advanced(byMilliseconds: -margin), to: latest.advanced(byMilliseconds: margin))
+    guard whole.length > day * 3 / 2 else { return (whole, nil) }
+    // Long after the end, the day before the end is what matters.
+    let end =
+      now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
+    return (whole, TimeAxis(from: end.advanced(byMilliseconds: -day), to: end))
+  }
+
+  private func legend(_ chronicle: Chronicle) -> HTML {
+    func key(_ shape: HTML, _ words: HTML) -> HTML {
+      "<li><svg width=\"26\" height=\"22\" aria-hidden=\"true\">\(shape)</svg> <span>\(words)</span></li>"
+    }
+    var keys: HTML = ""
+    if !chronicle.presentWindows.isEmpty {
+      keys += key(
+        "<rect class=\"window\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
+        "recovery window: any instant can be restored; while nothing was written the state did not change"
+      )
+    }
+    let kinds = Set(chronicle.gaps.map(\.kind))
+    for kind in Chronicle.Gap.Kind.allCases where kinds.contains(kind) {
+      keys += key(
+        "<rect class=\"gap-\(kind.rawValue)\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
+        "\(kind.sentence)")
+    }
+    if chronicle.timelines.contains(where: { !$0.points.isEmpty }) {
+      keys += key(
+        "<circle class=\"point\" cx=\"13\" cy=\"11\" r=\"4.5\"/>", "a full copy: that instant alone"
+      )
+    }
+    if !chronicle.abandonedWindows.isEmpty {
+      keys += key(
+        "<rect class=\"abandoned\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
+        "abandoned branch: a later start went on from before it; restorable with <code>--timeline</code>"
+      )
+    }
+    return """
+      <figcaption><ul class="legend">\(keys)</ul><p class="note">What follows the last window up to the \
+      time of this page is not lost by that: nothing newer had been shipped, because nothing was written or \
+      because no shipper ran. Names tell windows to within a folded object; a restore reads the log and is \
+      exact.</p></figcaption>
+      """
+  }
+
+  private var footer: HTML {
+    """
+    <footer><p>Made by lifeboat \(version), <span>\(moment(now))</span> UTC. It holds names, times and sizes; \
+    no key and no value of Redis.</p></footer>
+    """
+  }
+}

@@ -1,0 +1,84 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+
+/// Lag and sizes over time.
+struct ReportPlots {
+  let chronicle: Chronicle
+
+  init(_ chronicle: Chronicle) { self.chronicle = chronicle }
+
+  var html: HTML {
+    """
+    <section aria-labelledby="plots"><h2 id="plots">Lag and sizes</h2>\
+    <div class="plots">\(lag.html)\(log.html)\(sizes.html)\(keys.html)</div>\
+    <p class="note">The lag is from the time of a mark in the log to when the store had it, by the store's \
+    clock: each bar is the longest of \(humanDuration(milliseconds: chronicle.log.bucketSeconds * 1000)). \
+    Sizes of full copies are those of Redis's files; a square is a BASE of the AOF, a circle a dump.\
+    \(chronicle.generationsLeftOut > 0 ? " \(chronicle.generationsLeftOut) older full copies are left out." : "")\
+    </p></section>
+    """
+  }
+
+  /// The same for all, so that one can be held against another: from the first of what is plotted to the
+  /// end of the drawing of windows.
+  private var axis: TimeAxis {
+    let times =
+      chronicle.log.buckets.map(\.at) + chronicle.generations.map(\.at)
+      + [chronicle.span?.from ?? chronicle.readAt]
+    let width = chronicle.log.bucketSeconds * 1000
+    let last = (times + [chronicle.span?.to ?? chronicle.readAt]).max() ?? chronicle.readAt
+    let latest = chronicle.readAt.advanced(byMilliseconds: 86_400_000)
+    let end = min(last.advanced(byMilliseconds: width), latest)
+    return TimeAxis(from: min(times.min() ?? end, end), to: end)
+  }
+
+  private var lag: Plot {
+    let buckets = chronicle.log.buckets.filter { $0.lagMax != nil }
+    let width = chronicle.log.bucketSeconds * 1000
+    return Plot(
+      name: "lag", title: "Lag of the log", shape: .bars,
+      values: buckets.map { .init(at: $0.at, value: Double($0.lagMax ?? 0) / 1000) },
+      width: width, axis: axis, format: { duration($0) },
+      isLogarithmic: true)
+  }
+
+  private var log: Plot {
+    let width = chronicle.log.bucketSeconds * 1000
+    return Plot(
+      name: "log",
+      title: "Log shipped, each \(humanDuration(milliseconds: width))", shape: .bars,
+      values: chronicle.log.buckets.map { .init(at: $0.at, value: Double($0.bytes)) },
+      width: width, axis: axis,
+      format: { humanBytes(Int64($0)) })
+  }
+
+  private var sizes: Plot {
+    let all = chronicle.generations
+    return Plot(
+      name: "sizes", title: "Size of full copies", shape: .dots,
+      values: all.map { .init(at: $0.at, value: Double($0.bytes), isMarked: $0.kind == .base) },
+      axis: axis, format: { humanBytes(Int64($0)) })
+  }
+
+  private var keys: Plot {
+    let counted = chronicle.generations.filter { $0.keys != nil }
+    return Plot(
+      name: "keys", title: "Keys in full copies", shape: .dots,
+      values: counted.map {
+        .init(at: $0.at, value: Double($0.keys ?? 0), isMarked: $0.kind == .base)
+      },
+      axis: axis, format: { grouped(UInt64($0)) })
+  }
+}
+
+/// `1 234 567`, with narrow spaces.
+func grouped(_ number: UInt64) -> String {
+  var result = ""
+  let digits = Array(String(number))
+  for (index, digit) in digits.enumerated() {
+    if index > 0, (digits.count - index) % 3 == 0 { result += "\u{202f}" }
+    result.append(digit)
+  }
+  return result
+}

@@ -1,0 +1,52 @@
+import BackupLogic
+import BackupTypes
+
+/// Where an instant is chosen, and the command for it.
+struct RestoreChooser {
+  let chronicle: Chronicle
+  let command: RestoreCommand
+
+  init(_ chronicle: Chronicle, _ command: RestoreCommand) {
+    self.chronicle = chronicle
+    self.command = command
+  }
+
+  var html: HTML {
+    """
+    <section aria-labelledby="restore" class="restore"><h2 id="restore">Restore</h2>\
+    <div class="script chooser"><div class="fields">\
+    <label for="instant">Instant (UTC)</label>\
+    <input type="datetime-local" id="instant" step="1">\
+    <div class="buttons"><button type="button" data-step="-3600">−1 h</button>\
+    <button type="button" data-step="-60">−1 min</button>\
+    <button type="button" data-step="-1">−1 s</button>\
+    <button type="button" data-step="1">+1 s</button>\
+    <button type="button" data-step="60">+1 min</button>\
+    <button type="button" data-step="3600">+1 h</button>\
+    <button type="button" id="newest">Newest</button></div></div>\
+    <label for="slider" class="hidden">Instant, by a slider</label>\
+    <input type="range" id="slider" min="0" max="2000" value="2000"></div>\
+    <p id="meaning" role="status">\(newest)</p>\
+    <div class="command"><pre tabindex="0" aria-label="Restore command"><code id="command">\
+    \(command.line(suspect))</code></pre>\
+    <button type="button" id="copy" class="script">Copy</button></div>\
+    <p class="note">DIR is the data directory of a stopped or new server\(chronicle.cipher == "none" ? "" : ", KEYFILE the file with the repository's key" as HTML). \
+    Add <code>--dry-run</code> to see the plan, <code>--replace</code> to move what is there aside.</p>\
+    </section>
+    """
+  }
+
+  private var suspect: String { chronicle.suspicion == nil ? "" : "--suspect before" }
+
+  private var newest: HTML {
+    guard let newest = chronicle.newest else {
+      return chronicle.recordsUnreadable > 0
+        ? "The newest restore point can't be read: choose an instant before it."
+        : "There is no restore point."
+    }
+    if chronicle.suspicion != nil {
+      return "The newest state may be an accident: this restores the one before it."
+    }
+    return "The newest restore point, \(newest.id) of \(moment(newest.at))."
+  }
+}

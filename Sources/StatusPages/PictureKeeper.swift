@@ -1,0 +1,124 @@
+package import BackupLogic
+import BackupTypes
+package import Replication
+import Synchronization
+import SystemIO
+
+/// The picture of the repository that a live page shows: read in the background, because somebody asked
+/// for the page, and not more often than once a minute. While nobody does, nothing is asked of the store;
+/// some time after the last one looked, nothing is kept either.
+package final class PictureKeeper: Sendable {
+  /// Reads a picture; told what earlier ones have read.
+  package typealias Read = @Sendable (ChronicleMemory) async throws -> Chronicle
+
+  package struct Picture: Sendable {
+    package var chronicle: Chronicle?
+    package var isReading: Bool
+    /// Why the last try failed; nil when it did not.
+    package var problem: String?
+  }
+
+  package struct Times: Sendable {
+    /// Milliseconds between two readings, and from the last look to forgetting.
+    package var between: Int64 = 60_000
+    package var kept: Int64 = 600_000
+    package init() {}
+  }
+
+  private struct State: Sendable {
+    var picture = Picture(chronicle: nil, isReading: false, problem: nil)
+    var isWanted = false
+    var lastLook: Int64 = 0
+    /// When the last reading began; nil before the first.
+    var lastRead: Int64?
+  }
+
+  private let state = Mutex(State())
+  private let times: Times
+  private let read: Read
+  private let wake: AsyncStream<Void>.Continuation
+  private let wakes: AsyncStream<Void>
+
+  package init(times: Times = Times(), read: @escaping Read) {
+    self.times = times
+    self.read = read
+    (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// What there is now, and if that is old, a newer one as soon as it can be had. Never waits.
+  package func look() -> Picture {
+    let now = SystemClock.monotonicMilliseconds()
+    let picture = state.withLock { state in
+      state.lastLook = now
+      if state.lastRead.map({ now - $0 >= times.between }) ?? true { state.isWanted = true }
+      var shown = state.picture
+      shown.isReading = shown.isReading || state.isWanted
+      return shown
+    }
+    wake.yield()
+    return picture
+  }
+
+  /// The same without asking for a newer one: a page that is open already.
+  package func glance() -> Picture {
+    state.withLock { state in
+      var shown = state.picture
+      shown.isReading = shown.isReading || state.isWanted
+      return shown
+    }
+  }
+
+  /// Runs until its task is cancelled.
+  package func run() async {
+    for await _ in wakes {
+      let memory = ChronicleMemory()
+      while !Task.isCancelled, !forgets() {
+        if takeWish() { await note(memory) }
+        // A look wakes nobody here: a picture that is a second late is early enough.
+        try? await Task.sleep(for: .seconds(1))
+      }
+    }
+  }
+
+  private func takeWish() -> Bool {
+    let now = SystemClock.monotonicMilliseconds()
+    return state.withLock { state in
+      guard state.isWanted else { return false }
+      state.isWanted = false
+      state.picture.isReading = true
+      state.lastRead = now
+      return true
+    }
+  }
+
+  private func note(_ memory: ChronicleMemory) async {
+    let result: Result<Chronicle, any Error>
+    do {
+      result = .success(try await read(memory))
+    } catch {
+      result = .failure(error)
+    }
+    state.withLock { state in
+      state.picture.isReading = false
+      switch result {
+      case .success(let chronicle):
+        state.picture.chronicle = chronicle
+        state.picture.problem = nil
+      case .failure(let error):
+        let known = error as? LifeboatError
+        state.picture.problem =
+          known.map { $0.message + ($0.cause.map { ": \($0)" } ?? "") } ?? "\(error)"
+      }
+    }
+  }
+
+  /// True, and all is let go, when nobody has looked for long.
+  private func forgets() -> Bool {
+    let now = SystemClock.monotonicMilliseconds()
+    return state.withLock { state in
+      guard !state.isWanted, now - state.lastLook >= times.kept else { return false }
+      state = State()
+      return true
+    }
+  }
+}

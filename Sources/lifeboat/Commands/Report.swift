@@ -1,0 +1,61 @@
+import ArgumentParser
+import BackupLogic
+import BackupTypes
+import Replication
+import ReportPages
+import SystemIO
+import SystemPackage
+
+struct Report: ExitingCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draw one self-contained page of a repository.",
+    discussion: """
+      An HTML page, from the repository alone: recovery windows and gaps, full copies, restarts, \
+      destructive commands, pins, lag and sizes, the last drill, and the restore command for an instant \
+      that is chosen on it. It loads nothing and holds no key and no value. The running sidecar serves the \
+      same page at its --admin-listen.
+      """)
+
+  @OptionGroup var repository: RepositoryOptions
+  @Option(
+    help: ArgumentHelp(
+      "Write to this file, not to standard output; one that is there is replaced.",
+      valueName: "path"))
+  var output: String?
+  @Flag(help: "Print what is drawn as one JSON document.")
+  var json = false
+
+  func execute() async throws -> BackupTypes.ExitCode {
+    guard json || output != nil || !Terminal.outputIsTerminal else {
+      throw LifeboatError(
+        .usage, "a page is not for a terminal",
+        hint: "give --output report.html, or send it somewhere: lifeboat report … >report.html")
+    }
+    let store = try Stores.interactive(repository.repo, repository.transport)
+    let now = SystemClock.now()
+    let bar = ProgressBar("reading", counting: .records)
+    let chronicle = try await ChronicleReader.read(
+      store, keys: repository.key.source(), now: now, progress: { bar.show($0, of: $1) })
+    let bytes =
+      json
+      ? try Console.encoded(chronicle)
+      : ReportPage(
+        chronicle: chronicle,
+        command: RestoreCommand(
+          repository: RestoreCommand.url(repository.repo, store),
+          isEncrypted: chronicle.cipher != "none"),
+        now: now, version: Lifeboat.version
+      ).bytes
+    if let output {
+      let path = FilePath(output)
+      let folder = path.removingLastComponent()
+      try DurableFile.replace(
+        path.lastComponent?.string ?? "", in: OpenDirectory(folder.isEmpty ? "." : folder),
+        bytes: bytes, mode: 0o644)
+      Console.note("lifeboat: wrote \(printable(output)), \(humanBytes(bytes.count))")
+    } else {
+      Console.write(bytes)
+    }
+    return .success
+  }
+}

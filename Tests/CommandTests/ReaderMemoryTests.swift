@@ -1,0 +1,55 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// What reads a repository stays within 64 MiB, whatever is in it, and shows on a terminal that it is
+/// moving. `scripts/bench readers` has 100,000 objects and 1 GiB, with the release build.
+@Suite struct ReaderMemoryTests {
+  static let commands = ["list", "inspect", "verify"]
+
+  /// Runs a command with a terminal; prints its exit code, its peak in KiB and how often it went back to
+  /// the beginning of a line. Of a child that Python forks: one that this
+  /// process forked would begin with the memory of this process.
+  private static let program = """
+    import os, pty, re, sys
+    pid, terminal = pty.fork()
+    if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+    seen = b""
+    while True:
+        try: part = os.read(terminal, 65536)
+        except OSError: break
+        if not part: break
+        seen += part
+    _, status, usage = os.wait4(pid, 0)
+    print(os.waitstatus_to_exitcode(status), usage.ru_maxrss, len(re.findall(rb"\\r(?!\\n)", seen)))
+    sys.stderr.buffer.write(seen[-2000:])
+    """
+
+  @Test func `readers of many objects stay within 64 MiB and show that they move`() async throws {
+    let folder = try TemporaryDirectory("large")
+    let made = try ChildProcess(
+      "/usr/bin/env",
+      [
+        "python3", Checkout.root + "/scripts/large-repository", folder("repository"),
+        "--objects", "20000", "--snapshots", "60", "--bytes", "\(64 << 20)",
+      ], environment: ChildProcess.minimalEnvironment)
+    #expect(try await made.wait(deadline: 120) == .exited(0))
+    for command in Self.commands {
+      let child = try ChildProcess(
+        "/usr/bin/env",
+        [
+          "python3", "-c", Self.program, LifeboatCommand.path, command, "--repo",
+          folder("repository"),
+        ], environment: ChildProcess.minimalEnvironment, output: .file(folder("out")),
+        errors: .file(folder("err")))
+      try await child.wait(deadline: 300)
+      let numbers = try TestFiles.text(folder("out")).split { $0 == " " || $0 == "\n" }
+        .compactMap { Int($0) }
+      let text = try TestFiles.text(folder("err"))
+      try #require(numbers.count == 3, "\(command): \(text)")
+      #expect(numbers[0] == 0, "\(command): \(text)")
+      #expect(numbers[1] <= 64 << 10, "\(command): \(numbers[1]) KiB")
+      if command != "inspect" { #expect(numbers[2] > 1, "\(command) shows nothing: \(text)") }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import BackupTypes
+import HTTPTransport
+import TestSupport
+import Testing
+
+/// The page that a running sidecar serves, in a real browser.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun)) struct LivePageTests {
+  private func visit(_ shown: Shown) async throws -> HeadlessBrowser.Visit {
+    let visit = try await HeadlessBrowser.visit("http://\(shown.admin)/", milliseconds: 7000)
+    #expect(visit.console.isEmpty, "\(visit.console)")
+    return visit
+  }
+
+  private func isRead(_ shown: Shown) async throws -> Bool {
+    let reply = try await shown.client.send(
+      HTTPRequest(.get, "http://\(shown.admin)/live", route: .direct))
+    return String(decoding: reply.body, as: UTF8.self).contains("\"readAt\":")
+  }
+
+  @Test func `windows and figures while it ships, and what was read while the store is away`()
+    async throws
+  {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "value")
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "it ships",
+      condition: {
+        let isActive = await shown.isState("active")
+        return await place.newest() != nil && isActive
+      }, state: { shown.command.errorText })
+    // Nobody looked yet: nothing was read for a page, nor is it by asking for the status.
+    #expect(try await shown.run("status").exitCode == 0)
+    #expect(try await !isRead(shown))
+    let first = try await visit(shown)
+    #expect(first.text("state") == "active", "\(first)")
+    try await eventually(
+      deadline: 60, "the repository was read", condition: { try await isRead(shown) },
+      state: { shown.command.errorText })
+    let second = try await visit(shown)
+    #expect(second.document.contains("<rect class=\"window\" x"), "\(second)")
+    #expect(second.isHidden("away") && second.isHidden("silent"), "\(second)")
+    #expect(
+      second.text("command") == "lifeboat restore --repo '\(place.repository)' --data DIR",
+      "\(second)")
+
+    try TestFiles.rename(place.repository, to: place.folder("away"))
+    try await eventually(
+      deadline: 60, "the store is away",
+      condition: {
+        try server.command("INCR", "ticks")
+        return try await shown.run("status", "--json").jsonText("storeAwaySince") != nil
+      }, state: { shown.command.errorText })
+    let away = try await visit(shown)
+    #expect(!away.isHidden("away") && away.text("away-since")?.hasPrefix("20") == true, "\(away)")
+    #expect(away.text("unshipped") != "0 B", "\(away)")
+    #expect(away.document.contains("<rect class=\"window\" x"), "\(away)")
+    try TestFiles.rename(place.folder("away"), to: place.repository)
+    try await eventually(
+      deadline: 60, "it is back",
+      condition: { try await shown.run("status", "--json").jsonText("storeAwaySince") == nil },
+      state: { shown.command.errorText })
+    #expect(try await visit(shown).isHidden("away"))
+    server.kill()
+    #expect(try await shown.command.terminate().exitCode == 0)
+  }
+}

@@ -1,0 +1,78 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Glibc
+import Replication
+import TestSupport
+import Testing
+
+/// Random histories in memory, with everything that a server and a shipper may do: for any time the point
+/// that `--at` chooses gives the state that the server had then, to the second where it annotates its log
+/// and at a mark where it does not; and where no log was shipped it says so.
+///
+/// `LIFEBOAT_HISTORIES` is the number of histories.
+@Suite struct AnyInstantTests {
+  private static let count =
+    getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 1000
+
+  @Test(arguments: 0..<4) func `any instant of a random history`(_ part: Int) async throws {
+    var (exact, gaps) = (0, 0)
+    for number in 0..<max(1, Self.count / 4) {
+      let seed =
+        getenv("LIFEBOAT_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
+        ?? UInt64(number * 4 + part + 1)
+      var world = try await InstantWorld(seed: seed)
+      let reader = try await world.made.reader
+      for _ in 0..<6 {
+        switch try await check(&world, reader, "seed \(seed)") {
+        case .exact?: exact += 1
+        case .gap?: gaps += 1
+        case nil: break
+        }
+      }
+    }
+    #expect(exact > gaps && exact > Self.count / 4)
+    print("instants: \(exact) exact, \(gaps) where no log was shipped")
+  }
+
+  private enum Outcome { case exact, gap }
+
+  private func check(_ world: inout InstantWorld, _ reader: HistoryReader, _ what: String)
+    async throws -> Outcome?
+  {
+    let first = world.entries.first!.time
+    var time = Int64.random(in: first...world.now, using: &world.random)
+    // A time to the second means all of it.
+    time = world.annotates ? time / 1000 * 1000 : time % 1000 == 0 ? time + 1 : time
+    guard time >= first, !world.blind.contains(where: { $0.contains(time) }) else { return nil }
+    var selection = PointSelection()
+    selection.at = at(time)
+    let chooser = PointChooser(reader: reader, now: at(world.now))
+    let point = try await chooser.known(at: at(time), selection)
+    let found = try await world.replay(point, reader)
+    let text =
+      "\(what), at \(time): state \(found) by \(point.id) of \(point.instant), "
+      + world.events.joined(separator: "; ")
+    #expect(point.instant <= at(time), "\(text)")
+    guard world.annotates else {
+      let expected = world.entries.filter { $0.time <= time }.suffix(2)
+      // A mark of the file itself can be older than the claim under which it was shipped.
+      let isLate = expected.last!.knownAt > time && found == expected.first!.state
+      #expect(
+        found == expected.last!.state || isLate, "\(text); the last mark is that of \(expected)")
+      return .exact
+    }
+    let expected = world.state(at: time + 999)
+    if found == expected { return .exact }
+    let gaps = world.lost.filter { $0.from <= time + 999 && time < $0.until }
+    guard gaps.contains(where: { found == world.state(at: $0.from) }) else {
+      Issue.record("\(text) instead of \(expected), lost: \(gaps)")
+      return nil
+    }
+    #expect(point.gap != nil, "\(text): it is not said")
+    // Where the window ends within that second it is only warned about.
+    let refusal = await code { _ = try await chooser.choose(selection) }
+    #expect(refusal == .noBackup || refusal == nil, "\(text)")
+    return .gap
+  }
+}

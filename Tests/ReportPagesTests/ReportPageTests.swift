@@ -1,0 +1,150 @@
+import BackupLogic
+import BackupTypes
+import Codec
+import Testing
+
+@testable import ReportPages
+
+/// The page as text. What a browser makes of it, `ReportPageTests` of the integration tests say.
+@Suite struct PageTextTests {
+  @Test func `nothing that a repository says becomes markup or script`() throws {
+    let live = LiveView(
+      state: "blocked", reason: Samples.hostile, source: Samples.hostile,
+      storeAwaySince: Samples.hostile, problem: Samples.hostile)
+    for page in [
+      Samples.page(Samples.eventful(Samples.hostile)),
+      Samples.page(Samples.eventful(Samples.hostile), live: live), Samples.page(nil, live: live),
+    ] {
+      #expect(!page.contains("<img") && !page.contains("<!--") && !page.contains("\u{202e}"))
+      #expect(!page.contains("\u{0}"))
+      #expect(page.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&quot;&#39;"))
+      #expect(
+        page.components(of: "<script").count == 3 && page.components(of: "</script>").count == 3)
+    }
+  }
+
+  @Test func `a repository's URL ends neither the data block nor the shell's word`() {
+    let command = RestoreCommand(repository: "a'b</script>\u{2028}$(rm)", isEncrypted: true)
+    #expect(
+      command.line("--at x")
+        == "lifeboat restore --repo 'a'\\''b</script>\u{2028}$(rm)' --at x"
+        + " --encryption-key-file KEYFILE --data DIR")
+    let page = ReportPage(
+      chronicle: nil, command: command,
+      live: LiveView(state: "active", source: "s"), now: Samples.now, version: "1")
+    let data = ScriptData(page: page).text
+    #expect(!data.contains("</") && !data.contains("\u{2028}"))
+    #expect(data.contains("a'\\u005c''b\\u003c/script\\u003e\\u2028$(rm)"), "\(data)")
+  }
+
+  @Test func `the policy allows this style and this script, and no address but the sidecar's own`()
+    throws
+  {
+    for live in [nil, LiveView(state: "active", source: "s")] {
+      let page = Samples.page(Samples.eventful(), live: live)
+      let policy = try #require(page.between("Content-Security-Policy\" content=\"", "\""))
+      for (open, name) in [("<style>", "style-src"), ("<script>", "script-src")] {
+        let body = try #require(page.between(open, open.replacing("<", with: "</")))
+        let digest = base64(SHA256Hasher.digest(of: Array(body.utf8)).bytes)
+        #expect(policy.contains("\(name) &#39;sha256-\(digest)&#39;"), "\(policy)")
+      }
+      #expect(policy.contains("default-src &#39;none&#39;"))
+      let allowed = live == nil ? "none" : "self"
+      #expect(policy.contains("connect-src &#39;\(allowed)&#39;"))
+      for outside in ["http://", "https://", "//cdn", " src=", "@import", "url("] {
+        #expect(!page.contains(outside), "\(outside)")
+      }
+      // A policy with digests refuses these.
+      #expect(!page.contains(" style=\"") && !page.contains(" onclick"))
+    }
+  }
+
+  @Test func `base64 is as others have it`() {
+    for (text, encoded) in [
+      ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"),
+    ] {
+      #expect(base64(Array(text.utf8)) == encoded)
+    }
+  }
+
+  @Test func `every element that needs a name has one, and no identity is given twice`() throws {
+    for chronicle in [Samples.chronicle(), Samples.eventful(), Samples.fullest()] {
+      let page = Samples.page(chronicle, live: LiveView(state: "active", source: "s"))
+      let identities = page.matches(of: #/ id="([^"]+)"/#).map { String($0.output.1) }
+      #expect(Set(identities).count == identities.count)
+      for match in page.matches(of: #/ (?:aria-labelledby|for)="([^"]+)"/#) {
+        #expect(identities.contains(String(match.output.1)), "\(match.output.1)")
+      }
+      #expect(page.contains("<html lang=\"en\">") && page.contains("<main id=\"main\">"))
+      #expect(page.matches(of: #/<h1>/#).count == 1)
+      let drawings = page.matches(of: #/<svg class="chart[^>]*>/#).map { String($0.output) }
+      for drawing in drawings {
+        #expect(drawing.contains("role=\"img\" aria-label"), "\(drawing)")
+      }
+      #expect(page.components(of: "<details").count == page.components(of: "<summary").count)
+    }
+  }
+
+  @Test func `tags are closed in the order in which they were opened`() throws {
+    let single: Set<String> = ["meta", "link", "input", "br"]
+    for page in [
+      Samples.page(Samples.chronicle()), Samples.page(Samples.eventful()),
+      Samples.page(nil, live: LiveView(state: "starting", source: "s")),
+    ] {
+      var open: [String] = []
+      let body = page.between("<body>", "<script>") ?? ""
+      for match in body.matches(of: #/<(\/?)([a-z0-9]+)[^>]*?(\/?)>/#) {
+        let name = String(match.output.2)
+        if !match.output.1.isEmpty {
+          try #require(open.popLast() == name, "\(open)")
+        } else if match.output.3.isEmpty, !single.contains(name) {
+          open.append(name)
+        }
+      }
+      #expect(open.isEmpty, "\(open)")
+    }
+  }
+
+  @Test func `the fullest picture makes a page that a phone can load`() {
+    let page = Samples.page(Samples.fullest())
+    #expect(page.utf8.count < 2 << 20, "\(page.utf8.count) bytes")
+  }
+
+  @Test func `a page without a picture says so, and looks again also without its script`() {
+    let page = Samples.page(nil, live: LiveView(state: "starting", source: "s", isReading: true))
+    #expect(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>"))
+    #expect(page.contains("The repository is being read"))
+    #expect(!Samples.page(Samples.eventful()).contains("noscript"))
+  }
+
+  @Test
+  func `the newest state that may be an accident is not what is restored without being asked`() {
+    let page = Samples.page(Samples.eventful())
+    #expect(
+      page.contains("'/backups/redis' --suspect before --data DIR".replacing("'", with: "&#39;")))
+    #expect(page.contains("The newest state may be an accident."))
+  }
+
+  @Test func `a wrong clock stretches no drawing beyond tomorrow`() {
+    var chronicle = Samples.eventful()
+    chronicle.timelines[1].windows.append(
+      .init(from: Samples.now, to: Instant(milliseconds: 9_999_999_999_999)))
+    let axis = ReportPage.axes(chronicle, now: Samples.now).whole
+    #expect(axis.to.since(Samples.now) < 2 * Samples.day)
+    chronicle.timelines[1].windows = [
+      .init(from: Instant(milliseconds: .min), to: Instant(milliseconds: .max))
+    ]
+    #expect(!Samples.page(chronicle).isEmpty)
+  }
+}
+
+extension String {
+  func components(of part: String) -> [Substring] {
+    split(separator: part, omittingEmptySubsequences: false)
+  }
+  func between(_ start: String, _ end: String) -> String? {
+    guard let begin = firstRange(of: start) else { return nil }
+    let rest = self[begin.upperBound...]
+    return rest.firstRange(of: end).map { String(rest[..<$0.lowerBound]) }
+  }
+}
