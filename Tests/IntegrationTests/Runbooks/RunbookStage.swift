@@ -237,7 +237,9 @@ final class RunbookStage {
     let process = try ChildProcess(
       "/bin/sh", ["-e", "-c", text], environment: environment, directory: desk,
       output: .file(files + ".out"), errors: .file(files + ".err"))
-    try await eventually(deadline: 120, "the end of \(text)", condition: { !process.isRunning })
+    try await eventually(
+      deadline: 40, "the end of \(text)", condition: { !process.isRunning },
+      state: { ship?.errorText ?? "" })
     let printed = try TestFiles.text(files + ".out") + TestFiles.text(files + ".err")
     guard case .exited(let code)? = process.end else { return (nil, printed) }
     return (code, printed)
