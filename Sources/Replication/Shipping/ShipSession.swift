@@ -70,8 +70,7 @@ struct ShipSession {
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
-    // Asked of a session that ended before it was done.
-    if shipper.status.current.syncAsked > shipper.status.current.syncDone { beginSync() }
+    if shipper.status.current.isSyncDue { beginSync() }
     // Beside everything else; cancelled when the session ends before it.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
