@@ -3,8 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Every `lifeboat` command that the README, the guides and the runbooks show is run, as it stands there,
-/// by a shell: in a pod's place, beside a sidecar that ships a Redis whose data was flushed once.
+/// Every `lifeboat` command that the README, the guides and the pages of the alerts show is run, as it
+/// stands there, by a shell: in a pod's place, beside a sidecar that ships a Redis whose data was flushed
+/// once. The runbooks by symptom have stages of their own: `RunbookTests`.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct DocumentedCommandsTests {
   private struct Line: CustomStringConvertible {
@@ -17,9 +18,9 @@ struct DocumentedCommandsTests {
   private func lines() throws -> [Line] {
     let pages =
       ["README.md", "docs/restore.md", "docs/threat-model.md"]
-      + ["docs/guides", "docs/operations"].flatMap { folder in
-        TestFiles.tree(Checkout.root + "/" + folder).map { folder + "/" + $0 }
-      }
+      + TestFiles.tree(Checkout.root + "/docs/guides").map { "docs/guides/" + $0 }
+      + RunbookLine.pages.filter { !RunbookLine.bySymptom.contains($0) }
+      .map { "docs/operations/" + $0 }
     var lines: [Line] = []
     for page in pages {
       var isCode = false

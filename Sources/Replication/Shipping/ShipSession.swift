@@ -68,6 +68,7 @@ struct ShipSession {
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
+    if shipper.status.current.isSyncDue { beginSync() }
     // Beside everything else; cancelled when the session ends before it.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil

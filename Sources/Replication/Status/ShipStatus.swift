@@ -59,6 +59,8 @@ package final class ShipStatus: Sendable {
     /// Since when the oldest byte on disk is not durable; nil when all is.
     package var since: Instant? { [logSince, generationSince].compactMap { $0 }.min() }
     package var isDurable: Bool { since == nil && unshippedBytes == 0 }
+    /// A `sync` was asked for and is not done: perhaps of a session that has ended since.
+    package var isSyncDue: Bool { syncDone < syncAsked }
 
     /// Age of the oldest byte on disk that is not durable, in milliseconds; 0 when there is none.
     package func lag(at now: Instant) -> Int64 { since.map { max(0, now.since($0)) } ?? 0 }

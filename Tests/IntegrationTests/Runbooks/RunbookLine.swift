@@ -1,0 +1,129 @@
+import TestSupport
+
+/// A line of a runbook's code blocks, and the exit code that it is said to end with.
+struct RunbookLine: CustomStringConvertible {
+  /// Below docs/operations.
+  var page: String
+  var text: String
+  /// What the remark `# exit N` says; 0 without one.
+  var exit: Int32
+
+  var description: String { "docs/operations/\(page): \(text)" }
+
+  /// The lines of the blocks of a page; a page has no other commands.
+  static func all(of page: String) throws -> [RunbookLine] {
+    var lines: [RunbookLine] = []
+    var isCode = false
+    let text = try TestFiles.text(Checkout.root + "/docs/operations/" + page)
+    for line in text.split(separator: "\n") {
+      if line.hasPrefix("```") {
+        guard isCode || line == "```sh" else { throw HarnessError("\(page): a block \(line)") }
+        isCode.toggle()
+        continue
+      }
+      if isCode { lines.append(RunbookLine(page, String(line))) }
+    }
+    return lines
+  }
+
+  /// Without an alert: those that are read by what one sees, the index among them.
+  static var bySymptom: [String] { pages.filter { !$0.hasPrefix("Lifeboat") } }
+  static var pages: [String] { TestFiles.list(Checkout.root + "/docs/operations") }
+
+  private init(_ page: String, _ line: String) {
+    self.page = page
+    let remark = line.firstRange(of: "  # ")
+    text = remark.map { String(line[..<$0.lowerBound]) } ?? line
+    let words = remark.map { line[$0.upperBound...].split(separator: " ") } ?? []
+    exit = words.count > 1 && words[0] == "exit" ? Int32(words[1]) ?? 0 : 0
+  }
+}
+
+/// What a test makes of a line. One that is none of these fails: a command that nobody ever ran.
+enum RunbookForm: Equatable {
+  /// As it stands, at the desk of whoever is paged.
+  case shell(String)
+  /// The same in the pod, with its environment.
+  case pod(String)
+  /// A restore into Redis's own directory: tried while Redis runs, then done while it is stopped.
+  case handOver(String)
+  /// A server of one's own, beside Redis.
+  case secondServer(directory: String)
+  /// What Kubernetes would do for it, done here.
+  case cluster(Action)
+  /// Only a cluster can run it: what it names has to exist in deploy/, no more.
+  case clusterOnly(String)
+
+  enum Action: Equatable {
+    case stop, start, restart, deleteClaim, recover, useRecovered, ready
+    case secret(file: String)
+    case repository(url: String)
+  }
+
+  /// The start of each line that only a cluster can run.
+  static let clusterOnly = [
+    "kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl wait --for=delete pod/",
+    "kubectl wait --for=condition=complete job/", "kubectl apply -f deploy/",
+    "kubectl delete pod -l ray.io/cluster=", "kubectl create job --from=cronjob/",
+  ]
+  /// What a shell runs here: our own command, Redis's, and what makes or moves a directory.
+  private static let shell = ["lifeboat ", "redis-cli ", "mkdir /", "mv /", "(umask 077; "]
+
+  init?(_ text: String) {
+    let pod = ["kubectl exec redis-0 -c lifeboat-ship -- ", "kubectl exec redis-0 -c redis -- "]
+    if let way = pod.first(where: text.hasPrefix) {
+      guard case .shell(let rest)? = RunbookForm(String(text.dropFirst(way.count))) else {
+        return nil
+      }
+      self = .pod(rest)
+    } else if text.hasPrefix("lifeboat restore "), text.contains("--data /data ") {
+      self = .handOver(text)
+    } else if RunbookForm.shell.contains(where: text.hasPrefix) {
+      self = .shell(text)
+    } else if let directory = RunbookForm.between(
+      "redis-server --dir ", " --appendonly yes --save '' --port 6390 &", text)
+    {
+      self = .secondServer(directory: directory)
+    } else if let action = Action(text) {
+      self = .cluster(action)
+    } else if RunbookForm.clusterOnly.contains(where: text.hasPrefix) {
+      self = .clusterOnly(text)
+    } else {
+      return nil
+    }
+  }
+
+  fileprivate static func between(_ start: String, _ end: String, _ text: String) -> String? {
+    guard text.hasPrefix(start), text.hasSuffix(end) else { return nil }
+    return String(text.dropFirst(start.count).dropLast(end.count))
+  }
+}
+
+extension RunbookForm.Action {
+  fileprivate init?(_ text: String) {
+    let secret = "kubectl create secret generic lifeboat-key --from-file=key="
+    let applied = " --dry-run=client -o yaml | kubectl apply -f -"
+    let settings =
+      "kubectl patch configmap lifeboat --type merge -p '{\"data\":{\"LIFEBOAT_REPO\":\""
+    let claim =
+      "kubectl patch statefulset redis --type json -p '[{\"op\":\"replace\",\"path\":"
+      + "\"/spec/template/spec/volumes/1/persistentVolumeClaim/claimName\",\"value\":\"redis-data-restored\"}]'"
+    switch text {
+    case "kubectl scale statefulset redis --replicas 0": self = .stop
+    case "kubectl scale statefulset redis --replicas 1": self = .start
+    case "kubectl delete pod redis-0": self = .restart
+    case "kubectl delete pvc redis-data": self = .deleteClaim
+    case "kubectl apply -k deploy/disaster-recovery": self = .recover
+    case claim: self = .useRecovered
+    case "kubectl wait --for=condition=ready pod/redis-0 --timeout=600s": self = .ready
+    default:
+      if let file = RunbookForm.between(secret, applied, text) {
+        self = .secret(file: file)
+      } else if let url = RunbookForm.between(settings, "\"}}'", text) {
+        self = .repository(url: url)
+      } else {
+        return nil
+      }
+    }
+  }
+}
