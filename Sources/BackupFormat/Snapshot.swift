@@ -22,6 +22,9 @@ package struct Snapshot: Sendable, Equatable, Codable {
   /// The writer ended in good order, with everything on disk durable.
   package var isClean: Bool
   package var destructive: Destructive?
+  /// How far the log that the chain leaves open was durable when this was written: what of it is not there
+  /// was lost. Nil: it leaves none open, or its writer did not say.
+  package var reached: UInt64?
 
   package init(
     timeline: TimelineNumber, sequence: Int, nonce: Nonce, at: Instant, cause: Cause,
@@ -50,6 +53,10 @@ package struct Snapshot: Sendable, Equatable, Codable {
       self.form = form
       self.base = base
       self.files = files
+    }
+    /// The span that grows; nil when none does.
+    package var openSegment: Segment? {
+      files.last?.segments.last.flatMap { $0.to == nil ? $0 : nil }
     }
   }
 

@@ -148,7 +148,11 @@ struct GoldenRecords {
       generation: dump, file: "dump.rdb", contentAt: time(95_000),
       pinnedAt: LogPosition(timeline: GoldenRecords.two, ordinal: 1, offset: 20))
     last.isClean = true
-    return [named, chained, legacy, last]
+    // As later writers have it: with how far its open log was durable.
+    var reaching = last
+    reaching.sequence = 2
+    reaching.reached = .max
+    return [named, chained, legacy, last, reaching]
   }
   private func snapshot(_ timeline: TimelineNumber, _ sequence: Int, _ cause: Snapshot.Cause)
     -> Snapshot

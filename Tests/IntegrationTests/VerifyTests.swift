@@ -36,6 +36,33 @@ struct VerifyTests {
     #expect(try contents(scene.repository) == before, "a sound repository was written to")
   }
 
+  /// Nothing refers to the end of a log but the snapshot that was written behind it.
+  @Test(arguments: [ServerVersion.v6_2, .v7_4])
+  func `the end of a log that was lost is missed, by verify and by a restore`(
+    version: ServerVersion
+  ) async throws {
+    let scene = try Scene()
+    let server = try await scene.server(version, ["appendonly": "yes"])
+    defer { server.kill() }
+    try server.fill("one:", 1...20)
+    try await scene.ship()
+    try server.fill("two:", 1...20)
+    try await scene.ship()
+    let log = TestFiles.tree(scene.repository).filter { $0.contains("/log/") }.sorted()
+    let last = try #require(log.last)
+    TestFiles.remove(scene.repository + "/" + last)
+
+    let found = try await verify(scene)
+    #expect(found.exit == .corrupt, "\(found)")
+    #expect(found.outputText.has("the log has a hole at offset "), "\(found)")
+    let target = try scene.folder.makeDirectory("restored")
+    let restored = try await LifeboatCommand.run([
+      "restore", "--repo", scene.repository, "--data", target,
+    ])
+    #expect(restored.exitCode == 0, "\(restored)")
+    #expect(restored.outputText.has("warning: the log goes on behind this state"), "\(restored)")
+  }
+
   @Test func `beside a shipper that folds, nothing is found`() async throws {
     let scene = try Scene()
     let server = try await scene.server(.v7_4, ["appendonly": "yes"])

@@ -188,7 +188,7 @@ import Testing
       ).run()
     }
     try await eventually(
-      deadline: 60, "the restore reads the log",
+      deadline: 600, "the restore reads the log",
       condition: { store.calls.contains { $0.operation == .read && $0.name.contains("/log/") } },
       state: { "\(store.calls.count) calls" })
     _ = try await history.pruner(PrunerTests.policy, on: history.store).run()

@@ -116,7 +116,22 @@ package struct RestorePlanner: Sendable {
         "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
           + "not in this state")
     }
+    noteMissing(chain, &plan)
     try joinDump(chain, names, &plan)
+  }
+
+  /// The point is the last of its log, and more of that was durable once.
+  private func noteMissing(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) {
+    guard let open = chain.openSegment, let cut = point.cut else { return }
+    let last = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
+      .marks(of: point.snapshot).last
+    if let last, chain.order(of: last.position) > chain.order(of: cut) { return }
+    let log = history.log(of: open.timeline, ordinal: open.ordinal, from: open.from)
+    let lost = point.snapshot.reached.map { $0 > log.reached } ?? false
+    guard lost || log.beyondHole > 0 else { return }
+    plan.warnings.append(
+      "the log goes on behind this state, and is not there any more from offset \(log.reached) on: "
+        + "what was written then is missing; `lifeboat verify` names the objects")
   }
 
   private func layMultiPart(

@@ -13,6 +13,7 @@ extension ShipPlan {
       return nil
     }
     body.cause = cause(of: body)
+    body.reached = reached(by: body)
     body.sequence = nextSequence
     body.at = max(now, lastSnapshot?.at ?? now)
     return body
@@ -26,9 +27,15 @@ extension ShipPlan {
     guard body.primary != nil || body.detached != nil else { return nil }
     body.isClean = isLogSettled && isNewestStateReadable
     body.cause = .end
+    body.reached = reached(by: body)
     body.sequence = nextSequence
     body.at = max(now, lastSnapshot?.at ?? now)
     return body
+  }
+
+  private func reached(by body: Snapshot) -> UInt64? {
+    guard let open = body.chain?.openSegment, open.timeline == claim.timeline else { return nil }
+    return allFiles.first { $0.ordinal == open.ordinal }?.durable
   }
 
   /// Whether the last snapshot closes the timeline and still says what there is.

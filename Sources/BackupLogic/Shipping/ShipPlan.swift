@@ -360,6 +360,7 @@ extension Snapshot {
     copy.cause = .claim
     copy.destructive = nil
     copy.isClean = false
+    copy.reached = nil
     return copy
   }
   var ownOrdinals: [Int] {

@@ -38,6 +38,8 @@ package struct SnapshotReferences: Sendable {
   /// Of these a snapshot needs more than a dump beside its chain.
   private var needed: Set<GenerationID> = []
   package private(set) var spans: [Span: Uses] = [:]
+  /// How far spans without an end were durable at least.
+  package private(set) var reached: [Span: UInt64] = [:]
   /// Where a span that does not begin its file goes on from: the end of the one before it.
   package private(set) var joins: [LogPosition: LogPosition] = [:]
   private var starts: [Ordinal: UInt64] = [:]
@@ -65,6 +67,10 @@ package struct SnapshotReferences: Sendable {
       problems += add(file, id, mayGrow: position == chain.count - 1)
     }
     for file in snapshot.detached?.files ?? [] { problems += add(file, id, mayGrow: true) }
+    if let open = snapshot.chain?.openSegment, let offset = snapshot.reached {
+      let span = Span(timeline: open.timeline, ordinal: open.ordinal, from: open.from, to: nil)
+      reached[span] = max(offset, reached[span] ?? offset)
+    }
     switch snapshot.primary {
     case .rdb where snapshot.dump == nil: problems.append("it goes by a dump, and names none")
     case .aof where snapshot.chain == nil: problems.append("it goes by an AOF, and names none")

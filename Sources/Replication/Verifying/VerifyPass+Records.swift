@@ -154,7 +154,12 @@ extension VerifyPass {
         }
         continue
       }
-      checkReach(history, span.timeline, span.ordinal, from: span.from, to: span.to)
+      // Of a log that has no end yet: it has no hole, and all is there that a snapshot saw durable.
+      if checkReach(history, span.timeline, span.ordinal, from: span.from, to: span.to),
+        let reached = references.reached[span]
+      {
+        checkReach(history, span.timeline, span.ordinal, from: span.from, to: reached)
+      }
     }
     for number in history.claims.keys {
       for end in history.end(of: number)?.ordinals ?? [] {
@@ -165,11 +170,13 @@ extension VerifyPass {
     }
   }
 
+  /// Returns whether it does.
+  @discardableResult
   private func checkReach(
     _ history: History, _ number: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64?
-  ) {
+  ) -> Bool {
     let log = history.log(of: number, ordinal: ordinal, from: from, limit: to)
-    guard to.map({ log.reached < $0 }) ?? (log.beyondHole > 0) else { return }
+    guard to.map({ log.reached < $0 }) ?? (log.beyondHole > 0) else { return true }
     let spans = catalogue.timelines[number]?.log[ordinal] ?? []
     let next = spans.map(\.from).filter { $0 > log.reached }.min()
     let uses = references.uses(of: number, ordinal: ordinal, behind: log.reached)
@@ -181,6 +188,7 @@ extension VerifyPass {
           + (next ?? to).map { ": nothing up to \($0)" }.orEmpty, uses.points,
         "of these snapshots only what is before the hole can be restored"),
       to: .log(number, ordinal: ordinal))
+    return false
   }
 
   // MARK: Operations and keys

@@ -14,7 +14,7 @@ package struct ConditionTimeout: Error, CustomStringConvertible {
 /// Throws `ConditionTimeout` with the words of `state` after `deadline` seconds, and whatever
 /// `condition` throws at once. The deadline is generous: a test machine has two busy cores.
 package func eventually(
-  deadline seconds: Double = 30, _ what: String,
+  deadline seconds: Double = 120, _ what: String,
   isolation: isolated (any Actor)? = #isolation,
   condition: () async throws -> Bool, state: () async -> String = { "" }
 ) async throws {
