@@ -81,6 +81,28 @@ import Testing
     }
   }
 
+  /// Somebody went back to a place inside of an object, and the server has not written yet.
+  @Test func `a timeline without log of its own begins where it forked off`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
+    let (first, rest) = (Self.set("at:10"), LogBytes.command("FLUSHALL"))
+    try await made.addLog(1, 0, bytes: first + rest, at: 10_400)
+    let fork = UInt64(first.count)
+    try await made.addClaim(
+      2, at: 20_000, parentSnapshots: 1,
+      ordinals: [.init(ordinal: 1, offset: fork + UInt64(rest.count))], fork: fork)
+    try await made.addForkedSnapshot(2, 1, at: fork)
+    let newest = try #require(try await made.choose())
+    #expect(newest.id == "2.1@1/1:\(fork)" && newest.instant == at(20_000))
+    #expect(try await made.choose { $0.point = newest.id }?.cut == newest.cut)
+    #expect(try await made.choose { $0.at = at(20_000) }?.cut == newest.cut)
+    #expect(try await made.choose { $0.at = at(19_000) }?.timeline == .first)
+    // With its first object the log says itself how far it goes.
+    try await made.addLog(2, fork, bytes: Self.set("at:21"), at: 21_000)
+    #expect(try await made.choose()?.id == "2.1@1:\(2 * first.count)")
+  }
+
   @Test func `an orderly end says that nothing was written until then`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)

@@ -116,19 +116,31 @@ package struct RestorePlanner: Sendable {
         "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
           + "not in this state")
     }
-    noteMissing(chain, &plan)
+    try noteMissing(chain, &plan)
     try joinDump(chain, names, &plan)
   }
 
-  /// The point is the last of its log, and more of that was durable once.
-  private func noteMissing(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) {
+  /// The point is the last of its log, and more of that was durable once: its snapshot says so, or the
+  /// successor that found it. What is left is restored with a warning; where nothing is left, it is no state.
+  private func noteMissing(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError)
+  {
     guard let open = chain.openSegment, let cut = point.cut else { return }
     let last = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
       .marks(of: point.snapshot).last
     if let last, chain.order(of: last.position) > chain.order(of: cut) { return }
     let log = history.log(of: open.timeline, ordinal: open.ordinal, from: open.from)
-    let lost = point.snapshot.reached.map { $0 > log.reached } ?? false
-    guard lost || log.beyondHole > 0 else { return }
+    let end = history.end(of: open.timeline)?.ordinals.first { $0.ordinal == open.ordinal }?.offset
+    let known = max(point.snapshot.reached ?? 0, end ?? 0)
+    guard known > log.reached || log.beyondHole > 0 else { return }
+    let isNothing =
+      known > log.reached && cut.offset == 0 && chain.files.flatMap(\.segments).count == 1
+      && (plan.dataset?.isEmpty ?? true)
+    guard !isNothing else {
+      throw LifeboatError(
+        .corrupt, "the restore point \(point.id) is lost: its log is not there any more",
+        cause: "\(humanBytes(known)) of it were durable, behind a full copy without keys",
+        hint: "`lifeboat list` shows other restore points; `lifeboat verify` names what is missing")
+    }
     plan.warnings.append(
       "the log goes on behind this state, and is not there any more from offset \(log.reached) on: "
         + "what was written then is missing; `lifeboat verify` names the objects")

@@ -90,6 +90,7 @@ package struct PointFinder: Sendable {
     case nil: return nil
     case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
     case .aof:
+      if let fork = fork(of: snapshot), fork.instant <= instant { return fork }
       return marks(of: snapshot).last { $0.time <= instant }.map {
         RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
       }
@@ -112,10 +113,21 @@ package struct PointFinder: Sendable {
 
   private func chainEnd(of snapshot: Snapshot) -> RestorePoint? {
     guard snapshot.chain != nil else { return nil }
+    if let fork = fork(of: snapshot) { return fork }
     if let last = marks(of: snapshot).last {
       return RestorePoint(snapshot: snapshot, primary: .aof, cut: last.position, instant: last.time)
     }
     return start(of: snapshot)
+  }
+
+  /// Where the timeline forked off, inside an object of an earlier one, while it has no log of its own: a
+  /// proved cut, and the state that it began with when it was claimed.
+  private func fork(of snapshot: Snapshot) -> RestorePoint? {
+    guard let claim = history.claims[timeline], let fork = claim.fork,
+      let (segment, span) = objects(of: snapshot).last, let to = segment.to, span.to > to,
+      segment.position(to) == fork
+    else { return nil }
+    return RestorePoint(snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
   }
 
   /// The BASE with nothing behind it: the point of a snapshot while its log has no mark yet, which stays

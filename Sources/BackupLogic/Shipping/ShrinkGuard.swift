@@ -60,6 +60,21 @@ extension ShrinkGuard {
   }
 }
 
+extension ShrinkGuard {
+  /// The same for a dump that takes the place of an AOF whose full copy had no keys: the server was started
+  /// without AOF beside `log` bytes of it, and loaded none of them.
+  package static func judgeDump(behind log: UInt64, found: Known)
+    -> (reason: Claim.Suspicion.Reason, detail: String)?
+  {
+    guard log > 0 else { return nil }
+    if found.keys == 0 { return (.empty, "no keys, where there were \(humanBytes(log)) of log") }
+    guard found.bytes < log / fraction else { return nil }
+    return (
+      .smaller, "a dump of \(humanBytes(found.bytes)), where there were \(humanBytes(log)) of log"
+    )
+  }
+}
+
 extension ShipPlan {
   /// A generation is durable: is it suspiciously smaller than the last one, with nothing in the log
   /// that says why?
@@ -68,15 +83,18 @@ extension ShipPlan {
     let found = ShrinkGuard.Known(dataset: dataset, bytes: index.size)
     defer { guarded = found }
     // Without a restore point before it there is nothing that it could hide.
-    guard let verdict = ShrinkGuard.judge(known: guarded, found: found), let last = lastSnapshot,
-      last.primary != nil
-    else { return }
+    var verdict = ShrinkGuard.judge(known: guarded, found: found)
+    if verdict == nil, guarded?.keys == 0, index.kind == .dump, liveness == .quiet {
+      verdict = ShrinkGuard.judgeDump(
+        behind: chain?.files.reduce(0) { $0 &+ $1.size } ?? 0, found: found)
+    }
+    guard let verdict, let last = lastSnapshot, last.primary != nil else { return }
     warnings.append(
       "\(index.file) may be an accident: \(verdict.detail). It was shipped; the state before it is "
         + "pinned until `lifeboat unpin`")
     addPin(
       reason: "\(index.file) became \(verdict.reason.rawValue): \(verdict.detail)",
-      at: index.contentAt, snapshot: last.sequence, position: nil, isSuspicious: true)
+      at: max(index.contentAt, view.at), snapshot: last.sequence, position: nil, isSuspicious: true)
   }
 
   /// Notes the destructive commands that are durable now: a snapshot says where each stands, and the

@@ -94,6 +94,7 @@ package struct PointChooser: Sendable {
         return point
       }
       if let start = finder.start(of: snapshot), start.cut == position { return start }
+      if point.cut == position { return point }
       let marks = finder.marks(of: snapshot)
       guard let mark = marks.first(where: { $0.position == position }) else {
         // A fold took its name away.
@@ -103,6 +104,7 @@ package struct PointChooser: Sendable {
           return point
         }
         if let point = try await self.point(of: snapshot, at: position) { return point }
+        try checkThere(position, snapshot, id)
         throw LifeboatError(
           .noBackup, "\(printable(id)) is no place where the log can be cut",
           hint: "see `lifeboat list`")
@@ -111,6 +113,27 @@ package struct PointChooser: Sendable {
       point.instant = mark.time
     }
     return point
+  }
+
+  /// A place that was durable once and is not there any more is no mistake of who asks for it.
+  private func checkThere(_ position: LogPosition, _ snapshot: Snapshot, _ id: String)
+    throws(LifeboatError)
+  {
+    guard
+      let segment = snapshot.chain?.files.flatMap(\.segments).first(where: {
+        $0.timeline == position.timeline && $0.ordinal == position.ordinal
+      })
+    else { return }
+    let history = reader.history
+    let end = history.end(of: segment.timeline)?.ordinals
+      .first { $0.ordinal == segment.ordinal }?.offset
+    let known = max(segment.to ?? 0, max(end ?? 0, snapshot.reached ?? 0))
+    let log = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
+    guard position.offset <= known, position.offset > log.reached else { return }
+    throw LifeboatError(
+      .corrupt, "the log of the restore point \(printable(id)) is not there any more",
+      cause: "it was durable up to offset \(known), and ends at \(log.reached)",
+      hint: "`lifeboat verify` names what is missing; `lifeboat list` shows other restore points")
   }
 
   /// A time that no recovery window has is no restore point: who asks for it gets those on both sides. A
@@ -180,7 +203,11 @@ package struct PointChooser: Sendable {
     let snapshot = try await reader.snapshot(pin.timeline, pin.snapshot)
     let finder = PointFinder(
       history: reader.history, timeline: pin.timeline, snapshots: [pin.snapshot: snapshot])
-    guard let before = finder.newest(of: snapshot) else { return newest }
+    guard var before = finder.newest(of: snapshot) else { return newest }
+    if let position = pin.position {
+      before.cut = position
+      before = try await named(before.id)
+    }
     if choice == .before { return before }
     throw LifeboatError(
       .suspect, "the newest state may be an accident: \(suspicion.detail)",

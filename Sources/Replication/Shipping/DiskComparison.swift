@@ -66,10 +66,15 @@ package struct DiskComparison {
     comparison.chain = matched?.chain ?? view.aof.set.map { FollowedChain(fresh: $0) }
     comparison.fork = matched?.fork
     try matchDump(view, basis, indexes, isProved: matched != nil, &comparison)
-    try findNews(view, isMatched: matched != nil, &comparison)
     let marker = Marker.read(in: capture.path)
-    let isHeir = try isHeir(marker, history, comparison, isMatched: matched != nil)
-    if comparison.hasNews, let point, !(isHeir && marker?.isDeliberate == true) {
+    let isHeir = isHeir(marker, comparison)
+    var isDeliberate = false
+    if isHeir, let marker, marker.isDeliberate {
+      isDeliberate = try await holds(marker, view, comparison, reader)
+    }
+    try findNews(view, isMatched: matched != nil, &comparison)
+    if isDeliberate, try isBack(comparison) { comparison.hasNews = true }
+    if comparison.hasNews, let point, !isDeliberate {
       comparison.suspicion = try suspect(
         view, comparison, newest: point, history, indexes, isMatched: matched != nil)
     }
@@ -285,13 +290,25 @@ package struct DiskComparison {
       comparison.hasNews = true
     }
     if comparison.chain != nil, !isMatched { comparison.hasNews = true }
-    guard comparison.hasNews else { return }
-    let facts = try DirectoryLook(capture.path, names: names).facts()
     // Never for a directory that holds nothing.
-    if DataVerdict.judge(facts, appendOnly: .unknown) == .empty { comparison.hasNews = false }
+    if comparison.hasNews, try isEmpty() { comparison.hasNews = false }
   }
 
-  private func isQuiet(_ view: CaptureView) -> Bool {
+  private func isEmpty() throws -> Bool {
+    let facts = try DirectoryLook(capture.path, names: names).facts()
+    return DataVerdict.judge(facts, appendOnly: .unknown) == .empty
+  }
+
+  /// Somebody restored an earlier state of the history and said which: that is news before Redis writes.
+  /// Else the newest restore point would still be the one that was left, and an empty volume be filled with it.
+  private func isBack(_ comparison: Comparison) throws -> Bool {
+    guard let fork = comparison.fork, let left = comparison.before?.position, fork < left else {
+      return false
+    }
+    return try !isEmpty()
+  }
+
+  func isQuiet(_ view: CaptureView) -> Bool {
     AOFLiveness.judge(
       lastWrite: view.aof.set?.increments.last?.file.modified,
       manifestModified: view.aof.set?.manifestModified,

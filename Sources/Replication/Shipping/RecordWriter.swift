@@ -1,4 +1,4 @@
-import BackupFormat
+package import BackupFormat
 import BackupLogic
 import BackupTypes
 import Codec
@@ -12,10 +12,17 @@ package struct RecordWriter: Sendable {
     package var reason: String
   }
 
-  let repository: Repository
-  let claim: Claim
-  /// On a store that does not refuse a second creation another may have written over our claim.
-  let checksOwnClaim: Bool
+  private let repository: Repository
+  private let claim: Claim
+  private let checksOwnClaim: Bool
+
+  /// - Parameter checksOwnClaim: on a store that does not refuse a second creation another may have written
+  ///   over our claim.
+  package init(repository: Repository, claim: Claim, checksOwnClaim: Bool) {
+    self.repository = repository
+    self.claim = claim
+    self.checksOwnClaim = checksOwnClaim
+  }
 
   /// Writes [from, to) of a followed file; returns the object's name. The bytes are read once: a retry
   /// sends the same.
@@ -71,6 +78,13 @@ package struct RecordWriter: Sendable {
       _ = try await repository.create(
         release, .operation(.releases, id: release.pin), kind: .operation)
     }
+  }
+
+  /// Deletes what a fold took the place of, long ago. Not once another has claimed: the successor may have
+  /// listed before the fold was there, and for every reader this timeline ends where that listing did.
+  package func remove(_ names: [String]) async throws {
+    try await checkFence()
+    _ = try await repository.store.delete(names)
   }
 
   func checkFence() async throws {

@@ -5,12 +5,16 @@ import Logging
 import SystemIO
 
 extension ShipSession {
+  var recordWriter: RecordWriter {
+    RecordWriter(
+      repository: repository, claim: claim, checksOwnClaim: !shipper.refusal.isProved)
+  }
+
   /// Begins an action; its result comes back through `results`.
   mutating func perform(
     _ action: ShipPlan.Action, in group: inout ThrowingDiscardingTaskGroup<any Error>
   ) {
-    let writer = RecordWriter(
-      repository: repository, claim: claim, checksOwnClaim: !shipper.refusal.isProved)
+    let writer = recordWriter
     switch action {
     case .putLog, .putSnapshot: pruneIfDue(in: &group)
     default: break

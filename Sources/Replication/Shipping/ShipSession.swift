@@ -196,9 +196,9 @@ struct ShipSession {
     for action in plan.actions(now: SystemClock.now()) { perform(action, in: &group) }
     let removals = plan.takeRemovals(now: SystemClock.now())
     if !removals.isEmpty {
-      let store = repository.store
+      let writer = recordWriter
       // Losing this is safe: what a fold replaced is only more than is needed.
-      group.addTask { _ = try? await store.delete(removals) }
+      group.addTask { try? await writer.remove(removals) }
     }
   }
 
