@@ -64,6 +64,10 @@ package struct Restorer: Sendable {
   package func run() async throws -> Outcome {
     let names = options.names ?? ServerNames()
     var target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
+    if options.isDryRun, try RestoreTarget.isToBeMade(options.data) {
+      guard let (_, _, plan) = try await choose() else { return .noBackup }
+      return .planned(plan)
+    }
     let isResuming = try RestoreJournal.read(in: target.directory) != nil
     if let done = try finishInterrupted(target) { return done }
     if let end = try look(target) { return end }
