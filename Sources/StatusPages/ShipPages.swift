@@ -48,6 +48,9 @@ package struct ShipPages: Sendable {
     }
     if request.path == "/sync" {
       guard request.method == "POST" else { return .text(405, "POST asks for a sync") }
+      guard !request.isOfAnotherSite else {
+        return .text(403, "a page of another site can't ask for a sync")
+      }
       return json(202, SyncDocument(sync: shipper.requestSync()))
     }
     return route(
