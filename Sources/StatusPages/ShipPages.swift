@@ -1,9 +1,9 @@
 import BackupLogic
-import BackupTypes
+package import BackupTypes
 import FoundationEssentials
 package import ObjectStorage
 package import Replication
-package import ReportPages
+import ReportPages
 import SystemIO
 
 /// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to

@@ -29,6 +29,9 @@ import Testing
       command.line("--at x")
         == "lifeboat restore --repo 'a'\\''b</script>\u{2028}$(rm)' --at x"
         + " --encryption-key-file KEYFILE --data DIR")
+    #expect(
+      command.unpin("p1")
+        == "lifeboat unpin --repo 'a'\\''b</script>\u{2028}$(rm)' --encryption-key-file KEYFILE p1")
     let page = ReportPage(
       chronicle: nil, command: command,
       live: LiveView(state: "active", source: "s"), now: Samples.now, version: "1")
