@@ -84,10 +84,12 @@ package struct GenerationIndex: Sendable, Equatable, Codable {
     self.dataset = dataset
   }
 
-  /// The bytes [from, to) that piece `number` holds.
+  /// The bytes [from, to) that piece `number` holds; none behind the end, where an index that is not
+  /// consistent may have pieces.
   package func range(ofPiece number: Int) -> Range<UInt64> {
-    let start = UInt64(number) * UInt64(GenerationIndex.pieceBytes)
-    return start..<min(start + UInt64(GenerationIndex.pieceBytes), size)
+    let piece = UInt64(GenerationIndex.pieceBytes)
+    let start = min(UInt64(number) * piece, size)
+    return start..<(start + min(piece, size - start))
   }
 
   /// Whether the pieces cover the size exactly.

@@ -38,6 +38,14 @@ package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
   return high == nil ? result : nil
 }
 
+extension UInt64 {
+  /// The sum, or the most that there is: numbers from a bucket can be of any size.
+  package func addingSaturated(_ other: UInt64) -> UInt64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? .max : sum
+  }
+}
+
 /// A count of bytes as a person reads it: `0 B`, `812 B`, `4.0 MiB`.
 package func humanBytes(_ count: some BinaryInteger) -> String {
   let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]

@@ -50,7 +50,7 @@ struct ReportPlots {
       title: "Log shipped, each \(humanDuration(milliseconds: width))", shape: .bars,
       values: chronicle.log.buckets.map { .init(at: $0.at, value: Double($0.bytes)) },
       width: width, axis: axis,
-      format: { humanBytes(Int64($0)) })
+      format: { humanBytes(nearest($0)) })
   }
 
   private var sizes: Plot {
@@ -58,7 +58,7 @@ struct ReportPlots {
     return Plot(
       name: "sizes", title: "Size of full copies", shape: .dots,
       values: all.map { .init(at: $0.at, value: Double($0.bytes), isMarked: $0.kind == .base) },
-      axis: axis, format: { humanBytes(Int64($0)) })
+      axis: axis, format: { humanBytes(nearest($0)) })
   }
 
   private var keys: Plot {
@@ -68,8 +68,14 @@ struct ReportPlots {
       values: counted.map {
         .init(at: $0.at, value: Double($0.keys ?? 0), isMarked: $0.kind == .base)
       },
-      axis: axis, format: { grouped(UInt64($0)) })
+      axis: axis, format: { grouped(nearest($0)) })
   }
+}
+
+/// The whole number that is nearest to a value of a plot: what a repository says may be as large as a
+/// number can be, and rounds up to more than that.
+func nearest(_ value: Double) -> UInt64 {
+  UInt64(exactly: max(0, value).rounded(.towardZero)) ?? .max
 }
 
 /// `1 234 567`, with narrow spaces.

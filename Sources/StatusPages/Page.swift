@@ -1,15 +1,25 @@
-/// What is asked of a page: no body, no header but one, no query count.
+/// What is asked of a page: no body, no header but two, no query count.
 package struct PageRequest: Sendable, Hashable {
   package var method: String
   /// Without the query.
   package var path: String
   /// The name that the client knows this server by; nil when it gave none.
   package var host: String?
+  /// The site whose page made a browser ask (`Origin`); nil when none did.
+  package var origin: String?
 
-  package init(method: String, path: String, host: String? = nil) {
+  package init(method: String, path: String, host: String? = nil, origin: String? = nil) {
     self.method = method
     self.path = path
     self.host = host
+    self.origin = origin
+  }
+
+  /// A page of another site asks: a browser sends what it posts before it knows whether that is wanted.
+  package var isOfAnotherSite: Bool {
+    guard let origin = origin?.lowercased() else { return false }
+    // In front of a sidecar that is looked at from afar stands a proxy, with or without TLS.
+    return !["http://", "https://"].contains { origin == $0 + (host ?? "").lowercased() }
   }
 }
 

@@ -126,9 +126,11 @@ private final class PageHandler: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
     let path = String(head.uri.prefix { $0 != "?" && $0 != "#" })
+    let origins = head.headers["Origin"]
     let page = handler(
       PageRequest(
-        method: head.method.rawValue, path: path, host: head.headers.first(name: "Host")))
+        method: head.method.rawValue, path: path, host: head.headers.first(name: "Host"),
+        origin: origins.isEmpty ? nil : origins.joined(separator: ", ")))
     var headers = HTTPHeaders([
       ("Content-Type", page.contentType), ("Content-Length", "\(page.body.count)"),
       ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),

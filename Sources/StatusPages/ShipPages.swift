@@ -1,9 +1,9 @@
 import BackupLogic
-import BackupTypes
+package import BackupTypes
 import FoundationEssentials
 package import ObjectStorage
 package import Replication
-package import ReportPages
+import ReportPages
 import SystemIO
 
 /// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to
@@ -48,6 +48,9 @@ package struct ShipPages: Sendable {
     }
     if request.path == "/sync" {
       guard request.method == "POST" else { return .text(405, "POST asks for a sync") }
+      guard !request.isOfAnotherSite else {
+        return .text(403, "a page of another site can't ask for a sync")
+      }
       return json(202, SyncDocument(sync: shipper.requestSync()))
     }
     return route(

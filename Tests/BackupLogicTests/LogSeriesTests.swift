@@ -47,6 +47,16 @@ import Testing
     #expect(series.buckets.compactMap(\.lagMax) == [300])
   }
 
+  @Test func `a store that tells any time at all makes a lag, and no trap`() {
+    for time in [Int64.min, .max] {
+      let series = times([
+        (span(0, 10, at: 10_000), time), (span(10, 20, at: 11_000), 0 &- time),
+        (span(20, 30, at: 12_000), time),
+      ]).logSeries
+      #expect(series.buckets.reduce(0) { $0 + $1.bytes } == 30, "\(time)")
+    }
+  }
+
   @Test func `an hour without the store is a lag of an hour`() {
     let series = times(
       (0..<60).map { step in

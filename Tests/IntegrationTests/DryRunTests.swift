@@ -47,4 +47,29 @@ struct DryRunTests {
     #expect(planned.outputText.contains("\"firstLeftOut\""), "\(planned)")
     #expect(TestFiles.tree(target).isEmpty)
   }
+
+  @Test func `a directory that a restore would make has a plan, and is not made`() async throws {
+    let place = try Place()
+    try Volume.writeDump(in: place.data)
+    try await place.shipOnce()
+    let target = place.folder("new")
+    let planned = try await place.run("restore", ["--data", target, "--dry-run"])
+    #expect(planned.exitCode == 0 && planned.outputText.contains("would restore "), "\(planned)")
+    #expect(!TestFiles.list(place.folder.path).contains("new"))
+    let far = try await place.run("restore", ["--data", target + "/deeper", "--dry-run"])
+    #expect(far.exit == .failure, "\(far)")
+    let file = try await place.run(
+      "restore", ["--data", place.data + "/dump.rdb/deeper", "--dry-run"])
+    #expect(file.exit == .failure, "\(file)")
+    let restored = try await place.run("restore", ["--data", target])
+    #expect(restored.exitCode == 0, "\(restored)")
+    // What is the plan of a first start says so.
+    let empty = try place.folder.makeDirectory("nothing")
+    let absent = try await LifeboatCommand.run([
+      "restore", "--repo", empty, "--data", place.folder("none"), "--dry-run",
+      "--if-backup-exists",
+    ])
+    #expect(absent.exitCode == 0, "\(absent)")
+    #expect(!TestFiles.list(place.folder.path).contains("none"))
+  }
 }

@@ -17,6 +17,29 @@ import Testing
     return String(decoding: reply.body, as: UTF8.self).contains("\"readAt\":")
   }
 
+  @Test func `a page of another site can't ask for a sync`() async throws {
+    let place = try Place()
+    try Volume.writeDump(in: place.data)
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "it answers",
+      condition: {
+        let isActive = await shown.isState("active")
+        return await place.newest() != nil && isActive
+      },
+      state: { shown.command.errorText })
+    for (origin, status) in [
+      (nil, 202), ("http://\(shown.admin)", 202), ("http://evil.example", 403), ("null", 403),
+      ("http://127.0.0.1", 403),
+    ] {
+      let headers = HTTPHeaders(origin.map { [("Origin", $0)] } ?? [])
+      let reply = try await shown.client.send(
+        HTTPRequest(.post, "http://\(shown.admin)/sync", headers: headers, route: .direct))
+      #expect(reply.status == status, "\(origin ?? "no Origin")")
+    }
+    _ = try await shown.command.terminate()
+  }
+
   @Test func `windows and figures while it ships, and what was read while the store is away`()
     async throws
   {

@@ -29,6 +29,9 @@ import Testing
       command.line("--at x")
         == "lifeboat restore --repo 'a'\\''b</script>\u{2028}$(rm)' --at x"
         + " --encryption-key-file KEYFILE --data DIR")
+    #expect(
+      command.unpin("p1")
+        == "lifeboat unpin --repo 'a'\\''b</script>\u{2028}$(rm)' --encryption-key-file KEYFILE p1")
     let page = ReportPage(
       chronicle: nil, command: command,
       live: LiveView(state: "active", source: "s"), now: Samples.now, version: "1")
@@ -135,6 +138,24 @@ import Testing
       .init(from: Instant(milliseconds: .min), to: Instant(milliseconds: .max))
     ]
     #expect(!Samples.page(chronicle).isEmpty)
+  }
+
+  @Test func `values that nothing real has trap nowhere`() {
+    let times: [Int64] = [.min, -1, Samples.now.milliseconds, .max]
+    for (number, time) in times.enumerated() {
+      for other in times {
+        for size in [0, UInt64(Int64.max), .max] {
+          let made = Samples.extreme(at: time, and: other, size: size)
+          let live = LiveView(
+            state: "active", source: "s", lagSeconds: .infinity, unshippedBytes: size)
+          for view in [nil, live] { #expect(Samples.page(made, live: view).hasSuffix("</html>\n")) }
+          let drawing = WindowDrawing(made, width: 20 + 20 * number, style: .ascii)
+          #expect(drawing?.text.isEmpty == false)
+        }
+      }
+    }
+    #expect(nearest(Double(UInt64.max)) == .max && nearest(-1) == 0)
+    #expect(nearest(1.9) == 1)
   }
 }
 

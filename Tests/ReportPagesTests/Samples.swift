@@ -74,6 +74,27 @@ enum Samples {
     return made
   }
 
+  /// Times and sizes that only somebody who made the records up would write.
+  static func extreme(at first: Int64, and second: Int64, size: UInt64) -> Chronicle {
+    var made = eventful()
+    let (one, other) = (Instant(milliseconds: first), Instant(milliseconds: second))
+    made.bytes = size
+    made.newest?.at = other
+    made.timelines[0].claimedAt = one
+    made.timelines[0].windows[0] = .init(from: min(one, other), to: max(one, other))
+    made.timelines[1].points = [.init(id: "2.1", at: one), .init(id: "2.2", at: other)]
+    made.events[0].at = one
+    made.events[1].at = other
+    made.generations[0].at = one
+    (made.generations[0].bytes, made.generations[0].keys) = (size, size)
+    made.generations[0].elements = size
+    made.log.add(at: one, bytes: size, storedBytes: size, lag: second)
+    made.log.add(at: other, bytes: size, storedBytes: size, lag: first)
+    made.lastDrill?.restoreSeconds = Double(first)
+    made.lastDrill?.bytes = size
+    return made
+  }
+
   /// As much of everything as a picture may have.
   static func fullest() -> Chronicle {
     var made = eventful(String(repeating: "<", count: 200))

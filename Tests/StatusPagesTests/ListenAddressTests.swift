@@ -45,3 +45,23 @@ import Testing
     #expect(try ListenAddress("10.0.0.7:9848").accepts(host: name))
   }
 }
+
+/// Whether a page of another site makes a browser ask.
+@Suite struct RequestOriginTests {
+  @Test(
+    arguments: [
+      (nil, nil, false), (nil, "localhost:9848", false),
+      ("http://localhost:9848", "localhost:9848", false),
+      ("HTTP://LocalHost:9848", "LOCALHOST:9848", false), ("http://localhost", "localhost", false),
+      ("https://desk.example", "desk.example", false),
+      ("http://localhost:9849", "localhost:9848", true),
+      ("http://127.0.0.1:9848", "localhost:9848", true),
+      ("http://evil.example", "localhost:9848", true),
+      ("http://localhost:9848, http://evil.example", "localhost:9848", true),
+      ("null", "localhost:9848", true), ("", "localhost:9848", true), ("http://a", nil, true),
+    ] as [(String?, String?, Bool)])
+  func `by the address that was asked`(origin: String?, host: String?, isOther: Bool) {
+    let request = PageRequest(method: "POST", path: "/sync", host: host, origin: origin)
+    #expect(request.isOfAnotherSite == isOther)
+  }
+}

@@ -39,6 +39,23 @@ import Testing
     await #expect(throws: LifeboatError.self) { try await ask(server, .get, "/") }
   }
 
+  @Test func `the handler is told whose page asks`() async throws {
+    let server = try await start { .text(200, $0.origin ?? "nobody's") }
+    let address = "127.0.0.1:\(server.port)"
+    for (headers, expected) in [
+      ([], "nobody's"), ([("Origin", "http://a")], "http://a"), ([("origin", "null")], "null"),
+      ([("Origin", "http://\(address)"), ("Origin", "http://b")], "http://\(address), http://b"),
+    ] as [([(String, String)], String)] {
+      let socket = try RawSocket(port: server.port)
+      let lines = headers.map { "\($0): \($1)\r\n" }.joined()
+      try socket.send(
+        Array("GET / HTTP/1.1\r\nHost: \(address)\r\n\(lines)Connection: close\r\n\r\n".utf8))
+      let reply = String(decoding: socket.receiveAll(), as: UTF8.self)
+      #expect(reply.hasSuffix("\r\n\r\n\(expected)\n"), "\(reply)")
+    }
+    await server.stop()
+  }
+
   @Test func `a port in use is an error that says so`() async throws {
     let server = try await start { _ in .text(200, "") }
     let error = await #expect(throws: LifeboatError.self) {

@@ -102,7 +102,7 @@ extension ObjectTimes {
       var reach: UInt64 = 0
       for (index, object) in sorted.enumerated() where object.mark > 0 {
         let isCovered = object.to <= reach
-        var lag: Int64? = max(0, object.modified - object.mark)
+        var lag: Int64? = max(0, object.lag)
         if !isCovered {
           if index + 1 < sorted.count, sorted[index + 1].to <= object.to { lag = nil }
           let next = sorted[(index + 1)...].first { $0.from >= object.to }
@@ -122,7 +122,7 @@ extension ObjectTimes {
   /// A store may tell whole seconds only: then a successor that was prompt decides.
   private func isWrittenAgain(_ object: LogObject, before next: LogObject) -> Bool {
     if object.modified != next.modified { return object.modified > next.modified }
-    return next.mark > 0 && next.modified - next.mark < 5000
-      && next.modified - object.mark >= 5000
+    return next.mark > 0 && next.lag < 5000
+      && Instant(milliseconds: next.modified).since(Instant(milliseconds: object.mark)) >= 5000
   }
 }

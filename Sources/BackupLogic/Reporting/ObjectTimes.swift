@@ -14,6 +14,8 @@ package struct ObjectTimes: Sendable {
     var mark: Int64
     var modified: Int64
     var size: Int64
+    /// Milliseconds; a store can tell any time at all.
+    var lag: Int64 { Instant(milliseconds: modified).since(Instant(milliseconds: mark)) }
   }
 
   private(set) var logs: [LogFile: [LogObject]] = [:]

@@ -68,11 +68,11 @@ package struct RestorePlan: Sendable, Equatable {
   /// What stands around the cut; read for a plan that is shown.
   package var surroundings: CutSurroundings?
 
-  /// The bytes to be written; links need none.
+  /// The bytes to be written; links need none. What is too much to be counted is the most there is.
   package var bytes: UInt64 {
     files.reduce(0) {
       if case .same(_, mustCopy: false) = $1.content { return $0 }
-      return $0 + $1.size
+      return $0.addingSaturated($1.size)
     }
   }
   package var requests: Int {

@@ -29,6 +29,10 @@ package struct RestorePlanner: Sendable {
     case .aof: try planChain(&plan)
     }
     for file in plan.files { try checkName(file) }
+    // Beyond it, nothing that is made of sizes could be trusted.
+    guard plan.bytes <= UInt64(Int64.max) else {
+      throw inconsistent("its files would be larger together than any file can be")
+    }
     return plan
   }
 
@@ -180,7 +184,7 @@ package struct RestorePlanner: Sendable {
     if let dump = point.snapshot.dump, let cut = point.cut,
       dump.pinnedAt.map({ $0 < cut || ($0 == cut && !goesOn(chain, behind: cut)) }) ?? true,
       dump.contentAt <= point.instant,
-      let index = indexes[dump.generation]
+      let index = sound(dump, &plan)
     {
       plan.files.append(
         .init(
@@ -216,6 +220,19 @@ package struct RestorePlanner: Sendable {
     plan.warnings.append(
       "a server with `appendonly no` would start EMPTY on this restore point: there is no dump in it; "
         + "start Redis with `appendonly yes`")
+  }
+
+  /// A dump beside a log is of use to a server without AOF only: the state does not depend on it.
+  private func sound(_ dump: Snapshot.Dump, _ plan: inout RestorePlan) -> GenerationIndex? {
+    guard indexes[dump.generation] != nil else { return nil }
+    do {
+      return try generation(dump.generation)
+    } catch {
+      plan.warnings.append(
+        "the dump beside the log is left out: \(error.cause ?? error.message); `lifeboat verify` says "
+          + "what is wrong with it")
+      return nil
+    }
   }
 
   /// Whether the log goes on behind the cut. A dump that was pinned just there may hold the effect of the

@@ -6,7 +6,7 @@ package enum DatasetComparison {
   /// encodes.
   package static func differences(recorded: DatasetRecord, found: DatasetRecord) -> [String] {
     var differences: [String] = []
-    func compare(_ what: String, _ recorded: UInt64, _ found: UInt64) {
+    func compare(_ what: String, _ recorded: some BinaryInteger, _ found: some BinaryInteger) {
       guard recorded != found else { return }
       differences.append("\(what): recorded \(recorded), found \(found)")
     }
@@ -24,7 +24,7 @@ package enum DatasetComparison {
         compare("db \(number), elements in \(type)", kind?.elements ?? 0, found?.elements ?? 0)
       }
     }
-    compare("function libraries", UInt64(recorded.functions), UInt64(found.functions))
+    compare("function libraries", recorded.functions, found.functions)
     return differences
   }
 }

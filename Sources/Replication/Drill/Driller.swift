@@ -25,6 +25,8 @@ package struct Driller: Sendable {
     }
   }
 
+  private static let databasesMax = 1 << 16
+
   private let store: any ObjectStore
   private let options: Options
   private let now: @Sendable () -> Instant
@@ -105,7 +107,8 @@ package struct Driller: Sendable {
   private func databases(_ plan: RestorePlan, _ reading: RestoredReading) -> Int {
     let numbers =
       (plan.dataset?.databases.map(\.number) ?? []) + reading.model.states.keys.map(\.database)
-    return max(16, (numbers.max() ?? 0) + 1)
+    // A record may say anything, and each takes memory: beyond these the server does not load, and says so.
+    return max(16, min(numbers.max() ?? 0, Driller.databasesMax - 1) + 1)
   }
 
   private func randomNumber() -> UInt64 { littleEndian(secureRandomBytes(8)[...]) }

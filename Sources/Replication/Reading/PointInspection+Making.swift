@@ -26,7 +26,8 @@ extension PointInspection {
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void
   ) async throws -> PointInspection {
     let store = reader.repository.store
-    let chooser = PointChooser(reader: reader, now: now, progress: progress)
+    let command = reader.repository.command(options.url)
+    let chooser = PointChooser(reader: reader, now: now, url: options.url, progress: progress)
     guard let point = try await chooser.choose(selection) else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }
@@ -38,7 +39,7 @@ extension PointInspection {
       reader: reader, point: point, indexes: indexes, copyBytesMax: options.copyBytesMax,
       progress: progress
     ).run()
-    let drops = try await drops(before: point, chooser, content.search)
+    let drops = try await drops(before: point, chooser, content.search, command)
     let shrunk = try await CopyComparison(reader: reader, point: point).drops(
       known: drops.map(\.at))
     return PointInspection(
@@ -50,22 +51,18 @@ extension PointInspection {
       logBytesBehindDataset: plan.files.filter { $0.role == .increment || $0.role == .legacy }
         .reduce(0) { $0 + $1.size },
       keys: content.keys, keysUnread: content.unread, ray: content.ray,
-      shrunk: shrunk.map { Shrinkage($0, restore: restore(store, $0.before.point)) },
+      shrunk: shrunk.map { Shrinkage($0, restore: command.line("--point \($0.before.point)")) },
       destructive: drops.map(\.drop), warnings: plan.warnings + content.warnings)
-  }
-
-  private static func restore(_ store: any ObjectStore, _ id: String) -> String {
-    "lifeboat restore --repo '\(store.location)' --point \(id) --data DIR"
   }
 
   /// By the log, and for what lies further back by the snapshots that were cut for it.
   private static func drops(
-    before point: RestorePoint, _ chooser: PointChooser, _ own: LogSearch?
+    before point: RestorePoint, _ chooser: PointChooser, _ own: LogSearch?,
+    _ command: RestoreCommand
   ) async throws -> [(at: Instant, drop: Destructive)] {
-    let store = chooser.reader.repository.store
     var drops: [(at: Instant, drop: Destructive)] = []
     let found = try await chooser.drops(before: point, own: own)
-    for one in found { drops.append((one.occurrence.at, Destructive(one, store))) }
+    for one in found { drops.append((one.occurrence.at, Destructive(one, command))) }
     let places = Set(found.map(\.occurrence.before))
     for snapshot in try await chooser.reader.snapshots(of: point.timeline).values {
       guard let drop = snapshot.destructive, !places.contains(drop.before) else { continue }
@@ -77,7 +74,7 @@ extension PointInspection {
           drop.at,
           Destructive(
             command: drop.command, at: drop.at.description, before: id, isRow: false,
-            restore: restore(store, id))
+            restore: command.line("--point \(id)"))
         ))
     }
     return drops.sorted { $0.at < $1.at }
@@ -85,13 +82,13 @@ extension PointInspection {
 }
 
 extension PointInspection.Destructive {
-  fileprivate init(_ found: PointChooser.Found, _ store: any ObjectStore) {
+  fileprivate init(_ found: PointChooser.Found, _ command: RestoreCommand) {
     let one = found.occurrence
     self.init(
       command: one.command, at: one.at.description, before: found.point.id,
       keysBefore: one.keysBefore, keysRemoved: one.keysRemoved, elementsBefore: one.entriesBefore,
       elementsRemoved: one.entriesRemoved, isRow: one.isRow,
-      restore: PointInspection.restore(store, found.point.id))
+      restore: command.line("--point \(found.point.id)"))
   }
 }
 

@@ -37,7 +37,10 @@ package struct PointInspection: Sendable, Encodable {
   package struct Options: Sendable {
     /// A full copy of up to so many bytes is read for its keys.
     package var copyBytesMax: UInt64
-    package init(readsAnyCopy: Bool = false) {
+    /// What `--repo` was given, for the commands that are shown.
+    package var url: String?
+    package init(readsAnyCopy: Bool = false, url: String? = nil) {
+      self.url = url
       copyBytesMax = readsAnyCopy ? .max : 64 << 20
     }
   }

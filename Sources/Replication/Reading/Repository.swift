@@ -13,6 +13,14 @@ package struct Repository: Sendable {
   package let frame: Frame
 
   package var id: Nonce { descriptor.repository }
+
+  /// A command that a person can copy.
+  /// - Parameter url: what `--repo` was given, with its options; nil: as the store names itself.
+  func command(_ url: String?) -> RestoreCommand {
+    RestoreCommand(
+      repository: url ?? store.location, isEncrypted: descriptor.cipher != .none)
+  }
+
   /// Records read at the same time.
   static let readWidth = 8
 

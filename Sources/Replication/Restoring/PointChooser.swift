@@ -23,15 +23,18 @@ package struct PointSelection: Sendable {
 package struct PointChooser: Sendable {
   let reader: HistoryReader
   let now: Instant
+  /// For a command that is shown: what `--repo` was given.
+  let url: String?
   /// Of the log of each chain that is searched.
   let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
   package init(
-    reader: HistoryReader, now: Instant,
+    reader: HistoryReader, now: Instant, url: String? = nil,
     progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) {
     self.reader = reader
     self.now = now
+    self.url = url
     self.progress = progress
   }
 
@@ -213,8 +216,8 @@ package struct PointChooser: Sendable {
       .suspect, "the newest state may be an accident: \(suspicion.detail)",
       cause:
         "newest: \(newest.id) of \(newest.instant); before it: \(before.id) of \(before.instant)",
-      hint: "choose with --suspect newest or --suspect before; `lifeboat unpin --repo "
-        + "\(reader.repository.store.location) \(suspicion.pin)` accepts the newest for good")
+      hint: "choose with --suspect newest or --suspect before; "
+        + "`\(reader.repository.command(url).unpin(suspicion.pin))` accepts the newest for good")
   }
 }
 

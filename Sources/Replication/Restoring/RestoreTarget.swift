@@ -22,6 +22,13 @@ struct RestoreTarget {
     directory = try OpenDirectory(path)
   }
 
+  /// Whether a restore would make the directory: only its last component is missing.
+  static func isToBeMade(_ path: FilePath) throws -> Bool {
+    guard try FileStatus.at(path) == nil, path.lastComponent != nil else { return false }
+    let parent = path.removingLastComponent()
+    return try FileStatus.at(parent.isEmpty ? "." : parent)?.kind == .directory
+  }
+
   func verdict(appendOnly: AppendOnly) throws -> DataVerdict {
     DataVerdict.judge(try DirectoryLook(path, names: names).facts(), appendOnly: appendOnly)
   }

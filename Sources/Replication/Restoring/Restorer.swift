@@ -20,6 +20,8 @@ package struct Restorer: Sendable {
     package var repositoryID: Nonce?
     package var owner: (user: UInt32, group: UInt32)?
     package var keys = KeySource.none
+    /// What `--repo` was given, for a command that is shown.
+    package var url: String?
 
     package init(data: FilePath, selection: PointSelection, plan: RestorePlan.Options) {
       self.data = data
@@ -62,6 +64,10 @@ package struct Restorer: Sendable {
   private static let asideName = ".lifeboat-replaced"
 
   package func run() async throws -> Outcome {
+    if options.isDryRun, try RestoreTarget.isToBeMade(options.data) {
+      guard let (_, _, plan) = try await choose() else { return .noBackup }
+      return .planned(plan)
+    }
     let names = options.names ?? ServerNames()
     var target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
     let isResuming = try RestoreJournal.read(in: target.directory) != nil
@@ -154,7 +160,7 @@ package struct Restorer: Sendable {
     }
     return try await repository.withHistory { history in
       let reader = HistoryReader(repository: repository, history: history)
-      let chooser = PointChooser(reader: reader, now: now())
+      let chooser = PointChooser(reader: reader, now: now(), url: options.url)
       guard let point = try await chooser.choose(options.selection) else {
         try await concludeAbsence(reader)
         return nil

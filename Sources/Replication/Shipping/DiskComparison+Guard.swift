@@ -100,10 +100,9 @@ extension DiskComparison {
 
   private func logBytes(_ snapshot: Snapshot, _ history: History) -> UInt64 {
     (snapshot.chain?.files ?? []).flatMap(\.segments).reduce(0) { sum, segment in
-      sum
-        + history.log(
-          of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to
-        ).reached - segment.from
+      let log = history.log(
+        of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
+      return sum.addingSaturated(log.reached - segment.from)
     }
   }
 

@@ -107,7 +107,7 @@ extension Shipper {
       logger.notice("another process claimed first", metadata: ["timeline": "\(number)"])
       return .again
     }
-    logClaim(claim)
+    logClaim(claim, repository)
     return .claimed(
       ShipSession(
         shipper: self, repository: repository, capture: capture, claim: claim,
@@ -128,7 +128,7 @@ extension Shipper {
       snapshot: before.snapshot, position: before.position)
   }
 
-  private func logClaim(_ claim: Claim) {
+  private func logClaim(_ claim: Claim, _ repository: Repository) {
     status.update {
       $0.state = .active
       $0.reason = nil
@@ -145,7 +145,7 @@ extension Shipper {
       "this start may be an accident: the state before it is pinned, and a restore will ask which",
       metadata: [
         "reason": "\(suspicion.detail)", "pin": "\(suspicion.pin)",
-        "remedy": "lifeboat unpin --repo \(store.location) \(suspicion.pin) accepts it",
+        "remedy": "\(repository.command(options.url).unpin(suspicion.pin)) accepts it",
       ])
   }
 }

@@ -36,6 +36,8 @@ package final class Shipper: Sendable {
     package var retention: RetentionPolicy?
     /// So often retention is applied while there is something to ship; in milliseconds.
     package var pruneInterval: Int64 = 3_600_000
+    /// What `--repo` was given, for a command that is shown.
+    package var url: String?
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,

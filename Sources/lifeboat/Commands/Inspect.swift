@@ -59,7 +59,8 @@ struct Inspect: ExitingCommand {
     selection.suspect = .newest
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(
-      store, keys: key.source(), selection: selection, options: .init(readsAnyCopy: keys),
+      store, keys: key.source(), selection: selection,
+      options: .init(readsAnyCopy: keys, url: RestoreCommand.url(repo!, store)),
       now: SystemClock.now(), progress: progress)
     if json { try Console.json(found) } else { Console.write(found.text) }
     return .success

@@ -72,11 +72,13 @@ struct Restore: ExitingCommand {
   var movesMuch: Bool { true }
 
   func execute() async throws -> BackupTypes.ExitCode {
-    let options = try options()
+    var options = try options()
     let bar = ProgressBar("restoring")
+    let store = try Stores.patient(
+      repository.repo, repository.transport, retryFor: retryFor.value)
+    options.url = RestoreCommand.url(repository.repo, store)
     let restorer = Restorer(
-      options: options,
-      store: try Stores.patient(repository.repo, repository.transport, retryFor: retryFor.value),
+      options: options, store: store,
       now: { SystemClock.now() }, note: { Console.note("lifeboat: \($0)") },
       progress: { bar.show($0, of: $1) })
     let outcome = try await restorer.run()

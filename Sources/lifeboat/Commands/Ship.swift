@@ -5,7 +5,6 @@ import Codec
 import Logging
 import ObjectStorage
 import Replication
-import ReportPages
 import StatusPages
 import SystemIO
 import SystemPackage
@@ -93,7 +92,7 @@ struct Ship: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     let logger = logFormat.logger()
-    let options = try options()
+    var options = try options()
     let status = ShipStatus()
     let statistics = StoreStatistics()
     let stop = StopDeadline()
@@ -103,6 +102,7 @@ struct Ship: ExitingCommand {
     let store =
       once
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
+    options.url = RestoreCommand.url(repository.repo, store)
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)
     let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
@@ -127,7 +127,7 @@ struct Ship: ExitingCommand {
         shipper: shipper, statistics: statistics, repository: store.location,
         version: Lifeboat.version, pictures: pictures(reading, shipper.options.keys),
         restore: RestoreCommand(
-          repository: RestoreCommand.url(repository.repo, store),
+          repository: shipper.options.url ?? store.location,
           isEncrypted: shipper.options.keys.isGiven)),
       listen: try listen.map { try ListenAddress($0) }, admin: try admin.address(),
       probe: probeInterval.value == 0

@@ -5,7 +5,6 @@ import HTTPTransport
 import Logging
 import ObjectStorage
 import Replication
-import ReportPages
 import S3Storage
 import Synchronization
 import SystemIO
