@@ -145,13 +145,9 @@ package struct ChronicleReader: Sendable {
     for id in (catalogue.operations[.drills] ?? []).sorted().suffix(operationsMax) {
       if let drill = try? await repository.drill(id) { builder.add(drill) }
     }
-    let pins = try await repository.activePins(catalogue, now: now)
-    for pin in pins { builder.add(pin) }
-    return builder.chronicle(newest: newest, pins: pins)
+    let reading = try await repository.pinsInForce(catalogue, now: now)
+    for pin in reading.pins { builder.add(pin) }
+    builder.addUnreadable(reading.unreadable.count)
+    return builder.chronicle(newest: newest, pins: reading.pins)
   }
-}
-
-extension LifeboatError {
-  /// What went away since it was listed is no damage: retention deletes, and then it is listed anew.
-  fileprivate var isDamage: Bool { code == .corrupt && missingObject == nil }
 }

@@ -59,6 +59,8 @@ package struct RepositoryListing: Sendable, Encodable {
   package var newestInstant: String?
   package var timelines: [Timeline]
   package var pins: [PinEntry]
+  /// Pins in force that can't be read: nothing is deleted until they are let go.
+  package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
   package var lastDrill: DrillEntry?
@@ -102,7 +104,8 @@ package struct RepositoryListing: Sendable, Encodable {
     for number in history.claims.keys.sorted() {
       timelines.append(try await timeline(number, reader, &drawing, progress))
     }
-    let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
+    let reading = try await repository.pinsInForce(history.catalogue, now: now)
+    let pins = reading.pins.map { pin in
       PinEntry(
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
@@ -113,6 +116,7 @@ package struct RepositoryListing: Sendable, Encodable {
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
+      unreadablePins: reading.unreadable.map { printable($0) },
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       lastDrill: await lastDrill(repository, history.catalogue))
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
@@ -216,6 +220,11 @@ package struct RepositoryListing: Sendable, Encodable {
     if !pins.isEmpty { text += "\npins\n" }
     for pin in pins {
       text += "  \(pin.id)  keeps \(pin.point) until \(pin.until): \(pin.reason) at \(pin.at)\n"
+    }
+    for id in unreadablePins {
+      text +=
+        "\nthe pin \(id) can't be read, and nothing is deleted because of it: `lifeboat unpin "
+      text += "\(id)` lets it go\n"
     }
     return text
   }

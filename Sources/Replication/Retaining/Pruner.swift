@@ -66,6 +66,15 @@ package struct Pruner: Sendable {
         cause: "what is needed is known only from a complete repository",
         hint: "`lifeboat verify` shows what is missing, and what to do about it")
     }
+    if let pin = basis.unknownPin {
+      throw LifeboatError(
+        .corrupt,
+        "nothing was deleted at \(repository.store.location): the pin \(printable(pin)) can't be read",
+        cause: "what it keeps is not known",
+        hint:
+          "bring ops/pins/\(printable(pin)) back from a copy, or let it go with `lifeboat unpin "
+          + "--repo \(repository.store.location) \(printable(pin))`")
+    }
     let plan = PrunePlan(basis, options.policy)
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)

@@ -20,15 +20,11 @@ struct RetentionReader: Sendable {
 
   private func read(_ history: History, _ now: Instant) async throws -> RetentionBasis {
     let operations = history.catalogue.operations
-    var pins: [Pin] = []
-    for id in (operations[.pins] ?? []).sorted() {
-      pins.append(
-        try await repository.record(Pin.self, .operation(.pins, id: id), kind: .operation))
-    }
+    let pins = try await repository.pins(operations[.pins] ?? [])
     let records = try await repository.prunes(history.catalogue)
     var basis = RetentionBasis(
-      history: history, snapshots: [:], pins: pins, released: operations[.releases] ?? [],
-      letGo: LetGo(records), now: now)
+      history: history, snapshots: [:], pins: pins.pins, unreadablePins: pins.unreadable,
+      released: operations[.releases] ?? [], letGo: LetGo(records), now: now)
     let keys = history.claims.keys.sorted().flatMap { number in
       history.snapshots(of: number).map { SnapshotKey(number, $0) }
     }

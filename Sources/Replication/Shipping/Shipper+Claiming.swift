@@ -121,7 +121,7 @@ extension Shipper {
   {
     guard let suspicion = comparison.suspicion, let before = comparison.before else { return nil }
     return Pin(
-      id: "s\(decimal(max(0, now.milliseconds), width: 13))-\(before.timeline)-\(before.snapshot)",
+      id: Pin.startID(now, before.timeline, before.snapshot),
       repository: repository.id, origin: .start,
       reason: "\(suspicion.reason.rawValue): \(suspicion.detail)", at: now,
       until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: before.timeline,
