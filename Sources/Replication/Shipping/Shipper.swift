@@ -68,6 +68,10 @@ package final class Shipper: Sendable {
     package var unshippedSince: Instant?
     /// A restore gives the newest state that was on disk.
     package var isReadable = true
+    /// Why nothing was shipped, in standby and when blocked.
+    package var reason: String?
+    /// Something of this directory was shipped.
+    package var hasShipped = true
   }
 
   enum Event: Sendable, Equatable {
@@ -130,18 +134,21 @@ package final class Shipper: Sendable {
         takesOver: options.takesOver))
     var ending: Quiesce?
     var pause = RestartPause()
+    var hasShipped = false
+    /// When what is on disk was first seen not to be durable: its last write then.
+    var unshippedSince: Instant?
     while true {
       try Task.checkCancellation()
       status.turn()
       let asked = status.current.syncAsked
       var prepared = Prepared.nothing
-      var bytes: UInt64 = 0
+      var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
         let view = try capture.observe(SystemClock.now)
         // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())
-        bytes = view.bytes
+        (bytes, lastWrite) = (view.bytes, view.lastWrite)
         prepared = try await prepare(view, capture, directory, &following)
         if case .nothing = prepared {
           following.note(view)
@@ -151,6 +158,7 @@ package final class Shipper: Sendable {
         report(blocked: error)
         prepared = .blocked
       }
+      unshippedSince = prepared.isUnshipped ? unshippedSince ?? lastWrite : nil
       switch prepared {
       case .nothing:
         if options.isOnce { return Outcome(timeline: nil, state: .following, unshippedBytes: 0) }
@@ -158,6 +166,7 @@ package final class Shipper: Sendable {
         guard !options.isOnce else { throw ownedByAnother(reason) }
         report(standby: reason)
       case .claimed(var session):
+        (hasShipped, unshippedSince) = (true, nil)
         following.looked = nil
         pause.began()
         switch try await session.run(watch, stopsAtOnce: ending != nil) {
@@ -175,7 +184,8 @@ package final class Shipper: Sendable {
       if let ending, ending.isOver {
         return Outcome(
           timeline: nil, state: status.current.state,
-          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0)
+          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0,
+          unshippedSince: unshippedSince, reason: status.current.reason, hasShipped: hasShipped)
       }
       let interval = ending == nil ? waitingTime(prepared, pause, watch) : 200
       watch.rearm()
