@@ -2,6 +2,7 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 import Replication
+import TestSupport
 import Testing
 
 /// Which restore point a selection means (design 5 "Time", 6.3).
