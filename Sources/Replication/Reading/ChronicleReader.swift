@@ -40,7 +40,8 @@ package struct ChronicleReader: Sendable {
         history: history, times: recorder.times, descriptor: repository.descriptor,
         location: store.location, now: now)
       try await this.readRecords(into: &builder, progress)
-      return try await this.finish(&builder, newest: try await this.newest(), now: now)
+      return try await this.finish(
+        &builder, newest: try await reader.newestUnlessDamaged(), now: now)
     }
   }
 
@@ -114,15 +115,6 @@ package struct ChronicleReader: Sendable {
       let index = try await reader.repository.index(id)
       memory?.keep(index)
       return index
-    } catch let error as LifeboatError where error.isDamage {
-      return nil
-    }
-  }
-
-  /// What a restore that names no point would give; nil when it would end at something damaged.
-  private func newest() async throws -> RestorePoint? {
-    do {
-      return try await reader.newestPoint()
     } catch let error as LifeboatError where error.isDamage {
       return nil
     }
