@@ -69,8 +69,29 @@ package struct RetentionBasis: Sendable {
         return "snapshot \(sequence) of timeline \(timeline) was not read"
       }
     }
+    return missing(of: timeline).first.map {
+      "snapshot \($0.lowerBound) of timeline \(timeline) is missing"
+    }
+  }
+
+  private func missing(of timeline: TimelineNumber) -> [ClosedRange<Int>] {
+    let present = history.snapshots(of: timeline)
     let last = max(present.last ?? 0, history.end(of: timeline)?.snapshots ?? 0)
-    guard let gap = letGo.gap(in: present, upTo: last, of: timeline) else { return nil }
-    return "snapshot \(gap) of timeline \(timeline) is missing"
+    return letGo.gaps(in: present, upTo: last, of: timeline)
+  }
+
+  /// The numbers of the snapshots that the listing lacks, and that nobody let go.
+  package var missingSnapshots: [TimelineNumber: [ClosedRange<Int>]] {
+    var found: [TimelineNumber: [ClosedRange<Int>]] = [:]
+    for timeline in history.claims.keys {
+      let missing = missing(of: timeline)
+      if !missing.isEmpty { found[timeline] = missing }
+    }
+    return found
+  }
+
+  /// Somebody has said that they are lost, and the store that they are not there: they count as let go.
+  package mutating func takeAsLost(_ missing: [TimelineNumber: [ClosedRange<Int>]]) {
+    for (timeline, ranges) in missing { letGo.add(ranges, of: timeline) }
   }
 }
