@@ -31,7 +31,8 @@ import Testing
     #expect(end.exitCode == 1, "\(end)")
     #expect(
       end.errorText.has("ended in standby: nothing of this directory was shipped"), "\(end)")
-    #expect(end.errorText.has("age") && end.errorText.has("another source"), "\(end)")
+    #expect(
+      end.errorText.has("age") && end.errorText.has("the repository belongs to other"), "\(end)")
     #expect(end.jsonText("state") == "standby", "\(end)")
     #expect(end.jsonText("unshippedSince") != nil, "\(end)")
     #expect(end.outputText.filter { !$0.isWhitespace }.has("\"isComplete\":false"), "\(end)")
