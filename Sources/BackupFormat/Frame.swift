@@ -92,7 +92,8 @@ package struct Frame: Sendable {
       LifeboatError(
         .corrupt, "the object \(name.text) can't be used", cause: reason,
         hint:
-          "look at the repository with `lifeboat list`; an earlier restore point may not need it")
+          "`lifeboat verify` names what is damaged, `lifeboat report` draws the rest; another restore "
+          + "point may not need it: `lifeboat restore --point ID`, with an id of `lifeboat list`")
     }
     guard object.count >= Frame.prefixBytes, Array(object[0..<8]) == Frame.magic else {
       throw broken(

@@ -141,6 +141,8 @@ import Testing
     #expect(gone.gap(in: [], upTo: .max, of: .first) == 4)
     #expect(gone.gap(in: [1], upTo: 0, of: TimelineNumber(2)!) == nil)
     #expect(gone.gap(in: [2], upTo: 0, of: TimelineNumber(2)!) == 1)
+    #expect(gone.gaps(in: [9], upTo: 12, of: .first) == [4...4, 6...6, 10...12])
+    #expect(gone.gaps(in: [4, 6], upTo: 8, of: .first) == [])
     gone.add([SnapshotKey(.first, 4)])
     #expect(gone.gone.map { [$0.from, $0.to] } == [[1, 5], [7, 8]])
     #expect(LetGo([]).gone.isEmpty)

@@ -116,6 +116,8 @@ struct FencingTests {
       deadline: 60, "the first stands by",
       condition: { back.errorText.contains("instance pod-1/") }, state: { back.errorText })
     #expect(place.timelines == 2)
-    #expect(try await back.terminate().exitCode == 0, "a standby that ends owes nothing")
+    let ended = try await back.terminate()
+    #expect(ended.exitCode == 1, "\(ended)")
+    #expect(ended.errorText.contains("nothing of this directory was shipped"), "\(ended)")
   }
 }

@@ -2,6 +2,7 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 import Replication
+import TestSupport
 import Testing
 
 /// Which restore point a selection means (design 5 "Time", 6.3).
@@ -147,5 +148,33 @@ import Testing
     _ = try await made.repository.create(
       release, .operation(.releases, id: "p1"), kind: .operation)
     #expect(try await made.choose()?.id == "3.1")
+  }
+
+  @Test func `a question stays open when its pin is damaged, and either answer works`()
+    async throws
+  {
+    let (made, id) = (try await MadeRepository(), "s0000000000900-1-1")
+    try await made.addClaim(1, at: 50)
+    try await made.addSnapshot(1, 1, dumpAt: 100)
+    try await made.addClaim(
+      2, at: 1000, parentSnapshots: 1,
+      suspicion: .init(reason: .empty, detail: "no keys", pin: id))
+    try await made.addSnapshot(2, 1, dumpAt: 1100)
+    try await made.addPin(id, 1, 1, until: 20_000)
+    let name = ObjectPath.operation(.pins, id: id).text
+    for offset in [8, 20, 60] {
+      var bytes = try #require(try await made.store.read(name))
+      bytes[offset] ^= 1
+      let whole = made.store.contents[name]!
+      made.store.overwrite(name, bytes)
+      #expect(await code { _ = try await made.choose() } == .suspect, "\(offset)")
+      #expect(try await made.choose { $0.suspect = .newest }?.id == "2.1")
+      #expect(try await made.choose { $0.suspect = .before }?.id == "1.1")
+      made.store.overwrite(name, whole)
+    }
+    made.store.overwrite(name, [0])
+    let release = Release(pin: id, repository: made.repository.id, at: at(0), by: "test")
+    _ = try await made.repository.create(release, .operation(.releases, id: id), kind: .operation)
+    #expect(try await made.choose()?.id == "2.1")
   }
 }

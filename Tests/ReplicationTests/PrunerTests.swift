@@ -114,6 +114,67 @@ import Testing
     #expect(newest.count == history.redis.count)
   }
 
+  @Test func `a snapshot that is missing is lost once somebody says so, for every later run`()
+    async throws
+  {
+    let history = try await VirtualHistory(days: 10)
+    let lost = [3, 4, 9].map { ObjectPath.snapshot(.first, sequence: $0).text }
+    for name in lost { history.store.lose(name) }
+    let before = history.store.names
+    let refused = await #expect(throws: LifeboatError.self) {
+      _ = try await history.pruner(PrunerTests.policy, on: history.store, isConfirmed: false).run()
+    }
+    #expect(refused?.code == .corrupt && refused?.hint?.contains("--confirm") == true)
+    let dry = try await history.pruner(PrunerTests.policy, on: history.store, isDryRun: true).run()
+    #expect(dry.lost == 3 && history.store.names == before, "\(dry)")
+    // Nothing else may go: the record alone is what later runs go by.
+    let keep = RetentionPolicy(keepWithin: 30 * RetentionPolicy.day)
+    let quiet = history.store.copy()
+    let kept = try await history.pruner(keep, on: quiet).run()
+    #expect(kept.lost == 3 && kept.snapshots == 0, "\(kept)")
+    #expect(quiet.names.contains { $0.hasPrefix("ops/prunes/") })
+    let later = try await history.pruner(PrunerTests.policy, on: quiet, isConfirmed: false).run()
+    #expect(later.lost == 0 && later.result != .nothing, "\(later)")
+
+    let report = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    #expect(report.result == .pruned && report.lost == 3 && report.text.contains("lost: 3"))
+    let again = try await history.pruner(
+      PrunerTests.policy, on: history.store, isConfirmed: false
+    ).run()
+    #expect(again.result == .nothing && again.lost == 0, "\(again)")
+    try await check(history.store, history, "a loss that was accepted")
+  }
+
+  @Test func `a snapshot that a listing merely lacks is not lost, whoever says so`() async throws {
+    let history = try await VirtualHistory(days: 10)
+    let hidden = ObjectPath.snapshot(.first, sequence: 3).text
+    let before = history.store.names
+    for lists in [1, Int.max] {
+      let store = HidingStore(history.store, hidden, lists: lists)
+      let refused = await #expect(throws: LifeboatError.self) {
+        _ = try await history.pruner(PrunerTests.policy, on: store).run()
+      }
+      #expect(refused?.code == .storeUnavailable, "\(String(describing: refused))")
+      #expect(history.store.names == before)
+    }
+  }
+
+  @Test func `a damaged snapshot names its way out, and it works`() async throws {
+    let history = try await VirtualHistory(days: 10)
+    let name = ObjectPath.snapshot(.first, sequence: 3).text
+    history.store.overwrite(name, [1, 2, 3])
+    let before = history.store.names
+    let refused = await #expect(throws: LifeboatError.self) {
+      _ = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    }
+    #expect(refused?.code == .corrupt && refused?.hint?.contains(name) == true)
+    #expect(refused?.hint?.contains("prune --repo") == true, "\(String(describing: refused))")
+    #expect(history.store.names == before)
+    history.store.lose(name)
+    let report = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    #expect(report.result == .pruned && report.lost == 1, "\(report)")
+  }
+
   @Test func `a repository that lacks an object is left as it is`() async throws {
     let history = try await VirtualHistory(days: 10)
     let lost = ObjectPath.snapshot(.first, sequence: 3).text
@@ -121,7 +182,7 @@ import Testing
     history.store.lose(lost)
     let before = history.store.names
     await #expect(throws: LifeboatError.self) {
-      _ = try await history.pruner(PrunerTests.policy, on: history.store).run()
+      _ = try await history.pruner(PrunerTests.policy, on: history.store, isConfirmed: false).run()
     }
     #expect(history.store.names == before)
   }
@@ -202,5 +263,29 @@ import Testing
     }
     // What is kept restores beside it.
     try await check(history.store, history, "beside a restore")
+  }
+}
+
+/// A store whose listings lack an object that is there, the first few times.
+private final class HidingStore: StoreLayer {
+  let base: any ObjectStore
+  private let name: String
+  private let left: Mutex<Int>
+
+  init(_ base: MemoryStore, _ name: String, lists: Int) {
+    self.base = base
+    self.name = name
+    left = Mutex(lists)
+  }
+
+  func list(prefix: String, continuing: String?) async throws -> ListPage {
+    var page = try await base.list(prefix: prefix, continuing: continuing)
+    guard let index = page.entries.firstIndex(where: { $0.name == name }) else { return page }
+    let isHidden = left.withLock { left in
+      left -= 1
+      return left >= 0
+    }
+    if isHidden { page.entries.remove(at: index) }
+    return page
   }
 }

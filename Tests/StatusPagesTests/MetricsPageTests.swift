@@ -108,4 +108,12 @@ import Testing
     ] { #expect(text.contains("lifeboat_store_requests_total\(line)\n"), "\(text)") }
     #expect(text.contains("lifeboat_store_last_success_timestamp_seconds 1"), "\(text)")
   }
+
+  @Test func `the last success of retention is absent before the first`() throws {
+    let name = "lifeboat_prune_last_success_timestamp_seconds"
+    #expect(page().metrics.first { $0.name == name }?.samples.isEmpty == true)
+    let after = page { $0.pruned = Instant(milliseconds: 1_799_999_000_000) }
+    let value = try #require(after.metrics.first { $0.name == name }?.samples.first?.value)
+    #expect(value.hasPrefix("1799999000"), "\(value)")
+  }
 }

@@ -37,21 +37,34 @@ package struct LetGo: Sendable, Equatable {
     snapshots[timeline]?.contains { $0.contains(sequence) } ?? false
   }
 
-  /// The first number from 1 to `last` that is neither in `present`, which ascends, nor let go.
+  package mutating func add(_ ranges: [ClosedRange<Int>], of timeline: TimelineNumber) {
+    snapshots[timeline] = LetGo.merged((snapshots[timeline] ?? []) + ranges)
+  }
+
+  /// The first of `gaps`.
   package func gap(in present: [Int], upTo last: Int, of timeline: TimelineNumber) -> Int? {
+    gaps(in: present, upTo: last, of: timeline).first?.lowerBound
+  }
+
+  /// The numbers from 1 to `last` that are neither in `present`, which ascends, nor let go, as ranges that
+  /// ascend.
+  package func gaps(in present: [Int], upTo last: Int, of timeline: TimelineNumber)
+    -> [ClosedRange<Int>]
+  {
+    var gaps: [ClosedRange<Int>] = []
     var next = 1
     for sequence in present + [last == .max ? last : last + 1] {
       if sequence > next {
-        let hole = next...(sequence - 1)
-        // Ranges do not touch, so that one of them has the whole hole or some of it is missing.
-        guard let range = snapshots[timeline]?.first(where: { $0.contains(next) }) else {
-          return next
+        for range in snapshots[timeline] ?? []
+        where range.upperBound >= next && range.lowerBound < sequence {
+          if range.lowerBound > next { gaps.append(next...(range.lowerBound - 1)) }
+          next = range.upperBound == .max ? .max : range.upperBound + 1
         }
-        if range.upperBound < hole.upperBound { return range.upperBound + 1 }
+        if next < sequence { gaps.append(next...(sequence - 1)) }
       }
       next = max(next, sequence == .max ? sequence : sequence + 1)
     }
-    return nil
+    return gaps
   }
 
   package var gone: [Prune.Gone] {

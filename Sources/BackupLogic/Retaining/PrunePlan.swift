@@ -181,7 +181,9 @@ package struct PrunePlan: Sendable, Equatable {
     let catalogue = basis.history.catalogue
     let listed = catalogue.operations
     func isOld(_ path: ObjectPath) -> Bool { !catalogue.young.contains(path) }
-    let over = basis.pins.filter { !basis.isInForce($0) }.map(\.id)
+    let over =
+      basis.pins.filter { !basis.isInForce($0) }.map(\.id)
+      + basis.unreadablePins.filter { basis.released.contains($0) }
     operations += over.map { .operation(.pins, id: $0) }.filter(isOld)
     // A release outlives its pin by a run: it must not come back.
     operations += (listed[.releases] ?? []).subtracting(listed[.pins] ?? [])

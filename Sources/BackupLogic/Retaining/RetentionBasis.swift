@@ -10,6 +10,8 @@ package struct RetentionBasis: Sendable {
   /// Listed, and written by another process: nobody knows what they were for.
   package var foreign: Set<SnapshotKey>
   package var pins: [Pin]
+  /// What these keep is not known: while they are not let go, nothing may be deleted.
+  package var unreadablePins: [String]
   /// Which pins were let go.
   package var released: Set<String>
   package var letGo: LetGo
@@ -18,16 +20,22 @@ package struct RetentionBasis: Sendable {
 
   package init(
     history: History, snapshots: [SnapshotKey: Snapshot], foreign: Set<SnapshotKey> = [],
-    pins: [Pin] = [], released: Set<String> = [], letGo: LetGo = LetGo(), now: Instant
+    pins: [Pin] = [], unreadablePins: [String] = [], released: Set<String> = [],
+    letGo: LetGo = LetGo(), now: Instant
   ) {
     self.history = history
     self.snapshots = snapshots
     self.foreign = foreign
     self.pins = pins
+    self.unreadablePins = unreadablePins
     self.released = released
     self.letGo = letGo
     self.now = now
   }
+
+  /// The first pin in force of which nobody knows what it keeps. One that was let go counts no longer,
+  /// not even for a grace.
+  package var unknownPin: String? { unreadablePins.first { !released.contains($0) } }
 
   /// The policy is looked at as of a grace ago.
   package var asOf: Instant { now.advanced(byMilliseconds: -RetentionPolicy.grace) }
@@ -61,8 +69,29 @@ package struct RetentionBasis: Sendable {
         return "snapshot \(sequence) of timeline \(timeline) was not read"
       }
     }
+    return missing(of: timeline).first.map {
+      "snapshot \($0.lowerBound) of timeline \(timeline) is missing"
+    }
+  }
+
+  private func missing(of timeline: TimelineNumber) -> [ClosedRange<Int>] {
+    let present = history.snapshots(of: timeline)
     let last = max(present.last ?? 0, history.end(of: timeline)?.snapshots ?? 0)
-    guard let gap = letGo.gap(in: present, upTo: last, of: timeline) else { return nil }
-    return "snapshot \(gap) of timeline \(timeline) is missing"
+    return letGo.gaps(in: present, upTo: last, of: timeline)
+  }
+
+  /// The numbers of the snapshots that the listing lacks, and that nobody let go.
+  package var missingSnapshots: [TimelineNumber: [ClosedRange<Int>]] {
+    var found: [TimelineNumber: [ClosedRange<Int>]] = [:]
+    for timeline in history.claims.keys {
+      let missing = missing(of: timeline)
+      if !missing.isEmpty { found[timeline] = missing }
+    }
+    return found
+  }
+
+  /// Somebody has said that they are lost, and the store that they are not there: they count as let go.
+  package mutating func takeAsLost(_ missing: [TimelineNumber: [ClosedRange<Int>]]) {
+    for (timeline, ranges) in missing { letGo.add(ranges, of: timeline) }
   }
 }

@@ -38,6 +38,27 @@ package struct RepositoryDiagnosis: Sendable {
     }
   }
 
+  /// `list` leaves out what can't be read; here it is a failure.
+  private func damaged(_ listing: RepositoryListing) -> [Finding] {
+    var findings: [Finding] = []
+    if let first = listing.unreadable.first {
+      findings.append(
+        Finding(
+          .repository, "content", .failed,
+          "\(listing.unreadable.count) records can't be read; the first is \(first)",
+          consequence: "restore points are lost; a restore that needs one of them ends with exit 5",
+          remedy: "`lifeboat verify` says what is damaged, and what to do", code: .corrupt))
+    }
+    if let first = listing.unreadablePins.first {
+      findings.append(
+        Finding(
+          .repository, "pins", .warning, "the pin \(first) can't be read",
+          consequence: "what it keeps is not known: nothing is deleted",
+          remedy: "`lifeboat unpin \(first)` lets it go"))
+    }
+    return findings
+  }
+
   private func findings(_ listing: RepositoryListing) -> [Finding] {
     var findings = [
       Finding(
@@ -50,13 +71,14 @@ package struct RepositoryDiagnosis: Sendable {
         Finding(
           .repository, "restore-point", .ok,
           "the newest is \(newest)" + (listing.newestInstant.map { ", of \($0)" } ?? "")))
-    } else {
+    } else if listing.unreadable.isEmpty {
       findings.append(
         Finding(
           .repository, "restore-point", .warning, "there is none yet",
           consequence: "nothing can be restored",
           remedy: "let `lifeboat ship` run beside a Redis that holds data"))
     }
+    findings += damaged(listing)
     if listing.timelines.last?.suspicion != nil, !listing.pins.isEmpty {
       findings.append(
         Finding(

@@ -40,7 +40,8 @@ package struct ChronicleReader: Sendable {
         history: history, times: recorder.times, descriptor: repository.descriptor,
         location: store.location, now: now)
       try await this.readRecords(into: &builder, progress)
-      return try await this.finish(&builder, newest: try await this.newest(), now: now)
+      return try await this.finish(
+        &builder, newest: try await reader.newestUnlessDamaged(), now: now)
     }
   }
 
@@ -119,15 +120,6 @@ package struct ChronicleReader: Sendable {
     }
   }
 
-  /// What a restore that names no point would give; nil when it would end at something damaged.
-  private func newest() async throws -> RestorePoint? {
-    do {
-      return try await reader.newestPoint()
-    } catch let error as LifeboatError where error.isDamage {
-      return nil
-    }
-  }
-
   /// Adds what people and other commands have written, and ends the picture.
   func finish(
     _ builder: inout ChronicleBuilder, newest: RestorePoint?, now: Instant,
@@ -145,13 +137,9 @@ package struct ChronicleReader: Sendable {
     for id in (catalogue.operations[.drills] ?? []).sorted().suffix(operationsMax) {
       if let drill = try? await repository.drill(id) { builder.add(drill) }
     }
-    let pins = try await repository.activePins(catalogue, now: now)
-    for pin in pins { builder.add(pin) }
-    return builder.chronicle(newest: newest, pins: pins)
+    let reading = try await repository.pinsInForce(catalogue, now: now)
+    for pin in reading.pins { builder.add(pin) }
+    builder.addUnreadable(reading.unreadable.count)
+    return builder.chronicle(newest: newest, pins: reading.pins)
   }
-}
-
-extension LifeboatError {
-  /// What went away since it was listed is no damage: retention deletes, and then it is listed anew.
-  fileprivate var isDamage: Bool { code == .corrupt && missingObject == nil }
 }

@@ -53,6 +53,24 @@ package struct HistoryReader: Sendable {
     }
   }
 
+  /// Those of the snapshots of `timeline` that can be read, by sequence, and the numbers of the others.
+  package func readableSnapshots(of timeline: TimelineNumber) async throws -> (
+    read: [Int: Snapshot], damaged: [Int]
+  ) {
+    do {
+      return (try await snapshots(of: timeline), [])
+    } catch let error as LifeboatError where error.isDamage {
+      // Damage is rare: then one after the other.
+      var (read, damaged): ([Int: Snapshot], [Int]) = ([:], [])
+      for sequence in history.snapshots(of: timeline) {
+        do {
+          if let snapshot = try await own(timeline, sequence) { read[sequence] = snapshot }
+        } catch let error as LifeboatError where error.isDamage { damaged.append(sequence) }
+      }
+      return (read, damaged)
+    }
+  }
+
   /// The newest restore point of `timeline`, read from its end: a few records at most.
   package func newestPoint(of timeline: TimelineNumber) async throws -> RestorePoint? {
     for sequence in history.snapshots(of: timeline).reversed() {
@@ -71,6 +89,15 @@ package struct HistoryReader: Sendable {
       if let point = try await newestPoint(of: timeline) { return point }
     }
     return nil
+  }
+
+  /// What a restore that names no point would give; nil when it would end at something damaged.
+  func newestUnlessDamaged() async throws -> RestorePoint? {
+    do {
+      return try await newestPoint()
+    } catch let error as LifeboatError where error.isDamage {
+      return nil
+    }
   }
 
   /// When the first restore point that is left was; nil when there is none.

@@ -263,16 +263,3 @@ package struct Repository: Sendable {
     _ = try await store.create(name.text, object)
   }
 }
-
-extension Repository {
-  /// The guard's and people's pins that are in force at `now`: not released, not past their end.
-  package func activePins(_ catalogue: Catalogue, now: Instant) async throws -> [Pin] {
-    let released = catalogue.operations[.releases] ?? []
-    var pins: [Pin] = []
-    for id in (catalogue.operations[.pins] ?? []).subtracting(released).sorted() {
-      let pin = try await record(Pin.self, .operation(.pins, id: id), kind: .operation)
-      if pin.until > now { pins.append(pin) }
-    }
-    return pins
-  }
-}

@@ -59,8 +59,12 @@ package struct RepositoryListing: Sendable, Encodable {
   package var newestInstant: String?
   package var timelines: [Timeline]
   package var pins: [PinEntry]
+  /// Pins in force that can't be read: nothing is deleted until they are let go.
+  package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
+  /// Records that can't be read, by the names of their objects: what they hold is left out.
+  package var unreadable: [String]
   package var lastDrill: DrillEntry?
 
   package static func make(
@@ -94,26 +98,31 @@ package struct RepositoryListing: Sendable, Encodable {
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let (repository, history) = (reader.repository, reader.history)
     let location = repository.store.location
-    let newest = try await reader.newestPoint()
+    let newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
+    var unreadable: [String] = []
     var drawing = ChronicleBuilder(
       history: history, times: times, descriptor: repository.descriptor,
       location: location, now: now)
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader, &drawing, progress))
+      timelines.append(try await timeline(number, reader, &drawing, &unreadable, progress))
     }
-    let pins = try await repository.activePins(history.catalogue, now: now).map { pin in
+    let reading = try await repository.pinsInForce(history.catalogue, now: now)
+    let pins = reading.pins.map { pin in
       PinEntry(
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
     }
+    drawing.addUnreadable(unreadable.count)
     let listing = RepositoryListing(
       repository: repository.id.hexadecimal, location: location,
       cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
+      unreadablePins: reading.unreadable.map { printable($0) },
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
+      unreadable: unreadable,
       lastDrill: await lastDrill(repository, history.catalogue))
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
@@ -143,11 +152,12 @@ package struct RepositoryListing: Sendable, Encodable {
 
   private static func timeline(
     _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
-    _ progress: (String) -> Void
+    _ unreadable: inout [String], _ progress: (String) -> Void
   ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
-    let snapshots = try await reader.snapshots(of: number)
+    let (snapshots, damaged) = try await reader.readableSnapshots(of: number)
+    unreadable += damaged.map { ObjectPath.snapshot(number, sequence: $0).text }
     let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
     drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
@@ -160,7 +170,12 @@ package struct RepositoryListing: Sendable, Encodable {
       let generation =
         point.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
       if let generation, indexes[generation] == nil {
-        indexes[generation] = try await reader.repository.index(generation)
+        do {
+          indexes[generation] = try await reader.repository.index(generation)
+        } catch let error as LifeboatError where error.isDamage {
+          let name = ObjectPath.index(generation).text
+          if !unreadable.contains(name) { unreadable.append(name) }
+        }
       }
       let index = generation.flatMap { indexes[$0] }
       let window = finder.window(of: snapshot)
@@ -186,7 +201,9 @@ package struct RepositoryListing: Sendable, Encodable {
     text += "\(objects) objects, \(humanBytes(bytes))"
     if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
     text += "\nnewest restore point: "
-    text += newest.map { "\($0) of \(newestInstant ?? "")" } ?? "none yet"
+    text +=
+      newest.map { "\($0) of \(newestInstant ?? "")" }
+      ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
     text += "\n"
     for timeline in timelines {
       text += "\ntimeline \(timeline.number)  claimed \(timeline.claimedAt) by \(timeline.source)"
@@ -216,6 +233,14 @@ package struct RepositoryListing: Sendable, Encodable {
     if !pins.isEmpty { text += "\npins\n" }
     for pin in pins {
       text += "  \(pin.id)  keeps \(pin.point) until \(pin.until): \(pin.reason) at \(pin.at)\n"
+    }
+    for name in unreadable {
+      text += "\n\(name) can't be read, and what needs it is left out: see `lifeboat verify`\n"
+    }
+    for id in unreadablePins {
+      text +=
+        "\nthe pin \(id) can't be read, and nothing is deleted because of it: `lifeboat unpin "
+      text += "\(id)` lets it go\n"
     }
     return text
   }

@@ -200,7 +200,7 @@ package struct PointChooser: Sendable {
   {
     guard choice != .newest, reader.history.claims.values.contains(where: { $0.suspicion != nil })
     else { return newest }
-    let pins = try await reader.repository.activePins(reader.history.catalogue, now: now)
+    let pins = try await reader.repository.pinsInForce(reader.history.catalogue, now: now).withNames
     guard let (suspicion, pin) = reader.history.openSuspicion(of: newest.timeline, pins: pins)
     else { return newest }
     let snapshot = try await reader.snapshot(pin.timeline, pin.snapshot)

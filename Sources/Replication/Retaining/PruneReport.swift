@@ -34,6 +34,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var generations: Int
   package var foldedObjects: Int
   package var operations: Int
+  /// Snapshots that were missing and are taken as lost, with `--confirm`.
+  package var lost = 0
   package var objects: Int
 
   /// `recoverableFrom`, as a time.
@@ -41,7 +43,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
 
   private enum CodingKeys: String, CodingKey {
     case result, repository, location, at, keepsAllSince, keepDaily, recoverableFrom, due, points
-    case pointsLeft, snapshots, logObjects, generations, foldedObjects, operations, objects
+    case pointsLeft, snapshots, logObjects, generations, foldedObjects, operations, lost, objects
   }
 
   package var text: String {
@@ -51,6 +53,10 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     let keeps =
       "kept is everything since \(keepsAllSince), and before that the last restore point of each of "
       + "\(keepDaily) days\n"
+    return (lost == 0 ? "" : "missing, and taken as lost: \(lost) snapshots\n") + said(goes, keeps)
+  }
+
+  private func said(_ goes: String, _ keeps: String) -> String {
     switch result {
     case .nothing: return "nothing to delete; " + keeps
     case .planned: return "would delete " + goes + keeps

@@ -57,24 +57,44 @@ package struct Pruner: Sendable {
 
   package func run() async throws -> PruneReport {
     let time = try await repository.store.now() ?? now()
-    let basis = try await RetentionReader(
+    var basis = try await RetentionReader(
       repository: repository, memory: memory, reading: reading
     ).basis(at: time)
+    let lost = options.isConfirmed ? basis.missingSnapshots : [:]
+    if !lost.isEmpty {
+      try await LostSnapshots(repository: repository).prove(lost)
+      basis.takeAsLost(lost)
+    }
     if let problem = basis.problem() {
       throw LifeboatError(
         .corrupt, "nothing was deleted at \(repository.store.location): \(problem)",
         cause: "what is needed is known only from a complete repository",
-        hint: "`lifeboat verify` shows what is missing, and what to do about it")
+        hint: "`lifeboat verify` shows what is missing, and what to do about it"
+          + (basis.missingSnapshots.isEmpty
+            ? ""
+            : "; `lifeboat prune --repo \(repository.store.location) --confirm` takes snapshots that "
+              + "can't be brought back as lost"))
+    }
+    if let pin = basis.unknownPin {
+      throw LifeboatError(
+        .corrupt,
+        "nothing was deleted at \(repository.store.location): the pin \(printable(pin)) can't be read",
+        cause: "what it keeps is not known",
+        hint:
+          "bring ops/pins/\(printable(pin)) back from a copy, or let it go with `lifeboat unpin "
+          + "--repo \(repository.store.location) \(printable(pin))`")
     }
     let plan = PrunePlan(basis, options.policy)
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)
+    report.lost = lost.values.joined().reduce(0) { $0 + min($1.count, 1 << 32) }
     if options.isDryRun {
       report.result = decision == .nothing ? .nothing : .planned
       return report
     }
     switch decision {
-    case .nothing: break
+    case .nothing:
+      if !lost.isEmpty { try await write(PruneRecords.deleting(plan), basis, time) }
     case .wait(let due):
       report.result = .waiting
       report.due = due.description
@@ -85,7 +105,11 @@ package struct Pruner: Sendable {
         at: time, points: plan.points - plan.pointsLeft, of: plan.points)
       try await write(PruneRecords.announcing(announcement, basis), basis, time)
     case .go:
-      try await delete(plan, basis, time)
+      // Only what a reader would miss has to be known.
+      if plan.changesWhatIsKnown || !lost.isEmpty {
+        try await write(PruneRecords.deleting(plan), basis, time)
+      }
+      try await delete(plan, basis)
       report.result = .pruned
     }
     return report
@@ -108,10 +132,7 @@ package struct Pruner: Sendable {
 
   // MARK: Deleting
 
-  private func delete(_ plan: PrunePlan, _ basis: RetentionBasis, _ time: Instant) async throws {
-    let record = PruneRecords.deleting(plan)
-    // Only what a reader would miss has to be known.
-    if plan.changesWhatIsKnown { try await write(record, basis, time) }
+  private func delete(_ plan: PrunePlan, _ basis: RetentionBasis) async throws {
     let total = plan.stages.reduce(0) { $0 + $1.count }
     let counter = ProgressCounter(total: UInt64(max(1, total)), report: progress)
     for stage in plan.stages {

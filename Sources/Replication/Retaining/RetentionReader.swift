@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import ObjectStorage
 
 /// Reads what decides what may go: a listing, every claim and snapshot, pins and records.
 struct RetentionReader: Sendable {
@@ -20,15 +21,11 @@ struct RetentionReader: Sendable {
 
   private func read(_ history: History, _ now: Instant) async throws -> RetentionBasis {
     let operations = history.catalogue.operations
-    var pins: [Pin] = []
-    for id in (operations[.pins] ?? []).sorted() {
-      pins.append(
-        try await repository.record(Pin.self, .operation(.pins, id: id), kind: .operation))
-    }
+    let pins = try await repository.pins(operations[.pins] ?? [])
     let records = try await repository.prunes(history.catalogue)
     var basis = RetentionBasis(
-      history: history, snapshots: [:], pins: pins, released: operations[.releases] ?? [],
-      letGo: LetGo(records), now: now)
+      history: history, snapshots: [:], pins: pins.pins, unreadablePins: pins.unreadable,
+      released: operations[.releases] ?? [], letGo: LetGo(records), now: now)
     let keys = history.claims.keys.sorted().flatMap { number in
       history.snapshots(of: number).map { SnapshotKey(number, $0) }
     }
@@ -56,9 +53,7 @@ struct RetentionReader: Sendable {
       while next < unknown.count || running > 0 {
         if next < unknown.count, running < RetentionReader.width {
           let (key, nonce) = unknown[next]
-          group.addTask { [repository] in
-            (key, try await repository.snapshot(key.timeline, key.sequence, nonce: nonce))
-          }
+          group.addTask { (key, try await snapshot(key, nonce)) }
           (next, running) = (next + 1, running + 1)
         } else if let (key, snapshot) = try await group.next() {
           running -= 1
@@ -69,6 +64,21 @@ struct RetentionReader: Sendable {
       }
     }
     return found
+  }
+
+  private func snapshot(_ key: SnapshotKey, _ nonce: Nonce) async throws
+    -> Snapshot?
+  {
+    do {
+      return try await repository.snapshot(key.timeline, key.sequence, nonce: nonce)
+    } catch let error as LifeboatError where error.isDamage {
+      let name = ObjectPath.snapshot(key.timeline, sequence: key.sequence).text
+      throw LifeboatError(
+        .corrupt, "nothing was deleted at \(repository.store.location): \(error.message)",
+        cause: error.cause,
+        hint: "bring \(name) back from a copy; or, if there is none, delete it by hand, and "
+          + "`lifeboat prune --repo \(repository.store.location) --confirm` takes it as lost")
+    }
   }
 }
 

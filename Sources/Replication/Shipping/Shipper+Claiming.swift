@@ -16,13 +16,8 @@ extension Shipper {
     /// Something has to be mended first; it is tried again.
     case blocked
 
-    /// Whether there is something on disk that the repository lacks.
-    var isUnshipped: Bool {
-      switch self {
-      case .nothing, .standby: false
-      case .claimed, .again, .blocked: true
-      }
-    }
+    /// Whether there is, or may be, something on disk that the repository lacks.
+    var isUnshipped: Bool { if case .nothing = self { false } else { true } }
   }
 
   func prepare(
@@ -72,7 +67,8 @@ extension Shipper {
   /// Until the comparison says otherwise, what is on disk counts as not durable since its last write.
   private func noteUncompared(_ view: CaptureView) {
     status.update {
-      guard $0.since == nil else { return }
+      // In standby there is no lag: what another ships is its to show.
+      guard $0.since == nil, $0.state != .standby else { return }
       $0.logSince = view.lastWrite
       $0.unshippedBytes = view.bytes
     }
@@ -121,7 +117,7 @@ extension Shipper {
   {
     guard let suspicion = comparison.suspicion, let before = comparison.before else { return nil }
     return Pin(
-      id: "s\(decimal(max(0, now.milliseconds), width: 13))-\(before.timeline)-\(before.snapshot)",
+      id: Pin.startID(now, before.timeline, before.snapshot),
       repository: repository.id, origin: .start,
       reason: "\(suspicion.reason.rawValue): \(suspicion.detail)", at: now,
       until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: before.timeline,

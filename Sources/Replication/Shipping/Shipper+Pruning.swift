@@ -11,6 +11,8 @@ extension Shipper {
       now: { SystemClock.now() })
     do {
       let report = try await pruner.run()
+      let now = SystemClock.now()
+      status.update { $0.pruned = now }
       tell(report)
     } catch is CancellationError {
       // The session ended: the next one prunes.

@@ -70,6 +70,10 @@ package final class Shipper: Sendable {
     package var unshippedSince: Instant?
     /// A restore gives the newest state that was on disk.
     package var isReadable = true
+    /// Why nothing was shipped, in standby and when blocked.
+    package var reason: String?
+    /// Something of this directory was shipped.
+    package var hasShipped = true
   }
 
   enum Event: Sendable, Equatable {
@@ -132,18 +136,21 @@ package final class Shipper: Sendable {
         takesOver: options.takesOver))
     var ending: Quiesce?
     var pause = RestartPause()
+    var hasShipped = false
+    /// When what is on disk was first seen not to be durable: its last write then.
+    var unshippedSince: Instant?
     while true {
       try Task.checkCancellation()
       status.turn()
       let asked = status.current.syncAsked
       var prepared = Prepared.nothing
-      var bytes: UInt64 = 0
+      var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
         let view = try capture.observe(SystemClock.now)
         // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())
-        bytes = view.bytes
+        (bytes, lastWrite) = (view.bytes, view.lastWrite)
         prepared = try await prepare(view, capture, directory, &following)
         if case .nothing = prepared {
           following.note(view)
@@ -153,6 +160,7 @@ package final class Shipper: Sendable {
         report(blocked: error)
         prepared = .blocked
       }
+      unshippedSince = prepared.isUnshipped ? unshippedSince ?? lastWrite : nil
       switch prepared {
       case .nothing:
         if options.isOnce { return Outcome(timeline: nil, state: .following, unshippedBytes: 0) }
@@ -160,6 +168,7 @@ package final class Shipper: Sendable {
         guard !options.isOnce else { throw ownedByAnother(reason) }
         report(standby: reason)
       case .claimed(var session):
+        (hasShipped, unshippedSince) = (true, nil)
         following.looked = nil
         pause.began()
         switch try await session.run(watch, stopsAtOnce: ending != nil) {
@@ -177,7 +186,8 @@ package final class Shipper: Sendable {
       if let ending, ending.isOver {
         return Outcome(
           timeline: nil, state: status.current.state,
-          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0)
+          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0,
+          unshippedSince: unshippedSince, reason: status.current.reason, hasShipped: hasShipped)
       }
       let interval = ending == nil ? waitingTime(prepared, pause, watch) : 200
       watch.rearm()
@@ -238,14 +248,4 @@ package final class Shipper: Sendable {
     }
     logger.warning("standby: nothing is written", metadata: ["reason": "\(reason)"])
   }
-}
-
-extension CaptureView {
-  /// The files that a server would load.
-  private var files: [PinnedFile] {
-    (aof.set.map { [$0.base?.file].compactMap { $0 } + $0.increments.map(\.file) } ?? [])
-      + [dump].compactMap { $0 }
-  }
-  var bytes: UInt64 { files.reduce(0) { $0 + $1.size } }
-  var lastWrite: Instant? { files.map(\.modified.instant).max() }
 }

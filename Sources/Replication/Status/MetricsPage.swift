@@ -122,6 +122,10 @@ package struct MetricsPage: Sendable {
         "1 while a start or a dump that may be an accident is not accepted (lifeboat unpin), else 0.",
         number(status.isSuspect ? 1 : 0)),
       gauge("lifeboat_pins", "The shrink guard's pins in force.", number(UInt64(status.pins))),
+      gauge(
+        "lifeboat_prune_last_success_timestamp_seconds",
+        "When this process last applied the retention policy without an error.",
+        timestamp(status.pruned)),
     ] + drill
   }
 

@@ -43,6 +43,8 @@ package final class ShipStatus: Sendable {
     package var pins: Int = 0
     /// The last one that the repository tells of.
     package var drill: Drill?
+    /// When this process last applied the retention policy, to its end.
+    package var pruned: Instant?
     /// The store does not answer, since when.
     package var outage: Instant?
     /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.

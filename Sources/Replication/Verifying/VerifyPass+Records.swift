@@ -232,7 +232,7 @@ extension VerifyPass {
             consequence), to: .operations)
       }
     }
-    try await read(Pin.self, .pins, "what it keeps may be let go, and `list` fails") {
+    try await read(Pin.self, .pins, "nothing is deleted until it is let go with `lifeboat unpin`") {
       $0.repository
     }
     try await read(Release.self, .releases, "none: its name says all") { $0.repository }

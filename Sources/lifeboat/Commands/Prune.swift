@@ -13,13 +13,17 @@ struct Prune: ExitingCommand {
       ship that runs with --no-prune, or to see with --dry-run what would go.
       A run that would delete more than half of the restore points says so and deletes nothing; the first \
       run a day later goes through with it, or --confirm at once.
+      Where a snapshot is missing nothing is deleted: it is not known what it needed. --confirm takes those \
+      that the store proves not to have as lost, for this run and every later one, ship's too.
       """)
 
   @OptionGroup var repository: RepositoryOptions
   @OptionGroup var retention: RetentionOptions
   @Flag(help: "Print what would be deleted; change nothing.")
   var dryRun = false
-  @Flag(help: "Delete now, also more than half of the restore points.")
+  @Flag(
+    help: ArgumentHelp(
+      "Delete now, also more than half of the restore points; missing snapshots are lost."))
   var confirm = false
   @Flag(help: "Print one JSON document.")
   var json = false

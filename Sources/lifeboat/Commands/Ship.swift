@@ -218,30 +218,28 @@ struct Ship: ExitingCommand {
       logger.notice("ended: the repository holds what is on disk")
       return .success
     }
-    let age = outcome.unshippedSince.map { SystemClock.now().since($0) } ?? 0
-    logger.error(
-      "ended with unshipped bytes: they are on the volume only",
-      metadata: [
-        "bytes": "\(outcome.unshippedBytes)", "age": "\(humanDuration(milliseconds: max(0, age)))",
-        "remedy": "start lifeboat ship on this volume again, or run it with --once",
-      ])
+    var metadata: Logger.Metadata = ["bytes": "\(outcome.unshippedBytes)"]
+    if let since = outcome.unshippedSince {
+      let age = max(0, SystemClock.now().since(since))
+      metadata["age"] = "\(humanDuration(milliseconds: age))"
+    }
+    if let reason = outcome.reason { metadata["reason"] = "\(reason)" }
+    metadata["remedy"] =
+      outcome.state == .standby
+      ? "give this directory a repository of its own, or --take-over once the other has ended"
+      : "start lifeboat ship on this volume again, or run it with --once"
+    logger.error("\(ended(outcome))", metadata: metadata)
     return .failure
   }
-}
 
-/// How a shipper ended.
-struct ShipDocument: Encodable {
-  var state: String
-  var timeline: TimelineNumber?
-  var unshippedBytes: UInt64
-  var unshippedSince: String?
-  var isComplete: Bool
-
-  init(_ outcome: Shipper.Outcome) {
-    state = outcome.state.rawValue
-    timeline = outcome.timeline
-    unshippedBytes = outcome.unshippedBytes
-    unshippedSince = outcome.unshippedSince?.description
-    isComplete = outcome.unshippedBytes == 0 && outcome.isReadable
+  /// How a run ended that did not ship all.
+  private func ended(_ outcome: Shipper.Outcome) -> String {
+    let what = outcome.hasShipped ? "what came last" : "nothing"
+    let was = outcome.hasShipped ? "was not shipped" : "of this directory was shipped"
+    return switch outcome.state {
+    case .standby: "ended in standby: \(what) \(was)"
+    case .blocked: "ended while blocked: \(what) \(was)"
+    default: "ended with unshipped bytes: they are on the volume only"
+    }
   }
 }

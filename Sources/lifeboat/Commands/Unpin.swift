@@ -30,10 +30,15 @@ struct Unpin: ExitingCommand {
       throw LifeboatError(.noBackup, "there is no backup at \(store.location)")
     }
     let now = SystemClock.now()
-    let active = try await opened.activePins(try await opened.catalogue(prefix: "ops/"), now: now)
-    let wanted = all ? active.map(\.id) : pins
+    // A pin that is named is let go by its name: one that can't be read, too.
+    let catalogue = try await opened.catalogue(prefix: "ops/")
+    var wanted = pins
+    if all {
+      let active = try await opened.pinsInForce(catalogue, now: now)
+      wanted = active.pins.map(\.id) + active.unreadable
+    }
     for id in wanted {
-      guard active.contains(where: { $0.id == id }) else {
+      guard catalogue.pinsHeld.contains(id) else {
         throw LifeboatError(
           .noBackup, "there is no pin \(printable(id)) in force", hint: "see `lifeboat list`")
       }
