@@ -238,7 +238,8 @@ struct Ship: ExitingCommand {
     let was = outcome.hasShipped ? "was not shipped" : "of this directory was shipped"
     return switch outcome.state {
     case .standby: "ended in standby: \(what) \(was)"
-    case .blocked: "ended while blocked: \(what) \(was)"
+    case .blocked:
+      "ended while blocked: \(what) \(was), and unshipped bytes are on the volume only"
     default: "ended with unshipped bytes: they are on the volume only"
     }
   }
