@@ -18,6 +18,12 @@ extension ShipWorld {
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 }) {
       try require(indexes[id] != nil, "a snapshot refers to a generation that is not durable")
     }
+    if let open = snapshot.chain?.openSegment, let reached = snapshot.reached {
+      let spans = catalogue.timelines[open.timeline]?.log[open.ordinal] ?? []
+      try require(
+        LogCoverage(spans, from: open.from).reached >= reached,
+        "snapshot \(snapshot.sequence) says that more of its open log is durable than is")
+    }
     let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
     for (position, file) in files.enumerated() {
       for segment in file.segments {

@@ -48,22 +48,16 @@ package struct CutSurroundings: Sendable, Equatable {
   /// The second of the annotation at the cut.
   package private(set) var nextSecond: Instant?
 
-  private let cut: (segment: Int, offset: UInt64)
+  private let position: LogPosition
   private let chain: Snapshot.Chain
-
-  package static func == (one: Self, other: Self) -> Bool {
-    one.precision == other.precision && one.markBefore == other.markBefore
-      && one.markBehind == other.markBehind && one.lastKept == other.lastKept
-      && one.firstLeftOut == other.firstLeftOut && one.nextSecond == other.nextSecond
-  }
 
   /// - Parameter marks: those of the chain, in any order.
   /// - Returns: nil for a point that is no place in a log.
   package init?(of point: RestorePoint, marks: [Place]) {
     guard let chain = point.snapshot.chain, let position = point.cut else { return nil }
     self.chain = chain
+    self.position = position
     let cut = chain.order(of: position)
-    self.cut = cut
     let ordered = marks.map { (place: $0, order: chain.order(of: $0.position)) }
       .sorted { $0.order < $1.order }
     markBefore = ordered.last { $0.order <= cut }?.place
@@ -73,7 +67,7 @@ package struct CutSurroundings: Sendable, Equatable {
 
   /// Takes in what stands in the log at `place`, in order. Returns whether to read on.
   package mutating func take(_ command: Command, at place: LogPosition) -> Bool {
-    if chain.order(of: place) < cut {
+    if chain.order(of: place) < chain.order(of: position) {
       lastKept = command
       return true
     }
@@ -84,7 +78,7 @@ package struct CutSurroundings: Sendable, Equatable {
 
   /// An annotation: what follows was executed in that second, or later.
   package mutating func take(second: Instant, at place: LogPosition) -> Bool {
-    if chain.order(of: place) == cut { nextSecond = second }
+    if chain.order(of: place) == chain.order(of: position) { nextSecond = second }
     return true
   }
 
