@@ -103,6 +103,26 @@ import Testing
     #expect(try await made.choose()?.id == "2.1@1:\(2 * first.count)")
   }
 
+  /// The successor says how far it was: that nothing is there any more is no end of the log.
+  @Test func `a log that was durable and is gone is damage, not an empty state`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
+    try await addNext(made, end: 31)
+    try await made.addChain(2, 1, ordinal: 2, baseAt: 30_000)
+    #expect(await code { _ = try await made.choose { $0.point = "1.1@1:31" } } == .corrupt)
+    #expect(await code { _ = try await made.choose { $0.point = "1.1@1:32" } } == .noBackup)
+    let point = try #require(try await made.choose { $0.timeline = .first })
+    let reader = try await made.reader
+    let indexes = try await reader.indexes(of: point.snapshot)
+    let planned = await code {
+      _ = try RestorePlanner(
+        history: reader.history, point: point, indexes: indexes, options: .init()
+      ).plan()
+    }
+    #expect(planned == .corrupt, "\(point.id)")
+  }
+
   @Test func `an orderly end says that nothing was written until then`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)

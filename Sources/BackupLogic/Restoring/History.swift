@@ -65,6 +65,14 @@ package struct History: Sendable {
     claims.values.filter { $0.parent == timeline }.min { $0.timeline < $1.timeline }?.end
   }
 
+  /// How far the log of a span of `snapshot` is known to have been durable: its end, or for one that is open
+  /// what the snapshot says and what the successor found.
+  package func durableEnd(of segment: Snapshot.Segment, in snapshot: Snapshot) -> UInt64 {
+    if let to = segment.to { return to }
+    let found = end(of: segment.timeline)?.ordinals.first { $0.ordinal == segment.ordinal }?.offset
+    return max(found ?? 0, snapshot.reached ?? 0)
+  }
+
   /// The sequences of the snapshots that exist in `timeline`, ascending.
   package func snapshots(of timeline: TimelineNumber) -> [Int] {
     let all = catalogue.timelines[timeline]?.snapshots.sorted() ?? []

@@ -133,8 +133,7 @@ package struct RestorePlanner: Sendable {
       .marks(of: point.snapshot).last
     if let last, chain.order(of: last.position) > chain.order(of: cut) { return }
     let log = history.log(of: open.timeline, ordinal: open.ordinal, from: open.from)
-    let end = history.end(of: open.timeline)?.ordinals.first { $0.ordinal == open.ordinal }?.offset
-    let known = max(point.snapshot.reached ?? 0, end ?? 0)
+    let known = history.durableEnd(of: open, in: point.snapshot)
     guard known > log.reached || log.beyondHole > 0 else { return }
     let isNothing =
       known > log.reached && cut.offset == 0 && chain.files.flatMap(\.segments).count == 1

@@ -128,9 +128,7 @@ package struct PointChooser: Sendable {
       })
     else { return }
     let history = reader.history
-    let end = history.end(of: segment.timeline)?.ordinals
-      .first { $0.ordinal == segment.ordinal }?.offset
-    let known = max(segment.to ?? 0, max(end ?? 0, snapshot.reached ?? 0))
+    let known = history.durableEnd(of: segment, in: snapshot)
     let log = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
     guard position.offset <= known, position.offset > log.reached else { return }
     throw LifeboatError(
