@@ -74,23 +74,29 @@ let package = Package(
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
       ], swiftSettings: strict),
     .target(
+      name: "Auditing",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "BackupFormat", "SystemIO", "ObjectStorage", system,
+      ], swiftSettings: strict),
+    .target(
       name: "Replication",
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "ObjectStorage", system, logging,
+        "ObjectStorage", "Auditing", system, logging,
       ], swiftSettings: strict),
     .target(
       name: "StatusPages",
       dependencies: [
-        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "ReportPages", "Replication",
+        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "Auditing", "ReportPages",
+        "Replication",
       ] + nio,
       swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "ReportPages",
-        "Replication", "StatusPages", logging, system,
+        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Auditing",
+        "ReportPages", "Replication", "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -141,6 +147,9 @@ let package = Package(
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
         "GCSStorage", "Replication", "TestSupport", system,
       ], swiftSettings: strict),
+    .testTarget(
+      name: "AuditingTests",
+      dependencies: ["BackupTypes", "BackupFormat", "Auditing"], swiftSettings: strict),
     .testTarget(
       name: "ReplicationTests",
       dependencies: [

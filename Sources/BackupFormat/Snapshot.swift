@@ -183,3 +183,25 @@ package struct FileIdentity: Hashable, Sendable, Codable {
   /// Whether equality proves that it is the same file: an inode number alone is reused.
   package var isProof: Bool { bornSeconds != nil }
 }
+
+/// One content of a file, as far as its file system tells: the same version has the same bytes.
+///
+/// A growing file has a new version with every write. A version that differs only in its times is a
+/// reason to compare the bytes, not yet another content: `chown`, `chmod` and a new hard link change
+/// `changed` alone.
+package struct FileVersion: Hashable, Sendable {
+  package var identity: FileIdentity
+  package var size: UInt64
+  /// When the content was last written (mtime).
+  package var modified: FileMoment
+  /// When anything of the file was last changed, its owner and its links included (ctime).
+  package var changed: FileMoment
+  package init(
+    identity: FileIdentity, size: UInt64, modified: FileMoment, changed: FileMoment
+  ) {
+    self.identity = identity
+    self.size = size
+    self.modified = modified
+    self.changed = changed
+  }
+}

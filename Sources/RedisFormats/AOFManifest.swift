@@ -31,6 +31,12 @@ package struct AOFManifest: Sendable, Equatable {
   /// In the order in which they are loaded.
   package var increments: [Entry] { entries.filter { $0.kind == .increment } }
 
+  /// The first file that is named twice as a part of the set; servers load it twice. Nil: none is.
+  package var nameTwice: String? {
+    var seen: Set<String> = []
+    return entries.first { $0.kind != .history && !seen.insert($0.file).inserted }?.file
+  }
+
   /// The manifest in the form that every version since 7.0 loads: only file, seq and type, and no
   /// history. A name is quoted when it would not be read back otherwise.
   package func encoded() -> [UInt8] {

@@ -1,5 +1,6 @@
 import BackupLogic
 import BackupTypes
+import RedisFormats
 import Testing
 
 /// Is the AOF live (design 4, decision 0005)?

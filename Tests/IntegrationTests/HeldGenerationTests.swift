@@ -41,7 +41,7 @@ struct HeldGenerationTests {
     let expected = try await server.dataset()
     _ = try await server.shutdown()
     let outcome = try await ship.end()
-    #expect(outcome.unshippedBytes == 0 && outcome.isReadable, "\(outcome)")
+    #expect(outcome.unshippedBytes == 0 && outcome.isComplete, "\(outcome)")
     let restored = try await place.restore(into: "restored")
     let again = try await RedisServer.start(
       version, directory: restored, options: ["appendonly": "yes"])

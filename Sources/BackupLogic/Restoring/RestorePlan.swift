@@ -5,15 +5,6 @@ import RedisFormats
 /// What the server that will start on the directory does; `unknown` makes the result right either way.
 package enum AppendOnly: String, Sendable, CaseIterable { case yes, no, unknown }
 
-/// The names that a server's configuration gives its files.
-package struct ServerNames: Sendable, Equatable {
-  package var dump = "dump.rdb"
-  package var appendFile = "appendonly.aof"
-  package var appendDirectory = "appendonlydir"
-  package init() {}
-  package var manifest: String { appendFile + ".manifest" }
-}
-
 /// Which files a restore makes, and from which objects. Pure: the same point and options give the same
 /// plan, which `--dry-run` prints.
 package struct RestorePlan: Sendable, Equatable {

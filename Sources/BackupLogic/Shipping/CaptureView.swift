@@ -13,18 +13,24 @@ package struct PinnedFile: Sendable, Equatable {
   package var name: String
   package var size: UInt64
   package var modified: FileMoment
+  /// When anything of the file was last changed, its owner and its links included.
+  package var changed: FileMoment
   package var born: FileMoment?
   package var identity: FileIdentity
   package init(
     pin: PinID, name: String, size: UInt64, modified: FileMoment, born: FileMoment?,
-    identity: FileIdentity
+    identity: FileIdentity, changed: FileMoment? = nil
   ) {
     self.pin = pin
     self.name = name
     self.size = size
     self.modified = modified
+    self.changed = changed ?? modified
     self.born = born
     self.identity = identity
+  }
+  package var version: FileVersion {
+    FileVersion(identity: identity, size: size, modified: modified, changed: changed)
   }
 }
 
@@ -67,15 +73,29 @@ package enum AOFView: Sendable, Equatable {
 }
 
 /// One look at the data directory.
-package struct CaptureView: Sendable, Equatable {
+package struct CaptureView: Sendable {
   /// When it was over: every byte that it has was written by then.
   package var at: Instant
   package var dump: PinnedFile?
   package var aof: AOFView
-  package init(at: Instant, dump: PinnedFile?, aof: AOFView) {
+  /// Every file that is held open, under a name or not: what is still written to a deleted file is
+  /// still shipped.
+  package var held: [PinID: PinnedFile]
+  /// The path leads to another directory than the one whose files are held; whether that holds anything
+  /// of Redis.
+  package var otherDirectory: (isThere: Bool, holdsFiles: Bool) = (false, false)
+  package init(
+    at: Instant, dump: PinnedFile?, aof: AOFView, held: [PinID: PinnedFile] = [:]
+  ) {
     self.at = at
     self.dump = dump
     self.aof = aof
+    self.held = held
+  }
+  /// The files that a server would load.
+  package var files: [PinnedFile] {
+    (aof.set.map { [$0.base?.file].compactMap { $0 } + $0.increments.map(\.file) } ?? [])
+      + [dump].compactMap { $0 }
   }
   /// The same, but for when it was taken.
   package func isSame(as other: CaptureView) -> Bool { dump == other.dump && aof == other.aof }

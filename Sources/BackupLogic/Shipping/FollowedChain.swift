@@ -112,6 +112,21 @@ package struct FollowedChain: Sendable {
     adoptBase(of: set)
   }
 
+  /// Where no set can be read, the files that are held are followed on: a server may still write to them.
+  package mutating func measure(_ held: [PinID: PinnedFile]) {
+    for index in files.indices {
+      guard let file = held[files[index].pin] else { continue }
+      files[index].observe(size: file.size, modified: file.modified.instant)
+    }
+  }
+
+  /// The base was refused and is another version by now: it is read once more.
+  package mutating func retryBase(_ file: PinnedFile) {
+    guard candidate?.file.pin == file.pin, candidate?.isBroken == true else { return }
+    candidate?.file = file
+    candidate?.isBroken = false
+  }
+
   private mutating func adoptBase(of set: AOFSetView) {
     guard let base = set.base, base.file.pin != candidate?.file.pin,
       base.file.pin != anchoredPin,

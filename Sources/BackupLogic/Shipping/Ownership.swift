@@ -37,10 +37,12 @@ package struct Ownership: Sendable {
     package var still: Int64?
     /// A `restore` made this directory from the newest history, which has not grown since.
     package var isHeir: Bool
+    /// The newest claim is of this very process, perhaps for another directory under the same path.
+    package var isOwn: Bool
 
     package init(
       newest: Claim?, instances: Set<String>, isClean: Bool, isPointless: Bool, still: Int64?,
-      isHeir: Bool
+      isHeir: Bool, isOwn: Bool = false
     ) {
       self.newest = newest
       self.instances = instances
@@ -48,6 +50,7 @@ package struct Ownership: Sendable {
       self.isPointless = isPointless
       self.still = still
       self.isHeir = isHeir
+      self.isOwn = isOwn
     }
   }
 
@@ -63,7 +66,7 @@ package struct Ownership: Sendable {
         "the repository belongs to \(printable(newest.source)) (this is \(source)); each Redis has a "
           + "repository of its own: change the prefix, or give --take-over")
     }
-    if newest.instance == instance { return .claim }
+    if newest.instance == instance || facts.isOwn { return .claim }
     let owner = "\(printable(newest.source)) (instance \(printable(newest.instance)))"
     let isSameDirectory = newest.directory == directory
     let still = facts.still ?? 0

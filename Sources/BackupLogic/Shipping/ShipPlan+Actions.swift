@@ -1,5 +1,6 @@
 package import BackupFormat
 package import BackupTypes
+import RedisFormats
 
 /// A dump or BASE to be uploaded.
 package struct GenerationUpload: Sendable, Equatable {
@@ -52,7 +53,7 @@ extension ShipPlan {
       times.append(last.advanced(byMilliseconds: options.shipInterval))
     }
     if generationInFlight == nil, pendingDump != nil {
-      if liveness == .quiet, let since = quietSince {
+      if liveness != .live, let since = quietSince {
         times.append(since.advanced(byMilliseconds: options.quietAfter))
       } else if let last = lastDumpBegun {
         times.append(last.advanced(byMilliseconds: options.dumpInterval))
@@ -102,7 +103,7 @@ extension ShipPlan {
   // MARK: The generation lane
 
   private func nextGeneration(now: Instant) -> GenerationUpload? {
-    if let candidate = chain?.candidate, candidate.isPending, !broken.contains(candidate.file.pin) {
+    if let candidate = chain?.candidate, candidate.isPending {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
     }
     guard let file = pendingDump, isDumpDue(now: now) else { return nil }
@@ -111,7 +112,7 @@ extension ShipPlan {
 
   /// A dump on disk that is neither durable nor known to be broken.
   var pendingDump: PinnedFile? {
-    guard let file = view.dump, !broken.contains(file.pin), !(dump?.isRead(from: file) ?? false)
+    guard let file = view.dump, isReady(file), !(dump?.isRead(from: file) ?? false)
     else { return nil }
     return file
   }
@@ -120,7 +121,7 @@ extension ShipPlan {
   /// for servers that run without AOF, and one an interval is enough.
   private func isDumpDue(now: Instant) -> Bool {
     guard chain != nil, view.aof.set != nil else { return true }
-    if liveness == .quiet, let since = quietSince {
+    if liveness != .live, let since = quietSince {
       return isFlushing || now.since(since) >= options.quietAfter
     }
     guard let last = lastDumpBegun else { return true }
@@ -196,7 +197,7 @@ extension ShipPlan {
     result.bytes = allFiles.reduce(0) { $0 + $1.pendingBytes }
     result.logSince = allFiles.compactMap(\.pendingSince).min()
     var generations: [PinnedFile] = []
-    if chain == nil || liveness == .quiet, let file = pendingDump { generations.append(file) }
+    if chain == nil || liveness != .live, let file = pendingDump { generations.append(file) }
     if let chain, chain.anchor == nil, let candidate = chain.candidate {
       generations.append(candidate.file)
     }

@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import RedisFormats
 
 /// What is followed on disk: chains, the liveness of the AOF, ordinals, positions of dumps.
 extension ShipPlan {
@@ -74,16 +75,44 @@ extension ShipPlan {
   mutating func judgeLiveness() {
     // "Not yet a set" says nothing about a server's AOF.
     if case .unsettled = view.aof { return }
-    liveness = AOFLiveness.judge(
-      lastWrite: view.aof.set?.increments.last?.file.modified,
-      manifestModified: view.aof.set?.manifestModified,
-      dump: view.dump.map {
-        .init(born: $0.born, modified: $0.modified, contentAtSeconds: dumpContentSeconds)
-      })
+    noteGrowth()
+    // What was observed comes first: a log that grew after the dump was there is live, whatever the clock
+    // was set to meanwhile.
+    let before = liveness
+    liveness =
+      hasGrownSinceDump
+      ? .live
+      : AOFLiveness.judge(
+        lastWrite: view.aof.set?.increments.last?.file.modified,
+        manifestModified: view.aof.set?.manifestModified,
+        dump: view.dump.map {
+          .init(born: $0.born, modified: $0.modified, contentAtSeconds: dumpContentSeconds)
+        }, now: view.at)
+    if liveness == .unknown, before != .unknown {
+      warnings.append(
+        "the times of the dump or of the AOF lie in the future: the clock was set back. The AOF stays "
+          + "the newest state, and the dump is shipped, too")
+    }
     if liveness == .live {
       quietSince = nil
     } else if quietSince == nil {
       quietSince = view.at
+    }
+  }
+
+  /// Whether the log grew after the look that first showed the dump.
+  private mutating func noteGrowth() {
+    let last = view.aof.set?.increments.last?.file
+    guard let dump = view.dump else {
+      (dumpSeen, hasGrownSinceDump) = (nil, false)
+      return
+    }
+    guard let seen = dumpSeen, seen.version == dump.version else {
+      (dumpSeen, hasGrownSinceDump) = ((dump.version, last), false)
+      return
+    }
+    if let last, last.pin != seen.log?.pin || last.size != seen.log?.size {
+      hasGrownSinceDump = true
     }
   }
 

@@ -1,5 +1,6 @@
 package import BackupFormat
 package import BackupTypes
+import RedisFormats
 
 extension ShipPlan {
   /// The snapshot that is due: when what it would say differs from the last one, or a destructive
@@ -25,7 +26,7 @@ extension ShipPlan {
     guard isClosing, !isClosed else { return nil }
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
-    body.isClean = isLogSettled && isNewestStateReadable
+    body.isClean = isProved && isLogSettled && isNewestStateReadable
     body.cause = .end
     body.reached = reached(by: body)
     body.sequence = nextSequence
@@ -44,7 +45,7 @@ extension ShipPlan {
     guard let last = lastSnapshot, last.cause == .end else {
       return snapshotBody().primary == nil && snapshotBody().detached == nil
     }
-    return lastBody == snapshotBody() && (last.isClean || !(isLogSettled && isNewestStateReadable))
+    return lastBody == snapshotBody() && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
   }
 
   /// What a snapshot written now would say. Everything in it is durable.

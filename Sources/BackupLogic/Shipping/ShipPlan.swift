@@ -1,5 +1,6 @@
 package import BackupFormat
 package import BackupTypes
+package import RedisFormats
 
 /// What a shipper that holds a claim does next.
 ///
@@ -53,6 +54,8 @@ package struct ShipPlan: Sendable {
   package var isFlushing = false
   /// The closing snapshot is wanted next, whatever is still pending.
   package var isClosing = false
+  /// A look found everything on disk durable: the closing snapshot says so.
+  package var isProved = true
 
   package internal(set) var chain: FollowedChain?
   /// The newest chain that is readable but no longer followed.
@@ -77,8 +80,13 @@ package struct ShipPlan: Sendable {
   var lastLogPut: Instant?
   var lastShippedMark: Instant?
   var lastDumpBegun: Instant?
-  /// Identities of files that failed their checks: not tried again.
-  var broken: Set<PinID> = []
+  /// Versions of files that failed their checks: the same bytes are not read again.
+  var refused: Set<FileVersion> = []
+  /// Versions that the last two looks found: a file that still changes is being copied there.
+  var steady: Set<FileVersion> = []
+  /// The dump that was first seen last, and how far the log was then.
+  var dumpSeen: (version: FileVersion, log: PinnedFile?)?
+  var hasGrownSinceDump = false
   /// The position that the log had when each dump was first seen.
   var dumpPositions: [PinID: LogPosition] = [:]
   /// How far the followed log must be durable to hold what each dump does: the position it had when both
@@ -139,7 +147,10 @@ package struct ShipPlan: Sendable {
 
   /// Takes in a new look at the data directory.
   package mutating func observe(_ newView: CaptureView) {
+    steady = Set(newView.files.map(\.version)).intersection(view.files.map(\.version))
     view = newView
+    retryRefused()
+    if newView.aof.set == nil { chain?.measure(newView.held) }
     if let set = newView.aof.set {
       if var followed = chain, followed.continuity(with: set) == .continues {
         followed.extend(with: set)
@@ -304,10 +315,32 @@ package struct ShipPlan: Sendable {
     guard let upload = generationInFlight else { preconditionFailure("no generation is in flight") }
     generationInFlight = nil
     defer { settleDraining() }
-    broken.insert(upload.pin)
+    refused.insert(upload.file.version)
     if chain?.candidate?.file.pin == upload.pin { chain?.candidate?.isBroken = true }
     return upload.file.name
   }
+
+  /// A file that was refused was perhaps still being copied there: another version of it is read once it
+  /// stands still.
+  private mutating func retryRefused() {
+    let identities = Set(view.files.map(\.identity))
+    refused = refused.filter { identities.contains($0.identity) }
+    if let base = view.aof.set?.base?.file, isReady(base) { chain?.retryBase(base) }
+  }
+
+  /// Whether this version of a file is worth reading.
+  func isReady(_ file: PinnedFile) -> Bool {
+    guard !refused.contains(file.version) else { return false }
+    return steady.contains(file.version) || !refused.contains { $0.identity == file.identity }
+  }
+
+  /// The file whose upload is under way.
+  package var uploading: PinnedFile? { generationInFlight?.file }
+
+  /// The dump on disk was compared: it has the bytes of the durable one, whatever its times say.
+  package mutating func dumpMatches(_ file: PinnedFile) { dump?.file = file }
+  /// It has other bytes, though its size and its time of writing are the same.
+  package mutating func dumpDiffers() { dump?.file = nil }
 
   /// Generations that this plan made durable, or found so: the same file is not sent twice.
   package var knownGenerations: [GenerationID] {

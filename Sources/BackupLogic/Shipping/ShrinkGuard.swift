@@ -1,5 +1,6 @@
 package import BackupFormat
 import BackupTypes
+import RedisFormats
 
 /// Decides whether a dataset that is suddenly empty, much smaller or older than what came before may
 /// be an accident. It never stops a backup: it flags, warns and pins the state before.

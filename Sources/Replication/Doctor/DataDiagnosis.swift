@@ -1,4 +1,4 @@
-package import BackupLogic
+import BackupLogic
 package import BackupTypes
 import SystemIO
 package import SystemPackage

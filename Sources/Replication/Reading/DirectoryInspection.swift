@@ -1,6 +1,6 @@
 package import BackupFormat
 package import BackupLogic
-import BackupTypes
+package import BackupTypes
 import RedisFormats
 import SystemIO
 package import SystemPackage

@@ -1,5 +1,5 @@
 package import BackupLogic
-import BackupTypes
+package import BackupTypes
 import RedisFormats
 import SystemIO
 package import SystemPackage

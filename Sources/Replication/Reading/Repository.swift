@@ -1,3 +1,4 @@
+package import Auditing
 package import BackupFormat
 package import BackupLogic
 package import BackupTypes
@@ -11,6 +12,8 @@ package struct Repository: Sendable {
   package let store: any ObjectStore
   package let descriptor: Descriptor
   package let frame: Frame
+  /// Told of what the store acknowledges; nil: nobody audits.
+  package var acknowledged: Acknowledgements?
 
   package var id: Nonce { descriptor.repository }
 
@@ -241,9 +244,18 @@ package struct Repository: Sendable {
   {
     let content = try RecordCoding.encode(record)
     let object = try frame.seal(content, kind: kind, name: name)
-    if try await store.create(name.text, object) == .created { return .created }
-    let existing = try await self.content(name, kind: kind, limit: RecordCoding.sizeMax)
-    return existing == content ? .created : .exists
+    if try await store.create(name.text, object) == .exists {
+      let existing = try await self.content(name, kind: kind, limit: RecordCoding.sizeMax)
+      guard existing == content else { return .exists }
+    }
+    acknowledge(record, name)
+    return .created
+  }
+
+  /// The store replied that it has the object: from here on an audit counts on it.
+  private func acknowledge(_ record: some Encodable, _ name: ObjectPath) {
+    acknowledged?.stored(name)
+    if let snapshot = record as? Snapshot { acknowledged?.stored(snapshot) }
   }
 
   /// Creates a record that is there; whether the store refuses.
@@ -261,5 +273,6 @@ package struct Repository: Sendable {
   ) async throws {
     let object = try frame.seal(content, kind: kind, name: name, digest: digest)
     _ = try await store.create(name.text, object)
+    acknowledged?.stored(name)
   }
 }

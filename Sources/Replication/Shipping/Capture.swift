@@ -1,3 +1,4 @@
+import Auditing
 import BackupFormat
 package import BackupLogic
 package import BackupTypes
@@ -12,7 +13,11 @@ package import SystemPackage
 package final class Capture {
   package let path: FilePath
   private let names: ServerNames
-  private let directory: OpenDirectory
+  /// The directory that the path led to when the capture began; opened anew by each look, as long as it is
+  /// the same.
+  private var directory: OpenDirectory
+  private let root: FileIdentity
+  private var lastDump: PinnedFile?
   private var files: [PinID: OpenFile] = [:]
   /// The pin that a path in the data directory leads to, as of the last look.
   private var current: [String: PinID] = [:]
@@ -29,6 +34,7 @@ package final class Capture {
     self.path = path
     self.names = names
     directory = try OpenDirectory(path)
+    root = try FileIdentity(directory.status())
   }
 
   package func file(_ pin: PinID) -> OpenFile? { files[pin] }
@@ -43,14 +49,44 @@ package final class Capture {
   /// One look: the dump is opened before the AOF is measured, so that a dump seen now holds nothing
   /// that came behind the log as it is measured. The clock is read when that is over: what a busy machine
   /// appends during the look would else be dated before it was written.
+  ///
+  /// The path is opened anew: where it leads to another directory, what is held is measured, and the view
+  /// says so.
   package func observe(_ clock: () -> Instant) throws(LifeboatError) -> CaptureView {
+    let now = try OpenDirectory(path)
+    guard try FileIdentity(now.status()) == root else { return elsewhere(now, clock) }
+    directory = now
     visited = []
     let dump = try pin(names.dump, in: directory, as: names.dump)
     let aof = try observeAOF()
-    let view = CaptureView(at: clock(), dump: dump, aof: aof)
+    let view = CaptureView(at: clock(), dump: dump, aof: aof, held: measure())
+    lastDump = dump
     // A name that no manifest lists any more leads nowhere: its file is held only if the plan needs it.
     current = current.filter { visited.contains($0.key) }
     return view
+  }
+
+  private func elsewhere(_ other: OpenDirectory, _ clock: () -> Instant) -> CaptureView {
+    let isFilled = [names.dump, names.appendFile, names.appendDirectory].contains {
+      ((try? other.status(of: $0)) ?? nil) != nil
+    }
+    var view = CaptureView(
+      at: clock(), dump: lastDump, aof: .unsettled("\(path) is another directory than before"),
+      held: measure())
+    view.otherDirectory = (true, isFilled)
+    return view
+  }
+
+  /// What every held file is now. One that can't be looked at is left out: reading it says why.
+  private func measure() -> [PinID: PinnedFile] {
+    var held: [PinID: PinnedFile] = [:]
+    for (pin, file) in files {
+      guard let status = try? file.status(), let name = file.path.lastComponent?.string else {
+        continue
+      }
+      held[pin] = PinnedFile(pin: pin, name: name, status: status)
+    }
+    return held
   }
 
   /// Lets go of every descriptor but those in `pins` and those that the last look found by name.
@@ -106,6 +142,10 @@ package final class Capture {
       parsed = try AOFManifest(parsing: manifest.bytes)
     } catch {
       return .unsettled("the AOF's manifest can't be used, line \(error.line): \(error.reason)")
+    }
+    // A server loads such a file twice; a chain of files can't say that.
+    if let name = parsed.nameTwice {
+      return .unsettled("the AOF's manifest names \(printable(name)) twice")
     }
     func entry(_ entry: AOFManifest.Entry) throws(LifeboatError) -> AOFSetView.Entry? {
       let key = names.appendDirectory + "/" + entry.file
@@ -175,6 +215,11 @@ package final class Capture {
       throw LifeboatError(
         .corrupt, "\(path)/\(key) is not a regular file", hint: "look at what put it there")
     }
+    // A file that is held and comes back under its name, or under another, is the same file.
+    if let known = try held(status) {
+      current[key] = known
+      return PinnedFile(pin: known, name: name, status: status)
+    }
     lastPin += 1
     let pin = PinID(lastPin)
     files[pin] = file
@@ -183,9 +228,14 @@ package final class Capture {
   }
 }
 
-extension FileMoment {
-  package init(_ time: FileTime) {
-    self.init(seconds: time.seconds, nanoseconds: time.nanoseconds)
+extension Capture {
+  /// The pin of the open descriptor on this file, if there is one.
+  private func held(_ status: FileStatus) throws(LifeboatError) -> PinID? {
+    for (pin, file) in files {
+      let other = try file.status()
+      if other.device == status.device, other.inode == status.inode { return pin }
+    }
+    return nil
   }
 }
 
@@ -193,9 +243,7 @@ extension PinnedFile {
   init(pin: PinID, name: String, status: FileStatus) {
     self.init(
       pin: pin, name: name, size: status.size, modified: FileMoment(status.modified),
-      born: status.born.map { FileMoment($0) },
-      identity: FileIdentity(
-        inode: status.inode, bornSeconds: status.born?.seconds,
-        bornNanoseconds: status.born?.nanoseconds))
+      born: status.born.map { FileMoment($0) }, identity: FileIdentity(status),
+      changed: FileMoment(status.changed))
   }
 }

@@ -35,6 +35,9 @@ struct Following {
   }
 
   /// `isFresh`: the outcome was compared just now.
+  /// The nonces of the claims that this process made.
+  var ownClaims: Set<Nonce> = []
+
   mutating func decide(_ outcome: DiskComparison.Outcome, isFresh: Bool) -> Ownership.Decision {
     let history = outcome.history
     var still: Int64?
@@ -50,7 +53,8 @@ struct Following {
       .init(
         newest: history.newestClaim, instances: Set(history.claims.values.map(\.instance)),
         isClean: outcome.isClean, isPointless: !outcome.comparison.hasPoint, still: still,
-        isHeir: outcome.isHeir))
+        isHeir: outcome.isHeir,
+        isOwn: history.newestClaim.map { ownClaims.contains($0.nonce) } ?? false))
     switch decision {
     case .claim: standby = nil
     case .standby(let reason): if isFresh { standby = (reason, outcome) }

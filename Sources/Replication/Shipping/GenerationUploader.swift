@@ -1,3 +1,4 @@
+import Auditing
 package import BackupFormat
 package import BackupLogic
 package import BackupTypes
@@ -53,12 +54,32 @@ package struct GenerationUploader: Sendable {
 
   package func upload(_ upload: GenerationUpload, _ file: OpenFile) async throws -> GenerationResult
   {
-    let size = try file.status().size
+    let before = FileVersion(try file.status())
+    do {
+      let result = try await read(upload, file, size: before.size)
+      let after = FileVersion(try file.status())
+      // A file that is being copied there, or over: what was read is no state of Redis.
+      guard after.size == before.size, after.modified == before.modified else {
+        throw Broken(reason: "it changed while it was read")
+      }
+      repository.acknowledged?.matched(after, result.index.generation)
+      return result
+    } catch let error as Broken {
+      repository.acknowledged?.refused(
+        before, "\(upload.file.name) is damaged and makes no restore point: \(error.reason)")
+      throw error
+    }
+  }
+
+  private func read(_ upload: GenerationUpload, _ file: OpenFile, size: UInt64) async throws
+    -> GenerationResult
+  {
     guard size > 0 else { throw Broken(reason: "it is empty") }
     let fingerprint = try Fingerprint.of(file, size: size, frame: repository.frame)
     if let known = reusable[fingerprint], !quarantined.contains(known),
       let index = try? await repository.index(known), index.size == size
     {
+      repository.acknowledged?.stored(.index(known))
       return GenerationResult(index: index)
     }
     let (id, existing) = try await identify(fingerprint)
@@ -134,7 +155,9 @@ package struct GenerationUploader: Sendable {
     }
     let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
     guard try await repository.create(index, .index(id), kind: .index) == .created else {
-      return try await repository.index(id)
+      let found = try await repository.index(id)
+      repository.acknowledged?.stored(.index(id))
+      return found
     }
     return index
   }

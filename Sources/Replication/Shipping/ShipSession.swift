@@ -1,3 +1,4 @@
+import Auditing
 import BackupFormat
 import BackupLogic
 import BackupTypes
@@ -26,8 +27,15 @@ struct ShipSession {
 
   let results = LaneResults()
   private var stopping: ShipStopping?
-  /// The `sync` that is under way.
-  private var syncing: UInt64?
+  /// The `sync` that is under way, and when it was begun.
+  private var syncing: (number: UInt64, begun: Int64)?
+  /// Since when the path leads to another directory that holds files.
+  private var movedSince: Int64?
+  /// Versions of the base and the dump that are known to have the bytes of their generation.
+  private var confirmed: Set<FileVersion> = []
+  private var patience: Patience?
+  /// When a single snapshot began to be taken, by the monotonic clock.
+  var begun = SystemClock.monotonicMilliseconds()
   /// While active it is looked so often whether another has claimed.
   var fenceCheck = Turn(every: 60_000)
   /// And so often whether one of its generations was found damaged.
@@ -51,6 +59,11 @@ struct ShipSession {
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
+    // What the comparison found of both was compared byte for byte, or by its fingerprint.
+    if let base = plan.view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin {
+      confirmed.insert(base.version)
+    }
+    if let file = plan.dump?.file { confirmed.insert(file.version) }
     pruningTurn = Turn(
       every: shipper.options.pruneInterval,
       firstAfter: min(ShipSession.firstPruning, shipper.options.pruneInterval))
@@ -68,7 +81,7 @@ struct ShipSession {
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
-    if shipper.status.current.isSyncDue { beginSync() }
+    if shipper.status.shipping.isSyncDue { beginSync() }
     // Beside everything else; cancelled when the session ends before it.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
@@ -103,6 +116,7 @@ struct ShipSession {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
+      if let loss = shipper.auditor.loss { return begunAgain(loss) }
       let clock = SystemClock.monotonicMilliseconds()
       if clock >= nextLook {
         // A single snapshot is of one look.
@@ -131,13 +145,70 @@ struct ShipSession {
   private mutating func look() throws -> End? {
     let view = try capture.observe(SystemClock.now)
     if !view.isSame(as: plan.view) { stopping?.noteChange() }
+    if let end = noteDirectory(view) { return end }
     plan.observe(view)
+    if let end = try compareVersions(view) { return end }
     if let file = plan.allFiles.first(where: \.isCutBack) {
       return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
     }
     capture.release(except: plan.neededPins)
     tails.forget(except: plan.neededPins)
     return shedPins()
+  }
+
+  /// Where the path leads to another directory, what is held of the old one is shipped on, since a server may
+  /// still write there. Files in the new one begin a new timeline, once the old log is durable.
+  private mutating func noteDirectory(_ view: CaptureView) -> End? {
+    guard view.otherDirectory.holdsFiles else {
+      movedSince = nil
+      return nil
+    }
+    let now = SystemClock.monotonicMilliseconds()
+    movedSince = movedSince ?? now
+    plan.isFlushing = true
+    guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
+    return begunAgain("\(options.data) is another directory than before")
+  }
+
+  /// A changed time of a base or of a dump is a reason to compare its bytes, not yet another file.
+  private mutating func compareVersions(_ view: CaptureView) throws -> End? {
+    if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
+      case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
+    {
+      guard try isGeneration(record.generation, base) else {
+        return begunAgain("\(base.name) was overwritten")
+      }
+      confirm(base, record.generation)
+    }
+    if let file = view.dump, let dump = plan.dump, dump.file?.identity == file.identity,
+      !confirmed.contains(file.version)
+    {
+      if try isGeneration(dump.record.generation, file) {
+        plan.dumpMatches(file)
+        confirm(file, dump.record.generation)
+      } else {
+        plan.dumpDiffers()
+      }
+    }
+    for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
+      // A growing file that was written to without growing was written over.
+      guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
+      guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
+        return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
+      }
+    }
+    return nil
+  }
+
+  private func isGeneration(_ id: GenerationID, _ file: PinnedFile) throws -> Bool {
+    guard let open = capture.file(file.pin) else { return false }
+    return try Fingerprint.of(open, size: file.size, frame: repository.frame) == id.fingerprint
+  }
+
+  private mutating func confirm(_ file: PinnedFile, _ id: GenerationID) {
+    if confirmed.count > 16 { confirmed.removeAll() }
+    confirmed.insert(file.version)
+    shipper.acknowledged.matched(file.version, id)
   }
 
   /// Disk space that only our descriptors keep in use is bounded.
@@ -238,6 +309,7 @@ struct ShipSession {
     if let result = results.takeGeneration() {
       do {
         note(try result.get().index)
+        if let version = plan.uploading?.version { confirmed.insert(version) }
         plan.generationDurable(try result.get())
       } catch let error as GenerationUploader.Broken {
         logger.error(
@@ -293,6 +365,7 @@ struct ShipSession {
       $0.note(plan.pins)
       $0.recoverableTo = plan.lastDurableMark ?? $0.recoverableTo
       $0.recoverableFrom = $0.recoverableFrom ?? $0.recoverableTo
+      $0.dumpAt = plan.dump?.record.contentAt
     }
     for warning in plan.warnings.dropFirst(warned) { logger.warning("\(warning)") }
     warned = plan.warnings.count
@@ -304,14 +377,15 @@ struct ShipSession {
 
   /// What is on disk now goes at once, whatever the interval.
   private mutating func beginSync() {
-    syncing = shipper.status.current.syncAsked
+    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
     plan.isFlushing = true
+    // What this look sees has to be covered before the sync is done.
+    shipper.auditor.look()
   }
 
-  /// The look that follows `beginSync` saw everything that was on disk then.
+  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
   private mutating func settleSync() {
-    guard let number = syncing, plan.isSettled(now: SystemClock.now()), plan.unshipped.bytes == 0
-    else { return }
+    guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
     syncing = nil
     if stopping == nil, !options.isOnce { plan.isFlushing = false }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }
@@ -328,30 +402,48 @@ struct ShipSession {
   }
 
   /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
-  /// that in either case.
+  /// that in either case, and says whether a look found everything durable.
   private mutating func finish() throws -> End? {
     let now = SystemClock.monotonicMilliseconds()
-    var isOver = false
     if options.isOnce {
-      isOver = plan.isSettled(now: SystemClock.now())
-      plan.isClosing = plan.isClosing || isOver
-    } else if stopping != nil {
-      stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
-      let isQuiet = stopping!.isQuiet(now)
-      isOver = isQuiet && plan.isSettled(now: SystemClock.now())
-      plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
-      if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
-        return .ended(outcome())
+      if plan.isSettled(now: SystemClock.now()), !plan.isClosing {
+        shipper.auditor.look()
+        plan.isProved = shipper.auditor.isCovered(since: begun)
+        var patience = self.patience ?? Patience(since: begun)
+        defer { self.patience = patience }
+        if plan.isProved || patience.isOver(shipper.auditor) {
+          plan.isClosing = true
+        } else {
+          // A rewrite may be under way: what was not whole at the first look is looked at again.
+          return try look()
+        }
       }
+      return plan.isClosing && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+        ? .ended(outcome()) : nil
     }
-    return isOver && plan.isClosed ? .ended(outcome()) : nil
+    guard stopping != nil else { return nil }
+    stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
+    let isQuiet = stopping!.isQuiet(now)
+    if isQuiet, plan.isLogSettled, !plan.isClosing {
+      shipper.auditor.look()
+      plan.isProved = shipper.auditor.verdict.isCovered
+    }
+    plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
+    if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
+      return .ended(outcome())
+    }
+    return isQuiet && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+      ? .ended(outcome()) : nil
   }
 
   private func outcome() -> Shipper.Outcome {
-    let unshipped = plan.unshipped
+    shipper.auditor.look()
+    let shown = shipper.status.current
+    var verdict = shipper.auditor.verdict
+    // One snapshot is of what was there when it was begun: a server may write on.
+    if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
     return Shipper.Outcome(
-      timeline: claim.timeline, state: .active, unshippedBytes: unshipped.bytes,
-      unshippedSince: unshipped.since,
-      isReadable: plan.isNewestStateReadable)
+      timeline: claim.timeline, state: shown.state, verdict: verdict,
+      pendingBytes: plan.unshipped.bytes, reason: shown.reason)
   }
 }

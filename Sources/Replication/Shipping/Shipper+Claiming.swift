@@ -1,3 +1,4 @@
+import Auditing
 import BackupFormat
 import BackupLogic
 import BackupTypes
@@ -30,8 +31,9 @@ extension Shipper {
     }
     noteUncompared(view)
     let now = SystemClock.now()
-    let repository = try await Repository.openOrCreate(
-      store, keys: options.keys, compression: options.compression, now: now)
+    var repository = try await openRepository(now)
+    repository.acknowledged = acknowledged
+    auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
     if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
     let comparer = DiskComparison(
       repository: repository, capture: capture, names: options.names, directory: directory
@@ -41,18 +43,38 @@ extension Shipper {
     status.update {
       $0.recoverableFrom = outcome.recoverableFrom
       $0.note(outcome.comparison.pins)
+      $0.dumpAt = outcome.comparison.dump?.record.contentAt
     }
+    noteMatches(outcome.comparison, view)
     guard outcome.comparison.hasNews else {
       status.update { $0.recoverableTo = outcome.comparison.lastMark }
-      logger.info(
-        "the repository holds what is on disk",
-        metadata: ["repository": "\(store.location)"])
+      acknowledged.found(
+        Confirmed(outcome.comparison, view), objects: outcome.comparison.objects(outcome.history))
+      auditor.compared()
+      auditor.look()
+      if auditor.verdict.isCovered {
+        logger.info(
+          "the repository holds what is on disk",
+          metadata: ["repository": "\(store.location)"])
+      }
       return .nothing
     }
     if case .standby(let reason) = following.decide(outcome, isFresh: true) {
       return .standby(reason)
     }
     return try await claim(repository, capture, directory, view, outcome)
+  }
+
+  /// Files on disk whose bytes the comparison found in the repository.
+  private func noteMatches(_ comparison: Comparison, _ view: CaptureView) {
+    if let chain = comparison.chain, case .base(let base)? = chain.anchor?.kind,
+      let file = view.aof.set?.base?.file, file.pin == chain.anchoredPin
+    {
+      acknowledged.matched(file.version, base.generation, isDurable: true)
+    }
+    if let dump = comparison.dump, let file = dump.file, dump.isRead(from: view.dump) {
+      acknowledged.matched(file.version, dump.record.generation, isDurable: true)
+    }
   }
 
   /// The listing that the comparison needed tells of the last drill; a record that can't be read is
@@ -104,6 +126,8 @@ extension Shipper {
       return .again
     }
     logClaim(claim, repository)
+    acknowledged.claimed(claim)
+    auditor.compared()
     return .claimed(
       ShipSession(
         shipper: self, repository: repository, capture: capture, claim: claim,

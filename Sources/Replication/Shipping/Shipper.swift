@@ -1,3 +1,4 @@
+package import Auditing
 import BackupFormat
 package import BackupLogic
 package import BackupTypes
@@ -5,6 +6,7 @@ package import Codec
 package import Logging
 package import ObjectStorage
 import RedisFormats
+import Synchronization
 import SystemIO
 package import SystemPackage
 
@@ -38,6 +40,12 @@ package final class Shipper: Sendable {
     package var pruneInterval: Int64 = 3_600_000
     /// What `--repo` was given, for a command that is shown.
     package var url: String?
+    /// How often what is on disk and in the repository is looked at.
+    package var audit = Auditor.Options()
+    /// Any other repository is refused, and its absence.
+    package var repositoryID: Nonce?
+    /// When anything was last asked of the store, by the monotonic clock in milliseconds.
+    package var lastStoreCall: @Sendable () -> Int64? = { nil }
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
@@ -66,14 +74,18 @@ package final class Shipper: Sendable {
   package struct Outcome: Sendable, Equatable {
     package var timeline: TimelineNumber?
     package var state: ShipStatus.State
-    package var unshippedBytes: UInt64
-    package var unshippedSince: Instant?
-    /// A restore gives the newest state that was on disk.
-    package var isReadable = true
+    /// What the last look found; nil in standby, where another ships.
+    package var verdict: Verdict?
+    /// Bytes that the shipping path knows not to be durable.
+    package var pendingBytes: UInt64 = 0
     /// Why nothing was shipped, in standby and when blocked.
     package var reason: String?
     /// Something of this directory was shipped.
     package var hasShipped = true
+
+    /// Proved by a look: the repository holds what is on disk.
+    package var isComplete: Bool { verdict?.isCovered ?? false }
+    package var unshippedBytes: UInt64 { max(pendingBytes, verdict?.bytes ?? 0) }
   }
 
   enum Event: Sendable, Equatable {
@@ -82,6 +94,7 @@ package final class Shipper: Sendable {
     case sync
     case record
     case generation
+    case loss
   }
 
   package let options: Options
@@ -91,6 +104,11 @@ package final class Shipper: Sendable {
   private let stop: StopDeadline
   let mailbox = Mailbox<Event>()
   let refusal = StoreRefusal()
+  let acknowledged = Acknowledgements()
+  package let auditor: Auditor
+  /// The repository that this process has seen: another is never made in its place.
+  let seen = Mutex<Descriptor?>(nil)
+  private let auditLog = AuditLog()
 
   /// `stop` is shared with the store, whose retries end with it.
   package init(
@@ -102,6 +120,8 @@ package final class Shipper: Sendable {
     self.stop = stop
     self.status = status
     self.logger = logger
+    auditor = Auditor(
+      path: options.data, names: options.names, acknowledged: acknowledged, options: options.audit)
   }
 
   /// Asks for an orderly end; safe to call from any thread, more than once.
@@ -123,54 +143,74 @@ package final class Shipper: Sendable {
   static let standbyInterval: Int64 = 15_000
 
   package func run() async throws -> Outcome {
-    let capture = try Capture(options.data, names: options.names)
-    let directory = try capture.identity()
+    let auditor = auditor
+    status.audit { auditor.facts }
+    // Both end with this scope.
+    async let _: Void = auditor.run { self.tellOfAudit() }
+    async let _: Void = auditor.watchRepository { self.mailbox.post(.loss) }
+    return try await ship()
+  }
+
+  private func ship() async throws -> Outcome {
+    var capture = try Capture(options.data, names: options.names)
+    var directory = try capture.identity()
     let watch = DirectoryWatch(
       data: options.data, appendDirectory: options.data.appending(options.names.appendDirectory),
       isOn: !options.isOnce, logger: logger
     ) { [mailbox] in mailbox.post(.change) }
     defer { watch.stop() }
-    var following = Following(
-      ownership: Ownership(
-        source: options.source, instance: options.host + "/" + directory, directory: directory,
-        takesOver: options.takesOver))
+    var following = following(directory)
     var ending: Quiesce?
     var pause = RestartPause()
     var hasShipped = false
-    /// When what is on disk was first seen not to be durable: its last write then.
-    var unshippedSince: Instant?
+    let begun = SystemClock.monotonicMilliseconds()
+    var patience = Patience(since: begun)
+    // Before the first look of the capture: one snapshot holds at least what this look saw.
+    if options.isOnce { auditor.look() }
     while true {
       try Task.checkCancellation()
       status.turn()
-      let asked = status.current.syncAsked
+      let (asked, askedAt) = (status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
       var prepared = Prepared.nothing
-      var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
-        let view = try capture.observe(SystemClock.now)
+        var view = try capture.observe(SystemClock.now)
+        if view.otherDirectory.isThere {
+          capture = try Capture(options.data, names: options.names)
+          let other = try capture.identity()
+          if other != directory {
+            directory = other
+            following = self.following(other, after: following)
+          }
+          view = try capture.observe(SystemClock.now)
+        }
         // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())
-        (bytes, lastWrite) = (view.bytes, view.lastWrite)
+        if auditor.loss != nil { following.looked = nil }
         prepared = try await prepare(view, capture, directory, &following)
         if case .nothing = prepared {
           following.note(view)
-          report(durable: asked)
+          report(durable: asked, askedAt)
         }
       } catch let error as LifeboatError where !options.isOnce {
         report(blocked: error)
         prepared = .blocked
       }
-      unshippedSince = prepared.isUnshipped ? unshippedSince ?? lastWrite : nil
       switch prepared {
       case .nothing:
-        if options.isOnce { return Outcome(timeline: nil, state: .following, unshippedBytes: 0) }
+        if options.isOnce {
+          auditor.look()
+          if patience.isOver(auditor) { return outcome(hasShipped: hasShipped, since: begun) }
+        }
       case .standby(let reason):
         guard !options.isOnce else { throw ownedByAnother(reason) }
         report(standby: reason)
       case .claimed(var session):
-        (hasShipped, unshippedSince) = (true, nil)
+        hasShipped = true
         following.looked = nil
+        following.ownClaims.insert(session.claim.nonce)
         pause.began()
+        session.begun = begun
         switch try await session.run(watch, stopsAtOnce: ending != nil) {
         case .ended(let outcome): return outcome
         case .superseded(let reason, let stop):
@@ -184,17 +224,41 @@ package final class Shipper: Sendable {
       case .again, .blocked: break
       }
       if let ending, ending.isOver {
-        return Outcome(
-          timeline: nil, state: status.current.state,
-          unshippedBytes: prepared.isUnshipped ? max(1, bytes) : 0,
-          unshippedSince: unshippedSince, reason: status.current.reason, hasShipped: hasShipped)
+        auditor.look()
+        return outcome(hasShipped: hasShipped, since: SystemClock.monotonicMilliseconds())
       }
-      let interval = ending == nil ? waitingTime(prepared, pause, watch) : 200
+      let interval =
+        ending == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
       watch.rearm()
       if await mailbox.next(waiting: interval).contains(.stop) {
         ending = ending ?? Quiesce(timeout: options.shutdownTimeout)
       }
     }
+  }
+
+  private func following(_ directory: String, after before: Following? = nil) -> Following {
+    var made = Following(
+      ownership: Ownership(
+        source: options.source, instance: options.host + "/" + directory, directory: directory,
+        takesOver: options.takesOver))
+    made.ownClaims = before?.ownClaims ?? []
+    return made
+  }
+
+  /// How a run ends that holds no claim: with what an audit says.
+  private func outcome(hasShipped: Bool, since mark: Int64) -> Outcome {
+    let shown = status.current
+    let isStandby = status.shipping.state == .standby
+    let verdict = auditor.isCovered(since: mark) ? .covered(at: mark) : auditor.verdict
+    return Outcome(
+      timeline: nil, state: shown.state, verdict: isStandby ? nil : verdict,
+      reason: shown.reason, hasShipped: hasShipped)
+  }
+
+  /// What the audit finds is said once when it begins, and once when it is over.
+  private func tellOfAudit() {
+    guard status.shipping.state != .standby else { return }
+    auditLog.note(auditor.verdict, logger)
   }
 
   private func ownedByAnother(_ reason: String) -> LifeboatError {
@@ -215,29 +279,35 @@ package final class Shipper: Sendable {
     }
   }
 
-  /// The repository holds all that the last look saw, which is what `sync` number `asked` is about.
-  private func report(durable asked: UInt64) {
+  /// The comparison found nothing that the repository lacks. A `sync` is done when a look since it was asked
+  /// for is covered.
+  private func report(durable asked: UInt64, _ askedAt: Int64) {
+    let isAsked = status.shipping.syncDone < asked
+    if isAsked { auditor.look() }
+    let isDone = isAsked && auditor.isCovered(since: askedAt)
     status.update {
       $0.state = .following
       $0.reason = nil
       $0.logSince = nil
       $0.generationSince = nil
       $0.unshippedBytes = 0
-      $0.syncDone = max($0.syncDone, asked)
+      if isDone { $0.syncDone = max($0.syncDone, asked) }
     }
   }
 
   private func report(blocked error: LifeboatError) {
-    guard status.current.state != .blocked || status.current.reason != error.message else { return }
+    let shown = status.shipping
+    guard shown.state != .blocked || shown.reason != error.message else { return }
     status.update {
       $0.state = .blocked
       $0.reason = error.message
     }
-    logger.error("nothing can be shipped until this is mended", metadata: ["cause": "\(error)"])
+    logger.error("nothing can be shipped until this is fixed", metadata: ["cause": "\(error)"])
   }
 
   private func report(standby reason: String) {
-    guard status.current.state != .standby || status.current.reason != reason else { return }
+    let shown = status.shipping
+    guard shown.state != .standby || shown.reason != reason else { return }
     status.update {
       $0.state = .standby
       $0.reason = reason

@@ -9,6 +9,8 @@ struct TailGuard {
   private static let bytesMax: UInt64 = 64
   private var tails: [PinID: (end: UInt64, bytes: [UInt8])] = [:]
 
+  func isKnown(_ pin: PinID) -> Bool { tails[pin] != nil }
+
   func isUnchanged(_ file: OpenFile, _ pin: PinID, at offset: UInt64) throws -> Bool {
     // Only a read that goes on where the last one ended can be checked; a rescan starts lower.
     guard let tail = tails[pin], tail.end == offset, try file.status().size >= offset else {

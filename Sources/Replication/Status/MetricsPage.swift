@@ -1,3 +1,4 @@
+import Auditing
 import BackupFormat
 package import BackupTypes
 package import ObjectStorage
@@ -122,6 +123,17 @@ package struct MetricsPage: Sendable {
         "1 while a start or a dump that may be an accident is not accepted (lifeboat unpin), else 0.",
         number(status.isSuspect ? 1 : 0)),
       gauge("lifeboat_pins", "The shrink guard's pins in force.", number(UInt64(status.pins))),
+      gauge(
+        "lifeboat_audit_timestamp_seconds",
+        "When a fresh look last proved that everything on disk is durable.",
+        timestamp(status.audit?.coveredAt)),
+      gauge(
+        "lifeboat_data_present",
+        "1 if the data directory holds anything that a server would load, else 0.",
+        status.audit?.holdsData.map { number($0 ? 1 : 0) } ?? []),
+      gauge(
+        "lifeboat_dump_timestamp_seconds", "The content time of the newest dump that is durable.",
+        timestamp(status.dumpAt)),
       gauge(
         "lifeboat_prune_last_success_timestamp_seconds",
         "When this process last applied the retention policy without an error.",

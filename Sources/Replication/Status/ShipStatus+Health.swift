@@ -1,3 +1,4 @@
+import Auditing
 package import BackupTypes
 
 extension ShipStatus.Value {
@@ -9,7 +10,9 @@ extension ShipStatus.Value {
   /// a heartbeat says. An idle Redis is healthy as long as the store answers.
   package func isHealthy(at now: Instant) -> Bool {
     func age(_ since: Instant?) -> Int64 { since.map { now.since($0) } ?? 0 }
-    return (state == .following || state == .active) && outage == nil && !isSuspect
+    // Before the first restore point there is nothing to be well.
+    let hasPoint = audit.map { $0.verdict != .nothing && recoverableTo != nil } ?? true
+    return (state == .following || state == .active) && outage == nil && !isSuspect && hasPoint
       && age(logSince) <= Self.logLagMax && age(generationSince) <= Self.generationLagMax
   }
 }

@@ -1,3 +1,4 @@
+package import Auditing
 package import BackupFormat
 import BackupLogic
 package import BackupTypes
@@ -9,13 +10,13 @@ package final class ShipStatus: Sendable {
   package enum State: String, Sendable, Equatable, CaseIterable {
     /// Looking at the data directory and the repository.
     case starting
-    /// Nothing on disk that the repository lacks.
+    /// No claim: the last comparison found nothing on disk that the repository lacks.
     case following
     /// Shipping under a claim.
     case active
     /// Another owns the repository.
     case standby
-    /// Something has to be mended before anything can be shipped; it is tried again.
+    /// Something has to be fixed by a person, or what is on disk can't be proved to be in the repository.
     case blocked
   }
 
@@ -50,8 +51,41 @@ package final class ShipStatus: Sendable {
     /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.
     package var syncAsked: UInt64 = 0
     package var syncDone: UInt64 = 0
+    /// The content time of the newest dump that is durable.
+    package var dumpAt: Instant?
+    /// What the audit found; nil where none runs.
+    package var audit: AuditFacts?
 
     package init() {}
+
+    /// The same as an audit allows it to be shown: what it can't prove is not durable, whatever the shipping
+    /// path believes.
+    package func audited(_ facts: AuditFacts, wall: Instant, monotonic: Int64) -> Value {
+      var copy = self
+      copy.audit = facts
+      guard state != .standby else { return copy }
+      func since(_ time: Int64?, _ known: Instant?) -> Instant? {
+        let found = time.map { wall.advanced(byMilliseconds: $0 - monotonic) }
+        return [found, known].compactMap { $0 }.min()
+      }
+      let verdict = facts.verdict
+      copy.unshippedBytes = max(unshippedBytes, verdict.bytes)
+      switch verdict {
+      case .covered: return copy
+      case .nothing:
+        if state == .following { copy.reason = "nothing on disk yet" }
+        return copy
+      case .behind(let log, let copied, _, _):
+        copy.logSince = since(log, logSince)
+        copy.generationSince = since(copied, generationSince)
+      case .blind(let time, _, _), .lost(let time, _): copy.logSince = since(time, logSince)
+      }
+      if let reason = verdict.reason, state != .blocked {
+        copy.state = .blocked
+        copy.reason = reason
+      }
+      return copy
+    }
 
     mutating func note(_ pins: PinsInForce) {
       isSuspect = pins.isSuspect
@@ -77,8 +111,23 @@ package final class ShipStatus: Sendable {
   }
   private let state = Mutex(Guarded())
 
+  private let audit = Mutex<(@Sendable () -> AuditFacts)?>(nil)
+
   package init() {}
-  package var current: Value { state.withLock { $0.value } }
+
+  /// What is shown: as an audit allows it.
+  package var current: Value {
+    let value = shipping
+    guard let facts = audit.withLock({ $0 })?() else { return value }
+    return value.audited(
+      facts, wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
+  }
+  /// What the shipping path believes.
+  package var shipping: Value { state.withLock { $0.value } }
+  /// From now on what is shown comes from these looks.
+  package func audit(by facts: @escaping @Sendable () -> AuditFacts) {
+    audit.withLock { $0 = facts }
+  }
   package func update(_ change: (inout Value) -> Void) { state.withLock { change(&$0.value) } }
 
   /// The loop is alive: it turned, or work that it waits for moved, or waits for the store.

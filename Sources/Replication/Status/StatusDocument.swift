@@ -1,3 +1,4 @@
+import Auditing
 package import BackupTypes
 
 /// What `lifeboat status` shows: the shipper's state as one JSON document.
@@ -21,6 +22,16 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   package var pins: Int
   package var syncAsked: UInt64
   package var syncDone: UInt64
+  /// All is as it should be: a restore would give what is on disk, within the alerts' limits.
+  package var isWell: Bool
+  /// When a look last found everything on disk durable.
+  package var provedAt: String?
+  /// When the repository was last asked whether it still has what it had.
+  package var repositoryLookedAt: String?
+  /// Whether the data directory holds anything that a server would load; absent before the first look.
+  package var holdsData: Bool?
+  /// Whether the repository is looked at while Redis is idle.
+  package var isProbed: Bool
 
   package init(
     _ status: ShipStatus.Value, options: Shipper.Options, repository: String, version: String,
@@ -48,28 +59,54 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     pins = status.pins
     syncAsked = status.syncAsked
     syncDone = status.syncDone
+    isWell = status.isHealthy(at: now)
+    provedAt = status.audit?.coveredAt?.description
+    repositoryLookedAt = status.audit?.repositoryLookedAt?.description
+    holdsData = status.audit?.holdsData
+    isProbed = options.audit.probeInterval != nil
   }
 
-  /// For people.
+  /// For people: whether all is well in one line, then details.
   package var text: String {
-    var lines = ["state         \(state)" + (reason.map { ": \(printable($0))" } ?? "")]
-    lines.append("source        \(printable(source))")
-    lines.append("data          \(printable(data))")
-    lines.append(
-      "repository    \(printable(repository))" + (timeline.map { ", timeline \($0)" } ?? ""))
-    lines.append(
-      "lag           \(humanDuration(milliseconds: Int64(lagSeconds * 1000)))"
+    var lines = [summary]
+    func add(_ label: String, _ text: String) {
+      lines.append(label + String(repeating: " ", count: max(1, 14 - label.count)) + text)
+    }
+    add("state", state + (reason.map { ": \(printable($0, limit: 1000))" } ?? ""))
+    add("source", printable(source))
+    add("data", printable(data))
+    add("repository", printable(repository) + (timeline.map { ", timeline \($0)" } ?? ""))
+    add(
+      "lag",
+      humanDuration(milliseconds: Int64(lagSeconds * 1000))
         + (unshippedBytes > 0 ? ", \(humanBytes(unshippedBytes)) on disk are not durable" : ""))
     if let recoverableTo {
-      lines.append(
-        "recoverable   \(recoverableFrom.map { "from \($0) " } ?? "")to \(recoverableTo)")
+      add("recoverable", "\(recoverableFrom.map { "from \($0) " } ?? "")to \(recoverableTo)")
     } else {
-      lines.append("recoverable   nothing yet")
+      add("recoverable", "nothing yet")
     }
-    if let storeAwaySince { lines.append("store         does not answer since \(storeAwaySince)") }
-    if isSuspect || pins > 0 {
-      lines.append("pins          \(pins), see `lifeboat list`")
+    add("proved", provedAt.map { "everything on disk was durable at \($0)" } ?? "not yet")
+    if let storeAwaySince { add("store", "can't be used since \(storeAwaySince)") }
+    if !isProbed {
+      add(
+        "probe",
+        "off: while Redis is idle the repository is not looked at"
+          + (repositoryLookedAt.map { " (last: \($0))" } ?? ""))
     }
+    if isSuspect {
+      add("SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`")
+    }
+    if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var summary: String {
+    if isWell { return "OK: a restore gives what is on disk" }
+    if state == "standby" { return "STANDBY: this sidecar ships nothing" }
+    if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
+    if storeAwaySince != nil { return "NOT OK: the store can't be used, and what is new is not shipped" }
+    if isSuspect { return "NOT OK: the newest state may be an accident" }
+    if recoverableTo == nil { return "NOT YET: there is no restore point" }
+    return "NOT OK: what is on disk is not durable"
   }
 }

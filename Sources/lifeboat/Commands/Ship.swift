@@ -1,4 +1,5 @@
 import ArgumentParser
+import Auditing
 import BackupLogic
 import BackupTypes
 import Codec
@@ -69,9 +70,25 @@ struct Ship: ExitingCommand {
   @OptionGroup var admin: AdminOptions
   @Option(
     help: ArgumentHelp(
-      "Read one small object when nothing was asked of the store for so long; 0: never.",
+      "Look at the repository when nothing was asked of the store for so long; 0: never.",
       valueName: "time"))
   var probeInterval = Milliseconds(3_600_000)
+  @Option(
+    name: .customLong("repository-id"),
+    help: ArgumentHelp(
+      "Ship to this repository only: any other is refused, and its absence.",
+      discussion: "`lifeboat list` prints the id. Without it a first start makes a repository.",
+      valueName: "id"))
+  var repositoryID: String?
+  @Option(
+    help: ArgumentHelp(
+      "This server is never idle for so long: else the state is blocked.",
+      discussion: """
+        Files do not show that CONFIG SET dir sent a server to another directory: the old one looks idle. \
+        For a server that always writes, as that of Ray does, give a time that is several times its \
+        longest pause.
+        """, valueName: "time"))
+  var expectWrites: Milliseconds?
   @Option(
     name: .customLong("heartbeat-url"),
     help: ArgumentHelp(
@@ -103,6 +120,7 @@ struct Ship: ExitingCommand {
       once
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
     options.url = RestoreCommand.url(repository.repo, store)
+    options.lastStoreCall = { statistics.current.lastCall }
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)
     let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
@@ -114,8 +132,9 @@ struct Ship: ExitingCommand {
     }
     let outcome = try await shipper.run()
     service?.stop()
-    if json { try Console.json(ShipDocument(outcome)) }
-    return conclude(outcome, store, logger)
+    let since = unshippedSince(outcome)
+    if json { try Console.json(ShipDocument(outcome, unshippedSince: since)) }
+    return conclude(outcome, since, logger)
   }
 
   private func service(
@@ -130,9 +149,6 @@ struct Ship: ExitingCommand {
           repository: shipper.options.url ?? store.location,
           isEncrypted: shipper.options.keys.isGiven)),
       listen: try listen.map { try ListenAddress($0) }, admin: try admin.address(),
-      probe: probeInterval.value == 0
-        ? nil
-        : StoreProbe(store: store, statistics: statistics, interval: probeInterval.value),
       heartbeat: try heartbeatURL.map {
         try Heartbeat($0, repository.transport, status: shipper.status, logger: logger)
       },
@@ -177,9 +193,29 @@ struct Ship: ExitingCommand {
       pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
       writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
       keys: repository.key.source())
+    options.audit = audit
+    if let repositoryID {
+      guard let id = Nonce(hexadecimal: repositoryID) else {
+        throw LifeboatError(
+          .usage, "--repository-id is not an id", hint: "`lifeboat list` prints it: 32 hex digits")
+      }
+      options.repositoryID = id
+    }
     let policy = try retention.policy()
     options.retention = noPrune ? nil : policy
     return options
+  }
+
+  /// While something is written the repository is looked at more often than when idle, never less.
+  private var audit: Auditor.Options {
+    var audit = Auditor.Options()
+    audit.audit.expectWrites = expectWrites?.value
+    audit.probeInterval = probeInterval.value == 0 ? nil : max(1000, probeInterval.value)
+    if let interval = audit.probeInterval {
+      audit.claimInterval = min(audit.claimInterval, interval)
+      audit.logInterval = min(audit.logInterval, interval)
+    }
+    return audit
   }
 
   /// What a directory can do is known.
@@ -211,19 +247,31 @@ struct Ship: ExitingCommand {
     }
   }
 
-  private func conclude(_ outcome: Shipper.Outcome, _ store: any ObjectStore, _ logger: Logger)
+  private func unshippedSince(_ outcome: Shipper.Outcome) -> Instant? {
+    outcome.verdict?.since.map {
+      SystemClock.now().advanced(byMilliseconds: $0 - SystemClock.monotonicMilliseconds())
+    }
+  }
+
+  private func conclude(_ outcome: Shipper.Outcome, _ since: Instant?, _ logger: Logger)
     -> BackupTypes.ExitCode
   {
-    guard outcome.unshippedBytes > 0 || !outcome.isReadable else {
-      logger.notice("ended: the repository holds what is on disk")
+    guard !outcome.isComplete else {
+      logger.notice("shut down: the repository holds what is on disk")
       return .success
     }
+    if outcome.verdict == .nothing {
+      logger.error(
+        "nothing was shipped: \(data) holds nothing of Redis yet",
+        metadata: ["remedy": "check --data, and that Redis saves: appendonly yes, or save points"])
+      return .failure
+    }
     var metadata: Logger.Metadata = ["bytes": "\(outcome.unshippedBytes)"]
-    if let since = outcome.unshippedSince {
+    if let since {
       let age = max(0, SystemClock.now().since(since))
       metadata["age"] = "\(humanDuration(milliseconds: age))"
     }
-    if let reason = outcome.reason { metadata["reason"] = "\(reason)" }
+    if let reason = outcome.verdict?.reason ?? outcome.reason { metadata["reason"] = "\(reason)" }
     metadata["remedy"] =
       outcome.state == .standby
       ? "give this directory a repository of its own, or --take-over once the other has ended"
@@ -234,6 +282,9 @@ struct Ship: ExitingCommand {
 
   /// How a run ended that did not ship all.
   private func ended(_ outcome: Shipper.Outcome) -> String {
+    if !outcome.hasShipped, let reason = outcome.verdict?.reason {
+      return "nothing was shipped: \(reason)"
+    }
     let what = outcome.hasShipped ? "what came last" : "nothing"
     let was = outcome.hasShipped ? "was not shipped" : "of this directory was shipped"
     return switch outcome.state {

@@ -1,3 +1,4 @@
+import Auditing
 import BackupTypes
 import Replication
 
@@ -7,13 +8,17 @@ struct ShipDocument: Encodable {
   var timeline: TimelineNumber?
   var unshippedBytes: UInt64
   var unshippedSince: String?
+  /// Proved by a look: the repository holds what is on disk.
   var isComplete: Bool
+  /// Why it is not.
+  var reason: String?
 
-  init(_ outcome: Shipper.Outcome) {
+  init(_ outcome: Shipper.Outcome, unshippedSince: Instant?) {
     state = outcome.state.rawValue
     timeline = outcome.timeline
     unshippedBytes = outcome.unshippedBytes
-    unshippedSince = outcome.unshippedSince?.description
-    isComplete = outcome.unshippedBytes == 0 && outcome.isReadable
+    self.unshippedSince = unshippedSince?.description
+    isComplete = outcome.isComplete
+    reason = outcome.isComplete ? nil : outcome.verdict?.reason ?? outcome.reason
   }
 }

@@ -5,7 +5,11 @@ import Replication
 struct Status: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Ask the running sidecar how it is.",
-    discussion: "Asks `lifeboat ship` on this machine, or in this pod; no store, no credentials.")
+    discussion: """
+      Asks `lifeboat ship` on this machine, or in this pod; no store, no credentials. Exit 0: a restore \
+      gives what is on disk, or something that is being shipped is not late. Exit 1: not so; the first line \
+      says why.
+      """)
 
   @OptionGroup var admin: AdminOptions
   @Flag(help: "Print one JSON document.")
@@ -14,6 +18,6 @@ struct Status: ExitingCommand {
   func execute() async throws -> BackupTypes.ExitCode {
     let document = try await AdminClient(admin).get(StatusDocument.self, "/status")
     if json { try Console.json(document) } else { Console.write(document.text) }
-    return .success
+    return document.isWell ? .success : .failure
   }
 }

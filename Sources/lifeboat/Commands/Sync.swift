@@ -48,6 +48,11 @@ struct Sync: ExitingCommand {
         .refused, "this sidecar ships nothing: another owns the repository",
         cause: status.reason, hint: "ask the one that does, or see `lifeboat list`")
     }
+    if status.holdsData == false {
+      throw LifeboatError(
+        .failure, "there is nothing to ship: \(printable(status.data)) holds nothing of Redis",
+        hint: "check the sidecar's --data, and that Redis saves: appendonly yes, or save points")
+    }
     guard isLate else { return }
     if let since = status.storeAwaySince {
       throw LifeboatError(

@@ -4,12 +4,12 @@ import ObjectStorage
 import Replication
 import StatusPages
 
-/// What runs beside a sidecar's loop: its pages, the probe of an idle store, a heartbeat. Ends with `stop`.
+/// What runs beside a sidecar's loop: its pages, a heartbeat. Ends with `stop`.
 struct ShipService {
   private let tasks: [Task<Void, Never>]
 
   init(
-    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?, probe: StoreProbe?,
+    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?,
     heartbeat: Heartbeat?, logger: Logger
   ) {
     var tasks: [Task<Void, Never>] = []
@@ -20,7 +20,6 @@ struct ShipService {
       tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0, at: admin) } })
       tasks.append(Task { await pages.pictures.run() })
     }
-    if let probe { tasks.append(Task { await probe.run() }) }
     if let heartbeat { tasks.append(Task { await heartbeat.run() }) }
     self.tasks = tasks
   }

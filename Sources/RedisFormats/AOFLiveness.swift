@@ -8,6 +8,9 @@ package enum AOFLiveness: String, Sendable, Equatable {
   /// A dump is younger than the last byte of the AOF: it holds at least as much as the AOF, and
   /// perhaps more. Once it is durable it is what a restore must give.
   case quiet
+  /// The file times contradict themselves: one of them lies in the future, so a clock was set. The AOF
+  /// stays the primary, and the dump is shipped, too.
+  case unknown
 
   /// What is known of the newest dump. `born` is when its temporary file was made, which is after the
   /// fork whose state it holds; `contentAt` is the RDB's own `ctime`, in whole seconds.
@@ -22,17 +25,30 @@ package enum AOFLiveness: String, Sendable, Equatable {
     }
   }
 
+  /// A time stamp that lies further ahead of the clock than this was made under another clock;
+  /// milliseconds.
+  private static let aheadMax: Int64 = 2000
+
+  /// Judges by the stamps of the files. They decide only where nothing was observed: once the log was
+  /// seen to grow after the look that first showed the dump, the AOF is live, whatever the stamps say.
+  ///
   /// `lastWrite` is the modification time of the last INCR (or legacy AOF); nil when the manifest has
   /// no `i` line, and then the AOF of a manifest beside a dump is not live: no server appends to it.
   ///
   /// A stopped AOF was last written before the fork, so `lastWrite < born` never takes a stopped AOF
   /// for a live one. A birth time after the modification time tells of a copied file: it is not used.
+  ///
+  /// - Parameter now: the clock when the files were looked at; nil: the stamps are not compared with it.
   package static func judge(
-    lastWrite: FileMoment?, manifestModified: FileMoment?, dump: DumpTimes?
+    lastWrite: FileMoment?, manifestModified: FileMoment?, dump: DumpTimes?, now: Instant? = nil
   ) -> AOFLiveness {
     guard let dump else { return .live }
     guard let lastWrite else { return .quiet }
     let newest = max(lastWrite, manifestModified ?? lastWrite)
+    if let now {
+      let last = max(newest, dump.modified).instant
+      if last.since(now) > aheadMax { return .unknown }
+    }
     if let born = dump.born, born <= dump.modified {
       return newest >= born ? .live : .quiet
     }
@@ -40,21 +56,5 @@ package enum AOFLiveness: String, Sendable, Equatable {
       return newest >= dump.modified ? .live : .quiet
     }
     return newest.seconds > content ? .live : .quiet
-  }
-}
-
-/// A file's time stamp in full resolution.
-package struct FileMoment: Hashable, Comparable, Sendable {
-  package var seconds: Int64
-  package var nanoseconds: Int64
-  package init(seconds: Int64, nanoseconds: Int64) {
-    self.seconds = seconds
-    self.nanoseconds = nanoseconds
-  }
-  package static func < (a: FileMoment, b: FileMoment) -> Bool {
-    (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
-  }
-  package var instant: Instant {
-    Instant(seconds: seconds).advanced(byMilliseconds: nanoseconds / 1_000_000)
   }
 }

@@ -1,0 +1,259 @@
+package import BackupFormat
+package import BackupTypes
+import RedisFormats
+
+/// Decides, from looks at the data directory and from what the store acknowledged, whether all that is on
+/// disk is durable. A value without I/O or clock.
+///
+/// Each look is a *sample*. A sample is covered when a restore of what the store acknowledged gives the
+/// state that it saw (`Coverage`). The lag is the age of the first sample after the last covered one: so a
+/// proof that is not renewed becomes lag by itself. A sample that no server could load, or that shows that
+/// a server writes elsewhere, is covered by nothing.
+///
+/// Example: Redis writes to `incr.1`, and somebody deletes the AOF's manifest. From the next look on no
+/// sample is covered. For 10 s this may be a rewrite under way. Then the verdict is `blind`, since the last
+/// covered sample, until a look finds a set again that is covered.
+package struct Audit: Sendable {
+  package struct Options: Sendable, Equatable {
+    /// A server that is never idle wrote nothing for so long: it writes elsewhere. Milliseconds; nil: a
+    /// server may be idle.
+    package var expectWrites: Int64?
+    package init(expectWrites: Int64? = nil) { self.expectWrites = expectWrites }
+  }
+
+  /// A state that lasts less than this is not reported: a rewrite may be under way. Milliseconds.
+  package static let grace: Int64 = 10_000
+  /// Without a look for so long nothing can be told.
+  package static let lookAge: Int64 = 15_000
+  /// Samples that wait to be covered; more are thinned, which only delays a proof.
+  static let samplesMax = 64
+
+  private let options: Options
+  private let data: String
+  /// Not covered yet, the oldest first.
+  private var waiting: [SourceSample] = []
+  private var last: SourceSample?
+  private var lastLook: Int64
+  private var failure: (since: Int64, reason: String)?
+  /// The last sample that was covered.
+  private var covered: SourceSample?
+  /// The last sample with a set that could be loaded and holds a byte.
+  private var lastLog: SourceSample?
+  private var problem: (since: Int64, reason: String)?
+  private var loss: (since: Int64, reason: String)?
+  private var explained: (version: FileVersion, durable: UInt64, reason: String)?
+  /// When what is on disk last changed.
+  private var changed: Int64
+  private var unclear: (version: FileVersion, since: Int64)?
+  /// The dump that was first seen last, and how far the log was then.
+  private var dumpSeen: (version: FileVersion, log: [FileVersion])?
+  private var hasGrownSinceDump = false
+  /// A sample with data was covered.
+  private var hadData = false
+
+  /// - Parameter data: the directory, for messages.
+  package init(data: String, options: Options = Options(), now: Int64) {
+    self.data = data
+    self.options = options
+    lastLook = now
+    changed = now
+  }
+
+  // MARK: Facts in
+
+  package mutating func saw(_ sample: SourceSample, _ confirmed: Confirmed?) {
+    lastLook = sample.at
+    failure = nil
+    if let last, !last.hasSameFiles(as: sample) { changed = sample.at }
+    noteDump(sample)
+    last = sample
+    waiting.append(sample)
+    judge(confirmed)
+    if sample.line.log.map({ !$0.isVacant }) ?? false { lastLog = sample }
+    if waiting.count > Audit.samplesMax { thin() }
+    noteProblem(sample)
+  }
+
+  /// The directory could not be looked at.
+  package mutating func failed(at now: Int64, _ reason: String) {
+    failure = failure ?? (now, reason)
+  }
+
+  /// What the store acknowledged may cover more than it did.
+  package mutating func judge(_ confirmed: Confirmed?) {
+    guard let index = waiting.lastIndex(where: { isCovered($0, confirmed) }) else { return }
+    covered = waiting[index]
+    if covered?.isVacant == false { hadData = true }
+    waiting.removeFirst(index + 1)
+    if waiting.isEmpty { problem = nil }
+    // The set that is there now is covered: what stood there before is history.
+    if covered?.line.log?.hasContent != true { lastLog = nil }
+  }
+
+  package mutating func lost(at now: Int64, _ reason: String) { loss = loss ?? (now, reason) }
+  /// The repository was compared anew: what it holds is known again.
+  package mutating func recovered() { loss = nil }
+
+  /// Why bytes of a file that nothing changes any more are not shipped.
+  package mutating func explained(_ version: FileVersion, from durable: UInt64, _ reason: String) {
+    explained = (version, durable, reason)
+  }
+
+  // MARK: Verdict out
+
+  /// When the last look that is covered was, by the wall clock.
+  package var coveredAt: Instant? { covered?.wall }
+  /// Whether the last look found anything that a server would load; nil before the first.
+  package var holdsData: Bool? { last.map { !$0.isVacant } }
+
+  /// A look that began then or later is covered.
+  package func isCovered(since mark: Int64) -> Bool {
+    covered.map { $0.at >= mark && !isNothing($0) } ?? false
+  }
+
+  /// Nothing of a dataset was ever seen.
+  private func isNothing(_ sample: SourceSample) -> Bool { sample.isVacant && !hadData }
+
+  package func verdict(_ confirmed: Confirmed?, now: Int64) -> Verdict {
+    if let loss { return .lost(since: loss.since, reason: loss.reason) }
+    let since = waiting.first?.at ?? covered?.at ?? lastLook
+    if now - lastLook >= Audit.lookAge {
+      return .blind(
+        since: covered?.at ?? since, bytes: 0,
+        reason: failure?.reason ?? "\(data) could not be looked at: its file system does not answer")
+    }
+    guard let last else { return .behind(log: since, copy: nil, bytes: 0, fault: nil) }
+    let coverage = Coverage.of(last, by: confirmed, needsDump: needsDump(last, confirmed))
+    if let problem, now - problem.since >= Audit.grace {
+      return .blind(since: covered?.at ?? since, bytes: coverage.bytes, reason: problem.reason)
+    }
+    if let expected = options.expectWrites, now - changed >= expected {
+      return .blind(
+        since: changed, bytes: coverage.bytes,
+        reason: "nothing was written in \(data) for longer than \(humanDuration(milliseconds: expected)) "
+          + "(--expect-writes): check that Redis runs and persists (INFO persistence), and that CONFIG "
+          + "GET dir names this directory")
+    }
+    guard !waiting.isEmpty else {
+      if isNothing(last) { return .nothing }
+      return .covered(at: covered?.at ?? last.at)
+    }
+    let isLog = coverage.lacksLog || !coverage.lacksCopy
+    return .behind(
+      log: isLog ? since : nil, copy: coverage.lacksCopy ? since : nil, bytes: coverage.bytes,
+      fault: now - since >= Audit.grace ? fault(coverage) : nil)
+  }
+
+  private func fault(_ coverage: Coverage) -> String? {
+    if let reason = coverage.reason { return reason }
+    guard let (file, durable) = coverage.lacking, let explained,
+      explained.version == file.version, explained.durable == durable
+    else { return nil }
+    return explained.reason
+  }
+
+  /// The file whose log is lacking though nothing changes it any more, to be looked into; nil when there
+  /// is none, or it was explained already.
+  package mutating func toExplain(_ confirmed: Confirmed?, now: Int64) -> (
+    file: SourceSample.File, durable: UInt64
+  )? {
+    guard let last else { return nil }
+    let coverage = Coverage.of(last, by: confirmed, needsDump: false)
+    guard let (file, durable) = coverage.lacking else {
+      unclear = nil
+      return nil
+    }
+    if unclear?.version != file.version { unclear = (file.version, now) }
+    guard let unclear, now - unclear.since >= Audit.grace / 2 else { return nil }
+    if explained?.version == file.version, explained?.durable == durable { return nil }
+    return (file, durable)
+  }
+
+  // MARK: Judging samples
+
+  private func isCovered(_ sample: SourceSample, _ confirmed: Confirmed?) -> Bool {
+    guard sample.outOfSight == nil, sample.foreign == nil else { return false }
+    if case .unusable = sample.line { return false }
+    // Nothing is on disk, and nothing ever was.
+    if isNothing(sample), lastLog == nil { return true }
+    guard sample.holdsFiles else { return false }
+    guard !isWithoutItsLog(sample) else { return false }
+    return Coverage.of(sample, by: confirmed, needsDump: needsDump(sample, confirmed)).isComplete
+  }
+
+  /// An AOF set was there, and now there is none: only a dump that came since shows that the server is meant
+  /// to run without AOF.
+  private func isWithoutItsLog(_ sample: SourceSample) -> Bool {
+    guard let lastLog, sample.line.log?.hasContent != true else { return false }
+    return sample.dump == nil || sample.dump?.version == lastLog.dump?.version
+  }
+
+  /// Whether the dump may hold more than the AOF.
+  private func needsDump(_ sample: SourceSample, _ confirmed: Confirmed?) -> Bool {
+    guard let dump = sample.dump else { return false }
+    guard let log = sample.line.log, log.hasContent else { return true }
+    // A damaged dump beside an AOF that can be loaded: no server ever wrote it there by itself.
+    if confirmed?.refused[dump.version] != nil { return false }
+    if dumpSeen?.version == dump.version, hasGrownSinceDump { return false }
+    return AOFLiveness.judge(
+      lastWrite: log.files.last?.version.modified, manifestModified: log.manifestModified,
+      dump: .init(
+        born: sample.dumpBorn, modified: dump.version.modified,
+        contentAtSeconds: nil), now: sample.wall) != .live
+  }
+
+  private mutating func noteDump(_ sample: SourceSample) {
+    let log = sample.line.log.map { $0.files.map(\.version) } ?? []
+    guard let dump = sample.dump else {
+      dumpSeen = nil
+      return
+    }
+    if dumpSeen?.version != dump.version {
+      dumpSeen = (dump.version, log)
+      hasGrownSinceDump = false
+    } else if !log.isEmpty, log.last?.size != dumpSeen?.log.last?.size
+      || log.last?.identity != dumpSeen?.log.last?.identity
+    {
+      hasGrownSinceDump = true
+    }
+  }
+
+  // MARK: Problems
+
+  private mutating func noteProblem(_ sample: SourceSample) {
+    guard let reason = reason(sample) else {
+      problem = nil
+      return
+    }
+    problem = (problem?.since ?? sample.at, reason)
+  }
+
+  /// Why nothing covers this sample, whatever the store acknowledges; nil: it can be covered.
+  private func reason(_ sample: SourceSample) -> String? {
+    guard !waiting.isEmpty else { return nil }
+    if let outOfSight = sample.outOfSight { return outOfSight }
+    if case .unusable(let reason) = sample.line { return reason }
+    if let foreign = sample.foreign { return foreign }
+    if let before = covered ?? lastLog, before.root != sample.root, !sample.holdsFiles {
+      return "\(data) is another directory than the one that was shipped, and it holds nothing: was it "
+        + "moved or unmounted? Restart Redis on the directory that it is to use, or put the old one back"
+    }
+    if !sample.holdsFiles, hadData || lastLog != nil {
+      return "\(data) holds nothing any more: its files were deleted or moved. If Redis runs on, "
+        + "BGREWRITEAOF or BGSAVE writes its data to disk again"
+    }
+    if isWithoutItsLog(sample) {
+      return "the AOF in \(data) is gone, and no dump came since: it was deleted or moved. If Redis runs "
+        + "with appendonly yes, BGREWRITEAOF writes it again; if it runs without, BGSAVE shows that"
+    }
+    return nil
+  }
+
+  private mutating func thin() {
+    // The oldest stays: it is what the lag counts from.
+    var kept = [waiting[0]]
+    for index in stride(from: 2, to: waiting.count, by: 2) { kept.append(waiting[index]) }
+    if let newest = waiting.last, kept.last != newest { kept.append(newest) }
+    waiting = kept
+  }
+}

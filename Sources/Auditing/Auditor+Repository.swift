@@ -1,0 +1,163 @@
+import BackupFormat
+import BackupTypes
+import ObjectStorage
+import Synchronization
+import SystemIO
+
+/// Looks at the repository: whether what the store acknowledged is still there.
+///
+/// While something is written: every minute our own claim, every ten minutes the log of the file that grows
+/// and the digest of one span of it. While nothing is: one page of a listing an hour, of one object that
+/// a restore of the newest state needs, in rotation.
+extension Auditor {
+  /// A listing of the log is followed over so many pages.
+  private static let pagesMax = 8
+
+  /// Until its task is cancelled.
+  /// - Parameter onLoss: called when something is found missing.
+  package func watchRepository(onLoss: @Sendable () -> Void) async {
+    var schedule = Schedule()
+    while !Task.isCancelled {
+      let before = loss
+      await check(&schedule)
+      if before == nil, loss != nil { onLoss() }
+      try? await Task.sleep(for: .milliseconds(min(1000, options.claimInterval)))
+    }
+  }
+
+  struct Schedule {
+    var claimAt = SystemClock.monotonicMilliseconds()
+    var logAt = SystemClock.monotonicMilliseconds()
+    var claimCount: UInt64 = 0
+    var logCount: UInt64 = 0
+    /// How far the log was at the last two looks: objects before the older one were seen long after they
+    /// were acknowledged.
+    var seen: (timeline: TimelineNumber, ordinal: Int, last: UInt64, before: UInt64)?
+    var turn = 0
+  }
+
+  private func check(_ schedule: inout Schedule) async {
+    let (store, frame, lastCall) = repository.withLock { ($0.store, $0.frame, $0.lastCall) }
+    guard let store, let frame else { return }
+    let now = SystemClock.monotonicMilliseconds()
+    let count = acknowledged.count
+    do {
+      if let claim = acknowledged.claim, schedule.claimCount != count,
+        now - schedule.claimAt >= options.claimInterval
+      {
+        (schedule.claimAt, schedule.claimCount) = (now, count)
+        try await checkClaim(claim, store, frame)
+      } else if schedule.logCount != count, now - schedule.logAt >= options.logInterval {
+        (schedule.logAt, schedule.logCount) = (now, count)
+        try await checkLog(&schedule, store, frame)
+      } else if let interval = options.probeInterval, now - (lastCall() ?? now) >= interval {
+        try await probe(&schedule, store, frame)
+      } else {
+        return
+      }
+      let wall = SystemClock.now()
+      repository.withLock { $0.lastLook = wall }
+    } catch {
+      // The store itself retries and tells of what fails; the next look is due as ever.
+    }
+  }
+
+  private func checkClaim(_ claim: Claim, _ store: any ObjectStore, _ frame: Frame) async throws {
+    let name = ObjectPath.claim(claim.timeline)
+    guard let object = try await store.read(name.text) else {
+      return ifStill(claim) { lost("\(store.location) has lost \(name.text), which was written there") }
+    }
+    let content = try? frame.open(object, kind: .claim, name: name, limit: RecordCoding.sizeMax)
+    let found = content.flatMap {
+      try? RecordCoding.decode(Claim.self, from: $0.content, name: name.text)
+    }
+    guard found?.nonce != claim.nonce else { return }
+    ifStill(claim) {
+      lost("\(name.text) in \(store.location) is not what was written there: another process overwrote it")
+    }
+  }
+
+  /// Acts unless the claim was given up while the store was asked.
+  private func ifStill(_ claim: Claim, _ act: () -> Void) {
+    if acknowledged.claim?.nonce == claim.nonce { act() }
+  }
+
+  /// The log of the file that grows is there without a gap up to what was acknowledged, and its last object is
+  /// what lies on disk.
+  private func checkLog(
+    _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
+  ) async throws {
+    guard let claim = acknowledged.claim, let open = acknowledged.openLog else { return }
+    let seen =
+      schedule.seen.flatMap { $0.timeline == open.timeline && $0.ordinal == open.ordinal ? $0 : nil }
+    let from = max(open.reach.from, seen?.before ?? 0)
+    schedule.seen = (open.timeline, open.ordinal, open.reach.to, seen?.last ?? open.reach.from)
+    let spans = try await list(open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
+    guard let spans else { return }
+    // What is removed after a fold was replaced before: only the union counts.
+    var position = from
+    for span in spans.sorted(by: { ($0.from, $1.to) < ($1.from, $0.to) }) {
+      if span.from <= position { position = max(position, span.to) }
+    }
+    guard position >= open.reach.to else {
+      return ifStill(claim) {
+        lost(
+          "\(store.location) has lost log of timeline \(open.timeline), file \(open.ordinal): it was "
+            + "durable up to offset \(open.reach.to), and ends at \(position)")
+      }
+    }
+    let last = open.reach.last
+    guard let identity = open.identity,
+      let bytes = read(identity, "", from: last.from, to: last.to), bytes.count == Int(last.count),
+      frame.digest(bytes).short != last.digest
+    else { return }
+    ifStill(claim) {
+      lost("the log on disk differs from what was shipped of it, at offset \(last.from)")
+    }
+  }
+
+  /// The spans of a file's log around [from, to]; nil when the listing is too long to be followed.
+  private func list(
+    _ timeline: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64, _ store: any ObjectStore
+  ) async throws -> [LogSpan]? {
+    // Names begin with the offset in a fixed width: a common beginning of both ends leaves out what is long
+    // known.
+    let digits = (
+      decimal(from, width: LogSpan.offsetDigits), decimal(to, width: LogSpan.offsetDigits)
+    )
+    let common = from == 0 ? "" : String(zip(digits.0, digits.1).prefix { $0 == $1 }.map(\.0))
+    var prefix = ObjectPath.log(timeline, ordinal: ordinal) + common
+    // The object that has `from` inside can begin before it.
+    if prefix.last?.isNumber == true { prefix.removeLast() }
+    var spans: [LogSpan] = []
+    var token: String?
+    for _ in 0..<Auditor.pagesMax {
+      let page = try await store.list(prefix: prefix, continuing: token)
+      for entry in page.entries {
+        if case .log(_, _, let span)? = ObjectPath(entry.name) { spans.append(span) }
+      }
+      guard let next = page.next else { return spans }
+      token = next
+    }
+    return nil
+  }
+
+  /// One object that the newest state needs, by one page of a listing.
+  private func probe(
+    _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
+  ) async throws {
+    let (claim, count) = (acknowledged.claim, acknowledged.count)
+    let names = acknowledged.essentials.map(\.text)
+    schedule.turn = (schedule.turn + 1) % (names.count + 1)
+    guard schedule.turn < names.count else {
+      if acknowledged.openLog != nil { return try await checkLog(&schedule, store, frame) }
+      schedule.turn = 0
+      return try await probe(&schedule, store, frame)
+    }
+    let name = names[schedule.turn]
+    let page = try await store.list(prefix: name, continuing: nil)
+    guard page.entries.isEmpty, page.next == nil else { return }
+    guard acknowledged.count == count, acknowledged.claim?.nonce == claim?.nonce else { return }
+    lost("\(store.location) has lost \(name), which a restore of the newest state needs")
+  }
+}

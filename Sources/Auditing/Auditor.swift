@@ -1,0 +1,189 @@
+package import BackupFormat
+package import BackupTypes
+package import ObjectStorage
+import RedisFormats
+import Synchronization
+import SystemIO
+package import SystemPackage
+
+/// Looks afresh, again and again, whether what is on disk is durable: at the data directory by its path,
+/// and at the repository by its answers. Every verdict that all is well comes from here.
+///
+/// It shares nothing with the shipping path but `Acknowledgements`. What the shipping path believes (its
+/// plan, the files that it holds, its events) has no part in a verdict: whatever goes wrong there becomes
+/// lag here.
+package final class Auditor: Sendable {
+  package struct Options: Sendable {
+    package var audit = Audit.Options()
+    /// Between two looks at the data directory; milliseconds.
+    package var lookInterval: Int64 = 5000
+    /// While something is written: between two looks at our own claim, and at the log.
+    package var claimInterval: Int64 = 60_000
+    package var logInterval: Int64 = 600_000
+    /// While nothing is: between two looks at the repository; nil: none.
+    package var probeInterval: Int64? = 3_600_000
+    package init() {}
+  }
+
+  let path: FilePath
+  let options: Options
+  let acknowledged: Acknowledgements
+  /// Held while files are looked at, which can take long on a network file system.
+  private let source: Mutex<SourceLook>
+  private let audit: Mutex<Audit>
+  let repository = Mutex(RepositoryState())
+  struct RepositoryState: Sendable {
+    var store: (any ObjectStore)?
+    var frame: Frame?
+    /// Whether this store, or the repository, was used by then.
+    var lastCall: @Sendable () -> Int64? = { nil }
+    var lastLook: Instant?
+  }
+
+  package init(
+    path: FilePath, names: ServerNames, acknowledged: Acknowledgements, options: Options
+  ) {
+    self.path = path
+    self.options = options
+    self.acknowledged = acknowledged
+    source = Mutex(SourceLook(path, names: names))
+    audit = Mutex(
+      Audit(
+        data: "\(path)", options: options.audit, now: SystemClock.monotonicMilliseconds()))
+  }
+
+  /// The repository that is written to, once it is known.
+  /// - Parameter lastCall: when anything was asked of its store, by the monotonic clock.
+  package func watch(
+    _ store: any ObjectStore, _ frame: Frame, lastCall: @escaping @Sendable () -> Int64?
+  ) {
+    repository.withLock {
+      $0.store = store
+      $0.frame = frame
+      $0.lastCall = lastCall
+    }
+  }
+
+  // MARK: Verdicts
+
+  package var verdict: Verdict {
+    let confirmed = acknowledged.confirmed
+    let now = SystemClock.monotonicMilliseconds()
+    return audit.withLock {
+      $0.judge(confirmed)
+      return $0.verdict(confirmed, now: now)
+    }
+  }
+
+  /// The verdict, and what else the looks found.
+  package var facts: AuditFacts {
+    let confirmed = acknowledged.confirmed
+    let now = SystemClock.monotonicMilliseconds()
+    let lookedAt = repositoryLookedAt
+    return audit.withLock {
+      $0.judge(confirmed)
+      return AuditFacts(
+        verdict: $0.verdict(confirmed, now: now), coveredAt: $0.coveredAt,
+        holdsData: $0.holdsData, repositoryLookedAt: lookedAt)
+    }
+  }
+
+  /// Whether a look that began at `mark` (monotonic, ms) or later is covered.
+  package func isCovered(since mark: Int64) -> Bool {
+    let confirmed = acknowledged.confirmed
+    return audit.withLock {
+      $0.judge(confirmed)
+      return $0.isCovered(since: mark)
+    }
+  }
+
+  /// When the repository was last looked at; nil: not yet.
+  package var repositoryLookedAt: Instant? { repository.withLock { $0.lastLook } }
+
+  // MARK: The source
+
+  /// One look at the data directory, now. Blocks.
+  package func look() {
+    let result = source.withLock { source -> Result<SourceSample, LifeboatError> in
+      do throws(LifeboatError) {
+        return .success(try source.sample())
+      } catch {
+        return .failure(error)
+      }
+    }
+    let confirmed = acknowledged.confirmed
+    let now = SystemClock.monotonicMilliseconds()
+    let unclear = audit.withLock { audit -> (file: SourceSample.File, durable: UInt64)? in
+      switch result {
+      case .success(let sample): audit.saw(sample, confirmed)
+      case .failure(let error):
+        audit.failed(at: now, "\(path) can't be looked at: \(error.message)")
+      }
+      return audit.toExplain(confirmed, now: now)
+    }
+    if let unclear { explain(unclear.file, from: unclear.durable) }
+  }
+
+  /// Looks at the data directory every few seconds until its task is cancelled.
+  package func run(afterEach: @Sendable () -> Void) async {
+    while !Task.isCancelled {
+      look()
+      afterEach()
+      try? await Task.sleep(for: .milliseconds(options.lookInterval))
+    }
+  }
+
+  /// So much of what is not shipped is read to say why; a command that is longer is said to be unfinished.
+  private static let explainMax: UInt64 = 1 << 20
+
+  /// Says why bytes behind the last acknowledged ones are not shipped: they are no commands, or no whole
+  /// one.
+  private func explain(_ file: SourceSample.File, from durable: UInt64) {
+    let count = min(file.version.size - durable, Auditor.explainMax)
+    guard
+      let bytes = source.withLock({ $0.read(file, from: durable, count: Int(count)) }),
+      !bytes.isEmpty
+    else { return }
+    var scanner = AOFScanner(at: durable)
+    bytes.withUnsafeBytes { scanner.consume($0) }
+    // A complete command is there: the shipping path is only slow.
+    guard scanner.boundary == durable || scanner.fault != nil else { return }
+    let name = printable(file.name)
+    let reason =
+      if let fault = scanner.fault {
+        "\(name) can't be read as commands from offset \(fault.offset) on: \(fault.reason). A server "
+          + "would not start on it. If Redis runs, BGREWRITEAOF writes a new AOF; else redis-check-aof "
+          + "shows what to do"
+      } else {
+        "\(name) ends with an unfinished command at offset \(scanner.boundary): a server cuts it off "
+          + "when it starts. If Redis runs, BGREWRITEAOF writes a new AOF"
+      }
+    audit.withLock { $0.explained(file.version, from: durable, reason) }
+  }
+
+  // MARK: The repository
+
+  func lost(_ reason: String) {
+    let now = SystemClock.monotonicMilliseconds()
+    acknowledged.forget()
+    audit.withLock { $0.lost(at: now, reason) }
+  }
+
+  /// The repository was compared with the disk anew.
+  package func compared() { audit.withLock { $0.recovered() } }
+
+  /// Why what was acknowledged counts no more; nil: it does.
+  package var loss: String? {
+    if case .lost(_, let reason) = verdict { reason } else { nil }
+  }
+
+  /// The bytes [from, to) of a file on disk, if its identity is known; else nil.
+  func read(_ identity: FileIdentity, _ name: String, from: UInt64, to: UInt64) -> [UInt8]? {
+    let version = FileVersion(
+      identity: identity, size: to, modified: .init(seconds: 0, nanoseconds: 0),
+      changed: .init(seconds: 0, nanoseconds: 0))
+    return source.withLock {
+      $0.read(.init(name: name, version: version), from: from, count: Int(to - from))
+    }
+  }
+}

@@ -1,0 +1,23 @@
+package import BackupFormat
+package import BackupTypes
+package import SystemIO
+
+extension FileIdentity {
+  package init(_ status: FileStatus) {
+    self.init(
+      inode: status.inode, bornSeconds: status.born?.seconds,
+      bornNanoseconds: status.born?.nanoseconds)
+  }
+}
+
+extension FileVersion {
+  package init(_ status: FileStatus) {
+    self.init(
+      identity: FileIdentity(status), size: status.size, modified: FileMoment(status.modified),
+      changed: FileMoment(status.changed))
+  }
+}
+
+extension FileMoment {
+  package init(_ time: FileTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
+}

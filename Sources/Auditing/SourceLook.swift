@@ -1,0 +1,257 @@
+import BackupFormat
+import BackupTypes
+import RedisFormats
+import SystemIO
+import SystemPackage
+
+/// Looks at the data directory afresh: opens its path, reads the AOF's manifest, and asks what every file
+/// is that a server could load. Keeps only the descriptors of the files that a server appends to, so that
+/// one that goes on writing to a deleted file is noticed.
+///
+/// Reads only. Blocks. Used by one caller at a time.
+struct SourceLook {
+  /// A manifest that changes while it is read is read again so many times within one look.
+  private static let attemptsMax = 20
+  private static let manifestBytesMax = 4 << 20
+  /// A file that lost its name is watched for so long after its last growth; milliseconds.
+  private static let heldFor: Int64 = 60_000
+  private static let heldMax = 4
+  private static let namesMax = 1000
+
+  let path: FilePath
+  let names: ServerNames
+  private var held: [Held] = []
+  private var foreign = ForeignFiles()
+  /// Small files that were read, by their version.
+  private var keyless: [FileVersion: Bool] = [:]
+  /// An RDB without keys is not longer.
+  private static let keylessBytesMax: UInt64 = 4096
+
+  private struct Held {
+    var file: OpenFile
+    var name: String
+    var identity: FileIdentity
+    var size: UInt64
+    /// When its name was last seen to lead elsewhere; nil while it leads to it.
+    var namelessSince: Int64?
+    /// It grew without a name, and this stood under the names then.
+    var grew: SourceSample.Line?
+  }
+
+  init(_ path: FilePath, names: ServerNames) {
+    self.path = path
+    self.names = names
+  }
+
+  mutating func sample() throws(LifeboatError) -> SourceSample {
+    let at = SystemClock.monotonicMilliseconds()
+    let directory = try OpenDirectory(path)
+    let root = try directory.status()
+    var line = try line(directory)
+    let born = try status(names.dump, directory)?.born
+    var dump = try status(names.dump, directory).map {
+      SourceSample.File(name: names.dump, version: FileVersion($0))
+    }
+    let isDumpKeyless = isKeyless(dump, in: directory)
+    dump?.isKeyless = isDumpKeyless
+    if case .log(var log) = line, log.base != nil,
+      let inner = try directory.openDirectory(names.appendDirectory)
+    {
+      let isBaseKeyless = isKeyless(log.base, in: inner)
+      log.base?.isKeyless = isBaseKeyless
+      line = .log(log)
+    }
+    keyless = keyless.filter { $0.key == dump?.version || $0.key == line.log?.base?.version }
+    var sample = SourceSample(
+      at: at, wall: SystemClock.now(), root: FileVersion(root).identity, line: line, dump: dump,
+      dumpBorn: born.map { FileMoment($0) })
+    try hold(sample, directory)
+    sample.outOfSight = try outOfSight(sample, directory)
+    sample.foreign = try foreign.look(directory, names: names, beside: sample)
+    return sample
+  }
+
+  /// The bytes of a file that a look saw, from `offset` on.
+  func read(_ file: SourceSample.File, from offset: UInt64, count: Int) -> [UInt8]? {
+    guard let open = held.first(where: { $0.identity == file.version.identity })?.file else {
+      return nil
+    }
+    var bytes = [UInt8](repeating: 0, count: count)
+    let read = try? bytes.withUnsafeMutableBytes { (buffer) throws(LifeboatError) -> Int in
+      try open.read(into: buffer, at: offset)
+    }
+    guard let read else { return nil }
+    return Array(bytes.prefix(read))
+  }
+
+  private mutating func isKeyless(_ file: SourceSample.File?, in directory: OpenDirectory) -> Bool {
+    guard let file, file.version.size <= SourceLook.keylessBytesMax else { return false }
+    if let known = keyless[file.version] { return known }
+    guard let bytes = try? directory.open(file.name)?.readAll(limit: Int(SourceLook.keylessBytesMax))
+    else { return false }
+    var walker = RDBWalker()
+    let used = bytes.withUnsafeBytes { walker.consume($0) }
+    var found = false
+    if case .ended = walker.finish(), !walker.hasContent, used == bytes.count { found = true }
+    keyless[file.version] = found
+    return found
+  }
+
+  // MARK: The AOF
+
+  private func line(_ directory: OpenDirectory) throws(LifeboatError) -> SourceSample.Line {
+    guard let inner = try directory.openDirectory(names.appendDirectory) else {
+      return try legacy(directory)
+    }
+    for _ in 0..<SourceLook.attemptsMax {
+      guard let bytes = try read(names.manifest, inner) else {
+        if let unusable = try withoutManifest(inner) { return unusable }
+        return try legacy(directory)
+      }
+      guard let line = try set(bytes, inner) else { continue }
+      guard try read(names.manifest, inner) == bytes else { continue }
+      return line
+    }
+    return .unusable("the AOF's manifest changes faster than its files can be looked at")
+  }
+
+  /// Nil: a file that the manifest names went away while it was looked at, perhaps with the manifest.
+  private func set(_ bytes: [UInt8], _ directory: OpenDirectory) throws(LifeboatError)
+    -> SourceSample.Line?
+  {
+    let path = "\(names.appendDirectory)/\(names.manifest)"
+    let manifest: AOFManifest
+    do throws(AOFManifestFault) {
+      manifest = try AOFManifest(parsing: bytes)
+    } catch {
+      return .unusable(
+        "\(path) can't be used, "
+          + (error.isEmpty ? "it is empty" : "line \(error.line): \(error.reason)")
+          + ". A server would not start on it. If Redis runs, BGREWRITEAOF writes a new one")
+    }
+    if let name = manifest.nameTwice {
+      return .unusable(
+        "\(path) names \(printable(name)) twice, which can't be backed up. If Redis runs, BGREWRITEAOF "
+          + "writes a new AOF")
+    }
+    func file(_ entry: AOFManifest.Entry) throws(LifeboatError) -> SourceSample.File? {
+      guard let status = try status(entry.file, directory) else { return nil }
+      return .init(name: entry.file, version: FileVersion(status))
+    }
+    let manifestStatus = try directory.status(of: names.manifest)
+    let isClosed = manifest.increments.last?.isClosed ?? false
+    var log = SourceSample.Log(
+      base: nil, files: [],
+      manifestModified: isClosed ? nil : manifestStatus.map { FileMoment($0.modified) })
+    for entry in manifest.entries where entry.kind != .history {
+      guard let found = try file(entry) else {
+        guard try read(names.manifest, directory) == bytes else { return nil }
+        return .unusable(
+          "\(path) names \(printable(entry.file)), which is missing. A server would not start on it. If "
+            + "Redis runs, BGREWRITEAOF writes a new AOF")
+      }
+      if entry.kind == .base { log.base = found } else { log.files.append(found) }
+    }
+    return .log(log)
+  }
+
+  /// Files of an AOF that no manifest names; nil when there are none.
+  private func withoutManifest(_ directory: OpenDirectory) throws(LifeboatError)
+    -> SourceSample.Line?
+  {
+    for entry in try directory.entries().prefix(SourceLook.namesMax)
+    where entry.name.hasPrefix(names.appendFile + ".") {
+      guard let status = try status(entry.name, directory), status.size > 0 else { continue }
+      return .unusable(
+        "\(names.appendDirectory) holds \(printable(entry.name)) but no manifest: a server would start "
+          + "empty. If Redis runs, BGREWRITEAOF writes a new AOF")
+    }
+    return nil
+  }
+
+  private func legacy(_ directory: OpenDirectory) throws(LifeboatError) -> SourceSample.Line {
+    guard let status = try status(names.appendFile, directory) else { return .none }
+    let file = SourceSample.File(name: names.appendFile, version: FileVersion(status))
+    return .log(.init(base: nil, files: [file], manifestModified: nil))
+  }
+
+  private func read(_ name: String, _ directory: OpenDirectory) throws(LifeboatError) -> [UInt8]? {
+    try directory.open(name)?.readAll(limit: SourceLook.manifestBytesMax)
+  }
+
+  private func status(_ name: String, _ directory: OpenDirectory) throws(LifeboatError)
+    -> FileStatus?
+  {
+    guard let status = try directory.status(of: name), status.kind == .regular else { return nil }
+    return status
+  }
+
+  // MARK: Files that lost their name
+
+  /// Opens the last file of the set, if it is not open yet.
+  private mutating func hold(_ sample: SourceSample, _ directory: OpenDirectory)
+    throws(LifeboatError)
+  {
+    guard let log = sample.line.log, let last = log.files.last,
+      !held.contains(where: { $0.identity == last.version.identity })
+    else { return }
+    let inner =
+      last.name == names.appendFile
+      ? directory : try directory.openDirectory(names.appendDirectory) ?? directory
+    guard let file = try inner.open(last.name) else { return }
+    let version = FileVersion(try file.status())
+    // A rewrite can put another file there between the two.
+    guard version.identity == last.version.identity else { return }
+    held.append(
+      Held(
+        file: file, name: last.name, identity: version.identity, size: version.size,
+        namelessSince: nil, grew: nil))
+  }
+
+  private mutating func outOfSight(_ sample: SourceSample, _ directory: OpenDirectory)
+    throws(LifeboatError) -> String?
+  {
+    let named = Set((sample.line.log?.files ?? []).map(\.version.identity))
+    var reason: String?
+    var kept: [Held] = []
+    for var one in held {
+      let size = try one.file.status().size
+      let isNamed = named.contains(one.identity)
+      let leadsToIt = try leads(one, directory)
+      if isNamed || leadsToIt {
+        (one.namelessSince, one.grew, one.size) = (nil, nil, size)
+        kept.append(one)
+        continue
+      }
+      if one.namelessSince == nil { one.namelessSince = sample.at }
+      if size > one.size {
+        (one.grew, one.namelessSince) = (sample.line, sample.at)
+      }
+      one.size = size
+      if let before = one.grew {
+        // A set that came or grew since is what the server writes to now.
+        if sample.line.log?.hasContent == true, sample.line != before {
+          one.grew = nil
+        } else {
+          reason =
+            "Redis writes to \(printable(one.name)), which was deleted or moved: nothing that it writes "
+            + "can be loaded again. BGREWRITEAOF makes it write new files in \(path)"
+        }
+      }
+      let isOver =
+        sample.line.log?.hasContent == true && one.grew == nil
+        && sample.at - (one.namelessSince ?? sample.at) > SourceLook.heldFor
+      if !isOver { kept.append(one) }
+    }
+    held = Array(kept.suffix(SourceLook.heldMax))
+    return reason
+  }
+
+  /// Whether the name of a held file still leads to it, also where no manifest lists it.
+  private func leads(_ one: Held, _ directory: OpenDirectory) throws(LifeboatError) -> Bool {
+    let place =
+      one.name == names.appendFile ? directory : try directory.openDirectory(names.appendDirectory)
+    guard let status = try place?.status(of: one.name) else { return false }
+    return FileVersion(status).identity == one.identity
+  }
+}

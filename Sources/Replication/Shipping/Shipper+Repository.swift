@@ -1,0 +1,95 @@
+import Auditing
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import ObjectStorage
+import Synchronization
+import SystemIO
+
+/// Which repository is written to. One that this process has seen, or that it was told of, is never replaced by
+/// a new one: a store that lost everything would look like a first start.
+extension Shipper {
+  func openRepository(_ now: Instant) async throws -> Repository {
+    let known = seen.withLock { $0 }
+    guard let expected = known?.repository ?? options.repositoryID else {
+      let repository = try await Repository.openOrCreate(
+        store, keys: options.keys, compression: options.compression, now: now)
+      seen.withLock { $0 = repository.descriptor }
+      return repository
+    }
+    if let known { try await bringBack(known) }
+    guard
+      let repository = try await Repository.open(
+        store, keys: options.keys, compression: options.compression)
+    else {
+      throw LifeboatError(
+        .corrupt, "the repository \(expected) is not at \(store.location) any more",
+        cause: "nothing is there",
+        hint: known == nil
+          ? "check the bucket and prefix; without --repository-id a new repository is made"
+          : "look what deleted it. Bring it back from a copy, or start lifeboat ship again, which makes "
+            + "a new repository of what is on disk")
+    }
+    guard repository.id == expected else {
+      throw LifeboatError(
+        .refused, "\(store.location) is the repository \(repository.id), not \(expected)",
+        hint: "check the bucket and prefix, or --repository-id")
+    }
+    seen.withLock { $0 = repository.descriptor }
+    return repository
+  }
+
+  /// A descriptor that went missing is written again, byte for byte, if the rest of the repository is there.
+  private func bringBack(_ descriptor: Descriptor) async throws {
+    let name = ObjectPath.descriptor.text
+    guard try await store.read(name) == nil,
+      !(try await store.list(prefix: "timelines/", continuing: nil)).entries.isEmpty
+    else { return }
+    let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
+    guard try await store.create(name, bytes) == .created else { return }
+    logger.warning(
+      "the repository had lost its descriptor: it was written again",
+      metadata: ["object": "\(name)", "repository": "\(store.location)"])
+  }
+}
+
+extension Confirmed {
+  /// What a comparison found in the repository of the files that a look saw.
+  init(_ comparison: Comparison, _ view: CaptureView) {
+    self.init()
+    if let dump = comparison.dump, dump.isRead(from: view.dump), let file = view.dump {
+      dumps = [file.version]
+    }
+    isDumpNewest = comparison.before.map { $0.position == nil } ?? false
+    guard let followed = comparison.chain, let anchor = followed.anchor, let set = view.aof.set
+    else { return }
+    var files: [FileIdentity: UInt64] = [:]
+    for file in followed.files { files[file.identity] = file.start }
+    var base: Base?
+    if case .base = anchor.kind, let file = set.base?.file {
+      base = Base(
+        name: file.name, versions: file.pin == followed.anchoredPin ? [file.version] : [])
+    }
+    chain = Chain(base: base, files: files)
+  }
+}
+
+extension Comparison {
+  /// Some objects that a restore of the newest state needs.
+  func objects(_ history: History) -> [ObjectPath] {
+    guard let before else { return [] }
+    var objects: [ObjectPath] = [
+      .claim(before.timeline), .snapshot(before.timeline, sequence: before.snapshot),
+    ]
+    objects += reusable.values.map { .index($0) }
+    if let position = before.position,
+      let last = history.log(
+        of: position.timeline, ordinal: position.ordinal, from: 0, limit: position.offset
+      ).picks.last
+    {
+      objects.append(.log(position.timeline, ordinal: position.ordinal, last))
+    }
+    return objects
+  }
+}
