@@ -41,10 +41,11 @@ package struct Audit: Sendable {
   private var lastLog: SourceSample?
   private var problem: (since: Int64, reason: String)?
   private var loss: (since: Int64, reason: String)?
-  private var explained: (version: FileVersion, durable: UInt64, reason: String)?
+  private var explained: (file: FileIdentity, durable: UInt64, reason: String)?
   /// When what is on disk last changed.
   private var changed: Int64
-  private var unclear: (version: FileVersion, since: Int64)?
+  /// The file whose log is lacking, since when no more of it is durable, and since when it has this size.
+  private var unclear: (file: FileIdentity, durable: UInt64, since: Int64, size: UInt64, still: Int64)?
   /// The dump that was first seen last, and how far the log was then.
   private var dumpSeen: (version: FileVersion, log: [FileVersion])?
   private var hasGrownSinceDump = false
@@ -95,8 +96,8 @@ package struct Audit: Sendable {
   package mutating func recovered() { loss = nil }
 
   /// Why bytes of a file that nothing changes any more are not shipped.
-  package mutating func explained(_ version: FileVersion, from durable: UInt64, _ reason: String) {
-    explained = (version, durable, reason)
+  package mutating func explained(_ file: FileIdentity, from durable: UInt64, _ reason: String) {
+    explained = (file, durable, reason)
   }
 
   // MARK: Verdict out
@@ -147,15 +148,15 @@ package struct Audit: Sendable {
   private func fault(_ coverage: Coverage) -> String? {
     if let reason = coverage.reason { return reason }
     guard let (file, durable) = coverage.lacking, let explained,
-      explained.version == file.version, explained.durable == durable
+      explained.file == file.version.identity, explained.durable == durable
     else { return nil }
     return explained.reason
   }
 
-  /// The file whose log is lacking though nothing changes it any more, to be looked into; nil when there
-  /// is none, or it was explained already.
+  /// The file of whose log no more became durable for a while, to be looked into; nil when there is none, or it
+  /// was explained already. `isStill`: it did not grow meanwhile, either.
   package mutating func toExplain(_ confirmed: Confirmed?, now: Int64) -> (
-    file: SourceSample.File, durable: UInt64
+    file: SourceSample.File, durable: UInt64, isStill: Bool
   )? {
     guard let last else { return nil }
     let coverage = Coverage.of(last, by: confirmed, needsDump: false)
@@ -163,10 +164,17 @@ package struct Audit: Sendable {
       unclear = nil
       return nil
     }
-    if unclear?.version != file.version { unclear = (file.version, now) }
-    guard let unclear, now - unclear.since >= Audit.grace / 2 else { return nil }
-    if explained?.version == file.version, explained?.durable == durable { return nil }
-    return (file, durable)
+    let (identity, size) = (file.version.identity, file.version.size)
+    var one =
+      unclear.flatMap { $0.file == identity && $0.durable == durable ? $0 : nil }
+      ?? (identity, durable, now, size, now)
+    if one.size != size { (one.size, one.still) = (size, now) }
+    unclear = one
+    let wait = Audit.grace / 2
+    guard now - one.since >= wait,
+      explained?.file != identity || explained?.durable != durable
+    else { return nil }
+    return (file, durable, now - one.still >= wait)
   }
 
   // MARK: Judging samples

@@ -113,7 +113,7 @@ package final class Auditor: Sendable {
     }
     let confirmed = acknowledged.confirmed
     let now = SystemClock.monotonicMilliseconds()
-    let unclear = audit.withLock { audit -> (file: SourceSample.File, durable: UInt64)? in
+    let unclear = audit.withLock { audit in
       switch result {
       case .success(let sample): audit.saw(sample, confirmed)
       case .failure(let error):
@@ -121,7 +121,7 @@ package final class Auditor: Sendable {
       }
       return audit.toExplain(confirmed, now: now)
     }
-    if let unclear { explain(unclear.file, from: unclear.durable) }
+    if let unclear { explain(unclear.file, from: unclear.durable, isStill: unclear.isStill) }
   }
 
   /// Looks at the data directory every few seconds until its task is cancelled.
@@ -138,7 +138,7 @@ package final class Auditor: Sendable {
 
   /// Says why bytes behind the last acknowledged ones are not shipped: they are no commands, or no whole
   /// one.
-  private func explain(_ file: SourceSample.File, from durable: UInt64) {
+  private func explain(_ file: SourceSample.File, from durable: UInt64, isStill: Bool) {
     let count = min(file.version.size - durable, Auditor.explainMax)
     guard
       let bytes = source.withLock({ $0.read(file, from: durable, count: Int(count)) }),
@@ -146,8 +146,10 @@ package final class Auditor: Sendable {
     else { return }
     var scanner = AOFScanner(at: durable)
     bytes.withUnsafeBytes { scanner.consume($0) }
-    // A complete command is there: the shipping path is only slow.
-    guard scanner.boundary == durable || scanner.fault != nil else { return }
+    // A complete command is there, or a large one is still to be read: the shipping path is only slow.
+    guard
+      scanner.fault != nil || (isStill && scanner.boundary == durable && count < Auditor.explainMax)
+    else { return }
     let name = printable(file.name)
     let reason =
       if let fault = scanner.fault {
@@ -158,7 +160,7 @@ package final class Auditor: Sendable {
         "\(name) ends with an unfinished command at offset \(scanner.boundary): a server cuts it off "
           + "when it starts. If Redis runs, BGREWRITEAOF writes a new AOF"
       }
-    audit.withLock { $0.explained(file.version, from: durable, reason) }
+    audit.withLock { $0.explained(file.version.identity, from: durable, reason) }
   }
 
   // MARK: The repository

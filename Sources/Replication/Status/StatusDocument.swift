@@ -101,12 +101,16 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   }
 
   private var summary: String {
+    let lag = humanDuration(milliseconds: Int64(lagSeconds * 1000))
+    if isWell, unshippedBytes > 0 || lagSeconds >= 1 {
+      return "OK: shipping; a restore gives all but the last \(lag)"
+    }
     if isWell { return "OK: a restore gives what is on disk" }
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
     if storeAwaySince != nil { return "NOT OK: the store can't be used, and what is new is not shipped" }
     if isSuspect { return "NOT OK: the newest state may be an accident" }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
-    return "NOT OK: what is on disk is not durable"
+    return "NOT OK: what is on disk is not durable, since \(lag)"
   }
 }

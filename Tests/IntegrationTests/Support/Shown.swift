@@ -8,11 +8,11 @@ struct Shown {
   let ports: [UInt16]
   var admin: String { "127.0.0.1:\(ports[1])" }
 
-  init(_ place: Place, _ arguments: [String] = []) throws {
+  init(_ place: Place, _ arguments: [String] = [], data: String? = nil) throws {
     ports = try freePorts(2)
     command = try LifeboatCommand.start(
       [
-        "ship", "--data", place.data, "--repo", place.repository, "--ship-interval", "100ms",
+        "ship", "--data", data ?? place.data, "--repo", place.repository, "--ship-interval", "100ms",
         "--listen", "127.0.0.1:\(ports[0])", "--admin-listen", "127.0.0.1:\(ports[1])",
       ] + arguments, environment: place.environment)
     client = try HTTPClient(
