@@ -45,7 +45,14 @@ package struct Audit: Sendable {
   /// When what is on disk last changed.
   private var changed: Int64
   /// The file whose log is lacking, since when no more of it is durable, and since when it has this size.
-  private var unclear: (file: FileIdentity, durable: UInt64, since: Int64, size: UInt64, still: Int64)?
+  private var unclear: Unclear?
+  private struct Unclear: Sendable {
+    var file: FileIdentity
+    var durable: UInt64
+    var since: Int64
+    var size: UInt64
+    var still: Int64
+  }
   /// The dump that was first seen last, and how far the log was then.
   private var dumpSeen: (version: FileVersion, log: [FileVersion])?
   private var hasGrownSinceDump = false
@@ -167,7 +174,7 @@ package struct Audit: Sendable {
     let (identity, size) = (file.version.identity, file.version.size)
     var one =
       unclear.flatMap { $0.file == identity && $0.durable == durable ? $0 : nil }
-      ?? (identity, durable, now, size, now)
+      ?? Unclear(file: identity, durable: durable, since: now, size: size, still: now)
     if one.size != size { (one.size, one.still) = (size, now) }
     unclear = one
     let wait = Audit.grace / 2
