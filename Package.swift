@@ -173,7 +173,8 @@ let package = Package(
       name: "IntegrationTests",
       dependencies: [
         "BackupTypes", "BackupFormat", "BackupLogic", "Codec", "SystemIO", "ObjectStorage",
-        "Replication", "HTTPTransport", "TestSupport", "RedisFormats", system, logging,
+        "Replication", "HTTPTransport", "CloudAuth", "S3Storage", "TestSupport", "RedisFormats",
+        system, logging,
       ], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

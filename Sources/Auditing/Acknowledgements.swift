@@ -193,7 +193,9 @@ extension Acknowledgements.State {
     }
     if let dump = snapshot.dump { result.dumps = versions(of: dump.generation) }
     result.isDumpNewest = primary == .rdb
-    guard primary == .aof || snapshot.chain != nil, let chain = snapshot.chain else { return result }
+    guard primary == .aof || snapshot.chain != nil, let chain = snapshot.chain else {
+      return result
+    }
     var files: [FileIdentity: UInt64] = [:]
     for file in chain.files {
       guard let identity = file.identity else { continue }

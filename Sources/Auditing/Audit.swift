@@ -128,7 +128,8 @@ package struct Audit: Sendable {
     if now - lastLook >= Audit.lookAge {
       return .blind(
         since: covered?.at ?? since, bytes: 0,
-        reason: failure?.reason ?? "\(data) could not be looked at: its file system does not answer")
+        reason: failure?.reason ?? "\(data) could not be looked at: its file system does not answer"
+      )
     }
     guard let last else { return .behind(log: since, copy: nil, bytes: 0, fault: nil) }
     let coverage = Coverage.of(last, by: confirmed, needsDump: needsDump(last, confirmed))
@@ -138,7 +139,8 @@ package struct Audit: Sendable {
     if let expected = options.expectWrites, now - changed >= expected {
       return .blind(
         since: changed, bytes: coverage.bytes,
-        reason: "nothing was written in \(data) for longer than \(humanDuration(milliseconds: expected)) "
+        reason:
+          "nothing was written in \(data) for longer than \(humanDuration(milliseconds: expected)) "
           + "(--expect-writes): check that Redis runs and persists (INFO persistence), and that CONFIG "
           + "GET dir names this directory")
     }
@@ -226,8 +228,9 @@ package struct Audit: Sendable {
     if dumpSeen?.version != dump.version {
       dumpSeen = (dump.version, log)
       hasGrownSinceDump = false
-    } else if !log.isEmpty, log.last?.size != dumpSeen?.log.last?.size
-      || log.last?.identity != dumpSeen?.log.last?.identity
+    } else if !log.isEmpty,
+      log.last?.size != dumpSeen?.log.last?.size
+        || log.last?.identity != dumpSeen?.log.last?.identity
     {
       hasGrownSinceDump = true
     }
@@ -250,7 +253,8 @@ package struct Audit: Sendable {
     if case .unusable(let reason) = sample.line { return reason }
     if let foreign = sample.foreign { return foreign }
     if let before = covered ?? lastLog, before.root != sample.root, !sample.holdsFiles {
-      return "\(data) is another directory than the one that was shipped, and it holds nothing: was it "
+      return
+        "\(data) is another directory than the one that was shipped, and it holds nothing: was it "
         + "moved or unmounted? Restart Redis on the directory that it is to use, or put the old one back"
     }
     if !sample.holdsFiles, hadData || lastLog != nil {
@@ -258,7 +262,8 @@ package struct Audit: Sendable {
         + "BGREWRITEAOF or BGSAVE writes its data to disk again"
     }
     if isWithoutItsLog(sample) {
-      return "the AOF in \(data) is gone, and no dump came since: it was deleted or moved. If Redis runs "
+      return
+        "the AOF in \(data) is gone, and no dump came since: it was deleted or moved. If Redis runs "
         + "with appendonly yes, BGREWRITEAOF writes it again; if it runs without, BGSAVE shows that"
     }
     return nil

@@ -65,7 +65,9 @@ extension Auditor {
   private func checkClaim(_ claim: Claim, _ store: any ObjectStore, _ frame: Frame) async throws {
     let name = ObjectPath.claim(claim.timeline)
     guard let object = try await store.read(name.text) else {
-      return ifStill(claim) { lost("\(store.location) has lost \(name.text), which was written there") }
+      return ifStill(claim) {
+        lost("\(store.location) has lost \(name.text), which was written there")
+      }
     }
     let content = try? frame.open(object, kind: .claim, name: name, limit: RecordCoding.sizeMax)
     let found = content.flatMap {
@@ -73,7 +75,9 @@ extension Auditor {
     }
     guard found?.nonce != claim.nonce else { return }
     ifStill(claim) {
-      lost("\(name.text) in \(store.location) is not what was written there: another process overwrote it")
+      lost(
+        "\(name.text) in \(store.location) is not what was written there: another process overwrote it"
+      )
     }
   }
 
@@ -89,10 +93,13 @@ extension Auditor {
   ) async throws {
     guard let claim = acknowledged.claim, let open = acknowledged.openLog else { return }
     let seen =
-      schedule.seen.flatMap { $0.timeline == open.timeline && $0.ordinal == open.ordinal ? $0 : nil }
+      schedule.seen.flatMap {
+        $0.timeline == open.timeline && $0.ordinal == open.ordinal ? $0 : nil
+      }
     let from = max(open.reach.from, seen?.before ?? 0)
     schedule.seen = (open.timeline, open.ordinal, open.reach.to, seen?.last ?? open.reach.from)
-    let spans = try await list(open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
+    let spans = try await list(
+      open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
     guard let spans else { return }
     // What is removed after a fold was replaced before: only the union counts.
     var position = from

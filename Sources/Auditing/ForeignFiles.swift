@@ -45,7 +45,8 @@ struct ForeignFiles {
         guard directories < ForeignFiles.directoriesMax else { continue }
         directories += 1
         guard let inner = try? directory.openDirectory(name) else { continue }
-        for (file, version) in ForeignFiles.logs(inner, known: name == names.appendDirectory ? names : nil)
+        for (file, version) in ForeignFiles.logs(
+          inner, known: name == names.appendDirectory ? names : nil)
         {
           let changes = note(name + "/" + file, version, isRedis: true, &seen)
           take(
@@ -119,8 +120,9 @@ struct ForeignFiles {
   }
 
   /// The AOF sets of a directory by their manifests, but for the one under the told name.
-  private static func logs(_ directory: OpenDirectory, known: ServerNames?) -> [(String, FileVersion)]
-  {
+  private static func logs(_ directory: OpenDirectory, known: ServerNames?) -> [(
+    String, FileVersion
+  )] {
     guard let entries = try? directory.entries().prefix(namesMax) else { return [] }
     var found: [(String, FileVersion)] = []
     for entry in entries

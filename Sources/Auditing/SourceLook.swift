@@ -87,7 +87,8 @@ struct SourceLook {
   private mutating func isKeyless(_ file: SourceSample.File?, in directory: OpenDirectory) -> Bool {
     guard let file, file.version.size <= SourceLook.keylessBytesMax else { return false }
     if let known = keyless[file.version] { return known }
-    guard let bytes = try? directory.open(file.name)?.readAll(limit: Int(SourceLook.keylessBytesMax))
+    guard
+      let bytes = try? directory.open(file.name)?.readAll(limit: Int(SourceLook.keylessBytesMax))
     else { return false }
     var walker = RDBWalker()
     let used = bytes.withUnsafeBytes { walker.consume($0) }
@@ -223,8 +224,10 @@ struct SourceLook {
         kept.append(one)
         continue
       }
-      if one.namelessSince == nil { one.namelessSince = sample.at }
-      if size > one.size {
+      // What it grew before its name was gone is no sign.
+      if one.namelessSince == nil {
+        one.namelessSince = sample.at
+      } else if size > one.size {
         (one.grew, one.namelessSince) = (sample.line, sample.at)
       }
       one.size = size

@@ -28,6 +28,10 @@ package final class DirectoryStore: ObjectStore {
   /// How often a `create` makes its directories again.
   private static let attemptsMax = 8
 
+  /// The root as it was when it was first opened: another directory under its path is another repository,
+  /// or the mount point of a volume that is gone.
+  private let known = Mutex<DirectoryIdentity?>(nil)
+
   package init(root: FilePath) { self.root = root }
 
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
@@ -118,7 +122,20 @@ package final class DirectoryStore: ObjectStore {
   private static let mountHint = "is the volume mounted? create the directory with mkdir -p"
 
   private func openRoot() throws(LifeboatError) -> OpenDirectory {
-    try OpenDirectory(root)
+    let directory = try OpenDirectory(root)
+    let identity = try directory.identity()
+    let isSame = known.withLock { known in
+      known = known ?? identity
+      return known!.isSameDirectory(as: identity)
+    }
+    guard isSame else {
+      throw LifeboatError(
+        .storeUnavailable, "\(location) is another directory than before",
+        cause: "its volume was unmounted, or it was replaced",
+        hint: "mount the volume again; if another directory is meant to be used from now on, start "
+          + "lifeboat again", isRetryable: true)
+    }
+    return directory
   }
 
   /// nil when the way to an object is proved not to be there.
@@ -219,6 +236,7 @@ package final class DirectoryStore: ObjectStore {
       result.hint =
         "the REPOSITORY's file system is full (\(location)): enlarge it, or let retention keep less"
     case .corrupt: break
+    case .storeUnavailable: break
     default:
       result.code = .storeUnavailable
       if isRootAbsent {

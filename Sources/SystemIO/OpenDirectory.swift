@@ -168,6 +168,15 @@ package struct DirectoryIdentity: Sendable, Hashable {
   }
 }
 
+extension DirectoryIdentity {
+  /// The same directory, perhaps after its file system was mounted again, which can change the number of the
+  /// device. Without birth times the inode and the file system have to be the same.
+  package func isSameDirectory(as other: DirectoryIdentity) -> Bool {
+    guard inode == other.inode, born == other.born else { return false }
+    return born != nil || fileSystem == other.fileSystem
+  }
+}
+
 extension OpenDirectory {
   package func identity() throws(LifeboatError) -> DirectoryIdentity {
     let status = try status()

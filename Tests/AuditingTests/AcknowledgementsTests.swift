@@ -51,7 +51,8 @@ import Testing
   @Test func `a file is durable up to the first gap of its acknowledged log`() {
     let list = Acknowledgements()
     list.claimed(claim)
-    list.stored(snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))
+    list.stored(
+      snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))
     list.stored(span(0, 100))
     list.stored(span(100, 150))
     list.stored(span(200, 300))
@@ -101,7 +102,8 @@ import Testing
   @Test func `a new claim, and a loss, begin with nothing`() {
     let list = Acknowledgements()
     list.claimed(claim)
-    list.stored(snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))
+    list.stored(
+      snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))
     list.stored(span(0, 100))
     list.forget()
     #expect(list.confirmed == nil)

@@ -5,7 +5,9 @@ import Testing
 
 /// What an audit concludes from looks at a data directory and from what a store acknowledged.
 @Suite struct AuditTests {
-  private func moment(_ seconds: Int64) -> FileMoment { FileMoment(seconds: seconds, nanoseconds: 0) }
+  private func moment(_ seconds: Int64) -> FileMoment {
+    FileMoment(seconds: seconds, nanoseconds: 0)
+  }
 
   private func version(_ inode: UInt64, _ size: UInt64, at seconds: Int64 = 100) -> FileVersion {
     FileVersion(
@@ -255,7 +257,8 @@ import Testing
     var audit = audit()
     audit.saw(sample(0, set(500)), confirmed(500))
     audit.lost(at: 100, "it has lost its claim")
-    #expect(audit.verdict(confirmed(500), now: 200) == .lost(since: 100, reason: "it has lost its claim"))
+    #expect(
+      audit.verdict(confirmed(500), now: 200) == .lost(since: 100, reason: "it has lost its claim"))
     audit.recovered()
     #expect(audit.verdict(confirmed(500), now: 200).isCovered)
   }

@@ -141,7 +141,7 @@ struct StaysUpTests {
           try await $0.shipOnce()
           try overwrite("lifeboat.json", $0) { $0 = Array("{".utf8) }
           try write($0)
-        }, words: "nothing can be shipped until this is mended"),
+        }, words: "nothing can be shipped until this is fixed"),
       Cause(
         name: "a repository of a later release",
         place: try await place {
@@ -166,7 +166,7 @@ struct StaysUpTests {
           TestFiles.remove($0.data + "/dump.rdb")
           try TestFiles.makeDirectory($0.data + "/dump.rdb")
           try write($0)
-        }, words: "nothing can be shipped until this is mended"),
+        }, words: "nothing can be shipped until this is fixed"),
       Cause(
         name: "a dump that is damaged",
         place: try await place {

@@ -42,7 +42,7 @@ import Testing
     let place = try await place()
     try write(place)
     try TestFiles.write("{}", to: place.repository + "/lifeboat.json")
-    let end = try await end(place, said: "nothing can be shipped until this is mended")
+    let end = try await end(place, said: "nothing can be shipped until this is fixed")
     #expect(end.exitCode == 1, "\(end)")
     #expect(end.errorText.has("ended while blocked: nothing of this directory"), "\(end)")
     #expect(end.errorText.has("reason") && end.errorText.has("age"), "\(end)")

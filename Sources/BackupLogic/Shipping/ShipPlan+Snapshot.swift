@@ -45,7 +45,8 @@ extension ShipPlan {
     guard let last = lastSnapshot, last.cause == .end else {
       return snapshotBody().primary == nil && snapshotBody().detached == nil
     }
-    return lastBody == snapshotBody() && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
+    return lastBody == snapshotBody()
+      && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
   }
 
   /// What a snapshot written now would say. Everything in it is durable.

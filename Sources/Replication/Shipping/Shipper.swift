@@ -78,6 +78,8 @@ package final class Shipper: Sendable {
     package var verdict: Verdict?
     /// Bytes that the shipping path knows not to be durable.
     package var pendingBytes: UInt64 = 0
+    /// Since when they are on disk; nil: the verdict says it.
+    package var pendingSince: Instant?
     /// Why nothing was shipped, in standby and when blocked.
     package var reason: String?
     /// Something of this directory was shipped.
@@ -163,6 +165,8 @@ package final class Shipper: Sendable {
     var ending: Quiesce?
     var pause = RestartPause()
     var hasShipped = false
+    /// What is on disk and was found not to be in the repository, since its last write then.
+    var pending: (bytes: UInt64, since: Instant?) = (0, nil)
     let begun = SystemClock.monotonicMilliseconds()
     var patience = Patience(since: begun)
     // Before the first look of the capture: one snapshot holds at least what this look saw.
@@ -172,6 +176,7 @@ package final class Shipper: Sendable {
       status.turn()
       let (asked, askedAt) = (status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
       var prepared = Prepared.nothing
+      var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
         var view = try capture.observe(SystemClock.now)
         if view.otherDirectory.isThere {
@@ -186,6 +191,7 @@ package final class Shipper: Sendable {
         // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())
+        (bytes, lastWrite) = (view.bytes, view.lastWrite)
         if auditor.loss != nil { following.looked = nil }
         prepared = try await prepare(view, capture, directory, &following)
         if case .nothing = prepared {
@@ -196,17 +202,18 @@ package final class Shipper: Sendable {
         report(blocked: error)
         prepared = .blocked
       }
+      pending = prepared.isUnshipped ? (bytes, pending.since ?? lastWrite) : (0, nil)
       switch prepared {
       case .nothing:
         if options.isOnce {
           auditor.look()
-          if patience.isOver(auditor) { return outcome(hasShipped: hasShipped, since: begun) }
+          if patience.isOver(auditor) { return outcome(hasShipped, pending, since: begun) }
         }
       case .standby(let reason):
         guard !options.isOnce else { throw ownedByAnother(reason) }
         report(standby: reason)
       case .claimed(var session):
-        hasShipped = true
+        (hasShipped, pending) = (true, (0, nil))
         following.looked = nil
         following.ownClaims.insert(session.claim.nonce)
         pause.began()
@@ -225,7 +232,7 @@ package final class Shipper: Sendable {
       }
       if let ending, ending.isOver {
         auditor.look()
-        return outcome(hasShipped: hasShipped, since: SystemClock.monotonicMilliseconds())
+        return outcome(hasShipped, pending, since: SystemClock.monotonicMilliseconds())
       }
       let interval =
         ending == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
@@ -246,13 +253,16 @@ package final class Shipper: Sendable {
   }
 
   /// How a run ends that holds no claim: with what an audit says.
-  private func outcome(hasShipped: Bool, since mark: Int64) -> Outcome {
+  private func outcome(
+    _ hasShipped: Bool, _ pending: (bytes: UInt64, since: Instant?), since mark: Int64
+  ) -> Outcome {
     let shown = status.current
     let isStandby = status.shipping.state == .standby
     let verdict = auditor.isCovered(since: mark) ? .covered(at: mark) : auditor.verdict
     return Outcome(
       timeline: nil, state: shown.state, verdict: isStandby ? nil : verdict,
-      reason: shown.reason, hasShipped: hasShipped)
+      pendingBytes: pending.bytes, pendingSince: pending.since, reason: shown.reason,
+      hasShipped: hasShipped)
   }
 
   /// What the audit finds is said once when it begins, and once when it is over.

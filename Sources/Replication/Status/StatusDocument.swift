@@ -94,7 +94,9 @@ package struct StatusDocument: Codable, Sendable, Equatable {
           + (repositoryLookedAt.map { " (last: \($0))" } ?? ""))
     }
     if isSuspect {
-      add("SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`")
+      add(
+        "SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`"
+      )
     }
     if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
@@ -108,7 +110,9 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if isWell { return "OK: a restore gives what is on disk" }
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
-    if storeAwaySince != nil { return "NOT OK: the store can't be used, and what is new is not shipped" }
+    if storeAwaySince != nil {
+      return "NOT OK: the store can't be used, and what is new is not shipped"
+    }
     if isSuspect { return "NOT OK: the newest state may be an accident" }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
     return "NOT OK: what is on disk is not durable, since \(lag)"

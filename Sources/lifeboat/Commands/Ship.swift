@@ -248,9 +248,10 @@ struct Ship: ExitingCommand {
   }
 
   private func unshippedSince(_ outcome: Shipper.Outcome) -> Instant? {
-    outcome.verdict?.since.map {
+    let proved = outcome.verdict?.since.map {
       SystemClock.now().advanced(byMilliseconds: $0 - SystemClock.monotonicMilliseconds())
     }
+    return [proved, outcome.pendingSince].compactMap { $0 }.min()
   }
 
   private func conclude(_ outcome: Shipper.Outcome, _ since: Instant?, _ logger: Logger)

@@ -89,7 +89,8 @@ final class AuditScene {
       for name in TestFiles.tree(place.data) { unlink(place.data + "/" + name) }
       TestFiles.remove(aof)
     case "junk in the log": try append(Array("some other program\n".utf8), to: try last(".incr."))
-    case "zeros behind the log": try append([UInt8](repeating: 0, count: 64), to: try last(".incr."))
+    case "zeros behind the log":
+      try append([UInt8](repeating: 0, count: 64), to: try last(".incr."))
     case "unfinished command":
       try append(Array("*3\r\n$3\r\nSET\r\n$1\r\nk".utf8), to: try last(".incr."))
     case "directory replaced":

@@ -62,7 +62,9 @@ struct AuditTableTests {
     try await isWell(shown, "after")
     try await eventually(
       deadline: 60, "everything is restorable again",
-      condition: { try await scene.restoredStep(into: "after-\(step)-\(Int.random(in: 0..<1 << 30))") >= step },
+      condition: {
+        try await scene.restoredStep(into: "after-\(step)-\(Int.random(in: 0..<1 << 30))") >= step
+      },
       state: { shown.command.errorText })
     _ = try await shown.command.terminate()
   }
@@ -72,7 +74,9 @@ struct AuditTableTests {
     try await eventually(
       deadline: 90, "all is well \(when)",
       condition: {
-        guard shown.command.end == nil else { throw HarnessError("it ended: \(shown.command.errorText)") }
+        guard shown.command.end == nil else {
+          throw HarnessError("it ended: \(shown.command.errorText)")
+        }
         let status = try await shown.run("status")
         last = status.outputText
         return status.exitCode == 0
@@ -89,7 +93,9 @@ struct AuditTableTests {
     try await eventually(
       deadline: 90, "\(when): it is \(state)",
       condition: {
-        guard shown.command.end == nil else { throw HarnessError("it ended: \(shown.command.errorText)") }
+        guard shown.command.end == nil else {
+          throw HarnessError("it ended: \(shown.command.errorText)")
+        }
         if scene.writesOn { try scene.write() }
         let status = try await shown.run("status")
         last = status.outputText
@@ -102,7 +108,9 @@ struct AuditTableTests {
       guard try await shown.metric("lifeboat_log_lag_seconds") ?? 0 > 0 else {
         throw HarnessError("\(when): no lag")
       }
-      guard await shown.isState("blocked") else { throw HarnessError("\(when): no state in the metrics") }
+      guard await shown.isState("blocked") else {
+        throw HarnessError("\(when): no state in the metrics")
+      }
     }
   }
 }

@@ -1,0 +1,110 @@
+import Glibc
+import TestSupport
+import Testing
+
+/// A file is what its identity, size and times say together: copied there slowly, written over in place, or
+/// only touched.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+struct FileVersionTests {
+  private func isWell(_ shown: Shown, _ what: String) async throws {
+    var last = ""
+    try await eventually(
+      deadline: 90, "all is well: \(what)",
+      condition: {
+        let status = try await shown.run("status")
+        last = status.outputText
+        return status.exitCode == 0
+      }, state: { last + shown.command.errorText })
+  }
+
+  /// A server's data, stopped.
+  private func made(_ version: ServerVersion, _ keys: Int, at directory: String) async throws {
+    let server = try await RedisServer.start(
+      version, directory: directory, options: ["appendonly": "yes"])
+    for index in 0..<keys { try server.command("SET", "key:\(index)", "value \(keys)") }
+    try await server.rewriteAOF()
+    try server.command("SET", "behind", "\(keys)")
+    try await server.save()
+    _ = try await server.shutdown()
+  }
+
+  private func keys(_ version: ServerVersion, _ directory: String, _ appendOnly: String = "yes")
+    async throws -> (count: RESPValue, behind: String?)
+  {
+    let server = try await RedisServer.start(
+      version, directory: directory, options: ["appendonly": appendOnly])
+    defer { _ = server.kill() }
+    return (try server.command("DBSIZE"), try server.command("GET", "behind").string)
+  }
+
+  @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
+  func `a dump that arrives slowly under its name is shipped when it is whole`(
+    version: ServerVersion
+  ) async throws {
+    let place = try Place()
+    let source = try place.folder.makeDirectory("source")
+    try await made(version, 500, at: source)
+    let bytes = try TestFiles.read(source + "/dump.rdb")
+    let shown = try Shown(place)
+    // As `kubectl cp` writes it: a part, and the rest after somebody looked.
+    try TestFiles.write(Array(bytes.prefix(bytes.count / 2)), to: place.data + "/dump.rdb")
+    try await eventually(
+      deadline: 90, "the half of it is refused",
+      condition: {
+        let status = try await shown.run("status")
+        return status.exitCode == 1 && status.outputText.contains("damaged")
+      }, state: { shown.command.errorText })
+    guard let file = fopen(place.data + "/dump.rdb", "r+") else { throw HarnessError("no dump") }
+    fseek(file, bytes.count / 2, SEEK_SET)
+    fwrite(Array(bytes.dropFirst(bytes.count / 2)), 1, bytes.count - bytes.count / 2, file)
+    fclose(file)
+    try await isWell(shown, "the whole of it")
+    let target = try await place.restore(into: "restored")
+    #expect(try await keys(version, target, "no").count == .integer(501))
+  }
+
+  /// `cp -r backup/. data/` with the server stopped: every file keeps its inode and gets other bytes.
+  @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
+  func `a set that is written over in place is never mixed with the old one`(version: ServerVersion)
+    async throws
+  {
+    let place = try Place()
+    let backup = try place.folder.makeDirectory("backup")
+    try await made(version, 700, at: backup)
+    try await made(version, 300, at: place.data)
+    let shown = try Shown(place)
+    try await isWell(shown, "the first set")
+    for name in TestFiles.tree(backup) {
+      guard let file = fopen(place.data + "/" + name, "w") else { throw HarnessError(name) }
+      let bytes = try TestFiles.read(backup + "/" + name)
+      fwrite(bytes, 1, bytes.count, file)
+      fclose(file)
+    }
+    let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
+    #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
+    try await isWell(shown, "the set that was copied there")
+    // A smaller dataset is a question of the guard, not of this test; this one is larger.
+    let target = try await place.restore(into: "restored", "--suspect", "newest")
+    let found = try await keys(version, target)
+    #expect(found.count == .integer(701))
+    #expect(found.behind == "700")
+  }
+
+  @Test func `a new owner, mode or link ships nothing`() async throws {
+    let place = try Place()
+    try await made(.v7_0, 100, at: place.data)
+    let shown = try Shown(place)
+    try await isWell(shown, "before")
+    let before = TestFiles.tree(place.repository)
+    for name in TestFiles.tree(place.data) {
+      let path = place.data + "/" + name
+      #expect(chmod(path, 0o640) == 0)
+      #expect(link(path, place.folder("link-" + name.split(separator: "/").last!)) == 0)
+    }
+    // A look after the change has to be covered for this.
+    let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
+    #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
+    try await isWell(shown, "after")
+    #expect(TestFiles.tree(place.repository) == before)
+  }
+}

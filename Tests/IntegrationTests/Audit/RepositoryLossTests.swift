@@ -1,0 +1,162 @@
+import CloudAuth
+import Glibc
+import HTTPTransport
+import ObjectStorage
+import S3Storage
+import SystemIO
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A repository that loses what it had acknowledged: found within the interval of the audit, said, and
+/// shipped again as far as it is on disk.
+@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+struct RepositoryLossTests {
+  enum Loss: String, CaseIterable, Sendable {
+    case newestLog = "the last log objects"
+    case claim = "the claim"
+    case descriptor = "the descriptor"
+    case base = "the base's index"
+    case everything = "everything"
+  }
+
+  @Test(arguments: Loss.allCases, [false, true])
+  func `what is lost is found, said and shipped again`(loss: Loss, isS3: Bool) async throws {
+    let place = isS3 ? try await Place.onSeaweed() : try Place()
+    let store = try store(place, isS3: isS3)
+    let server = try await RedisServer.start(
+      isS3 ? .v7_0 : .valkey9_1, directory: place.data, options: ["appendonly": "yes"])
+    for index in 0..<20 { try server.command("SET", "key:\(index)", "value") }
+    let shown = try Shown(place, ["--probe-interval", "1s"])
+    try await isWell(shown)
+    try server.command("SET", "late", "1")
+    try await isWell(shown)
+    let gone = try await names(store).filter { matches($0, loss) }
+    #expect(!gone.isEmpty)
+    _ = try await store.delete(gone)
+    try server.command("SET", "after", "1")
+    if loss == .everything {
+      try await eventually(
+        deadline: 90, "it is blocked and makes no new repository",
+        condition: {
+          let status = try await shown.run("status")
+          return status.exitCode == 1 && status.outputText.contains("is not at")
+        }, state: { shown.command.errorText })
+      #expect(try await names(store).filter { $0 == "lifeboat.json" }.isEmpty)
+      // Started again it makes a new one, of what is on disk.
+      shown.command.kill()
+      let again = try Shown(place)
+      try await isWell(again)
+    } else {
+      try await eventually(
+        deadline: 90, "the loss is said",
+        condition: {
+          shown.command.errorText.contains("has lost")
+            || shown.command.errorText.contains("had lost")
+        },
+        state: { shown.command.errorText })
+      try await isWell(shown)
+      _ = try await shown.command.terminate()
+    }
+    let restored = try await place.restore(into: "restored")
+    let other = try await RedisServer.start(
+      server.version, directory: restored, options: ["appendonly": "yes"])
+    #expect(try other.command("GET", "after").string == "1")
+    #expect(try other.command("DBSIZE") == .integer(22))
+  }
+
+  /// An unmounted volume leaves its mount point: an empty directory, which is no new repository.
+  @Test func `another directory in the repository's place is not written to`() async throws {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_0, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "1")
+    let shown = try Shown(place, ["--probe-interval", "1s"])
+    try await isWell(shown)
+    #expect(rename(place.repository, place.repository + ".away") == 0)
+    try TestFiles.makeDirectory(place.repository)
+    try server.command("SET", "key", "2")
+    try await eventually(
+      deadline: 90, "it says that the directory is another",
+      condition: { shown.command.errorText.contains("is another directory than before") },
+      state: { shown.command.errorText })
+    try await eventually(
+      deadline: 90, "the lag grows",
+      condition: { try await shown.metric("lifeboat_log_lag_seconds") ?? 0 > 2 },
+      state: { shown.command.errorText })
+    let sync = try await shown.run("sync", "--wait", "--timeout", "1s")
+    #expect(sync.exitCode != 0)
+    #expect(TestFiles.tree(place.repository) == [])
+    rmdir(place.repository)
+    #expect(rename(place.repository + ".away", place.repository) == 0)
+    try await isWell(shown)
+    let restored = try await place.restore(into: "restored")
+    let other = try await RedisServer.start(
+      .v7_0, directory: restored, options: ["appendonly": "yes"])
+    #expect(try other.command("GET", "key").string == "2")
+  }
+
+  @Test func `another repository than the one that was named is refused, and so is none`()
+    async throws
+  {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_0, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "1")
+    let other = String(repeating: "ab", count: 16)
+    let none = try await place.run(
+      "ship", ["--once", "--data", place.data, "--repository-id", other])
+    #expect(none.exitCode == 5, "\(none)")
+    #expect(TestFiles.tree(place.repository) == [])
+    try await place.shipOnce()
+    let id = try #require(try await place.run("list", ["--json"]).jsonText("repository"))
+    try server.command("SET", "key", "2")
+    let wrong = try await place.run(
+      "ship", ["--once", "--data", place.data, "--repository-id", other])
+    #expect(wrong.exitCode == 6, "\(wrong)")
+    let right = try await place.run(
+      "ship", ["--once", "--data", place.data, "--repository-id", id])
+    #expect(right.exitCode == 0, "\(right)")
+  }
+
+  private func matches(_ name: String, _ loss: Loss) -> Bool {
+    switch loss {
+    case .newestLog: name.contains("/log/")
+    case .claim: name.hasSuffix("/claim")
+    case .descriptor: name == "lifeboat.json"
+    case .base: name.hasSuffix("/index")
+    case .everything: true
+    }
+  }
+
+  private func isWell(_ shown: Shown) async throws {
+    try await eventually(
+      deadline: 90, "all is well",
+      condition: { try await shown.run("status").exitCode == 0 },
+      state: { shown.command.errorText })
+    let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
+    #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
+  }
+
+  private func names(_ store: any ObjectStore) async throws -> [String] {
+    var names: [String] = []
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: "", continuing: token)
+      names += page.entries.map(\.name)
+      token = page.next
+    } while token != nil
+    return names
+  }
+
+  private func store(_ place: Place, isS3: Bool) throws -> any ObjectStore {
+    guard isS3 else { return place.store }
+    let client = try HTTPClient(
+      connectionsMax: 2, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
+      userAgent: "test/1")
+    return try S3Repository(
+      url: place.repository, settings: AWSSettings(environment: place.environment), client: client,
+      now: SystemClock.now, observe: { _ in }
+    ).store
+  }
+}
