@@ -13,8 +13,8 @@ struct SourceLook {
   /// A manifest that changes while it is read is read again so many times within one look.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
-  /// A file that lost its name is watched for so long after its last growth; milliseconds.
-  private static let heldFor: Int64 = 60_000
+  /// A file that a rewrite replaced is watched for so long after its last growth; milliseconds.
+  private static let heldFor: Int64 = 10_000
   private static let heldMax = 4
   private static let namesMax = 1000
 
@@ -241,9 +241,15 @@ struct SourceLook {
             + "can be loaded again. BGREWRITEAOF makes it write new files in \(path)"
         }
       }
+      // Another file of the same name is no rewrite: somebody put it there, and the server may not know.
+      let isReplaced =
+        sample.line.log.map { log in
+          log.hasContent
+            && !log.files.contains { $0.name == one.name && one.name != names.appendFile }
+        } ?? false
       let isOver =
-        sample.line.log?.hasContent == true && one.grew == nil
-        && sample.at - (one.namelessSince ?? sample.at) > SourceLook.heldFor
+        isReplaced && one.grew == nil
+        && sample.at - (one.namelessSince ?? sample.at) >= SourceLook.heldFor
       if !isOver { kept.append(one) }
     }
     held = Array(kept.suffix(SourceLook.heldMax))

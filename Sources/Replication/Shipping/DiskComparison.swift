@@ -46,7 +46,7 @@ package struct DiskComparison {
     let basis = try await basis(reader)
     let point = try await reader.newestPoint()
     var indexes: [GenerationID: GenerationIndex] = [:]
-    if let basis { indexes = try await reader.indexes(of: basis) }
+    if let basis { indexes = try await indexes(of: basis, reader) }
     var comparison = Comparison(hasNews: false, hasPoint: point != nil)
     comparison.parent = history.newestClaim?.timeline
     comparison.end = comparison.parent.map { history.contiguousEnd(of: $0, starts: [:]) }
@@ -82,6 +82,21 @@ package struct DiskComparison {
     return Outcome(
       comparison: comparison, history: history, isClean: isClean, isHeir: isHeir,
       recoverableFrom: point == nil ? nil : try await reader.firstPoint())
+  }
+
+  /// The indexes of what a snapshot names, as far as they are there: a copy that was lost is sent again.
+  private func indexes(of snapshot: Snapshot, _ reader: HistoryReader) async throws
+    -> [GenerationID: GenerationIndex]
+  {
+    let needed =
+      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    let isThere = needed.map { reader.history.catalogue.generations[$0]?.hasIndex == true } ?? true
+    guard !isThere else { return try await reader.indexes(of: snapshot) }
+    var rest = snapshot
+    rest.primary = snapshot.primary == .rdb ? .aof : .rdb
+    rest.dump = snapshot.dump?.generation == needed ? nil : snapshot.dump
+    rest.chain?.base = snapshot.chain?.base?.generation == needed ? nil : snapshot.chain?.base
+    return try await reader.indexes(of: rest)
   }
 
   /// The snapshot that the disk is compared with: the last one of the highest timeline that has any.
@@ -189,9 +204,13 @@ package struct DiskComparison {
       fork: fork)
   }
 
-  /// A BASE that was found damaged in the repository proves as much as before, and is sent again.
+  /// A BASE that was found damaged in the repository, or was lost there, proves as much as before, and is sent
+  /// again.
   private func isQuarantined(_ base: Snapshot.Base?, _ history: History) -> Bool {
-    base.map { history.catalogue.quarantined.contains($0.generation) } ?? false
+    base.map {
+      history.catalogue.quarantined.contains($0.generation)
+        || history.catalogue.generations[$0.generation]?.hasIndex != true
+    } ?? false
   }
 
   /// Whether more than SELECT, with which every log begins, is common.

@@ -127,6 +127,7 @@ extension Shipper {
     }
     logClaim(claim, repository)
     acknowledged.claimed(claim)
+    seen.withLock { $0.claim = claim }
     auditor.compared()
     return .claimed(
       ShipSession(

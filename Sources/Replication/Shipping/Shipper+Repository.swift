@@ -11,11 +11,11 @@ import SystemIO
 /// a new one: a store that lost everything would look like a first start.
 extension Shipper {
   func openRepository(_ now: Instant) async throws -> Repository {
-    let known = seen.withLock { $0 }
+    let (known, claim) = seen.withLock { $0 }
     guard let expected = known?.repository ?? options.repositoryID else {
       let repository = try await Repository.openOrCreate(
         store, keys: options.keys, compression: options.compression, now: now)
-      seen.withLock { $0 = repository.descriptor }
+      seen.withLock { $0.descriptor = repository.descriptor }
       return repository
     }
     if let known { try await bringBack(known) }
@@ -36,8 +36,20 @@ extension Shipper {
         .refused, "\(store.location) is the repository \(repository.id), not \(expected)",
         hint: "check the bucket and prefix, or --repository-id")
     }
-    seen.withLock { $0 = repository.descriptor }
+    seen.withLock { $0.descriptor = repository.descriptor }
+    if let claim { try await bringBack(claim, repository) }
     return repository
+  }
+
+  /// Our own last claim that went missing is written again: without it nobody can read its timeline.
+  private func bringBack(_ claim: Claim, _ repository: Repository) async throws {
+    let name = ObjectPath.claim(claim.timeline)
+    guard try await store.read(name.text) == nil,
+      try await repository.create(claim, name, kind: .claim) == .created
+    else { return }
+    logger.warning(
+      "the repository had lost a claim of ours: it was written again",
+      metadata: ["object": "\(name.text)", "repository": "\(store.location)"])
   }
 
   /// A descriptor that went missing is written again, byte for byte, if the rest of the repository is there.

@@ -109,7 +109,7 @@ package final class Shipper: Sendable {
   let acknowledged = Acknowledgements()
   package let auditor: Auditor
   /// The repository that this process has seen: another is never made in its place.
-  let seen = Mutex<Descriptor?>(nil)
+  let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
   private let auditLog = AuditLog()
 
   /// `stop` is shared with the store, whose retries end with it.

@@ -95,6 +95,14 @@ struct FileVersionTests {
     try await made(.v7_0, 100, at: place.data)
     let shown = try Shown(place)
     try await isWell(shown, "before")
+    // Beside the AOF the dump is shipped, too.
+    try await eventually(
+      deadline: 60, "both copies are there",
+      condition: {
+        place.objects { $0.hasSuffix("/index") } == 2
+          && place.objects { $0.contains("/snapshots/") } == 3
+      },
+      state: { TestFiles.tree(place.repository).joined(separator: "\n") })
     let before = TestFiles.tree(place.repository)
     for name in TestFiles.tree(place.data) {
       let path = place.data + "/" + name
