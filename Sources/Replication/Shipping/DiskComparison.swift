@@ -46,7 +46,7 @@ package struct DiskComparison {
     let basis = try await basis(reader)
     let point = try await reader.newestPoint()
     var indexes: [GenerationID: GenerationIndex] = [:]
-    if let basis { indexes = try await indexes(of: basis, reader) }
+    if let basis { indexes = try await self.indexes(of: basis, reader) }
     var comparison = Comparison(hasNews: false, hasPoint: point != nil)
     comparison.parent = history.newestClaim?.timeline
     comparison.end = comparison.parent.map { history.contiguousEnd(of: $0, starts: [:]) }

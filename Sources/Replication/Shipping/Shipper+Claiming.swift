@@ -4,6 +4,7 @@ import BackupLogic
 import BackupTypes
 import Logging
 import ObjectStorage
+import Synchronization
 import SystemIO
 
 /// What happens before a claim: the look at the repository, the decision who may write, the claim.
