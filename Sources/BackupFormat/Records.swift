@@ -80,6 +80,22 @@ package struct Claim: Sendable, Equatable, Codable {
     }
   }
 
+  /// Where a claim was made: what tells a volume that moved from a clone of it. What is not known is
+  /// absent.
+  package struct Place: Sendable, Equatable, Codable {
+    /// The kernel's boot, from /proc/sys/kernel/random/boot_id.
+    package var boot: String?
+    /// The number that this kernel gave the file system of the data directory: `259:3`.
+    package var device: String?
+    /// A digest of what the block device below it calls itself.
+    package var volume: String?
+    package init(boot: String? = nil, device: String? = nil, volume: String? = nil) {
+      self.boot = boot
+      self.device = device
+      self.volume = volume
+    }
+  }
+
   package var timeline: TimelineNumber
   package var nonce: Nonce
   package var repository: Nonce
@@ -92,11 +108,13 @@ package struct Claim: Sendable, Equatable, Codable {
   package var fork: LogPosition?
   package var end: End?
   package var suspicion: Suspicion?
+  /// nil: release 0.1.0 wrote it.
+  package var place: Place?
 
   package init(
     timeline: TimelineNumber, nonce: Nonce, repository: Nonce, source: String, instance: String,
     directory: String, claimedAt: Instant, writer: String, parent: TimelineNumber?,
-    fork: LogPosition?, end: End?, suspicion: Suspicion?
+    fork: LogPosition?, end: End?, suspicion: Suspicion?, place: Place? = nil
   ) {
     self.timeline = timeline
     self.nonce = nonce
@@ -110,6 +128,7 @@ package struct Claim: Sendable, Equatable, Codable {
     self.fork = fork
     self.end = end
     self.suspicion = suspicion
+    self.place = place
   }
 }
 

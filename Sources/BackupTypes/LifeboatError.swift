@@ -35,6 +35,8 @@ package struct LifeboatError: Error, Sendable {
   package var hint: String?
   /// Whether the same call may succeed later with nothing changed; exactly one layer retries.
   package var isRetryable: Bool
+  /// The store, or who gives out its credentials, refuses: somebody has to grant access.
+  package var isDenied = false
   /// The object that a listing had, or another object names, and that is not there.
   package var missingObject: String?
 
@@ -47,6 +49,12 @@ package struct LifeboatError: Error, Sendable {
     self.cause = cause
     self.hint = hint
     self.isRetryable = isRetryable
+  }
+
+  package func denied(_ isDenied: Bool = true) -> LifeboatError {
+    var copy = self
+    copy.isDenied = isDenied
+    return copy
   }
 
   package func adding(hint: String) -> LifeboatError {

@@ -129,6 +129,7 @@ struct SecurityTokenService: Sendable {
     return credentialFailure(
       "AWS STS does not let us assume \(printable(role.arn))",
       cause: printable(code) + (message.isEmpty ? "" : ": " + printable(message, limit: 400)),
-      hint: hint, isRetryable: isRetryable)
+      hint: hint, isRetryable: isRetryable
+    ).denied(reply.status == 401 || reply.status == 403)
   }
 }

@@ -26,7 +26,18 @@ extension GCSFault {
   func error(_ action: GCSAction, _ object: String, identity: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
-      hint: hint(action, identity: identity.map { printable($0) }), isRetryable: isRetryable)
+      hint: hint(action, identity: identity.map { printable($0) }), isRetryable: isRetryable
+    ).denied(isDenied)
+  }
+
+  /// Whether somebody has to grant access, or to give other credentials.
+  private var isDenied: Bool {
+    switch reason {
+    case "retentionPolicyNotMet", "objectUnderActiveHold", "userProjectMissing", "accountDisabled",
+      "billingNotEnabled", "userProjectAccountProblem", "accessNotConfigured", "SERVICE_DISABLED":
+      false
+    default: (status == 401 || status == 403) && !isRetryable
+    }
   }
 
   private func hint(_ action: GCSAction, identity: String?) -> String? {

@@ -26,6 +26,10 @@ struct GCSFault: Sendable {
     }
   }
 
+  /// A creation was refused because the object is there and these credentials may not delete it: to replace
+  /// an object, Google's permission storage.objects.delete is needed.
+  var mayNotReplace: Bool { status == 403 && message.contains("storage.objects.delete") }
+
   /// What was sent did not have the checksum that was sent with it.
   var isDamage: Bool {
     status == 400 && message.lowercased().contains("match calculated")

@@ -56,7 +56,14 @@ package final class GCSStore: ObjectStore {
       ]
       request.headers = upload.headers
       request.body = upload.body
-      let reply = try await exchange.send(request, accepting: [200, 412])
+      let reply: HTTPResponse
+      do {
+        reply = try await exchange.send(request, accepting: [200, 412])
+      } catch let refusal as GCSRefusal where refusal.fault.mayNotReplace {
+        // Credentials that only append: the object is there.
+        guard try await isListed(key, name) else { throw refusal }
+        return .exists
+      }
       if reply.status == 412 { return .exists }
       guard let stored = GCSUpload.Stored(reply.body) else {
         throw unusable(.create, name, "the answer is not what a store says of a new object")

@@ -39,10 +39,11 @@ package struct RetryingStore: ObjectStore {
 
   package enum Report: Sendable {
     /// A call failed and is tried again.
-    case waiting(operation: String, error: LifeboatError, sinceMilliseconds: Int64)
-    /// A call succeeded after failures.
-    case recovered(operation: String, afterMilliseconds: Int64)
+    case waiting(operation: Operation, error: LifeboatError, sinceMilliseconds: Int64)
+    case succeeded(operation: Operation)
   }
+
+  package enum Operation: String, Sendable { case create, read, list, delete, clock, prepare }
 
   private let base: any ObjectStore
   private let policy: Policy
@@ -59,24 +60,24 @@ package struct RetryingStore: ObjectStore {
   package var location: String { base.location }
   package var createsConditionally: Bool { base.createsConditionally }
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
-    try await retrying("create") { try await base.create(name, bytes) }
+    try await retrying(.create) { try await base.create(name, bytes) }
   }
   package func read(_ name: String) async throws -> [UInt8]? {
-    try await retrying("read") { try await base.read(name) }
+    try await retrying(.read) { try await base.read(name) }
   }
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
-    try await retrying("list") { try await base.list(prefix: prefix, continuing: continuing) }
+    try await retrying(.list) { try await base.list(prefix: prefix, continuing: continuing) }
   }
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
-    try await retrying("delete") { try await base.delete(names) }
+    try await retrying(.delete) { try await base.delete(names) }
   }
   package func now() async throws -> Instant? {
-    try await retrying("clock") { try await base.now() }
+    try await retrying(.clock) { try await base.now() }
   }
-  package func prepare() async throws { try await retrying("prepare") { try await base.prepare() } }
+  package func prepare() async throws { try await retrying(.prepare) { try await base.prepare() } }
 
   private func retrying<Value: Sendable>(
-    _ operation: String, _ call: () async throws -> Value
+    _ operation: Operation, _ call: () async throws -> Value
   ) async throws -> Value {
     let start = SystemClock.monotonicMilliseconds()
     var delay = policy.firstDelay
@@ -84,10 +85,7 @@ package struct RetryingStore: ObjectStore {
     while true {
       do {
         let value = try await call()
-        let elapsed = SystemClock.monotonicMilliseconds() - start
-        if permanent > 0 || delay > policy.firstDelay {
-          report(.recovered(operation: operation, afterMilliseconds: elapsed))
-        }
+        report(.succeeded(operation: operation))
         return value
       } catch let error as LifeboatError {
         let elapsed = SystemClock.monotonicMilliseconds() - start
@@ -95,7 +93,12 @@ package struct RetryingStore: ObjectStore {
         if error.isRetryable {
           delay = min(delay * 2, policy.delayMax)
         } else {
-          guard error.code == .storeUnavailable || error.code == .noRoom else { throw error }
+          // What may not be deleted stays: nothing waits for that, and credentials that only append are
+          // meant to be refused.
+          guard error.code == .storeUnavailable || error.code == .noRoom, operation != .delete
+          else {
+            throw error
+          }
           permanent += 1
           if let tries = policy.permanentTries, permanent >= tries { throw error }
           pause = policy.permanentDelay

@@ -7,6 +7,8 @@ package struct LiveView: Sendable, Equatable {
   package var unshippedBytes: UInt64
   package var recoverableTo: String?
   package var storeAwaySince: String?
+  /// `unreachable`, `denied`, `refused`.
+  package var storeProblem: String?
   package var isSuspect: Bool
   /// A picture is being read.
   package var isReading: Bool
@@ -16,7 +18,8 @@ package struct LiveView: Sendable, Equatable {
   package init(
     state: String, reason: String? = nil, source: String, lagSeconds: Double = 0,
     unshippedBytes: UInt64 = 0, recoverableTo: String? = nil, storeAwaySince: String? = nil,
-    isSuspect: Bool = false, isReading: Bool = false, problem: String? = nil
+    storeProblem: String? = nil, isSuspect: Bool = false, isReading: Bool = false,
+    problem: String? = nil
   ) {
     self.state = state
     self.reason = reason
@@ -25,6 +28,7 @@ package struct LiveView: Sendable, Equatable {
     self.unshippedBytes = unshippedBytes
     self.recoverableTo = recoverableTo
     self.storeAwaySince = storeAwaySince
+    self.storeProblem = storeProblem
     self.isSuspect = isSuspect
     self.isReading = isReading
     self.problem = problem

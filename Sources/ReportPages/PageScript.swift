@@ -162,6 +162,7 @@ enum PageScript {
           setText("lag", time(live.status.lagSeconds));
           pulse(live.status.lagSeconds);
           setText("unshipped", bytes(live.status.unshippedBytes));
+          setText("away-words", live.status.storeProblem || "");
           setText("away-since", live.status.storeAwaySince || "");
           hide("away", !live.status.storeAwaySince);
           setText("problem-text", live.problem || "");

@@ -12,9 +12,9 @@ extension ReportPage {
     if live != nil {
       alerts += """
         <div id="away" class="alert bad" role="status"\(live?.storeAwaySince == nil ? " hidden" : "" as HTML)>\
-        <strong>The store is away.</strong> <span>It does not answer since <span id="away-since">\
-        \(live?.storeAwaySince ?? "")</span>. Shipping waits and catches up by itself; what is drawn here \
-        was read before.</span></div>\
+        <strong>The store can't be used.</strong> <span id="away-words">\(live?.storeProblem ?? "")</span> \
+        <span>since <span id="away-since">\(live?.storeAwaySince ?? "")</span>: <code>lifeboat doctor</code> \
+        says why. Shipping goes on when it can be used again; what is drawn here was read before.</span></div>\
         <div id="problem" class="alert warn" role="status"\(live?.problem == nil ? " hidden" : "" as HTML)>\
         <strong>The repository could not be read for this page.</strong> <span id="problem-text">\
         \(live?.problem ?? "")</span></div>\

@@ -26,7 +26,20 @@ extension S3Fault {
   func error(_ action: S3Action, _ object: String, accessKeyID: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
-      hint: hint(action, key: accessKeyID.map { printable($0) }), isRetryable: isRetryable)
+      hint: hint(action, key: accessKeyID.map { printable($0) }), isRetryable: isRetryable
+    ).denied(isDenied)
+  }
+
+  /// Whether somebody has to grant access, or to give other credentials.
+  private var isDenied: Bool {
+    switch code {
+    case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "InvalidAccessKeyId",
+      "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "ExpiredTokenException",
+      "TokenRefreshRequired", "KMS.AccessDeniedException":
+      true
+    case "RequestTimeTooSkewed", "RequestExpired", "InvalidObjectState": false
+    default: (status == 401 || status == 403) && !isWrongRegion
+    }
   }
 
   private func hint(_ action: S3Action, key: String?) -> String? {

@@ -105,7 +105,8 @@ package struct ShipPages: Sendable {
         state: status.state, reason: status.reason, source: status.source,
         lagSeconds: status.lagSeconds, unshippedBytes: status.unshippedBytes,
         recoverableTo: status.recoverableTo, storeAwaySince: status.storeAwaySince,
-        isSuspect: status.isSuspect, isReading: picture.isReading, problem: picture.problem),
+        storeProblem: status.storeProblem, isSuspect: status.isSuspect,
+        isReading: picture.isReading, problem: picture.problem),
       now: SystemClock.now(), version: version
     ).bytes
   }

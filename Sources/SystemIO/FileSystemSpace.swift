@@ -32,7 +32,15 @@ package struct FileSystemSpace: Sendable {
   }
 
   /// Whether changes made elsewhere can go by without an inotify event.
-  package var isNetworkOrFuse: Bool {
+  package var isNetworkOrFuse: Bool { FileSystemSpace.isNetworkOrFuse(magic: magic) }
+
+  /// Whether a file system of this kind may give a directory another inode number when it is mounted again.
+  static func changesInodes(magic: UInt64) -> Bool {
+    // overlayfs numbers directories anew where its layers are on several file systems.
+    magic == 0x794c_7630 || isNetworkOrFuse(magic: magic)
+  }
+
+  private static func isNetworkOrFuse(magic: UInt64) -> Bool {
     let magics: Set<UInt64> = [
       0x6969,  // NFS
       0xfe53_4d42, 0xff53_4d42, 0x517b,  // SMB2, CIFS, SMB

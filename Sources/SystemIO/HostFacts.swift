@@ -12,8 +12,30 @@ package enum HostFacts {
 
   /// Changes with every boot of the kernel; nil where /proc is not mounted or hides it.
   package static func bootIdentifier() -> String? {
-    guard let file = try? OpenFile(reading: "/proc/sys/kernel/random/boot_id"),
-      let bytes = try? file.readAll(limit: 128)
+    word("/proc/sys/kernel/random/boot_id")
+  }
+
+  /// What this machine keeps over a boot and a clone of it does not have: its identifier with the addresses
+  /// of its network cards. nil in a container, which has neither.
+  package static func machine() -> String? {
+    let cards = FilePath("/sys/class/net")
+    guard let identifier = word("/etc/machine-id"),
+      let entries = try? OpenDirectory(cards).entries().prefix(cardsMax)
+    else { return nil }
+    let addresses = entries.compactMap { entry -> String? in
+      let card = cards.appending(entry.name)
+      guard (try? FileStatus.at(card.appending("device"))) != nil else { return nil }
+      return word(card.appending("address"))
+    }
+    return addresses.isEmpty ? nil : ([identifier] + addresses.sorted()).joined(separator: "/")
+  }
+
+  private static let cardsMax = 64
+
+  /// The text of a small file, without white space; nil when there is none.
+  private static func word(_ path: FilePath) -> String? {
+    guard let file = try? OpenFile(reading: path, links: .follow),
+      let bytes = try? file.readAll(limit: 8192)
     else { return nil }
     let text = String(decoding: bytes.filter { $0 > 0x20 && $0 < 0x7f }, as: UTF8.self)
     return text.isEmpty ? nil : text

@@ -160,11 +160,14 @@ package struct DirectoryIdentity: Sendable, Hashable {
   package var inode: UInt64
   /// nil when the file system has no birth times.
   package var born: FileTime?
+  /// The file system keeps inode numbers and its identifier: it is of a kind that is on a disk of its own.
+  package var isStable: Bool
 
-  package init(fileSystem: UInt64, inode: UInt64, born: FileTime?) {
+  package init(fileSystem: UInt64, inode: UInt64, born: FileTime?, isStable: Bool = true) {
     self.fileSystem = fileSystem
     self.inode = inode
     self.born = born
+    self.isStable = isStable
   }
 }
 
@@ -185,6 +188,7 @@ extension OpenDirectory {
       throw LifeboatError(.current, action: "look at the file system of", path: path)
     }
     return DirectoryIdentity(
-      fileSystem: raw.identifier, inode: status.inode, born: status.born)
+      fileSystem: raw.identifier, inode: status.inode, born: status.born,
+      isStable: !FileSystemSpace.changesInodes(magic: raw.magic))
   }
 }

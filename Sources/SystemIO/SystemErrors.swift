@@ -22,6 +22,7 @@ extension LifeboatError {
     self.init(
       meaning.code, "can't \(action) \(object)", cause: number.description, hint: meaning.hint,
       isRetryable: meaning.isRetryable)
+    isDenied = number == .permissionDenied || number == .notPermitted
   }
 }
 

@@ -17,6 +17,10 @@ import Testing
     for (_, kind, content) in try golden.objects() where kind != .piece && kind != .log {
       fields.formUnion(try names(content))
     }
+    // What release 0.1.0 did not write.
+    var claim = golden.claims[0]
+    claim.place = Claim.Place(boot: "b", device: "259:3", volume: "v")
+    fields.formUnion(try names(RecordCoding.encode(claim)))
     let documented = try documentedWords()
     #expect(
       fields.subtracting(documented).sorted() == [], "fields that docs/format.md does not name")

@@ -69,7 +69,8 @@ import Testing
   @Test(arguments: rows.indices) func `each rule`(_ number: Int) {
     let row = OwnershipTests.rows[number]
     let shipper = Ownership(
-      source: row.source, instance: row.instance, directory: row.directory, takesOver: row.takesOver
+      source: SourceName(given: row.source), instance: row.instance, directory: row.directory,
+      takesOver: row.takesOver
     )
     let decision = shipper.decide(
       .init(
@@ -83,7 +84,8 @@ import Testing
   }
 
   @Test func `a hostile source is printed safely`() {
-    let shipper = Ownership(source: "s", instance: "i", directory: "d", takesOver: false)
+    let shipper = Ownership(
+      source: SourceName(given: "s"), instance: "i", directory: "d", takesOver: false)
     let decision = shipper.decide(
       .init(
         newest: claim(1, source: "\u{1b}[2J", instance: "x"), instances: [], isClean: false,
@@ -132,7 +134,8 @@ import Testing
       random = SeededGenerator(seed: seed)
       let count = random.int(2...3)
       shippers = (0..<count).map {
-        Ownership(source: "s", instance: "i\($0)", directory: "d\($0)", takesOver: false)
+        Ownership(
+          source: SourceName(given: "s"), instance: "i\($0)", directory: "d\($0)", takesOver: false)
       }
       self.endsWell = endsWell
       isHeir = [Bool](repeating: false, count: count)

@@ -55,12 +55,13 @@ func span(_ from: UInt64, _ to: UInt64, at time: Int64? = 1000, salt: UInt8 = 0)
 
 func claim(
   _ number: Int, parent: Int? = nil, fork: LogPosition? = nil, end: Claim.End? = nil,
-  source: String = "s", instance: String = "i", directory: String = "d"
+  source: String = "s", instance: String = "i", directory: String = "d", place: Claim.Place? = nil
 ) -> Claim {
   Claim(
     timeline: TimelineNumber(number)!, nonce: nonce(UInt64(number)), repository: nonce(99),
     source: source, instance: instance, directory: directory, claimedAt: at(0), writer: "test",
-    parent: parent.flatMap { TimelineNumber($0) }, fork: fork, end: end, suspicion: nil)
+    parent: parent.flatMap { TimelineNumber($0) }, fork: fork, end: end, suspicion: nil,
+    place: place)
 }
 
 func position(_ timeline: Int, _ ordinal: Int, _ offset: UInt64) -> LogPosition {

@@ -60,6 +60,17 @@ import Testing
     #expect(error.hint?.contains(GoogleServer.email) == true, "\(error)")
     #expect(error.cause?.contains("request ABPtcTest") == true)
   }
+  @Test func `credentials that only append: what is there exists`() async throws {
+    let cloud = try Cloud {
+      $0.denied = ["storage.objects.delete"]
+      $0.replacingIsDenied = true
+    }
+    let store = try cloud.store()
+    #expect(try await store.create("x", [1]) == .created)
+    #expect(try await store.create("x", [2]) == .exists)
+    #expect(try await store.read("x") == [1])
+  }
+
   static let actions = [
     "storage.objects.get", "storage.objects.create", "storage.objects.list",
     "storage.objects.delete",

@@ -78,6 +78,20 @@ import Testing
     }
   }
 
+  @Test func `credentials that only append are told what that means`() async throws {
+    let history = try await VirtualHistory(days: 12)
+    let denied = LifeboatError(.storeUnavailable, "can't delete x", cause: "AccessDenied").denied()
+    let store = FaultyStore(history.store.copy()) {
+      $0.operation == .delete ? .fail(denied) : .pass
+    }
+    let error = await #expect(throws: LifeboatError.self) {
+      _ = try await history.pruner(PrunerTests.policy, on: store).run()
+    }
+    #expect(
+      error?.isDenied == true && error?.hint?.contains("--no-prune") == true,
+      "\(String(describing: error))")
+  }
+
   @Test func `two at once end where one ends`() async throws {
     let history = try await VirtualHistory(days: 10)
     let store = history.store.copy()

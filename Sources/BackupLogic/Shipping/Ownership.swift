@@ -7,21 +7,30 @@ import BackupTypes
 /// clean end of the other's, or from the very directory that the other wrote from, so two shippers that
 /// are restarted for ever change the owner a bounded number of times.
 package struct Ownership: Sendable {
-  /// A timeline of this directory that did not grow for so long, while the directory holds more, has no
+  /// A timeline of this volume that did not grow for so long, while the directory holds more, has no
   /// writer.
   package static let stagnation: Int64 = 600_000
   /// After a clean end, its own instance is given so long to come back.
   package static let courtesy: Int64 = 30_000
 
-  package var source: String
+  package var source: SourceName
   package var instance: String
   package var directory: String
+  /// Where this shipper runs. A claim without a place is one of release 0.1.0.
+  package var place: Claim.Place
+  /// The directory's file system keeps its inode numbers and its identifier.
+  package var isStable: Bool
   package var takesOver: Bool
 
-  package init(source: String, instance: String, directory: String, takesOver: Bool) {
+  package init(
+    source: SourceName, instance: String, directory: String, place: Claim.Place = Claim.Place(),
+    isStable: Bool = true, takesOver: Bool
+  ) {
     self.source = source
     self.instance = instance
     self.directory = directory
+    self.place = place
+    self.isStable = isStable
     self.takesOver = takesOver
   }
 
@@ -61,29 +70,120 @@ package struct Ownership: Sendable {
 
   package func decide(_ facts: Facts) -> Decision {
     guard let newest = facts.newest, !takesOver else { return .claim }
-    guard newest.source == source else {
-      return .standby(
-        "the repository belongs to \(printable(newest.source)) (this is \(source)); each Redis has a "
-          + "repository of its own: change the prefix, or give --take-over")
-    }
-    if newest.instance == instance || facts.isOwn { return .claim }
-    let owner = "\(printable(newest.source)) (instance \(printable(newest.instance)))"
-    let isSameDirectory = newest.directory == directory
+    guard isSameSource(newest) else { return .standby(belongsToAnother(newest)) }
+    if facts.isOwn || isOwn(newest) { return .claim }
+    let isSameDirectory = isSameDirectory(newest)
     let still = facts.still ?? 0
     if facts.isClean, isSameDirectory || facts.isHeir || still >= Ownership.courtesy {
       return .claim
     }
-    let wasOwner = facts.instances.contains(instance)
+    let wasOwner = facts.instances.contains { isOwn($0) }
     if !wasOwner, facts.isHeir || facts.isPointless { return .claim }
-    if isSameDirectory, still >= Ownership.stagnation { return .claim }
-    if isSameDirectory {
-      return .standby(
-        "timeline \(newest.timeline) is written by \(owner) from this directory; it is taken over when "
-          + "it has not grown for \(humanDuration(milliseconds: Ownership.stagnation)), or with --take-over"
-      )
+    let isSameVolume = isSameDirectory && isSameVolume(newest)
+    if isSameVolume, still >= Ownership.stagnation { return .claim }
+    return .standby(isWritten(newest, isSameVolume: isSameVolume))
+  }
+
+  /// What a new claim says, behind `newest`.
+  package func sourceText(after newest: Claim?) -> String {
+    source.text(after: newest?.source)
+  }
+
+  // MARK: What is the same
+
+  /// Whether a claim was made from this very directory: by inode and birth, whatever the device, and the
+  /// same source. A block-level clone of the volume holds the same directory.
+  package func isSameDirectory(_ claim: Claim) -> Bool {
+    relation(to: claim) == .same && isSameSource(claim)
+  }
+
+  private func relation(to claim: Claim) -> DirectoryName.Relation {
+    relation(to: claim.directory)
+  }
+
+  private func relation(to text: String) -> DirectoryName.Relation {
+    guard let mine = DirectoryName(directory), let theirs = DirectoryName(text) else {
+      return text == directory ? .same : .other
     }
-    return .standby(
-      "timeline \(newest.timeline) is written by \(owner) from another directory; it is taken over "
-        + "when that ends in good order, or with --take-over")
+    return mine.relation(to: theirs, isStable: isStable)
+  }
+
+  private func isSameSource(_ claim: Claim) -> Bool {
+    source.isSame(
+      as: claim.source,
+      isSameDirectory: claim.directory == directory || relation(to: claim) == .same)
+  }
+
+  /// Whether it is proved that a claim, made from this directory, was made from this volume and not from
+  /// one that this is a clone of.
+  ///
+  /// A device that says who it is decides. Else one kernel gives a number to one file system at a time.
+  /// Of a claim of release 0.1.0 there is only the directory's name, which that release compares as well.
+  private func isSameVolume(_ claim: Claim) -> Bool {
+    guard let theirs = claim.place else { return claim.directory == directory }
+    return place.isSameVolume(as: theirs) ?? false
+  }
+
+  /// Whether this instance made the claim.
+  private func isOwn(_ claim: Claim) -> Bool {
+    guard isOwn(claim.instance) else { return false }
+    // A pod has one data directory. A machine can mount a clone beside its original.
+    guard let boot = place.boot, host(of: instance) == boot[...], let theirs = claim.place else {
+      return true
+    }
+    return place.isSameVolume(as: theirs) ?? true
+  }
+
+  /// `<host>/<directory>`, and a directory's name has no slash.
+  private func isOwn(_ claimed: String) -> Bool {
+    if claimed == instance { return true }
+    guard let slash = claimed.lastIndex(of: "/"), host(of: claimed) == host(of: instance) else {
+      return false
+    }
+    return relation(to: String(claimed[claimed.index(after: slash)...])) == .same
+  }
+
+  private func host(of instance: String) -> Substring? {
+    instance.lastIndex(of: "/").map { instance[..<$0] }
+  }
+
+  // MARK: Words
+
+  private func belongsToAnother(_ newest: Claim) -> String {
+    let theirs = printable(newest.source)
+    let name =
+      theirs == newest.source && !theirs.contains("'") ? "--source '\(theirs)'" : "its --source"
+    return
+      "the repository belongs to \(theirs) (this is \(printable(source.text))); if this is the "
+      + "same Redis, give \(name); else give this Redis a repository of its own (another prefix), or "
+      + "--take-over"
+  }
+
+  private func isWritten(_ newest: Claim, isSameVolume: Bool) -> String {
+    let timeline =
+      "timeline \(newest.timeline) is written by \(printable(newest.source)) (instance "
+      + "\(printable(newest.instance)))"
+    if isSameVolume {
+      return timeline + " from this directory; it is taken over when it has not grown for "
+        + "\(humanDuration(milliseconds: Ownership.stagnation)), or with --take-over"
+    }
+    let directory =
+      switch relation(to: newest) {
+      case .same:
+        " from this directory, or from one that this volume is a clone of: which, can't be told"
+      case .other: " from another directory"
+      case .unknown: "; this file system does not tell whether from this directory"
+      }
+    return timeline + directory + "; it is taken over when that ends in good order, or with "
+      + "--take-over"
+  }
+}
+
+extension Claim.Place {
+  /// Whether the volumes of two places are one; nil when that can't be told.
+  package func isSameVolume(as other: Claim.Place) -> Bool? {
+    if let volume, let theirs = other.volume { return volume == theirs }
+    guard let boot, boot == other.boot, let device, let number = other.device else { return nil }
+    return device == number
   }
 }

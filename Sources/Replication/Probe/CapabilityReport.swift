@@ -41,9 +41,6 @@ package struct CapabilityReport: Sendable, Hashable, Encodable {
 // MARK: Judging
 
 extension CapabilityReport {
-  /// The clocks may differ so much before it is worth a word.
-  package static let clockOffsetMax: Int64 = 60_000
-
   private static func write(_ seen: ProbeObservations) -> Finding {
     switch seen.created {
     case .success: ok(.write, "objects can be written")
@@ -120,6 +117,16 @@ extension CapabilityReport {
   private static func delete(_ seen: ProbeObservations) -> Finding {
     let consequence = "what retention lets go stays, and is paid for"
     switch seen.deleted {
+    case .failure(let error) where error.isDenied:
+      let allow = error.hint.map { "; if not, \($0)" } ?? ""
+      return Finding(
+        check: .delete, verdict: .warning,
+        detail: "these credentials may not delete: they only append",
+        consequence:
+          "shipping and restoring need no more; retention does, and old restore points stay",
+        remedy:
+          "if they are meant to append only, run ship with --no-prune, and `lifeboat prune` with "
+          + "credentials that may delete" + allow)
     case .failure(let error):
       var finding = failed(.delete, error, consequence)
       finding.verdict = .warning
@@ -144,7 +151,7 @@ extension CapabilityReport {
     case .success(nil): return ok(.clock, "the store has no clock but this machine's")
     case .success(let offset?):
       let size = humanDuration(milliseconds: abs(offset))
-      guard abs(offset) > clockOffsetMax else {
+      guard abs(offset) > StoreOutage.clockOffsetMax else {
         return ok(.clock, "the store's clock and this machine's agree")
       }
       return Finding(

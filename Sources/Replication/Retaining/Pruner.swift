@@ -153,13 +153,27 @@ package struct Pruner: Sendable {
 
   /// The next stage begins only when nothing of this one is left.
   private func delete(_ names: [String]) async throws {
-    let left = try await repository.store.delete(names)
+    let left: [String: LifeboatError]
+    do {
+      left = try await repository.store.delete(names)
+    } catch let error as LifeboatError where error.isDenied {
+      throw mayNotDelete(error)
+    }
     guard let (name, error) = left.min(by: { $0.key < $1.key }) else { return }
+    if error.isDenied { throw mayNotDelete(error) }
     throw LifeboatError(
-      error.code, "can't delete \(name): \(error.message)", cause: error.cause,
-      hint: error.hint
-        ?? "give these credentials leave to delete, or run ship with --no-prune and `lifeboat "
-        + "prune` with others", isRetryable: error.isRetryable)
+      error.code, "can't delete \(name): \(error.message)", cause: error.cause, hint: error.hint,
+      isRetryable: error.isRetryable)
+  }
+
+  /// Credentials that only append are the safer choice, and nothing but retention needs more.
+  private func mayNotDelete(_ error: LifeboatError) -> LifeboatError {
+    LifeboatError(
+      error.code, "these credentials may not delete at \(repository.store.location)",
+      cause: error.message + (error.cause.map { ": " + $0 } ?? ""),
+      hint: "if they are meant to append only, run ship with --no-prune, and `lifeboat prune` with "
+        + "credentials that may delete; if not, allow them to delete"
+    ).denied()
   }
 
   /// Whether a fold has the bytes of what it covers, and the places where these could be cut.

@@ -39,11 +39,9 @@ package final class Capture {
 
   package func file(_ pin: PinID) -> OpenFile? { files[pin] }
 
-  /// Identifies this directory across mounts: file system, inode and birth time.
+  /// Identifies this directory across mounts.
   package func identity() throws(LifeboatError) -> String {
-    let identity = try directory.identity()
-    return hexadecimal(littleEndianBytes(identity.fileSystem)) + ":\(identity.inode)"
-      + (identity.born.map { ":\($0.seconds).\($0.nanoseconds)" } ?? "")
+    DirectoryName(try directory.identity()).description
   }
 
   /// One look: the dump is opened before the AOF is measured, so that a dump seen now holds nothing

@@ -11,19 +11,19 @@ package struct DiskComparison {
   let repository: Repository
   let capture: Capture
   let names: ServerNames
-  /// This directory's identity.
-  let directory: String
+  /// Who compares.
+  let owner: Ownership
   /// Called while it reads, again and again: it is alive.
   let moves: @Sendable () -> Void
 
   package init(
-    repository: Repository, capture: Capture, names: ServerNames, directory: String,
+    repository: Repository, capture: Capture, names: ServerNames, owner: Ownership,
     moves: @escaping @Sendable () -> Void = {}
   ) {
     self.repository = repository
     self.capture = capture
     self.names = names
-    self.directory = directory
+    self.owner = owner
     self.moves = moves
   }
 
@@ -61,7 +61,8 @@ package struct DiskComparison {
     comparison.pins = PinsInForce(
       try await repository.activePins(history.catalogue, now: view.at))
 
-    let isSameDirectory = basis.map { history.claims[$0.timeline]?.directory == directory } ?? false
+    let isSameDirectory =
+      basis.map { history.claims[$0.timeline].map(owner.isSameDirectory) ?? false } ?? false
     let matched = try await match(view, basis, history, isSameDirectory: isSameDirectory)
     comparison.chain = matched?.chain ?? view.aof.set.map { FollowedChain(fresh: $0) }
     comparison.fork = matched?.fork

@@ -5,7 +5,7 @@ import SystemIO
 
 /// What a shipper without a claim remembers between two looks.
 struct Following {
-  let ownership: Ownership
+  var ownership: Ownership
   /// The view that was compared last, with nothing new in it.
   var looked: CaptureView?
   private var seen: (timeline: TimelineNumber, end: Claim.End, at: Int64)?

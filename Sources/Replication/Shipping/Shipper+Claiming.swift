@@ -23,7 +23,7 @@ extension Shipper {
   }
 
   func prepare(
-    _ view: CaptureView, _ capture: Capture, _ directory: String, _ following: inout Following
+    _ view: CaptureView, _ capture: Capture, _ following: inout Following
   ) async throws -> Prepared {
     guard following.needsLook(view) else { return .nothing }
     if isBare(view) { return .nothing }
@@ -37,7 +37,7 @@ extension Shipper {
     auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
     if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
     let comparer = DiskComparison(
-      repository: repository, capture: capture, names: options.names, directory: directory
+      repository: repository, capture: capture, names: options.names, owner: following.ownership
     ) { [status] in status.turn() }
     let outcome = try await comparer.run(view)
     try await noteDrill(repository, outcome.history.catalogue)
@@ -63,7 +63,7 @@ extension Shipper {
     if case .standby(let reason) = following.decide(outcome, isFresh: true) {
       return .standby(reason)
     }
-    return try await claim(repository, capture, directory, view, outcome)
+    return try await claim(repository, capture, following.ownership, view, outcome)
   }
 
   /// Files on disk whose bytes the comparison found in the repository.
@@ -101,7 +101,7 @@ extension Shipper {
   private func isBare(_ view: CaptureView) -> Bool { view.dump == nil && view.aof == .absent }
 
   private func claim(
-    _ repository: Repository, _ capture: Capture, _ directory: String, _ view: CaptureView,
+    _ repository: Repository, _ capture: Capture, _ owner: Ownership, _ view: CaptureView,
     _ outcome: DiskComparison.Outcome
   ) async throws -> Prepared {
     var comparison = outcome.comparison
@@ -116,12 +116,12 @@ extension Shipper {
     }
     let claim = Claim(
       timeline: number, nonce: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!,
-      repository: repository.id, source: options.source, instance: options.host + "/" + directory,
-      directory: directory, claimedAt: now, writer: options.writer, parent: comparison.parent,
-      fork: comparison.fork, end: comparison.end,
+      repository: repository.id, source: owner.sourceText(after: outcome.history.newestClaim),
+      instance: owner.instance, directory: owner.directory, claimedAt: now,
+      writer: options.writer, parent: comparison.parent, fork: comparison.fork, end: comparison.end,
       suspicion: comparison.suspicion.flatMap { suspicion in
         pin.map { .init(reason: suspicion.reason, detail: suspicion.detail, pin: $0.id) }
-      })
+      }, place: owner.place)
     guard try await isWon(claim, repository) else {
       logger.notice("another process claimed first", metadata: ["timeline": "\(number)"])
       return .again

@@ -1,3 +1,4 @@
+import BackupLogic
 import BackupTypes
 import Logging
 import ObjectStorage
@@ -10,7 +11,7 @@ extension Shipper {
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
     let report = try await CapabilityProbe(store, now: SystemClock.now).run()
-    for finding in report.findings where finding.verdict != .ok {
+    for finding in report.findings where finding.verdict != .ok && isCountedOn(finding.check) {
       logger.warning(
         "the store lacks what backups count on",
         metadata: [
@@ -22,5 +23,14 @@ extension Shipper {
     guard report.verdict == .ok else { return }
     logger.info(
       "the store can do what backups need", metadata: ["repository": "\(store.location)"])
+  }
+
+  private func isCountedOn(_ check: CapabilityReport.Check) -> Bool {
+    switch check {
+    case .delete: options.retention != nil || options.plan.removesFolded
+    // A sidecar compares the clocks with every answer.
+    case .clock: options.isOnce
+    default: true
+    }
   }
 }

@@ -1,11 +1,18 @@
 import BackupLogic
+import BackupTypes
 import Logging
+import Synchronization
 import SystemIO
 
 extension Shipper {
+  /// Credentials that may not delete hardly may an hour later, and each run writes a record.
+  private static let deletingPause: Int64 = 86_400_000
+
   /// Applies the retention policy once. What goes wrong is told and tried again with the next run: an
   /// old restore point too many is no reason to stop shipping.
   func prune(_ repository: Repository, _ policy: RetentionPolicy, _ memory: SnapshotMemory) async {
+    let start = SystemClock.monotonicMilliseconds()
+    guard start >= deletingDeniedUntil.withLock({ $0 }) else { return }
     let pruner = Pruner(
       repository, options: .init(policy: policy, by: options.writer), memory: memory,
       now: { SystemClock.now() })
@@ -16,6 +23,10 @@ extension Shipper {
       tell(report)
     } catch is CancellationError {
       // The session ended: the next one prunes.
+    } catch let error as LifeboatError where error.isDenied {
+      deletingDeniedUntil.withLock { $0 = start + Shipper.deletingPause }
+      logger.warning(
+        "old restore points are not deleted; shipping goes on", metadata: ["cause": "\(error)"])
     } catch {
       logger.warning("old restore points can't be deleted", metadata: ["cause": "\(error)"])
     }

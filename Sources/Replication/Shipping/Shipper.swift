@@ -46,6 +46,8 @@ package final class Shipper: Sendable {
     package var repositoryID: Nonce?
     /// When anything was last asked of the store, by the monotonic clock in milliseconds.
     package var lastStoreCall: @Sendable () -> Int64? = { nil }
+    /// Which sources of claims are this Redis; `source` is what a new repository gets.
+    package var sourceName: SourceName
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
@@ -57,6 +59,7 @@ package final class Shipper: Sendable {
       self.names = names
       self.compression = compression
       self.source = source
+      sourceName = SourceName(given: source)
       self.host = host
       self.takesOver = takesOver
       self.isOnce = isOnce
@@ -111,6 +114,8 @@ package final class Shipper: Sendable {
   /// The repository that this process has seen: another is never made in its place.
   let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
   private let auditLog = AuditLog()
+  /// By the monotonic clock, in milliseconds: retention was refused, and waits until then.
+  let deletingDeniedUntil = Mutex<Int64>(0)
 
   /// `stop` is shared with the store, whose retries end with it.
   package init(
@@ -161,7 +166,7 @@ package final class Shipper: Sendable {
       isOn: !options.isOnce, logger: logger
     ) { [mailbox] in mailbox.post(.change) }
     defer { watch.stop() }
-    var following = following(directory)
+    var following = try following(directory)
     var ending: Quiesce?
     var pause = RestartPause()
     var hasShipped = false
@@ -184,7 +189,10 @@ package final class Shipper: Sendable {
           let other = try capture.identity()
           if other != directory {
             directory = other
-            following = self.following(other, after: following)
+            following = try self.following(other, after: following)
+          } else {
+            // Mounted again, perhaps from another device.
+            following.ownership = try ownership(of: directory)
           }
           view = try capture.observe(SystemClock.now)
         }
@@ -193,7 +201,7 @@ package final class Shipper: Sendable {
         ending?.note(view, try capture.temporaryDumps())
         (bytes, lastWrite) = (view.bytes, view.lastWrite)
         if auditor.loss != nil { following.looked = nil }
-        prepared = try await prepare(view, capture, directory, &following)
+        prepared = try await prepare(view, capture, &following)
         if case .nothing = prepared {
           following.note(view)
           report(durable: asked, askedAt)
@@ -243,11 +251,10 @@ package final class Shipper: Sendable {
     }
   }
 
-  private func following(_ directory: String, after before: Following? = nil) -> Following {
-    var made = Following(
-      ownership: Ownership(
-        source: options.source, instance: options.host + "/" + directory, directory: directory,
-        takesOver: options.takesOver))
+  private func following(_ directory: String, after before: Following? = nil)
+    throws(LifeboatError) -> Following
+  {
+    var made = Following(ownership: try ownership(of: directory))
     made.ownClaims = before?.ownClaims ?? []
     return made
   }

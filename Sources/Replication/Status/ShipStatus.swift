@@ -2,6 +2,7 @@ package import Auditing
 package import BackupFormat
 import BackupLogic
 package import BackupTypes
+package import ObjectStorage
 import Synchronization
 import SystemIO
 
@@ -46,8 +47,9 @@ package final class ShipStatus: Sendable {
     package var drill: Drill?
     /// When this process last applied the retention policy, to its end.
     package var pruned: Instant?
-    /// The store does not answer, since when.
+    /// The store can't be used, since when, and why.
     package var outage: Instant?
+    package var outageProblem: StoreOutage.Problem?
     /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.
     package var syncAsked: UInt64 = 0
     package var syncDone: UInt64 = 0
@@ -140,22 +142,6 @@ package final class ShipStatus: Sendable {
     SystemClock.monotonicMilliseconds() - state.withLock { $0.turned }
   }
   package var turns: Bool { stillness < ShipStatus.turnMax }
-
-  /// Notes that the store does not answer; false when that is known already.
-  package func beginOutage(at now: Instant) -> Bool {
-    turn()
-    return state.withLock { state in
-      defer { state.value.outage = state.value.outage ?? now }
-      return state.value.outage == nil
-    }
-  }
-  /// Notes that the store answers; false when nothing else was known.
-  package func endOutage() -> Bool {
-    state.withLock { state in
-      defer { state.value.outage = nil }
-      return state.value.outage != nil
-    }
-  }
 
   /// Takes the number of a new `sync`.
   package func askSync() -> UInt64 {

@@ -1,5 +1,6 @@
 import Auditing
 package import BackupTypes
+import ObjectStorage
 
 /// What `lifeboat status` shows: the shipper's state as one JSON document.
 package struct StatusDocument: Codable, Sendable, Equatable {
@@ -18,6 +19,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   package var recoverableFrom: String?
   package var recoverableTo: String?
   package var storeAwaySince: String?
+  /// `unreachable`, `denied`, `refused`.
+  package var storeProblem: String?
   package var isSuspect: Bool
   package var pins: Int
   package var syncAsked: UInt64
@@ -55,6 +58,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     recoverableFrom = status.recoverableFrom?.description
     recoverableTo = status.recoverableTo?.description
     storeAwaySince = status.outage?.description
+    storeProblem = status.outage == nil ? nil : status.outageProblem?.rawValue
     isSuspect = status.isSuspect
     pins = status.pins
     syncAsked = status.syncAsked
@@ -64,6 +68,14 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     repositoryLookedAt = status.audit?.repositoryLookedAt?.description
     holdsData = status.audit?.holdsData
     isProbed = options.audit.probeInterval != nil
+  }
+
+  /// What is wrong with the store; nil: nothing.
+  package var storeWords: String? {
+    storeAwaySince.map { since in
+      (storeProblem.flatMap { StoreOutage.Problem(rawValue: $0) } ?? .unreachable).words(
+        since: printable(since))
+    }
   }
 
   /// For people: whether all is well in one line, then details.
@@ -86,7 +98,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       add("recoverable", "nothing yet")
     }
     add("proved", provedAt.map { "everything on disk was durable at \($0)" } ?? "not yet")
-    if let storeAwaySince { add("store", "can't be used since \(storeAwaySince)") }
+    if let storeWords { add("store", storeWords) }
     if !isProbed {
       add(
         "probe",
@@ -110,9 +122,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if isWell { return "OK: a restore gives what is on disk" }
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
-    if storeAwaySince != nil {
-      return "NOT OK: the store can't be used, and what is new is not shipped"
-    }
+    if let storeWords { return "NOT OK: the store \(storeWords)" }
     if isSuspect { return "NOT OK: the newest state may be an accident" }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
     return "NOT OK: what is on disk is not durable, since \(lag)"

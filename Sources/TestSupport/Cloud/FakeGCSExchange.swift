@@ -125,6 +125,11 @@ struct FakeGCSExchange {
       return generation
     }
     guard let generation else {
+      if setup.replacingIsDenied {
+        return FakeGCSServer.error(
+          403, "forbidden",
+          "tester@project does not have storage.objects.delete access to the object.")
+      }
       return FakeGCSServer.error(
         412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.")
     }

@@ -22,6 +22,9 @@ package final class FakeGCSServer: Sendable {
     /// Whether a first byte of each upload is lost on the way.
     package var damagesUploads = false
     package var checksUploads = true
+    /// Whether an object that is there is refused for lack of leave to replace it, before its precondition
+    /// is looked at.
+    package var replacingIsDenied = false
     package var pageMax = 1000
     /// What the bucket says of itself.
     package var bucketRules = "{}"

@@ -37,21 +37,23 @@ package enum LifeboatCommand {
   }
 
   /// Runs to the end; throws when that takes longer than `deadline` seconds.
+  ///
+  /// - Parameter binary: of an earlier release, `EarlierRelease.path`.
   package static func run(
     _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
-    input: ChildStream = .null, deadline: Double = 120
+    input: ChildStream = .null, deadline: Double = 120, binary: String? = nil
   ) async throws -> CommandResult {
     let command = try start(
-      arguments, environment: environment, directory: directory, input: input)
+      arguments, environment: environment, directory: directory, input: input, binary: binary)
     return try await command.wait(deadline: deadline)
   }
 
   /// Starts one that goes on until it is told to stop, such as `ship`.
   package static func start(
     _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
-    input: ChildStream = .null
+    input: ChildStream = .null, binary: String? = nil
   ) throws -> RunningCommand {
-    try RunningCommand(path, arguments, environment, directory, input)
+    try RunningCommand(binary ?? path, arguments, environment, directory, input)
   }
 }
 

@@ -40,8 +40,27 @@ package enum ServerVersion: String, CaseIterable, Sendable, CustomStringConverti
 
   package var isInstalled: Bool { access(path, X_OK) == 0 }
 
-  private static var folder: String {
+  fileprivate static var folder: String {
     getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers"
+  }
+}
+
+/// A release that `scripts/releases` builds, to run beside this one.
+package enum EarlierRelease: String, CaseIterable, Sendable, CustomStringConvertible {
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  case v0_1_0 = "0.1.0"
+
+  package var description: String { rawValue }
+
+  /// Its `lifeboat`. One that is not built is not left out: its tests fail.
+  package var path: String {
+    get throws {
+      let path = ServerVersion.folder + "/releases/\(rawValue)/lifeboat"
+      guard access(path, X_OK) == 0 else {
+        throw HarnessError("release \(rawValue) is not at \(path): run scripts/releases")
+      }
+      return path
+    }
   }
 }
 

@@ -35,7 +35,9 @@ struct Ship: ExitingCommand {
   @Option(
     help: ArgumentHelp(
       "The name of this Redis; required under Kubernetes (namespace/name).",
-      discussion: "Default: host name and data directory.", valueName: "name"))
+      discussion:
+        "Default: the data directory, from its root; the host's name before it is a label.",
+      valueName: "name"))
   var source: String?
   @Flag(help: "Take the repository over from another source or writer.")
   var takeOver = false
@@ -115,7 +117,7 @@ struct Ship: ExitingCommand {
     let stop = StopDeadline()
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
     // What a person waits for, `--once` and the page, gives up after a while.
-    let brief = Stores.interactive(counted)
+    let brief = Stores.interactive(counted.store)
     let store =
       once
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
@@ -184,9 +186,14 @@ struct Ship: ExitingCommand {
     plan.foldGrace = foldGrace.value
     plan.removesFolded = !noPrune
     let free = try FileSystemSpace.at(path).freeBytes
+    let name =
+      source.map { SourceName(given: $0) }
+      ?? SourceName(
+        host: HostFacts.hostName(), data: data,
+        workingDirectory: HostFacts.workingDirectory()?.description)
     var options = Shipper.Options(
       data: path, names: try nameOptions.resolve().names ?? ServerNames(), compression: compression,
-      source: source ?? "\(HostFacts.hostName()):\(data)",
+      source: name.text,
       host: environment["POD_UID"] ?? HostFacts.bootIdentifier() ?? HostFacts.hostName(),
       takesOver: takeOver, isOnce: once, plan: plan,
       readLimit: readLimit.value == 0 ? nil : readLimit.value,
@@ -201,6 +208,7 @@ struct Ship: ExitingCommand {
       }
       options.repositoryID = id
     }
+    options.sourceName = name
     let policy = try retention.policy()
     options.retention = noPrune ? nil : policy
     return options

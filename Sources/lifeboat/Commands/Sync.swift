@@ -54,10 +54,10 @@ struct Sync: ExitingCommand {
         hint: "check the sidecar's --data, and that Redis saves: appendonly yes, or save points")
     }
     guard isLate else { return }
-    if let since = status.storeAwaySince {
+    if let words = status.storeWords {
       throw LifeboatError(
-        .storeUnavailable, "the store does not answer since \(since)", cause: status.reason,
-        hint: "its log names the cause; it catches up by itself")
+        .storeUnavailable, "the store \(words)", cause: status.reason,
+        hint: "the sidecar's log names the cause, and `lifeboat doctor` what to do about it")
     }
     let lag = humanDuration(milliseconds: Int64(status.lagSeconds * 1000))
     throw LifeboatError(

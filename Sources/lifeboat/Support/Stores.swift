@@ -14,9 +14,6 @@ enum Stores {
   /// Both lanes of uploads, what is listed beside them, and a renewal of credentials.
   private static let connectionsMax = 8
 
-  /// A call that fails for longer is an outage, and told of.
-  private static let outageAfter: Int64 = 5000
-
   /// A store without retries, and what `doctor` can tell beside it.
   struct Opened {
     var store: any ObjectStore
@@ -24,6 +21,8 @@ enum Stores {
     var credentials: (@Sendable () -> [CredentialAttempt])?
     /// What the bucket does to objects by itself.
     var bucket: (@Sendable () async throws -> [Finding])?
+    /// The store's clock minus this machine's, in milliseconds, as the last answer had it.
+    var clockOffset: @Sendable () -> Int64? = { nil }
     /// What is set by more than the URL, in words.
     var origins: [String] = []
   }
@@ -39,7 +38,7 @@ enum Stores {
       let store = opened.store
       return Opened(
         store: store, credentials: opened.explainCredentials,
-        bucket: { try await store.bucketFindings() },
+        bucket: { try await store.bucketFindings() }, clockOffset: { store.clockOffset },
         origins: ["the region is from \(opened.regionOrigin)"])
     case "gs":
       let opened = try GCSRepository(
@@ -48,7 +47,7 @@ enum Stores {
       let store = opened.store
       return Opened(
         store: store, credentials: opened.explainCredentials,
-        bucket: { try await store.bucketFindings() },
+        bucket: { try await store.bucketFindings() }, clockOffset: { store.clockOffset },
         origins: ["the endpoint is from \(opened.endpointOrigin)"])
     default: return Opened(store: try repositoryStore(url: url))
     }
@@ -89,43 +88,87 @@ enum Stores {
         return true
       }
       guard isDue else { return }
+      let left = humanDuration(milliseconds: max(0, retryFor - since))
       Console.note(
-        "lifeboat: the store can't be used yet, trying again for up to "
-          + "\(humanDuration(milliseconds: max(0, retryFor - since))): \(error.message)"
-          + (error.cause.map { ": \($0)" } ?? ""))
+        (error.isDenied
+          ? "lifeboat: the store denies access, trying again in case it was granted just now: "
+          : "lifeboat: the store can't be used yet, trying again for up to \(left): ")
+          + error.message + (error.cause.map { ": \($0)" } ?? ""))
     }
   }
 
   /// For the sidecar: without retries, every request counted.
   static func counted(
     _ url: String, _ transport: TransportOptions, _ statistics: StoreStatistics
-  ) throws -> any ObjectStore {
-    CountedStore(try open(url, transport).store, statistics)
+  ) throws -> Opened {
+    var opened = try open(url, transport)
+    opened.store = CountedStore(opened.store, statistics)
+    return opened
   }
 
   /// For the sidecar: no end. An outage is told once, and so is its end.
   static func enduring(
-    _ store: any ObjectStore, status: ShipStatus, stop: StopDeadline, logger: Logger
+    _ opened: Opened, status: ShipStatus, stop: StopDeadline, logger: Logger
   ) -> any ObjectStore {
     var policy = RetryingStore.Policy.sidecar
     policy.givesUpAt = { stop.current }
-    return RetryingStore(store, policy: policy) { report in
+    let outage = Mutex(StoreOutage())
+    return RetryingStore(opened.store, policy: policy) { report in
+      let now = SystemClock.monotonicMilliseconds()
       switch report {
-      case .waiting(_, let error, let since):
-        // A request that is lost now and then is no outage: what waiting may mend is told when it lasts.
-        guard !error.isRetryable || since >= outageAfter else { return }
-        if status.beginOutage(at: SystemClock.now().advanced(byMilliseconds: -since)) {
-          logger.error(
-            "the store can't be used: shipping waits, and catches up by itself",
-            metadata: ["cause": "\(error)"])
+      case .waiting(let operation, let error, let since):
+        let line = outage.withLock { $0.waits(operation, error, since: since, now: now) }
+        if operation != .delete { status.turn() }
+        guard case .began(let problem)? = line else {
+          if case .changed(let problem)? = line { tell(problem, error, nil, status, logger) }
+          return
         }
-      case .recovered(_, let milliseconds):
-        if status.endOutage() {
-          logger.notice(
-            "the store works again",
-            metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
+        tell(problem, error, since, status, logger)
+      case .succeeded(let operation):
+        let offset = opened.clockOffset()
+        let lines = outage.withLock { outage in
+          [
+            outage.succeeded(operation, now: now),
+            offset.flatMap { outage.saw(clockOffset: $0, now: now) },
+          ]
         }
+        for line in lines.compactMap({ $0 }) { tell(line, status, logger) }
       }
+    }
+  }
+
+  /// - Parameter since: of an outage that begins; nil: its cause is another now.
+  private static func tell(
+    _ problem: StoreOutage.Problem, _ error: LifeboatError, _ since: Int64?, _ status: ShipStatus,
+    _ logger: Logger
+  ) {
+    status.update {
+      if let since { $0.outage = SystemClock.now().advanced(byMilliseconds: -since) }
+      $0.outageProblem = problem
+    }
+    logger.error("\(problem.line)", metadata: ["cause": "\(error)"])
+  }
+
+  private static func tell(_ line: StoreOutage.Line, _ status: ShipStatus, _ logger: Logger) {
+    switch line {
+    case .began, .changed: break  // told with their cause
+    case .ended(let milliseconds):
+      status.update {
+        $0.outage = nil
+        $0.outageProblem = nil
+      }
+      logger.notice(
+        "the store works again",
+        metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
+    case .clocksDiffer(let offset):
+      let size = humanDuration(milliseconds: abs(offset))
+      logger.warning(
+        "this machine's clock differs from the store's: the times of restore points are off by that",
+        metadata: [
+          "found": "\(size) \(offset > 0 ? "behind" : "ahead")",
+          "remedy": "set this machine's clock (NTP)",
+        ])
+    case .clocksAgree: logger.notice("this machine's clock agrees with the store's again")
     }
   }
 }

@@ -1,0 +1,76 @@
+import BackupFormat
+import BackupTypes
+
+/// What a claim calls the data directory: `<file system>:<inode>[:<seconds>.<nanoseconds> of its birth]`.
+/// Release 0.1.0 compares the text, so it stays as that release wrote it.
+package struct DirectoryName: Sendable, Hashable {
+  package struct Birth: Sendable, Hashable {
+    package var seconds: Int64
+    package var nanoseconds: Int64
+    package init(seconds: Int64, nanoseconds: Int64) {
+      self.seconds = seconds
+      self.nanoseconds = nanoseconds
+    }
+  }
+
+  /// `f_fsid` in hexadecimal. That of XFS holds the device's number, so that it differs after a remount
+  /// on another machine; that of NFS and FUSE is 0.
+  package var fileSystem: String
+  package var inode: UInt64
+  /// nil where the file system has no birth times.
+  package var birth: Birth?
+
+  package init(fileSystem: UInt64, inode: UInt64, birth: Birth?) {
+    self.fileSystem = hexadecimal(littleEndianBytes(fileSystem))
+    self.inode = inode
+    self.birth = birth
+  }
+
+  /// nil when the text is no such name.
+  package init?(_ text: String) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard (2...3).contains(parts.count), BackupTypes.bytes(hexadecimal: parts[0])?.count == 8,
+      let inode = UInt64(parts[1])
+    else { return nil }
+    fileSystem = String(parts[0])
+    self.inode = inode
+    guard parts.count == 3 else { return }
+    let time = parts[2].split(separator: ".", omittingEmptySubsequences: false)
+    guard time.count == 2, let seconds = Int64(time[0]), let nanoseconds = Int64(time[1]) else {
+      return nil
+    }
+    birth = Birth(seconds: seconds, nanoseconds: nanoseconds)
+  }
+
+  package enum Relation: Sendable { case same, other, unknown }
+
+  /// Whether two names are of one directory, whatever device it is mounted from.
+  ///
+  /// - Parameter isStable: this file system keeps its inode numbers and its identifier. Network and FUSE
+  ///   file systems do not have to.
+  package func relation(to other: DirectoryName, isStable: Bool) -> Relation {
+    switch (knownBirth, other.knownBirth) {
+    case (let mine?, let theirs?):
+      guard inode == other.inode, mine == theirs else { return isStable ? .other : .unknown }
+      // `mkfs` gives a root directory always the same inode, and a birth in whole seconds: two volumes that
+      // were made in one second differ in the file system's identifier only.
+      if mine.nanoseconds == 0, fileSystem != other.fileSystem { return .unknown }
+      return .same
+    case (nil, nil):
+      guard isStable, !isAnonymous, !other.isAnonymous else { return .unknown }
+      return fileSystem == other.fileSystem && inode == other.inode ? .same : .other
+    default: return .unknown
+    }
+  }
+
+  /// Some file systems that have no birth times say the epoch.
+  private var knownBirth: Birth? { birth == Birth(seconds: 0, nanoseconds: 0) ? nil : birth }
+
+  private var isAnonymous: Bool { fileSystem.allSatisfy { $0 == "0" } }
+}
+
+extension DirectoryName: CustomStringConvertible {
+  package var description: String {
+    "\(fileSystem):\(inode)" + (birth.map { ":\($0.seconds).\($0.nanoseconds)" } ?? "")
+  }
+}

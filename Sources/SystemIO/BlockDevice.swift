@@ -1,0 +1,89 @@
+import BackupTypes
+package import SystemPackage
+
+/// What the block device below a file system calls itself, from sysfs: a disk keeps that when it is
+/// attached to another machine, and a clone of it has another.
+package struct BlockDevice: Sendable {
+  /// As in `/proc/self/mountinfo`: `259:3`.
+  package var number: String
+  private let folder: FilePath
+
+  private static let devicesMax = 16
+  private static let depthMax = 6
+  private static let textBytesMax = 8192
+
+  /// nil when `device` is none of the kernel's block devices, as for a network file system.
+  ///
+  /// - Parameters:
+  ///   - device: of a file on it, `FileStatus.device`.
+  ///   - system: where sysfs is mounted.
+  package init?(_ device: UInt64, system: FilePath = "/sys") {
+    number = BlockDevice.number(device)
+    folder = system.appending("dev").appending("block").appending(number)
+    // The link's end, not the link.
+    guard (try? OpenDirectory(folder)) != nil else { return nil }
+  }
+
+  /// The two parts of a device's number, as makedev(3) of glibc joins them.
+  package static func number(_ device: UInt64) -> String {
+    let major = device >> 32 & 0xffff_f000 | device >> 8 & 0xfff
+    let minor = device >> 12 & 0xffff_ff00 | device & 0xff
+    return "\(major):\(minor)"
+  }
+
+  /// nil where it says nothing of itself that another could not say.
+  package func name() -> String? { name(of: folder, depth: 0) }
+
+  private func name(of folder: FilePath, depth: Int) -> String? {
+    guard depth < BlockDevice.depthMax else { return nil }
+    guard let partition = text(folder, "partition") else { return disk(folder, depth) }
+    return disk(folder.pushing(".."), depth).map { "\($0)-part\(partition)" }
+  }
+
+  private func disk(_ folder: FilePath, _ depth: Int) -> String? {
+    // RADOS block devices.
+    if let cluster = text(folder, "device", "cluster_fsid"),
+      let pool = text(folder, "device", "pool_id"), let image = text(folder, "device", "image_id")
+    {
+      return "rbd.\(cluster).\(pool).\(image)"
+    }
+    if let file = text(folder, "loop", "backing_file") { return "loop.\(file)" }
+    // Of device mapper and RAID the disks below decide: what is written on a disk is on its clone, too.
+    if let below = below(folder, depth) {
+      let uuid = text(folder, "dm", "uuid") ?? ""
+      return below.isEmpty ? nil : "\(below.joined(separator: "+")).\(uuid)"
+    }
+    let places = [["wwid"], ["device", "wwid"], ["serial"], ["device", "serial"]]
+    return places.lazy.compactMap { text(folder, $0) }.first { BlockDevice.isUnique($0) }
+  }
+
+  /// The names of the devices that this one is made of, none if one of them has none; nil: it is made of no
+  /// others.
+  private func below(_ folder: FilePath, _ depth: Int) -> [String]? {
+    let slaves = folder.appending("slaves")
+    guard let entries = try? OpenDirectory(slaves).entries(), !entries.isEmpty else { return nil }
+    guard entries.count <= BlockDevice.devicesMax else { return [] }
+    let names = entries.compactMap { name(of: slaves.appending($0.name), depth: depth + 1) }
+    return names.count == entries.count ? names.sorted() : []
+  }
+
+  /// Virtual disks to which nobody gave a serial number, iSCSI targets that count theirs, and the
+  /// controller of Google's NVMe disks say the same on every machine.
+  private static func isUnique(_ name: String) -> Bool {
+    name.utf8.count { (0x30...0x39).contains($0) } >= 4
+      && !["drive-", "QM0000", "IET", "nvme_card", "6e766d655f63617264"].contains {
+        name.contains($0)
+      }
+  }
+
+  private func text(_ folder: FilePath, _ names: String...) -> String? { text(folder, names) }
+
+  private func text(_ folder: FilePath, _ names: [String]) -> String? {
+    let path = names.reduce(folder) { $0.pushing(FilePath($1)) }
+    guard let file = try? OpenFile(reading: path, links: .follow),
+      let bytes = try? file.readAll(limit: BlockDevice.textBytesMax)
+    else { return nil }
+    let words = String(decoding: bytes, as: UTF8.self).split { $0.isWhitespace || $0 == "\0" }
+    return words.isEmpty ? nil : words.joined(separator: " ")
+  }
+}

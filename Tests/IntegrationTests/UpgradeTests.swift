@@ -1,0 +1,98 @@
+import BackupTypes
+import Replication
+import TestSupport
+import Testing
+
+/// Release 0.1.0 and this one in turn, on one volume: each goes on where the other ended, without
+/// `--take-over` and without a second full copy.
+@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+struct UpgradeTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var version: ServerVersion
+    /// As `--data` says it, from the place's folder.
+    var isRelative: Bool
+    /// A new pod each time, whose predecessor ended in good order; else they are killed.
+    var hasPods: Bool
+    var beginsOld: Bool
+    var testDescription: String { "\(version), \(name)" }
+
+    static let all: [Case] = [
+      Case(
+        name: "a relative path, killed", version: .v7_0, isRelative: true, hasPods: false,
+        beginsOld: true),
+      Case(
+        name: "an absolute path, pods", version: .v7_0, isRelative: false, hasPods: true,
+        beginsOld: true),
+      Case(
+        name: "a relative path, pods", version: .valkey9_1, isRelative: true, hasPods: true,
+        beginsOld: true),
+      Case(
+        name: "an absolute path, killed", version: .valkey9_1, isRelative: false, hasPods: false,
+        beginsOld: false),
+    ]
+  }
+
+  @Test(arguments: Case.all) func `upgrade and rollback go on`(test: Case) async throws {
+    let place = try Place()
+    let old = try EarlierRelease.v0_1_0.path
+    let binaries = test.beginsOld ? [old, nil, old, nil] : [nil, old, nil, old]
+    let redis = try await RedisServer.start(
+      test.version, directory: place.data,
+      options: ["appendonly": "yes", "appendfsync": "always"])
+    let admin = ["--admin-listen", "127.0.0.1:\(try freePorts(1)[0])"]
+    for (number, binary) in binaries.enumerated() {
+      for index in 1...50 { try redis.command("SET", "key:\(number):\(index)", "value") }
+      let ship = try LifeboatCommand.start(
+        [
+          "ship", "--data", test.isRelative ? "data" : place.data, "--repo", place.repository,
+          "--ship-interval", "200ms",
+        ] + admin, environment: test.hasPods ? ["POD_UID": "pod-\(number)"] : [:],
+        directory: place.folder.path, binary: binary)
+      try await eventually(
+        deadline: 60, "number \(number) claims", condition: { place.timelines == number + 1 },
+        state: { ship.errorText })
+      let synced = try await LifeboatCommand.run(["sync", "--wait"] + admin, binary: binary)
+      #expect(synced.exitCode == 0, "\(synced)")
+      #expect(!ship.errorText.contains("standby"), "\(ship.errorText)")
+      if test.hasPods {
+        let end = try await ship.terminate()
+        #expect(end.exitCode == 0, "\(end)")
+      } else {
+        ship.kill()
+      }
+    }
+    #expect(place.objects { $0.hasPrefix("generations/") && $0.hasSuffix("/index") } == 1)
+    let timelines = try await place.listing().timelines
+    #expect(timelines.dropFirst().allSatisfy { $0.fork != nil && $0.suspicion == nil })
+    #expect(Set(timelines.map(\.source)).count == 1, "\(timelines.map(\.source))")
+
+    let expected = try await redis.dataset()
+    for (name, binary) in [("by-this", nil), ("by-old", old)] {
+      let target = try place.folder.makeDirectory(name)
+      let restore = try await LifeboatCommand.run(
+        ["restore", "--repo", place.repository, "--data", target], binary: binary)
+      #expect(restore.exitCode == 0, "\(restore)")
+      let again = try await RedisServer.start(
+        test.version, directory: target, options: ["appendonly": "yes"])
+      #expect(try await again.dataset() == expected, "\(name)")
+    }
+  }
+
+  @Test func `a relative and an absolute path are one Redis`() async throws {
+    let place = try Place()
+    func write(_ key: String) throws {
+      try TestFiles.append(
+        Array("*3\r\n$3\r\nSET\r\n$1\r\n\(key)\r\n$1\r\nv\r\n".utf8),
+        to: place.data + "/appendonly.aof")
+    }
+    try write("a")
+    let first = try await LifeboatCommand.run(
+      ["ship", "--once", "--repo", place.repository, "--data", "./data"],
+      directory: place.folder.path)
+    #expect(first.exitCode == 0, "\(first)")
+    try write("b")
+    let second = try await place.run("ship", ["--once", "--data", place.data])
+    #expect(second.exitCode == 0 && place.timelines == 2, "\(second)")
+  }
+}
