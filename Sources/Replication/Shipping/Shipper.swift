@@ -111,6 +111,7 @@ package final class Shipper: Sendable {
   /// The repository that this process has seen: another is never made in its place.
   let seen = Mutex<Descriptor?>(nil)
   private let auditLog = AuditLog()
+  let pruneNews = Mutex(PruneNews())
 
   /// `stop` is shared with the store, whose retries end with it.
   package init(

@@ -103,30 +103,44 @@ enum Stores {
     CountedStore(try open(url, transport).store, statistics)
   }
 
-  /// For the sidecar: no end. An outage is told once, and so is its end.
+  /// For the sidecar: no end. An outage is told once, and so is its end; of a store that comes and goes
+  /// no more than a line a minute.
   static func enduring(
     _ store: any ObjectStore, status: ShipStatus, stop: StopDeadline, logger: Logger
   ) -> any ObjectStore {
     var policy = RetryingStore.Policy.sidecar
     policy.givesUpAt = { stop.current }
+    let throttle = Mutex(LogThrottle())
     return RetryingStore(store, policy: policy) { report in
       switch report {
       case .waiting(_, let error, let since):
         // A request that is lost now and then is no outage: what waiting may mend is told when it lasts.
         guard !error.isRetryable || since >= outageAfter else { return }
-        if status.beginOutage(at: SystemClock.now().advanced(byMilliseconds: -since)) {
+        _ = status.beginOutage(at: SystemClock.now().advanced(byMilliseconds: -since))
+        let now = SystemClock.monotonicMilliseconds()
+        if let told = throttle.withLock({ $0.begin("store", at: now) }) {
           logger.error(
             "the store can't be used: shipping waits, and catches up by itself",
-            metadata: ["cause": "\(error)"])
+            metadata: told.metadata(["cause": "\(error)"]))
         }
       case .recovered(_, let milliseconds):
-        if status.endOutage() {
+        guard status.endOutage() else { return }
+        let now = SystemClock.monotonicMilliseconds()
+        if let told = throttle.withLock({ $0.end("store", at: now) }) {
           logger.notice(
             "the store works again",
-            metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
+            metadata: told.metadata(["after": "\(humanDuration(milliseconds: milliseconds))"]))
         }
       }
     }
+  }
+}
+
+extension LogThrottle.Line {
+  /// The facts of a line, with how often its cause came and went unsaid before it.
+  func metadata(_ facts: Logger.Metadata) -> Logger.Metadata {
+    guard leftOut > 0 else { return facts }
+    return facts.merging(["left-out": "\(leftOut) more since the last line"]) { $1 }
   }
 }
 
