@@ -10,7 +10,7 @@ extension Shipper {
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
     let report = try await CapabilityProbe(store, now: SystemClock.now).run()
-    for finding in report.findings where finding.verdict != .ok {
+    for finding in report.findings where finding.verdict > .ok {
       logger.warning(
         "the store lacks what backups count on",
         metadata: [
