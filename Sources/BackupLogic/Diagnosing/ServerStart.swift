@@ -1,4 +1,4 @@
-import BackupTypes
+package import BackupTypes
 import RedisFormats
 
 /// What a server does when it starts on a directory: pure.

@@ -1,4 +1,4 @@
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 import SystemIO
 package import SystemPackage
