@@ -64,7 +64,7 @@ import Testing
     }
     let store = try cloud.store()
     #expect(
-      try await store.bucketFindings().map(\.verdict) == [.ok, .warning, .ok, .ok])
+      try await store.bucketFindings().map(\.verdict) == [.ok, .warning, .note, .ok])
     cloud.gcs.change { $0.denied = ["storage.buckets.get"] }
     let denied = try await store.bucketFindings()
     #expect(denied.map(\.verdict) == [.warning], "\(denied)")

@@ -49,8 +49,11 @@ import Testing
 
   @Test(arguments: ["GET", "PUT", "list-type", "delete"])
   func anonymousRequestsAreNeverToBeLetIn(_ denied: String) async throws {
-    let store = try Given.store(
-      try FaultS3Server { $0.denied = [denied] }, options: "&anonymous=true", environment: [:])
+    let server = try FaultS3Server {
+      $0.allowsAnonymous = true
+      $0.denied = [denied]
+    }
+    let store = try Given.store(server, options: "&anonymous=true")
     let error = try await failure {
       switch denied {
       case "GET": _ = try await store.read("x")
