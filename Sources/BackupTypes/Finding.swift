@@ -5,13 +5,28 @@ package struct Finding: Sendable, Hashable, Encodable {
   }
 
   package enum Verdict: String, Sendable, Hashable, Comparable, Encodable {
-    case ok, warning, failed
+    /// Neither good nor bad: something that is said so that the rest is understood.
+    case note
+    /// It was looked at, and is as it should be.
+    case ok
+    case warning, failed
 
     private var rank: Int {
       switch self {
-      case .ok: 0
-      case .warning: 1
-      case .failed: 2
+      case .note: 0
+      case .ok: 1
+      case .warning: 2
+      case .failed: 3
+      }
+    }
+
+    /// As a line begins.
+    fileprivate var word: String {
+      switch self {
+      case .note: "note   "
+      case .ok: "ok     "
+      case .warning: "WARNING"
+      case .failed: "FAILED "
       }
     }
     package static func < (a: Verdict, b: Verdict) -> Bool { a.rank < b.rank }
@@ -50,9 +65,9 @@ package struct Finding: Sendable, Hashable, Encodable {
     _ area: Area, _ check: String, failed error: any Error, consequence: String,
     verdict: Verdict = .failed
   ) {
-    let known = error as? LifeboatError ?? LifeboatError(.failure, "\(error)")
+    let known = LifeboatError(wording: error)
     self.init(
-      area, check, verdict, known.message + (known.cause.map { ": " + $0 } ?? ""),
+      area, check, verdict, known.inOneLine,
       consequence: consequence, remedy: known.hint, code: known.code)
   }
 }
@@ -60,7 +75,8 @@ package struct Finding: Sendable, Hashable, Encodable {
 /// What `doctor` found, in the order in which it looked.
 package struct Diagnosis: Sendable, Encodable {
   package var findings: [Finding]
-  package var verdict: Finding.Verdict { findings.map(\.verdict).max() ?? .ok }
+  /// The worst; a note is nothing bad.
+  package var verdict: Finding.Verdict { max(findings.map(\.verdict).max() ?? .ok, .ok) }
 
   private enum CodingKeys: String, CodingKey { case findings, verdict }
 
@@ -91,9 +107,7 @@ package struct Diagnosis: Sendable, Encodable {
   }
 
   private static func lines(_ finding: Finding) -> String {
-    let word = ["ok": "ok     ", "warning": "WARNING", "failed": "FAILED "][
-      finding.verdict.rawValue]!
-    var text = "  \(word)  \(finding.check): \(finding.detail)\n"
+    var text = "  \(finding.verdict.word)  \(finding.check): \(finding.detail)\n"
     if let consequence = finding.consequence { text += "           means: \(consequence)\n" }
     if let remedy = finding.remedy { text += "           do: \(remedy)\n" }
     return text

@@ -64,6 +64,25 @@ package struct LifeboatError: Error, Sendable {
   }
 }
 
+extension LifeboatError {
+  /// Any error in words for a person. An error of another type is a bug of ours or of a library: its
+  /// description would be Swift's, which tells an operator nothing.
+  package init(wording error: any Error) {
+    if let known = error as? LifeboatError {
+      self = known
+    } else if error is CancellationError {
+      self.init(.failure, "it was interrupted")
+    } else {
+      self.init(
+        .failure, "something failed in a way that Lifeboat does not know",
+        hint: "please report it as a bug, with what was run")
+    }
+  }
+
+  /// Message and cause on one line, for where the remedy stands elsewhere.
+  package var inOneLine: String { message + (cause.map { ": " + $0 } ?? "") }
+}
+
 extension LifeboatError: CustomStringConvertible {
   package var description: String {
     message + (cause.map { ": " + $0 } ?? "") + (hint.map { "\n  what to do: " + $0 } ?? "")

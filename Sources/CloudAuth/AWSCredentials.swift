@@ -27,9 +27,8 @@ extension AWSCredentials: CustomDebugStringConvertible {
     + " ?anonymous=true for a public bucket"
 
   package var description: String {
-    "AWSCredentials(\(printable(accessKeyID)), secret redacted"
-      + (sessionToken == nil ? "" : ", temporary")
-      + (expiration.map { ", until \($0)" } ?? "") + ")"
+    "the access key \(printable(accessKeyID))" + (sessionToken == nil ? "" : ", temporary")
+      + (expiration.map { ", until \($0)" } ?? "")
   }
   package var debugDescription: String { description }
 }

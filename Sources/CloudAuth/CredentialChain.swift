@@ -33,7 +33,8 @@ package final class CredentialChain<Credentials: VendorCredentials>: CredentialS
           mayAppear = mayAppear || later
         }
       } catch {
-        record(source, .failed((error as? LifeboatError)?.description ?? "\(error)"))
+        let known = LifeboatError(wording: error)
+        record(source, .failed(known.inOneLine, remedy: known.hint))
         for later in sources[(index + 1)...] { record(later, .notReached) }
         throw error
       }

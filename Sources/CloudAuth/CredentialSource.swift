@@ -41,7 +41,7 @@ package struct CredentialAttempt: Sendable, Hashable, CustomStringConvertible {
     /// What was found, without secrets.
     case used(String)
     case notConfigured(String)
-    case failed(String)
+    case failed(String, remedy: String?)
     /// A source before it decided.
     case notReached
   }
@@ -53,7 +53,7 @@ package struct CredentialAttempt: Sendable, Hashable, CustomStringConvertible {
     switch outcome {
     case .used(let what): "\(source): used, \(what)"
     case .notConfigured(let reason): "\(source): \(reason)"
-    case .failed(let reason): "\(source): failed: \(reason)"
+    case .failed(let reason, _): "\(source): failed: \(reason)"
     case .notReached: "\(source): not looked at"
     }
   }

@@ -28,6 +28,7 @@ package struct GCSBucketRules {
       var age: Int?
       var isLive: Bool?
       var matchesPrefix: [String]?
+      var matchesSuffix: [String]?
       var numNewerVersions: Int?
       var daysSinceNoncurrentTime: Int?
       var noncurrentTimeBefore: String?
@@ -76,7 +77,7 @@ package struct GCSBucketRules {
 
   private var versioning: Finding {
     guard bucket.versioning?.enabled == true else {
-      return Finding(.bucket, "versioning", .ok, "off")
+      return Finding(.bucket, "versioning", .note, "off: what is deleted is gone")
     }
     guard !deletions.contains(where: { $0.condition?.isForOldVersions == true }) else {
       return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
@@ -89,9 +90,9 @@ package struct GCSBucketRules {
 
   private var softDelete: Finding {
     let seconds = bucket.softDeletePolicy?.retentionDurationSeconds.flatMap { Int64($0) } ?? 0
-    guard seconds > 0 else { return Finding(.bucket, "soft-delete", .ok, "off") }
+    guard seconds > 0 else { return Finding(.bucket, "soft-delete", .note, "off") }
     return Finding(
-      .bucket, "soft-delete", .ok,
+      .bucket, "soft-delete", .note,
       "deleted objects stay for \(humanDuration(milliseconds: clamped(seconds))), and are paid for")
   }
 
@@ -107,11 +108,25 @@ package struct GCSBucketRules {
 
   private func clamped(_ seconds: Int64) -> Int64 { min(max(0, seconds), 1 << 40) * 1000 }
 
-  /// A rule concerns us when one of its prefixes begins ours or ours begins it, or when it has none.
+  /// Whether a name of ours can end so: all but the descriptor's end in lower-case letters, digits and "-".
+  private func endsOurs(_ suffix: String) -> Bool {
+    "/lifeboat.json".hasSuffix(suffix)
+      || suffix.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x61...0x7a).contains($0) || $0 == 0x2d || $0 == 0x2f
+      }
+  }
+
+  /// A rule concerns us when one of its prefixes begins ours or ours begins it, or when it has none; and
+  /// likewise of its suffixes.
   private var deletions: [Rule] {
     let ours = prefix.isEmpty ? "" : prefix + "/"
     return (bucket.lifecycle?.rule ?? []).filter { rule in
       guard rule.action.type == "Delete", rule.condition?.isForCustomTime != true else {
+        return false
+      }
+      if let suffixes = rule.condition?.matchesSuffix, !suffixes.isEmpty,
+        !suffixes.contains(where: endsOurs)
+      {
         return false
       }
       guard let theirs = rule.condition?.matchesPrefix, !theirs.isEmpty else { return true }

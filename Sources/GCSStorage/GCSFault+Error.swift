@@ -63,6 +63,9 @@ extension GCSFault {
         ? "anonymous requests are refused: take ?anonymous=true away"
         : "the token of \(who) is not taken: check that the account is not disabled, and that the"
           + " endpoint is the right store"
+    case 403 where identity == nil:
+      return "requests are anonymous: take ?anonymous=true away, and give credentials that have"
+        + " \(action.permission)"
     case 403:
       return
         "grant \(who) \(action.permission) on the bucket: roles/storage.objectUser has all that"

@@ -48,7 +48,7 @@ package struct S3BucketRules {
 
   package func versioning(_ root: XMLElement, expiresOldVersions: Bool) -> Finding {
     guard root["Status"]?.text == "Enabled" else {
-      return Finding(.bucket, "versioning", .ok, "off: what is deleted is gone")
+      return Finding(.bucket, "versioning", .note, "off: what is deleted is gone")
     }
     guard !expiresOldVersions else {
       return Finding(.bucket, "versioning", .ok, "on, and old versions expire")

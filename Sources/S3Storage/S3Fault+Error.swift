@@ -46,7 +46,7 @@ extension S3Fault {
     let who = key.map { "the access key \($0)" } ?? "anonymous requests"
     switch code {
     case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden":
-      return denied(action, who)
+      return denied(action, key)
     case "InvalidAccessKeyId":
       return "\(who) is unknown to this store: check the key, and that the endpoint is the right"
         + " store"
@@ -84,7 +84,7 @@ extension S3Fault {
         return region.map { "the bucket is in \($0): say ?region=\($0)" }
           ?? "say ?region=… with the bucket's region"
       }
-      if status == 401 || status == 403 { return denied(action, who) }
+      if status == 401 || status == 403 { return denied(action, key) }
       if status == 404, code.isEmpty {
         return "this is not how S3 says that something is not there: check the endpoint"
       }
@@ -92,10 +92,16 @@ extension S3Fault {
     }
   }
 
-  private func denied(_ action: S3Action, _ who: String) -> String {
+  /// Nobody is ever told to open a bucket to everyone: backups hold all of Redis's data.
+  private func denied(_ action: S3Action, _ key: String?) -> String {
+    guard let key else {
+      return "requests are not signed: take ?anonymous=true away, and give credentials that have"
+        + " \(action.rights)"
+    }
     let missing =
       action == .read
       ? "; without s3:ListBucket S3 also says so of an object that is not there" : ""
-    return "allow \(who) \(action.rights) in its policy and in the bucket's\(missing)"
+    return
+      "allow the access key \(key) \(action.rights) in its policy and in the bucket's\(missing)"
   }
 }

@@ -24,7 +24,7 @@ extension S3Store {
       var expires = false
       if case .found(let root) = lifecycle { expires = rules.expiresOldVersions(root) }
       findings.append(rules.versioning(root, expiresOldVersions: expires))
-    case .absent: findings.append(Finding(.bucket, "versioning", .ok, "there is none"))
+    case .absent: findings.append(Finding(.bucket, "versioning", .note, "there is none"))
     case .unknown(let finding): findings.append(finding)
     }
     switch lock {

@@ -3,6 +3,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import SystemIO
 
 /// Serves small pages over HTTP/1.1, on one event loop that sleeps while nobody asks.
 ///
@@ -29,9 +30,14 @@ package final class PageServer: Sendable {
     } catch {
       try? await group.shutdownGracefully()
       throw LifeboatError(
-        .failure, "can't listen on \(address)", cause: "\(error)",
+        .failure, "can't listen on \(address)", cause: words(error),
         hint: "free the port, or give another address")
     }
+  }
+
+  /// NIO's own description has the name of one of its functions in it.
+  private static func words(_ error: any Error) -> String? {
+    (error as? IOError).map { systemWords(of: $0.errnoCode) }
   }
 
   private init(_ group: MultiThreadedEventLoopGroup, _ channel: any Channel) {

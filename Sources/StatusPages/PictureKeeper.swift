@@ -105,9 +105,7 @@ package final class PictureKeeper: Sendable {
         state.picture.chronicle = chronicle
         state.picture.problem = nil
       case .failure(let error):
-        let known = error as? LifeboatError
-        state.picture.problem =
-          known.map { $0.message + ($0.cause.map { ": \($0)" } ?? "") } ?? "\(error)"
+        state.picture.problem = LifeboatError(wording: error).inOneLine
       }
     }
   }

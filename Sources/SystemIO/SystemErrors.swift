@@ -26,6 +26,9 @@ extension LifeboatError {
   }
 }
 
+/// What the system says of a number that another library left in `errno`.
+package func systemWords(of number: Int32) -> String { Errno(rawValue: number).description }
+
 private struct Meaning {
   var code = ExitCode.failure
   var hint: String?

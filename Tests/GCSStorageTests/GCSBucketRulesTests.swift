@@ -23,6 +23,7 @@ import Testing
     "\"age\":30", "\"createdBefore\":\"2026-01-01\"", "\"age\":30,\"matchesPrefix\":[]",
     "\"age\":30,\"matchesPrefix\":[\"logs/\",\"redis/\"]", "\"age\":30,\"isLive\":true",
     "\"age\":30,\"matchesPrefix\":[\"redis/gcs/timelines/\"]", "\"age\":30,\"numNewerVersions\":0",
+    "\"age\":30,\"matchesSuffix\":[\".tmp\",\".json\"]", "\"age\":30,\"matchesSuffix\":[\"f\"]",
   ])
   func `a rule that takes our objects away fails`(condition: String) throws {
     let found = try lifecycle(condition)
@@ -32,7 +33,7 @@ import Testing
   @Test(arguments: [
     "\"age\":30,\"matchesPrefix\":[\"logs/\"]", "\"age\":30,\"matchesPrefix\":[\"redis/gcs2/\"]",
     "\"age\":30,\"isLive\":false", "\"numNewerVersions\":3", "\"daysSinceNoncurrentTime\":7",
-    "\"daysSinceCustomTime\":7",
+    "\"daysSinceCustomTime\":7", "\"age\":30,\"matchesSuffix\":[\".tmp\",\".log\"]",
   ])
   func `a rule that leaves them is well`(condition: String) throws {
     #expect(try lifecycle(condition).verdict == .ok)
@@ -47,12 +48,13 @@ import Testing
     #expect(try finding("versioning", "{\(on),\(expiring)}").verdict == .ok)
     let soft = try finding(
       "soft-delete", "{\"softDeletePolicy\":{\"retentionDurationSeconds\":\"604800\"}}")
-    #expect(soft.verdict == .ok && soft.detail.contains("7 d"), "\(soft)")
+    #expect(soft.verdict == .note && soft.detail.contains("7 d"), "\(soft)")
     let kept = try finding(
       "retention-policy", "{\"retentionPolicy\":{\"retentionPeriod\":\"86400\"}}")
     #expect(kept.verdict == .warning && kept.remedy != nil, "\(kept)")
     let rules = try #require(GCSBucketRules(Array("{}".utf8), prefix: ""))
-    #expect(rules.findings.allSatisfy { $0.verdict == .ok })
+    #expect(rules.findings.allSatisfy { $0.verdict <= .ok })
+    #expect(try finding("versioning", "{}").verdict == .note)
     #expect(GCSBucketRules(Array("<html>".utf8), prefix: "") == nil)
   }
 
@@ -62,7 +64,7 @@ import Testing
     }
     let store = try cloud.store()
     #expect(
-      try await store.bucketFindings().map(\.verdict) == [.ok, .warning, .ok, .ok])
+      try await store.bucketFindings().map(\.verdict) == [.ok, .warning, .note, .ok])
     cloud.gcs.change { $0.denied = ["storage.buckets.get"] }
     let denied = try await store.bucketFindings()
     #expect(denied.map(\.verdict) == [.warning], "\(denied)")

@@ -172,7 +172,7 @@ import Testing
         lines.last ?? "",
       ])
     #expect(
-      lines.last?.hasPrefix("metadata server: used, GoogleAccessToken(\(GoogleServer.email)")
+      lines.last?.hasPrefix("metadata server: used, a token of \(GoogleServer.email)")
         == true, "\(lines)")
     #expect(!lines.joined().contains("planted"))
   }

@@ -58,7 +58,7 @@ import Testing
     let off = try root("<VersioningConfiguration/>")
     #expect(rules.versioning(on, expiresOldVersions: false).verdict == .warning)
     #expect(rules.versioning(on, expiresOldVersions: true).verdict == .ok)
-    #expect(rules.versioning(off, expiresOldVersions: false).verdict == .ok)
+    #expect(rules.versioning(off, expiresOldVersions: false).verdict == .note)
   }
 
   @Test func `a default retention keeps what is deleted`() throws {

@@ -81,7 +81,8 @@ import Testing
       ])
     let denied = try await CapabilityProbe(reader, now: { SystemClock.now() }).run()
     #expect(denied[.write]?.verdict == .failed && denied[.write]?.remedy != nil, "\(denied)")
-    #expect(denied[.read]?.verdict == .ok && denied[.list]?.verdict == .ok, "\(denied)")
+    // It may read and list; whether what was written is there at once nobody could try.
+    #expect(denied[.read]?.verdict == .note && denied[.list]?.verdict == .note, "\(denied)")
   }
 
   private static func store(

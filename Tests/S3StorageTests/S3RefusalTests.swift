@@ -47,6 +47,26 @@ import Testing
     #expect(error.hint?.contains("AWS_ACCESS_KEY_ID") == true)
   }
 
+  @Test(arguments: ["GET", "PUT", "list-type", "delete"])
+  func anonymousRequestsAreNeverToBeLetIn(_ denied: String) async throws {
+    let server = try FaultS3Server {
+      $0.allowsAnonymous = true
+      $0.denied = [denied]
+    }
+    let store = try Given.store(server, options: "&anonymous=true")
+    let error = try await failure {
+      switch denied {
+      case "GET": _ = try await store.read("x")
+      case "PUT": _ = try await store.create("x", [1])
+      case "delete":
+        if let failure = try await store.delete(["x"]).first { throw failure.value }
+      default: _ = try await store.list(prefix: "", continuing: nil)
+      }
+    }
+    #expect(error.hint?.contains("take ?anonymous=true away") == true, "\(error)")
+    #expect(!"\(error)".contains("allow"), "\(error)")
+  }
+
   @Test(arguments: [
     ("GET", "s3:GetObject"), ("PUT", "s3:PutObject"), ("list-type", "s3:ListBucket"),
     ("delete", "s3:DeleteObject"),
@@ -205,7 +225,7 @@ import Testing
     _ = try await repository.store.read("x")
     let lines = repository.explainCredentials().map(\.description)
     #expect(
-      lines.first?.contains("environment: used, AWSCredentials(\(FaultS3Server.accessKey)") == true)
+      lines.first?.contains("environment: used, the access key \(FaultS3Server.accessKey)") == true)
     #expect(!lines.joined().contains(FaultS3Server.secretKey))
   }
 

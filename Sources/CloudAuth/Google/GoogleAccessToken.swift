@@ -27,8 +27,7 @@ extension GoogleAccessToken: CustomDebugStringConvertible {
     + " public bucket"
 
   package var description: String {
-    "GoogleAccessToken(\(printable(identity)), token redacted"
-      + (expiration.map { ", until \($0)" } ?? "") + ")"
+    "a token of \(printable(identity))" + (expiration.map { ", until \($0)" } ?? "")
   }
   package var debugDescription: String { description }
 }

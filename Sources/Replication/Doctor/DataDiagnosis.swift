@@ -1,4 +1,4 @@
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 import SystemIO
 package import SystemPackage
@@ -7,10 +7,13 @@ package import SystemPackage
 package struct DataDiagnosis: Sendable {
   private let path: FilePath
   private let names: ServerNames
+  private let appendOnly: AppendOnly
 
-  package init(_ path: FilePath, names: ServerNames) {
+  /// - Parameter appendOnly: what Redis's configuration says; unknown without it.
+  package init(_ path: FilePath, names: ServerNames, appendOnly: AppendOnly = .unknown) {
     self.path = path
     self.names = names
+    self.appendOnly = appendOnly
   }
 
   package func findings() -> [Finding] {
@@ -23,43 +26,20 @@ package struct DataDiagnosis: Sendable {
           consequence: "there is nothing to ship, or to restore to")
       ]
     }
-    return [content(), readable(), writable(), space(), watch()]
+    return content() + [readable(), writable(), space(), watch()]
   }
 
-  /// What a server that starts here would load.
-  private func content() -> Finding {
+  /// What a server that starts here would load, and what lies beside it.
+  private func content() -> [Finding] {
     do {
-      let facts = try DirectoryLook(path, names: names).facts()
-      let verdicts = [AppendOnly.yes, .no].map { DataVerdict.judge(facts, appendOnly: $0) }
-      if case .broken(let reason, let remedy) = DataVerdict.judge(facts, appendOnly: .unknown) {
-        return Finding(
-          .data, "content", .failed, reason,
-          consequence: "Redis would not load it, or start empty", remedy: remedy, code: .corrupt)
-      }
-      let words = zip(["yes", "no"], verdicts).map { setting, verdict in
-        "with appendonly \(setting) Redis \(describe(verdict))"
-      }
-      guard verdicts.allSatisfy({ $0 == .empty }) || verdicts.allSatisfy(isData) else {
-        return Finding(
-          .data, "content", .warning, words.joined(separator: "; "),
-          consequence: "the wrong setting starts without data, or with old data",
-          remedy: "keep appendonly as it was when this was written; never switch it by a restart")
-      }
-      return Finding(.data, "content", .ok, words.joined(separator: "; "))
+      var survey = DirectorySurvey(path, names: names)
+      return DirectoryDiagnosis(try survey.run(), names: names, appendOnly: appendOnly).findings
     } catch {
-      return Finding(.data, "content", failed: error, consequence: "it can't be shipped")
-    }
-  }
-
-  private func isData(_ verdict: DataVerdict) -> Bool {
-    if case .data = verdict { true } else { false }
-  }
-
-  private func describe(_ verdict: DataVerdict) -> String {
-    switch verdict {
-    case .empty: "starts empty"
-    case .data(let what): "loads \(what)"
-    case .broken(let reason, _): "can't start: \(reason)"
+      return [
+        Finding(
+          .data, "content", failed: error,
+          consequence: "what Redis would load is not known, and can't be shipped")
+      ]
     }
   }
 
@@ -71,22 +51,26 @@ package struct DataDiagnosis: Sendable {
         return Finding(
           .data, "readable", .warning, "the AOF is not complete: \(reason)",
           consequence: "its log is not shipped until it is",
-          remedy: "a moment later it should be; else see `lifeboat inspect --data \(path)`")
+          remedy:
+            "if that does not end by itself in a minute: `redis-cli BGREWRITEAOF` while Redis "
+            + "runs; `lifeboat inspect --data` shows the files")
+      }
+      if view.dump == nil, case .absent = view.aof {
+        return Finding(
+          .data, "readable", .note, "there is nothing yet of what Redis writes under these names")
       }
       return Finding(.data, "readable", .ok, "what Redis wrote can be read")
     } catch {
-      return Finding(
-        .data, "readable", failed: error,
-        consequence: "nothing can be shipped; run ship with Redis's user id or group")
+      return Finding(.data, "readable", failed: error, consequence: "nothing can be shipped")
     }
   }
 
   private func writable() -> Finding {
     guard FileStatus.isWritable(path) else {
       return Finding(
-        .data, "writable", .ok, "read-only for this user: enough for ship, not for restore")
+        .data, "writable", .note, "read-only for this user: enough for ship, not for restore")
     }
-    return Finding(.data, "writable", .ok, "writable: a restore can be made here")
+    return Finding(.data, "writable", .ok, "a restore can be made here")
   }
 
   private func space() -> Finding {

@@ -21,8 +21,8 @@ package struct RepositoryDiagnosis: Sendable {
       guard try await Repository.open(store, keys: keys) != nil else {
         return [
           Finding(
-            .repository, "content", .ok,
-            "empty: `lifeboat ship` makes the repository here, "
+            .repository, "content", .note,
+            "there is no repository here yet: `lifeboat ship` makes one, "
               + (keys.isGiven ? "encrypted" : "not encrypted: no key was given"))
         ]
       }
@@ -54,17 +54,16 @@ package struct RepositoryDiagnosis: Sendable {
         Finding(
           .repository, "pins", .warning, "the pin \(first) can't be read",
           consequence: "what it keeps is not known: nothing is deleted",
-          remedy: "`lifeboat unpin \(first)` lets it go"))
+          remedy: "`lifeboat unpin \(first)` removes the pin"))
     }
     return findings
   }
 
   private func findings(_ listing: RepositoryListing) -> [Finding] {
     var findings = [
-      Finding(
-        .repository, "encryption", .ok,
-        listing.cipher == Descriptor.Cipher.none.rawValue
-          ? "none" : "\(listing.cipher), and the key opens it")
+      listing.cipher == Descriptor.Cipher.none.rawValue
+        ? Finding(.repository, "encryption", .note, "none")
+        : Finding(.repository, "encryption", .ok, "\(listing.cipher), and the key opens it")
     ]
     if let newest = listing.newest {
       findings.append(

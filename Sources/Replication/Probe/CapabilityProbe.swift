@@ -140,7 +140,7 @@ package struct CapabilityProbe: Sendable {
     } catch let error as CancellationError {
       throw error
     } catch {
-      return .failure(LifeboatError(.failure, "\(error)"))
+      return .failure(LifeboatError(wording: error))
     }
   }
 }

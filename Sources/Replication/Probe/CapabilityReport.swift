@@ -25,7 +25,7 @@ package struct CapabilityReport: Sendable, Hashable, Encodable {
   package var findings: [Finding]
 
   /// The worst.
-  package var verdict: Verdict { findings.map(\.verdict).max() ?? .ok }
+  package var verdict: Verdict { max(findings.map(\.verdict).max() ?? .ok, .ok) }
 
   package subscript(_ check: Check) -> Finding? { findings.first { $0.check == check } }
 
@@ -63,7 +63,7 @@ extension CapabilityReport {
       return Finding(
         check: .createIfAbsent, verdict: .failed, detail: "not tried: nothing could be written",
         consequence: "whether two shippers of one repository are kept apart is not known",
-        remedy: "mend the writing first")
+        remedy: "see to it that objects can be written first")
     }
     switch seen.createdAgain {
     case .failure(let error):
@@ -97,6 +97,7 @@ extension CapabilityReport {
       return failed(
         .read, "an object was read with other bytes than were written", consequence,
         remedy: "check proxies and caches on the way, and the store itself")
+    case .success(.absent): return note(.read, "not proved: nothing could be written")
     case .success: return ok(.read, "objects can be read")
     }
   }
@@ -110,12 +111,15 @@ extension CapabilityReport {
         .list,
         "of \(ProbeObservations.objects) objects that were just written, \(count) are listed",
         consequence, remedy: "use a store whose listings are complete after a write")
+    case .success where !seen.created.isSuccess:
+      return note(
+        .list, "names are listed; whether at once is not proved: nothing could be written")
     case .success: return ok(.list, "what was written is listed at once")
     }
   }
 
   private static func delete(_ seen: ProbeObservations) -> Finding {
-    let consequence = "what retention lets go stays, and is paid for"
+    let consequence = "what retention releases stays, and is paid for"
     switch seen.deleted {
     case .failure(let error) where error.isDenied:
       let allow = error.hint.map { "; if not, \($0)" } ?? ""
@@ -130,7 +134,15 @@ extension CapabilityReport {
     case .failure(let error):
       var finding = failed(.delete, error, consequence)
       finding.verdict = .warning
+      // Credentials that may only append are the safer ones: they must not read like a fault.
+      if !error.isRetryable {
+        finding.remedy =
+          "nothing, where these credentials are to append only and `lifeboat prune` runs with others"
+          + (error.hint.map { "; else " + $0 } ?? "")
+      }
       return finding
+    case .success where !seen.created.isSuccess:
+      return note(.delete, "not proved: nothing could be written")
     case .success:
       guard case .success(let left) = seen.listedAfterwards, left > 0 else {
         return ok(.delete, "what is deleted is gone")
@@ -148,7 +160,7 @@ extension CapabilityReport {
       var finding = failed(.clock, error, "whether the clocks agree is not known")
       finding.verdict = .warning
       return finding
-    case .success(nil): return ok(.clock, "the store has no clock but this machine's")
+    case .success(nil): return note(.clock, "the store has no clock but this machine's")
     case .success(let offset?):
       let size = humanDuration(milliseconds: abs(offset))
       guard abs(offset) > StoreOutage.clockOffsetMax else {
@@ -164,6 +176,10 @@ extension CapabilityReport {
 
   // MARK: Words
 
+  private static func note(_ check: Check, _ detail: String) -> Finding {
+    Finding(check: check, verdict: .note, detail: detail, consequence: nil, remedy: nil)
+  }
+
   private static func ok(_ check: Check, _ detail: String) -> Finding {
     Finding(check: check, verdict: .ok, detail: detail, consequence: nil, remedy: nil)
   }
@@ -178,8 +194,7 @@ extension CapabilityReport {
   private static func failed(
     _ check: Check, _ error: LifeboatError, _ consequence: String
   ) -> Finding {
-    failed(
-      check, error.message + (error.cause.map { ": " + $0 } ?? ""), consequence, remedy: error.hint)
+    failed(check, error.inOneLine, consequence, remedy: error.hint)
   }
 }
 

@@ -35,7 +35,7 @@ package struct DirectoryInspection: Sendable, Encodable {
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
   ) throws -> DirectoryInspection {
     let directory = try OpenDirectory(path)
-    let facts = try DirectoryLook(path, names: names).facts()
+    var facts = try DirectoryLook(path, names: names).facts()
     var found: [Found] = []
     if let dump = try directory.open(names.dump) { found.append(Found(dump, names.dump, .dump)) }
     if let legacy = try directory.open(names.appendFile) {
@@ -68,6 +68,17 @@ package struct DirectoryInspection: Sendable, Encodable {
       ray = readings.ray?.namespaces
     }
     counter.finish()
+    // Read to its end, a file may be another than its first key promised.
+    for (file, read) in zip(found, files) where read.isBroken {
+      let fault = DataFacts.Content.broken(
+        read.verdict.replacing("broken: ", with: "", maxReplacements: 1))
+      switch file.role {
+      case .dump: facts.dump = fault
+      case .legacy: facts.legacy = fault
+      case .base, .increment:
+        if let name = file.file.path.lastComponent { facts.files[name.string] = fault }
+      }
+    }
     let yes = DataVerdict.judge(facts, appendOnly: .yes)
     let no = DataVerdict.judge(facts, appendOnly: .no)
     var isSound = !files.contains { $0.isBroken }

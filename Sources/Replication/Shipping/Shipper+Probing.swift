@@ -11,7 +11,7 @@ extension Shipper {
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
     let report = try await CapabilityProbe(store, now: SystemClock.now).run()
-    for finding in report.findings where finding.verdict != .ok && isCountedOn(finding.check) {
+    for finding in report.findings where finding.verdict > .ok && isCountedOn(finding.check) {
       logger.warning(
         "the store lacks what backups count on",
         metadata: [

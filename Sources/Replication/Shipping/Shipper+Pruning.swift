@@ -28,13 +28,23 @@ extension Shipper {
       logger.warning(
         "old restore points are not deleted; shipping goes on", metadata: ["cause": "\(error)"])
     } catch {
-      logger.warning("old restore points can't be deleted", metadata: ["cause": "\(error)"])
+      let cause = "\(error)"
+      let now = SystemClock.monotonicMilliseconds()
+      guard pruneNews.withLock({ $0.isNews(failure: cause, at: now) }) else { return }
+      logger.warning("old restore points can't be deleted", metadata: ["cause": "\(cause)"])
     }
   }
 
   private func tell(_ report: PruneReport) {
-    switch report.result {
-    case .nothing, .planned: break
+    if report.result == .pruned {
+      status.update { $0.recoverableFrom = report.recoverableFromInstant ?? $0.recoverableFrom }
+    }
+    let now = SystemClock.monotonicMilliseconds()
+    let line = pruneNews.withLock {
+      $0.line(of: report.result, deleted: report.objects, due: report.due, at: now)
+    }
+    switch line {
+    case nil: break
     case .announced:
       logger.warning(
         "more than half of the restore points would be deleted: nothing is before \(report.due ?? "")",
@@ -45,12 +55,11 @@ extension Shipper {
         ])
     case .waiting:
       logger.info("old restore points wait to be deleted", metadata: ["due": "\(report.due ?? "")"])
-    case .pruned:
-      status.update { $0.recoverableFrom = report.recoverableFromInstant ?? $0.recoverableFrom }
+    case .pruned(let objects):
       logger.info(
         "old restore points were deleted",
         metadata: [
-          "objects": "\(report.objects)", "points": "\(report.points)",
+          "objects": "\(objects)", "points": "\(report.points)",
           "left": "\(report.pointsLeft)",
         ])
     }

@@ -116,6 +116,7 @@ package final class Shipper: Sendable {
   private let auditLog = AuditLog()
   /// By the monotonic clock, in milliseconds: retention was refused, and waits until then.
   let deletingDeniedUntil = Mutex<Int64>(0)
+  let pruneNews = Mutex(PruneNews())
 
   /// `stop` is shared with the store, whose retries end with it.
   package init(

@@ -3,17 +3,18 @@ import BackupLogic
 import BackupTypes
 import CloudAuth
 import ObjectStorage
+import RedisFormats
 import Replication
 import SystemIO
 import SystemPackage
 
 struct Doctor: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Try everything that goes wrong in practice, and say how to mend it.",
+    abstract: "Try everything that goes wrong in practice, and say how to fix it.",
     discussion: """
       Writes, reads, lists and deletes small objects of its own below ops/probes/ in the repository; \
       looks at the bucket's rules, the newest restore point and, with --data, at the data directory. \
-      Exit 0: nothing failed; warnings are for you to judge.
+      Exit 0: nothing failed; warnings are for you to judge. A note is neither good nor bad.
       """)
 
   @OptionGroup var repository: RepositoryOptions
@@ -24,11 +25,13 @@ struct Doctor: ExitingCommand {
   var json = false
 
   func execute() async throws -> BackupTypes.ExitCode {
-    let names = try nameOptions.resolve().names ?? ServerNames()
+    let (given, appendOnly) = try nameOptions.resolve()
+    let names = given ?? ServerNames()
     let opened = try Stores.open(repository.repo, repository.transport)
     let store = Stores.interactive(opened.store)
     let keys = repository.key.source()
     var findings = configuration(opened, store, keys)
+    findings += try redisConfiguration()
     let reach = try await StoreReach.look(store)
     findings += credentials(opened)
     if let reach {
@@ -40,7 +43,10 @@ struct Doctor: ExitingCommand {
       findings += try await RepositoryDiagnosis(store, keys: keys, now: SystemClock.now())
         .findings()
     }
-    if let data { findings += DataDiagnosis(FilePath(data), names: names).findings() }
+    if let data {
+      findings += DataDiagnosis(FilePath(data), names: names, appendOnly: appendOnly ?? .unknown)
+        .findings()
+    }
     let diagnosis = Diagnosis(findings)
     if json { try Console.json(diagnosis) } else { Console.write(diagnosis.text) }
     return diagnosis.exitCode
@@ -72,17 +78,39 @@ struct Doctor: ExitingCommand {
     return findings
   }
 
+  /// What of --redis-conf is not known here.
+  private func redisConfiguration() throws -> [Finding] {
+    guard let path = nameOptions.redisConf else { return [] }
+    let configuration = try RedisConf.parse(FilePath(path))
+    var findings = configuration.includes.prefix(5).map { include in
+      Finding(
+        .configuration, "redis-conf", .warning,
+        "\(printable(path)) includes \(printable(include)), which is not read",
+        consequence: "names and appendonly may be others than those that are used here",
+        remedy: "give --dbfilename, --appendfilename and --appenddirname as Redis has them")
+    }
+    if let data, let directory = configuration.directory, directory != data {
+      findings.append(
+        Finding(
+          .configuration, "redis-conf", .note,
+          "it says dir \(printable(directory)), and --data is \(printable(data)): the same volume, "
+            + "if it is mounted in two places"))
+    }
+    return findings
+  }
+
   /// The chain as it was walked for the first call.
   private func credentials(_ opened: Stores.Opened) -> [Finding] {
     (opened.credentials?() ?? []).compactMap { attempt in
       switch attempt.outcome {
       case .used(let what): Finding(.credentials, attempt.source, .ok, "used: \(what)")
-      case .notConfigured(let reason): Finding(.credentials, attempt.source, .ok, reason)
-      case .failed(let reason):
+      case .notConfigured(let reason):
+        Finding(.credentials, attempt.source, .note, "not used: \(reason)")
+      case .failed(let reason, let remedy):
         Finding(
           .credentials, attempt.source, .failed, reason,
-          consequence: "nothing is tried behind it: that would act in another's name",
-          remedy: "mend it, or take its configuration away", code: .storeUnavailable)
+          consequence: "no other source is tried: that would act in another's name",
+          remedy: remedy ?? "correct it, or take its configuration away", code: .storeUnavailable)
       case .notReached: nil
       }
     }

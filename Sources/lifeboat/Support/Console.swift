@@ -52,7 +52,7 @@ enum Console {
       note("lifeboat: interrupted; nothing is half-done, and the next run goes on from here")
       return code
     }
-    let known = error as? LifeboatError ?? LifeboatError(.failure, "\(error)")
+    let known = LifeboatError(wording: error)
     note("lifeboat: error: \(known)")
     if asJSON { try? json(ErrorDocument(error: .init(known))) }
     return known.code

@@ -7,18 +7,7 @@ import SystemPackage
 /// Reads what a redis.conf says of persistence.
 enum RedisConf {
   static func read(_ path: FilePath) throws(LifeboatError) -> (ServerNames, AppendOnly?) {
-    let bytes: [UInt8]
-    do throws(LifeboatError) {
-      bytes = try OpenFile(reading: path, links: .follow).readAll(limit: 1 << 20)
-    } catch {
-      throw LifeboatError(.usage, "can't read --redis-conf \(path)", cause: "\(error)")
-    }
-    let configuration: RedisConfiguration
-    do throws(RedisConfigurationFault) {
-      configuration = try RedisConfiguration(parsing: bytes)
-    } catch {
-      throw LifeboatError(.usage, "\(path), line \(error.line)", cause: error.reason)
-    }
+    let configuration = try parse(path)
     if let include = configuration.includes.first {
       Console.warn(
         "\(path) includes \(printable(include)), which is not read: give the names as flags")
@@ -27,7 +16,23 @@ enum RedisConf {
     names.dump = configuration.dumpName ?? names.dump
     names.appendFile = configuration.appendName ?? names.appendFile
     names.appendDirectory = configuration.appendDirectoryName ?? names.appendDirectory
-    // Redis's own default is no.
-    return (names, configuration.appendOnly.map { $0 ? .yes : .no } ?? .no)
+    // Redis's own default is no, unless a file that is not read here says otherwise.
+    let silent: AppendOnly? = configuration.includes.isEmpty ? .no : nil
+    return (names, configuration.appendOnly.map { $0 ? .yes : .no } ?? silent)
+  }
+
+  static func parse(_ path: FilePath) throws(LifeboatError) -> RedisConfiguration {
+    let bytes: [UInt8]
+    do throws(LifeboatError) {
+      bytes = try OpenFile(reading: path, links: .follow).readAll(limit: 1 << 20)
+    } catch {
+      throw LifeboatError(
+        .usage, "can't read --redis-conf \(path)", cause: error.inOneLine, hint: error.hint)
+    }
+    do throws(RedisConfigurationFault) {
+      return try RedisConfiguration(parsing: bytes)
+    } catch {
+      throw LifeboatError(.usage, "\(path), line \(error.line)", cause: error.reason)
+    }
   }
 }

@@ -106,24 +106,26 @@ enum Stores {
     return opened
   }
 
-  /// For the sidecar: no end. An outage is told once, and so is its end.
+  /// For the sidecar: no end. An outage is told once, and so is its end; of a store that comes and goes
+  /// no more than a line a minute.
   static func enduring(
     _ opened: Opened, status: ShipStatus, stop: StopDeadline, logger: Logger
   ) -> any ObjectStore {
     var policy = RetryingStore.Policy.sidecar
     policy.givesUpAt = { stop.current }
     let outage = Mutex(StoreOutage())
+    let log = OutageLog(status, logger)
     return RetryingStore(opened.store, policy: policy) { report in
       let now = SystemClock.monotonicMilliseconds()
       switch report {
       case .waiting(let operation, let error, let since):
         let line = outage.withLock { $0.waits(operation, error, since: since, now: now) }
         if operation != .delete { status.turn() }
-        guard case .began(let problem)? = line else {
-          if case .changed(let problem)? = line { tell(problem, error, nil, status, logger) }
-          return
+        switch line {
+        case .began(let problem)?: log.began(problem, error, since: since, now: now)
+        case .changed(let problem)?: log.changed(problem, error, now: now)
+        default: break
         }
-        tell(problem, error, since, status, logger)
       case .succeeded(let operation):
         let offset = opened.clockOffset()
         let lines = outage.withLock { outage in
@@ -132,24 +134,41 @@ enum Stores {
             offset.flatMap { outage.saw(clockOffset: $0, now: now) },
           ]
         }
-        for line in lines.compactMap({ $0 }) { tell(line, status, logger) }
+        for line in lines.compactMap({ $0 }) { log.tell(line, now: now) }
       }
     }
   }
+}
 
-  /// - Parameter since: of an outage that begins; nil: its cause is another now.
-  private static func tell(
-    _ problem: StoreOutage.Problem, _ error: LifeboatError, _ since: Int64?, _ status: ShipStatus,
-    _ logger: Logger
-  ) {
-    status.update {
-      if let since { $0.outage = SystemClock.now().advanced(byMilliseconds: -since) }
-      $0.outageProblem = problem
-    }
-    logger.error("\(problem.line)", metadata: ["cause": "\(error)"])
+/// Says in log and status what becomes of calls of a store; of one that comes and goes no more than a line a
+/// minute.
+private final class OutageLog: Sendable {
+  private let status: ShipStatus
+  private let logger: Logger
+  private let throttle = Mutex(LogThrottle())
+
+  init(_ status: ShipStatus, _ logger: Logger) {
+    self.status = status
+    self.logger = logger
   }
 
-  private static func tell(_ line: StoreOutage.Line, _ status: ShipStatus, _ logger: Logger) {
+  func began(_ problem: StoreOutage.Problem, _ error: LifeboatError, since: Int64, now: Int64) {
+    status.update {
+      $0.outage = SystemClock.now().advanced(byMilliseconds: -since)
+      $0.outageProblem = problem
+    }
+    guard let told = throttle.withLock({ $0.begin("store", at: now) }) else { return }
+    logger.error("\(problem.line)", metadata: told.metadata(["cause": "\(error)"]))
+  }
+
+  /// The cause of the outage is another now.
+  func changed(_ problem: StoreOutage.Problem, _ error: LifeboatError, now: Int64) {
+    status.update { $0.outageProblem = problem }
+    guard let told = throttle.withLock({ $0.line(problem.line, at: now) }) else { return }
+    logger.error("\(problem.line)", metadata: told.metadata(["cause": "\(error)"]))
+  }
+
+  func tell(_ line: StoreOutage.Line, now: Int64) {
     switch line {
     case .began, .changed: break  // told with their cause
     case .ended(let milliseconds):
@@ -157,9 +176,10 @@ enum Stores {
         $0.outage = nil
         $0.outageProblem = nil
       }
+      guard let told = throttle.withLock({ $0.end("store", at: now) }) else { return }
       logger.notice(
         "the store works again",
-        metadata: ["after": "\(humanDuration(milliseconds: milliseconds))"])
+        metadata: told.metadata(["after": "\(humanDuration(milliseconds: milliseconds))"]))
     case .clocksDiffer(let offset):
       let size = humanDuration(milliseconds: abs(offset))
       logger.warning(
@@ -170,6 +190,14 @@ enum Stores {
         ])
     case .clocksAgree: logger.notice("this machine's clock agrees with the store's again")
     }
+  }
+}
+
+extension LogThrottle.Line {
+  /// The facts of a line, with how often its cause came and went unsaid before it.
+  func metadata(_ facts: Logger.Metadata) -> Logger.Metadata {
+    guard leftOut > 0 else { return facts }
+    return facts.merging(["left-out": "\(leftOut) more since the last line"]) { $1 }
   }
 }
 

@@ -1,0 +1,229 @@
+package import BackupTypes
+
+/// What `doctor` says of what it saw in a data directory: pure.
+package struct DirectoryDiagnosis: Sendable {
+  /// So many files under other names get a line each.
+  package static let foreignMax = 5
+
+  private let sight: DirectorySight
+  private let names: ServerNames
+  /// What Redis's configuration says; unknown without it.
+  private let setting: AppendOnly
+
+  package init(_ sight: DirectorySight, names: ServerNames, appendOnly: AppendOnly) {
+    self.sight = sight
+    self.names = names
+    setting = appendOnly
+  }
+
+  package var findings: [Finding] {
+    [content] + appendDirectory + leftovers + foreign + bounds
+  }
+
+  // MARK: What a server would load
+
+  private func start(_ appendOnly: Bool) -> ServerStart {
+    .judge(sight.data, names: names, appendOnly: appendOnly)
+  }
+
+  private var content: Finding {
+    switch setting {
+    case .yes: content(of: start(true), "yes")
+    case .no: content(of: start(false), "no")
+    case .unknown: contentOfBoth
+    }
+  }
+
+  private func content(of start: ServerStart, _ setting: String) -> Finding {
+    let words = "with appendonly \(setting), as its configuration says, Redis \(start.words)"
+    switch start {
+    case .loads: return Finding(.data, "content", .ok, words)
+    case .startsEmpty(nil): return Finding(.data, "content", .note, words)
+    case .startsEmpty:
+      return Finding(
+        .data, "content", .failed, words,
+        consequence: "Redis would go on without that data, and so would its backups",
+        remedy: "start it with appendonly \(setting == "yes" ? "no" : "yes"), and switch with "
+          + "CONFIG SET while it runs", code: .corrupt)
+    case .refuses(_, let remedy):
+      return Finding(
+        .data, "content", .failed, words, consequence: "Redis is down after its next restart",
+        remedy: remedy, code: .corrupt)
+    }
+  }
+
+  private var contentOfBoth: Finding {
+    let (yes, no) = (start(true), start(false))
+    let words = "with appendonly yes Redis \(yes.words); with appendonly no it \(no.words)"
+    switch (yes, no) {
+    case (.loads, .loads): return Finding(.data, "content", .ok, words)
+    case (.startsEmpty(nil), .startsEmpty(nil)): return Finding(.data, "content", .note, words)
+    case (.loads, .refuses(_, let remedy)):
+      return Finding(
+        .data, "content", .warning, words,
+        consequence: "a Redis with appendonly no would be down after its next restart",
+        remedy: remedy)
+    case (.refuses(_, let remedy), _):
+      return Finding(
+        .data, "content", .failed, words,
+        consequence: "a Redis with appendonly yes is down after its next restart",
+        remedy: remedy, code: .corrupt)
+    case (_, .refuses(_, let remedy)):
+      return Finding(
+        .data, "content", .failed, words,
+        consequence: "a Redis with appendonly no is down after its next restart",
+        remedy: remedy, code: .corrupt)
+    case (.startsEmpty, .startsEmpty):
+      return Finding(
+        .data, "content", .failed, words, consequence: "no setting loads that data",
+        remedy: "while Redis runs, `redis-cli BGREWRITEAOF` or `redis-cli BGSAVE` writes it again; "
+          + "else restore with --replace, which moves it aside", code: .corrupt)
+    default:
+      return Finding(
+        .data, "content", .warning, words,
+        consequence: "the wrong setting starts without data, or with old data",
+        remedy: "keep appendonly as it was when this was written; never switch it by a restart. "
+          + "With --redis-conf it is known here which it is")
+    }
+  }
+
+  // MARK: The AOF directory
+
+  private var appendDirectory: [Finding] {
+    guard sight.data.manifest == .absent, setting != .no else { return [] }
+    let directory = printable(names.appendDirectory)
+    if let strays = ServerStart.strays(sight.data, names) {
+      return [
+        Finding(
+          .data, "aof-directory", .failed, "there is \(strays)",
+          consequence:
+            "a Redis with appendonly yes leaves it out when it starts, and may replay it "
+            + "over newer data at the start after that",
+          remedy:
+            "while Redis runs, `redis-cli BGREWRITEAOF` writes a whole AOF; else restore with "
+            + "--replace, which moves it aside", code: .corrupt)
+      ]
+    }
+    guard sight.data.legacy == .absent || sight.data.legacy == .empty else { return [] }
+    if sight.hasAppendDirectory {
+      return [
+        Finding(
+          .data, "aof-directory", .warning,
+          "\(directory) holds no \(printable(names.manifest))",
+          consequence: "no log is shipped, and a Redis with appendonly yes would start empty",
+          remedy:
+            "while Redis runs with appendonly yes, `redis-cli BGREWRITEAOF` writes it; if AOF "
+            + "is just being switched on, wait for its first rewrite")
+      ]
+    }
+    guard setting == .yes else { return [] }
+    if sight.isVacant, sight.temporary.isEmpty, sight.foreign.isEmpty {
+      return [
+        Finding(
+          .data, "aof-directory", .note,
+          "there is no \(directory) yet: Redis's first start makes it")
+      ]
+    }
+    return [
+      Finding(
+        .data, "aof-directory", .warning,
+        "there is no \(directory), and appendonly is yes",
+        consequence: "no log is shipped, and Redis would start empty",
+        remedy:
+          "if Redis runs, its AOF was removed or renamed: `redis-cli BGREWRITEAOF` writes a new "
+          + "one; else restore. If it has another name, give --appenddirname")
+    ]
+  }
+
+  private var leftovers: [Finding] {
+    guard sight.isVacant, let first = sight.temporary.first else { return [] }
+    return [
+      Finding(
+        .data, "leftovers", .warning,
+        "there is neither \(printable(names.dump)) nor an AOF, but \(printable(first))"
+          + (sight.temporary.count == 1 ? "" : " and \(sight.temporary.count - 1) more such files"),
+        consequence:
+          "a server has written here: what it had finished is gone, or it never finished",
+        remedy:
+          "if Redis runs, `redis-cli BGSAVE` or `redis-cli BGREWRITEAOF` writes its data again; "
+          + "else restore")
+    ]
+  }
+
+  // MARK: Other names
+
+  private var foreign: [Finding] {
+    var findings = sight.foreign.prefix(DirectoryDiagnosis.foreignMax).map(finding)
+    let left = sight.foreign.count - findings.count
+    if left > 0 {
+      findings.append(
+        Finding(
+          .data, "names", .note, "\(left) more files are under names that Redis was not said to use"
+        ))
+    }
+    return findings
+  }
+
+  private func finding(_ foreign: DirectorySight.Foreign) -> Finding {
+    let (what, told, flags) = describe(foreign)
+    let detail =
+      "\(printable(foreign.path)) is \(what), under a name that Redis was not said to use"
+    if sight.isVacant {
+      return Finding(
+        .data, "names", .failed, detail + "; there is no \(told)",
+        consequence: "nothing of it is shipped, and a restore would lay down other names",
+        remedy: "if Redis writes it, give \(flags)")
+    }
+    guard foreign.isYounger else {
+      return Finding(
+        .data, "names", .note,
+        detail + ": it is older than what stands under those, and is not shipped")
+    }
+    return Finding(
+      .data, "names", .warning, detail + "; it is younger than what stands under those",
+      consequence: "if Redis writes it, its backups are of old files",
+      remedy: "if Redis writes it, give \(flags); else move it elsewhere")
+  }
+
+  private func describe(
+    _ foreign: DirectorySight.Foreign
+  ) -> (what: String, told: String, flags: String) {
+    switch foreign.kind {
+    case .dump:
+      return ("an RDB file", printable(names.dump), "--dbfilename \(printable(foreign.path))")
+    case .log:
+      return (
+        "a log of commands", printable(names.appendFile),
+        "--appendfilename \(printable(foreign.path))"
+      )
+    case .aof(let directory, let file):
+      var flags: [String] = []
+      if directory != names.appendDirectory {
+        flags.append("--appenddirname \(printable(directory))")
+      }
+      if file != names.appendFile { flags.append("--appendfilename \(printable(file))") }
+      return (
+        "the manifest of an AOF", printable(names.appendDirectory + "/" + names.manifest),
+        flags.joined(separator: " ")
+      )
+    }
+  }
+
+  // MARK: What was left out
+
+  private var bounds: [Finding] {
+    var findings: [Finding] = []
+    if sight.unreadBytes > 0 {
+      findings.append(
+        Finding(
+          .data, "unread", .note,
+          "\(humanBytes(sight.unreadBytes)) of what Redis would load were too large to be read "
+            + "through here; `lifeboat inspect --data` reads all"))
+    }
+    if sight.hasMoreNames {
+      findings.append(
+        Finding(.data, "unread", .note, "the directory has more names than are looked at here"))
+    }
+    return findings
+  }
+}

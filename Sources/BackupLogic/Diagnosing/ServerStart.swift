@@ -1,0 +1,121 @@
+package import BackupTypes
+import RedisFormats
+
+/// What a server does when it starts on a directory: pure.
+///
+/// `DataVerdict` protects a restore: for it, a server that starts empty beside data is broken. This says
+/// only what the server itself does, so that nobody is told that a Redis can't start which can.
+/// Measured with Redis 6.2 to 8.2 and Valkey 9.1: `docs/restore.md` has the table of what loads.
+package enum ServerStart: Sendable, Equatable {
+  /// - Parameter what: `dump.rdb`, `the AOF`.
+  case loads(_ what: String)
+  /// - Parameter ignoring: the data that it does not load; nil when there is none.
+  case startsEmpty(ignoring: String?)
+  /// It ends while it loads.
+  case refuses(reason: String, remedy: String)
+
+  package static func judge(
+    _ facts: DataFacts, names: ServerNames, appendOnly: Bool
+  ) -> ServerStart {
+    appendOnly ? withAOF(facts, names) : withDump(facts, names)
+  }
+
+  package var words: String {
+    switch self {
+    case .loads(let what): "loads \(what)"
+    case .startsEmpty(nil): "starts empty: there is nothing to load"
+    case .startsEmpty(let ignored?): "starts EMPTY: it ignores \(ignored)"
+    case .refuses(let reason, _): "does not start: \(reason)"
+    }
+  }
+
+  // MARK: appendonly no
+
+  private static func withDump(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
+    let dump = printable(names.dump)
+    switch facts.dump {
+    case .data: return .loads(dump)
+    case .broken(let reason):
+      return .refuses(
+        reason: "\(dump) can't be loaded: \(reason)",
+        remedy: "while Redis runs, `redis-cli BGSAVE` writes a sound one; else "
+          + "restore with --replace, which moves it aside")
+    case .empty, .absent: return .startsEmpty(ignoring: aofWithData(facts, names))
+    }
+  }
+
+  private static func aofWithData(_ facts: DataFacts, _ names: ServerNames) -> String? {
+    switch facts.manifest {
+    case .broken: return "the AOF, whose manifest can't be used"
+    case .valid: return facts.files.values.contains(.data) ? "the AOF, which holds data" : nil
+    case .absent:
+      if facts.legacy == .data { return "\(printable(names.appendFile)), which holds data" }
+      return strays(facts, names)
+    }
+  }
+
+  /// Files in the AOF directory that hold data and that no manifest names.
+  package static func strays(_ facts: DataFacts, _ names: ServerNames) -> String? {
+    guard facts.manifest == .absent else { return nil }
+    let found = facts.files.filter { $0.value == .data }.keys.sorted()
+    guard let first = found.first else { return nil }
+    return printable(names.appendDirectory + "/" + first)
+      + (found.count == 1 ? "" : " and \(found.count - 1) more")
+      + ", which no manifest names"
+  }
+
+  // MARK: appendonly yes
+
+  private static func withAOF(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
+    let manifestPath = printable(names.appendDirectory + "/" + names.manifest)
+    switch facts.manifest {
+    case .broken(let reason):
+      return .refuses(
+        reason: "the AOF's manifest \(manifestPath) can't be used: \(reason)", remedy: rewrite())
+    case .valid(let manifest):
+      var holdsData = false
+      for entry in manifest.entries where entry.kind != .history {
+        switch facts.files[entry.file] ?? .absent {
+        case .absent:
+          return .refuses(
+            reason: "the AOF's manifest names \(printable(entry.file)), which is missing",
+            remedy: rewrite())
+        case .broken(let reason):
+          return .refuses(
+            reason: "\(printable(entry.file)) can't be loaded: \(reason)",
+            remedy: rewrite(checking: manifestPath))
+        case .data: holdsData = true
+        case .empty: break
+        }
+      }
+      return holdsData ? .loads("the AOF") : .startsEmpty(ignoring: dumpWithData(facts, names))
+    case .absent: return withoutManifest(facts, names)
+    }
+  }
+
+  /// A single AOF is loaded, and by Redis 7 and later adopted as the BASE of a new one.
+  private static func withoutManifest(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
+    let file = printable(names.appendFile)
+    switch facts.legacy {
+    case .data: return .loads(file)
+    case .broken(let reason):
+      return .refuses(
+        reason: "\(file) can't be loaded: \(reason)", remedy: rewrite(checking: file))
+    case .empty, .absent:
+      let ignored = [strays(facts, names), dumpWithData(facts, names)].compactMap { $0 }
+      return .startsEmpty(ignoring: ignored.isEmpty ? nil : ignored.joined(separator: ", and "))
+    }
+  }
+
+  private static func dumpWithData(_ facts: DataFacts, _ names: ServerNames) -> String? {
+    facts.dump == .data ? "\(printable(names.dump)), which holds keys" : nil
+  }
+
+  /// A running server holds the data in memory: a rewrite makes the directory, its files and the manifest
+  /// anew. Measured with each of them deleted or damaged.
+  private static func rewrite(checking path: String? = nil) -> String {
+    "while Redis runs, `redis-cli BGREWRITEAOF` writes a sound AOF; else "
+      + (path.map { "copy it, and let `redis-check-aof --fix \($0)` cut it off there, or " } ?? "")
+      + "restore with --replace, which moves it aside"
+  }
+}
