@@ -147,6 +147,18 @@ import Testing
     world.add(1, at: 8000, segments: [[segment(1, 1)]]) { $0.isClean = true }
     let timeline = try world.chronicle().timelines[0]
     #expect(timeline.windows == [window(1000, 8000)] && timeline.isClosed)
+    // Not where some of its log is lost: of a file that is closed, or at the end.
+    for (to, reached) in [(20, nil), (nil, 20)] as [(UInt64?, UInt64?)] {
+      var lost = World()
+      lost.add(claim(1), at: 1000)
+      lost.add(1, at: 1000, segments: [[segment(1, 1)]])
+      lost.log(1, 1, span(0, 10, at: 2000))
+      lost.add(1, at: 8000, segments: [[segment(1, 1, 0, to)]]) {
+        $0.isClean = true
+        $0.reached = reached
+      }
+      #expect(try lost.chronicle().timelines[0].windows == [window(1000, 2000)])
+    }
   }
 
   @Test func `dumps are instants, and one that was found damaged is none`() throws {

@@ -84,8 +84,9 @@ struct HostileRecordTests {
   @Test func `a dump beside a log whose index contradicts itself is done without`() async throws {
     var target = try await Target()
     let dump = try await target.index(1, size: 88, pieces: 2, 1)
+    let start = try #require(target.snapshot.chain?.files.first?.segments.first?.position(0))
     target.snapshot.dump = .init(
-      generation: dump.generation, file: dump.file, contentAt: dump.contentAt, pinnedAt: nil)
+      generation: dump.generation, file: dump.file, contentAt: dump.contentAt, pinnedAt: start)
     try await target.replaceSnapshot()
     let restored = try target.scene.folder.makeDirectory("restored")
     let result = try await target.scene.restore(restored)

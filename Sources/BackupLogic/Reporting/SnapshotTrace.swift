@@ -13,6 +13,8 @@ package struct SnapshotTrace: Sendable, Equatable {
   package var dumpAt: Instant?
   /// Of the chain, in order.
   package var segments: [Snapshot.Segment]
+  /// How far the log that it leaves open was durable.
+  package var reached: UInt64?
   /// Ordinals of its own timeline that it names, those of files that extend nothing yet included.
   package var named: [Int]
 
@@ -26,6 +28,7 @@ package struct SnapshotTrace: Sendable, Equatable {
     dump = snapshot.dump?.generation
     dumpAt = snapshot.dump?.contentAt
     segments = snapshot.chain?.files.flatMap(\.segments) ?? []
+    reached = snapshot.reached
     let detached = snapshot.detached?.files.flatMap(\.segments) ?? []
     named = (segments + detached).filter { $0.timeline == snapshot.timeline }.map(\.ordinal)
   }

@@ -66,6 +66,7 @@ struct TimelineTrace {
 
   private mutating func addChain(_ trace: SnapshotTrace) {
     var last: Instant?
+    var isWhole = true
     var (first, keptLast, ownLast): (Instant?, Instant?, Instant?) = (nil, nil, nil)
     for segment in trace.segments {
       let log = log(of: segment)
@@ -82,6 +83,8 @@ struct TimelineTrace {
           }
         }
       }
+      let durable = segment.to ?? (segment == trace.segments.last ? trace.reached : nil) ?? 0
+      if log.reached < durable { isWhole = false }
       if let to = segment.to, log.reached < to { break }
     }
     guard last != nil else {
@@ -94,7 +97,7 @@ struct TimelineTrace {
     let from = keptLast ?? first
     if cut != nil, ownLast > from || keptLast == nil { abandoned.add(from, ownLast) }
     // All on disk was durable then: until then nothing more was written.
-    if trace.isClean, cut == nil || keptLast == ownLast { present.add(ownLast, trace.at) }
+    if trace.isClean, isWhole, cut == nil || keptLast == ownLast { present.add(ownLast, trace.at) }
   }
 
   /// Up to which offset of an own ordinal the present history goes.

@@ -56,6 +56,8 @@ package struct RestorePlan: Sendable, Equatable {
   package var loadsWithYes: Instant?
   package var loadsWithNo: Instant?
   package var dataset: DatasetRecord?
+  /// The log goes on behind the state, and what follows is lost.
+  package var loss: LogLoss?
   /// What stands around the cut; read for a plan that is shown.
   package var surroundings: CutSurroundings?
 

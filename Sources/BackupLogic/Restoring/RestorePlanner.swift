@@ -9,6 +9,10 @@ package struct RestorePlanner: Sendable {
   /// The indexes of the generations that the point's snapshot names, by id.
   package var indexes: [GenerationID: GenerationIndex]
   package var options: RestorePlan.Options
+  /// Dumps of earlier snapshots of the timeline, the newest first, for where the snapshot's own joins not.
+  package var earlierDumps: [Snapshot.Dump] = []
+  /// Dumps that were found damaged, and why: they are left out.
+  package var damaged: [GenerationID: String] = [:]
 
   package init(
     history: History, point: RestorePoint, indexes: [GenerationID: GenerationIndex],
@@ -85,6 +89,9 @@ package struct RestorePlanner: Sendable {
     return dataset.rdbVersion < 10
   }
 
+  /// Whether a full copy is known to hold nothing.
+  func isEmpty(_ index: GenerationIndex) -> Bool { index.dataset?.isEmpty ?? (index.size == 0) }
+
   // MARK: A point in a log
 
   private func planChain(_ plan: inout RestorePlan) throws(LifeboatError) {
@@ -120,33 +127,37 @@ package struct RestorePlanner: Sendable {
         "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
           + "not in this state")
     }
-    try noteMissing(chain, &plan)
-    try joinDump(chain, names, &plan)
+    if let warning = point.warning { plan.warnings.append(warning) }
+    try noteLoss(chain, &plan)
+    joinDump(chain, names, &plan)
   }
 
-  /// The point is the last of its log, and more of that was durable once: its snapshot says so, or the
-  /// successor that found it. What is left is restored with a warning; where nothing is left, it is no state.
-  private func noteMissing(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError)
-  {
-    guard let open = chain.openSegment, let cut = point.cut else { return }
-    let last = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
-      .marks(of: point.snapshot).last
-    if let last, chain.order(of: last.position) > chain.order(of: cut) { return }
-    let log = history.log(of: open.timeline, ordinal: open.ordinal, from: open.from)
-    let known = history.durableEnd(of: open, in: point.snapshot)
-    guard known > log.reached || log.beyondHole > 0 else { return }
-    let isNothing =
-      known > log.reached && cut.offset == 0 && chain.files.flatMap(\.segments).count == 1
-      && (plan.dataset?.isEmpty ?? true)
-    guard !isNothing else {
-      throw LifeboatError(
+  /// The point is the last state before a loss: it is restored with a warning. Where it holds nothing, it is
+  /// no state to start a server on.
+  private func noteLoss(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError) {
+    var finder = LossFinder(history, snapshots: [point.snapshot])
+    guard let loss = finder.loss(rightBehind: point) else { return }
+    plan.loss = loss
+    guard try holdsKeys(chain) else {
+      var error = LifeboatError(
         .corrupt, "the restore point \(point.id) is lost: its log is not there any more",
-        cause: "\(humanBytes(known)) of it were durable, behind a full copy without keys",
+        cause: "\(loss.what) were durable, behind a full copy without keys",
         hint: "`lifeboat list` shows other restore points; `lifeboat verify` names what is missing")
+      error.missingObject = loss.object
+      throw error
     }
     plan.warnings.append(
-      "the log goes on behind this state, and is not there any more from offset \(log.reached) on: "
-        + "what was written then is missing; `lifeboat verify` names the objects")
+      "the log goes on behind this state, and is lost from there on: \(loss.what) were durable and are "
+        + "not there any more. What was written from \(loss.since) to \(loss.until) is missing")
+  }
+
+  /// Whether the state may hold a key: its full copy does, or some log is kept.
+  private func holdsKeys(_ chain: Snapshot.Chain) throws(LifeboatError) -> Bool {
+    guard let cut = point.cut, chain.order(of: cut).segment == 0, cut.offset == 0 else {
+      return true
+    }
+    guard let base = chain.base else { return false }
+    return try !isEmpty(generation(base.generation))
   }
 
   private func layMultiPart(
@@ -173,74 +184,6 @@ package struct RestorePlanner: Sendable {
         .init(file: file.record.file, sequence: file.record.sequence, kind: .increment))
     }
     plan.files.append(manifest(entries, names: names))
-  }
-
-  /// A dump joins a cut only if it was pinned before the mark at the cut: FLUSHALL saves its empty dump
-  /// before the log has the command.
-  private func joinDump(
-    _ chain: Snapshot.Chain, _ names: ServerNames, _ plan: inout RestorePlan
-  ) throws(LifeboatError) {
-    if let dump = point.snapshot.dump, let cut = point.cut,
-      dump.pinnedAt.map({ $0 < cut || ($0 == cut && !goesOn(chain, behind: cut)) }) ?? true,
-      dump.contentAt <= point.instant,
-      let index = sound(dump, &plan)
-    {
-      plan.files.append(
-        .init(
-          directory: nil, name: names.dump, role: .dump, content: .generation(index),
-          size: index.size))
-      plan.loadsWithNo = dump.contentAt
-      let age = point.instant.since(dump.contentAt)
-      if options.appendOnly == .unknown, age > 0 {
-        plan.warnings.append(
-          "a server with `appendonly no` would load the dump of \(dump.contentAt), which is "
-            + "\(humanDuration(milliseconds: age)) older")
-      }
-      return
-    }
-    // No dump joins: the BASE, where it is an RDB, stands in for it, so that a server that runs
-    // without AOF does not start empty.
-    if let position = plan.files.firstIndex(where: { $0.role == .base }),
-      case .generation(let index) = plan.files[position].content, let dataset = index.dataset,
-      !dataset.isEmpty
-    {
-      plan.files.append(
-        .init(
-          directory: nil, name: names.dump, role: .dump,
-          content: .same(position, mustCopy: false), size: index.size))
-      plan.loadsWithNo = index.contentAt
-      if options.appendOnly == .unknown {
-        plan.warnings.append(
-          "a server with `appendonly no` would load only the BASE of the AOF, of \(index.contentAt)"
-        )
-      }
-      return
-    }
-    plan.warnings.append(
-      "a server with `appendonly no` would start EMPTY on this restore point: there is no dump in it; "
-        + "start Redis with `appendonly yes`")
-  }
-
-  /// A dump beside a log is of use to a server without AOF only: the state does not depend on it.
-  private func sound(_ dump: Snapshot.Dump, _ plan: inout RestorePlan) -> GenerationIndex? {
-    guard indexes[dump.generation] != nil else { return nil }
-    do {
-      return try generation(dump.generation)
-    } catch {
-      plan.warnings.append(
-        "the dump beside the log is left out: \(error.cause ?? error.message); `lifeboat verify` says "
-          + "what is wrong with it")
-      return nil
-    }
-  }
-
-  /// Whether the log goes on behind the cut. A dump that was pinned just there may hold the effect of the
-  /// very next command.
-  private func goesOn(_ chain: Snapshot.Chain, behind cut: LogPosition) -> Bool {
-    history.log(of: cut.timeline, ordinal: cut.ordinal, from: cut.offset).reached > cut.offset
-      || chain.files.flatMap(\.segments).contains {
-        ($0.timeline, $0.ordinal) > (cut.timeline, cut.ordinal)
-      }
   }
 
   // MARK: Cutting
@@ -328,7 +271,7 @@ package struct RestorePlanner: Sendable {
       content: .bytes(bytes), size: UInt64(bytes.count))
   }
 
-  private func generation(_ id: GenerationID) throws(LifeboatError) -> GenerationIndex {
+  func generation(_ id: GenerationID) throws(LifeboatError) -> GenerationIndex {
     guard let index = indexes[id] else { throw inconsistent("the generation \(id) is missing") }
     guard index.generation == id, index.isConsistent else {
       throw inconsistent("the index of the generation \(id) contradicts itself")
@@ -336,7 +279,7 @@ package struct RestorePlanner: Sendable {
     return index
   }
 
-  private func noteVerdict(_ index: GenerationIndex, _ plan: inout RestorePlan) {
+  func noteVerdict(_ index: GenerationIndex, _ plan: inout RestorePlan) {
     guard index.verdict == .unverified else { return }
     plan.warnings.append(
       "\(printable(index.file)) was archived unverified: \(index.remark ?? "its structure is unknown")"

@@ -11,6 +11,8 @@ package struct RestorePoint: Sendable, Equatable {
   package var instant: Instant
   /// Of a state that is older than the time asked for: nothing is known from `instant` until this.
   package var gap: Gap?
+  /// What a restore of it warns of.
+  package var warning: String?
 
   /// A time of which no log was shipped, or of which none is kept.
   package struct Gap: Sendable, Equatable {

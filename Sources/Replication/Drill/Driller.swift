@@ -60,6 +60,9 @@ package struct Driller: Sendable {
     let (program, release) = try await search.find(for: recorded)
     let reading = try RestoredReading(plan, in: data, seed: randomNumber())
     var report = report(plan, reading, release, started: started, restored: restored)
+    if let loss = plan.loss {
+      report.warnings.append("what follows the point in its log is lost: \(loss.what)")
+    }
     let server = try DrillServer(
       program, release, data: data, scratch: scratch.path, names: plan.names,
       appendOnly: plan.point.primary == .aof, databases: databases(plan, reading))

@@ -31,7 +31,8 @@ package struct HistoryReader: Sendable {
     return snapshot
   }
 
-  private func own(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot? {
+  /// Nil for one of another process: it does not exist.
+  func own(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot? {
     guard let claim = history.claims[timeline] else {
       throw LifeboatError(.noBackup, "there is no timeline \(timeline)")
     }
@@ -130,20 +131,5 @@ package struct HistoryReader: Sendable {
     } catch let error as LifeboatError where error.code == .corrupt {
       return []
     }
-  }
-
-  /// The indexes of the generations that `snapshot` names, but for what is quarantined, and for a dump
-  /// beside a chain that retention let go: a restore does without one.
-  package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
-    var indexes: [GenerationID: GenerationIndex] = [:]
-    let needed =
-      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
-    for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
-    where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
-      guard id == needed || history.catalogue.generations[id]?.hasIndex == true else { continue }
-      let index = try await repository.index(id)
-      if id == needed || history.catalogue.isWhole(index) { indexes[id] = index }
-    }
-    return indexes
   }
 }

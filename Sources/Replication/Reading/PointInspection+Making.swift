@@ -31,10 +31,8 @@ extension PointInspection {
     guard let point = try await chooser.choose(selection) else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }
+    let plan = try await reader.plan(point, .init())
     let indexes = try await reader.indexes(of: point.snapshot)
-    let plan = try RestorePlanner(
-      history: reader.history, point: point, indexes: indexes, options: .init()
-    ).plan()
     let content = try await PointReading(
       reader: reader, point: point, indexes: indexes, copyBytesMax: options.copyBytesMax,
       progress: progress

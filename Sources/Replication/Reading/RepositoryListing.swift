@@ -48,6 +48,24 @@ package struct RepositoryListing: Sendable, Encodable {
     package var differences: [String]
   }
 
+  /// Log that was durable once and is not there any more.
+  package struct Loss: Sendable, Encodable {
+    package var timeline: TimelineNumber
+    package var ordinal: Int
+    /// The server's file, and which of its bytes are missing.
+    package var file: String
+    package var from: UInt64
+    package var to: UInt64
+    /// What the names of the missing objects begin with.
+    package var object: String
+    /// What was written between these can't be restored.
+    package var since: String
+    package var until: String
+    /// The whole restore points on both sides of it.
+    package var before: String?
+    package var behind: String?
+  }
+
   package var repository: String
   package var location: String
   /// `none`, or `aes-256-gcm`: encrypted, and the key that was given opens it.
@@ -57,7 +75,10 @@ package struct RepositoryListing: Sendable, Encodable {
   package var foreignObjects: Int
   package var newest: String?
   package var newestInstant: String?
+  /// What the newest restore point lacks: it is the last whole state before a loss.
+  package var isNewestBeforeLoss: Bool
   package var timelines: [Timeline]
+  package var losses: [Loss]
   package var pins: [PinEntry]
   /// Pins in force that can't be read: nothing is deleted until they are let go.
   package var unreadablePins: [String]
@@ -84,12 +105,18 @@ package struct RepositoryListing: Sendable, Encodable {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
+    var isLossConfirmed = false
     return try await repository.withHistory(
       counted: { progress("listing: \($0) objects") },
       { history in
-        try await read(
+        let found = try await read(
           HistoryReader(repository: repository, history: history), recorder.times, now: now,
           progress)
+        if !found.listing.losses.isEmpty, !isLossConfirmed {
+          isLossConfirmed = true
+          throw LifeboatError(missing: found.listing.losses[0].object)
+        }
+        return found
       })
   }
 
@@ -101,11 +128,12 @@ package struct RepositoryListing: Sendable, Encodable {
     let newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
     var unreadable: [String] = []
+    var losses: [(LogLoss, Loss)] = []
     var drawing = ChronicleBuilder(
       history: history, times: times, descriptor: repository.descriptor,
       location: location, now: now)
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader, &drawing, &unreadable, progress))
+      timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
     }
     let reading = try await repository.pinsInForce(history.catalogue, now: now)
     let pins = reading.pins.map { pin in
@@ -119,7 +147,9 @@ package struct RepositoryListing: Sendable, Encodable {
       cipher: repository.descriptor.cipher.rawValue,
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
-      newestInstant: newest?.instant.description, timelines: timelines, pins: pins,
+      newestInstant: newest?.instant.description,
+      isNewestBeforeLoss: newest.flatMap { reader.loss(rightBehind: $0) } != nil,
+      timelines: timelines, losses: losses.map(\.1), pins: pins,
       unreadablePins: reading.unreadable.map { printable($0) },
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       unreadable: unreadable,
@@ -152,7 +182,8 @@ package struct RepositoryListing: Sendable, Encodable {
 
   private static func timeline(
     _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
-    _ unreadable: inout [String], _ progress: (String) -> Void
+    _ unreadable: inout [String], _ losses: inout [(LogLoss, Loss)],
+    _ progress: (String) -> Void
   ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
@@ -161,6 +192,7 @@ package struct RepositoryListing: Sendable, Encodable {
     let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
     drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
+    add(&losses, finder)
     var indexes: [GenerationID: GenerationIndex] = [:]
     var points: [Point] = []
     for sequence in snapshots.keys.sorted() {
@@ -193,55 +225,5 @@ package struct RepositoryListing: Sendable, Encodable {
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
       isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points)
-  }
-
-  package var text: String {
-    var text = "repository \(repository) at \(location)"
-    text += cipher == Descriptor.Cipher.none.rawValue ? "\n" : ", encrypted (\(cipher))\n"
-    text += "\(objects) objects, \(humanBytes(bytes))"
-    if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
-    text += "\nnewest restore point: "
-    text +=
-      newest.map { "\($0) of \(newestInstant ?? "")" }
-      ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
-    text += "\n"
-    for timeline in timelines {
-      text += "\ntimeline \(timeline.number)  claimed \(timeline.claimedAt) by \(timeline.source)"
-      if let parent = timeline.parent {
-        text += ", after \(parent)" + (timeline.fork.map { " from \($0)" } ?? " (no common log)")
-      }
-      if timeline.isAbandoned { text += ", its end is an abandoned branch" }
-      text += "\n"
-      if let suspicion = timeline.suspicion { text += "  SUSPECT start: \(suspicion)\n" }
-      if timeline.points.isEmpty { text += "  no restore point\n" }
-      for point in timeline.points {
-        let span = point.from == point.to ? point.to : "\(point.from) to \(point.to)"
-        text += "  \(point.id)  \(point.primary)  \(span)"
-        if let keys = point.keys { text += "  \(keys) keys in its full copy" }
-        if point.isUnverified { text += "  unverified" }
-        if let command = point.destructive { text += "  after \(command)" }
-        text += "\n"
-      }
-    }
-    if !quarantined.isEmpty { text += "\nfound damaged, and left out\n" }
-    for id in quarantined { text += "  \(id)\n" }
-    if let drill = lastDrill {
-      text += "\nlast drill: \(drill.at), \(drill.point) on \(drill.server): "
-      text += drill.isPassed ? "passed" : "FAILED (\(drill.differences.first ?? "see its record"))"
-      text += ", \(drill.restoreSeconds) s to restore and \(drill.loadSeconds) s to load\n"
-    }
-    if !pins.isEmpty { text += "\npins\n" }
-    for pin in pins {
-      text += "  \(pin.id)  keeps \(pin.point) until \(pin.until): \(pin.reason) at \(pin.at)\n"
-    }
-    for name in unreadable {
-      text += "\n\(name) can't be read, and what needs it is left out: see `lifeboat verify`\n"
-    }
-    for id in unreadablePins {
-      text +=
-        "\nthe pin \(id) can't be read, and nothing is deleted because of it: `lifeboat unpin "
-      text += "\(id)` lets it go\n"
-    }
-    return text
   }
 }

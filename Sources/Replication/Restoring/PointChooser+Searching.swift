@@ -30,7 +30,12 @@ extension PointChooser {
       // Only when the last one leads nowhere everything is looked through, to show what there is.
       return all.last.map { $0.occurrence.keysBefore == 0 } ?? true
     }
+    let timeline = newest.timeline
     guard let last = all.last else {
+      if let lost = try await lost(of: timeline, from: nil, until: now) {
+        throw try await lostError(
+          "there is no \(printable(command)) in the log, and some of the log is lost", lost)
+      }
       throw LifeboatError(
         .noBackup, "there is no \(printable(command)) in the log",
         cause: isSearched
@@ -38,7 +43,15 @@ extension PointChooser {
           : "no restore point has a log: there are only dumps",
         hint: "`lifeboat inspect` shows what removed data; choose a time with --at")
     }
-    guard last.occurrence.keysBefore == 0 else { return last.point }
+    guard last.occurrence.keysBefore == 0 else {
+      var point = last.point
+      if let lost = try await lost(of: timeline, from: point, until: now) ?? lost(in: point) {
+        point.warning =
+          "log behind this \(printable(command)) is lost: a later one may have been in it "
+          + "(\(lost.loss.what))"
+      }
+      return point
+    }
     let listed = all.suffix(20).map {
       "--point \($0.point.id) (\($0.occurrence.at), \($0.occurrence.keysBefore) keys)"
     }

@@ -42,7 +42,7 @@ package struct PointChooser: Sendable {
   package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
     if let id = selection.point { return try await named(id) }
     if let command = selection.before { return try await last(before: command, selection) }
-    if let at = selection.at { return try await only(known(at: at, selection), at: at) }
+    if let at = selection.at { return try await state(at: at, selection) }
     if let timeline = selection.timeline {
       guard let point = try await newest(of: timeline) else {
         throw LifeboatError(
@@ -60,7 +60,7 @@ package struct PointChooser: Sendable {
     return try await reader.newestPoint(of: timeline)
   }
 
-  private func require(_ timeline: TimelineNumber) throws(LifeboatError) {
+  func require(_ timeline: TimelineNumber) throws(LifeboatError) {
     guard reader.history.claims[timeline] != nil else {
       throw LifeboatError(
         .noBackup, "there is no timeline \(timeline)", hint: "see `lifeboat list`")
@@ -86,6 +86,7 @@ package struct PointChooser: Sendable {
         cause: "its generation is quarantined",
         hint: "`lifeboat list` shows the others; `lifeboat verify` says what is wrong with it")
     }
+    try await checkWhole(snapshot, at: parsed.position, id, by: [snapshot])
     guard var point = finder.newest() else {
       throw LifeboatError(
         .noBackup, "the snapshot \(printable(id)) carries no restore point",
@@ -107,7 +108,8 @@ package struct PointChooser: Sendable {
           return point
         }
         if let point = try await self.point(of: snapshot, at: position) { return point }
-        try checkThere(position, snapshot, id)
+        let others = try await reader.readableSnapshots(of: parsed.timeline).read
+        try await checkWhole(snapshot, at: position, id, by: Array(others.values))
         throw LifeboatError(
           .noBackup, "\(printable(id)) is no place where the log can be cut",
           hint: "see `lifeboat list`")
@@ -118,38 +120,24 @@ package struct PointChooser: Sendable {
     return point
   }
 
-  /// A place that was durable once and is not there any more is no mistake of who asks for it.
-  private func checkThere(_ position: LogPosition, _ snapshot: Snapshot, _ id: String)
-    throws(LifeboatError)
-  {
-    guard
-      let segment = snapshot.chain?.files.flatMap(\.segments).first(where: {
-        $0.timeline == position.timeline && $0.ordinal == position.ordinal
-      })
-    else { return }
-    let history = reader.history
-    let known = history.durableEnd(of: segment, in: snapshot)
-    let log = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
-    guard position.offset <= known, position.offset > log.reached else { return }
-    throw LifeboatError(
-      .corrupt, "the log of the restore point \(printable(id)) is not there any more",
-      cause: "it was durable up to offset \(known), and ends at \(log.reached)",
-      hint: "`lifeboat verify` names what is missing; `lifeboat list` shows other restore points")
-  }
-
   /// A time that no recovery window has is no restore point: who asks for it gets those on both sides. A
   /// window that ends within the second that was asked for has it.
-  private func only(_ point: RestorePoint, at: Instant) throws(LifeboatError) -> RestorePoint {
-    let seen = PointFinder(
-      history: reader.history, timeline: point.timeline, snapshots: [:]
-    ).marks(of: point.snapshot).first { $0.position == point.cut }?.time
-    guard let gap = point.gap, max(seen ?? point.instant, point.instant) < at else { return point }
+  func only(_ point: RestorePoint, at: Instant) throws(LifeboatError) -> RestorePoint {
+    guard let gap = point.gap, isBefore(point, at) else { return point }
     throw LifeboatError(
       .noBackup, "\(at) lies between two recovery windows",
       cause: "from \(point.instant) until \(gap.until) no log was shipped, or none is kept",
       hint:
         "take the state before it with --point \(point.id) (of \(point.instant)), or the one behind "
         + "it with --point \(gap.next) (of \(gap.until))")
+  }
+
+  /// Whether the log of `point` was last seen at its cut before `at`.
+  func isBefore(_ point: RestorePoint, _ at: Instant) -> Bool {
+    let seen = PointFinder(
+      history: reader.history, timeline: point.timeline, snapshots: [:]
+    ).marks(of: point.snapshot).first { $0.position == point.cut }?.time
+    return max(seen ?? point.instant, point.instant) < at
   }
 
   /// The last state that is known at a time; with a gap where it is not proved to be the one of that time.

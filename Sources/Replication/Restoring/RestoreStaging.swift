@@ -28,6 +28,15 @@ struct RestoreStaging: Sendable {
   func run() async throws {
     for (index, file) in plan.files.enumerated() {
       switch file.content {
+      case .generation(let generation) where isUnneeded(file):
+        do {
+          try await fetch(generation, file)
+        } catch let error as LifeboatError
+          where error.code == .corrupt || error.code == .versionMismatch
+        {
+          let reason = error.message + (error.cause.map { ": \($0)" } ?? "")
+          throw UnneededDamage(generation: generation.generation, reason: reason)
+        }
       case .generation(let generation): try await fetch(generation, file)
       case .log(let parts): try await fetch(parts, file)
       case .bytes(let bytes): try write(bytes, file)
@@ -181,6 +190,16 @@ struct RestoreStaging: Sendable {
   private final class Unpacking: Sendable {
     private let mutex = Mutex(())
     func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
+  }
+
+  /// A dump beside a log is damaged: the state that is restored does not need it.
+  struct UnneededDamage: Error {
+    var generation: GenerationID
+    var reason: String
+  }
+
+  private func isUnneeded(_ file: RestorePlan.File) -> Bool {
+    file.role == .dump && plan.point.primary == .aof
   }
 
   /// An object of the plan is gone: another run folded or pruned it. The restore plans again.

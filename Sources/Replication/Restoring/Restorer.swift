@@ -73,8 +73,11 @@ package struct Restorer: Sendable {
     let isResuming = try RestoreJournal.read(in: target.directory) != nil
     if let done = try finishInterrupted(target) { return done }
     if let end = try look(target) { return end }
+    var damaged: [GenerationID: String] = [:]
     for attempt in 1... {
-      guard let (repository, history, plan) = try await choose() else { return .noBackup }
+      guard let (repository, history, plan) = try await choose(without: damaged) else {
+        return .noBackup
+      }
       if plan.names != target.names {
         // The backup has names of its own: what stands under those is data as well.
         target = try RestoreTarget(options.data, names: plan.names, makes: false)
@@ -85,8 +88,12 @@ package struct Restorer: Sendable {
         let aside = try await perform(
           plan, repository, history, target, reuses: isResuming || attempt > 1)
         return .restored(plan, movedAside: aside)
+      } catch let unneeded as RestoreStaging.UnneededDamage {
+        // Each time it is another one: there are only so many that a plan could have.
+        damaged[unneeded.generation] = unneeded.reason
+        note("the dump beside the log is damaged: planning again without it")
       } catch let missing as RestoreStaging.Missing {
-        guard attempt < Restorer.plansMax else {
+        guard attempt - damaged.count < Restorer.plansMax else {
           throw LifeboatError(
             .corrupt, "the object \(missing.name) is missing",
             cause: "the restore point needs it",
@@ -141,7 +148,10 @@ package struct Restorer: Sendable {
 
   // MARK: Plan
 
-  private func choose() async throws -> (Repository, History, RestorePlan)? {
+  /// - Parameter damaged: dumps that a plan does without, and why.
+  private func choose(without damaged: [GenerationID: String] = [:]) async throws -> (
+    Repository, History, RestorePlan
+  )? {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
         throw LifeboatError(
@@ -158,6 +168,7 @@ package struct Restorer: Sendable {
         .refused, "\(store.location) is the repository \(repository.id), not \(id)",
         hint: "check the bucket and prefix, or --repository-id")
     }
+    var isLossConfirmed = false
     return try await repository.withHistory { history in
       let reader = HistoryReader(repository: repository, history: history)
       let chooser = PointChooser(reader: reader, now: now(), url: options.url)
@@ -165,7 +176,18 @@ package struct Restorer: Sendable {
         try await concludeAbsence(reader)
         return nil
       }
-      var plan = try await plan(repository, history, point)
+      var planOptions = options.plan
+      planOptions.names = options.names
+      var plan: RestorePlan
+      do {
+        plan = try await reader.plan(point, planOptions, without: damaged)
+      } catch let error as LifeboatError {
+        throw try await chooser.explained(error, point)
+      }
+      if let loss = plan.loss, !isLossConfirmed {
+        isLossConfirmed = true
+        throw LifeboatError(missing: loss.object)
+      }
       if options.isDryRun {
         plan.surroundings = try await CutReading(reader: reader).surroundings(of: point)
       }
@@ -189,19 +211,6 @@ package struct Restorer: Sendable {
     throw LifeboatError(
       .noBackup, "there is no restore point at \(store.location) yet",
       hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")
-  }
-
-  private func plan(_ repository: Repository, _ history: History, _ point: RestorePoint)
-    async throws
-    -> RestorePlan
-  {
-    let reader = HistoryReader(repository: repository, history: history)
-    var planOptions = options.plan
-    planOptions.names = options.names
-    let planner = RestorePlanner(
-      history: history, point: point, indexes: try await reader.indexes(of: point.snapshot),
-      options: planOptions)
-    return try planner.plan()
   }
 
   // MARK: Perform

@@ -29,6 +29,19 @@ struct RestoreDocument: Encodable {
     var firstLeftOut: Command?
   }
 
+  /// What follows the state in its log was durable once and is not there any more.
+  struct Lost: Encodable {
+    var timeline: Int
+    var ordinal: Int
+    var file: String
+    var from: UInt64
+    var to: UInt64
+    var object: String
+    /// What was written between these is missing.
+    var since: String
+    var until: String
+  }
+
   var result: String
   var directory: String
   var point: String?
@@ -42,12 +55,13 @@ struct RestoreDocument: Encodable {
   var movedAside: String?
   /// Of a plan: what stands around the place where the log is cut.
   var cut: Cut?
+  var lost: Lost?
   var warnings: [String]?
   private var reason: String?
 
   private enum CodingKeys: String, CodingKey {
     case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
-    case files, bytes, requests, movedAside, cut, warnings
+    case files, bytes, requests, movedAside, cut, lost, warnings
   }
 
   init(_ outcome: Restorer.Outcome, data: String) {
@@ -80,6 +94,11 @@ struct RestoreDocument: Encodable {
     bytes = plan.bytes
     requests = plan.requests
     cut = plan.surroundings.map { Cut($0, of: plan.point) }
+    lost = plan.loss.map {
+      Lost(
+        timeline: $0.timeline.value, ordinal: $0.ordinal, file: printable($0.file), from: $0.from,
+        to: $0.to, object: $0.object, since: $0.since.description, until: $0.until.description)
+    }
     warnings = plan.warnings
   }
 

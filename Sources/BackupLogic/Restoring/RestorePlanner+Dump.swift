@@ -1,0 +1,171 @@
+package import BackupFormat
+import BackupTypes
+
+/// The dump that is laid down beside a log, for a server that runs without AOF.
+extension RestorePlanner {
+  /// Whether a dump holds nothing that stands in the log behind the cut. It does where all of this holds:
+  ///
+  /// - How far the log was when the dump was pinned is known, and is a place of the chain, or lies before it.
+  /// - The log was seen to be longer than that, at the cut or before it: a server saves what it executed
+  ///   before its log has it. FLUSHALL saves its empty dump first, so that the dump is pinned where the
+  ///   log ends before FLUSHALL. By the next size that is seen the server has written what the dump holds.
+  ///   In a later file it has, too: a server writes everything to a file before it opens the next one.
+  /// - Or nothing follows: the dump was pinned where the log ends, and the cut is there.
+  /// - It is not younger than the state.
+  package func precedesCut(_ dump: Snapshot.Dump) -> Bool {
+    guard let chain = point.snapshot.chain, let cut = point.cut, let pinned = dump.pinnedAt,
+      dump.contentAt <= point.instant, let end = chain.place(of: cut)
+    else { return false }
+    guard let start = chain.place(of: pinned) else { return chain.begins(after: pinned) }
+    guard start.file == end.file else { return start.file < end.file }
+    guard start.offset < end.offset else {
+      return start.offset == end.offset && !goesOn(chain, behind: cut)
+    }
+    let finder = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
+    return finder.marks(of: point.snapshot).contains { mark in
+      guard let seen = chain.place(of: mark.position) else { return false }
+      return seen.file == end.file && start.offset < seen.offset && seen.offset <= end.offset
+    }
+  }
+
+  /// Whether a dump joins the cut: it precedes it, and holds something. One without keys joins none: beside
+  /// a log that has keys a server without AOF would start empty on it, where an older copy stands in.
+  package func joins(_ dump: Snapshot.Dump) -> Bool {
+    guard precedesCut(dump), let index = indexes[dump.generation] else { return false }
+    return !lacksKeys(index)
+  }
+
+  /// FLUSHALL keeps functions: its dump may have some.
+  private func lacksKeys(_ index: GenerationIndex) -> Bool {
+    index.dataset.map { $0.keys == 0 } ?? (index.size == 0)
+  }
+
+  /// Whether an earlier dump is worth being looked for: the newest does not join.
+  package var lacksDump: Bool {
+    guard point.primary == .aof, point.cut != nil, let dump = point.snapshot.dump else {
+      return false
+    }
+    return !joins(dump)
+  }
+
+  /// The newest dump that joins; a BASE that is younger than it, or alone, stands in for it.
+  func joinDump(_ chain: Snapshot.Chain, _ names: ServerNames, _ plan: inout RestorePlan) {
+    noteLeftOut(&plan)
+    let position = plan.files.firstIndex { $0.role == .base }
+    var base: GenerationIndex?
+    if let position, case .generation(let index) = plan.files[position].content,
+      index.dataset.map({ !$0.isEmpty }) ?? false
+    {
+      base = index
+    }
+    for (number, dump) in dumps.enumerated() where joins(dump) {
+      let isInChain = dump.pinnedAt.flatMap { chain.place(of: $0) } != nil
+      guard number == 0 || isInChain || base == nil else { break }
+      guard let index = sound(dump, &plan) else { continue }
+      lay(dump, index, names, &plan)
+      return
+    }
+    // No dump joins: the BASE, where it is an RDB, stands in for it, so that a server that runs
+    // without AOF does not start empty.
+    if let position, let base {
+      plan.files.append(
+        .init(
+          directory: nil, name: names.dump, role: .dump,
+          content: .same(position, mustCopy: false), size: base.size))
+      plan.loadsWithNo = base.contentAt
+      if options.appendOnly == .unknown {
+        plan.warnings.append(
+          "a server with `appendonly no` would load only the BASE of the AOF, of \(base.contentAt)"
+        )
+      }
+      return
+    }
+    plan.warnings.append(
+      "a server with `appendonly no` would start EMPTY on this restore point: there is no dump in it; "
+        + "start Redis with `appendonly yes`")
+  }
+
+  private var dumps: [Snapshot.Dump] { [point.snapshot.dump].compactMap { $0 } + earlierDumps }
+
+  private func lay(
+    _ dump: Snapshot.Dump, _ index: GenerationIndex, _ names: ServerNames,
+    _ plan: inout RestorePlan
+  ) {
+    plan.files.append(
+      .init(
+        directory: nil, name: names.dump, role: .dump, content: .generation(index),
+        size: index.size))
+    noteVerdict(index, &plan)
+    plan.loadsWithNo = dump.contentAt
+    let age = point.instant.since(dump.contentAt)
+    if options.appendOnly == .unknown, age > 0 {
+      plan.warnings.append(
+        "a server with `appendonly no` would load the dump of \(dump.contentAt), which is "
+          + "\(humanDuration(milliseconds: age)) older")
+    }
+  }
+
+  /// A dump that is damaged, and a newest one without keys, are told of: what stands in is older.
+  private func noteLeftOut(_ plan: inout RestorePlan) {
+    for dump in dumps {
+      if let reason = damaged[dump.generation] { noteDamage(reason, &plan) }
+    }
+    guard options.appendOnly == .unknown, let dump = point.snapshot.dump,
+      let index = indexes[dump.generation], lacksKeys(index)
+    else { return }
+    plan.warnings.append(
+      "the dump of \(dump.contentAt) beside the log holds no keys, as FLUSHALL leaves it: it is left "
+        + "out")
+  }
+
+  /// A dump beside a log is of use to a server without AOF only: the state does not depend on it.
+  private func sound(_ dump: Snapshot.Dump, _ plan: inout RestorePlan) -> GenerationIndex? {
+    do {
+      return try generation(dump.generation)
+    } catch {
+      noteDamage(error.cause ?? error.message, &plan)
+      return nil
+    }
+  }
+
+  private func noteDamage(_ reason: String, _ plan: inout RestorePlan) {
+    plan.warnings.append(
+      "the dump beside the log is left out: \(reason); `lifeboat verify` says what is wrong with it"
+    )
+  }
+
+  /// Whether the log goes on behind the cut, or did before it was lost. A dump that was pinned just there
+  /// may hold the effect of the very next command.
+  private func goesOn(_ chain: Snapshot.Chain, behind cut: LogPosition) -> Bool {
+    let finder = LossFinder(history, snapshots: [point.snapshot])
+    return history.log(of: cut.timeline, ordinal: cut.ordinal, from: cut.offset).reached
+      > cut.offset
+      || chain.files.flatMap(\.segments).contains {
+        ($0.timeline, $0.ordinal) > (cut.timeline, cut.ordinal)
+          || ($0.timeline == cut.timeline && $0.ordinal == cut.ordinal
+            && finder.durableEnd(of: $0, in: point.snapshot) > cut.offset)
+      }
+  }
+}
+
+extension Snapshot.Chain {
+  /// The file that a position lies in, by its number, and the offset in that; nil where it is no place of
+  /// the chain: it lies before it, or behind the place where another timeline forked off.
+  func place(of position: LogPosition) -> (file: Int, offset: UInt64)? {
+    for (number, file) in files.enumerated() {
+      for segment in file.segments
+      where segment.timeline == position.timeline && segment.ordinal == position.ordinal {
+        let isLast = segment == file.segments.last
+        guard isLast || segment.to.map({ position.offset <= $0 }) ?? true else { return nil }
+        return (number, position.offset)
+      }
+    }
+    return nil
+  }
+
+  /// Whether its first file was opened after the log had reached `position`.
+  func begins(after position: LogPosition) -> Bool {
+    guard let first = files.first?.segments.first else { return false }
+    return (position.timeline, position.ordinal) < (first.timeline, first.ordinal)
+  }
+}
