@@ -82,7 +82,7 @@ package struct RestorePlanner: Sendable {
   /// which every later version adopts.
   private func needsLegacyForm(_ index: GenerationIndex) -> Bool {
     guard let dataset = index.dataset, !dataset.isValkey else { return false }
-    return dataset.rdbVersion < 10
+    return (1..<10).contains(dataset.rdbVersion)
   }
 
   // MARK: A point in a log
@@ -137,7 +137,7 @@ package struct RestorePlanner: Sendable {
     guard known > log.reached || log.beyondHole > 0 else { return }
     let isNothing =
       known > log.reached && cut.offset == 0 && chain.files.flatMap(\.segments).count == 1
-      && (plan.dataset?.isEmpty ?? true)
+      && (chain.base == nil || plan.dataset?.isEmpty == true)
     guard !isNothing else {
       throw LifeboatError(
         .corrupt, "the restore point \(point.id) is lost: its log is not there any more",
@@ -201,8 +201,8 @@ package struct RestorePlanner: Sendable {
     // No dump joins: the BASE, where it is an RDB, stands in for it, so that a server that runs
     // without AOF does not start empty.
     if let position = plan.files.firstIndex(where: { $0.role == .base }),
-      case .generation(let index) = plan.files[position].content, let dataset = index.dataset,
-      !dataset.isEmpty
+      case .generation(let index) = plan.files[position].content,
+      index.verdict == .unverified || index.dataset.map({ !$0.isEmpty }) ?? false
     {
       plan.files.append(
         .init(

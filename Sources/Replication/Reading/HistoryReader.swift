@@ -138,6 +138,14 @@ package struct HistoryReader: Sendable {
     var indexes: [GenerationID: GenerationIndex] = [:]
     let needed =
       snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    if let base = snapshot.chain?.base, base.isEmpty,
+      history.catalogue.generations[base.generation]?.hasIndex != true
+    {
+      // 0.1.0 sees no BASE there, and its retention may have let the index go: there is nothing in it.
+      indexes[base.generation] = GenerationIndex(
+        generation: base.generation, kind: .base, file: base.file, size: 0, pieces: [],
+        contentAt: snapshot.at, verdict: .good, remark: nil, dataset: nil)
+    }
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
     where indexes[id] == nil && !history.catalogue.quarantined.contains(id) {
       guard id == needed || history.catalogue.generations[id]?.hasIndex == true else { continue }

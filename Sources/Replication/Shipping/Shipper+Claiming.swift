@@ -113,6 +113,7 @@ extension Shipper {
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
       _ = comparison.pins.add(pin)
     }
+    try await pinUnfinishedLog(outcome, repository, now)
     let claim = Claim(
       timeline: number, nonce: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!,
       repository: repository.id, source: options.source, instance: options.host + "/" + directory,
