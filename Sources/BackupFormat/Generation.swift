@@ -92,9 +92,11 @@ package struct GenerationIndex: Sendable, Equatable, Codable {
     return start..<(start + min(piece, size - start))
   }
 
-  /// Whether the pieces cover the size exactly.
+  /// Whether the pieces cover the size exactly. A BASE of no bytes is valid: a fresh server with
+  /// `aof-use-rdb-preamble no` begins with one. A dump of no bytes is none.
   package var isConsistent: Bool {
     let piece = UInt64(GenerationIndex.pieceBytes)
-    return size > 0 && UInt64(pieces.count) == (size - 1) / piece + 1
+    guard size > 0 else { return kind == .base && pieces.isEmpty }
+    return UInt64(pieces.count) == (size - 1) / piece + 1
   }
 }

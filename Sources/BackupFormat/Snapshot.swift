@@ -54,6 +54,24 @@ package struct Snapshot: Sendable, Equatable, Codable {
       self.base = base
       self.files = files
     }
+
+    private enum CodingKeys: String, CodingKey { case form, base, emptyBase, files }
+    package init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      form = try container.decode(AOFForm.self, forKey: .form)
+      files = try container.decode([LogFile].self, forKey: .files)
+      base = try container.decodeIfPresent(Base.self, forKey: .emptyBase)
+      base?.isEmpty = true
+      base = try base ?? container.decodeIfPresent(Base.self, forKey: .base)
+    }
+    /// A BASE of no bytes has a field of its own: a reader that does not know it (0.1.0) takes the chain for
+    /// one without BASE, which is the same state to a server.
+    package func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(form, forKey: .form)
+      try container.encodeIfPresent(base, forKey: base?.isEmpty == true ? .emptyBase : .base)
+      try container.encode(files, forKey: .files)
+    }
     /// The span that grows; nil when none does.
     package var openSegment: Segment? {
       files.last?.segments.last.flatMap { $0.to == nil ? $0 : nil }
@@ -64,11 +82,19 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var sequence: Int64
-    package init(generation: GenerationID, file: String, sequence: Int64) {
+    /// It has no bytes: a server begins with no keys. Not in the record: `Chain` has it in its own field.
+    package var isEmpty = false
+    package init(generation: GenerationID, file: String, sequence: Int64, isEmpty: Bool = false) {
       self.generation = generation
       self.file = file
       self.sequence = sequence
+      self.isEmpty = isEmpty
     }
+    package init(_ index: GenerationIndex, file: String, sequence: Int64) {
+      self.init(
+        generation: index.generation, file: file, sequence: sequence, isEmpty: index.size == 0)
+    }
+    private enum CodingKeys: String, CodingKey { case generation, file, sequence }
   }
 
   /// An INCR, or a legacy AOF, as spans of log.
@@ -123,10 +149,19 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var form: AOFForm
     package var awaitedBase: String?
     package var files: [LogFile]
-    package init(form: AOFForm, awaitedBase: String?, files: [LogFile]) {
+    /// True where the awaited BASE is known to have no bytes: then the files are a state by themselves.
+    package var isBaseEmpty: Bool?
+    package init(form: AOFForm, awaitedBase: String?, files: [LogFile], isBaseEmpty: Bool? = nil) {
       self.form = form
       self.awaitedBase = awaitedBase
       self.files = files
+      self.isBaseEmpty = isBaseEmpty
+    }
+    /// Nothing is missing before the files: there is no BASE, or it is empty. A legacy AOF may begin with
+    /// what a rewrite wrote, of which a part is no state.
+    package var isWholeState: Bool {
+      guard !files.isEmpty, case .multiPart = form else { return false }
+      return awaitedBase == nil || isBaseEmpty == true
     }
   }
 

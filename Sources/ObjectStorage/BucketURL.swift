@@ -14,6 +14,7 @@ package struct BucketURL: Sendable {
   /// - Throws: `.usage` with what is wrong.
   package init(_ url: String, scheme: String, options: [String]) throws(LifeboatError) {
     problem = Problem(url: url, scheme: scheme, options: options)
+    if let cause = strayWhiteSpace(in: url, path: "") { throw problem(cause) }
     let start = scheme + "://"
     guard url.lowercased().hasPrefix(start) else {
       throw problem("it does not begin with \(start)")
@@ -30,6 +31,7 @@ package struct BucketURL: Sendable {
     guard let decoded = percentDecoded(path.count > 1 ? String(path[1]) : "") else {
       throw problem("the percent-encoding is broken")
     }
+    if let cause = strayWhiteSpace(in: url, path: decoded) { throw problem(cause) }
     prefix = BucketURL.trimmed(decoded)
     if !prefix.isEmpty, (try? ObjectName.components(prefix)) == nil {
       throw problem("the prefix is not a path of names")

@@ -7,6 +7,21 @@ package func repositoryScheme(_ url: String) -> String? {
   url.firstRange(of: "://").map { url[..<$0.lowerBound].lowercased() }
 }
 
+/// Why no address can have been meant like this: white space at an end of it, or of a segment of its path.
+/// A Secret that was made with `echo` ends with a line feed: another prefix, at which there is nothing. Nil:
+/// there is none.
+///
+/// - Parameter path: decoded, where it may be encoded.
+func strayWhiteSpace(in url: String, path: String) -> String? {
+  let segments = [url[...]] + path.split(separator: "/")
+  guard
+    segments.contains(where: { $0.first?.isWhitespace == true || $0.last?.isWhitespace == true })
+  else { return nil }
+  return
+    "there is white space at an end of it or of a part of its path; a Secret that is made with "
+    + "`echo` ends with a line feed, one that is made with `printf %s` does not"
+}
+
 /// The directory that a `--repo` names: `file:///path`, or a path.
 ///
 /// - Throws: `.usage` for anything else.
@@ -16,6 +31,7 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
       .usage, "can't use the repository \"\(printable(url))\"", cause: cause,
       hint: "it is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
   }
+  if let problem = strayWhiteSpace(in: url, path: "") { throw refuse(problem) }
   var path = url
   if let separator = url.firstRange(of: "://") {
     let scheme = url[..<separator.lowerBound].lowercased()
@@ -31,6 +47,7 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
     path = decoded
   }
   guard !path.isEmpty else { throw refuse("it is empty") }
+  if let problem = strayWhiteSpace(in: url, path: path) { throw refuse(problem) }
   guard !path.utf8.contains(0) else { throw refuse("it holds a NUL") }
   return DirectoryStore(root: absolute(FilePath(path)))
 }

@@ -26,6 +26,7 @@ package struct AOFScanner: Sendable {
   private var carry = Carry()
   private var walker: RDBWalker?
   private var observer: (any RDBKeyObserver)?
+  private let takesAnyMagic: Bool
 
   private var commandStart: UInt64 = 0
   private var argumentsLeft: UInt64 = 0
@@ -39,9 +40,14 @@ package struct AOFScanner: Sendable {
   private var findings = AOFFindings()
 
   /// `offset`: where in the file the next byte stands. Beyond 0 it must be a safe cut.
-  /// - Parameter observer: is told of the keys of a preamble.
-  package init(at offset: UInt64 = 0, observer: (any RDBKeyObserver)? = nil) {
+  /// - Parameters:
+  ///   - observer: is told of the keys of a preamble.
+  ///   - takesAnyMagic: the file may begin with an RDB, also of a kind that is not known: a single AOF.
+  package init(
+    at offset: UInt64 = 0, observer: (any RDBKeyObserver)? = nil, takesAnyMagic: Bool = false
+  ) {
     self.observer = observer
+    self.takesAnyMagic = takesAnyMagic
     position = offset
     boundary = offset
     step = offset == 0 ? .fileStart : .lineStart
@@ -51,6 +57,12 @@ package struct AOFScanner: Sendable {
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
   package var isInsideTransaction: Bool { transactionStart != nil }
   package var preambleState: RDBWalker.State? { walker?.state }
+  /// Why nothing can be said of the file, though a program wrote it: its preamble is of a kind that is not
+  /// known. `fault` says so too, since nothing can be framed behind it.
+  package var unknown: RDBFault? {
+    if case .unknown(let fault)? = walker?.state { return fault }
+    return nil
+  }
   /// With what it has heard of the preamble's keys; nil without a preamble.
   package var preambleObserver: (any RDBKeyObserver)? { walker?.observer }
   package var hasContent: Bool { commands > 0 || walker?.hasContent == true }
@@ -112,11 +124,15 @@ package struct AOFScanner: Sendable {
   // MARK: Preamble
 
   private mutating func fileStart(_ bytes: UnsafeRawBufferPointer) -> Int {
-    guard bytes[0] == UInt8(ascii: "R") || bytes[0] == UInt8(ascii: "V") else {
+    let isCommand = bytes[0] == UInt8(ascii: "*") || bytes[0] == UInt8(ascii: "#")
+    let isRDB = bytes[0] == UInt8(ascii: "R") || bytes[0] == UInt8(ascii: "V")
+    guard isRDB || (takesAnyMagic && !isCommand) else {
       step = .lineStart
       return lineStart(bytes)
     }
-    walker = RDBWalker(observer: observer)
+    var walker = RDBWalker(observer: observer)
+    walker.takesAnyMagic = takesAnyMagic
+    self.walker = walker
     observer = nil
     step = .preamble
     return preamble(bytes)

@@ -38,6 +38,8 @@ package struct RDBSummary: Sendable, Equatable, Codable {
   package var checksum: Checksum
   /// Bytes of the RDB so far; of a malformed one, up to the fault.
   package var byteCount: UInt64
+  /// The walk met what it does not know: the counts are of what came before, and nobody knows the rest.
+  package var isPartial = false
 
   package init(
     magic: String = "", version: Int = 0, serverVersion: String? = nil, isValkey: Bool = false,

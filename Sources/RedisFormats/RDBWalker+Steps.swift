@@ -95,50 +95,31 @@ extension RDBWalker {
   }
 
   private mutating func magic(_ bytes: UnsafeRawBufferPointer) -> Int {
-    if matches(bytes, "VCS") {
-      if bytes.count >= 3 {
-        isEnvelope = true
-        giveUp("the whole RDB is LZ4-compressed (VCS envelope); its structure is not verified")
-      }
+    switch RDBOpening.judge(bytes, takesAnyMagic: takesAnyMagic) {
+    case .undecided: return 0
+    case .broken(let reason):
+      fail(reason)
       return 0
-    }
-    let isRedis = matches(bytes, "REDIS")
-    guard isRedis || matches(bytes, "VALKEY") else {
-      fail("not an RDB: it does not begin with REDIS or VALKEY")
+    case .unknown(let isValkey, let version, let reason):
+      noteHeader(isValkey: isValkey, version)
+      giveUp(reason)
       return 0
-    }
-    let name = isRedis ? "REDIS" : "VALKEY"
-    var version = 0
-    for byte in bytes.prefix(9).dropFirst(name.utf8.count) {
-      guard byte >= 48, byte <= 57 else {
-        fail("not an RDB: the version behind \(name) is not a number")
-        return 0
-      }
-      version = version * 10 + Int(byte - 48)
-    }
-    guard bytes.count >= 9 else { return 0 }
-    tally.header.magic = name
-    tally.header.version = version
-    tally.header.isValkey = !isRedis
-    registers.isValkeyMagic = !isRedis
-    let known = isRedis ? 1...15 : 80...81
-    if version == 0 {
-      fail("not an RDB: version 0")
+    case .foreign(let reason):
+      hasTrailer = false
+      giveUp(reason)
       return 0
+    case .rdb(let isValkey, let version):
+      noteHeader(isValkey: isValkey, version)
+      registers.jump(to: RDBLayout.record)
+      return RDBOpening.headerBytes
     }
-    guard known.contains(version) else {
-      giveUp("\(name) RDB version \(version) is not known; its structure is not verified")
-      return 0
-    }
-    registers.jump(to: RDBLayout.record)
-    return 9
   }
 
-  /// Whether `bytes`, as far as they go, begin with `text`.
-  private func matches(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-    let count = min(bytes.count, text.utf8CodeUnitCount)
-    for index in 0..<count where bytes[index] != text.utf8Start[index] { return false }
-    return true
+  private mutating func noteHeader(isValkey: Bool, _ version: Int) {
+    tally.header.magic = isValkey ? "VALKEY" : "REDIS"
+    tally.header.version = version
+    tally.header.isValkey = isValkey
+    registers.isValkeyMagic = isValkey
   }
 
   private mutating func trailer(_ bytes: UnsafeRawBufferPointer) -> Int {

@@ -12,7 +12,7 @@
 /// Three endings, never mixed up:
 /// - `ended`: the structure is whole and the checksum matches, or was switched off;
 /// - `malformed`: Redis itself would refuse these bytes, or they end too early;
-/// - `unknown`: a version, type or opcode this walker has no certain layout for. The file may be
+/// - `unknown`: a magic, version, type or opcode this walker has no certain layout for. The file may be
 ///   good, so the CRC goes on, and `finish()` says in `summary.checksum` whether the last eight
 ///   bytes are that of all before them.
 package struct RDBWalker: Sendable {
@@ -37,8 +37,10 @@ package struct RDBWalker: Sendable {
 
   var checksum = TrailingChecksum()
   var verdict = RDBSummary.Checksum.pending
-  /// An LZ4 envelope ("VCS") has no trailer of its own.
-  var isEnvelope = false
+  /// The file may begin with a magic that is not known, and is data all the same.
+  var takesAnyMagic = true
+  /// An envelope ("VCS") has no trailer of its own; of another magic it is not known.
+  var hasTrailer = true
   /// What the trailer should hold; known once `FF` was met.
   var crcOfContent: UInt64?
   private var byteCount: UInt64 = 0
@@ -59,11 +61,18 @@ package struct RDBWalker: Sendable {
   /// With what it has heard so far.
   package var observer: (any RDBKeyObserver)? { watch?.observer }
 
+  /// The version is known, so that the last eight bytes of a file are its checksum, whatever is inside.
+  package var knowsTrailer: Bool {
+    if case .unknown(let fault) = state { return fault.offset > 0 }
+    return true
+  }
+
   package var summary: RDBSummary {
     var summary = tally.header
     summary.databases = tally.databases
     summary.checksum = verdict
     summary.byteCount = byteCount
+    if case .unknown = state { summary.isPartial = true }
     return summary
   }
 
@@ -100,7 +109,7 @@ package struct RDBWalker: Sendable {
   package mutating func finish() -> State {
     switch state {
     case .walking: fail("truncated: the RDB ends before its end marker")
-    case .unknown: if !isEnvelope { verdict = checksum.verdict }
+    case .unknown: if hasTrailer { verdict = checksum.verdict }
     case .ended, .malformed: break
     }
     return state

@@ -76,7 +76,13 @@ enum Main {
       let environment = EnvironmentFlags(definitions: CommandDefinition.root)
       for warning in environment.unknownVariables() { Console.warn(warning) }
       let arguments = try environment.completing(given)
-      return (try Lifeboat.parseAsRoot(arguments), arguments)
+      let command = try Lifeboat.parseAsRoot(arguments)
+      // An init container whose `args` were lost must not pass for one that had nothing to restore.
+      if command is Lifeboat {
+        Console.write(Lifeboat.helpMessage() + "\n", toError: true)
+        Console.end(.usage)
+      }
+      return (command, arguments)
     } catch let error as LifeboatError {
       Console.end(Console.report(error, asJSON: false, interruption: .shared))
     } catch {

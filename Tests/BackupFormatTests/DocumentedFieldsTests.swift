@@ -21,12 +21,25 @@ import Testing
     var claim = golden.claims[0]
     claim.place = Claim.Place(boot: "b", device: "259:3", volume: "v")
     fields.formUnion(try names(RecordCoding.encode(claim)))
+    fields.formUnion(try names(RecordCoding.encode(emptyBase())))
     let documented = try documentedWords()
     #expect(
       fields.subtracting(documented).sorted() == [], "fields that docs/format.md does not name")
     #expect(
       documented.subtracting(fields).subtracting(DocumentedFieldsTests.noFields).sorted() == [],
       "fields of docs/format.md that no record has")
+  }
+
+  /// What no golden snapshot has: records of a server whose BASE has no bytes.
+  private func emptyBase() -> Snapshot {
+    let form = AOFForm.multiPart(directory: "d", manifest: "m")
+    let base = Snapshot.Base(
+      generation: GoldenRecords(.none).indexes[0].generation, file: "a", sequence: 1, isEmpty: true)
+    var snapshot = GoldenRecords(.none).snapshots[0]
+    snapshot.chain = Snapshot.Chain(form: form, base: base, files: [])
+    snapshot.detached = Snapshot.Detached(
+      form: form, awaitedBase: "a", files: [], isBaseEmpty: true)
+    return snapshot
   }
 
   /// The names of the fields at every depth. Under `types` the names are Redis's.

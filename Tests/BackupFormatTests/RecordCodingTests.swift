@@ -147,7 +147,27 @@ import Testing
     ] as [(UInt64, Int, Bool)] {
       index.size = size
       index.pieces = Array(repeating: golden.indexes[0].pieces[0], count: count)
+      index.kind = .dump
       #expect(index.isConsistent == isGood, "\(size) bytes in \(count)")
+      index.kind = .base
+      let isEmptyBase = size == 0 && count == 0
+      #expect(index.isConsistent == (isGood || isEmptyBase), "a BASE of \(size) in \(count)")
+    }
+  }
+
+  /// A reader that does not know `emptyBase` (0.1.0) sees a chain without BASE, the same state to a server.
+  @Test func `a BASE of no bytes has a field of its own`() throws {
+    let form = AOFForm.multiPart(directory: "d", manifest: "m")
+    let id = golden.indexes[0].generation
+    var base = Snapshot.Base(generation: id, file: "a.1.base.aof", sequence: 1, isEmpty: true)
+    for isEmpty in [true, false] {
+      base.isEmpty = isEmpty
+      let chain = Snapshot.Chain(form: form, base: base, files: [])
+      let bytes = try RecordCoding.encode(chain)
+      let text = String(decoding: bytes, as: UTF8.self)
+      #expect(text.contains("\"emptyBase\":") == isEmpty, "\(text)")
+      #expect(text.contains("\"base\":") == !isEmpty, "\(text)")
+      #expect(try RecordCoding.decode(Snapshot.Chain.self, from: bytes, name: "x") == chain)
     }
   }
 }

@@ -98,6 +98,24 @@ import Testing
     expect("a damaged legacy AOF", facts(legacy: bad), unknown: .broken, yes: .broken, no: .broken)
   }
 
+  @Test func `what nobody can read is data, said as a warning, and keeps no server from starting`()
+  {
+    let new = Content.unknown("it is new")
+    expect("a dump", facts(dump: new), unknown: .data, yes: .broken, no: .data)
+    expect("a legacy AOF", facts(legacy: new), unknown: .data, yes: .data, no: .broken)
+    for name in ["b", "i"] {
+      var files: [String: Content] = ["b": .empty, "i": .empty]
+      files[name] = new
+      let made = facts(manifest: manifest, files: files)
+      expect("an AOF with \(name)", made, unknown: .data, yes: .data, no: .broken)
+      #expect(made.warnings.count == 1 && made.warnings[0].contains("it is new"))
+    }
+    // A server that goes by its AOF saved it: it may be without keys, like the AOF.
+    let beside = facts(dump: new, manifest: manifest, files: ["b": .empty, "i": .empty])
+    expect("beside an empty AOF", beside, unknown: .data, yes: .data, no: .data)
+    #expect(facts(dump: .data, manifest: manifest, files: ["b": .data]).warnings.isEmpty)
+  }
+
   @Test func `a history file matters to nobody`() {
     for content in [.absent, .empty, bad] as [Content] {
       expect(
@@ -132,7 +150,7 @@ import Testing
 
   /// Every combination of facts: the verdicts for the three settings hang together.
   @Test func `no combination with data in what a server loads is called empty`() {
-    let contents: [Content] = [.absent, .empty, .data, bad]
+    let contents: [Content] = [.absent, .empty, .data, .unknown("new"), bad]
     let manifests = [DataFacts.Manifest.absent, manifest, .broken("x")]
     for dump in contents {
       for legacy in contents {

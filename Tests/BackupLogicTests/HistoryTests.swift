@@ -95,8 +95,8 @@ import Testing
       let made = try history(names, [claim(1), claim(2, parent: 1, end: cut)])
       #expect(made.snapshots(of: .first) == (snapshots > 0 ? [1] : []))
       #expect(made.log(of: .first, ordinal: 1, from: 0).reached == reached)
-      // What lies behind the end does not exist, and proves nothing.
-      #expect(made.provesNoRestorePoint(snapshots: []) == (snapshots == 0))
+      // What lies behind the end does not exist, but its log was sent behind a snapshot that named it.
+      #expect(!made.provesNoRestorePoint(snapshots: []))
     }
   }
 
@@ -131,9 +131,73 @@ import Testing
       try !history(names, claims).provesNoRestorePoint(snapshots: [both[0], snapshot(1, 2, .rdb)]))
     let indexed = names + [ObjectPath.index(generationID(1)).text]
     #expect(try !history(indexed, claims).provesNoRestorePoint(snapshots: both))
+    // Log is only sent behind a snapshot that names it: without one, that snapshot was lost.
+    let logged = names + [logName(1, 1, 0, 9)]
+    #expect(try !history(logged, claims).provesNoRestorePoint(snapshots: both))
+    var naming = both
+    naming[1].detached = detached([(1, 1)])
+    #expect(try history(logged, claims).provesNoRestorePoint(snapshots: naming))
+    let second = logged + [logName(1, 2, 0, 9)]
+    #expect(try !history(second, claims).provesNoRestorePoint(snapshots: naming))
+    // All claims and snapshots are gone; log, or a piece, tells that there were some.
+    #expect(try !history([logName(1, 1, 0, 9)], []).provesNoRestorePoint(snapshots: []))
+    let piece = ObjectPath.piece(generationID(1), number: 0, generationID(1).fingerprint).text
+    #expect(try !history([piece], []).provesNoRestorePoint(snapshots: []))
+    #expect(try history(names + [piece], claims).provesNoRestorePoint(snapshots: both))
     let orphan = [claim(2, parent: 1, end: end(0))]
     #expect(try !history([claimName(2)], orphan).provesNoRestorePoint(snapshots: []))
     #expect(try !history([claimName(2)], [claim(2)]).provesNoRestorePoint(snapshots: []))
+  }
+
+  private func detached(_ ordinals: [(timeline: Int, ordinal: Int)]) -> Snapshot.Detached {
+    Snapshot.Detached(
+      form: .multiPart(directory: "d", manifest: "m"), awaitedBase: "b",
+      files: [
+        .init(
+          file: "i", sequence: 1,
+          segments: ordinals.map {
+            .init(timeline: TimelineNumber($0.timeline)!, ordinal: $0.ordinal, from: 0, to: nil)
+          }, identity: nil)
+      ])
+  }
+
+  @Test func `log without its BASE is told with its bytes, its times and its holes`() throws {
+    func snapshot(_ number: Int, _ sequence: Int, _ ordinals: [(Int, Int)]) -> Snapshot {
+      Snapshot(
+        timeline: TimelineNumber(number)!, sequence: sequence, nonce: nonce(UInt64(number)),
+        at: at(0), cause: .detached, primary: nil, chain: nil, dump: nil,
+        detached: detached(ordinals.map { (timeline: $0.0, ordinal: $0.1) }), isClean: false,
+        destructive: nil)
+    }
+    func made(_ objects: [(name: String, written: Int64?)]) throws -> History {
+      var catalogue = Catalogue()
+      for number in 1...2 { catalogue.add(name: claimName(number), size: 1) }
+      for sequence in 1...2 { catalogue.add(name: snapshotName(1, sequence), size: 1) }
+      for object in objects {
+        catalogue.add(name: object.name, size: 1, modified: object.written.map { at($0) })
+      }
+      return try History(
+        catalogue: catalogue,
+        claims: [.first: claim(1), TimelineNumber(2)!: claim(2)])
+    }
+    let hour = UnfinishedLog.spanMax
+    let snapshots = [snapshot(1, 1, [(1, 1)]), snapshot(1, 2, [(1, 1)]), snapshot(2, 1, [(2, 1)])]
+    for (last, isShort) in [(hour - 1, true), (hour, false)] {
+      let history = try made([
+        (logName(1, 1, 0, 10), 0), (logName(1, 1, 10, 30), last), (logName(2, 1, 0, 5), 7),
+      ])
+      let logs = history.unfinishedLogs(snapshots)
+      #expect(logs.map { $0.timeline.value } == [2, 1] && logs.map(\.bytes) == [5, 30])
+      #expect(logs[1].snapshot.sequence == 2, "the last one that names it")
+      #expect(logs.map(\.isShort) == [true, isShort] && !logs.contains { $0.hasHole })
+      #expect(logs[1].times == at(0)...at(last))
+    }
+    let torn = try made([(logName(1, 1, 10, 30), 0)]).unfinishedLogs(snapshots)
+    #expect(torn.count == 1 && torn[0].hasHole, "its first object is gone")
+    #expect(try made([]).unfinishedLogs(snapshots).isEmpty)
+    // Without the store's times the marks in the names tell.
+    let marked = try made([(logName(1, 1, 0, 10), nil)]).unfinishedLogs(snapshots)
+    #expect(marked[0].times != nil && marked[0].isShort)
   }
 
   @Test func `a suspicion lasts as long as its pin, over restarts, and a fork before it ends it`()

@@ -34,13 +34,29 @@ import Testing
     ["restore", "--repo", "/tmp/x", "--data", "/tmp/y", "--point", "nonsense", "--at", "-5m"],
     ["inspect"], ["unpin", "--repo", "/tmp/x"],
     ["restore", "--repo", "/tmp/x", "--data", "/tmp/y", "--owner", "root"],
-    ["ship", "--data", "/nonexistent", "--repo", "/tmp/x", "--once"],
+    ["ship", "--data", "/nonexistent", "--repo", "/tmp/x", "--once"], [],
+    ["restore", "--repo", "/tmp/x", "--data", "/tmp/y", "--base", "empty"],
+    ["restore", "--repo", "/tmp/x", "--data", "/tmp/y", "--base", "full", "--timeline", "1"],
   ])
   func `a usage error exits with 2 and says what is wrong`(arguments: [String]) async throws {
     let result = try await LifeboatCommand.run(arguments)
     #expect(result.exitCode == ExitCode.usage.rawValue, "\(result)")
     #expect(!result.errorText.isEmpty)
     #expect(result.output.isEmpty, "\(result)")
+  }
+
+  /// A Secret made with `echo` ends with a line feed: another prefix, at which there is nothing.
+  @Test(arguments: ["\n", " ", "/a /b", "\r\n", "/a\n"], ["", "file://", "s3://b", "gs://b"])
+  func `white space at an end of a repository's name is never no backup`(
+    stray: String, scheme: String
+  ) async throws {
+    let folder = try TemporaryDirectory("contract")
+    let place = scheme.hasPrefix("s3") || scheme.hasPrefix("gs") ? "/p" : folder.path
+    let result = try await LifeboatCommand.run(
+      ["restore", "--if-empty", "--if-backup-exists", "--data", try folder.makeDirectory("data")],
+      environment: ["LIFEBOAT_REPO": scheme + place + stray])
+    #expect(result.exitCode == ExitCode.usage.rawValue, "\(result)")
+    #expect(result.errorText.contains("white space"), "\(result)")
   }
 
   @Test(arguments: [["--help"], ["--version"], ["help", "ship"], ["restore", "--help"]])

@@ -57,8 +57,61 @@ struct FirstShipTests {
     #expect(try again.command("GET", "second").string == "pod")
   }
 
+  /// What was shipped is all that there is of that pod: it is told, kept, and can be laid down.
+  @Test
+  func `log that was shipped before its BASE is told at the next boot, pinned and restorable`()
+    async throws
+  {
+    let place = try Place()
+    let test = Case(version: .v7_4, appendOnly: true, starts: 1)
+    try await firstPod(place, test, ["appendonly": "yes"]) {
+      $0.contains("/log/")
+    }
+    let volume = try place.folder.makeDirectory("volume")
+    let boot = try await LifeboatCommand.run(
+      [
+        "restore", "--if-empty", "--if-backup-exists", "--json", "--data", volume, "--repo",
+        place.repository,
+      ], environment: ["POD_UID": "second"])
+    try #require(boot.exitCode == 0 && boot.jsonText("result") == "never-completed", "\(boot)")
+    #expect(boot.outputText.has("--timeline 1 --base empty"), "\(boot)")
+    let listed = try await LifeboatCommand.run(["list", "--repo", place.repository])
+    #expect(listed.outputText.has("log without its BASE"), "\(listed)")
+    let known = try await LifeboatCommand.run(
+      [
+        "restore", "--if-empty", "--if-backup-exists", "--data", volume, "--repo",
+        place.repository, "--repository-id", try await place.listing().repository,
+      ])
+    #expect(known.exitCode == 5 && known.errorText.has("--base empty"), "\(known)")
+
+    // The next pod ships, and what the first one left is kept until somebody lets it go.
+    let server = try await RedisServer.start(
+      .v7_4, directory: volume, options: ["appendonly": "yes"])
+    try server.command("SET", "second", "pod")
+    let ship = try await LifeboatCommand.run(
+      ["ship", "--once", "--data", volume, "--repo", place.repository, "--source", "redis"],
+      environment: ["POD_UID": "second"])
+    #expect(ship.exitCode == 0, "\(ship)")
+    _ = server.kill()
+    let pins = try await place.listing().pins
+    #expect(pins.count == 1 && pins.first?.reason.has("never completed") == true, "\(pins)")
+    for version in [ServerVersion.v7_0, .v7_4, .v8_2, .valkey9_1] {
+      let target = try await place.restore(
+        into: "base-\(version)", "--timeline", "1", "--base", "empty")
+      let behind = try await RedisServer.start(
+        version, directory: target, options: ["appendonly": "yes"])
+      #expect(try behind.command("GET", "more").string == "log 1")
+      #expect(try behind.command("DBSIZE") == .integer(1))
+      _ = behind.kill()
+    }
+  }
+
   /// Ships so slowly that the first generation is never durable, and dies.
-  private func firstPod(_ place: Place, _ test: Case, _ options: [String: String]) async throws {
+  /// - Parameter waits: for an object of such a name, before it dies.
+  private func firstPod(
+    _ place: Place, _ test: Case, _ options: [String: String],
+    until waits: ((String) -> Bool)? = nil
+  ) async throws {
     let server = try await RedisServer.start(
       test.version, directory: place.data, options: options)
     // Incompressible, and more than one piece.
@@ -75,6 +128,11 @@ struct FirstShipTests {
         condition: { place.timelines >= start && ship.errorText.contains("is uploaded") },
         state: { ship.errorText })
       if test.appendOnly { try server.command("SET", "more", "log \(start)") }
+      if let waits {
+        try await eventually(
+          deadline: 60, "it has shipped the log", condition: { place.objects(waits) > 0 },
+          state: { ship.errorText })
+      }
       _ = ship.kill()
     }
     _ = server.kill()

@@ -8,7 +8,7 @@ import Testing
     ("FILE:///backups/redis/", "file:///backups/redis"),
     ("file:///with%20space/%C3%A9", "file:///with space/é"),
     ("/backups/redis", "file:///backups/redis"),
-    ("/with%20percent", "file:///with%20percent"),
+    ("/with%20percent", "file:///with%20percent"), ("/a b/c d", "file:///a b/c d"),
   ])
   func understood(_ url: String, _ location: String) throws {
     #expect(try repositoryStore(url: url).location == location)
@@ -17,7 +17,8 @@ import Testing
   @Test(arguments: [
     "", "s3://bucket/prefix", "gs://bucket", "http://host/", "file://relative", "file://host/path",
     "file://", "file:///a?region=x", "file:///a%zz", "file:///a%2", "file:///a%00b", "file:///%ff",
-    "://x",
+    "://x", " ", "/a\n", " /a", "/a /b", "/a/ b", "/a/\tb/c", "file:///a\n", "file:///a%0A/b",
+    "file:///a/b%20", "/a\u{a0}", "file:///a/\r\n",
   ])
   func refused(_ url: String) {
     do {

@@ -30,6 +30,40 @@ struct RDBUnknownTests {
     }
   }
 
+  /// The signs that a program wrote a file, though nobody here can read it.
+  @Test(arguments: [
+    "NEWKV0001", "REDIX0012", "REDISabcd", "KEYDB0009", "abc\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}",
+    "VCS\u{1}\u{1}\0\u{1}", "VCS\u{1}\u{2}\0\u{1}", "VCS\u{1}\u{3}\0\u{1}", "VCS\u{2}\u{1}\0\u{1}",
+    "VCS\u{1}\u{1}\0\u{2}", "VCS\u{1}\u{1}\u{1}\u{1}",
+  ])
+  func anotherMagicOrEnvelopeIsUnknown(_ head: String) {
+    let file = bytes(head) + [UInt8](repeating: 9, count: 40)
+    for cuts in [[], Array(1..<file.count), [2], [6], [8]] {
+      let (walker, used) = walk(file, cutAt: cuts)
+      guard case .unknown(let fault) = walker.state else {
+        Issue.record("\(head) cut at \(cuts): \(walker.state)")
+        continue
+      }
+      #expect(used == file.count && fault.offset == 0 && fault.reason.contains("not verified"))
+      #expect(walker.summary.checksum == .pending && walker.summary.isPartial)
+      #expect(!walker.hasContent && !walker.knowsTrailer)
+    }
+  }
+
+  @Test func aLogTakesAMagicThatIsNotKnownOnlyWhereItMayBeginWithOne() {
+    let file = bytes("NEWKV0001 and more")
+    for takesAnyMagic in [true, false] {
+      var scanner = AOFScanner(takesAnyMagic: takesAnyMagic)
+      file.withUnsafeBytes { scanner.consume($0) }
+      #expect(scanner.fault?.offset == 0)
+      #expect((scanner.unknown != nil) == takesAnyMagic)
+    }
+    let known = scan(bytes("REDIS0099") + [UInt8](repeating: 1, count: 20))
+    #expect(known.unknown?.reason.contains("version 99") == true && known.fault != nil)
+    #expect(scan(bytes("Rubbish in a log")).unknown == nil)
+    #expect(scan(bytes("Rubbish in a log")).fault != nil)
+  }
+
   @Test func checksTheTrailerOfWhatItCannotWalk() {
     let file = rdb([28, 1, 107, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5])
     for index in 10..<file.count {

@@ -125,8 +125,15 @@ struct RDBWalkerTests {
     #expect(walker.summary.keys == 0)
   }
 
-  @Test(arguments: ["X", "REDIX0012", "REDISabcd", "VALK\0", "RED\0", "REDIS00-1", "REDIS0000"])
-  func refusesAnotherMagic(_ text: String) {
+  @Test(arguments: [
+    "", "X", "REDI", "VALKEY0", "VC", "VCS\u{1}\u{1}\0", "NEWKV", "VALK\0",
+    "RED\0\0\0\0\0\0\0\0\0\0",
+    "REDIS00-1", "REDIS0000", "REDIS\0\0\0\0\0", "\0\0\0\0\0\0\0\0\0\0\0\0",
+    "PK\u{3}\u{4}archive-of-things",
+    "<html>not a dump</html>", "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n",
+    "\u{7f}ELF and more of it",
+  ])
+  func refusesWhatNoServerCanHaveMeant(_ text: String) {
     guard case .malformed = walk(bytes(text)).walker.state else {
       Issue.record("accepted \(text)")
       return

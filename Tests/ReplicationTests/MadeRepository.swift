@@ -8,10 +8,12 @@ import TestSupport
 
 /// A repository made record by record, as a shipper would leave it.
 struct MadeRepository {
-  let store = MemoryStore()
+  let store: MemoryStore
   let repository: Repository
 
-  init() async throws {
+  /// - Parameter clock: the store's; nil: it says nothing of value.
+  init(clock: (@Sendable () -> Instant)? = nil) async throws {
+    store = MemoryStore(clock: clock)
     repository = try await Repository.openOrCreate(
       store, keys: .none, compression: .none, now: at(0))
   }
@@ -106,6 +108,23 @@ struct MadeRepository {
       ])
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
     if let clean { (made.at, made.isClean) = (at(clean), true) }
+    try await add(made)
+  }
+
+  /// A snapshot without a point: it names one file that waits for its BASE.
+  func addDetached(
+    _ number: Int, _ sequence: Int, ordinal: Int = 1, awaits base: String? = "a.1.base.rdb",
+    isBaseEmpty: Bool? = nil, form: AOFForm? = nil
+  ) async throws {
+    let segment = Snapshot.Segment(
+      timeline: TimelineNumber(number)!, ordinal: ordinal, from: 0, to: nil)
+    var made = snapshot(number, sequence, by: nil, chain: nil, dump: nil)
+    made.detached = Snapshot.Detached(
+      form: form
+        ?? .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+      awaitedBase: base,
+      files: [.init(file: "a.1.incr.aof", sequence: 1, segments: [segment], identity: nil)],
+      isBaseEmpty: isBaseEmpty)
     try await add(made)
   }
 

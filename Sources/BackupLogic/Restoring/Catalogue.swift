@@ -9,6 +9,9 @@ package struct Catalogue: Sendable {
     package var snapshots: Set<Int> = []
     /// By ordinal; in no order.
     package var log: [Int: [LogSpan]] = [:]
+    /// When the first and the last log object of each ordinal was written: by the store's clock, where the
+    /// listing has it, else by the mark in the name.
+    package var logTimes: [Int: ClosedRange<Instant>] = [:]
   }
   package struct Generation: Sendable {
     package var hasIndex = false
@@ -63,6 +66,10 @@ package struct Catalogue: Sendable {
       timelines[number, default: Timeline()].snapshots.insert(sequence)
     case .log(let number, let ordinal, let span):
       timelines[number, default: Timeline()].log[ordinal, default: []].append(span)
+      guard let time = modified ?? span.mark else { return }
+      let known = timelines[number]?.logTimes[ordinal] ?? time...time
+      timelines[number]?.logTimes[ordinal] =
+        min(known.lowerBound, time)...max(known.upperBound, time)
     case .operation(let kind, let id):
       operations[kind, default: []].insert(id)
       if kind == .quarantines, let generation = GenerationID(id) { quarantined.insert(generation) }

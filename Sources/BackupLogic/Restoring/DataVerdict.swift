@@ -11,6 +11,9 @@ package struct DataFacts: Sendable, Equatable {
     case empty
     /// At least one key, function or command.
     case data
+    /// A program wrote it, in a form that this release can't read (to its end): data, which a newer server
+    /// may well load. It keeps no server from starting.
+    case unknown(String)
     /// A server would not load it.
     case broken(String)
   }
@@ -27,6 +30,18 @@ package struct DataFacts: Sendable, Equatable {
   package var files: [String: Content] = [:]
 
   package init() {}
+
+  /// What counts as data unread.
+  package var warnings: [String] {
+    let all =
+      [("the dump", dump), ("the single AOF", legacy)]
+      + files.sorted { $0.key < $1.key }.map { (printable($0.key), $0.value) }
+    return all.compactMap { name, content in
+      guard case .unknown(let reason) = content else { return nil }
+      return
+        "\(name) counts as data, and this release can't tell whether a server loads it: \(reason)"
+    }
+  }
 }
 
 /// The state of a data directory before a restore.
@@ -47,6 +62,8 @@ package enum DataVerdict: Sendable, Equatable {
     case .yes:
       if aof != .empty { return aof }
       guard case .data = dump else { return dump }
+      // Beside the AOF of a server that goes by it, a dump that nobody can read may be without keys too.
+      if case .unknown = facts.dump, case .valid = facts.manifest { return dump }
       return .broken(
         reason: "dump.rdb holds keys, but a server with `appendonly yes` ignores it without an AOF "
           + "and starts empty",
@@ -65,7 +82,7 @@ package enum DataVerdict: Sendable, Equatable {
   private static func judgeDump(_ facts: DataFacts) -> DataVerdict {
     switch facts.dump {
     case .absent, .empty: return .empty
-    case .data: return .data("dump.rdb")
+    case .data, .unknown: return .data("dump.rdb")
     case .broken(let reason):
       return .broken(
         reason: "dump.rdb can't be loaded: \(reason)",
@@ -92,7 +109,7 @@ package enum DataVerdict: Sendable, Equatable {
         case .broken(let reason):
           return .broken(
             reason: "\(printable(entry.file)) can't be loaded: \(reason)", remedy: remedy)
-        case .data: holdsData = true
+        case .data, .unknown: holdsData = true
         case .empty: break
         }
       }
@@ -112,7 +129,7 @@ package enum DataVerdict: Sendable, Equatable {
     switch facts.legacy {
     case .absent, .empty: return .empty
     // With a proper manifest a server ignores a stray legacy file.
-    case .data: return isAdopted ? .data("appendonly.aof") : .empty
+    case .data, .unknown: return isAdopted ? .data("appendonly.aof") : .empty
     case .broken(let reason):
       guard isAdopted else { return .empty }
       return .broken(

@@ -131,25 +131,4 @@ package struct History: Sendable {
     }
     return nil
   }
-
-  /// Whether the complete listing and the records prove that there has never been a restore point: no
-  /// index of a generation, no snapshot that carries one, no snapshot missing that a claim knew of, and
-  /// none listed that is not among `snapshots`: a foreign one may stand where a point was.
-  ///
-  /// A shipper that is killed before its first generation is durable, and started again, claims again
-  /// and names its predecessor; its `end` says how many snapshots that had. All of them have to be there.
-  package func provesNoRestorePoint(snapshots: [Snapshot]) -> Bool {
-    guard catalogue.generations.values.allSatisfy({ !$0.hasIndex }),
-      snapshots.allSatisfy({ $0.primary == nil })
-    else { return false }
-    var seen: [TimelineNumber: Set<Int>] = [:]
-    for snapshot in snapshots { seen[snapshot.timeline, default: []].insert(snapshot.sequence) }
-    guard claims.keys.allSatisfy({ seen[$0, default: []].isSuperset(of: self.snapshots(of: $0)) })
-    else { return false }
-    return claims.values.allSatisfy { claim in
-      guard let parent = claim.parent else { return claim.timeline == .first }
-      guard claims[parent] != nil, let end = claim.end, end.snapshots >= 0 else { return false }
-      return (seen[parent]?.count { $0 <= end.snapshots } ?? 0) == end.snapshots
-    }
-  }
 }

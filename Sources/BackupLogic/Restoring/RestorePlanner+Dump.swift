@@ -54,7 +54,7 @@ extension RestorePlanner {
     let position = plan.files.firstIndex { $0.role == .base }
     var base: GenerationIndex?
     if let position, case .generation(let index) = plan.files[position].content,
-      index.dataset.map({ !$0.isEmpty }) ?? false
+      index.verdict == .unverified || index.dataset.map({ !$0.isEmpty }) ?? false
     {
       base = index
     }

@@ -86,7 +86,7 @@ package struct RestorePlanner: Sendable {
   /// which every later version adopts.
   private func needsLegacyForm(_ index: GenerationIndex) -> Bool {
     guard let dataset = index.dataset, !dataset.isValkey else { return false }
-    return dataset.rdbVersion < 10
+    return (1..<10).contains(dataset.rdbVersion)
   }
 
   /// Whether a full copy is known to hold nothing.

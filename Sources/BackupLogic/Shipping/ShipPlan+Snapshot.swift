@@ -66,7 +66,8 @@ extension ShipPlan {
         body.chain = readableOld?.record
         body.detached = Snapshot.Detached(
           form: chain.form, awaitedBase: chain.awaitedBase,
-          files: chain.listable.map(fileRecord))
+          files: chain.listable.map(fileRecord),
+          isBaseEmpty: chain.candidate?.file.size == 0 ? true : nil)
       }
     } else {
       body.chain = readableOld?.record

@@ -299,8 +299,7 @@ package struct ShipPlan: Sendable {
       compareWithGuarded(index)
       dump = DurableDump(record: record, dataset: index.dataset, file: upload.file)
     case .base:
-      let base = Snapshot.Base(
-        generation: index.generation, file: upload.file.name, sequence: upload.sequence)
+      let base = Snapshot.Base(index, file: upload.file.name, sequence: upload.sequence)
       chain?.anchor(on: base, pin: upload.pin)
       for position in draining.indices {
         draining[position].chain.anchor(on: base, pin: upload.pin)

@@ -184,10 +184,10 @@ package struct Driller: Sendable {
       return true
     }
     let (verdict, summary) = check.finish()
-    guard case .good = verdict, let summary else {
+    guard case .good = verdict, let saved = summary.flatMap({ DatasetRecord($0) }) else {
       throw DrillServer.Refused(reason: "what it saves is not sound: \(verdict)")
     }
-    return DatasetRecord(summary)
+    return saved
   }
 
   // MARK: Recording

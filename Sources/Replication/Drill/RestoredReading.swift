@@ -32,9 +32,9 @@ struct RestoredReading {
 
   private mutating func read(_ file: OpenFile) throws {
     let size = try file.status().size
-    let head = try file.bytes(from: 0, to: min(size, 6))
+    let first = try file.bytes(from: 0, to: min(size, 1)).first
     var position: UInt64 = 0
-    if head.starts(with: "REDIS".utf8) || head.starts(with: "VALKEY".utf8) {
+    if let first, first != UInt8(ascii: "*"), first != UInt8(ascii: "#") {
       guard let end = try readCopy(file, size) else { return }
       position = end
     }

@@ -36,7 +36,7 @@ struct ChainReading {
 
   private mutating func load(_ walker: RDBWalker) {
     let census = walker.observer as? CopyCensus ?? CopyCensus()
-    let dataset = DatasetRecord(walker.summary)
+    guard let dataset = DatasetRecord(walker.summary) else { return }
     search.load(dataset, census.entries)
     ray = census.ray
     let seconds = walker.summary.createdAtSeconds

@@ -49,7 +49,7 @@ struct CopyReading {
       verdict: verdict, summary: summary, keys: census?.keys,
       ray: ray ?? census?.ray ?? RayTables(),
       search: search
-        ?? LogSearch(.drops, copy: summary.map { DatasetRecord($0) }, census: census?.entries))
+        ?? LogSearch(.drops, copy: summary.flatMap { DatasetRecord($0) }, census: census?.entries))
   }
 }
 

@@ -1,3 +1,4 @@
+import BackupFormat
 package import BackupLogic
 package import BackupTypes
 import RedisFormats
@@ -34,10 +35,8 @@ package struct DirectoryLook: Sendable {
     do throws(AOFManifestFault) {
       let manifest = try AOFManifest(parsing: bytes)
       facts.manifest = .valid(manifest)
-      for (position, entry) in manifest.entries.enumerated() where entry.kind != .history {
-        let isLast = position == manifest.entries.count - 1
-        facts.files[entry.file] = content(
-          of: entry.file, in: appendDirectory, isLast: isLast)
+      for entry in manifest.entries where entry.kind != .history {
+        facts.files[entry.file] = content(of: entry, in: appendDirectory)
       }
     } catch {
       facts.manifest = .broken(
@@ -46,13 +45,14 @@ package struct DirectoryLook: Sendable {
     return facts
   }
 
-  private enum Role { case dump, legacy, stray, base, lastIncrement }
+  private enum Role { case dump, legacy, stray, base, increment }
 
-  private func content(of name: String, in directory: OpenDirectory, isLast: Bool)
+  private func content(of entry: AOFManifest.Entry, in directory: OpenDirectory)
     -> DataFacts.Content
   {
     do {
-      return try content(of: name, in: directory, as: isLast ? .lastIncrement : .base)
+      return try content(
+        of: entry.file, in: directory, as: entry.kind == .base ? .base : .increment)
     } catch {
       return .broken((error as? LifeboatError)?.description ?? "\(error)")
     }
@@ -66,45 +66,46 @@ package struct DirectoryLook: Sendable {
     guard size > 0 else {
       return role == .dump ? .broken("it has no bytes") : .empty
     }
-    let magic = try file.bytes(from: 0, to: min(size, 6))
-    let isRDB = magic.starts(with: "REDIS".utf8) || magic.starts(with: "VALKEY".utf8)
-    if role == .dump || isRDB { return try rdbContent(file, size: size, isDump: role == .dump) }
-    return try logContent(file, from: 0, size: size)
+    switch role {
+    case .dump: return try copyContent(file, size, .dump)
+    case .legacy, .stray, .base: return try copyContent(file, size, .base)
+    case .increment: return try logContent(file, size)
+    }
   }
 
-  private func rdbContent(_ file: OpenFile, size: UInt64, isDump: Bool) throws -> DataFacts.Content
+  private func copyContent(_ file: OpenFile, _ size: UInt64, _ kind: GenerationIndex.Kind) throws
+    -> DataFacts.Content
   {
-    var walker = RDBWalker()
-    var position: UInt64 = 0
-    var rest: UInt64?
+    var check = GenerationCheck(kind: kind)
+    var early: GenerationCheck.EarlyVerdict?
     try file.forEachChunk(from: 0, to: size) { chunk in
-      let used = walker.consume(chunk)
-      position += UInt64(used)
-      if case .ended = walker.state, used < chunk.count { rest = position }
-      if case .walking = walker.state { return !walker.hasContent }
-      return false
+      check.consume(chunk)
+      early = check.early
+      return early == nil
     }
-    if walker.hasContent { return .data }
-    switch walker.finish() {
-    case .ended(let end):
-      guard !isDump, end < size else { return .empty }
-      return try logContent(file, from: rest ?? end, size: size)
-    case .unknown: return .data  // a server newer than we know may well load it
-    case .malformed(let fault): return .broken("\(fault.reason) at offset \(fault.offset)")
-    case .walking: return .broken("it is truncated")
+    switch early {
+    case .content: return .data
+    case .unknown(let reason): return .unknown(reason)
+    case .broken(let reason): return .broken(reason)
+    // A torn tail of commands is not broken: servers cut it off.
+    case nil where check.commandsStart != nil: return .empty
+    case nil:
+      guard case .broken(let reason) = check.finish().verdict else { return .empty }
+      return .broken(reason)
     }
   }
 
   /// A torn tail is not broken: servers cut it off.
-  private func logContent(_ file: OpenFile, from: UInt64, size: UInt64) throws -> DataFacts.Content
-  {
-    var scanner = AOFScanner(at: from)
-    try file.forEachChunk(from: from, to: size) { chunk in
+  private func logContent(_ file: OpenFile, _ size: UInt64) throws -> DataFacts.Content {
+    var scanner = AOFScanner()
+    try file.forEachChunk(from: 0, to: size) { chunk in
       scanner.consume(chunk)
       return scanner.fault == nil && !scanner.hasContent
     }
     if scanner.hasContent { return .data }
+    if let unknown = scanner.unknown { return .unknown(unknown.reason) }
     if let fault = scanner.fault { return .broken("\(fault.reason) at offset \(fault.offset)") }
+    if case .walking? = scanner.preambleState { return .broken("the RDB in it is truncated") }
     return .empty
   }
 }

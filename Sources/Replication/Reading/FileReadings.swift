@@ -23,12 +23,14 @@ struct FileReadings {
     var result = DirectoryInspection.File(
       path: path, bytes: size, role: role.rawValue, verdict: "good", commands: nil, dataset: nil,
       keys: nil, destructive: [], isBroken: false)
-    if size == 0 {
+    if size == 0, role == .dump {
+      (result.verdict, result.isBroken) = ("broken: it is empty", true)
+    } else if size == 0 {
       result.verdict = "empty"
     } else if role == .dump || role == .base {
       try readCopy(file, size, role == .dump ? .dump : .base, &result)
     } else {
-      try readLog(file, size, isLast: isLast, &result)
+      try readLog(file, size, takesAnyMagic: role == .legacy, isLast: isLast, &result)
     }
     files.append(result)
   }
@@ -53,7 +55,7 @@ struct FileReadings {
       return true
     }
     let copy = reading.finish()
-    result.dataset = copy.summary.map { DatasetRecord($0) }
+    result.dataset = copy.summary.flatMap { DatasetRecord($0) }
     switch copy.verdict {
     case .good(let remark):
       result.verdict = "good" + (remark.map { ", but \($0)" } ?? "")
@@ -72,9 +74,10 @@ struct FileReadings {
   }
 
   private mutating func readLog(
-    _ file: OpenFile, _ size: UInt64, isLast: Bool, _ result: inout DirectoryInspection.File
+    _ file: OpenFile, _ size: UInt64, takesAnyMagic: Bool, isLast: Bool,
+    _ result: inout DirectoryInspection.File
   ) throws {
-    var scanner = AOFScanner(observer: CopyCensus())
+    var scanner = AOFScanner(observer: CopyCensus(), takesAnyMagic: takesAnyMagic)
     var feed = CommandFeed()
     var (ray, search, isLoaded) = (self.ray, self.search, false)
     let ordinal = files.count
@@ -92,7 +95,7 @@ struct FileReadings {
         guard !isLoaded else { break }
         isLoaded = true
         let census = scanner.preambleObserver as? CopyCensus
-        search.load(scanner.preamble.map { DatasetRecord($0) }, census?.entries)
+        search.load(scanner.preamble.flatMap { DatasetRecord($0) }, census?.entries)
         if let census, let preamble = scanner.preamble {
           result.keys = KeyReport(
             census.keys, at: preamble.createdAtSeconds.map { Instant(seconds: $0) })
@@ -113,11 +116,15 @@ struct FileReadings {
     }
     (self.ray, self.search) = (scanner.fault == nil ? ray : nil, search)
     result.commands = scanner.commands
-    result.dataset = scanner.preamble.map { DatasetRecord($0) }
-    if let fault = scanner.fault {
+    result.dataset = scanner.preamble.flatMap { DatasetRecord($0) }
+    if let unknown = scanner.unknown {
+      result.verdict = "unverified: \(unknown.reason)"
+    } else if let fault = scanner.fault {
       (result.verdict, result.isBroken) = (
         "broken: \(fault.reason) at offset \(fault.offset)", true
       )
+    } else if case .walking? = scanner.preambleState {
+      (result.verdict, result.isBroken) = ("broken: the RDB that it begins with is truncated", true)
     } else if scanner.boundary < size {
       let tail = "\(size - scanner.boundary) bytes of an unfinished command at its end"
       result.isBroken = !isLast

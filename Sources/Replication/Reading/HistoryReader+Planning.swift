@@ -41,11 +41,18 @@ extension HistoryReader {
     var damaged: [GenerationID: String] = [:]
     let needed =
       snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
-    if let needed, !history.catalogue.quarantined.contains(needed) {
+    if let base = snapshot.chain?.base, base.isEmpty,
+      history.catalogue.generations[base.generation]?.hasIndex != true
+    {
+      // 0.1.0 sees no BASE there, and its retention may have deleted the index: there is nothing in it.
+      indexes[base.generation] = GenerationIndex(
+        generation: base.generation, kind: .base, file: base.file, size: 0, pieces: [],
+        contentAt: snapshot.at, verdict: .good, remark: nil, dataset: nil)
+    } else if let needed, !history.catalogue.quarantined.contains(needed) {
       indexes[needed] = try await repository.index(needed)
     }
     for id in [snapshot.chain?.base?.generation, snapshot.dump?.generation].compactMap({ $0 })
-    where id != needed {
+    where id != needed && indexes[id] == nil {
       switch try await unneeded(id) {
       case .success(let index): indexes[id] = index
       case .failure(let damage): damaged[id] = damage.reason

@@ -37,6 +37,8 @@ extension PointInspection.Shrinkage {
 extension DatasetRecord {
   /// The counts of a full copy, as a person reads them.
   package var text: String {
+    // A BASE of commands that are none.
+    if rdbVersion == 0 { return "full copy without keys\n" }
     var text = "full copy by \(server.map { printable($0) } ?? "an unknown server"), "
     text += "RDB version \(rdbVersion): \(keys) keys, \(elements) elements"
     if functions > 0 { text += ", \(functions) function libraries" }

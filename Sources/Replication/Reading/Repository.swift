@@ -228,6 +228,10 @@ package struct Repository: Sendable {
           + "\(snapshot.timeline)",
         hint: "`lifeboat list` shows the restore points that do not need it")
     }
+    // Log that is a state by itself is a restore point, though nothing that it waited for is durable.
+    if snapshot.primary == nil, snapshot.detached?.isWholeState == true {
+      return snapshot.behindEmptyBase
+    }
     return snapshot
   }
 

@@ -22,6 +22,7 @@ extension RepositoryListing {
       text += "\n"
       if let suspicion = timeline.suspicion { text += "  SUSPECT start: \(suspicion)\n" }
       if timeline.points.isEmpty { text += "  no restore point\n" }
+      if let unfinished = timeline.unfinished { text += "  " + unfinished.text + "\n" }
       for point in timeline.points {
         let span = point.from == point.to ? point.to : "\(point.from) to \(point.to)"
         text += "  \(point.id)  \(point.primary)  \(span)"

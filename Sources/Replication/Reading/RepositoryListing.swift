@@ -16,6 +16,8 @@ package struct RepositoryListing: Sendable, Encodable {
     package var isAbandoned: Bool
     package var suspicion: String?
     package var points: [Point]
+    /// Log whose BASE never became durable: of a timeline without a restore point.
+    package var unfinished: UnfinishedDocument?
   }
   package struct Point: Sendable, Encodable {
     package var id: String
@@ -224,6 +226,8 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points)
+      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points,
+      unfinished: points.isEmpty
+        ? history.unfinishedLogs(inOrder).first.map { UnfinishedDocument($0) } : nil)
   }
 }

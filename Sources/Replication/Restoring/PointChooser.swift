@@ -10,6 +10,8 @@ package struct PointSelection: Sendable {
   package var point: String?
   package var timeline: TimelineNumber?
   package var suspect: Suspect?
+  /// With `timeline`: its log whose BASE never became durable, laid down behind none.
+  package var isBaseEmpty = false
   /// The state just before the last command of this name, in capitals.
   package var before: String?
   package init() {}
@@ -43,6 +45,9 @@ package struct PointChooser: Sendable {
     if let id = selection.point { return try await named(id) }
     if let command = selection.before { return try await last(before: command, selection) }
     if let at = selection.at { return try await state(at: at, selection) }
+    if selection.isBaseEmpty, let timeline = selection.timeline {
+      return try await unfinished(of: timeline)
+    }
     if let timeline = selection.timeline {
       guard let point = try await newest(of: timeline) else {
         throw LifeboatError(

@@ -30,8 +30,10 @@ struct RestoreTarget {
   }
 
   func verdict(appendOnly: AppendOnly) throws -> DataVerdict {
-    DataVerdict.judge(try DirectoryLook(path, names: names).facts(), appendOnly: appendOnly)
+    DataVerdict.judge(try facts(), appendOnly: appendOnly)
   }
+
+  func facts() throws -> DataFacts { try DirectoryLook(path, names: names).facts() }
 
   /// Everything that a server would write here, so that a change is noticed: sizes, inodes and times of
   /// the files by name.

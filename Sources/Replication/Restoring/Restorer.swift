@@ -34,9 +34,12 @@ package struct Restorer: Sendable {
     case restored(RestorePlan, movedAside: String?)
     case planned(RestorePlan)
     /// The directory holds data, and `--if-empty` was given.
-    case dataPresent(String)
+    case dataPresent(String, warnings: [String])
     /// There has never been a restore point, and `--if-backup-exists` was given.
     case noBackup
+    /// There is log whose BASE never became durable, of a first ship that was cut off, and
+    /// `--if-backup-exists` was given.
+    case neverCompleted(UnfinishedLog, command: String)
     /// A restore that was interrupted while it committed is finished now.
     case finished(point: String)
   }
@@ -65,8 +68,10 @@ package struct Restorer: Sendable {
 
   package func run() async throws -> Outcome {
     if options.isDryRun, try RestoreTarget.isToBeMade(options.data) {
-      guard let (_, _, plan) = try await choose() else { return .noBackup }
-      return .planned(plan)
+      switch try await choose() {
+      case .absent(let outcome): return outcome
+      case .plan(_, _, let plan): return .planned(plan)
+      }
     }
     let names = options.names ?? ServerNames()
     var target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
@@ -75,7 +80,9 @@ package struct Restorer: Sendable {
     if let end = try look(target) { return end }
     var damaged: [GenerationID: String] = [:]
     for attempt in 1... {
-      guard let (repository, history, plan) = try await choose(without: damaged) else {
+      let choice = try await choose(without: damaged)
+      guard case .plan(let repository, let history, let plan) = choice else {
+        if case .absent(let outcome) = choice { return outcome }
         return .noBackup
       }
       if plan.names != target.names {
@@ -121,11 +128,12 @@ package struct Restorer: Sendable {
   /// Decides by what is there; nil: go on.
   private func look(_ target: RestoreTarget) throws -> Outcome? {
     let appendOnly = options.plan.appendOnly
-    switch try target.verdict(appendOnly: appendOnly) {
+    let facts = try target.facts()
+    switch DataVerdict.judge(facts, appendOnly: appendOnly) {
     case .empty: break
     case .data(let what):
       if options.replaces { break }
-      if options.isIfEmpty { return .dataPresent(what) }
+      if options.isIfEmpty { return .dataPresent(what, warnings: facts.warnings) }
       if options.isDryRun { break }
       throw LifeboatError(
         .refused, "\(options.data) holds data (\(what))",
@@ -148,17 +156,20 @@ package struct Restorer: Sendable {
 
   // MARK: Plan
 
+  private enum Choice {
+    case plan(Repository, History, RestorePlan)
+    case absent(Outcome)
+  }
+
   /// - Parameter damaged: dumps that a plan does without, and why.
-  private func choose(without damaged: [GenerationID: String] = [:]) async throws -> (
-    Repository, History, RestorePlan
-  )? {
+  private func choose(without damaged: [GenerationID: String] = [:]) async throws -> Choice {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
         throw LifeboatError(
           .noBackup, "\(store.location) is empty", cause: "the repository \(id) was expected there",
           hint: "check the bucket and prefix")
       }
-      if options.isIfBackupExists, !options.selection.isNamed { return nil }
+      if options.isIfBackupExists, !options.selection.isNamed { return .absent(.noBackup) }
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)",
         hint: "check the prefix; on a first start, give --if-backup-exists")
@@ -172,10 +183,14 @@ package struct Restorer: Sendable {
     return try await repository.withHistory { history in
       let reader = HistoryReader(repository: repository, history: history)
       let chooser = PointChooser(reader: reader, now: now(), url: options.url)
-      guard let point = try await chooser.choose(options.selection) else {
-        try await concludeAbsence(reader)
-        return nil
+      var found = try await chooser.choose(options.selection)
+      if found == nil {
+        switch try await concludeAbsence(chooser) {
+        case .outcome(let outcome): return .absent(outcome)
+        case .point(let point): found = point
+        }
       }
+      guard let point = found else { return .absent(.noBackup) }
       var planOptions = options.plan
       planOptions.names = options.names
       var plan: RestorePlan
@@ -188,29 +203,69 @@ package struct Restorer: Sendable {
         isLossConfirmed = true
         throw LifeboatError(missing: loss.object)
       }
+      if options.selection.isBaseEmpty {
+        plan.warnings.append(
+          "this is Redis's state only if Redis began with no keys when this log began: its BASE was "
+            + "never shipped. Look at it with `lifeboat inspect --data` before Redis starts")
+      }
       if options.isDryRun {
         plan.surroundings = try await CutReading(reader: reader).surroundings(of: point)
       }
-      return (repository, history, plan)
+      return .plan(repository, history, plan)
     }
   }
 
+  private enum Conclusion {
+    case outcome(Outcome)
+    case point(RestorePoint)
+  }
+
   /// "There is no backup" is concluded only from a complete listing that proves it.
-  private func concludeAbsence(_ reader: HistoryReader) async throws {
+  private func concludeAbsence(_ chooser: PointChooser) async throws -> Conclusion {
+    let reader = chooser.reader
     var snapshots: [Snapshot] = []
     for timeline in reader.history.claims.keys {
       snapshots += try await reader.snapshots(of: timeline).values
     }
-    guard reader.history.provesNoRestorePoint(snapshots: snapshots) else {
+    let logs = reader.history.unfinishedLogs(snapshots)
+    guard reader.history.provesNoRestorePoint(snapshots: snapshots),
+      !logs.contains(where: \.hasHole)
+    else {
       throw LifeboatError(
         .corrupt, "\(store.location) holds no restore point, but there has been one",
         cause: "objects of the repository are missing, or its first upload was cut off at its end",
         hint: "look at it with `lifeboat list`; if nothing in it is of worth, use another prefix")
     }
-    if options.isIfBackupExists, !options.selection.isNamed { return }
+    for log in logs where log.snapshot.detached?.awaitedBase == nil {
+      if let point = chooser.point(of: log) { return .point(point) }
+    }
+    if let log = logs.first(where: { !$0.isShort }) ?? logs.first {
+      return .outcome(try concludeUnfinished(log, chooser))
+    }
+    if options.isIfBackupExists, !options.selection.isNamed { return .outcome(.noBackup) }
     throw LifeboatError(
       .noBackup, "there is no restore point at \(store.location) yet",
       hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")
+  }
+
+  /// A first ship that was cut off must not keep a new pod from starting; an hour of log is more than that,
+  /// and so is any where the caller knows that there is a backup.
+  private func concludeUnfinished(_ log: UnfinishedLog, _ chooser: PointChooser) throws -> Outcome {
+    let command = chooser.reader.repository.command(options.url).line(
+      "--timeline \(log.timeline) --base empty")
+    let isShort = log.isShort && options.repositoryID == nil
+    if isShort, options.isIfBackupExists, !options.selection.isNamed {
+      return .neverCompleted(log, command: command)
+    }
+    let way =
+      chooser.point(of: log) == nil
+      ? "nothing in it can be loaded"
+      : "if Redis began with no keys when that log began, `\(command)` restores it"
+    throw LifeboatError(
+      isShort ? .noBackup : .corrupt,
+      "\(store.location) holds log without the full copy that it goes on from",
+      cause: "\(log.text), in timeline \(log.timeline): its BASE was never shipped to its end",
+      hint: way + "; to start without it, use another prefix")
   }
 
   // MARK: Perform

@@ -78,8 +78,10 @@ extension DiskComparison {
         ? (.older, "it ends at \(at), and the repository at \(newest.instant)") : nil
     }
     let disk = try measure(view)
-    if let verdict = ShrinkGuard.judge(
-      known: comparison.known, found: disk.found, added: disk.commands, addedBytes: disk.logBytes)
+    // What a full copy holds that does not say it is not known, and never "less".
+    if !disk.isOpaque,
+      let verdict = ShrinkGuard.judge(
+        known: comparison.known, found: disk.found, added: disk.commands, addedBytes: disk.logBytes)
     {
       return verdict
     }
@@ -124,8 +126,8 @@ extension DiskComparison {
       moves()
       return true
     }
-    return check.finish().summary.map {
-      ShrinkGuard.Known(dataset: DatasetRecord($0), bytes: pinned.size)
+    return check.finish().summary.flatMap { DatasetRecord($0) }.map {
+      ShrinkGuard.Known(dataset: $0, bytes: pinned.size)
     }
   }
 
@@ -140,11 +142,11 @@ extension DiskComparison {
         moves()
         return true
       }
-      guard let summary = check.finish().summary else {
+      guard let summary = check.finish().summary, let dataset = DatasetRecord(summary) else {
         measure.isOpaque = true
         continue
       }
-      let found = ShrinkGuard.Known(dataset: DatasetRecord(summary), bytes: pinned.size)
+      let found = ShrinkGuard.Known(dataset: dataset, bytes: pinned.size)
       if found.elements >= measure.found.elements { measure.found = found }
       if let seconds = summary.createdAtSeconds {
         measure.contentAt = max(

@@ -21,6 +21,8 @@ package struct GenerationCheck: Sendable {
   private var reader = Reader.undecided
   private var size: UInt64 = 0
   private var trailing: UInt64 = 0
+  /// The last two bytes: a log of commands ends with CR LF.
+  private var end: (UInt8, UInt8) = (0, 0)
 
   private var observer: (any RDBKeyObserver)?
 
@@ -50,12 +52,13 @@ package struct GenerationCheck: Sendable {
     guard !bytes.isEmpty else { return }
     let start = size
     size += UInt64(bytes.count)
+    end = (bytes.count > 1 ? bytes[bytes.count - 2] : end.1, bytes[bytes.count - 1])
     if case .undecided = reader {
-      // A piece is far longer than the magic, so the first byte decides.
-      let isRDB = bytes[0] == UInt8(ascii: "R") || bytes[0] == UInt8(ascii: "V")
+      // What does not begin with a command begins with a magic, known or not: the walker tells.
+      let isLog = bytes[0] == UInt8(ascii: "*") || bytes[0] == UInt8(ascii: "#")
       reader =
-        isRDB || kind == .dump
-        ? .rdb(RDBWalker(observer: observer)) : .log(AOFScanner(), after: nil)
+        isLog && kind == .base
+        ? .log(AOFScanner(), after: nil) : .rdb(RDBWalker(observer: observer))
       observer = nil
     }
     switch reader {
@@ -78,13 +81,50 @@ package struct GenerationCheck: Sendable {
     }
   }
 
-  /// To be called once, at the end of the file.
+  /// What can be told before the end of the file: a look reads no further than it must.
+  enum EarlyVerdict: Sendable, Equatable {
+    /// At least one key, function or command.
+    case content
+    /// A program wrote it, in a form that this release can't read (to its end).
+    case unknown(String)
+    case broken(String)
+  }
+
+  /// Nil: nothing yet.
+  var early: EarlyVerdict? {
+    switch reader {
+    case .undecided: return nil
+    case .rdb(let walker):
+      if case .unknown(let fault) = walker.state { return .unknown(fault.reason) }
+      if case .malformed(let fault) = walker.state {
+        return .broken("\(fault.reason) at offset \(fault.offset)")
+      }
+      return content(of: walker)
+    case .log(let scanner, let walker):
+      if let found = walker.flatMap({ content(of: $0) }) { return found }
+      if scanner.hasContent { return .content }
+      return scanner.fault.map { .broken("\($0.reason) at offset \($0.offset)") }
+    }
+  }
+
+  private func content(of walker: RDBWalker) -> EarlyVerdict? {
+    guard walker.hasContent else { return nil }
+    let summary = walker.summary
+    guard summary.isNewerThanRead else { return .content }
+    return .unknown(
+      "\(summary.magic) RDB version \(summary.version) may hold types that are not known")
+  }
+
+  /// To be called once, at the end of the file. The summary's counts are `isPartial` where nobody knows what
+  /// the whole holds.
   package mutating func finish() -> (verdict: Verdict, summary: RDBSummary?) {
     switch reader {
-    case .undecided: return (.broken("it is empty"), nil)
+    case .undecided:
+      // A fresh server with `aof-use-rdb-preamble no` begins with a BASE of no bytes: no keys.
+      return kind == .base ? (.good(remark: nil), RDBSummary()) : (.broken("it is empty"), nil)
     case .rdb(var walker):
       let state = walker.finish()
-      return (verdict(of: state, walker.summary), walker.summary)
+      return (verdict(of: state, walker), walker.summary)
     case .log(let scanner, let walker):
       if let fault = scanner.fault {
         return (.broken("\(fault.reason) at offset \(fault.offset)"), walker?.summary)
@@ -92,21 +132,31 @@ package struct GenerationCheck: Sendable {
       guard scanner.boundary == size else {
         return (.broken("it ends inside a command, at offset \(scanner.boundary)"), walker?.summary)
       }
-      return (.good(remark: nil), walker?.summary)
+      guard var summary = walker?.summary else {
+        return (.good(remark: nil), scanner.hasContent ? nil : RDBSummary())
+      }
+      // Nothing in the RDB, everything in the commands behind it: that is no empty dataset.
+      summary.isPartial = summary.keys == 0 && summary.functions == 0 && scanner.hasContent
+      return (.good(remark: nil), summary)
     }
   }
 
-  private func verdict(of state: RDBWalker.State, _ summary: RDBSummary) -> Verdict {
+  private func verdict(of state: RDBWalker.State, _ walker: RDBWalker) -> Verdict {
+    let checksum = walker.summary.checksum
     switch state {
     case .ended:
       if trailing > 0 {
         return .good(remark: "\(trailing) bytes follow its end, which servers ignore")
       }
-      return .good(remark: summary.checksum == .none ? "it has no checksum" : nil)
+      return .good(remark: checksum == .none ? "it has no checksum" : nil)
     case .walking: return .broken("it is truncated")
     case .malformed(let fault): return .broken("\(fault.reason) at offset \(fault.offset)")
     case .unknown(let fault):
-      if summary.checksum == .differs { return .broken("its checksum does not match") }
+      // Of a version that is known the last bytes are the checksum, unless commands follow the RDB.
+      let hasCommands = kind == .base && end == (0x0d, 0x0a)
+      if checksum == .differs, walker.knowsTrailer, !hasCommands {
+        return .broken("its checksum does not match")
+      }
       return .unverified(
         "its structure is not verified beyond offset \(fault.offset): \(fault.reason)")
     }
@@ -114,7 +164,9 @@ package struct GenerationCheck: Sendable {
 }
 
 extension DatasetRecord {
-  package init(_ summary: RDBSummary) {
+  /// Nil where the counts are not those of the whole: what is not known is not 0.
+  package init?(_ summary: RDBSummary) {
+    guard !summary.isPartial else { return nil }
     let server = summary.serverVersion.map { (summary.isValkey ? "valkey " : "redis ") + $0 }
     self.init(
       server: server, rdbVersion: summary.version, isValkey: summary.isValkey,

@@ -74,7 +74,7 @@ package struct GenerationUploader: Sendable {
   private func read(_ upload: GenerationUpload, _ file: OpenFile, size: UInt64) async throws
     -> GenerationResult
   {
-    guard size > 0 else { throw Broken(reason: "it is empty") }
+    guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
     let fingerprint = try Fingerprint.of(file, size: size, frame: repository.frame)
     if let known = reusable[fingerprint], !quarantined.contains(known),
       let index = try? await repository.index(known), index.size == size
@@ -191,7 +191,7 @@ package struct GenerationUploader: Sendable {
     return GenerationIndex(
       generation: id, kind: upload.kind, file: upload.file.name, size: size, pieces: digests,
       contentAt: contentAt, verdict: isGood ? .good : .unverified, remark: remark,
-      dataset: summary.map { DatasetRecord($0) })
+      dataset: summary.flatMap { DatasetRecord($0) })
   }
 
   /// Waits so that no more than the limit is read in a second, on average since the start.

@@ -114,6 +114,7 @@ extension Shipper {
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
       _ = comparison.pins.add(pin)
     }
+    try await pinUnfinishedLog(outcome, repository, now)
     let claim = Claim(
       timeline: number, nonce: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!,
       repository: repository.id, source: owner.sourceText(after: outcome.history.newestClaim),

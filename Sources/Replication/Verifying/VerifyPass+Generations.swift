@@ -112,7 +112,7 @@ extension VerifyPass {
     case .good, .unverified: break
     }
     guard case .good = verdict, index.verdict == .good, let recorded = index.dataset,
-      let found = summary.map({ DatasetRecord($0) })
+      let found = summary.flatMap({ DatasetRecord($0) })
     else { return }
     let differences = DatasetComparison.differences(recorded: recorded, found: found)
     guard !differences.isEmpty else { return }

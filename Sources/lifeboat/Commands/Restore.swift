@@ -35,6 +35,12 @@ struct Restore: ExitingCommand {
   @Option(
     help: ArgumentHelp("A timeline, also an abandoned branch (see list).", valueName: "number"))
   var timeline: Int?
+  @Option(
+    help: ArgumentHelp(
+      "With --timeline: lay down log whose BASE was never shipped; \"empty\" says that Redis began with no keys.",
+      discussion: "Right only if Redis started on an empty directory when that log began.",
+      valueName: "empty"))
+  var base: String?
   @Flag(help: "Data in the directory is success, and nothing is done.")
   var ifEmpty = false
   @Flag(help: "Proof that there has never been a backup is success.")
@@ -98,6 +104,17 @@ struct Restore: ExitingCommand {
         throw LifeboatError(.usage, "--timeline \(timeline) is not the number of a timeline")
       }
       selection.timeline = number
+    }
+    if let base {
+      guard base == "empty" else {
+        throw LifeboatError(.usage, "--base takes empty, not \(printable(base))")
+      }
+      guard timeline != nil, at == nil, point == nil, before == nil else {
+        throw LifeboatError(
+          .usage, "--base empty goes with --timeline, and with no other choice of a point",
+          hint: "`lifeboat list` shows which timeline has log without its BASE")
+      }
+      selection.isBaseEmpty = true
     }
     if point != nil, at != nil || timeline != nil || before != nil {
       throw LifeboatError(

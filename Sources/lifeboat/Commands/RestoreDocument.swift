@@ -56,12 +56,14 @@ struct RestoreDocument: Encodable {
   /// Of a plan: what stands around the place where the log is cut.
   var cut: Cut?
   var lost: Lost?
+  /// Log whose BASE never became durable, of a first ship that was cut off.
+  var unfinished: UnfinishedDocument?
   var warnings: [String]?
   private var reason: String?
 
   private enum CodingKeys: String, CodingKey {
     case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
-    case files, bytes, requests, movedAside, cut, lost, warnings
+    case files, bytes, requests, movedAside, cut, lost, unfinished, warnings
   }
 
   init(_ outcome: Restorer.Outcome, data: String) {
@@ -74,10 +76,19 @@ struct RestoreDocument: Encodable {
     case .planned(let plan):
       result = "planned"
       fill(plan)
-    case .dataPresent(let what):
+    case .dataPresent(let what, let warnings):
       result = "data-present"
       reason = what
+      if !warnings.isEmpty { self.warnings = warnings }
     case .noBackup: result = "no-backup"
+    case .neverCompleted(let log, let command):
+      result = "never-completed"
+      unfinished = UnfinishedDocument(log)
+      warnings = [
+        "\(log.text) were shipped under timeline \(log.timeline), and never the BASE that they go on "
+          + "from: a first ship was cut off. If Redis began with no keys when that log began, `\(command)` "
+          + "restores it"
+      ]
     case .finished(let id):
       result = "finished"
       point = id
@@ -104,8 +115,11 @@ struct RestoreDocument: Encodable {
 
   var text: String {
     switch result {
-    case "data-present": return "\(directory) holds data (\(reason ?? "")): nothing to do\n"
+    case "data-present":
+      return "\(directory) holds data (\(reason ?? "")): nothing to do\n" + warningText
     case "no-backup": return "there has never been a backup here: nothing to restore\n"
+    case "never-completed":
+      return "no backup here was ever completed: nothing to restore\n" + warningText
     case "finished": return "finished the interrupted restore of \(point ?? "") into \(directory)\n"
     default: break
     }
@@ -121,8 +135,11 @@ struct RestoreDocument: Encodable {
     text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
     text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
     if let movedAside { text += "  what was there is in \(movedAside)\n" }
-    for warning in warnings ?? [] { text += "  warning: \(warning)\n" }
-    return text
+    return text + warningText
+  }
+
+  private var warningText: String {
+    (warnings ?? []).map { "  warning: \($0)\n" }.joined()
   }
 }
 

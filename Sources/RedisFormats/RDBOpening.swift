@@ -1,0 +1,110 @@
+/// What the first bytes of a file that is no log of commands say of who wrote it.
+///
+/// The rule for all files of Redis: *unknown is data*. What a program wrote in a form that this release
+/// can't read is kept and restored as it is, and blocks no start. Broken is only what no server can have
+/// meant. Unknown therefore needs a sign that a program wrote it: a known magic with another version, a known
+/// envelope with another codec, or another magic of letters and digits. Example: `NEWKV0001…` is unknown;
+/// NULs, `REDI` and nothing at all are broken.
+enum RDBOpening: Equatable {
+  /// Too few bytes to tell.
+  case undecided
+  /// An RDB of a version whose layout is known.
+  case rdb(isValkey: Bool, version: Int)
+  case unknown(isValkey: Bool, version: Int, reason: String)
+  /// No RDB, or none that begins like one.
+  case foreign(reason: String)
+  case broken(String)
+
+  /// Magic and version.
+  static let headerBytes = 9
+  /// `VCS`, version, codec, a reserved byte, kind.
+  static let envelopeBytes = 7
+  /// So many letters and digits make a magic that is not known.
+  private static let magicMin = 3
+
+  /// - Parameters:
+  ///   - bytes: from the beginning of the file, as many as there are.
+  ///   - takesAnyMagic: the file may begin with a magic that is not known.
+  static func judge(_ bytes: UnsafeRawBufferPointer, takesAnyMagic: Bool) -> RDBOpening {
+    if begins(bytes, with: "VCS") {
+      return bytes.count < envelopeBytes ? .undecided : envelope(bytes)
+    }
+    let isRedis = begins(bytes, with: "REDIS")
+    let isKnown = isRedis || begins(bytes, with: "VALKEY")
+    let head = bytes.prefix(headerBytes)
+    let text = head.prefix { isLetterOrDigit($0) }
+    // `REDI` and then something else is a known magic that was cut, and no other one.
+    let isCut =
+      !isKnown && text.count < head.count
+      && ["REDIS", "VALKEY"].contains { $0.utf8.starts(with: text) }
+    let isOther = takesAnyMagic && text.count >= min(magicMin, head.count) && !isCut
+    guard isKnown || isOther else {
+      return .broken(
+        bytes.first == 0
+          ? "it begins with zero bytes"
+          : "not an RDB: it begins with neither REDIS, VALKEY nor another magic")
+    }
+    guard isKnown else {
+      guard bytes.count >= headerBytes else { return .undecided }
+      return .foreign(reason: "its magic is not known; its structure is not verified")
+    }
+    return header(head, isRedis: isRedis, textCount: text.count)
+  }
+
+  private static func header(
+    _ head: Slice<UnsafeRawBufferPointer>, isRedis: Bool, textCount: Int
+  ) -> RDBOpening {
+    let name = isRedis ? "REDIS" : "VALKEY"
+    guard textCount == head.count else {
+      return .broken("not an RDB: the version behind \(name) is not a number")
+    }
+    guard head.count == headerBytes else { return .undecided }
+    var version = 0
+    for byte in head.dropFirst(name.utf8.count) {
+      guard byte >= 48, byte <= 57 else {
+        return .foreign(
+          reason: "the version behind \(name) is no number; its structure is not verified")
+      }
+      version = version * 10 + Int(byte - 48)
+    }
+    guard version > 0 else { return .broken("not an RDB: version 0") }
+    let known = isRedis ? 1...15 : 80...81
+    guard known.contains(version) else {
+      return .unknown(
+        isValkey: !isRedis, version: version,
+        reason: "\(name) RDB version \(version) is not known; its structure is not verified")
+    }
+    return .rdb(isValkey: !isRedis, version: version)
+  }
+
+  /// Valkey 9.2's frame around a whole RDB (`new-formats`: 7 bytes, then one LZ4 or zstd frame).
+  private static func envelope(_ bytes: UnsafeRawBufferPointer) -> RDBOpening {
+    let isKnown = bytes[3] == 1 && bytes[5] == 0 && bytes[6] == 1
+    let reason =
+      switch (isKnown, bytes[4]) {
+      case (true, 1):
+        "the whole RDB is LZ4-compressed (VCS envelope); its structure is not verified"
+      case (true, 2):
+        "the whole RDB is zstd-compressed (VCS envelope); its structure is not verified"
+      default: "its VCS envelope is of a kind that is not known; its structure is not verified"
+      }
+    return .foreign(reason: reason)
+  }
+
+  /// Whether `bytes`, as far as they go, begin with `text`.
+  private static func begins(_ bytes: UnsafeRawBufferPointer, with text: StaticString) -> Bool {
+    let count = min(bytes.count, text.utf8CodeUnitCount)
+    for index in 0..<count where bytes[index] != text.utf8Start[index] { return false }
+    return true
+  }
+
+  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+  }
+}
+
+extension RDBSummary {
+  /// A server of this version may write types that this release can't read (Redis 8.6 and newer, Valkey
+  /// 9.2 and newer), although all those met so far are known.
+  package var isNewerThanRead: Bool { version > (magic == "VALKEY" ? 80 : 12) }
+}

@@ -1,0 +1,49 @@
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import SystemIO
+
+/// Log whose BASE never became durable, of a first ship that was cut off on a volume that is gone.
+extension Shipper {
+  /// The next claim keeps it from retention until `unpin`, or as long as any pin: it is all that there is of
+  /// that history. What this claim goes on with itself needs none.
+  func pinUnfinishedLog(
+    _ outcome: DiskComparison.Outcome, _ repository: Repository, _ now: Instant
+  ) async throws {
+    guard !outcome.comparison.hasPoint, outcome.comparison.parent != nil else { return }
+    let reader = HistoryReader(repository: repository, history: outcome.history)
+    var snapshots: [Snapshot] = []
+    for timeline in outcome.history.claims.keys {
+      snapshots += try await reader.snapshots(of: timeline).values
+    }
+    let held = try await repository.pins(outcome.history.catalogue.operations[.pins] ?? []).pins
+    let ours = outcome.comparison.chain?.files.flatMap(\.inherited) ?? []
+    for log in outcome.history.unfinishedLogs(snapshots) {
+      let segments = log.snapshot.detached?.files.flatMap(\.segments) ?? []
+      let isOurs = segments.contains { segment in
+        ours.contains { $0.timeline == segment.timeline && $0.ordinal == segment.ordinal }
+      }
+      let isHeld = held.contains {
+        $0.timeline == log.timeline && $0.snapshot == log.snapshot.sequence
+      }
+      guard !isOurs, !isHeld else { continue }
+      let pin = Pin(
+        id:
+          "u\(decimal(max(0, now.milliseconds), width: 13))-\(log.timeline)-\(log.snapshot.sequence)",
+        repository: repository.id, origin: .drop,
+        reason: "never completed: \(log.text) of log, whose BASE was not shipped to its end",
+        at: now,
+        until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: log.timeline,
+        snapshot: log.snapshot.sequence, position: nil)
+      _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
+      logger.warning(
+        "log of a first ship that was cut off is pinned",
+        metadata: [
+          "timeline": "\(log.timeline)", "log": "\(log.text)", "pin": "\(pin.id)",
+          "remedy":
+            "restore it with `lifeboat restore --timeline \(log.timeline) --base empty`, or `unpin` it",
+        ])
+    }
+  }
+}

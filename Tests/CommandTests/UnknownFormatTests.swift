@@ -1,0 +1,80 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// A server that is newer than this release: its files are kept as they are, and keep it from nothing.
+@Suite struct UnknownFormatTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var full: [UInt8]
+    var testDescription: String { name }
+    init(_ name: String, _ head: String, _ count: Int = 3000) {
+      self.name = name
+      full = Array(head.utf8) + (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) }
+    }
+    static let all: [Case] = [
+      .init("Valkey 9.2's compressed RDB", "VCS\u{1}\u{1}\0\u{1}"),
+      .init("a codec to come", "VCS\u{1}\u{3}\0\u{1}"),
+      .init("a version to come", "REDIS0099"),
+      .init("another server's magic", "NEWKV0001"),
+    ]
+  }
+  private static let log = Array("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nv\r\n".utf8)
+
+  @Test(arguments: Case.all, [true, false])
+  func `it boots, is shipped as it is, restored to the byte, and boots again`(
+    test: Case, isAOF: Bool
+  ) async throws {
+    let folder = try TemporaryDirectory("newer")
+    let (data, repository) = (try folder.makeDirectory("data"), try folder.makeDirectory("repo"))
+    var files = ["dump.rdb": test.full]
+    if isAOF {
+      try TestFiles.makeDirectory(data + "/appendonlydir")
+      let manifest =
+        "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
+      files = [
+        "appendonlydir/appendonly.aof.1.base.rdb": test.full,
+        "appendonlydir/appendonly.aof.1.incr.aof": UnknownFormatTests.log,
+        "appendonlydir/appendonly.aof.manifest": Array(manifest.utf8),
+      ]
+    }
+    for (name, bytes) in files { try TestFiles.write(bytes, to: data + "/" + name) }
+    try await boot(data, repository)
+    let shipped = try await LifeboatCommand.run(
+      ["ship", "--once", "--data", data, "--repo", repository, "--source", "test"])
+    #expect(shipped.exitCode == 0, "\(shipped)")
+    let listed = try await LifeboatCommand.run(["list", "--repo", repository])
+    #expect(listed.exitCode == 0 && listed.outputText.contains("unverified"), "\(listed)")
+    #expect(!listed.outputText.contains("0 keys"), "what is not known is not 0: \(listed)")
+    let target = try folder.makeDirectory("target")
+    let restored = try await LifeboatCommand.run(
+      ["restore", "--data", target, "--repo", repository])
+    #expect(restored.exitCode == 0 && restored.outputText.contains("unverified"), "\(restored)")
+    for (name, bytes) in files where !name.hasSuffix(".manifest") {
+      #expect(try TestFiles.read(target + "/" + name) == bytes, "\(name)")
+    }
+    if !isAOF {
+      let base = target + "/appendonlydir/appendonly.aof.1.base.rdb"
+      #expect(try TestFiles.read(base) == test.full, "a BASE of the same bytes")
+    }
+    try await boot(target, repository)
+    let verified = try await LifeboatCommand.run(["verify", "--repo", repository])
+    #expect(verified.exitCode == 0, "\(verified)")
+  }
+
+  /// What an init container says.
+  private func boot(_ data: String, _ repository: String) async throws {
+    let before = TestFiles.tree(data)
+    let result = try await LifeboatCommand.run(
+      ["restore", "--if-empty", "--if-backup-exists", "--data", data, "--repo", repository])
+    #expect(result.exitCode == 0 && result.outputText.contains("nothing to do"), "\(result)")
+    #expect(result.outputText.contains("warning: "), "\(result)")
+    let json = try await LifeboatCommand.run(
+      ["restore", "--if-empty", "--json", "--data", data, "--repo", repository])
+    #expect(json.outputText.contains("\"data-present\""), "\(json)")
+    #expect(json.outputText.contains("\"warnings\""), "\(json)")
+    #expect(TestFiles.tree(data) == before)
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", data])
+    #expect(inspected.exitCode == 0, "\(inspected)")
+  }
+}
