@@ -1,6 +1,7 @@
 package import BackupFormat
 import BackupTypes
 import Synchronization
+import SystemIO
 
 /// The list of what the store acknowledged: filled where a reply of the store is taken, read by the audit.
 ///
@@ -30,7 +31,9 @@ package final class Acknowledgements: Sendable {
     var found: Confirmed?
     /// Objects that the newest state needs, as a comparison found them.
     var foundObjects: [ObjectPath] = []
-    var count: UInt64 = 0
+    var count: UInt64 = 0 { didSet { lastAt = SystemClock.monotonicMilliseconds() } }
+    /// When the last acknowledgement came, by the monotonic clock in milliseconds.
+    var lastAt: Int64 = 0
   }
   private let state = Mutex(State())
 
@@ -145,6 +148,7 @@ package final class Acknowledgements: Sendable {
 
   /// How many acknowledgements came so far: whether anything was written since a look.
   var count: UInt64 { state.withLock { $0.count } }
+  var lastAt: Int64 { state.withLock { $0.lastAt } }
   var claim: Claim? { state.withLock { $0.claim } }
   var snapshot: Snapshot? { state.withLock { $0.snapshot } }
 

@@ -116,7 +116,7 @@ package struct Audit: Sendable {
 
   /// A look that began then or later is covered.
   package func isCovered(since mark: Int64) -> Bool {
-    covered.map { $0.at >= mark && !isNothing($0) } ?? false
+    covered.map { $0.at >= mark && ($0.holdsFiles || hadData) } ?? false
   }
 
   /// Nothing of a dataset was ever seen.
@@ -145,7 +145,7 @@ package struct Audit: Sendable {
           + "GET dir names this directory")
     }
     guard !waiting.isEmpty else {
-      if isNothing(last) { return .nothing }
+      if !last.holdsFiles, !hadData { return .nothing }
       return .covered(at: covered?.at ?? last.at)
     }
     let isLog = coverage.lacksLog || !coverage.lacksCopy

@@ -17,11 +17,10 @@ extension Auditor {
   /// - Parameter onLoss: called when something is found missing.
   package func watchRepository(onLoss: @Sendable () -> Void) async {
     var schedule = Schedule()
-    while !Task.isCancelled {
+    for await _ in ticks.stream {
       let before = loss
       await check(&schedule)
       if before == nil, loss != nil { onLoss() }
-      try? await Task.sleep(for: .milliseconds(min(1000, options.claimInterval)))
     }
   }
 
@@ -42,12 +41,14 @@ extension Auditor {
     let now = SystemClock.monotonicMilliseconds()
     let count = acknowledged.count
     do {
-      if let claim = acknowledged.claim, schedule.claimCount != count,
+      // An idle Redis costs nothing but the probe.
+      let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
+      if isWriting, let claim = acknowledged.claim, schedule.claimCount != count,
         now - schedule.claimAt >= options.claimInterval
       {
         (schedule.claimAt, schedule.claimCount) = (now, count)
         try await checkClaim(claim, store, frame)
-      } else if schedule.logCount != count, now - schedule.logAt >= options.logInterval {
+      } else if isWriting, schedule.logCount != count, now - schedule.logAt >= options.logInterval {
         (schedule.logAt, schedule.logCount) = (now, count)
         try await checkLog(&schedule, store, frame)
       } else if let interval = options.probeInterval, now - (lastCall() ?? now) >= interval {

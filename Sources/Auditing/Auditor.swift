@@ -32,6 +32,8 @@ package final class Auditor: Sendable {
   private let source: Mutex<SourceLook>
   private let audit: Mutex<Audit>
   let repository = Mutex(RepositoryState())
+  /// One for each look at the source that nobody took yet: so an idle process is woken no more often.
+  let ticks = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
   struct RepositoryState: Sendable {
     var store: (any ObjectStore)?
     var frame: Frame?
@@ -129,6 +131,7 @@ package final class Auditor: Sendable {
     while !Task.isCancelled {
       look()
       afterEach()
+      ticks.continuation.yield()
       try? await Task.sleep(for: .milliseconds(options.lookInterval))
     }
   }

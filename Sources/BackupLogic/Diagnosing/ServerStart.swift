@@ -34,7 +34,8 @@ package enum ServerStart: Sendable, Equatable {
   private static func withDump(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
     let dump = printable(names.dump)
     switch facts.dump {
-    case .data: return .loads(dump)
+    // One that this release can't read: a newer server may load it.
+    case .data, .unknown: return .loads(dump)
     case .broken(let reason):
       return .refuses(
         reason: "\(dump) can't be loaded: \(reason)",
@@ -47,9 +48,10 @@ package enum ServerStart: Sendable, Equatable {
   private static func aofWithData(_ facts: DataFacts, _ names: ServerNames) -> String? {
     switch facts.manifest {
     case .broken: return "the AOF, whose manifest can't be used"
-    case .valid: return facts.files.values.contains(.data) ? "the AOF, which holds data" : nil
+    case .valid:
+      return facts.files.values.contains(where: \.holdsData) ? "the AOF, which holds data" : nil
     case .absent:
-      if facts.legacy == .data { return "\(printable(names.appendFile)), which holds data" }
+      if facts.legacy.holdsData { return "\(printable(names.appendFile)), which holds data" }
       return strays(facts, names)
     }
   }
@@ -57,7 +59,7 @@ package enum ServerStart: Sendable, Equatable {
   /// Files in the AOF directory that hold data and that no manifest names.
   package static func strays(_ facts: DataFacts, _ names: ServerNames) -> String? {
     guard facts.manifest == .absent else { return nil }
-    let found = facts.files.filter { $0.value == .data }.keys.sorted()
+    let found = facts.files.filter { $0.value.holdsData }.keys.sorted()
     guard let first = found.first else { return nil }
     return printable(names.appendDirectory + "/" + first)
       + (found.count == 1 ? "" : " and \(found.count - 1) more")
@@ -84,7 +86,7 @@ package enum ServerStart: Sendable, Equatable {
           return .refuses(
             reason: "\(printable(entry.file)) can't be loaded: \(reason)",
             remedy: rewrite(checking: manifestPath))
-        case .data: holdsData = true
+        case .data, .unknown: holdsData = true
         case .empty: break
         }
       }
@@ -97,7 +99,7 @@ package enum ServerStart: Sendable, Equatable {
   private static func withoutManifest(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
     let file = printable(names.appendFile)
     switch facts.legacy {
-    case .data: return .loads(file)
+    case .data, .unknown: return .loads(file)
     case .broken(let reason):
       return .refuses(
         reason: "\(file) can't be loaded: \(reason)", remedy: rewrite(checking: file))
@@ -108,7 +110,7 @@ package enum ServerStart: Sendable, Equatable {
   }
 
   private static func dumpWithData(_ facts: DataFacts, _ names: ServerNames) -> String? {
-    facts.dump == .data ? "\(printable(names.dump)), which holds keys" : nil
+    facts.dump.holdsData ? "\(printable(names.dump)), which holds keys" : nil
   }
 
   /// A running server holds the data in memory: a rewrite makes the directory, its files and the manifest
@@ -117,5 +119,15 @@ package enum ServerStart: Sendable, Equatable {
     "while Redis runs, `redis-cli BGREWRITEAOF` writes a sound AOF; else "
       + (path.map { "copy it, and let `redis-check-aof --fix \($0)` cut it off there, or " } ?? "")
       + "restore with --replace, which moves it aside"
+  }
+}
+
+extension DataFacts.Content {
+  /// A server may load something of it.
+  fileprivate var holdsData: Bool {
+    switch self {
+    case .data, .unknown: true
+    case .absent, .empty, .broken: false
+    }
   }
 }
