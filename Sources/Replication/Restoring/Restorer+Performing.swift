@@ -12,7 +12,7 @@ extension Restorer {
   ) async throws -> Outcome {
     let before = try target.fingerprint()
     let holdsData = try target.verdict(appendOnly: .unknown) != .empty
-    if holdsData, try target.directory.status(of: RestoreJournal.replaced) != nil {
+    if holdsData, try isTaken(RestoreJournal.replaced, target.directory) {
       throw LifeboatError(
         .refused, "\(options.data)/\(RestoreJournal.replaced) is there from an earlier --replace",
         cause: "what was replaced is kept once",
@@ -73,6 +73,16 @@ extension Restorer {
     throw LifeboatError(
       .refused, "\(options.data) changed while the backup was fetched",
       cause: "a server writes there", hint: "stop it first; nothing was changed")
+  }
+
+  /// Whether something of that name is there; an empty directory, which a crash can leave, is taken away.
+  private func isTaken(_ name: String, _ data: OpenDirectory) throws -> Bool {
+    guard let status = try data.status(of: name) else { return false }
+    guard status.kind == .directory, let directory = try data.openDirectory(name),
+      try directory.entries().isEmpty
+    else { return true }
+    try data.removeDirectory(name)
+    return false
   }
 
   /// The top-level names in the order of the commit: the AOF last. Its directory has the manifest inside.

@@ -1,3 +1,4 @@
+import BackupLogic
 import BackupTypes
 import Glibc
 import Replication
