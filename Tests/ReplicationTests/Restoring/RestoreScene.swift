@@ -171,6 +171,6 @@ struct RestoreScene {
         if number > limit { throw Crash() }
         try body()
       }
-    } catch _ as Crash {}
+    } catch is Crash {}
   }
 }
