@@ -73,9 +73,11 @@ struct RestoreScene {
 
   static let nothing: @Sendable (inout Restorer.Options) -> Void = { _ in }
   static let replacing: @Sendable (inout Restorer.Options) -> Void = { $0.replaces = true }
-  static let another: @Sendable (inout Restorer.Options) -> Void = { $0.selection.at = at(150) }
+  static let another: @Sendable (inout Restorer.Options) -> Void = {
+    $0.selection.point = "1.2@1:27"
+  }
   static let anotherReplacing: @Sendable (inout Restorer.Options) -> Void = {
-    $0.selection.at = at(150)
+    $0.selection.point = "1.2@1:27"
     $0.replaces = true
   }
   static let ifEmpty: @Sendable (inout Restorer.Options) -> Void = {
