@@ -61,8 +61,13 @@ private struct Meaning {
       code = .usage
     case .ioError:
       (hint, isRetryable) = ("the device or network file system failed; see the kernel's log", true)
-    case .staleNFSFileHandle, .interrupted, .resourceTemporarilyUnavailable, .noMemory, .timedOut,
-      .resourceBusy:
+    case .resourceBusy:
+      // Of a rename or a removal: rename(2).
+      hint = "it is a mount point, or a program holds it: unmount it, or stop that program"
+      isRetryable = true
+    case .improperLink:
+      hint = "the two lie on different file systems: check what is mounted below the directory"
+    case .staleNFSFileHandle, .interrupted, .resourceTemporarilyUnavailable, .noMemory, .timedOut:
       isRetryable = true
     default:
       break

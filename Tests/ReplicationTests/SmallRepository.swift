@@ -17,7 +17,8 @@ struct SmallRepository {
 
   static let ordinalEnd: UInt64 = 54
 
-  init(_ compression: Compression = .none) async throws {
+  /// - Parameter value: the bytes of the BASE's string.
+  init(_ compression: Compression = .none, value: Int = (4 << 20) + 999) async throws {
     store = MemoryStore()
     repository = try await Repository.openOrCreate(
       store, keys: .none, compression: compression, now: at(0))
@@ -25,7 +26,7 @@ struct SmallRepository {
       fingerprint: ShortDigest(bytes: [UInt8](repeating: 0xba, count: 16))!, nonce: nonce(1))
     dump = GenerationID(
       fingerprint: ShortDigest(bytes: [UInt8](repeating: 0xd0, count: 16))!, nonce: nonce(2))
-    try await addGeneration(base, .base, SmallRepository.rdb(value: (4 << 20) + 999))
+    try await addGeneration(base, .base, SmallRepository.rdb(value: value))
     try await addGeneration(dump, .dump, SmallRepository.rdb(value: 10))
     try await addClaims()
     try await addSnapshots()

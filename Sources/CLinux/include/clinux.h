@@ -51,6 +51,9 @@ int clinux_openat(int directory, const char *path, int flags, uint32_t mode);
 int clinux_rename_no_replace(
     int from_directory, const char *from, int to_directory, const char *to);
 
+/* flock(2), exclusive and without waiting: EWOULDBLOCK when another holds it. */
+int clinux_try_lock(int descriptor);
+
 /* sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins the writing, and does not wait for its end. */
 int clinux_begin_writeback(int descriptor, int64_t offset, int64_t count);
 

@@ -1,6 +1,6 @@
 package import BackupFormat
 package import BackupTypes
-import SystemIO
+package import SystemIO
 package import SystemPackage
 
 /// What a restore leaves in the data directory: which point it came from, and how the repository stood.
@@ -35,8 +35,11 @@ package struct Marker: Sendable, Equatable, Codable {
 
   /// The marker of `directory`, if there is a readable one; an unreadable one is no marker.
   package static func read(in directory: FilePath) -> Marker? {
-    guard let opened = try? OpenDirectory(directory), let file = try? opened.open(name),
-      let bytes = try? file.readAll(limit: 1 << 20)
+    (try? OpenDirectory(directory)).flatMap { read(in: $0) }
+  }
+
+  package static func read(in directory: OpenDirectory) -> Marker? {
+    guard let file = try? directory.open(name), let bytes = try? file.readAll(limit: 1 << 20)
     else { return nil }
     return try? RecordCoding.decode(Marker.self, from: bytes, name: name)
   }

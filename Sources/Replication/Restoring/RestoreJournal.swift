@@ -1,76 +1,224 @@
 import BackupFormat
-import BackupTypes
-import SystemIO
-import SystemPackage
+package import BackupLogic
+package import BackupTypes
+package import SystemIO
 
-/// What a restore is doing, in its staging directory: after a crash the next run reads it and finishes
-/// or begins anew. Replaced durably at each step.
-struct RestoreJournal: Sendable, Equatable, Codable {
-  static let directory = ".lifeboat-restore"
-  static let name = "journal.json"
+/// What a restore is doing, in its staging directory: after a crash the next run reads it and finishes,
+/// undoes or begins anew. Replaced durably at each step.
+///
+/// It is a file on the user's volume, so it is believed only as far as the files agree with it: what it says
+/// of names is checked here, what it says of files by `RestoreCommit.look`.
+package struct RestoreJournal: Sendable, Equatable, Codable {
+  package static let directory = ".lifeboat-restore"
+  package static let name = "journal.json"
   /// Where the staged files lie, below `directory`.
-  static let files = "files"
+  package static let files = "files"
+  /// The marker that is laid down, and the one that it takes the place of, below `directory`.
+  package static let marker = "marker.json"
+  package static let markerBefore = "marker-before.json"
+  /// What `--replace` moves aside, and the beginning of the name for anything else.
+  package static let replaced = ".lifeboat-replaced"
+  package static let debris = ".lifeboat-debris-"
 
-  enum Phase: String, Sendable, Codable {
+  private static let bytesMax = 32 << 20
+
+  package enum Phase: String, Sendable, Codable {
     /// The target is as it was.
     case staging
     /// Everything is staged, verified and durable; names are being changed.
     case committing
   }
 
-  var phase: Phase
-  var point: String
-  /// The top-level names to be moved aside, and where to; then those to be moved in, in order.
-  var aside: String?
-  var movedAside: [String]
-  var movedIn: [String]
-  var marker: Marker
-
-  static func read(in data: OpenDirectory) throws -> RestoreJournal? {
-    guard let staging = try data.openDirectory(directory), let file = try staging.open(name) else {
-      return nil
-    }
-    return try RecordCoding.decode(
-      RestoreJournal.self, from: try file.readAll(limit: 1 << 20), name: "\(directory)/\(name)")
+  /// Something that was in the target when the commit began, by its path. Without the device's number,
+  /// which differs after a reboot or on another node.
+  package struct Found: Sendable, Equatable, Codable {
+    package var path: String
+    package var inode: UInt64
+    /// The three are nil for a directory: they change with what is in it.
+    package var size: UInt64?
+    package var modifiedSeconds: Int64?
+    package var modifiedNanoseconds: Int64?
   }
 
-  func write(in data: OpenDirectory) throws {
+  /// A file that was staged.
+  package struct Staged: Sendable, Equatable, Codable {
+    package var path: String
+    package var size: UInt64
+    /// `StagedDigest`.
+    package var digest: Digest
+  }
+
+  package var phase: Phase
+  /// Drawn by each run: another run that works in the same directory is noticed by it.
+  package var run: String
+  package var point: String
+  package var request: RestoreRequest
+  /// The top-level names to be moved aside, and where to; then those to be moved in, in order.
+  package var aside: String?
+  package var movedAside: [String]
+  package var movedIn: [String]
+  package var found: [Found]
+  package var staged: [Staged]
+  /// The names that the server's configuration gives its files.
+  package var dump: String
+  package var appendFile: String
+  package var appendDirectory: String
+  package var marker: Marker
+
+  package init(
+    run: String, point: String, request: RestoreRequest, names: ServerNames, marker: Marker
+  ) {
+    phase = .staging
+    self.run = run
+    self.point = point
+    self.request = request
+    (movedAside, movedIn, found, staged) = ([], [], [], [])
+    (dump, appendFile, appendDirectory) = (names.dump, names.appendFile, names.appendDirectory)
+    self.marker = marker
+  }
+
+  package var names: ServerNames {
+    var names = ServerNames()
+    (names.dump, names.appendFile, names.appendDirectory) = (dump, appendFile, appendDirectory)
+    return names
+  }
+}
+
+// MARK: Reading and writing
+
+extension RestoreJournal {
+  /// What the staging directory holds.
+  package enum Reading: Sendable {
+    /// No staging directory, or one in which nothing was staged.
+    case none
+    /// A restore was interrupted while it staged: the target is as it was.
+    case staging
+    case committing(RestoreJournal)
+    /// Nothing that can be followed; why.
+    case unusable(String)
+  }
+
+  private struct Head: Decodable { var phase: Phase }
+
+  package static func read(in data: OpenDirectory) throws -> Reading {
+    guard let status = try data.status(of: directory) else { return .none }
+    guard status.kind == .directory else { return .unusable("it is no directory") }
+    do {
+      guard let staging = try data.openDirectory(directory) else { return .none }
+      if let status = try staging.status(of: files), status.kind != .directory {
+        return .unusable("\(files) in it is no directory")
+      }
+      guard let file = try staging.open(name) else {
+        let isEmpty = try staging.openDirectory(files)?.entries().isEmpty ?? true
+        return isEmpty ? .none : .unusable("it has staged files and no journal")
+      }
+      let bytes = try file.readAll(limit: bytesMax)
+      // An earlier release wrote less; of a restore that only staged no more is needed.
+      if try RecordCoding.decode(Head.self, from: bytes, name: name).phase == .staging {
+        return .staging
+      }
+      let journal = try RecordCoding.decode(RestoreJournal.self, from: bytes, name: name)
+      if let flaw = journal.flaw { return .unusable("its journal contradicts itself: \(flaw)") }
+      return .committing(journal)
+    } catch {
+      guard let error = error as? LifeboatError else { return .unusable("\(error)") }
+      return .unusable(error.message + (error.cause.map { ": " + $0 } ?? ""))
+    }
+  }
+
+  /// The run that works in the directory; nil where there is none.
+  package static func run(in data: OpenDirectory) -> String? {
+    struct Head: Decodable { var run: String }
+    guard let staging = try? data.openDirectory(directory), let file = try? staging.open(name),
+      let bytes = try? file.readAll(limit: bytesMax)
+    else { return nil }
+    return try? RecordCoding.decode(Head.self, from: bytes, name: name).run
+  }
+
+  package func write(in data: OpenDirectory) throws {
     guard let staging = try data.openDirectory(RestoreJournal.directory) else {
       throw LifeboatError(.failure, "\(data.path)/\(RestoreJournal.directory) went away")
     }
-    try DurableFile.replace(
-      RestoreJournal.name, in: staging, bytes: try RecordCoding.encode(self), mode: 0o644)
+    let bytes = try RecordCoding.encode(self)
+    guard bytes.count <= RestoreJournal.bytesMax else {
+      throw LifeboatError(.failure, "the restore has too many files for its journal")
+    }
+    try DurableFile.replace(RestoreJournal.name, in: staging, bytes: bytes, mode: 0o644)
   }
 
-  /// Performs, or finishes, a commit. Idempotent: every step that was done is recognised by what is
-  /// where, so it can be stopped at any instruction and run again. Renames only: one for each
-  /// top-level name, the AOF directory, with its manifest inside, last.
-  func commit(in data: OpenDirectory) throws {
-    precondition(phase == .committing)
-    guard let staging = try data.openDirectory(RestoreJournal.directory) else { return }
-    let files = try staging.openDirectory(RestoreJournal.files)
-    if let aside, !movedAside.isEmpty {
-      try data.makeDirectory(aside, mode: 0o755)
-      guard let asideDirectory = try data.openDirectory(aside) else {
-        throw LifeboatError(.failure, "\(data.path)/\(aside) is not a directory")
+  /// Removes the staging directory and what was staged, the journal last: staged files without a journal
+  /// are somebody else's, and a journal without them is finished or undone once more.
+  package static func discard(in data: OpenDirectory) throws {
+    if try data.status(of: directory)?.kind == .directory,
+      let staging = try data.openDirectory(directory)
+    {
+      for name in [files, marker, markerBefore] { try staging.removeTree(name) }
+    }
+    try data.removeTree(directory)
+    try data.synchronize()
+  }
+
+  /// What is wrong with what it says, without a look at any file; nil when it can be true.
+  package var flaw: String? {
+    let paths = found.map(\.path) + staged.map(\.path)
+    let named = movedAside + movedIn + [dump, appendFile, appendDirectory]
+    for path in paths + named {
+      let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+      guard parts.count <= 2, parts.allSatisfy(isPlainFileName) else {
+        return "\(printable(path)) is not the name of a file that a server has"
       }
-      for name in movedAside where try asideDirectory.status(of: name) == nil {
-        // Nothing was moved in yet while something is still to be moved aside.
-        if try data.status(of: name) != nil {
-          try data.rename(name, to: asideDirectory, as: name, noReplace: true)
+    }
+    guard named.allSatisfy({ !$0.contains("/") }) else { return "a name that it moves is a path" }
+    guard Set(movedAside).count == movedAside.count, Set(movedIn).count == movedIn.count,
+      Set(staged.map(\.path)).count == staged.count,
+      Set(found.map(\.path)).count == found.count
+    else { return "it names something twice" }
+    guard !movedIn.isEmpty, Set(staged.map { top(of: $0.path) }) == Set(movedIn) else {
+      return "what it moves in is not what it staged"
+    }
+    guard Set(found.map { top(of: $0.path) }) == Set(movedAside) else {
+      return "what it moves aside is not what it found"
+    }
+    guard (aside == nil) == movedAside.isEmpty, aside.map(RestoreJournal.isAside) ?? true else {
+      return "it moves to a place that is none of a restore's"
+    }
+    return nil
+  }
+
+  /// Whether a restore moves things to a directory of this name.
+  private static func isAside(_ name: String) -> Bool {
+    if name == replaced { return true }
+    let number = name.utf8.dropFirst(debris.utf8.count)
+    return name.hasPrefix(debris) && (1...20).contains(number.count)
+      && number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+  }
+
+  package func top(of path: String) -> String { String(path.prefix { $0 != "/" }) }
+}
+
+extension RestoreJournal.Found {
+  /// What is there under a name of `directory`: itself, and if it is a directory the files in it.
+  package static func under(_ name: String, in directory: OpenDirectory) throws
+    -> [RestoreJournal.Found]
+  {
+    guard let status = try directory.status(of: name) else { return [] }
+    var found = [RestoreJournal.Found(name, status)]
+    if status.kind == .directory, let inner = try directory.openDirectory(name) {
+      for entry in try inner.entries() {
+        if let status = try inner.status(of: entry.name) {
+          found.append(RestoreJournal.Found(name + "/" + entry.name, status))
         }
       }
-      try asideDirectory.synchronize()
-      try data.synchronize()
     }
-    for name in movedIn {
-      guard let files, try files.status(of: name) != nil else { continue }
-      try files.rename(name, to: data, as: name, noReplace: true)
-      try data.synchronize()
-    }
-    try DurableFile.replace(
-      Marker.name, in: data, bytes: try RecordCoding.encode(marker), mode: 0o644)
-    try data.removeTree(RestoreJournal.directory)
-    try data.synchronize()
+    return found
+  }
+
+  private init(_ path: String, _ status: FileStatus) {
+    self.path = path
+    inode = status.inode
+    guard status.kind != .directory else { return }
+    size = status.size
+    modifiedSeconds = status.modified.seconds
+    modifiedNanoseconds = status.modified.nanoseconds
   }
 }

@@ -15,8 +15,8 @@ struct RestoreStaging: Sendable {
   let plan: RestorePlan
   let history: History
   /// The staged files' directory.
-  let root: FilePath
-  let owner: (user: UInt32, group: UInt32)?
+  let root: OpenDirectory
+  let owner: StagedOwner
   /// Staged by an earlier run: what verifies is used again.
   let reuses: Bool
   let progress: @Sendable (UInt64) -> Void
@@ -25,30 +25,36 @@ struct RestoreStaging: Sendable {
   private static let width = 3
   private let unpacking = Unpacking()
 
-  func run() async throws {
+  /// Returns what was staged, for the journal.
+  func run() async throws -> [RestoreJournal.Staged] {
+    var digests: [Digest] = []
     for (index, file) in plan.files.enumerated() {
       switch file.content {
       case .generation(let generation) where isUnneeded(file):
         do {
-          try await fetch(generation, file)
+          digests.append(try await fetch(generation, file))
         } catch let error as LifeboatError
           where error.code == .corrupt || error.code == .versionMismatch
         {
           let reason = error.message + (error.cause.map { ": \($0)" } ?? "")
           throw UnneededDamage(generation: generation.generation, reason: reason)
         }
-      case .generation(let generation): try await fetch(generation, file)
-      case .log(let parts): try await fetch(parts, file)
-      case .bytes(let bytes): try write(bytes, file)
+      case .generation(let generation): digests.append(try await fetch(generation, file))
+      case .log(let parts): digests.append(try await fetch(parts, file))
+      case .bytes(let bytes):
+        try write(bytes, file)
+        digests.append(StagedDigest.of(bytes))
       case .same(let source, let mustCopy):
         precondition(source < index, "a link to a file that is not there yet")
         try link(plan.files[source], file, mustCopy: mustCopy)
+        digests.append(digests[source])
       }
     }
     for file in plan.files { try checkSize(file) }
     try setTimes()
     try removeStrays()
     try synchronizeDirectories()
+    return zip(plan.files, digests).map { .init(path: $0.path, size: $0.size, digest: $1) }
   }
 
   /// The files get the times of what they hold. It is by these that a shipper tells whether the dump or
@@ -66,24 +72,23 @@ struct RestoreStaging: Sendable {
 
   /// What an earlier run staged for another point must not come along.
   private func removeStrays() throws {
-    let top = try OpenDirectory(root)
     let wanted = Set(plan.files.map(\.path))
-    for entry in try top.entries() {
+    for entry in try root.entries() {
       if entry.kind == .directory, plan.files.contains(where: { $0.directory == entry.name }),
-        let inner = try top.openDirectory(entry.name)
+        let inner = try root.openDirectory(entry.name)
       {
         for file in try inner.entries() where !wanted.contains(entry.name + "/" + file.name) {
           try inner.removeTree(file.name)
         }
       } else if !wanted.contains(entry.name) {
-        try top.removeTree(entry.name)
+        try root.removeTree(entry.name)
       }
     }
   }
 
   // MARK: Fetching
 
-  private func fetch(_ index: GenerationIndex, _ file: RestorePlan.File) async throws {
+  private func fetch(_ index: GenerationIndex, _ file: RestorePlan.File) async throws -> Digest {
     let staged = try open(file)
     let parts = (0..<index.pieces.count).map { number in
       Part(
@@ -91,12 +96,19 @@ struct RestoreStaging: Sendable {
         limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
         digest: index.pieces[number].short, span: nil)
     }
-    try await fetch(parts, into: staged, file)
+    // A piece has the digest in its name, or it is not taken.
+    if repository.frame.secrets == nil {
+      _ = try await fetch(parts, into: staged, file, hashes: false)
+      return StagedDigest.of(chunks: index.pieces)
+    }
+    return try await fetch(parts, into: staged, file)
   }
 
-  private func fetch(_ parts: [RestorePlan.LogPart], _ file: RestorePlan.File) async throws {
+  private func fetch(_ parts: [RestorePlan.LogPart], _ file: RestorePlan.File) async throws
+    -> Digest
+  {
     let staged = try open(file)
-    try await fetch(
+    return try await fetch(
       parts.map { part in
         let isWhole = part.from == part.span.from && part.to == part.span.to
         return Part(
@@ -117,8 +129,11 @@ struct RestoreStaging: Sendable {
     var span: (LogSpan, TimelineNumber)?
   }
 
-  private func fetch(_ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File) async throws
-  {
+  /// - Parameter hashes: whether to return the digest of the file; else what it returns means nothing.
+  private func fetch(
+    _ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File, hashes: Bool = true
+  ) async throws -> Digest {
+    var digest = StagedDigest()
     var check = StagedFileCheck(file.content)
     var arrived: Set<Int> = []
     var checked = 0
@@ -129,6 +144,7 @@ struct RestoreStaging: Sendable {
         let range = parts[checked].range
         try staged.forEachChunk(from: range.lowerBound, to: range.upperBound) {
           check.consume($0)
+          if hashes { digest.consume($0) }
           return true
         }
         checked += 1
@@ -154,6 +170,7 @@ struct RestoreStaging: Sendable {
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
     try staged.truncate(to: file.size)
     try staged.synchronize()
+    return digest.finish()
   }
 
   private func fetch(_ part: Part, into staged: OpenFile) async throws {
@@ -232,14 +249,12 @@ struct RestoreStaging: Sendable {
   // MARK: Files
 
   private func directory(_ file: RestorePlan.File) throws -> OpenDirectory {
-    let top = try OpenDirectory(root)
-    guard let name = file.directory else { return top }
-    if try top.makeDirectory(name, mode: 0o755), let made = try top.openDirectory(name) {
-      try own(made)
+    guard let name = file.directory else { return root }
+    try root.makeDirectory(name, mode: 0o755)
+    guard let directory = try root.openDirectory(name) else {
+      throw LifeboatError(.failure, "\(root.path)/\(name) went away")
     }
-    guard let directory = try top.openDirectory(name) else {
-      throw LifeboatError(.failure, "\(root)/\(name) went away")
-    }
+    try owner.give(directory)
     return directory
   }
 
@@ -247,20 +262,20 @@ struct RestoreStaging: Sendable {
     let directory = try directory(file)
     if let status = try directory.status(of: file.name) {
       if reuses, status.kind == .regular, status.links == 1 {
-        return try OpenFile(openReadWrite: directory.path.appending(file.name))
+        let staged = try OpenFile(openReadWrite: directory.path.appending(file.name))
+        try own(staged, file)
+        return staged
       }
       try directory.removeTree(file.name)
     }
     let made = try directory.create(file.name, mode: 0o644)
-    try own(made)
+    try own(made, file)
     return made
   }
 
-  private func own(_ file: OpenFile) throws {
-    if let owner { try file.setOwner(owner.user, group: owner.group) }
-  }
-  private func own(_ directory: OpenDirectory) throws {
-    if let owner { try directory.setOwner(owner.user, group: owner.group) }
+  /// A dump, a BASE and a manifest are replaced by a server, never written to.
+  private func own(_ staged: OpenFile, _ file: RestorePlan.File) throws {
+    try owner.give(staged, isWritten: file.role == .increment || file.role == .legacy)
   }
 
   private func write(_ bytes: [UInt8], _ file: RestorePlan.File) throws {
@@ -290,11 +305,10 @@ struct RestoreStaging: Sendable {
   }
 
   private func synchronizeDirectories() throws {
-    let top = try OpenDirectory(root)
     for name in Set(plan.files.compactMap(\.directory)) {
-      try top.openDirectory(name)?.synchronize()
+      try root.openDirectory(name)?.synchronize()
     }
-    try top.synchronize()
+    try root.synchronize()
   }
 
   // MARK: Verifying

@@ -30,6 +30,12 @@ package struct Restorer: Sendable {
     }
   }
 
+  package struct Report: Sendable {
+    package var outcome: Outcome
+    /// What became of an interrupted restore that was found.
+    package var interrupted: Interrupted?
+  }
+
   package enum Outcome: Sendable {
     case restored(RestorePlan, movedAside: String?)
     case planned(RestorePlan)
@@ -40,7 +46,7 @@ package struct Restorer: Sendable {
     /// There is log whose BASE never became durable, of a first ship that was cut off, and
     /// `--if-backup-exists` was given.
     case neverCompleted(UnfinishedLog, command: String)
-    /// A restore that was interrupted while it committed is finished now.
+    /// A restore that was interrupted while it committed is finished now, and that is what was asked for.
     case finished(point: String)
   }
 
@@ -49,6 +55,8 @@ package struct Restorer: Sendable {
   let now: @Sendable () -> Instant
   let note: @Sendable (String) -> Void
   let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
+  /// A test stops a commit at any step.
+  package var performing: RestoreCommit.Performing = { _, body in try body() }
 
   package init(
     options: Options, store: any ObjectStore, now: @escaping @Sendable () -> Instant,
@@ -64,20 +72,35 @@ package struct Restorer: Sendable {
 
   /// So often a plan is made anew when an object of it went away meanwhile.
   private static let plansMax = 3
-  private static let asideName = ".lifeboat-replaced"
 
-  package func run() async throws -> Outcome {
+  package func run() async throws -> Outcome { try await report().outcome }
+
+  package func report() async throws -> Report {
     if options.isDryRun, try RestoreTarget.isToBeMade(options.data) {
       switch try await choose() {
-      case .absent(let outcome): return outcome
-      case .plan(_, _, let plan): return .planned(plan)
+      case .absent(let outcome): return Report(outcome: outcome)
+      case .plan(_, _, let plan): return Report(outcome: .planned(plan))
       }
     }
     let names = options.names ?? ServerNames()
-    var target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
-    let isResuming = try RestoreJournal.read(in: target.directory) != nil
-    if let done = try finishInterrupted(target) { return done }
+    let target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
+    let lock = try takeLock(target)
+    defer { withExtendedLifetime(lock) {} }
+    let resumed = try resume(target)
+    let outcome = try await outcome(target, resumed)
+    // The server needs the room, and no run will use what was staged.
+    if case .dataPresent = outcome, resumed.reuses, !options.isDryRun { discard(target.directory) }
+    return Report(outcome: outcome, interrupted: resumed.interrupted)
+  }
+
+  private func outcome(_ first: RestoreTarget, _ resumed: Resumed) async throws -> Outcome {
+    var target = first
+    let found = resumed.interrupted
+    let finished = found?.result == .finished ? found?.point : nil
+    if let finished, resumed.isDone { return .finished(point: finished) }
     if let end = try look(target) { return end }
+    // It is complete, if without a key.
+    if let finished, options.isIfEmpty { return .finished(point: finished) }
     var damaged: [GenerationID: String] = [:]
     for attempt in 1... {
       let choice = try await choose(without: damaged)
@@ -92,9 +115,8 @@ package struct Restorer: Sendable {
       }
       if options.isDryRun { return .planned(plan) }
       do {
-        let aside = try await perform(
-          plan, repository, history, target, reuses: isResuming || attempt > 1)
-        return .restored(plan, movedAside: aside)
+        return try await perform(
+          plan, repository, history, target, reuses: resumed.reuses || attempt > 1)
       } catch let unneeded as RestoreStaging.UnneededDamage {
         // Each time it is another one: there are only so many that a plan could have.
         damaged[unneeded.generation] = unneeded.reason
@@ -114,15 +136,20 @@ package struct Restorer: Sendable {
 
   // MARK: Look
 
-  /// An interrupted restore that was committing is finished, without the store.
-  private func finishInterrupted(_ target: RestoreTarget) throws -> Outcome? {
-    guard let journal = try RestoreJournal.read(in: target.directory),
-      journal.phase == .committing
-    else { return nil }
+  /// Nil: this run changes nothing, or there are no locks.
+  private func takeLock(_ target: RestoreTarget) throws -> DirectoryLock? {
     if options.isDryRun { return nil }
-    if let user = try target.user() { throw inUse(user) }
-    try journal.commit(in: target.directory)
-    return .finished(point: journal.point)
+    switch target.directory.tryLock() {
+    case .taken(let lock): return lock
+    case .held:
+      throw LifeboatError(
+        .refused, "another restore is at work in \(options.data)",
+        hint: "wait for its end, or stop it; this one changed nothing")
+    case .unsupported(let reason):
+      note(
+        "\(options.data) can't be locked (\(reason)): see to it that no other restore works there")
+      return nil
+    }
   }
 
   /// Decides by what is there; nil: go on.
@@ -148,7 +175,7 @@ package struct Restorer: Sendable {
     return nil
   }
 
-  private func inUse(_ user: String) -> LifeboatError {
+  func inUse(_ user: String) -> LifeboatError {
     LifeboatError(
       .refused, "\(options.data) is in use by \(user)",
       hint: "stop the server first; nothing was changed")
@@ -266,128 +293,5 @@ package struct Restorer: Sendable {
       "\(store.location) holds log without the full copy that it goes on from",
       cause: "\(log.text), in timeline \(log.timeline): its BASE was never shipped to its end",
       hint: way + "; to start without it, use another prefix")
-  }
-
-  // MARK: Perform
-
-  private func perform(
-    _ plan: RestorePlan, _ repository: Repository, _ history: History, _ target: RestoreTarget,
-    reuses: Bool
-  ) async throws -> String? {
-    let before = try target.fingerprint()
-    let holdsData = try target.verdict(appendOnly: .unknown) != .empty
-    if holdsData, try target.directory.status(of: Restorer.asideName) != nil {
-      throw LifeboatError(
-        .refused, "\(options.data)/\(Restorer.asideName) is there from an earlier --replace",
-        cause: "what was replaced is kept once",
-        hint: "look at it, then: rm -r \(options.data)/\(Restorer.asideName)")
-    }
-    try clearStaging(plan, target, reuses: reuses)
-    try checkRoom(plan, target)
-    let marker = Marker(
-      repository: repository.id, point: plan.point.id, instant: plan.point.instant,
-      isDeliberate: options.selection.isNamed, newest: history.newestClaim!.timeline,
-      end: history.contiguousEnd(of: history.newestClaim!.timeline, starts: [:]),
-      restoredAt: now())
-    var journal = RestoreJournal(
-      phase: .staging, point: plan.point.id, aside: nil, movedAside: [], movedIn: [], marker: marker
-    )
-    try begin(&journal, target, reuses: reuses)
-    let owner = try effectiveOwner(target)
-    let counter = ProgressCounter(total: plan.bytes, report: progress)
-    try await RestoreStaging(
-      repository: repository, plan: plan, history: history,
-      root: options.data.appending(RestoreJournal.directory).appending(RestoreJournal.files),
-      owner: owner, reuses: reuses, progress: { counter.add($0) }
-    ).run()
-    // Look once more: a Redis that runs there has changed something, or is visible.
-    if let user = try target.user() { throw inUse(user) }
-    guard try target.fingerprint() == before else {
-      throw LifeboatError(
-        .refused, "\(options.data) changed while the backup was fetched",
-        cause: "a server writes there", hint: "stop it first; nothing was changed")
-    }
-    journal.movedAside = try target.inTheWay(of: plan)
-    journal.aside =
-      journal.movedAside.isEmpty
-      ? nil : (holdsData ? Restorer.asideName : ".lifeboat-debris-\(now().milliseconds)")
-    journal.movedIn = order(plan)
-    journal.phase = .committing
-    try journal.write(in: target.directory)
-    try journal.commit(in: target.directory)
-    return journal.aside
-  }
-
-  /// The top-level names in the order of the commit: the AOF directory, with its manifest, last.
-  private func order(_ plan: RestorePlan) -> [String] {
-    let files = plan.files.filter { $0.directory == nil }.map(\.name)
-    return files + Set(plan.files.compactMap(\.directory)).sorted()
-  }
-
-  private func begin(_ journal: inout RestoreJournal, _ target: RestoreTarget, reuses: Bool) throws
-  {
-    if !reuses { try target.directory.removeTree(RestoreJournal.directory) }
-    try target.directory.makeDirectory(RestoreJournal.directory, mode: 0o755)
-    guard let staging = try target.directory.openDirectory(RestoreJournal.directory) else {
-      throw LifeboatError(.failure, "\(options.data)/\(RestoreJournal.directory) is no directory")
-    }
-    try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
-    try journal.write(in: target.directory)
-    try target.directory.synchronize()
-  }
-
-  private func effectiveOwner(_ target: RestoreTarget) throws -> (user: UInt32, group: UInt32)? {
-    if let owner = options.owner { return owner }
-    guard HostFacts.effectiveUserIsRoot else { return nil }
-    let status = try target.directory.status()
-    return (status.owner, status.group)
-  }
-
-  /// What an earlier run staged and this one can't use makes room first.
-  private func clearStaging(_ plan: RestorePlan, _ target: RestoreTarget, reuses: Bool) throws {
-    guard let staging = try target.directory.openDirectory(RestoreJournal.directory) else { return }
-    guard reuses, let files = try staging.openDirectory(RestoreJournal.files) else {
-      try target.directory.removeTree(RestoreJournal.directory)
-      return
-    }
-    for entry in try files.entries()
-    where !plan.files.contains(where: { ($0.directory ?? $0.name) == entry.name }) {
-      try files.removeTree(entry.name)
-    }
-  }
-
-  /// What an earlier run staged of the plan's files: it is used again, or written over.
-  private func stagedBytes(_ plan: RestorePlan, _ target: RestoreTarget) throws -> UInt64 {
-    guard let staging = try target.directory.openDirectory(RestoreJournal.directory),
-      let files = try staging.openDirectory(RestoreJournal.files)
-    else { return 0 }
-    var bytes: UInt64 = 0
-    for file in plan.files {
-      if case .same(_, mustCopy: false) = file.content { continue }
-      guard let place = try file.directory.map({ try files.openDirectory($0) }) ?? files,
-        let status = try place.status(of: file.name)
-      else { continue }
-      bytes += min(status.size, file.size)
-    }
-    return bytes
-  }
-
-  /// Room is checked before anything is written.
-  private func checkRoom(_ plan: RestorePlan, _ target: RestoreTarget) throws {
-    let space = try FileSystemSpace.at(options.data)
-    let staged = try stagedBytes(plan, target)
-    let needed = plan.bytes - min(staged, plan.bytes) + UInt64(plan.files.count) * 4096
-    if space.freeBytes < needed {
-      throw LifeboatError(
-        .noRoom,
-        "\(options.data) has \(humanBytes(space.freeBytes)) free, and \(humanBytes(needed)) are needed",
-        hint: "grow the volume (the claim), or restore into a new, larger one; nothing was changed")
-    }
-    if let inodes = space.freeInodes, space.totalBytes > 0, inodes < UInt64(plan.files.count) + 8 {
-      throw LifeboatError(
-        .noRoom,
-        "\(options.data) has \(inodes) inodes free, and \(plan.files.count + 8) are needed",
-        hint: "remove files, or restore into a new volume; nothing was changed")
-    }
   }
 }

@@ -87,8 +87,7 @@ struct Restore: ExitingCommand {
       options: options, store: store,
       now: { SystemClock.now() }, note: { Console.note("lifeboat: \($0)") },
       progress: { bar.show($0, of: $1) })
-    let outcome = try await restorer.run()
-    let document = RestoreDocument(outcome, data: data)
+    let document = RestoreDocument(try await restorer.report(), data: data)
     if json { try Console.json(document) } else { Console.write(document.text) }
     return .success
   }

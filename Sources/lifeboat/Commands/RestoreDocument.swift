@@ -42,6 +42,14 @@ struct RestoreDocument: Encodable {
     var until: String
   }
 
+  /// What became of an interrupted restore that was found.
+  struct Interrupted: Encodable {
+    var result: String
+    var point: String?
+    var reason: String?
+    var movedAside: String?
+  }
+
   var result: String
   var directory: String
   var point: String?
@@ -59,16 +67,22 @@ struct RestoreDocument: Encodable {
   /// Log whose BASE never became durable, of a first ship that was cut off.
   var unfinished: UnfinishedDocument?
   var warnings: [String]?
+  var interrupted: Interrupted?
   private var reason: String?
 
   private enum CodingKeys: String, CodingKey {
     case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
-    case files, bytes, requests, movedAside, cut, lost, unfinished, warnings
+    case files, bytes, requests, movedAside, cut, lost, unfinished, warnings, interrupted
   }
 
-  init(_ outcome: Restorer.Outcome, data: String) {
+  init(_ report: Restorer.Report, data: String) {
     directory = data
-    switch outcome {
+    interrupted = report.interrupted.map {
+      Interrupted(
+        result: $0.result.rawValue, point: $0.point.map { printable($0, limit: 80) },
+        reason: $0.reason, movedAside: $0.movedAside)
+    }
+    switch report.outcome {
     case .restored(let plan, let aside):
       result = "restored"
       movedAside = aside

@@ -1,0 +1,47 @@
+import BackupLogic
+import BackupTypes
+
+/// What a restore was asked for, in its journal: a later run that asks for the same finishes it.
+package struct RestoreRequest: Sendable, Equatable, Codable {
+  /// What chooses the point; empty: the newest.
+  package var selection: String
+  /// Everything else that makes the result: repository, names, form, owner.
+  package var form: String
+  package var replaces: Bool
+
+  package init(selection: String, form: String, replaces: Bool) {
+    self.selection = selection
+    self.form = form
+    self.replaces = replaces
+  }
+}
+
+extension RestoreRequest {
+  init(_ options: Restorer.Options, repository: String) {
+    let chosen = options.selection
+    selection = RestoreRequest.line([
+      ("at", chosen.at.map { "\($0.milliseconds)" }), ("before", chosen.before),
+      ("point", chosen.point), ("suspect", chosen.suspect?.rawValue),
+      ("timeline", chosen.timeline.map { "\($0)" }),
+    ])
+    let plan = options.plan
+    form = RestoreRequest.line([
+      ("repository", repository), ("id", options.repositoryID?.hexadecimal),
+      ("names", options.names.map { "\($0.dump)/\($0.appendFile)/\($0.appendDirectory)" }),
+      ("appendonly", plan.appendOnly.rawValue), ("legacy", plan.usesLegacyForm ? "yes" : nil),
+      ("owner", options.owner.map { "\($0.user):\($0.group)" }),
+    ])
+    replaces = options.replaces
+  }
+
+  private static func line(_ fields: [(name: String, value: String?)]) -> String {
+    fields.compactMap { field in field.value.map { "\(field.name)=\($0)" } }.joined(separator: " ")
+  }
+
+  /// Whether this asks for what `journal` was asked for; also by the id of the point that it had found.
+  func isThat(of journal: RestoreJournal) -> Bool {
+    var same = journal.request
+    if selection == RestoreRequest.line([("point", journal.point)]) { same.selection = selection }
+    return self == same
+  }
+}

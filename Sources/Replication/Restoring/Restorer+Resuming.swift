@@ -1,0 +1,190 @@
+import BackupLogic
+import BackupTypes
+import ObjectStorage
+import SystemIO
+
+/// What an earlier restore left in the directory. It is judged from what is on the volume alone, before the
+/// store is asked for anything.
+extension Restorer {
+  /// What became of an interrupted restore.
+  package struct Interrupted: Sendable, Equatable {
+    package enum Result: String, Sendable {
+      /// Its renames were done: the directory holds what it was asked for.
+      case finished
+      /// Its renames were undone: the directory was as it had been.
+      case undone
+      /// What is there has changed since, and stays.
+      case changed
+      /// Its journal contradicts what is there, and was not followed.
+      case notFollowed = "not-followed"
+    }
+    package var result: Result
+    /// Nil: nobody can tell.
+    package var point: String?
+    package var reason: String?
+    /// Where what it had staged is now.
+    package var movedAside: String?
+  }
+
+  struct Resumed {
+    var interrupted: Interrupted?
+    /// Something is staged that can be used again.
+    var reuses = false
+    /// It was finished, and that is what this run asks for.
+    var isDone = false
+  }
+
+  func resume(_ target: RestoreTarget) throws -> Resumed {
+    let data = target.directory
+    switch try RestoreJournal.read(in: data) {
+    case .none:
+      // A crash left its last trace, if any.
+      if !options.isDryRun, try data.status(of: RestoreJournal.directory) != nil { discard(data) }
+      return Resumed()
+    case .staging: return Resumed(reuses: true)
+    case .unusable(let reason):
+      guard !options.isDryRun else {
+        note("\(RestoreJournal.directory) holds a journal that is not followed: \(reason)")
+        return Resumed()
+      }
+      let aside = setAside(data)
+      let interrupted = Interrupted(result: .notFollowed, reason: reason, movedAside: aside)
+      say(interrupted)
+      return Resumed(interrupted: interrupted)
+    case .committing(let journal):
+      guard !options.isDryRun else {
+        note(
+          "a restore of \(journal.point) was interrupted here; the next one without --dry-run "
+            + "finishes or undoes it first")
+        return Resumed()
+      }
+      return try resume(RestoreCommit(journal, in: data, perform: performing), target)
+    }
+  }
+
+  private func resume(_ commit: RestoreCommit, _ target: RestoreTarget) throws -> Resumed {
+    let journal = commit.journal
+    let places = try commit.look()
+    let wish = wish(journal)
+    let replacesData = journal.aside == RestoreJournal.replaced
+    var resumed = Resumed()
+    switch CommitRecovery.decide(places, wish: wish, replacesData: replacesData) {
+    case .finish:
+      if places.contains(where: \.isToMove), let user = try target.user() { throw inUse(user) }
+      if let warning = try commit.run() { note(warning) }
+      resumed.interrupted = Interrupted(result: .finished, point: journal.point)
+      resumed.isDone = wish == .same
+    case .undo:
+      if places.contains(where: \.hasMoved), let user = try target.user() { throw inUse(user) }
+      try commit.undo()
+      resumed.reuses = places.allSatisfy { $0.staged != .other }
+      resumed.interrupted = Interrupted(
+        result: .undone, point: journal.point,
+        reason: resumed.reuses
+          ? (wish == .another ? "this restore asks for something else" : nil)
+          : "what it had staged is not as its journal says")
+      if !resumed.reuses { resumed.interrupted?.movedAside = setAside(target.directory) }
+    case .leave(let changed):
+      resumed.interrupted = try leave(commit, places, changed, target)
+    }
+    if let interrupted = resumed.interrupted { say(interrupted) }
+    return resumed
+  }
+
+  private func wish(_ journal: RestoreJournal) -> CommitRecovery.Wish {
+    if RestoreRequest(options, repository: store.location).isThat(of: journal) { return .same }
+    let isOtherRepository =
+      options.repositoryID.map { $0 != journal.marker.repository } ?? false
+    return options.isIfEmpty && !options.selection.isNamed && !isOtherRepository
+      ? .anyState : .another
+  }
+
+  /// No live file is touched. Only where nothing but our own files holds data do these go back, so that a
+  /// dump of ours beside an empty AOF is not taken for the data of the server that made the AOF.
+  private func leave(
+    _ commit: RestoreCommit, _ places: [CommitRecovery.Place], _ changed: [String],
+    _ target: RestoreTarget
+  ) throws -> Interrupted {
+    let ours = places.filter { $0.live == .asStaged }
+    let isWhole = places.allSatisfy {
+      !$0.isMovedIn || ($0.staged == .absent && $0.live != .absent)
+    }
+    let holdsOurs = !ours.isEmpty && !isWhole
+    if holdsOurs, holdsNothing(beside: ours.map(\.name), commit.journal, target),
+      try target.user() == nil
+    {
+      try commit.takeOut(ours)
+    } else if !isWhole {
+      // A part of a state has no origin to tell of.
+      try commit.takeMarkerBack()
+    }
+    var interrupted = Interrupted(
+      result: changed.isEmpty ? .notFollowed : .changed, point: commit.journal.point)
+    interrupted.reason =
+      changed.isEmpty
+      ? "what it staged, or what it moved aside, is not as its journal says"
+      : "\(changed.map { printable($0) }.joined(separator: ", ")) changed since"
+    // What is as it was staged can be fetched again.
+    if places.allSatisfy({ $0.staged != .other }) {
+      discard(target.directory)
+    } else {
+      interrupted.movedAside = setAside(target.directory)
+    }
+    return interrupted
+  }
+
+  private func holdsNothing(
+    beside ours: [String], _ journal: RestoreJournal, _ target: RestoreTarget
+  ) -> Bool {
+    let names = journal.names
+    guard var facts = try? DirectoryLook(target.path, names: names).facts() else { return false }
+    if ours.contains(names.dump) { facts.dump = .absent }
+    if ours.contains(names.appendFile) { facts.legacy = .absent }
+    if ours.contains(names.appendDirectory) { (facts.manifest, facts.files) = (.absent, [:]) }
+    return DataVerdict.judge(facts, appendOnly: .unknown) == .empty
+  }
+
+  // MARK: What was staged
+
+  /// Nil when it could not be moved: then a restore that needs the place fails there, and one that has
+  /// nothing to do does not.
+  private func setAside(_ data: OpenDirectory) -> String? {
+    let name = RestoreJournal.debris + "\(now().milliseconds)"
+    do {
+      try data.rename(RestoreJournal.directory, to: data, as: name, noReplace: true)
+      try data.synchronize()
+      return name
+    } catch {
+      note("\(RestoreJournal.directory) could not be moved aside: \(error)")
+      return nil
+    }
+  }
+
+  func discard(_ data: OpenDirectory) {
+    do {
+      try RestoreJournal.discard(in: data)
+    } catch {
+      note("\(RestoreJournal.directory) could not be removed: \(error)")
+    }
+  }
+
+  private func say(_ interrupted: Interrupted) {
+    let restore =
+      "an interrupted restore"
+      + (interrupted.point.map { " of \(printable($0, limit: 80))" } ?? "")
+    let reason = interrupted.reason.map { ": \($0)" } ?? ""
+    switch interrupted.result {
+    case .finished: note("finished \(restore) that was found in \(options.data)")
+    case .undone: note("undid \(restore) that was found in \(options.data)\(reason)")
+    case .changed:
+      note(
+        "\(restore) was found in \(options.data), and is not finished\(reason). What is there stays, "
+          + "what had been staged is removed")
+    case .notFollowed:
+      note("\(restore) was found in \(options.data), and is not followed\(reason)")
+    }
+    if let aside = interrupted.movedAside {
+      note("what it had staged is in \(options.data)/\(aside)")
+    }
+  }
+}

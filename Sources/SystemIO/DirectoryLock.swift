@@ -1,0 +1,40 @@
+import BackupTypes
+import CLinux
+import Glibc
+import SystemPackage
+
+/// An exclusive lock on a directory, flock(2) on a descriptor of its own. The kernel releases it with the
+/// process, however that ends, and it leaves no file behind. On a network file system it holds among the
+/// processes of one node.
+package final class DirectoryLock: Sendable {
+  package enum Answer: Sendable {
+    case taken(DirectoryLock)
+    /// Another process, or another part of this one, holds it.
+    case held
+    /// The file system, or the system, has no such locks; an operating-system error's words.
+    case unsupported(String)
+  }
+
+  private let descriptor: Int32
+
+  fileprivate init(descriptor: Int32) { self.descriptor = descriptor }
+
+  deinit { _ = close(descriptor) }
+}
+
+extension OpenDirectory {
+  /// Takes the lock on this directory; never waits.
+  package func tryLock() -> DirectoryLock.Answer {
+    let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+    switch retryingInterrupts({ clinux_openat(descriptor, ".", flags, 0) }) {
+    case .failure(let number): return .unsupported(number.description)
+    case .success(let copy):
+      let lock = DirectoryLock(descriptor: copy)
+      switch retryingInterrupts({ clinux_try_lock(copy) }) {
+      case .success: return .taken(lock)
+      case .failure(.wouldBlock): return .held
+      case .failure(let number): return .unsupported(number.description)
+      }
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import SystemIO
+import SystemPackage
+import Testing
+
+@Suite struct DirectoryLockTests {
+  private func isTaken(_ answer: DirectoryLock.Answer) -> Bool {
+    if case .taken = answer { true } else { false }
+  }
+  private func isHeld(_ answer: DirectoryLock.Answer) -> Bool {
+    if case .held = answer { true } else { false }
+  }
+
+  @Test func `it is exclusive, leaves nothing behind, and goes with its holder`() throws {
+    let scratch = try Scratch()
+    // Another way to the same directory, as another process has.
+    let other = try OpenDirectory(scratch.path)
+    do {
+      let first = scratch.directory.tryLock()
+      #expect(isTaken(first))
+      #expect(isHeld(other.tryLock()) && isHeld(scratch.directory.tryLock()))
+      #expect(try scratch.names.isEmpty)
+      withExtendedLifetime(first) {}
+    }
+    #expect(isTaken(other.tryLock()))
+    #expect(isTaken(other.tryLock()))
+  }
+}
