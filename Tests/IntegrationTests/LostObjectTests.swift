@@ -1,5 +1,6 @@
 import BackupTypes
 import SystemIO
+import Replication
 import TestSupport
 import Testing
 
