@@ -1,6 +1,6 @@
 import BackupFormat
 package import BackupLogic
-package import BackupTypes
+import BackupTypes
 package import SystemIO
 import SystemPackage
 

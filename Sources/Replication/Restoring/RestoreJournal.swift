@@ -1,5 +1,5 @@
 import BackupFormat
-package import BackupLogic
+import BackupLogic
 package import BackupTypes
 package import SystemIO
 
