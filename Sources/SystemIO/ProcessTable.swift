@@ -46,14 +46,22 @@ package enum ProcessTable {
       guard let target = readLink("\(folder)/\(entry.name)"), target.hasPrefix("/") else {
         continue
       }
-      let parent = FilePath(target).removingLastComponent()
-      if isSame(parent.string, status) || isSame(parent.removingLastComponent().string, status),
+      let parent = folder(of: target)
+      if isSame(parent, status) || isSame(folder(of: parent), status),
         isWritable(process, entry.name)
       {
         return true
       }
     }
     return false
+  }
+
+  /// Of an absolute path. As text: there are thousands of these.
+  private static func folder(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {
+      return "/"
+    }
+    return String(path[..<slash])
   }
 
   private static func readLink(_ path: String) -> String? {

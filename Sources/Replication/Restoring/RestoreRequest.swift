@@ -20,7 +20,8 @@ extension RestoreRequest {
   init(_ options: Restorer.Options, repository: String) {
     let chosen = options.selection
     selection = RestoreRequest.line([
-      ("at", chosen.at.map { "\($0.milliseconds)" }), ("before", chosen.before),
+      ("at", chosen.at.map { "\($0.milliseconds)" }),
+      ("base", chosen.isBaseEmpty ? "empty" : nil), ("before", chosen.before),
       ("point", chosen.point), ("suspect", chosen.suspect?.rawValue),
       ("timeline", chosen.timeline.map { "\($0)" }),
     ])
