@@ -1,4 +1,5 @@
 import BackupTypes
+import Replication
 import SystemIO
 import Replication
 import TestSupport
