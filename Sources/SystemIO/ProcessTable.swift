@@ -46,8 +46,8 @@ package enum ProcessTable {
       guard let target = readLink("\(folder)/\(entry.name)"), target.hasPrefix("/") else {
         continue
       }
-      let parent = folder(of: target)
-      if isSame(parent, status) || isSame(folder(of: parent), status),
+      let parent = ProcessTable.directory(above: target)
+      if isSame(parent, status) || isSame(ProcessTable.directory(above: parent), status),
         isWritable(process, entry.name)
       {
         return true
@@ -57,7 +57,7 @@ package enum ProcessTable {
   }
 
   /// Of an absolute path. As text: there are thousands of these.
-  private static func folder(of path: String) -> String {
+  private static func directory(above path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {
       return "/"
     }

@@ -1,7 +1,6 @@
 import BackupTypes
 import Replication
 import SystemIO
-import Replication
 import TestSupport
 import Testing
 

@@ -12,8 +12,8 @@ struct Shown {
     ports = try freePorts(2)
     command = try LifeboatCommand.start(
       [
-        "ship", "--data", data ?? place.data, "--repo", place.repository, "--ship-interval", "100ms",
-        "--listen", "127.0.0.1:\(ports[0])", "--admin-listen", "127.0.0.1:\(ports[1])",
+        "ship", "--data", data ?? place.data, "--repo", place.repository, "--ship-interval",
+        "100ms", "--listen", "127.0.0.1:\(ports[0])", "--admin-listen", "127.0.0.1:\(ports[1])",
       ] + arguments, environment: place.environment)
     client = try HTTPClient(
       connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
