@@ -31,7 +31,9 @@ import Testing
       timeline: .first, sequence: 1, nonce: nonce(1), at: at(500), cause: .claim, primary: .aof,
       chain: chain,
       dump: dump.map {
-        .init(generation: $0.generation, file: "d.rdb", contentAt: at(0), pinnedAt: nil)
+        .init(
+          generation: $0.generation, file: "d.rdb", contentAt: at(0),
+          pinnedAt: LogPosition(timeline: .first, ordinal: 1, offset: 0))
       }, detached: nil, isClean: false, destructive: nil)
     let finder = PointFinder(history: history, timeline: .first, snapshots: [1: snapshot])
     let point = try #require(finder.newest())
