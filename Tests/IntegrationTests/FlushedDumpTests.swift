@@ -9,7 +9,10 @@ struct FlushedDumpTests {
   /// What stands in for the dump of FLUSHALL.
   enum Copy: String, CaseIterable { case dump, base, none }
 
-  @Test(arguments: [ServerVersion.v7_4, .v8_2, .valkey9_1], Copy.allCases)
+  @Test(
+    arguments: [
+      (.v7_4, .base), (.v8_2, .dump), (.v8_2, .none), (.valkey9_1, .base),
+    ] as [(ServerVersion, Copy)])
   func `before FLUSHALL there is no empty dump`(version: ServerVersion, copy: Copy) async throws {
     let place = try Place()
     let server = try await RedisServer.start(
@@ -31,7 +34,7 @@ struct FlushedDumpTests {
     let expected = try await server.dataset()
     try await nextSecond()
     // The dump of FLUSHALL is there for a while before the log has the command.
-    let script = "redis.call('FLUSHALL') local x = 0 for i = 1, 2e8 do x = x + i end return x"
+    let script = "redis.call('FLUSHALL') local x = 0 for i = 1, 5e7 do x = x + i end return x"
     try server.command("EVAL", script, "0")
     try server.fill("after:", 1...3)
     try await settled(place, ship, dumps: copy == .dump ? 2 : 1)
