@@ -115,8 +115,14 @@ package struct Audit: Sendable {
   package var holdsData: Bool? { last.map { !$0.isVacant } }
 
   /// A look that began then or later is covered.
-  package func isCovered(since mark: Int64) -> Bool {
-    covered.map { $0.at >= mark && ($0.holdsFiles || hadData) } ?? false
+  package func isCovered(since mark: Int64, now: Int64) -> Bool {
+    guard loss == nil, !isTooQuiet(now) else { return false }
+    return covered.map { $0.at >= mark && ($0.holdsFiles || hadData) } ?? false
+  }
+
+  /// A server that is never idle wrote nothing for too long.
+  private func isTooQuiet(_ now: Int64) -> Bool {
+    options.expectWrites.map { now - changed >= $0 } ?? false
   }
 
   /// Nothing of a dataset was ever seen.
@@ -136,7 +142,7 @@ package struct Audit: Sendable {
     if let problem, now - problem.since >= Audit.grace {
       return .blind(since: covered?.at ?? since, bytes: coverage.bytes, reason: problem.reason)
     }
-    if let expected = options.expectWrites, now - changed >= expected {
+    if let expected = options.expectWrites, isTooQuiet(now) {
       return .blind(
         since: changed, bytes: coverage.bytes,
         reason:

@@ -93,9 +93,10 @@ package final class Auditor: Sendable {
   /// Whether a look that began at `mark` (monotonic, ms) or later is covered.
   package func isCovered(since mark: Int64) -> Bool {
     let confirmed = acknowledged.confirmed
+    let now = SystemClock.monotonicMilliseconds()
     return audit.withLock {
       $0.judge(confirmed)
-      return $0.isCovered(since: mark)
+      return $0.isCovered(since: mark, now: now)
     }
   }
 

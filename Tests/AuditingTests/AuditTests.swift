@@ -57,8 +57,8 @@ import Testing
     var audit = audit()
     audit.saw(sample(0, set(500)), confirmed(500))
     #expect(audit.verdict(confirmed(500), now: 10) == .covered(at: 0))
-    #expect(audit.isCovered(since: 0))
-    #expect(!audit.isCovered(since: 1))
+    #expect(audit.isCovered(since: 0, now: 10))
+    #expect(!audit.isCovered(since: 1, now: 10))
   }
 
   @Test func `the lag is the age of the first look that is not covered`() {
@@ -230,7 +230,7 @@ import Testing
     var audit = audit()
     audit.saw(sample(0, .none), nil)
     #expect(audit.verdict(nil, now: 1) == .nothing)
-    #expect(!audit.isCovered(since: 0))
+    #expect(!audit.isCovered(since: 0, now: 10))
   }
 
   @Test func `without a look nothing can be told`() {
@@ -249,6 +249,7 @@ import Testing
     }
     #expect(audit.verdict(confirmed(500), now: 59_000).isCovered)
     #expect(audit.verdict(confirmed(500), now: 65_000).reason?.contains("--expect-writes") == true)
+    #expect(!audit.isCovered(since: 0, now: 65_000))
     audit.saw(sample(70_000, set(600)), confirmed(600))
     #expect(audit.verdict(confirmed(600), now: 70_000).isCovered)
   }

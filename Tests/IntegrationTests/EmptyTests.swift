@@ -67,7 +67,10 @@ struct EmptyTests {
     let started = try scene.folder.makeDirectory("started")
     let other = try await scene.server(version, on: started, ["appendonly": appendOnly])
     other.kill()
-    try await scene.ship(started, "--take-over")
+    let shipped = try await scene.shipOnce(started, "--take-over")
+    // A directory without any file is not said to be in the repository.
+    #expect(
+      shipped.exitCode == 0 || shipped.errorText.has("holds nothing of Redis yet"), "\(shipped)")
     #expect(try await isRestored(version, scene, try await scene.restored("after")))
   }
 

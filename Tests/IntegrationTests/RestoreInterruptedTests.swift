@@ -97,7 +97,7 @@ struct RestoreInterruptedTests {
           #expect(
             try visible(target) == (isRefused ? stage.newest : stage.earlier), "\(words): \(other)")
           if !isRefused {
-            #expect(Scene.field("result", of: other.outputText) == "restored", "\(other)")
+            #expect(other.outputText.contains("\"result\" : \"restored\""), "\(other)")
             #expect(other.errorText.has("undid an interrupted restore"), "\(words): \(other)")
           }
         case .server: try await serve(version, stage, target, words)

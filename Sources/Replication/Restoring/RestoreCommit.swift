@@ -101,12 +101,11 @@ package struct RestoreCommit: Sendable {
       try aside.synchronize()
       try data.synchronize()
     }
-    guard let files = try staging.openDirectory(RestoreJournal.files) else {
-      throw LifeboatError(.failure, "\(staging.path)/\(RestoreJournal.files) went away")
-    }
+    // Gone where the end was interrupted: then every name is in place.
+    let files = try staging.openDirectory(RestoreJournal.files)
     for (index, name) in journal.movedIn.enumerated() {
       if index == journal.movedIn.count - 1 { try placeMarker(staging) }
-      if try files.status(of: name) != nil {
+      if let files, try files.status(of: name) != nil {
         try perform(.moveIn(name)) { try move(name, from: files, to: data) }
       }
       try data.synchronize()

@@ -26,7 +26,7 @@ final class AuditScene {
     case "other appenddirname": serverOptions["appenddirname"] = "otherdir"
     case "wrong data directory": shipped = try place.folder.makeDirectory("empty")
     case "CONFIG SET dir":
-      arguments = ["--expect-writes", "12s"]
+      arguments = ["--expect-writes", "30s"]
       serverOptions["enable-protected-configs"] = "yes"
     default: break
     }

@@ -30,7 +30,7 @@ struct AuditTableTests {
   private func check(_ row: AuditTable.Row, _ version: ServerVersion) async throws {
     let scene = try await AuditScene(row, version)
     var shown = try scene.sidecar()
-    if scene.isSeenAtFirst { try await isWell(shown, "before") }
+    if scene.isSeenAtFirst { try await isWell(shown, scene, "before") }
     try await scene.damage()
     var step = scene.writesOn ? try scene.write() : 0
     try await says(row.running, row, shown, scene, "running")
@@ -49,7 +49,7 @@ struct AuditTableTests {
     shown = try scene.sidecar()
     let single =
       ["ship", "--once", "--data", scene.shipped, "--repo", scene.place.folder("once")]
-      + scene.arguments.filter { $0 != "--expect-writes" && $0 != "12s" }
+      + scene.arguments.filter { $0 != "--expect-writes" && $0 != "30s" }
     async let once = LifeboatCommand.run(single)
     try await says(row.restarted, row, shown, scene, "restarted")
     let result = try await once
@@ -59,7 +59,7 @@ struct AuditTableTests {
       shown = try scene.sidecar()
     }
     step = try scene.write()
-    try await isWell(shown, "after")
+    try await isWell(shown, scene, "after")
     try await eventually(
       deadline: 60, "everything is restorable again",
       condition: {
@@ -69,7 +69,7 @@ struct AuditTableTests {
     _ = try await shown.command.terminate()
   }
 
-  private func isWell(_ shown: Shown, _ when: String) async throws {
+  private func isWell(_ shown: Shown, _ scene: AuditScene, _ when: String) async throws {
     var last = ""
     try await eventually(
       deadline: 90, "all is well \(when)",
@@ -77,6 +77,7 @@ struct AuditTableTests {
         guard shown.command.end == nil else {
           throw HarnessError("it ended: \(shown.command.errorText)")
         }
+        if scene.row.name == "CONFIG SET dir" { try scene.write() }
         let status = try await shown.run("status")
         last = status.outputText
         return status.exitCode == 0

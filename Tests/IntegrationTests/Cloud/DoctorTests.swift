@@ -63,7 +63,7 @@ struct DoctorTests {
     let server = try FaultS3Server { $0.denied = ["DELETE", "delete"] }
     let result = try await doctor(try Place.on(server))
     #expect(result.exitCode == 0, "\(result)")
-    #expect(result.outputText.contains("do: nothing, where these credentials are to append only"))
+    #expect(result.outputText.contains("do: if they are meant to append only"))
   }
 
   @Test func `a store that overwrites is warned of, one without a bucket rule is not`() async throws
