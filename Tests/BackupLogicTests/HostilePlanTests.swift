@@ -52,7 +52,7 @@ import Testing
     for number in 0..<pieces { #expect(record.range(ofPiece: number).upperBound <= size) }
     let made = try plan([file("i", 1, nil)], dump: record)
     #expect(made.files.map(\.role) == [.increment, .manifest])
-    #expect(made.warnings.contains { $0.contains("the dump beside the log is left out") })
+    #expect(made.warnings.contains { $0.contains("left out") })
     #expect(made.loadsWithNo == nil && made.loadsWithYes != nil)
   }
 
