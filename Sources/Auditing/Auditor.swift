@@ -137,7 +137,8 @@ package final class Auditor: Sendable {
     }
   }
 
-  /// So much of what is not shipped is read to say why; a command that is longer is said to be unfinished.
+  /// At most this many unshipped bytes are read to find out why they are not shipped. A longer command is
+  /// taken for one that is still being shipped.
   private static let explainMax: UInt64 = 1 << 20
 
   /// Says why bytes behind the last acknowledged ones are not shipped: they are no commands, or no whole

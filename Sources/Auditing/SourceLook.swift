@@ -156,7 +156,7 @@ struct SourceLook {
     return .log(log)
   }
 
-  /// Files of an AOF that no manifest names; nil when there are none.
+  /// A verdict for an AOF directory that holds files but no manifest; nil when it holds no files.
   private func withoutManifest(_ directory: OpenDirectory) throws(LifeboatError)
     -> SourceSample.Line?
   {

@@ -2,7 +2,7 @@ package import BackupTypes
 
 /// What `doctor` says of what it saw in a data directory: pure.
 package struct DirectoryDiagnosis: Sendable {
-  /// So many files under other names get a line each.
+  /// At most this many files under other names get a line each.
   package static let foreignMax = 5
 
   private let sight: DirectorySight
