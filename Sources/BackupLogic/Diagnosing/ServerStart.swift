@@ -3,8 +3,8 @@ import RedisFormats
 
 /// What a server does when it starts on a directory: pure.
 ///
-/// `DataVerdict` protects a restore: for it, a server that starts empty beside data is broken. This says
-/// only what the server itself does, so that nobody is told that a Redis can't start which can.
+/// `DataVerdict` protects a restore: for it, a server that starts empty beside data is broken. This type
+/// describes only what the server does, so `doctor` never says that Redis can't start when it can.
 /// Measured with Redis 6.2 to 8.2 and Valkey 9.1: `docs/restore.md` has the table of what loads.
 package enum ServerStart: Sendable, Equatable {
   /// - Parameter what: `dump.rdb`, `the AOF`.

@@ -1,8 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// A part of the log of a chain that was durable once and is not there any more: the first one. Nothing
-/// that stands behind it in the chain can be restored.
+/// The first part of a chain's log that was durable and is now missing. Nothing after it in the chain
+/// can be restored.
 package struct LogLoss: Sendable, Equatable {
   /// Which log: that of `file`, the name that the server gave it.
   package var timeline: TimelineNumber
