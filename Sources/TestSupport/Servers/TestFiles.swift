@@ -70,6 +70,12 @@ package enum TestFiles {
     return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether it is a file that can be read to its end: no link, no FIFO.
+  package static func isRegular(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
   package static func size(_ path: String) throws -> Int {
     var status = stat()
     guard stat(path, &status) == 0 else { throw HarnessError.last("stat \(path)") }

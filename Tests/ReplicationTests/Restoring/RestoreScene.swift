@@ -11,15 +11,20 @@ import Testing
 /// What a crash leaves: nothing catches it, nothing runs behind it.
 struct Crash: Error {}
 
-/// The files of a directory by path; what is Lifeboat's own is left out.
+/// The files of a directory by path.
 typealias Files = [String: [UInt8]]
 
+/// The regular files below a directory. Links are not followed, and a FIFO is not opened: that would wait
+/// for a writer for ever.
 func files(_ path: String) throws -> Files {
   var found: Files = [:]
-  for name in TestFiles.tree(path) { found[name] = try TestFiles.read(path + "/" + name) }
+  for name in TestFiles.tree(path) where TestFiles.isRegular(path + "/" + name) {
+    found[name] = try TestFiles.read(path + "/" + name)
+  }
   return found
 }
 
+/// The same without what is Lifeboat's own.
 func visible(_ path: String) throws -> Files {
   try files(path).filter { !$0.key.hasPrefix(".lifeboat") }
 }
@@ -46,6 +51,7 @@ struct RestoreScene {
   private(set) var newest: Files = [:]
   private(set) var earlier: Files = [:]
   private let clock = Clock()
+  private let pool: BlockingPool
 
   /// No two instants are the same.
   private final class Clock: Sendable {
@@ -58,6 +64,7 @@ struct RestoreScene {
   init() async throws {
     store = try await SmallRepository(value: 99).store
     folder = try TemporaryDirectory("commit")
+    pool = try BlockingPool(name: "restore", threads: 2)
     newest = try await state(RestoreScene.nothing)
     earlier = try await state(RestoreScene.another)
     try #require(newest != earlier && newest.count == 4 && earlier.count == 4)
@@ -105,7 +112,10 @@ struct RestoreScene {
       options: options, store: other ?? (offline ? away : store), now: { clock.now() }, note: notes,
       progress: { _, _ in })
     restorer.performing = performing
-    return try await restorer.report()
+    // A test may block in a step, as a slow disk would: not on a thread that other tests need.
+    return try await withTaskExecutorPreference(pool) { [restorer] in
+      try await restorer.report()
+    }
   }
 
   // MARK: Directories
