@@ -25,6 +25,9 @@ package struct Snapshot: Sendable, Equatable, Codable {
   /// How far the log that the chain leaves open was durable when this was written: what of it is not there
   /// was lost. Nil: it leaves none open, or its writer did not say.
   package var reached: UInt64?
+  /// What a server would load from this snapshot, as far as its writer could tell; nil: it could not, or did
+  /// not say.
+  package var estimate: Estimate?
 
   package init(
     timeline: TimelineNumber, sequence: Int, nonce: Nonce, at: Instant, cause: Cause,
@@ -42,6 +45,17 @@ package struct Snapshot: Sendable, Equatable, Codable {
     self.detached = detached
     self.isClean = isClean
     self.destructive = destructive
+  }
+
+  /// How many keys there are: at least so many, by what full copies count and the names in the log.
+  package struct Estimate: Sendable, Equatable, Codable {
+    package var keys: UInt64
+    /// So many of them at most have a time to live.
+    package var expires: UInt64
+    package init(keys: UInt64, expires: UInt64) {
+      self.keys = keys
+      self.expires = expires
+    }
   }
 
   /// The AOF set: a BASE and the files that provably follow it.

@@ -38,6 +38,7 @@ package struct AOFScanner: Sendable {
   private var transactionStart: UInt64?
   private var annotation = AOFAnnotation()
   private var findings = AOFFindings()
+  private var keyReader: AOFKeyReader?
 
   /// `offset`: where in the file the next byte stands. Beyond 0 it must be a safe cut.
   /// - Parameters:
@@ -52,6 +53,25 @@ package struct AOFScanner: Sendable {
     boundary = offset
     step = offset == 0 ? .fileStart : .lineStart
   }
+
+  /// What the commands did to keys, and the RDB before them. Nil at first: nobody wants to know.
+  package var keys: KeySample? {
+    get { keyReader?.sample }
+    set {
+      guard let newValue else { return keyReader = nil }
+      if keyReader == nil {
+        keyReader = AOFKeyReader(newValue)
+      } else {
+        keyReader?.sample = newValue
+      }
+    }
+  }
+  /// How many keys there are behind what was consumed, if there were `beneath` before it.
+  package func keyBounds(over beneath: KeyBounds) -> KeyBounds {
+    keyReader?.sample.bounds(over: beneath) ?? .unknown
+  }
+  /// No more commands will come: what `keys` takes up becomes little.
+  package mutating func settleKeys() { keyReader?.sample.settle() }
 
   /// Where in the file the next byte to be consumed stands; once there is a fault, where that is.
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
@@ -144,6 +164,7 @@ package struct AOFScanner: Sendable {
     case .walking: break
     case .ended(let end):
       preamble = walker?.summary
+      if let preamble { keyReader?.sample.load(preamble) }
       boundary = end
       step = .lineStart
     case .malformed(let cause), .unknown(let cause):
@@ -193,6 +214,7 @@ package struct AOFScanner: Sendable {
     case .invalid(let index): return fail("bad framing: invalid length of an argument", at: index)
     case .number(let length, let size):
       if argumentIndex < 2 { word = AOFWord() }
+      keyReader?.beginArgument(length: length)
       argumentBytesLeft = length
       step = length == 0 ? .argumentEnd : .argument
       return size
@@ -201,7 +223,9 @@ package struct AOFScanner: Sendable {
 
   private mutating func argument(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = Int(min(UInt64(bytes.count), argumentBytesLeft))
-    if argumentIndex < 2 { word.append(UnsafeRawBufferPointer(rebasing: bytes.prefix(count))) }
+    let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(count))
+    if argumentIndex == 0 || (argumentIndex == 1 && command == .function) { word.append(piece) }
+    keyReader?.take(piece)
     argumentBytesLeft &-= UInt64(count)
     if argumentBytesLeft == 0 { step = .argumentEnd }
     return count
@@ -214,6 +238,7 @@ package struct AOFScanner: Sendable {
     } else if argumentIndex == 1, command == .function, word == AOFCommand.flush {
       command = .destructive("FUNCTION FLUSH")
     }
+    keyReader?.endArgument(word)
     argumentIndex = min(argumentIndex &+ 1, 2)
     argumentsLeft &-= 1
     step = .argumentHeader
@@ -223,6 +248,7 @@ package struct AOFScanner: Sendable {
   /// `position` stands behind the command.
   private mutating func endCommand() {
     step = .lineStart
+    keyReader?.endCommand()
     switch command {
     case .other, .function: commands &+= 1
     case .destructive(let name):

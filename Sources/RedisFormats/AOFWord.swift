@@ -1,7 +1,8 @@
-/// A command's name or subcommand, case folded, as far as it can be one that the scanner knows: all
-/// of those are eight letters at most.
+/// A command's name or subcommand, case folded, as far as it can be one that is known: all of those have
+/// 16 letters at most.
 struct AOFWord: Sendable, Equatable {
-  private var bits: UInt64 = 0
+  private var low: UInt64 = 0
+  private var high: UInt64 = 0
   private var count = 0
 
   init() {}
@@ -14,15 +15,34 @@ struct AOFWord: Sendable, Equatable {
   @inline(__always)
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     for byte in bytes {
-      // A longer word equals none of ours; nine stands for every such length.
-      guard count < 8 else {
-        count = 9
+      // A longer word equals none of ours; 17 stands for every such length.
+      guard count < 16 else {
+        count = 17
         return
       }
       // Clearing bit 5 maps only a letter to a letter.
-      bits |= UInt64(byte & 0xdf) << UInt64(8 &* count)
+      let letter = UInt64(byte & 0xdf) << UInt64(8 &* (count & 7))
+      if count < 8 { low |= letter } else { high |= letter }
       count &+= 1
     }
+  }
+
+  var hash: Int {
+    let value = (low ^ high &* 31) &* 0x9e37_79b9_7f4a_7c15
+    return Int(truncatingIfNeeded: value >> 48)
+  }
+
+  /// Of a word of up to five digits.
+  var number: Int? {
+    guard (1...5).contains(count) else { return nil }
+    var number = 0
+    for index in 0..<count {
+      // Digits without bit 5.
+      let digit = Int(low >> UInt64(8 * index) & 0xff) - 0x10
+      guard (0...9).contains(digit) else { return nil }
+      number = number * 10 + digit
+    }
+    return number
   }
 }
 

@@ -152,7 +152,11 @@ struct GoldenRecords {
     var reaching = last
     reaching.sequence = 2
     reaching.reached = .max
-    return [named, chained, legacy, last, reaching]
+    // And with how many keys there are.
+    var estimated = reaching
+    estimated.sequence = 3
+    estimated.estimate = .init(keys: .max, expires: 7)
+    return [named, chained, legacy, last, reaching, estimated]
   }
   private func snapshot(_ timeline: TimelineNumber, _ sequence: Int, _ cause: Snapshot.Cause)
     -> Snapshot

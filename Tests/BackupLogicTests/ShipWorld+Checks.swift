@@ -124,6 +124,8 @@ extension ShipWorld {
       try endRecord()
       try endGeneration(mayBreak: false)
       try checkPlan()
+      // What may be an accident ends the timeline: the session begins the next.
+      if plan.suspicion != nil { return isOver = true }
       if plan.isSettled(now: at(disk.now)), round > 10 {
         plan.isClosing = true
         if plan.isClosed { return try checkSettled() }

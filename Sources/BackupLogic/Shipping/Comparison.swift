@@ -1,5 +1,6 @@
 package import BackupFormat
 package import BackupTypes
+package import RedisFormats
 
 /// What comparing the disk with the newest history in the repository found. A claim is made from it,
 /// and the plan begins with it: nothing that is already there is sent again.
@@ -21,8 +22,11 @@ package struct Comparison: Sendable {
   /// Whether the repository holds a restore point at all.
   package var hasPoint: Bool
   package var lastMark: Instant?
-  package var known: ShrinkGuard.Known?
-  package var suspicion: (reason: Claim.Suspicion.Reason, detail: String)?
+  /// How many keys the BASEs hold that `chain` may stand on.
+  package var bases: [GenerationID: KeyBounds] = [:]
+  package var suspicion: ShrinkGuard.Suspicion?
+  /// The guard's pin of a question that is still open: no second is asked.
+  package var question: String?
   /// The last restore point of the history, which a guard's pin would keep.
   package var before: (timeline: TimelineNumber, snapshot: Int, position: LogPosition?)?
   package var pins = PinsInForce()

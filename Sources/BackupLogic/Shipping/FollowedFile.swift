@@ -82,7 +82,14 @@ package struct FollowedFile: Sendable {
     scanner = AOFScanner(at: start)
     hadContent = hasContentBefore || start > 0
     lastWrite = file.modified.instant
+    scanner.keys = KeySample(isPartial: start > 0)
   }
+
+  /// What the commands before `start` did to keys: somebody looked.
+  package mutating func seed(_ keys: KeySample) { scanner.keys = keys }
+
+  /// How many keys there are behind what was scanned, if there were `beneath` before this file.
+  package func keyBounds(over beneath: KeyBounds) -> KeyBounds { scanner.keyBounds(over: beneath) }
 
   /// The last place where a loader may stop, of what was scanned.
   package var boundary: UInt64 { scanner.boundary }
@@ -113,7 +120,10 @@ package struct FollowedFile: Sendable {
       size = newSize
     }
   }
-  package mutating func makeFinal() { isFinal = true }
+  package mutating func makeFinal() {
+    isFinal = true
+    if isComplete { scanner.settleKeys() }
+  }
 
   /// Takes the next bytes of the file, which begin at `scanned`. `seenAt` is when the file was known
   /// to hold them.
@@ -143,6 +153,7 @@ package struct FollowedFile: Sendable {
     }
     if scanner.boundary > before { cuts.append(Cut(offset: scanner.boundary, seenAt: seenAt)) }
     fault = scanner.fault
+    if isComplete { scanner.settleKeys() }
   }
 
   /// Forgets what was scanned but not sent and begins again there, to be read once more: what stood
@@ -150,7 +161,10 @@ package struct FollowedFile: Sendable {
   private mutating func rescan(size newSize: UInt64) {
     hadContent = hadContent || scanner.hasContent
     commandsAtDrop = 0
+    // What the bytes that are gone did to keys is as good as done again: they mostly come back.
+    let keys = scanner.keys
     scanner = AOFScanner(at: sent)
+    scanner.keys = keys
     scanned = sent
     size = newSize
     cuts.removeAll { $0.offset > sent }

@@ -1,6 +1,6 @@
 package import BackupFormat
 package import BackupTypes
-import RedisFormats
+package import RedisFormats
 
 /// A dump or BASE to be uploaded.
 package struct GenerationUpload: Sendable, Equatable {
@@ -12,7 +12,12 @@ package struct GenerationUpload: Sendable, Equatable {
 
 package struct GenerationResult: Sendable, Equatable {
   package var index: GenerationIndex
-  package init(index: GenerationIndex) { self.index = index }
+  /// What it holds, where more is known than the index says.
+  package var keys: KeyBounds?
+  package init(index: GenerationIndex, keys: KeyBounds? = nil) {
+    self.index = index
+    self.keys = keys
+  }
 }
 
 extension ShipPlan {
@@ -103,6 +108,8 @@ extension ShipPlan {
   // MARK: The generation lane
 
   private func nextGeneration(now: Instant) -> GenerationUpload? {
+    // What may be an accident is shipped under the next claim.
+    guard suspicion == nil else { return nil }
     if let candidate = chain?.candidate, candidate.isPending {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
     }
@@ -183,6 +190,7 @@ extension ShipPlan {
 
   /// Whether a restore from what is durable gives the newest state of the directory.
   package var isNewestStateReadable: Bool {
+    if guarded.isUnjudged { return false }
     if let chain, view.aof.set != nil {
       if chain.anchor != nil { return true }
       if !chain.files.allSatisfy(\.isEmpty) { return false }

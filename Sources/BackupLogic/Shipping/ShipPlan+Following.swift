@@ -8,12 +8,15 @@ extension ShipPlan {
     chain = FollowedChain(fresh: set)
     coveringPositions = [:]
     isFollowingAnew = true
+    guarded.isUnjudged = guarded.hadPoint || lastSnapshot?.primary != nil
   }
 
   /// Nothing proves that what is on disk follows `followed`: it is drained, and what of it is readable
   /// stays the newest state until the new chain has its BASE.
   mutating func stopFollowing(_ followed: FollowedChain) {
     var old = followed
+    // Nobody could restore it yet, and nobody will.
+    if guarded.isUnjudged { old.anchor = nil }
     for index in old.files.indices { old.files[index].makeFinal() }
     let isUploading = generationInFlight.map { $0.pin == old.candidate?.file.pin } ?? false
     // What is not scanned yet counts too: a dump must not win over log that is still to be drained.

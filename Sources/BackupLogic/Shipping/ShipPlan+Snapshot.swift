@@ -8,13 +8,15 @@ extension ShipPlan {
   func nextSnapshot(now: Instant) -> Snapshot? {
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
+    let estimate = keyBounds(of: body)?.estimate
     if let destructive = destructiveDue.first {
       body.destructive = destructive
-    } else if let last = lastBody, last == body {
+    } else if let last = lastBody, last == body, !isEstimateDue(estimate, now: now) {
       return nil
     }
     body.cause = cause(of: body)
     body.reached = reached(by: body)
+    body.estimate = estimate
     body.sequence = nextSequence
     body.at = max(now, lastSnapshot?.at ?? now)
     return body
@@ -29,6 +31,7 @@ extension ShipPlan {
     body.isClean = isProved && isLogSettled && isNewestStateReadable
     body.cause = .end
     body.reached = reached(by: body)
+    body.estimate = keyBounds(of: body)?.estimate
     body.sequence = nextSequence
     body.at = max(now, lastSnapshot?.at ?? now)
     return body
@@ -57,7 +60,7 @@ extension ShipPlan {
       destructive: nil)
     let isOldFirst = isDrainingReadable
     if let chain {
-      if let anchor = chain.anchor, !isOldFirst {
+      if let anchor = chain.anchor, !isOldFirst, !guarded.isUnjudged {
         body.chain = chainRecord(chain, anchor: anchor)
         if isFollowingAnew, let pin = dump?.file?.pin, let position = coveringPositions[pin] {
           body.dump?.pinnedAt = position
@@ -84,7 +87,7 @@ extension ShipPlan {
       let isOlder = historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
       return chain != nil && liveness == .live && isOlder ? nil : .rdb
     }
-    if chain?.anchor != nil, !isDrainingReadable {
+    if isChainReadable, !isDrainingReadable {
       // A live AOF has everything. A quiet one gives way to the dump that made it quiet, once that is
       // durable and the AOF has been still for long enough not to be between two writes.
       // A newer dump that is not durable yet changes nothing: the log is no better for it.
@@ -127,17 +130,18 @@ extension ShipPlan {
   /// The readable chain that is not followed any more: the oldest that is still drained, else the
   /// newest. In the order of the history: only a snapshot that names a file lets its log be sent.
   private var readableOld: ClosedChain? {
-    let drained = draining.first { $0.chain.isReadableAndPending }
-    let newest = draining.last { $0.chain.anchor != nil }
-    if let (old, until) = drained ?? newest, let anchor = old.anchor {
+    if let (old, until) = readableDraining, let anchor = old.anchor {
       return ClosedChain(record: chainRecord(old, anchor: anchor), until: until)
     }
     return closed
   }
+  var readableDraining: (chain: FollowedChain, until: Instant)? {
+    draining.first { $0.chain.isReadableAndPending } ?? draining.last { $0.chain.anchor != nil }
+  }
 
   /// A chain that was left has log that is not durable: it comes before the next one, whose BASE may be
   /// durable long before. Not at the end: then the newest state is what counts.
-  private var isDrainingReadable: Bool {
+  var isDrainingReadable: Bool {
     !isClosing && draining.contains { $0.chain.isReadableAndPending }
   }
 
@@ -147,7 +151,8 @@ extension ShipPlan {
     if body.chain?.base != last.chain?.base || body.dump != last.dump { return .generation }
     if body.chain != last.chain { return .chain }
     if body.detached != last.detached { return .detached }
-    return .primary
+    // Else the log has changed how much there is.
+    return body.primary == last.primary ? .chain : .primary
   }
 }
 
@@ -158,5 +163,24 @@ package struct ClosedChain: Sendable, Equatable {
   package init(record: Snapshot.Chain, until: Instant) {
     self.record = record
     self.until = until
+  }
+}
+
+extension Snapshot {
+  /// What a snapshot says, without when and why: a new one is due when this changes.
+  var body: Snapshot {
+    var copy = self
+    copy.sequence = 0
+    copy.at = Instant(milliseconds: 0)
+    copy.cause = .claim
+    copy.destructive = nil
+    copy.isClean = false
+    copy.reached = nil
+    copy.estimate = nil
+    return copy
+  }
+  var ownOrdinals: [Int] {
+    ((chain?.files ?? []) + (detached?.files ?? [])).flatMap(\.segments)
+      .filter { $0.timeline == timeline }.map(\.ordinal)
   }
 }

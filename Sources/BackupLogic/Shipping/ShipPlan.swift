@@ -106,8 +106,7 @@ package struct ShipPlan: Sendable {
   var removalsDue: [(at: Instant, names: [String])] = []
   package var pins: PinsInForce
   var lastMark: Instant
-  /// The dataset that the guard compares with.
-  var guarded: ShrinkGuard.Known?
+  var guarded = Guarded()
   package internal(set) var warnings: [String] = []
 
   enum Record: Sendable, Equatable {
@@ -133,7 +132,10 @@ package struct ShipPlan: Sendable {
     dump = comparison.dump
     // Beside a live AOF one dump an interval is enough, also over a restart.
     lastDumpBegun = comparison.dump?.record.contentAt
-    guarded = comparison.known
+    guarded.bases = comparison.bases
+    guarded.question = claim.suspicion?.pin ?? comparison.question
+    guarded.hadPoint = comparison.hasPoint
+    guarded.judgedDump = view.dump?.version
     lastMark = comparison.lastMark ?? Instant(milliseconds: 0)
     chain = comparison.chain
     if comparison.before?.position != nil { historyEnd = comparison.lastMark }
@@ -166,6 +168,7 @@ package struct ShipPlan: Sendable {
     judgeLiveness()
     assignOrdinals()
     noteDumpPosition()
+    judgeChain()
   }
 
   /// The bytes of a followed file that begin where it was scanned to.
@@ -176,6 +179,7 @@ package struct ShipPlan: Sendable {
     lastMark = time
     withFile(pin) { $0.consume(bytes, seenAt: time) }
     closeIfTorn()
+    judgeChain()
   }
 
   /// `span` names what was written, for a log object.
@@ -243,8 +247,9 @@ package struct ShipPlan: Sendable {
   private mutating func settleDraining() {
     letGoOfUnnamed()
     for (old, until) in draining where old.files.allSatisfy(\.isDurable) {
-      if let anchor = old.anchor, chain?.anchor == nil {
+      if let anchor = old.anchor, !isChainReadable {
         closed = ClosedChain(record: chainRecord(old, anchor: anchor), until: until)
+        guarded.closed = keyBounds(of: old)
       }
     }
     draining.removeAll { old in
@@ -252,13 +257,14 @@ package struct ShipPlan: Sendable {
       if old.chain.anchor == nil { return generationInFlight?.pin != old.chain.candidate?.file.pin }
       return old.chain.files.allSatisfy(\.isDurable)
     }
-    if chain?.anchor != nil { closed = nil }
+    if isChainReadable { closed = nil }
+    judgeChain()
   }
 
   /// Of the drained chains a snapshot lists the newest, and none once the followed chain is readable: a
   /// file of another that no snapshot names by then never will be, and its log can't be sent.
   private mutating func letGoOfUnnamed() {
-    let listed = chain?.anchor == nil ? draining.lastIndex { $0.chain.anchor != nil } : nil
+    let listed = isChainReadable ? nil : draining.lastIndex { $0.chain.anchor != nil }
     for position in draining.indices where position != listed {
       let old = draining[position].chain
       guard old.anchor != nil || generationInFlight?.pin != old.candidate?.file.pin,
@@ -296,15 +302,15 @@ package struct ShipPlan: Sendable {
       let record = Snapshot.Dump(
         generation: index.generation, file: upload.file.name, contentAt: index.contentAt,
         pinnedAt: pinnedPosition(of: upload.pin))
-      compareWithGuarded(index)
+      if isSuspect(index, upload.file) { break }
       dump = DurableDump(record: record, dataset: index.dataset, file: upload.file)
     case .base:
+      noteBase(result)
       let base = Snapshot.Base(index, file: upload.file.name, sequence: upload.sequence)
       chain?.anchor(on: base, pin: upload.pin)
       for position in draining.indices {
         draining[position].chain.anchor(on: base, pin: upload.pin)
       }
-      compareWithGuarded(index)
     }
     settleDraining()
   }
@@ -381,22 +387,4 @@ package struct ShipPlan: Sendable {
   }
 
   package var isReadable: Bool { snapshotBody().primary != nil }
-}
-
-extension Snapshot {
-  /// What a snapshot says, without when and why: a new one is due when this changes.
-  var body: Snapshot {
-    var copy = self
-    copy.sequence = 0
-    copy.at = Instant(milliseconds: 0)
-    copy.cause = .claim
-    copy.destructive = nil
-    copy.isClean = false
-    copy.reached = nil
-    return copy
-  }
-  var ownOrdinals: [Int] {
-    ((chain?.files ?? []) + (detached?.files ?? [])).flatMap(\.segments)
-      .filter { $0.timeline == timeline }.map(\.ordinal)
-  }
 }

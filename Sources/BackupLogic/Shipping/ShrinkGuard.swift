@@ -1,145 +1,63 @@
 package import BackupFormat
 import BackupTypes
-import RedisFormats
+package import RedisFormats
 
-/// Decides whether a dataset that is suddenly empty, much smaller or older than what came before may
-/// be an accident. It never stops a backup: it flags, warns and pins the state before.
+/// Decides whether what a server would load is suddenly so much less than what came before that it may be
+/// an accident. It never stops a backup: what it finds is shipped, and whoever restores is asked.
+///
+/// Only where nothing proves that one state follows the other is it asked: a log that goes on explains
+/// whatever became less.
 package enum ShrinkGuard {
-  /// At most so many pins of the guard are kept; the oldest is let go first.
+  /// At most so many pins of drops are kept; the oldest is let go first.
   package static let pinsMax = 10
   /// Older than the last state by more than this is suspect.
   package static let toleratedLoss: Int64 = 60_000
   /// Below a tenth is much smaller.
   private static let fraction: UInt64 = 10
 
-  /// The last state that the guard accepts as normal.
-  package struct Known: Sendable, Equatable {
-    package var keys: UInt64
-    package var elements: UInt64
-    package var bytes: UInt64
-    package init(keys: UInt64, elements: UInt64, bytes: UInt64) {
-      self.keys = keys
-      self.elements = elements
-      self.bytes = bytes
-    }
-    package init(dataset: DatasetRecord, bytes: UInt64) {
-      self.init(keys: dataset.keys, elements: dataset.elements, bytes: bytes)
-    }
-  }
+  package typealias Suspicion = (reason: Claim.Suspicion.Reason, detail: String)
 
-  /// Why `found` is suspiciously less than `known`; nil when it is not. Keys alone say little: Ray has
-  /// seven. `added` counts the commands that a log adds to `found`: a small BASE behind which much was
-  /// written is not a small dataset.
-  package static func judge(
-    known: Known?, found: Known, added: UInt64 = 0, addedBytes: UInt64 = 0
-  ) -> (reason: Claim.Suspicion.Reason, detail: String)? {
-    guard let known, known.keys > 0 else { return nil }
-    if found.keys == 0, added == 0 {
-      return (.empty, "no keys, where there were \(known.keys)")
-    }
-    let elements = found.elements &+ added
-    if elements < known.elements / fraction {
-      return (.smaller, "\(elements) elements, where there were \(known.elements)")
-    }
-    let bytes = found.bytes &+ addedBytes
-    if bytes < known.bytes / fraction {
-      return (.smaller, "\(humanBytes(bytes)), where there were \(humanBytes(known.bytes))")
-    }
-    return nil
-  }
-}
-
-extension ShrinkGuard {
-  /// The same for a start whose repository has all its data in a log, behind a BASE without keys or
-  /// none: then logs are compared. A disk with a full copy that has keys was rewritten, and its log says
-  /// nothing.
-  package static func judgeLogs(known: UInt64, found: Known, foundBytes: UInt64)
-    -> (reason: Claim.Suspicion.Reason, detail: String)?
+  /// Why `found` is suspiciously less than `known`; nil when it is not. What is not known is taken to be
+  /// enough, and of a state before of which nothing is known only that it was one: then no keys are less.
+  /// - Parameter isExpiryKnown: whether `known` had lost the keys that expired by the time of `found`. A log
+  ///   that is followed says each. Else as many may be gone as had a time to live.
+  package static func suspicion(known: KeyBounds, found: KeyBounds, isExpiryKnown: Bool)
+    -> Suspicion?
   {
-    guard found.keys == 0, foundBytes < known / fraction else { return nil }
-    return (.smaller, "\(humanBytes(foundBytes)) of log, where there were \(humanBytes(known))")
+    guard let most = found.atMost else { return nil }
+    let before = known.atLeast
+    if before == 0 {
+      return known.atMost == nil && most == 0 ? (.empty, "no keys, where there were some") : nil
+    }
+    guard most < before else { return nil }
+    if !isExpiryKnown, before - most <= known.expiring { return nil }
+    if most == 0 { return (.empty, "no keys, where there were \(before)") }
+    return most < before / fraction ? (.smaller, "\(most) keys, where there were \(before)") : nil
   }
 }
 
-extension ShrinkGuard {
-  /// The same for a dump that takes the place of an AOF whose full copy had no keys: the server was started
-  /// without AOF beside `log` bytes of it, and loaded none of them.
-  package static func judgeDump(behind log: UInt64, found: Known)
-    -> (reason: Claim.Suspicion.Reason, detail: String)?
-  {
-    guard log > 0 else { return nil }
-    if found.keys == 0 { return (.empty, "no keys, where there were \(humanBytes(log)) of log") }
-    guard found.bytes < log / fraction else { return nil }
-    return (
-      .smaller, "a dump of \(humanBytes(found.bytes)), where there were \(humanBytes(log)) of log"
-    )
+extension KeyBounds {
+  package init(_ dataset: DatasetRecord, isAll: Bool = true) {
+    self.init(counted: dataset.databases.map { ($0.number, $0.keys, $0.expires) }, isAll: isAll)
   }
-}
 
-extension ShipPlan {
-  /// A generation is durable: is it suspiciously smaller than the last one, with nothing in the log
-  /// that says why?
-  mutating func compareWithGuarded(_ index: GenerationIndex) {
-    guard let dataset = index.dataset else { return }
-    let found = ShrinkGuard.Known(dataset: dataset, bytes: index.size)
-    defer { guarded = found }
-    // Without a restore point before it there is nothing that it could hide.
-    var verdict = ShrinkGuard.judge(known: guarded, found: found)
-    if verdict == nil, guarded?.keys == 0, index.kind == .dump, liveness == .quiet {
-      verdict = ShrinkGuard.judgeDump(
-        behind: chain?.files.reduce(0) { $0 &+ $1.size } ?? 0, found: found)
+  /// As the index of a full copy says it. Behind the RDB of a BASE that is not one as a whole come commands,
+  /// which nobody counted.
+  package init(_ index: GenerationIndex) {
+    guard let dataset = index.dataset else {
+      self = .unknown
+      return
     }
-    guard let verdict, let last = lastSnapshot, last.primary != nil else { return }
-    warnings.append(
-      "\(index.file) may be an accident: \(verdict.detail). It was shipped; the state before it is "
-        + "pinned until `lifeboat unpin`")
-    addPin(
-      reason: "\(index.file) became \(verdict.reason.rawValue): \(verdict.detail)",
-      at: max(index.contentAt, view.at), snapshot: last.sequence, position: nil, isSuspicious: true)
+    let isRDB = index.kind == .dump || index.file.hasSuffix(".rdb") || index.size == 0
+    self.init(dataset, isAll: isRDB && index.verdict == .good)
   }
 
-  /// Notes the destructive commands that are durable now: a snapshot says where each stands, and the
-  /// state before it is pinned.
-  mutating func noteDrops(of shipment: LogShipment) {
-    var passed: [FollowedFile.Drop] = []
-    withFile(shipment.pin) { passed = $0.takeDurableDrops() }
-    // One for each object: what follows within the same second empties what is already empty.
-    guard let drop = passed.first(where: \.hadContent) else { return }
-    destructiveDue.append(
-      Snapshot.Destructive(
-        command: drop.command,
-        before: LogPosition(
-          timeline: claim.timeline, ordinal: shipment.ordinal, offset: drop.start),
-        at: drop.seenAt))
-    guarded = nil  // the log explains whatever the next generation lacks
+  package init(_ estimate: Snapshot.Estimate) {
+    self.init(atLeast: estimate.keys, expiring: estimate.expires)
   }
 
-  mutating func pinBeforeDrop(_ snapshot: Snapshot) {
-    guard let destructive = snapshot.destructive, snapshot.primary != nil else { return }
-    warnings.append(
-      "\(destructive.command) at \(destructive.at) removed data; the state before it is pinned until "
-        + "`lifeboat unpin`, or \(humanDuration(milliseconds: options.pinFor))")
-    addPin(
-      reason: destructive.command, at: destructive.at, snapshot: snapshot.sequence,
-      position: destructive.before, isSuspicious: false)
-  }
-
-  private mutating func addPin(
-    reason: String, at: Instant, snapshot: Int, position: LogPosition?, isSuspicious: Bool
-  ) {
-    let id =
-      "p\(decimal(max(0, at.milliseconds), width: 13))-\(claim.timeline)-\(snapshot)-\(pins.count)"
-    let pin = Pin(
-      id: id, repository: claim.repository, origin: .drop, reason: reason, at: at,
-      until: at.advanced(byMilliseconds: options.pinFor), timeline: claim.timeline,
-      snapshot: snapshot, position: position)
-    operationsDue.append(.pin(pin))
-    for oldest in pins.add(pin, isSuspicious: isSuspicious) {
-      warnings.append(
-        "the oldest pin, \(oldest), is let go: at most \(ShrinkGuard.pinsMax) are kept")
-      operationsDue.append(
-        .release(
-          Release(pin: oldest, repository: claim.repository, at: at, by: "lifeboat ship")))
-    }
+  /// Nil: nothing is known.
+  var estimate: Snapshot.Estimate? {
+    atLeast == 0 && atMost == nil ? nil : .init(keys: atLeast, expires: expiring)
   }
 }

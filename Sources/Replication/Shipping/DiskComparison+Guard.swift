@@ -56,18 +56,30 @@ extension DiskComparison {
       && !(comparison.dump?.isRead(from: view.dump) ?? false)
   }
 
+  /// How what is on disk hangs together with the newest history.
+  enum Match {
+    case nothing
+    /// A log that was named and waits for its BASE.
+    case detached
+    /// It goes on from what a restore gives.
+    case proved
+  }
+
   func suspect(
-    _ view: CaptureView, _ comparison: Comparison, newest: RestorePoint, _ history: History,
-    _ indexes: [GenerationID: GenerationIndex], isMatched: Bool
-  ) throws -> (reason: Claim.Suspicion.Reason, detail: String)? {
-    if isOverDump(view, comparison), let dump = view.dump, let found = try measure(dump),
-      let verdict = ShrinkGuard.judge(known: comparison.known, found: found)
-        ?? ShrinkGuard.judgeDump(behind: logBytes(newest.snapshot, history), found: found)
-    {
-      return verdict
+    _ view: CaptureView, _ comparison: Comparison, newest: RestorePoint, known: KeyBounds,
+    _ history: History, _ indexes: [GenerationID: GenerationIndex], _ match: Match
+  ) throws -> ShrinkGuard.Suspicion? {
+    if match == .proved, isOverDump(view, comparison), let dump = view.dump {
+      // The log on disk goes on from the one that was shipped, and says what became less.
+      let log = try measure(view.aof.set, bases: comparison.bases)
+      if let verdict = ShrinkGuard.suspicion(
+        known: log, found: try measure(dump, .dump).keys, isExpiryKnown: false)
+      {
+        return verdict
+      }
     }
-    if isMatched, let fork = comparison.fork {
-      guard let cut = newest.cut, fork < cut else { return nil }
+    if match == .proved {
+      guard let fork = comparison.fork, let cut = newest.cut, fork < cut else { return nil }
       let marks = PointFinder(history: history, timeline: newest.timeline, snapshots: [:])
         .marks(of: newest.snapshot)
       let at =
@@ -78,27 +90,45 @@ extension DiskComparison {
         ? (.older, "it ends at \(at), and the repository at \(newest.instant)") : nil
     }
     let disk = try measure(view)
-    // What a full copy holds that does not say it is not known, and never "less".
-    if !disk.isOpaque,
-      let verdict = ShrinkGuard.judge(
-        known: comparison.known, found: disk.found, added: disk.commands, addedBytes: disk.logBytes)
+    if let verdict = ShrinkGuard.suspicion(
+      known: known, found: disk.keys, isExpiryKnown: isWatched && newest.primary == .aof)
     {
       return verdict
     }
-    if comparison.known.map({ $0.keys == 0 }) ?? true, !disk.isOpaque,
-      let verdict = ShrinkGuard.judgeLogs(
-        known: logBytes(newest.snapshot, history), found: disk.found, foundBytes: disk.logBytes)
+    let shipped = indexes.values.map(\.contentAt).max()
+    if let shipped, let content = disk.contentAt,
+      shipped.since(content) > ShrinkGuard.toleratedLoss
     {
-      return verdict
-    }
-    let known = indexes.values.map(\.contentAt).max()
-    if let known, let content = disk.contentAt,
-      known.since(content) > ShrinkGuard.toleratedLoss
-    {
-      return (.older, "its newest full copy is of \(content), the repository's of \(known)")
+      return (.older, "its newest full copy is of \(content), the repository's of \(shipped)")
     }
     return nil
   }
+
+  /// What is suspect goes on from nothing: a fork behind the state before it would be an answer, and so would
+  /// that of the next claim, which goes on from there.
+  func beginAnew(_ view: CaptureView, _ comparison: inout Comparison) {
+    comparison.fork = nil
+    comparison.chain = view.aof.set.map { FollowedChain(fresh: $0) }
+    if !(comparison.dump?.isRead(from: view.dump) ?? false) { comparison.dump = nil }
+  }
+
+  // MARK: What there is
+
+  /// How many keys a restore of `point` gives. Of a snapshot that does not say, only as far as its full copy
+  /// is all of it.
+  func keyBounds(of point: RestorePoint, _ reader: HistoryReader) async throws -> KeyBounds {
+    if let estimate = point.snapshot.estimate { return KeyBounds(estimate) }
+    let isLogEmpty = logBytes(point.snapshot, reader.history) <= DiskComparison.emptyLogBytes
+    guard point.primary == .rdb || isLogEmpty else { return .unknown }
+    let indexes = try await reader.indexes(of: point.snapshot)
+    let id =
+      point.primary == .rdb
+      ? point.snapshot.dump?.generation : point.snapshot.chain?.base?.generation
+    return id.flatMap { indexes[$0] }.map { KeyBounds($0) } ?? .unknown
+  }
+
+  /// A log has more than SELECT, with which every one begins.
+  private static let emptyLogBytes: UInt64 = 64
 
   private func logBytes(_ snapshot: Snapshot, _ history: History) -> UInt64 {
     (snapshot.chain?.files ?? []).flatMap(\.segments).reduce(0) { sum, segment in
@@ -109,62 +139,82 @@ extension DiskComparison {
   }
 
   private struct Measure {
-    /// A full copy is there that does not say how much it holds: a BASE of commands.
-    var isOpaque = false
-    var found = ShrinkGuard.Known(keys: 0, elements: 0, bytes: 0)
-    var commands: UInt64 = 0
-    var logBytes: UInt64 = 0
+    var keys: KeyBounds
     var contentAt: Instant?
   }
 
-  /// Nil: it does not say how much it holds.
-  private func measure(_ pinned: PinnedFile) throws -> ShrinkGuard.Known? {
-    guard let file = capture.file(pinned.pin) else { return nil }
-    var check = GenerationCheck(kind: .dump)
+  /// A full copy on disk, by walking it.
+  private func measure(_ pinned: PinnedFile, _ kind: GenerationIndex.Kind) throws -> Measure {
+    guard let file = capture.file(pinned.pin) else { return Measure(keys: .unknown) }
+    var check = GenerationCheck(kind: kind)
     try file.forEachChunk(from: 0, to: pinned.size) {
       check.consume($0)
       moves()
       return true
     }
-    return check.finish().summary.flatMap { DatasetRecord($0) }.map {
-      ShrinkGuard.Known(dataset: $0, bytes: pinned.size)
+    let summary = check.finish().summary
+    return Measure(
+      keys: check.keys, contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
+  }
+
+  /// What a server would load of a set: its BASE, and what the log does to that. A BASE that is known is not
+  /// read.
+  private func measure(_ set: AOFSetView?, base: KeyBounds) throws -> KeyBounds {
+    var keys = base
+    for entry in set?.increments ?? [] {
+      guard let file = capture.file(entry.file.pin) else { return .unknown }
+      var scanner = AOFScanner()
+      scanner.keys = KeySample()
+      try scan(file, upTo: entry.file.size, &scanner)
+      keys = scanner.keyBounds(over: keys)
+    }
+    return keys
+  }
+
+  private func measure(_ set: AOFSetView?, bases: [GenerationID: KeyBounds]) throws -> KeyBounds {
+    guard let base = set?.base else { return try measure(set, base: .none) }
+    if let known = try bases.first(where: { try isGeneration($0.key, base.file) }) {
+      return try measure(set, base: known.value)
+    }
+    return try measure(set, base: try measure(base.file, .base).keys)
+  }
+
+  private func scan(_ file: OpenFile, upTo end: UInt64, _ scanner: inout AOFScanner) throws {
+    try file.forEachChunk(from: 0, to: end) {
+      scanner.consume($0)
+      moves()
+      return scanner.fault == nil
     }
   }
 
-  /// What the disk holds, by walking its newest full copies and counting the commands behind them.
+  /// What a server would load of the disk: of the AOF where that is live, else of the dump.
   private func measure(_ view: CaptureView) throws -> Measure {
-    var measure = Measure()
-    for pinned in [view.aof.set?.base?.file, view.dump].compactMap({ $0 }) {
-      guard let file = capture.file(pinned.pin) else { continue }
-      var check = GenerationCheck(kind: .base)
-      try file.forEachChunk(from: 0, to: pinned.size) {
-        check.consume($0)
-        moves()
-        return true
-      }
-      guard let summary = check.finish().summary, let dataset = DatasetRecord(summary) else {
-        measure.isOpaque = true
-        continue
-      }
-      let found = ShrinkGuard.Known(dataset: dataset, bytes: pinned.size)
-      if found.elements >= measure.found.elements { measure.found = found }
-      if let seconds = summary.createdAtSeconds {
-        measure.contentAt = max(
-          measure.contentAt ?? Instant(seconds: seconds), Instant(seconds: seconds))
-      }
+    let base = try view.aof.set?.base.map { try measure($0.file, .base) }
+    let dump = try view.dump.map { try measure($0, .dump) }
+    let contentAt = [base?.contentAt, dump?.contentAt].compactMap { $0 }.max()
+    if view.aof.set == nil || isQuiet(view), let dump {
+      return Measure(keys: dump.keys, contentAt: contentAt)
     }
-    for entry in view.aof.set?.increments ?? [] {
-      guard let file = capture.file(entry.file.pin) else { continue }
-      var scanner = AOFScanner()
-      try file.forEachChunk(from: 0, to: entry.file.size) {
-        scanner.consume($0)
-        moves()
-        return scanner.fault == nil
-      }
-      measure.commands &+= scanner.commands &+ (scanner.preamble?.elements ?? 0)
-      measure.found.keys &+= scanner.preamble?.keys ?? 0
-      measure.logBytes &+= entry.file.size
-    }
-    return measure
+    return Measure(
+      keys: try measure(view.aof.set, base: base?.keys ?? .none), contentAt: contentAt)
   }
+
+  /// Of files that are followed from their middle, what came before is looked at: the sample of names goes
+  /// on from there.
+  func seed(_ comparison: inout Comparison) throws {
+    guard let files = comparison.chain?.files else { return }
+    for (index, followed) in files.enumerated()
+    where followed.start > 0 && followed.start <= DiskComparison.seedBytesMax {
+      guard let file = capture.file(followed.pin) else { continue }
+      var scanner = AOFScanner()
+      scanner.keys = KeySample()
+      try scan(file, upTo: followed.start, &scanner)
+      if scanner.fault == nil, let keys = scanner.keys {
+        comparison.chain?.files[index].seed(keys)
+      }
+    }
+  }
+
+  /// Of a longer log nothing is known but what comes: reading it would keep the first new byte waiting.
+  private static let seedBytesMax: UInt64 = 256 << 20
 }

@@ -13,17 +13,21 @@ package struct DiskComparison {
   let names: ServerNames
   /// Who compares.
   let owner: Ownership
+  /// What the repository has was followed up to now: what expired was logged.
+  let isWatched: Bool
   /// Called while it reads, again and again: it is alive.
   let moves: @Sendable () -> Void
 
   package init(
     repository: Repository, capture: Capture, names: ServerNames, owner: Ownership,
+    isWatched: Bool = false,
     moves: @escaping @Sendable () -> Void = {}
   ) {
     self.repository = repository
     self.capture = capture
     self.names = names
     self.owner = owner
+    self.isWatched = isWatched
     self.moves = moves
   }
 
@@ -53,13 +57,14 @@ package struct DiskComparison {
     comparison.unfinishedNonce = history.newestClaim?.nonce
     comparison.lastMark = point?.instant
     comparison.before = point.map { ($0.timeline, $0.snapshot.sequence, $0.cut) }
-    comparison.known = indexes.values.compactMap { index in
-      index.dataset.map { ShrinkGuard.Known(dataset: $0, bytes: index.size) }
-    }.max { $0.elements < $1.elements }
     for id in indexes.keys { comparison.reusable[id.fingerprint] = id }
     comparison.quarantined = history.catalogue.quarantined
-    comparison.pins = PinsInForce(
-      try await repository.activePins(history.catalogue, now: view.at))
+    let pins = try await repository.activePins(history.catalogue, now: view.at)
+    comparison.pins = PinsInForce(pins)
+    comparison.question = history.newestClaim.flatMap {
+      history.openSuspicion(of: $0.timeline, pins: pins)?.pin.id
+    }
+    comparison.bases = indexes.mapValues { KeyBounds($0) }
 
     let isSameDirectory =
       basis.map { history.claims[$0.timeline].map(owner.isSameDirectory) ?? false } ?? false
@@ -75,10 +80,16 @@ package struct DiskComparison {
     }
     try findNews(view, isMatched: matched != nil, &comparison)
     if isDeliberate, try isBack(comparison) { comparison.hasNews = true }
-    if comparison.hasNews, let point, !isDeliberate {
+    if comparison.hasNews, let point, !isDeliberate, comparison.question == nil {
+      let known = try await keyBounds(of: point, reader)
+      let match: Match = matched.map { $0.isReadable ? .proved : .detached } ?? .nothing
       comparison.suspicion = try suspect(
-        view, comparison, newest: point, history, indexes, isMatched: matched != nil)
+        view, comparison, newest: point, known: known, history, indexes, match)
+      if let suspicion = comparison.suspicion, suspicion.reason != .older {
+        beginAnew(view, &comparison)
+      }
     }
+    if comparison.hasNews { try seed(&comparison) }
     let isClean = basis.map { $0.isClean && $0.timeline == comparison.parent } ?? false
     return Outcome(
       comparison: comparison, history: history, isClean: isClean, isHeir: isHeir,
@@ -113,6 +124,8 @@ package struct DiskComparison {
   private struct Matched {
     var chain: FollowedChain
     var fork: LogPosition?
+    /// It continues what a restore gives, not only what was named and waits for its BASE.
+    var isReadable = true
   }
 
   private func match(
@@ -202,7 +215,7 @@ package struct DiskComparison {
       chain: chain(
         set, form, base: base, files: followed, prefix: Array(files[..<first]),
         isSameBase: isSameBase && !isQuarantined(base, history), isReadable: isReadable),
-      fork: fork)
+      fork: fork, isReadable: isReadable)
   }
 
   /// A BASE that was found damaged in the repository, or was lost there, proves as much as before, and is sent
@@ -310,8 +323,11 @@ package struct DiskComparison {
       comparison.hasNews = true
     }
     if comparison.chain != nil, !isMatched { comparison.hasNews = true }
-    // Never for a directory that holds nothing.
-    if comparison.hasNews, try isEmpty() { comparison.hasNews = false }
+    // Never for a directory that holds nothing; but a dump that was seen to take the place of one with keys
+    // says that there are none.
+    if comparison.hasNews, !(isWatched && view.dump != nil), try isEmpty() {
+      comparison.hasNews = false
+    }
   }
 
   private func isEmpty() throws -> Bool {

@@ -8,6 +8,8 @@ struct Following {
   var ownership: Ownership
   /// The view that was compared last, with nothing new in it.
   var looked: CaptureView?
+  /// The last timeline was written up to now, and ended for a question.
+  var isWatched = false
   private var seen: (timeline: TimelineNumber, end: Claim.End, at: Int64)?
 
   init(ownership: Ownership) { self.ownership = ownership }

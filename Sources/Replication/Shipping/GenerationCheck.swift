@@ -58,7 +58,7 @@ package struct GenerationCheck: Sendable {
       let isLog = bytes[0] == UInt8(ascii: "*") || bytes[0] == UInt8(ascii: "#")
       reader =
         isLog && kind == .base
-        ? .log(AOFScanner(), after: nil) : .rdb(RDBWalker(observer: observer))
+        ? .log(GenerationCheck.scanner(), after: nil) : .rdb(RDBWalker(observer: observer))
       observer = nil
     }
     switch reader {
@@ -71,7 +71,7 @@ package struct GenerationCheck: Sendable {
       if kind == .dump {
         trailing += UInt64(bytes.count - used)
       } else {
-        var scanner = AOFScanner(at: start + UInt64(used))
+        var scanner = GenerationCheck.scanner(at: start + UInt64(used))
         scanner.consume(UnsafeRawBufferPointer(rebasing: bytes[used...]))
         reader = .log(scanner, after: walker)
       }
@@ -113,6 +113,30 @@ package struct GenerationCheck: Sendable {
     guard summary.isNewerThanRead else { return .content }
     return .unknown(
       "\(summary.magic) RDB version \(summary.version) may hold types that are not known")
+  }
+
+  private static func scanner(at offset: UInt64 = 0) -> AOFScanner {
+    var scanner = AOFScanner(at: offset)
+    scanner.keys = KeySample()
+    return scanner
+  }
+
+  /// How many keys a server would load from it, as far as the walk understood it.
+  var keys: KeyBounds {
+    switch reader {
+    case .undecided: return .none
+    case .rdb(let walker): return GenerationCheck.keys(of: walker)
+    case .log(let scanner, let walker):
+      return scanner.keyBounds(over: walker.map { GenerationCheck.keys(of: $0) } ?? .none)
+    }
+  }
+
+  private static func keys(of walker: RDBWalker) -> KeyBounds {
+    var isAll = false
+    if case .ended = walker.state { isAll = true }
+    return KeyBounds(
+      counted: walker.summary.databases.map { ($0.key, $0.value.keys, $0.value.expires) },
+      isAll: isAll)
   }
 
   /// To be called once, at the end of the file. The summary's counts are `isPartial` where nobody knows what

@@ -83,8 +83,7 @@ package struct GenerationUploader: Sendable {
       return GenerationResult(index: index)
     }
     let (id, existing) = try await identify(fingerprint)
-    return GenerationResult(
-      index: try await write(upload, file, size: size, id: id, existing: existing))
+    return try await write(upload, file, size: size, id: id, existing: existing)
   }
 
   /// The id to write under, and the pieces that are there already. Only what the direct parent's claim
@@ -117,7 +116,7 @@ package struct GenerationUploader: Sendable {
   private func write(
     _ upload: GenerationUpload, _ file: OpenFile, size: UInt64, id: GenerationID,
     existing: Set<String>
-  ) async throws -> GenerationIndex {
+  ) async throws -> GenerationResult {
     var check = GenerationCheck(kind: upload.kind)
     var digests: [Digest] = []
     let started = SystemClock.monotonicMilliseconds()
@@ -157,9 +156,9 @@ package struct GenerationUploader: Sendable {
     guard try await repository.create(index, .index(id), kind: .index) == .created else {
       let found = try await repository.index(id)
       repository.acknowledged?.stored(.index(id))
-      return found
+      return GenerationResult(index: found, keys: check.keys)
     }
-    return index
+    return GenerationResult(index: index, keys: check.keys)
   }
 
   /// A piece's bytes until they are sealed: while the object is on its way nothing else holds them.

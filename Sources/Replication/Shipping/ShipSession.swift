@@ -124,6 +124,10 @@ struct ShipSession {
         nextLook = clock + lookInterval
       }
       if let end = try scan() { return end }
+      if plan.isReadyToAsk, let suspicion = plan.suspicion {
+        report()
+        return begunAgain("what is on disk may be an accident: \(suspicion.detail)")
+      }
       start(&group)
       report()
       settleSync()

@@ -37,7 +37,8 @@ extension Shipper {
     auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
     if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
     let comparer = DiskComparison(
-      repository: repository, capture: capture, names: options.names, owner: following.ownership
+      repository: repository, capture: capture, names: options.names, owner: following.ownership,
+      isWatched: following.isWatched
     ) { [status] in status.turn() }
     let outcome = try await comparer.run(view)
     try await noteDrill(repository, outcome.history.catalogue)

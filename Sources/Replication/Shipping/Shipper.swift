@@ -223,7 +223,7 @@ package final class Shipper: Sendable {
         report(standby: reason)
       case .claimed(var session):
         (hasShipped, pending) = (true, (0, nil))
-        following.looked = nil
+        (following.looked, following.isWatched) = (nil, false)
         following.ownClaims.insert(session.claim.nonce)
         pause.began()
         session.begun = begun
@@ -234,6 +234,7 @@ package final class Shipper: Sendable {
           report(standby: reason)
           if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
         case .begunAgain(let reason, let stop):
+          following.isWatched = session.plan.isReadyToAsk
           logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
           if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
         }

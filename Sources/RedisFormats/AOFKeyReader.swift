@@ -1,0 +1,205 @@
+/// Looks at commands for the names of the keys that they write or remove.
+///
+/// Told of every argument in turn, in pieces; looks only at those that it needs, and keeps none.
+struct AOFKeyReader: Sendable {
+  var sample: KeySample
+
+  /// What is to be made of the argument at hand.
+  private enum Role: Sendable { case skip, name(KeySample.Change), word }
+
+  private var effect = KeyEffect.none
+  private var role = Role.skip
+  private var index = 0
+  private var hash = NameHash()
+  private var word = AOFWord()
+  /// The name that SET or another writes: whether it expires may be said behind it.
+  private var held: UInt64?
+  private var expires = false
+  private var keepsExpiry = false
+  private var number: Int?
+
+  init(_ sample: KeySample) { self.sample = sample }
+
+  mutating func beginArgument(length: UInt64) {
+    guard index > 0 else { return }
+    role = roleOfArgument(length)
+    switch role {
+    case .skip: break
+    case .name: hash = NameHash()
+    case .word: word = AOFWord()
+    }
+  }
+
+  private mutating func roleOfArgument(_ length: UInt64) -> Role {
+    switch (effect, index) {
+    case (.none, _), (.emptyAll, _), (.emptyOne, _): return .skip
+    case (.set, 2): return .skip
+    case (.set, 3...): return length <= 7 ? .word : .skip
+    // A time to live of 0 is none.
+    case (.restore, 2):
+      expires = length > 1
+      return .skip
+    case (.select, 1), (.swap, 1), (.swap, 2): return .word
+    default: return effect.change(at: index).map { .name($0) } ?? .skip
+    }
+  }
+
+  @inline(__always)
+  mutating func take(_ bytes: UnsafeRawBufferPointer) {
+    switch role {
+    case .skip: break
+    case .name: hash.append(bytes)
+    case .word: word.append(bytes)
+    }
+  }
+
+  /// - Parameter name: of the command, if that is what ends.
+  mutating func endArgument(_ name: AOFWord) {
+    if index == 0 {
+      effect = KeyEffect.of(name)
+    } else {
+      switch role {
+      case .skip: break
+      case .name(let change):
+        if case .set(let expires) = change {
+          (held, self.expires) = (hash.value, expires)
+        } else {
+          sample.note(change, hash.value)
+        }
+      case .word: endWord()
+      }
+    }
+    role = .skip
+    index &+= 1
+  }
+
+  private mutating func endWord() {
+    switch effect {
+    case .set:
+      if KeyEffect.expiryOptions.contains(word) { expires = true }
+      if word == KeyEffect.keepsExpiry { keepsExpiry = true }
+    case .swap where index == 2:
+      if let number, let other = word.number { sample.swap(number, other) }
+    case .select, .swap: number = word.number
+    default: break
+    }
+  }
+
+  mutating func endCommand() {
+    if let held {
+      sample.note(keepsExpiry ? .write : .set(expires: expires), held)
+      self.held = nil
+    }
+    switch effect {
+    case .select: if let number { sample.select(number) }
+    case .emptyAll: sample.emptyAll()
+    case .emptyOne: sample.emptyOne()
+    default: break
+    }
+    (index, expires, keepsExpiry, number) = (0, false, false, nil)
+    effect = .none
+  }
+}
+
+/// What a command does to the keys that it names. What is not listed does something to its first argument
+/// that is not known.
+enum KeyEffect: UInt8, Sendable {
+  case none, write, set, restore, expire, remove, mayEmpty
+  /// The first is taken from, the second given to.
+  case move
+  case rename
+  /// Names and values by turns.
+  case pairs
+  /// The second argument is what is written.
+  case second
+  case select, swap, emptyAll, emptyOne
+  case unknown
+
+  func change(at index: Int) -> KeySample.Change? {
+    switch (self, index) {
+    case (.write, 1), (.move, 2), (.second, 2), (.rename, 2): .write
+    case (.set, 1), (.restore, 1): .set(expires: false)
+    case (.expire, 1): .set(expires: true)
+    case (.remove, _), (.rename, 1): .remove
+    case (.mayEmpty, 1), (.move, 1): .mayEmpty
+    case (.pairs, let index) where index % 2 == 1: .write
+    case (.unknown, 1): .touch
+    default: nil
+    }
+  }
+
+  static let expiryOptions = [AOFWord("PXAT"), AOFWord("EXAT"), AOFWord("PX"), AOFWord("EX")]
+  static let keepsExpiry = AOFWord("KEEPTTL")
+
+  private static let words: [(KeyEffect, [StaticString])] = [
+    (
+      .none,
+      [
+        "MULTI", "EXEC", "DISCARD", "PUBLISH", "SPUBLISH", "PING", "SCRIPT", "FUNCTION", "EVAL",
+        "EVALSHA", "XGROUP", "MOVE", "LMPOP", "ZMPOP", "SORT", "GEORADIUS", "REPLCONF", "CONFIG",
+        "MSETEX",
+      ]
+    ),
+    (
+      .write,
+      [
+        "HSET", "HMSET", "HSETNX", "HINCRBY", "HINCRBYFLOAT", "HSETEX", "INCR", "INCRBY", "DECR",
+        "DECRBY", "INCRBYFLOAT", "APPEND", "SETBIT", "SETRANGE", "SETNX", "BITFIELD", "SADD",
+        "ZADD",
+        "ZINCRBY", "GEOADD", "LPUSH", "RPUSH", "LPUSHX", "RPUSHX", "LINSERT", "LSET", "XADD",
+        "XDEL",
+        "XTRIM", "XACK", "XCLAIM", "XAUTOCLAIM", "XSETID", "PFADD", "PFMERGE", "HPERSIST",
+      ]
+    ),
+    (.set, ["SET", "GETSET", "PERSIST"]),
+    (.restore, ["RESTORE"]),
+    (
+      .expire,
+      [
+        "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SETEX", "PSETEX", "GETEX", "HEXPIRE",
+        "HPEXPIRE", "HEXPIREAT", "HPEXPIREAT",
+      ]
+    ),
+    (.remove, ["DEL", "UNLINK", "GETDEL"]),
+    (
+      .mayEmpty,
+      [
+        "LPOP", "RPOP", "LREM", "LTRIM", "SPOP", "SREM", "HDEL", "HGETDEL", "ZREM", "ZPOPMIN",
+        "ZPOPMAX", "ZREMRANGEBYRANK", "ZREMRANGEBYLEX", "ZREMRANGEBYSCORE", "SINTERSTORE",
+        "SDIFFSTORE", "SUNIONSTORE", "ZINTERSTORE", "ZDIFFSTORE", "ZUNIONSTORE", "ZRANGESTORE",
+        "GEOSEARCHSTORE", "DELEX", "DELIFEQ",
+      ]
+    ),
+    (.move, ["LMOVE", "RPOPLPUSH", "SMOVE", "BLMOVE", "BRPOPLPUSH"]),
+    (.rename, ["RENAME", "RENAMENX"]),
+    (.pairs, ["MSET", "MSETNX"]),
+    (.second, ["COPY", "BITOP"]),
+    (.select, ["SELECT"]),
+    (.swap, ["SWAPDB"]),
+    (.emptyAll, ["FLUSHALL"]),
+    (.emptyOne, ["FLUSHDB"]),
+  ]
+
+  /// A table by a hash of the word, with empty places: every command of a log is looked up.
+  private static let table: [(word: AOFWord, effect: KeyEffect)?] = {
+    var table = [(word: AOFWord, effect: KeyEffect)?](repeating: nil, count: 512)
+    for (effect, names) in words {
+      for name in names {
+        let word = AOFWord(name)
+        var index = word.hash & 511
+        while table[index] != nil { index = (index + 1) & 511 }
+        table[index] = (word, effect)
+      }
+    }
+    return table
+  }()
+
+  static func of(_ word: AOFWord) -> KeyEffect {
+    var index = word.hash & 511
+    while let entry = table[index] {
+      if entry.word == word { return entry.effect }
+      index = (index &+ 1) & 511
+    }
+    return .unknown
+  }
+}

@@ -1,0 +1,64 @@
+import BackupTypes
+
+/// How many keys there are, by database, as far as that is known: between `atLeast` and `atMost`.
+///
+/// A full copy says it exactly. What a log does to it is known by the names that its commands have, and
+/// those of a full copy are only counted: whether a name that is written is one of them nobody knows.
+package struct KeyBounds: Sendable, Equatable {
+  package struct Database: Sendable, Equatable {
+    var atLeast: UInt64 = 0
+    /// Nil: not known.
+    var atMost: UInt64? = 0
+    /// Of these, so many at most have a time to live.
+    var expiring: UInt64 = 0
+  }
+
+  /// Databases from the last number on count as one.
+  static let databasesMax = 16
+
+  var databases: [Database]
+
+  private init(_ each: Database) {
+    databases = [Database](repeating: each, count: KeyBounds.databasesMax)
+  }
+
+  /// No keys.
+  package static let none = KeyBounds(Database())
+  package static let unknown = KeyBounds(Database(atLeast: 0, atMost: nil, expiring: 0))
+
+  /// - Parameter isAll: whether there are no others.
+  package init(
+    counted: [(number: Int, keys: UInt64, expires: UInt64)], isAll: Bool = true
+  ) {
+    self = isAll ? .none : .unknown
+    for (number, keys, expires) in counted {
+      let index = KeyBounds.index(number)
+      databases[index].atLeast.addSaturated(keys)
+      databases[index].atMost?.addSaturated(keys)
+      databases[index].expiring.addSaturated(expires)
+    }
+  }
+
+  /// Totals, without databases: as a snapshot says them.
+  package init(atLeast: UInt64, expiring: UInt64) {
+    self = .unknown
+    databases[0].atLeast = atLeast
+    databases[0].expiring = expiring
+  }
+
+  static func index(_ database: Int) -> Int { min(max(0, database), databasesMax - 1) }
+
+  package var atLeast: UInt64 { databases.reduce(0) { $0.addingSaturated($1.atLeast) } }
+  package var expiring: UInt64 { databases.reduce(0) { $0.addingSaturated($1.expiring) } }
+  package var atMost: UInt64? {
+    databases.reduce(0 as UInt64?) { sum, each in
+      guard let sum, let most = each.atMost else { return nil }
+      return sum.addingSaturated(most)
+    }
+  }
+}
+
+extension UInt64 {
+  mutating func addSaturated(_ other: UInt64) { self = addingSaturated(other) }
+  func subtractingSaturated(_ other: UInt64) -> UInt64 { self > other ? self - other : 0 }
+}

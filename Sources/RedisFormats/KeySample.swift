@@ -1,0 +1,262 @@
+import BackupTypes
+
+/// Which keys a stretch of log writes and removes: the last thing that it did to each of a sample of names,
+/// chosen by their hash. Memory is bounded: when there is no more room, removed names become numbers; when
+/// that is not enough, every second name leaves the sample. A sample of half the room tells the number of
+/// all keys to within a few per cent.
+package struct KeySample: Sendable {
+  /// What a command does to a key.
+  enum Change: Sendable, Equatable {
+    /// It is there behind the command; a time to live stays what it was.
+    case write
+    /// It is there, with a time to live or without.
+    case set(expires: Bool)
+    case remove
+    /// It may be gone: the last element was taken, or the result was empty.
+    case mayEmpty
+    /// Of a command that is not known: perhaps it is a key's name, and there is one.
+    case touch
+  }
+
+  /// 128 KiB, and as much again for a moment when it grows.
+  static let slotsMax = 1 << 14
+
+  private enum State {
+    static let kept: UInt64 = 1
+    static let expiring: UInt64 = 2
+    static let uncertain: UInt64 = 3
+    /// Removed, and written by no command before: it came from what lies beneath.
+    static let removedBeneath: UInt64 = 4
+    static let removed: UInt64 = 5
+    static func isRemoved(_ state: UInt64) -> Bool { state >= removedBeneath }
+  }
+
+  /// Bits 0 to 2: the state; 3 to 6: the database; the others are the name's hash. 0: nothing.
+  private var slots: [UInt64] = []
+  private var taken = 0
+  /// A name is in the sample if so many of the topmost bits of its hash are 0.
+  private var shift: UInt64 = 0
+  /// By database and state, as in the lowest bits of a slot: how many slots.
+  private var counts = [Int](repeating: 0, count: 128)
+  /// The same for names that are not kept any more: how many names they stand for.
+  private var settled = [UInt64](repeating: 0, count: 128)
+  /// The database that commands go to.
+  private var database: UInt64 = 0
+  /// Databases that were emptied: nothing from beneath is left there. A bit for each.
+  private var emptied: UInt16 = 0
+  /// Which database of what lies beneath each was, before SWAPDB.
+  private var origin: [UInt8] = Array(0..<UInt8(KeyBounds.databasesMax))
+  /// The RDB that the stretch begins with: nothing lies beneath.
+  private var preamble: KeyBounds?
+  private let isPartial: Bool
+
+  /// - Parameter isPartial: something came before this stretch that nobody looked at.
+  package init(isPartial: Bool = false) { self.isPartial = isPartial }
+
+  /// How many keys there are behind the stretch, if there were `beneath` before it.
+  package func bounds(over beneath: KeyBounds) -> KeyBounds {
+    let beneath = isPartial ? KeyBounds.unknown : preamble ?? beneath
+    var bounds = beneath
+    for number in 0..<KeyBounds.databasesMax {
+      let isEmptied = emptied & 1 << UInt16(number) != 0
+      let under = isEmptied ? KeyBounds.Database() : beneath.databases[Int(origin[number])]
+      let expiring = total(number, State.expiring)
+      let written = total(number, State.kept).addingSaturated(expiring)
+      let uncertain = total(number, State.uncertain)
+      let certain = total(number, State.removedBeneath)
+      let removed = certain.addingSaturated(total(number, State.removed))
+      let lost = removed.addingSaturated(uncertain)
+      bounds.databases[number].atLeast = max(written, under.atLeast.subtractingSaturated(lost))
+      bounds.databases[number].atMost = under.atMost.map {
+        $0.subtractingSaturated(certain).addingSaturated(written).addingSaturated(uncertain)
+      }
+      // What was removed from beneath is what had expired, if that is what it was about.
+      bounds.databases[number].expiring =
+        under.expiring.subtractingSaturated(removed).addingSaturated(expiring)
+    }
+    return bounds
+  }
+
+  private func total(_ number: Int, _ state: UInt64) -> UInt64 {
+    let index = number << 3 | Int(state)
+    return (UInt64(counts[index]) << shift).addingSaturated(settled[index])
+  }
+
+  /// Nothing will be added: names are not needed any more.
+  package mutating func settle() {
+    for index in counts.indices {
+      settled[index].addSaturated(UInt64(counts[index]) << shift)
+      counts[index] = 0
+    }
+    (slots, taken) = ([], 0)
+  }
+
+  // MARK: What commands do
+
+  mutating func load(_ summary: RDBSummary) {
+    preamble = KeyBounds(
+      counted: summary.databases.map { ($0.key, $0.value.keys, $0.value.expires) })
+  }
+
+  mutating func select(_ number: Int) { database = UInt64(KeyBounds.index(number)) }
+
+  mutating func note(_ change: Change, _ hash: UInt64) {
+    guard shift == 0 || hash >> (64 - shift) == 0 else { return }
+    if taken &* 2 >= slots.count { makeRoom() }
+    guard shift == 0 || hash >> (64 - shift) == 0 else { return }
+    let tag = hash & ~127 | database << 3
+    let index = place(of: tag)
+    let old = slots[index] & 7
+    let new = KeySample.state(after: change, old)
+    guard new != old else { return }
+    if old == 0 {
+      taken &+= 1
+    } else {
+      counts[Int(slots[index] & 127)] &-= 1
+    }
+    slots[index] = tag | new
+    counts[Int(slots[index] & 127)] &+= 1
+  }
+
+  private static func state(after change: Change, _ old: UInt64) -> UInt64 {
+    switch change {
+    case .write: old == State.expiring ? old : State.kept
+    case .set(let expires): expires ? State.expiring : State.kept
+    case .mayEmpty: State.uncertain
+    case .touch: old == 0 || State.isRemoved(old) ? State.uncertain : old
+    case .remove:
+      switch old {
+      case 0, State.removedBeneath: State.removedBeneath
+      default: State.removed
+      }
+    }
+  }
+
+  mutating func emptyAll() {
+    let selected = database
+    self = KeySample()
+    (database, emptied) = (selected, .max)
+  }
+
+  /// The selected database.
+  mutating func emptyOne() {
+    emptied |= 1 << UInt16(database)
+    for state in 0..<8 {
+      counts[Int(database) << 3 | state] = 0
+      settled[Int(database) << 3 | state] = 0
+    }
+    let gone = database
+    rebuild(slots.count) { $0 >> 3 & 15 != gone }
+  }
+
+  mutating func swap(_ one: Int, _ other: Int) {
+    let (one, other) = (KeyBounds.index(one), KeyBounds.index(other))
+    guard one != other else { return }
+    origin.swapAt(one, other)
+    let bits = (emptied >> UInt16(one) & 1, emptied >> UInt16(other) & 1)
+    emptied &= ~(1 << UInt16(one) | 1 << UInt16(other))
+    emptied |= bits.1 << UInt16(one) | bits.0 << UInt16(other)
+    for state in 0..<8 {
+      counts.swapAt(one << 3 | state, other << 3 | state)
+      settled.swapAt(one << 3 | state, other << 3 | state)
+    }
+    for index in slots.indices where slots[index] != 0 {
+      let number = Int(slots[index] >> 3 & 15)
+      guard number == one || number == other else { continue }
+      let new = UInt64(number == one ? other : one)
+      slots[index] = slots[index] & ~(15 << 3) | new << 3
+    }
+  }
+
+  // MARK: The table
+
+  /// Where `tag` stands, or is to stand. There is always an empty slot.
+  private func place(of tag: UInt64) -> Int {
+    let mask = slots.count - 1
+    // The topmost bits are those that the sample is chosen by.
+    var index = Int(truncatingIfNeeded: tag >> 7) & mask
+    while slots[index] != 0, slots[index] & ~7 != tag { index = (index + 1) & mask }
+    return index
+  }
+
+  private mutating func makeRoom() {
+    guard slots.count >= KeySample.slotsMax else {
+      return rebuild(max(64, slots.count * 2)) { _ in true }
+    }
+    // Names that are gone first: as numbers they are as good, unless they come again.
+    for number in 0..<KeyBounds.databasesMax {
+      for state in [State.removedBeneath, State.removed] {
+        let index = number << 3 | Int(state)
+        settled[index].addSaturated(UInt64(counts[index]) << shift)
+      }
+    }
+    var kept = slots.reduce(0) { $0 + ($1 != 0 && !State.isRemoved($1 & 7) ? 1 : 0) }
+    let before = shift
+    while kept > KeySample.slotsMax / 4, shift < 56 {
+      shift += 1
+      let bits = 64 - shift
+      kept = slots.reduce(0) {
+        $0 + ($1 != 0 && !State.isRemoved($1 & 7) && $1 >> bits == 0 ? 1 : 0)
+      }
+    }
+    let (bits, isSame) = (64 - shift, shift == before)
+    rebuild(slots.count) { !State.isRemoved($0 & 7) && (isSame || $0 >> bits == 0) }
+    counts = [Int](repeating: 0, count: 128)
+    for slot in slots where slot != 0 { counts[Int(slot & 127)] += 1 }
+  }
+
+  private mutating func rebuild(_ count: Int, _ isKept: (UInt64) -> Bool) {
+    let old = slots
+    slots = [UInt64](repeating: 0, count: count)
+    taken = 0
+    for slot in old where slot != 0 && isKept(slot) {
+      slots[place(of: slot & ~7)] = slot
+      taken += 1
+    }
+  }
+}
+
+/// The hash of a name that comes in pieces: equal names have equal hashes, however they were cut.
+struct NameHash: Sendable {
+  private var state: UInt64 = 0x9ae1_6a3b_2f90_404f
+  private var pending: UInt64 = 0
+  private var count = 0
+
+  mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    var index = 0
+    while count & 7 != 0, index < bytes.count {
+      append(bytes[index])
+      index &+= 1
+    }
+    while index &+ 8 <= bytes.count {
+      mix(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)))
+      index &+= 8
+      count &+= 8
+    }
+    while index < bytes.count {
+      append(bytes[index])
+      index &+= 1
+    }
+  }
+
+  private mutating func append(_ byte: UInt8) {
+    pending |= UInt64(byte) << UInt64(8 &* (count & 7))
+    count &+= 1
+    if count & 7 == 0 {
+      mix(pending)
+      pending = 0
+    }
+  }
+
+  private mutating func mix(_ word: UInt64) {
+    state = (state ^ word) &* 0x9e37_79b9_7f4a_7c15
+    state ^= state >> 32
+  }
+
+  var value: UInt64 {
+    var value = (state ^ pending ^ UInt64(truncatingIfNeeded: count) << 56) &* 0xff51_afd7_ed55_8ccd
+    value ^= value >> 33
+    value = value &* 0xc4ce_b9fe_1a85_ec53
+    return value ^ value >> 33
+  }
+}
