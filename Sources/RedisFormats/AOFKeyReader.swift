@@ -32,7 +32,7 @@ struct AOFKeyReader: Sendable {
 
   private mutating func roleOfArgument(_ length: UInt64) -> Role {
     switch (effect, index) {
-    case (.none, _), (.emptyAll, _), (.emptyOne, _): return .skip
+    case (.none, _), (.emptyAll, _), (.emptyOne, _), (.anything, _): return .skip
     case (.set, 2): return .skip
     case (.set, 3...): return length <= 7 ? .word : .skip
     // A time to live of 0 is none.
@@ -94,6 +94,7 @@ struct AOFKeyReader: Sendable {
     case .select: if let number { sample.select(number) }
     case .emptyAll: sample.emptyAll()
     case .emptyOne: sample.emptyOne()
+    case .anything: sample.open()
     default: break
     }
     (index, expires, keepsExpiry, number) = (0, false, false, nil)
@@ -113,6 +114,8 @@ enum KeyEffect: UInt8, Sendable {
   /// The second argument is what is written.
   case second
   case select, swap, emptyAll, emptyOne
+  /// It may write any number of keys, at places that are not looked at.
+  case anything
   case unknown
 
   func change(at index: Int) -> KeySample.Change? {
@@ -135,11 +138,11 @@ enum KeyEffect: UInt8, Sendable {
     (
       .none,
       [
-        "MULTI", "EXEC", "DISCARD", "PUBLISH", "SPUBLISH", "PING", "SCRIPT", "FUNCTION", "EVAL",
-        "EVALSHA", "XGROUP", "MOVE", "LMPOP", "ZMPOP", "SORT", "GEORADIUS", "REPLCONF", "CONFIG",
-        "MSETEX",
+        "MULTI", "EXEC", "DISCARD", "PUBLISH", "SPUBLISH", "PING", "SCRIPT", "FUNCTION", "XGROUP",
+        "MOVE", "LMPOP", "ZMPOP", "REPLCONF", "CONFIG",
       ]
     ),
+    (.anything, ["EVAL", "EVALSHA", "FCALL", "SORT", "GEORADIUS", "MSETEX"]),
     (
       .write,
       [

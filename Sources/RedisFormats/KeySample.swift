@@ -48,6 +48,8 @@ package struct KeySample: Sendable {
   private var origin: [UInt8] = Array(0..<UInt8(KeyBounds.databasesMax))
   /// The RDB that the stretch begins with: nothing lies beneath.
   private var preamble: KeyBounds?
+  /// A command came that may have written any number of keys.
+  private var isOpen = false
   private let isPartial: Bool
 
   /// - Parameter isPartial: something came before this stretch that nobody looked at.
@@ -67,9 +69,12 @@ package struct KeySample: Sendable {
       let removed = certain.addingSaturated(total(number, State.removed))
       let lost = removed.addingSaturated(uncertain)
       bounds.databases[number].atLeast = max(written, under.atLeast.subtractingSaturated(lost))
-      bounds.databases[number].atMost = under.atMost.map {
-        $0.subtractingSaturated(certain).addingSaturated(written).addingSaturated(uncertain)
-      }
+      bounds.databases[number].atMost =
+        isOpen
+        ? nil
+        : under.atMost.map {
+          $0.subtractingSaturated(certain).addingSaturated(written).addingSaturated(uncertain)
+        }
       // What was removed from beneath is what had expired, if that is what it was about.
       bounds.databases[number].expiring =
         under.expiring.subtractingSaturated(removed).addingSaturated(expiring)
@@ -131,6 +136,8 @@ package struct KeySample: Sendable {
       }
     }
   }
+
+  mutating func open() { isOpen = true }
 
   mutating func emptyAll() {
     let selected = database

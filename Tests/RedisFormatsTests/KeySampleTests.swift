@@ -47,6 +47,12 @@ import Testing
     #expect(bounds([["JSON.SET", "a", "$", "1"], ["PUBLISH", "c", "m"]]) == [0, 1, 0])
   }
 
+  @Test func `behind a command that may write many keys only what is there at least is known`() {
+    let many = ["MSETEX", "2", "a", "x", "b", "y"]
+    #expect(bounds([["SET", "c", "1"], many]) == [1, nil, 0])
+    #expect(bounds([many, ["FLUSHALL"], ["SET", "c", "1"]]) == [1, 1, 0])
+  }
+
   @Test func `what has a time to live is told apart`() {
     #expect(bounds([["SET", "a", "1", "PXAT", "1700000000000"]]) == [1, 1, 1])
     #expect(bounds([["SET", "a", "1", "px", "5"], ["SET", "a", "1"]]) == [1, 1, 0])
