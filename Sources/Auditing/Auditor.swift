@@ -120,7 +120,7 @@ package final class Auditor: Sendable {
       switch result {
       case .success(let sample): audit.saw(sample, confirmed)
       case .failure(let error):
-        audit.failed(at: now, "\(path) can't be looked at: \(error.message)")
+        audit.failed(at: now, "\(path) can't be looked at: \(error.inOneLine)")
       }
       return audit.toExplain(confirmed, now: now)
     }

@@ -85,6 +85,6 @@ extension LifeboatError {
 
 extension LifeboatError: CustomStringConvertible {
   package var description: String {
-    message + (cause.map { ": " + $0 } ?? "") + (hint.map { "\n  what to do: " + $0 } ?? "")
+    inOneLine + (hint.map { "\n  what to do: " + $0 } ?? "")
   }
 }

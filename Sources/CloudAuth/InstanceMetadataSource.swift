@@ -35,7 +35,7 @@ package struct InstanceMetadataSource: CredentialSource {
       }
       token = String(decoding: reply.body, as: UTF8.self).trimmingWhitespace()
     } catch let error as LifeboatError {
-      let reason = error.message + (error.cause.map { ": " + $0 } ?? "")
+      let reason = error.inOneLine
       return .notConfigured(
         reason: reason + " (in a pod on EC2: raise the hop limit to 2)", mayAppear: true)
     }

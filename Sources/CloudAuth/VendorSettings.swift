@@ -32,7 +32,7 @@ extension VendorSettings {
     } catch let error as LifeboatError {
       throw credentialFailure(
         "can't use the file \(printable(path))",
-        cause: error.message + (error.cause.map { ": " + $0 } ?? ""),
+        cause: error.inOneLine,
         hint: error.hint ?? "check what is mounted there", isRetryable: error.isRetryable)
     }
     guard let bytes else { return nil }

@@ -7,7 +7,7 @@ extension LifeboatError {
   package func during(_ operation: String) -> LifeboatError {
     var named = self
     named.message = "can't " + operation
-    named.cause = message + (cause.map { ": " + $0 } ?? "")
+    named.cause = inOneLine
     return named
   }
 }

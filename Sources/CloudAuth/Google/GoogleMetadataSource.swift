@@ -34,7 +34,7 @@ package struct GoogleMetadataSource: CredentialSource {
       reply = try await get("token?scopes=" + URIEncoding.encode(GoogleScope.storage))
     } catch let error as LifeboatError {
       return .notConfigured(
-        reason: error.message + (error.cause.map { ": " + $0 } ?? ""), mayAppear: true)
+        reason: error.inOneLine, mayAppear: true)
     }
     // Other clouds have another service at the same address.
     guard reply.headers[Self.flavor.0] == Self.flavor.1 else {

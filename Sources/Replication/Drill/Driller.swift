@@ -211,8 +211,7 @@ package struct Driller: Sendable {
       report.isRecorded = true
     } catch let error as LifeboatError {
       report.warnings.append(
-        "the repository does not have this result: \(error.message)"
-          + (error.cause.map { ": \($0)" } ?? ""))
+        "the repository does not have this result: \(error.inOneLine)")
     }
   }
 }

@@ -56,7 +56,7 @@ package struct RestoreCommit: Sendable {
       return nil
     } catch let error as LifeboatError {
       return "the restore is complete, but its staging directory could not be removed ("
-        + error.message + (error.cause.map { ": \($0)" } ?? "")
+        + error.inOneLine
         + "): remove \(printable(data.path.description))/\(RestoreJournal.directory)"
     }
   }
@@ -71,8 +71,7 @@ package struct RestoreCommit: Sendable {
       failure.hint = hint + "every rename was undone: the directory is as it was"
     } catch let second as LifeboatError {
       failure.hint =
-        hint + "the renames could not be undone (\(second.message)"
-        + (second.cause.map { ": \($0)" } ?? "")
+        hint + "the renames could not be undone (\(second.inOneLine)"
         + "): run restore again, which finishes or undoes them, before a server starts"
     }
     throw failure

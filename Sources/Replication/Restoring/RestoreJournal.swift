@@ -122,7 +122,7 @@ extension RestoreJournal {
       return .committing(journal)
     } catch {
       guard let error = error as? LifeboatError else { return .unusable("\(error)") }
-      return .unusable(error.message + (error.cause.map { ": " + $0 } ?? ""))
+      return .unusable(error.inOneLine)
     }
   }
 

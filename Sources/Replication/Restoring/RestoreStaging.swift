@@ -36,7 +36,7 @@ struct RestoreStaging: Sendable {
         } catch let error as LifeboatError
           where error.code == .corrupt || error.code == .versionMismatch
         {
-          let reason = error.message + (error.cause.map { ": \($0)" } ?? "")
+          let reason = error.inOneLine
           throw UnneededDamage(generation: generation.generation, reason: reason)
         }
       case .generation(let generation): digests.append(try await fetch(generation, file))

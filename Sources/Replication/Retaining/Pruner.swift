@@ -170,7 +170,7 @@ package struct Pruner: Sendable {
   private func mayNotDelete(_ error: LifeboatError) -> LifeboatError {
     LifeboatError(
       error.code, "these credentials may not delete at \(repository.store.location)",
-      cause: error.message + (error.cause.map { ": " + $0 } ?? ""),
+      cause: error.inOneLine,
       hint: "if they are meant to append only, run ship with --no-prune, and `lifeboat prune` with "
         + "credentials that may delete; if not, allow them to delete"
     ).denied()

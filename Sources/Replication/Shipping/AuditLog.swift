@@ -4,51 +4,46 @@ import Logging
 import Synchronization
 import SystemIO
 
-/// Says what an audit finds: one line when it begins, and one when it is over.
+/// Says what an audit finds: one line when it begins, and one when it is over. A reason that changes
+/// meanwhile has a line, too. `LogThrottle` keeps one that comes and goes from filling the log.
 final class AuditLog: Sendable {
   private struct State: Sendable {
-    var reason: String?
-    var since: Int64 = 0
-    /// What was last said, and when.
-    var said: (reason: String, at: Int64)?
-    /// It came back before its time: neither its beginning nor its end is said.
-    var isSilent = false
+    var throttle = LogThrottle()
+    /// Since when not everything is covered.
+    var since: Int64?
+    /// The reason that the last line gave.
+    var said: String?
+
+    /// Whether `reason` is to be told now.
+    mutating func begin(_ reason: String, at now: Int64) -> Bool {
+      since = since ?? now
+      let isBeginning = throttle.begin("audit", at: now) != nil
+      guard isBeginning || (said != nil && said != reason),
+        throttle.line("reason", at: now) != nil || isBeginning
+      else { return false }
+      said = reason
+      return true
+    }
+
+    /// How long it lasted, if its end is to be told.
+    mutating func end(at now: Int64) -> Int64? {
+      guard let since else { return nil }
+      (self.since, said) = (nil, nil)
+      return throttle.end("audit", at: now).map { _ in now - since }
+    }
   }
-  /// A reason that comes and goes, or changes, is said at most so often; milliseconds.
-  private static let interval: Int64 = 60_000
   private let state = Mutex(State())
 
   func note(_ verdict: Verdict, _ logger: Logger) {
     let now = SystemClock.monotonicMilliseconds()
     if let reason = verdict.reason {
-      let isNew = state.withLock { state in
-        guard state.reason != reason else { return false }
-        let isSoon = state.said.map { now - $0.at < AuditLog.interval } ?? false
-        if state.reason == nil {
-          state.since = now
-          state.isSilent = isSoon && state.said?.reason == reason
-        } else if isSoon {
-          return false
-        }
-        state.reason = reason
-        guard !state.isSilent else { return false }
-        state.said = (reason, now)
-        return true
-      }
-      guard isNew else { return }
+      guard state.withLock({ $0.begin(reason, at: now) }) else { return }
       logger.error(
         "what is on disk can't be proved to be in the repository", metadata: ["cause": "\(reason)"])
-      return
+    } else if verdict.isCovered, let lasted = state.withLock({ $0.end(at: now) }) {
+      logger.notice(
+        "the repository holds what is on disk again",
+        metadata: ["after": "\(humanDuration(milliseconds: lasted))"])
     }
-    guard verdict.isCovered else { return }
-    let lasted = state.withLock { state -> Int64? in
-      guard state.reason != nil else { return nil }
-      state.reason = nil
-      return state.isSilent ? nil : now - state.since
-    }
-    guard let lasted else { return }
-    logger.notice(
-      "the repository holds what is on disk again",
-      metadata: ["after": "\(humanDuration(milliseconds: lasted))"])
   }
 }

@@ -26,14 +26,14 @@ struct ShipSession {
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
-  private var stopping: ShipStopping?
+  var stopping: ShipStopping?
   /// The `sync` that is under way, and when it was begun.
-  private var syncing: (number: UInt64, begun: Int64)?
+  var syncing: (number: UInt64, begun: Int64)?
   /// Since when the path leads to another directory that holds files.
-  private var movedSince: Int64?
+  var movedSince: Int64?
   /// Versions of the base and the dump that are known to have the bytes of their generation.
-  private var confirmed: Set<FileVersion> = []
-  private var patience: Patience?
+  var confirmed: Set<FileVersion> = []
+  var patience: Patience?
   /// When a single snapshot began to be taken, by the monotonic clock.
   var begun = SystemClock.monotonicMilliseconds()
   /// While active it is looked so often whether another has claimed.
@@ -41,7 +41,7 @@ struct ShipSession {
   /// And so often whether one of its generations was found damaged.
   var operationsLook = Turn(every: 3_600_000)
   private var warned = 0
-  private var tails = TailGuard()
+  var tails = TailGuard()
   /// Soon after a claim, so that a shipper that never lives long applies retention, too.
   private var pruningTurn: Turn
   private let snapshotMemory = SnapshotMemory()
@@ -69,13 +69,9 @@ struct ShipSession {
       firstAfter: min(ShipSession.firstPruning, shipper.options.pruneInterval))
   }
 
-  private var options: Shipper.Options { shipper.options }
-  private var logger: Logger { shipper.logger }
+  var options: Shipper.Options { shipper.options }
+  var logger: Logger { shipper.logger }
 
-  /// So much is scanned between two looks at the directory.
-  private static let scanTurnBytes: UInt64 = 16 << 20
-  /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
-  private static let scanAheadMax: UInt64 = 64 << 20
   private static let firstPruning: Int64 = 600_000
 
   mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
@@ -142,127 +138,6 @@ struct ShipSession {
       // Time passed: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
     }
-  }
-
-  // MARK: Looking and scanning
-
-  private mutating func look() throws -> End? {
-    let view = try capture.observe(SystemClock.now)
-    if !view.isSame(as: plan.view) { stopping?.noteChange() }
-    if let end = noteDirectory(view) { return end }
-    plan.observe(view)
-    if let end = try compareVersions(view) { return end }
-    if let file = plan.allFiles.first(where: \.isCutBack) {
-      return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
-    }
-    capture.release(except: plan.neededPins)
-    tails.forget(except: plan.neededPins)
-    return shedPins()
-  }
-
-  /// Where the path leads to another directory, what is held of the old one is shipped on, since a server may
-  /// still write there. Files in the new one begin a new timeline, once the old log is durable.
-  private mutating func noteDirectory(_ view: CaptureView) -> End? {
-    guard view.otherDirectory.holdsFiles else {
-      movedSince = nil
-      return nil
-    }
-    let now = SystemClock.monotonicMilliseconds()
-    movedSince = movedSince ?? now
-    plan.isFlushing = true
-    guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
-    return begunAgain("\(options.data) is another directory than before")
-  }
-
-  /// A changed time of a base or of a dump is a reason to compare its bytes, not yet another file.
-  private mutating func compareVersions(_ view: CaptureView) throws -> End? {
-    if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
-      case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
-    {
-      guard try isGeneration(record.generation, base) else {
-        return begunAgain("\(base.name) was overwritten")
-      }
-      confirm(base, record.generation)
-    }
-    if let file = view.dump, let dump = plan.dump, dump.file?.identity == file.identity,
-      !confirmed.contains(file.version)
-    {
-      if try isGeneration(dump.record.generation, file) {
-        plan.dumpMatches(file)
-        confirm(file, dump.record.generation)
-      } else {
-        plan.dumpDiffers()
-      }
-    }
-    for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
-      // A growing file that was written to without growing was written over.
-      guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
-      guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
-        return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
-      }
-    }
-    return nil
-  }
-
-  private func isGeneration(_ id: GenerationID, _ file: PinnedFile) throws -> Bool {
-    guard let open = capture.file(file.pin) else { return false }
-    return try Fingerprint.of(open, size: file.size, frame: repository.frame) == id.fingerprint
-  }
-
-  private mutating func confirm(_ file: PinnedFile, _ id: GenerationID) {
-    if confirmed.count > 16 { confirmed.removeAll() }
-    confirmed.insert(file.version)
-    shipper.acknowledged.matched(file.version, id)
-  }
-
-  /// Disk space that only our descriptors keep in use is bounded.
-  private mutating func shedPins() -> End? {
-    let unlinked = capture.pinnedBytes()
-    let total = unlinked.values.reduce(0, +)
-    shipper.status.update { $0.pinnedBytes = total }
-    guard total > options.pinnedMax else { return nil }
-    switch plan.shed(unlinked: unlinked, limit: options.pinnedMax) {
-    case .nothing: return nil
-    case .dropped(let names):
-      logger.error(
-        "files that Redis replaced are let go unshipped: they held too much of the volume",
-        metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
-      capture.release(except: plan.neededPins)
-      return nil
-    case .endsTimeline(let name):
-      return begunAgain("\(name) is let go unshipped: it held too much of the volume")
-    }
-  }
-
-  private var canScanMore: Bool {
-    plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
-  }
-
-  private mutating func scan() throws -> End? {
-    var budget = ShipSession.scanTurnBytes
-    for (pin, from, to) in plan.unscanned where budget > 0 {
-      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = capture.file(pin) else {
-        return nil
-      }
-      guard try tails.isUnchanged(file, pin, at: from) else {
-        return begunAgain("\(file.path) changed below offset \(from), which had been read")
-      }
-      let end = min(to, from + budget)
-      let seenAt = min(SystemClock.now(), FileMoment(try file.status().modified).instant)
-      var position = from
-      try file.forEachChunk(from: from, to: end) { chunk in
-        plan.consume(chunk, of: pin, seenAt: seenAt)
-        position += UInt64(chunk.count)
-        return true
-      }
-      // A file that no manifest names any more is not measured again: it would be read for ever.
-      guard position == end else {
-        return begunAgain("\(file.path) ended at offset \(position) while it was read")
-      }
-      try tails.remember(file, pin, upTo: end)
-      budget -= end - from
-    }
-    return nil
   }
 
   // MARK: Lanes
@@ -375,79 +250,5 @@ struct ShipSession {
     warned = plan.warnings.count
   }
 
-  private func begunAgain(_ reason: String) -> End { .begunAgain(reason, stop: stopping != nil) }
-
-  // MARK: Syncing
-
-  /// What is on disk now goes at once, whatever the interval.
-  private mutating func beginSync() {
-    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
-    plan.isFlushing = true
-    // What this look sees has to be covered before the sync is done.
-    shipper.auditor.look()
-  }
-
-  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
-  private mutating func settleSync() {
-    guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
-    syncing = nil
-    if stopping == nil, !options.isOnce { plan.isFlushing = false }
-    shipper.status.update { $0.syncDone = max($0.syncDone, number) }
-  }
-
-  // MARK: Ending
-
-  private mutating func beginStopping() {
-    guard stopping == nil else { return }
-    stopping = ShipStopping(
-      now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
-    plan.isFlushing = true
-    logger.info("an end was asked for: shipping what is on disk")
-  }
-
-  /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
-  /// that in either case, and says whether a look found everything durable.
-  private mutating func finish() throws -> End? {
-    let now = SystemClock.monotonicMilliseconds()
-    if options.isOnce {
-      if plan.isSettled(now: SystemClock.now()), !plan.isClosing {
-        shipper.auditor.look()
-        plan.isProved = shipper.auditor.isCovered(since: begun)
-        var patience = self.patience ?? Patience(since: begun)
-        defer { self.patience = patience }
-        if plan.isProved || patience.isOver(shipper.auditor) {
-          plan.isClosing = true
-        } else {
-          // A rewrite may be under way: what was not whole at the first look is looked at again.
-          return try look()
-        }
-      }
-      return plan.isClosing && plan.isSettled(now: SystemClock.now()) && plan.isClosed
-        ? .ended(outcome()) : nil
-    }
-    guard stopping != nil else { return nil }
-    stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
-    let isQuiet = stopping!.isQuiet(now)
-    if isQuiet, plan.isLogSettled, !plan.isClosing {
-      shipper.auditor.look()
-      plan.isProved = shipper.auditor.verdict.isCovered
-    }
-    plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
-    if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
-      return .ended(outcome())
-    }
-    return isQuiet && plan.isSettled(now: SystemClock.now()) && plan.isClosed
-      ? .ended(outcome()) : nil
-  }
-
-  private func outcome() -> Shipper.Outcome {
-    shipper.auditor.look()
-    let shown = shipper.status.current
-    var verdict = shipper.auditor.verdict
-    // One snapshot is of what was there when it was begun: a server may write on.
-    if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
-    return Shipper.Outcome(
-      timeline: claim.timeline, state: shown.state, verdict: verdict,
-      pendingBytes: plan.unshipped.bytes, reason: shown.reason)
-  }
+  func begunAgain(_ reason: String) -> End { .begunAgain(reason, stop: stopping != nil) }
 }

@@ -316,10 +316,10 @@ package final class Shipper: Sendable {
 
   private func report(blocked error: LifeboatError) {
     let shown = status.shipping
-    guard shown.state != .blocked || shown.reason != error.message else { return }
+    guard shown.state != .blocked || shown.reason != error.inOneLine else { return }
     status.update {
       $0.state = .blocked
-      $0.reason = error.message
+      $0.reason = error.inOneLine
     }
     logger.error("nothing can be shipped until this is fixed", metadata: ["cause": "\(error)"])
   }

@@ -24,7 +24,10 @@ package final class RedisServer: Sendable {
     package var description: String { "server \(version) ended (\(end)) while starting:\n\(log)" }
   }
 
-  private init(_ version: ServerVersion, _ directory: String, _ options: [String: String]) throws {
+  private init(
+    _ version: ServerVersion, _ directory: String, _ options: [String: String],
+    _ environment: [String: String]
+  ) throws {
     guard version.isInstalled else {
       throw HarnessError("no server \(version) at \(version.path): run scripts/servers")
     }
@@ -43,7 +46,9 @@ package final class RedisServer: Sendable {
     }
     try TestFiles.write(lines.joined(), to: runtime("redis.conf"))
     process = try ChildProcess(
-      version.path, [runtime("redis.conf")], directory: runtime.path,
+      version.path, [runtime("redis.conf")],
+      environment: ChildProcess.minimalEnvironment.merging(environment) { $1 },
+      directory: runtime.path,
       output: .file(runtime("log")), errors: .file(runtime("log")))
   }
 
@@ -53,9 +58,9 @@ package final class RedisServer: Sendable {
   /// them the server persists nothing by itself. Throws `StartFailure` when the server refuses.
   package static func start(
     _ version: ServerVersion, directory: String, options: [String: String] = [:],
-    deadline: Double = 120
+    environment: [String: String] = [:], deadline: Double = 120
   ) async throws -> RedisServer {
-    let server = try RedisServer(version, directory, options)
+    let server = try RedisServer(version, directory, options, environment)
     try await eventually(
       deadline: deadline, "server \(version) answers",
       condition: {

@@ -93,7 +93,7 @@ enum Stores {
         (error.isDenied
           ? "lifeboat: the store denies access, trying again in case it was granted just now: "
           : "lifeboat: the store can't be used yet, trying again for up to \(left): ")
-          + error.message + (error.cause.map { ": \($0)" } ?? ""))
+          + error.inOneLine)
     }
   }
 

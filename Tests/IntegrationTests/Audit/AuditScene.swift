@@ -13,10 +13,10 @@ final class AuditScene {
   private var serverOptions: [String: String]
   private var step = 0
 
-  init(_ row: AuditTable.Row, _ version: ServerVersion) async throws {
+  init(_ row: AuditTable.Row, _ version: ServerVersion, _ place: Place) async throws {
     self.row = row
     self.version = version
-    place = try Place()
+    self.place = place
     shipped = place.data
     serverOptions = ["appendonly": "yes", "appendfsync": "always"]
     switch row.name {
@@ -25,6 +25,9 @@ final class AuditScene {
     case "other appendfilename": serverOptions["appendfilename"] = "other.aof"
     case "other appenddirname": serverOptions["appenddirname"] = "otherdir"
     case "wrong data directory": shipped = try place.folder.makeDirectory("empty")
+    case "link flipped":
+      shipped = place.folder("link")
+      try AuditScene.link(shipped, to: place.data)
     case "CONFIG SET dir":
       arguments = ["--expect-writes", "30s"]
       serverOptions["enable-protected-configs"] = "yes"
@@ -69,6 +72,11 @@ final class AuditScene {
     guard rename(from, to) == 0 else { throw HarnessError("can't rename \(from)") }
   }
 
+  private static func link(_ path: String, to target: String) throws {
+    unlink(path)
+    guard symlink(target, path) == 0 else { throw HarnessError("symlink \(path)") }
+  }
+
   /// Makes the row's situation.
   func damage() async throws {
     switch row.name {
@@ -96,6 +104,8 @@ final class AuditScene {
     case "directory replaced":
       try move(place.data, place.data + ".bak")
       try TestFiles.makeDirectory(place.data)
+    case "link flipped":
+      try AuditScene.link(shipped, to: try place.folder.makeDirectory("elsewhere"))
     case "CONFIG SET dir":
       let other = try place.folder.makeDirectory("elsewhere")
       try server.command("CONFIG", "SET", "dir", other)
@@ -129,10 +139,12 @@ final class AuditScene {
       try await server.rewriteAOF()
       return false
     case "put back":
-      if row.name == "directory replaced" {
+      switch row.name {
+      case "directory replaced":
         TestFiles.remove(place.data)
         try move(place.data + ".bak", place.data)
-      } else {
+      case "link flipped": try AuditScene.link(shipped, to: place.data)
+      default:
         try server.command("CONFIG", "SET", "dir", place.data)
         try await server.rewriteAOF()
       }

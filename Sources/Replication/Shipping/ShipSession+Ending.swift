@@ -1,0 +1,80 @@
+import Auditing
+import BackupFormat
+import BackupLogic
+import Logging
+import SystemIO
+
+/// When a `sync` is done, and when the session is over.
+extension ShipSession {
+  /// What is on disk now goes at once, whatever the interval.
+  mutating func beginSync() {
+    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
+    plan.isFlushing = true
+    // What this look sees has to be covered before the sync is done.
+    shipper.auditor.look()
+  }
+
+  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
+  mutating func settleSync() {
+    guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
+    syncing = nil
+    if stopping == nil, !options.isOnce { plan.isFlushing = false }
+    shipper.status.update { $0.syncDone = max($0.syncDone, number) }
+  }
+
+  // MARK: Ending
+
+  mutating func beginStopping() {
+    guard stopping == nil else { return }
+    stopping = ShipStopping(
+      now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
+    plan.isFlushing = true
+    logger.info("an end was asked for: shipping what is on disk")
+  }
+
+  /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
+  /// that in either case, and says whether a look found everything durable.
+  mutating func finish() throws -> End? {
+    let now = SystemClock.monotonicMilliseconds()
+    if options.isOnce {
+      if plan.isSettled(now: SystemClock.now()), !plan.isClosing {
+        shipper.auditor.look()
+        plan.isProved = shipper.auditor.isCovered(since: begun)
+        var patience = self.patience ?? Patience(since: begun)
+        defer { self.patience = patience }
+        if plan.isProved || patience.isOver(shipper.auditor) {
+          plan.isClosing = true
+        } else {
+          // A rewrite may be under way: what was not whole at the first look is looked at again.
+          return try look()
+        }
+      }
+      return plan.isClosing && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+        ? .ended(outcome()) : nil
+    }
+    guard stopping != nil else { return nil }
+    stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
+    let isQuiet = stopping!.isQuiet(now)
+    if isQuiet, plan.isLogSettled, !plan.isClosing {
+      shipper.auditor.look()
+      plan.isProved = shipper.auditor.verdict.isCovered
+    }
+    plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
+    if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
+      return .ended(outcome())
+    }
+    return isQuiet && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+      ? .ended(outcome()) : nil
+  }
+
+  private func outcome() -> Shipper.Outcome {
+    shipper.auditor.look()
+    let shown = shipper.status.current
+    var verdict = shipper.auditor.verdict
+    // One snapshot is of what was there when it was begun: a server may write on.
+    if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
+    return Shipper.Outcome(
+      timeline: claim.timeline, state: shown.state, verdict: verdict,
+      pendingBytes: plan.unshipped.bytes, reason: shown.reason)
+  }
+}

@@ -1,0 +1,133 @@
+import Auditing
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Logging
+import SystemIO
+
+/// Looks at the data directory and reads what was appended.
+extension ShipSession {
+  /// So much is scanned between two looks at the directory.
+  private static let scanTurnBytes: UInt64 = 16 << 20
+  /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
+  private static let scanAheadMax: UInt64 = 64 << 20
+
+  mutating func look() throws -> End? {
+    let view = try capture.observe(SystemClock.now)
+    if !view.isSame(as: plan.view) { stopping?.noteChange() }
+    if let end = noteDirectory(view) { return end }
+    plan.observe(view)
+    if let end = try compareVersions(view) { return end }
+    if let file = plan.allFiles.first(where: \.isCutBack) {
+      return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
+    }
+    capture.release(except: plan.neededPins)
+    tails.forget(except: plan.neededPins)
+    return shedPins()
+  }
+
+  /// Where the path leads to another directory, what is held of the old one is shipped on, since a server may
+  /// still write there. Files in the new one begin a new timeline, once the old log is durable.
+  private mutating func noteDirectory(_ view: CaptureView) -> End? {
+    guard view.otherDirectory.holdsFiles else {
+      movedSince = nil
+      return nil
+    }
+    let now = SystemClock.monotonicMilliseconds()
+    movedSince = movedSince ?? now
+    plan.isFlushing = true
+    guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
+    return begunAgain("\(options.data) is another directory than before")
+  }
+
+  /// A changed time of a base or of a dump is a reason to compare its bytes, not yet another file.
+  private mutating func compareVersions(_ view: CaptureView) throws -> End? {
+    if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
+      case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
+    {
+      guard try isGeneration(record.generation, base) else {
+        return begunAgain("\(base.name) was overwritten")
+      }
+      confirm(base, record.generation)
+    }
+    if let file = view.dump, let dump = plan.dump, dump.file?.identity == file.identity,
+      !confirmed.contains(file.version)
+    {
+      if try isGeneration(dump.record.generation, file) {
+        plan.dumpMatches(file)
+        confirm(file, dump.record.generation)
+      } else {
+        plan.dumpDiffers()
+      }
+    }
+    for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
+      // A growing file that was written to without growing was written over.
+      guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
+      guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
+        return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
+      }
+    }
+    return nil
+  }
+
+  private func isGeneration(_ id: GenerationID, _ file: PinnedFile) throws -> Bool {
+    guard let open = capture.file(file.pin) else { return false }
+    return try Fingerprint.of(open, size: file.size, frame: repository.frame) == id.fingerprint
+  }
+
+  private mutating func confirm(_ file: PinnedFile, _ id: GenerationID) {
+    if confirmed.count > 16 { confirmed.removeAll() }
+    confirmed.insert(file.version)
+    shipper.acknowledged.matched(file.version, id)
+  }
+
+  /// Disk space that only our descriptors keep in use is bounded.
+  private mutating func shedPins() -> End? {
+    let unlinked = capture.pinnedBytes()
+    let total = unlinked.values.reduce(0, +)
+    shipper.status.update { $0.pinnedBytes = total }
+    guard total > options.pinnedMax else { return nil }
+    switch plan.shed(unlinked: unlinked, limit: options.pinnedMax) {
+    case .nothing: return nil
+    case .dropped(let names):
+      logger.error(
+        "files that Redis replaced are let go unshipped: they held too much of the volume",
+        metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
+      capture.release(except: plan.neededPins)
+      return nil
+    case .endsTimeline(let name):
+      return begunAgain("\(name) is let go unshipped: it held too much of the volume")
+    }
+  }
+
+  var canScanMore: Bool {
+    plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
+  }
+
+  mutating func scan() throws -> End? {
+    var budget = ShipSession.scanTurnBytes
+    for (pin, from, to) in plan.unscanned where budget > 0 {
+      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = capture.file(pin) else {
+        return nil
+      }
+      guard try tails.isUnchanged(file, pin, at: from) else {
+        return begunAgain("\(file.path) changed below offset \(from), which had been read")
+      }
+      let end = min(to, from + budget)
+      let seenAt = min(SystemClock.now(), FileMoment(try file.status().modified).instant)
+      var position = from
+      try file.forEachChunk(from: from, to: end) { chunk in
+        plan.consume(chunk, of: pin, seenAt: seenAt)
+        position += UInt64(chunk.count)
+        return true
+      }
+      // A file that no manifest names any more is not measured again: it would be read for ever.
+      guard position == end else {
+        return begunAgain("\(file.path) ended at offset \(position) while it was read")
+      }
+      try tails.remember(file, pin, upTo: end)
+      budget -= end - from
+    }
+    return nil
+  }
+}
