@@ -37,6 +37,13 @@ extension FileStatus {
     }
   }
 
+  /// Whether `path` leads to a directory, through links as well.
+  package static func isDirectory(_ path: FilePath) -> Bool {
+    var raw = stat()
+    let result = path.withPlatformString { name in stat(name, &raw) }
+    return result == 0 && raw.st_mode & S_IFMT == S_IFDIR
+  }
+
   /// Whether this process may write there; false on a read-only file system, too.
   package static func isWritable(_ path: FilePath) -> Bool {
     path.withPlatformString { access($0, W_OK) == 0 }

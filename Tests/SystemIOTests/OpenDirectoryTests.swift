@@ -157,4 +157,16 @@ import Testing
       #expect(error?.hint != nil)
     }
   }
+
+  @Test func `a link to a directory is one, for who names it`() throws {
+    let path = scratch.path
+    try #require(mkdir("\(path)/inner", 0o755) == 0)
+    try #require(symlink("inner", "\(path)/link") == 0)
+    try #require(symlink("missing", "\(path)/dangling") == 0)
+    try #require(symlink("/dev/null", "\(path)/file") == 0)
+    #expect(FileStatus.isDirectory(path.appending("inner")))
+    #expect(FileStatus.isDirectory(path.appending("link")))
+    #expect(!FileStatus.isDirectory(path.appending("dangling")))
+    #expect(!FileStatus.isDirectory(path.appending("file")))
+  }
 }

@@ -26,7 +26,7 @@ struct RestoreTarget {
   static func isToBeMade(_ path: FilePath) throws -> Bool {
     guard try FileStatus.at(path) == nil, path.lastComponent != nil else { return false }
     let parent = path.removingLastComponent()
-    return try FileStatus.at(parent.isEmpty ? "." : parent)?.kind == .directory
+    return FileStatus.isDirectory(parent.isEmpty ? "." : parent)
   }
 
   func verdict(appendOnly: AppendOnly) throws -> DataVerdict {

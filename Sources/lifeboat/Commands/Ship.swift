@@ -169,7 +169,7 @@ struct Ship: ExitingCommand {
 
   private func options() throws -> Shipper.Options {
     let path = FilePath(data)
-    guard let status = try FileStatus.at(path), status.kind == .directory else {
+    guard FileStatus.isDirectory(path) else {
       throw LifeboatError(
         .usage, "--data \(data) is not a directory", hint: "give Redis's data directory")
     }

@@ -64,7 +64,7 @@ struct OtherVolumeTests {
     // Unmounted, the path leads to the empty directory beneath, and the server writes on in the volume.
     umount2(place.data, Int32(MNT_DETACH))
     try server.command("SET", "key", "3")
-    try await shows("state         blocked", shown, "the volume that is gone is not said to be well")
+    try await shows("state         blocked", shown, "what is gone is not said to be well")
     let sync = try await shown.run("sync", "--wait", "--timeout", "1s")
     #expect(sync.exitCode != 0, "\(sync)")
     guard mount(volume, place.data, "", UInt(MS_BIND), nil) == 0 else {

@@ -5,7 +5,7 @@ import Testing
 
 /// A server's ordinary operations, while somebody looks at the status all the time: never is anything but
 /// "all is well" shown for more than 10 s. Five minutes; LIFEBOAT_QUIET_MINUTES says how many.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.enabled(if: !ServerVersion.isQuickRun))
 struct QuietTests {
   private static var minutes: Int {
     getenv("LIFEBOAT_QUIET_MINUTES").flatMap { Int(String(cString: $0)) } ?? 5
