@@ -4,17 +4,17 @@ import Logging
 import Synchronization
 import SystemIO
 
-/// Says what an audit finds: one line when it begins, and one when it is over.
+/// Logs what an audit finds: one line when it begins, and one when it is over.
 final class AuditLog: Sendable {
   private struct State: Sendable {
     var reason: String?
     var since: Int64 = 0
-    /// What was last said, and when.
+    /// What was logged last, and when.
     var said: (reason: String, at: Int64)?
-    /// It came back before its time: neither its beginning nor its end is said.
+    /// The reason came back too soon: neither its beginning nor its end is logged.
     var isSilent = false
   }
-  /// A reason that comes and goes, or changes, is said at most so often; milliseconds.
+  /// A reason that comes and goes, or changes, is logged at most once in this time; milliseconds.
   private static let interval: Int64 = 60_000
   private let state = Mutex(State())
 

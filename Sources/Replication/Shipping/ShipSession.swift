@@ -6,13 +6,13 @@ import Logging
 import ObjectStorage
 import SystemIO
 
-/// Ships under one claim: the loop that feeds the plan and performs what it says.
+/// Ships under one claim: the loop that feeds the plan and performs its actions.
 struct ShipSession {
   enum End {
     case ended(Shipper.Outcome)
-    /// Another claimed; `stop` tells whether an end was asked for meanwhile.
+    /// Another shipper claimed. `stop` says whether an end was requested meanwhile.
     case superseded(String, stop: Bool)
-    /// The files on disk no longer continue what was shipped: the next claim begins at what is common.
+    /// The files on disk no longer continue what was shipped. The next claim begins at the common position.
     case begunAgain(String, stop: Bool)
   }
 
@@ -27,22 +27,22 @@ struct ShipSession {
 
   let results = LaneResults()
   private var stopping: ShipStopping?
-  /// The `sync` that is under way, and when it was begun.
+  /// The `sync` in progress, and when it began.
   private var syncing: (number: UInt64, begun: Int64)?
   /// Since when the path leads to another directory that holds files.
   private var movedSince: Int64?
   /// Versions of the base and the dump that are known to have the bytes of their generation.
   private var confirmed: Set<FileVersion> = []
   private var patience: Patience?
-  /// When a single snapshot began to be taken, by the monotonic clock.
+  /// When a single snapshot was begun, by the monotonic clock.
   var begun = SystemClock.monotonicMilliseconds()
-  /// While active it is looked so often whether another has claimed.
+  /// How often to check, while active, whether another shipper has claimed.
   var fenceCheck = Turn(every: 60_000)
-  /// And so often whether one of its generations was found damaged.
+  /// How often to check whether one of its generations was found damaged.
   var operationsLook = Turn(every: 3_600_000)
   private var warned = 0
   private var tails = TailGuard()
-  /// Soon after a claim, so that a shipper that never lives long applies retention, too.
+  /// Due soon after a claim, so that a shipper that never lives long applies retention, too.
   private var pruningTurn: Turn
   private let snapshotMemory = SnapshotMemory()
 
@@ -59,7 +59,7 @@ struct ShipSession {
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
-    // What the comparison found of both was compared byte for byte, or by its fingerprint.
+    // The comparison compared both byte for byte, or by fingerprint.
     if let base = plan.view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin {
       confirmed.insert(base.version)
     }
@@ -72,9 +72,9 @@ struct ShipSession {
   private var options: Shipper.Options { shipper.options }
   private var logger: Logger { shipper.logger }
 
-  /// So much is scanned between two looks at the directory.
+  /// How much is scanned between two looks at the directory.
   private static let scanTurnBytes: UInt64 = 16 << 20
-  /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
+  /// Scanning pauses when this much is scanned but not durable, which limits the number of marks and cuts.
   private static let scanAheadMax: UInt64 = 64 << 20
   private static let firstPruning: Int64 = 600_000
 
@@ -82,7 +82,7 @@ struct ShipSession {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
     if shipper.status.shipping.isSyncDue { beginSync() }
-    // Beside everything else; cancelled when the session ends before it.
+    // Runs beside everything else. Cancelled if the session ends first.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)
@@ -94,14 +94,14 @@ struct ShipSession {
   }
 
   private mutating func loop(_ watch: DirectoryWatch) async throws -> End {
-    // Discarding: any other group keeps each child that has ended until someone takes its result, and a
-    // session ends after days.
+    // Discarding: any other group keeps each finished child until someone takes its result, and a session
+    // lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
       defer { group.cancelAll() }
       do {
         return try await loop(watch, &group)
       } catch let error as LifeboatError where !options.isOnce {
-        // What can't be read (an I/O error, a directory in a file's place) is waited out.
+        // Waits until the file is readable (after an I/O error, or a directory in its place).
         return begunAgain("\(error)")
       }
     }
@@ -119,7 +119,7 @@ struct ShipSession {
       if let loss = shipper.auditor.loss { return begunAgain(loss) }
       let clock = SystemClock.monotonicMilliseconds()
       if clock >= nextLook {
-        // A single snapshot is of one look.
+        // A single snapshot is taken from one look.
         if !options.isOnce, let end = try look() { return end }
         nextLook = clock + lookInterval
       }
@@ -133,13 +133,13 @@ struct ShipSession {
       settleSync()
       let wasClosing = plan.isClosing
       if let end = try finish() { return end }
-      // What is left is the closing snapshot: nothing else is worth waiting for.
+      // Only the closing snapshot is left. Nothing else is worth waiting for.
       if canScanMore || plan.isClosing != wasClosing { continue }
       if isIdle { watch.rearm() } else { watch.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
       if events.contains(.stop) { beginStopping() }
       if events.contains(.sync) { beginSync() }
-      // Time passed: what was appended meanwhile goes with the next object.
+      // The time is up: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
     }
   }
@@ -160,8 +160,9 @@ struct ShipSession {
     return shedPins()
   }
 
-  /// Where the path leads to another directory, what is held of the old one is shipped on, since a server may
-  /// still write there. Files in the new one begin a new timeline, once the old log is durable.
+  /// If the path leads to another directory, the held files of the old one are still shipped, since a
+  /// server may still write there. Files in the new directory begin a new timeline, once the old log is
+  /// durable.
   private mutating func noteDirectory(_ view: CaptureView) -> End? {
     guard view.otherDirectory.holdsFiles else {
       movedSince = nil
@@ -174,7 +175,8 @@ struct ShipSession {
     return begunAgain("\(options.data) is another directory than before")
   }
 
-  /// A changed time of a base or of a dump is a reason to compare its bytes, not yet another file.
+  /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
+  /// another file.
   private mutating func compareVersions(_ view: CaptureView) throws -> End? {
     if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
       case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
@@ -195,7 +197,7 @@ struct ShipSession {
       }
     }
     for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
-      // A growing file that was written to without growing was written over.
+      // A growing file that was written to without growing was overwritten.
       guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
         return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
@@ -215,7 +217,7 @@ struct ShipSession {
     shipper.acknowledged.matched(file.version, id)
   }
 
-  /// Disk space that only our descriptors keep in use is bounded.
+  /// Limits the disk space that only our descriptors keep in use.
   private mutating func shedPins() -> End? {
     let unlinked = capture.pinnedBytes()
     let total = unlinked.values.reduce(0, +)
@@ -272,7 +274,7 @@ struct ShipSession {
     let removals = plan.takeRemovals(now: SystemClock.now())
     if !removals.isEmpty {
       let writer = recordWriter
-      // Losing this is safe: what a fold replaced is only more than is needed.
+      // Losing this is safe: folded objects that remain are only superfluous.
       group.addTask { try? await writer.remove(removals) }
     }
   }
@@ -281,7 +283,7 @@ struct ShipSession {
     options.retention != nil && stopping == nil && pruningTurn.isDue()
   }
 
-  /// Applies the retention policy; nil where nothing is ever deleted.
+  /// Applies the retention policy; nil if nothing is ever deleted.
   func pruning() -> (@Sendable () async -> Void)? {
     options.retention.map { policy in
       let (repository, memory, shipper) = (repository, snapshotMemory, shipper)
@@ -348,14 +350,14 @@ struct ShipSession {
 
   // MARK: Waiting and reporting
 
-  /// Nothing is pending: the next appended byte should wake us.
+  /// Nothing is pending, so the next appended byte should wake the loop.
   private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
 
   private func waitingTime(until nextLook: Int64) -> Int64 {
     var wait = max(0, nextLook - SystemClock.monotonicMilliseconds())
     let now = SystemClock.now()
     if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
-    // In-flight work posts its result; the short wait is for files of others to become quiet.
+    // Work in flight posts its result. The short wait is for other files to become quiet.
     if stopping != nil { wait = min(wait, 100) }
     return wait
   }
@@ -379,15 +381,15 @@ struct ShipSession {
 
   // MARK: Syncing
 
-  /// What is on disk now goes at once, whatever the interval.
+  /// Ships everything on disk now, whatever the interval.
   private mutating func beginSync() {
     syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
     plan.isFlushing = true
-    // What this look sees has to be covered before the sync is done.
+    // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
   }
 
-  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
+  /// The sync is done when an audit finds that a restore gives the state at its beginning.
   private mutating func settleSync() {
     guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
     syncing = nil
@@ -405,8 +407,8 @@ struct ShipSession {
     logger.info("an end was asked for: shipping what is on disk")
   }
 
-  /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
-  /// that in either case, and says whether a look found everything durable.
+  /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
+  /// snapshot comes first, and says whether a look found everything durable.
   private mutating func finish() throws -> End? {
     let now = SystemClock.monotonicMilliseconds()
     if options.isOnce {
@@ -418,7 +420,7 @@ struct ShipSession {
         if plan.isProved || patience.isOver(shipper.auditor) {
           plan.isClosing = true
         } else {
-          // A rewrite may be under way: what was not whole at the first look is looked at again.
+          // A rewrite may be in progress: what was incomplete at the first look is looked at again.
           return try look()
         }
       }
@@ -444,7 +446,7 @@ struct ShipSession {
     shipper.auditor.look()
     let shown = shipper.status.current
     var verdict = shipper.auditor.verdict
-    // One snapshot is of what was there when it was begun: a server may write on.
+    // A single snapshot holds the state at its beginning. A server may continue to write.
     if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
     return Shipper.Outcome(
       timeline: claim.timeline, state: shown.state, verdict: verdict,
