@@ -3,15 +3,16 @@ import BackupTypes
 import Synchronization
 import SystemIO
 
-/// The list of what the store acknowledged: filled where a reply of the store is taken, read by the audit.
+/// The list of what the store acknowledged. Entries are added where a reply of the store is received; the
+/// audit reads them.
 ///
-/// It holds no file open, makes no decision and knows no plan. Bounded: one snapshot, the ends of its
-/// files, and some versions of files.
+/// It holds no file open, makes no decision and does not know the ship plan. Its size is bounded: one
+/// snapshot, the ends of that snapshot's files, and some versions of files.
 package final class Acknowledgements: Sendable {
-  /// Versions of files that are remembered; the oldest go first.
+  /// How many versions of files are remembered. The oldest are dropped first.
   private static let versionsMax = 64
 
-  /// How far the log of one ordinal is acknowledged without a gap, from the first object on.
+  /// Up to which offset the log of one ordinal is acknowledged, without a gap from the first object.
   package struct Reach: Sendable, Equatable {
     package var from: UInt64
     package var to: UInt64
@@ -27,21 +28,21 @@ package final class Acknowledgements: Sendable {
     var durable: Set<GenerationID> = []
     var versions: [(version: FileVersion, generation: GenerationID)] = []
     var refused: [(version: FileVersion, reason: String)] = []
-    /// Without a claim: what a comparison found in the repository.
+    /// While there is no claim: what a comparison found in the repository.
     var found: Confirmed?
-    /// Objects that the newest state needs, as a comparison found them.
+    /// Objects that the newest state needs, as found by a comparison.
     var foundObjects: [ObjectPath] = []
     var count: UInt64 = 0 { didSet { lastAt = SystemClock.monotonicMilliseconds() } }
-    /// When the last acknowledgement came, by the monotonic clock in milliseconds.
+    /// When the last acknowledgement arrived, by the monotonic clock, in milliseconds.
     var lastAt: Int64 = 0
   }
   private let state = Mutex(State())
 
   package init() {}
 
-  // MARK: Filled by whoever takes a reply of the store
+  // MARK: Filled where a reply of the store is received
 
-  /// A claim was written and read back: acknowledgements of an earlier one count no more.
+  /// A claim was written and read back. Acknowledgements of an earlier claim no longer count.
   package func claimed(_ claim: Claim) {
     state.withLock { state in
       state.claim = claim
@@ -79,7 +80,7 @@ package final class Acknowledgements: Sendable {
       state.count += 1
       state.snapshot = snapshot
       let wanted = Set([snapshot.chain?.base?.generation, snapshot.dump?.generation])
-      // Those of earlier snapshots are not asked for any more, but for the ones of an upload that ended.
+      // Generations of earlier snapshots are no longer needed, except those of an upload that just ended.
       if state.durable.count > Acknowledgements.versionsMax {
         state.durable = state.durable.filter { id in
           wanted.contains(id) || state.versions.contains { $0.generation == id }
@@ -88,7 +89,7 @@ package final class Acknowledgements: Sendable {
     }
   }
 
-  /// The file on disk has the bytes of a generation in this version: it was read so, or compared.
+  /// The file on disk, in this version, has the bytes of the generation: it was read or compared.
   /// - Parameter isDurable: the repository is known to have the generation.
   package func matched(_ version: FileVersion, _ id: GenerationID, isDurable: Bool = false) {
     state.withLock { state in
@@ -112,8 +113,8 @@ package final class Acknowledgements: Sendable {
     }
   }
 
-  /// Without a claim: a comparison with a complete listing found this in the repository.
-  /// - Parameter objects: some that the newest state needs.
+  /// There is no claim. A comparison with a complete listing found this in the repository.
+  /// - Parameter objects: some objects that the newest state needs.
   package func found(_ confirmed: Confirmed, objects: [ObjectPath]) {
     state.withLock { state in
       state.claim = nil
@@ -124,7 +125,7 @@ package final class Acknowledgements: Sendable {
     }
   }
 
-  /// Nothing that was acknowledged counts any more.
+  /// Drops everything: no acknowledgement counts any more.
   package func forget() {
     state.withLock { state in
       let count = state.count
@@ -146,13 +147,13 @@ package final class Acknowledgements: Sendable {
     }
   }
 
-  /// How many acknowledgements came so far: whether anything was written since a look.
+  /// The number of acknowledgements so far. It shows whether anything was written since a look.
   var count: UInt64 { state.withLock { $0.count } }
   var lastAt: Int64 { state.withLock { $0.lastAt } }
   var claim: Claim? { state.withLock { $0.claim } }
   var snapshot: Snapshot? { state.withLock { $0.snapshot } }
 
-  /// The file of the chain that grows, with the log that is acknowledged of it.
+  /// The growing file of the chain, and how far its log is acknowledged.
   var openLog: (timeline: TimelineNumber, ordinal: Int, identity: FileIdentity?, reach: Reach)? {
     state.withLock { state in
       guard let file = state.snapshot?.chain?.files.last ?? state.snapshot?.detached?.files.last,
@@ -211,8 +212,8 @@ extension Acknowledgements.State {
     return result
   }
 
-  /// How far a file is durable: what earlier timelines hold of it was compared before the claim; of our own
-  /// only what was acknowledged counts.
+  /// How far a file is durable. The part in earlier timelines was compared before the claim. In our own
+  /// timeline only acknowledged log counts.
   private func end(of file: Snapshot.LogFile) -> UInt64 {
     var end: UInt64 = 0
     for segment in file.segments {

@@ -2,49 +2,50 @@ package import BackupFormat
 package import BackupTypes
 import RedisFormats
 
-/// Decides, from looks at the data directory and from what the store acknowledged, whether all that is on
-/// disk is durable. A value without I/O or clock.
+/// Decides whether everything on disk is durable, from looks at the data directory and from what the store
+/// acknowledged. A value without I/O or clock.
 ///
-/// Each look is a *sample*. A sample is covered when a restore of what the store acknowledged gives the
-/// state that it saw (`Coverage`). The lag is the age of the first sample after the last covered one: so a
-/// proof that is not renewed becomes lag by itself. A sample that no server could load, or that shows that
-/// a server writes elsewhere, is covered by nothing.
+/// Each look is a *sample*. A sample is covered if a restore of what the store acknowledged gives the state
+/// that the sample saw (`Coverage`). The lag is the age of the first sample after the last covered one, so
+/// a proof that is not renewed turns into lag. A sample is never covered if no server could load it, or if
+/// it shows that a server writes elsewhere.
 ///
 /// Example: Redis writes to `incr.1`, and somebody deletes the AOF's manifest. From the next look on no
-/// sample is covered. For 10 s this may be a rewrite under way. Then the verdict is `blind`, since the last
-/// covered sample, until a look finds a set again that is covered.
+/// sample is covered. For 10 s the cause may be a rewrite in progress. After that the verdict is `blind`,
+/// since the last covered sample, until a look finds a set that is covered.
 package struct Audit: Sendable {
   package struct Options: Sendable, Equatable {
-    /// A server that is never idle wrote nothing for so long: it writes elsewhere. Milliseconds; nil: a
-    /// server may be idle.
+    /// A server that is never idle writes elsewhere if it wrote nothing for this time, in milliseconds;
+    /// nil: the server may be idle.
     package var expectWrites: Int64?
     package init(expectWrites: Int64? = nil) { self.expectWrites = expectWrites }
   }
 
-  /// A state that lasts less than this is not reported: a rewrite may be under way. Milliseconds.
+  /// A state that lasts for less than this is not reported, since a rewrite may be in progress.
+  /// Milliseconds.
   package static let grace: Int64 = 10_000
-  /// Without a look for so long nothing can be told.
+  /// If there was no look for this time, nothing can be told.
   package static let lookAge: Int64 = 15_000
-  /// Samples that wait to be covered; more are thinned, which only delays a proof.
+  /// How many samples wait to be covered. More are thinned out, which only delays a proof.
   static let samplesMax = 64
 
   private let options: Options
   private let data: String
-  /// Not covered yet, the oldest first.
+  /// Samples that are not covered yet, the oldest first.
   private var waiting: [SourceSample] = []
   private var last: SourceSample?
   private var lastLook: Int64
   private var failure: (since: Int64, reason: String)?
   /// The last sample that was covered.
   private var covered: SourceSample?
-  /// The last sample with a set that could be loaded and holds a byte.
+  /// The last sample with an AOF set that a server could load and that holds a byte.
   private var lastLog: SourceSample?
   private var problem: (since: Int64, reason: String)?
   private var loss: (since: Int64, reason: String)?
   private var explained: (file: FileIdentity, durable: UInt64, reason: String)?
   /// When what is on disk last changed.
   private var changed: Int64
-  /// The file whose log is lacking, since when no more of it is durable, and since when it has this size.
+  /// The file with missing log: since when no more of it became durable, and since when it has this size.
   private var unclear: Unclear?
   private struct Unclear: Sendable {
     var file: FileIdentity
@@ -53,7 +54,7 @@ package struct Audit: Sendable {
     var size: UInt64
     var still: Int64
   }
-  /// The dump that was first seen last, and how far the log was then.
+  /// The dump that was seen for the first time most recently, and the state of the log at that time.
   private var dumpSeen: (version: FileVersion, log: [FileVersion])?
   private var hasGrownSinceDump = false
   /// A sample with data was covered.
@@ -82,39 +83,39 @@ package struct Audit: Sendable {
     noteProblem(sample)
   }
 
-  /// The directory could not be looked at.
+  /// The data directory could not be read.
   package mutating func failed(at now: Int64, _ reason: String) {
     failure = failure ?? (now, reason)
   }
 
-  /// What the store acknowledged may cover more than it did.
+  /// Judges the waiting samples again: the store may have acknowledged more.
   package mutating func judge(_ confirmed: Confirmed?) {
     guard let index = waiting.lastIndex(where: { isCovered($0, confirmed) }) else { return }
     covered = waiting[index]
     if covered?.isVacant == false { hadData = true }
     waiting.removeFirst(index + 1)
     if waiting.isEmpty { problem = nil }
-    // The set that is there now is covered: what stood there before is history.
+    // The current set is covered. What stood there before is history.
     if covered?.line.log?.hasContent != true { lastLog = nil }
   }
 
   package mutating func lost(at now: Int64, _ reason: String) { loss = loss ?? (now, reason) }
-  /// The repository was compared anew: what it holds is known again.
+  /// The repository was compared again, so its content is known again.
   package mutating func recovered() { loss = nil }
 
-  /// Why bytes of a file that nothing changes any more are not shipped.
+  /// Explains why some bytes of a file that no longer changes are not shipped.
   package mutating func explained(_ file: FileIdentity, from durable: UInt64, _ reason: String) {
     explained = (file, durable, reason)
   }
 
   // MARK: Verdict out
 
-  /// When the last look that is covered was, by the wall clock.
+  /// The wall-clock time of the last covered look.
   package var coveredAt: Instant? { covered?.wall }
   /// Whether the last look found anything that a server would load; nil before the first.
   package var holdsData: Bool? { last.map { !$0.isVacant } }
 
-  /// A look that began then or later is covered.
+  /// Whether a look that began at `mark` or later is covered.
   package func isCovered(since mark: Int64, now: Int64) -> Bool {
     guard loss == nil, !isTooQuiet(now) else { return false }
     return covered.map { $0.at >= mark && ($0.holdsFiles || hadData) } ?? false
@@ -125,7 +126,7 @@ package struct Audit: Sendable {
     options.expectWrites.map { now - changed >= $0 } ?? false
   }
 
-  /// Nothing of a dataset was ever seen.
+  /// Whether no data was ever seen.
   private func isNothing(_ sample: SourceSample) -> Bool { sample.isVacant && !hadData }
 
   package func verdict(_ confirmed: Confirmed?, now: Int64) -> Verdict {
@@ -168,8 +169,8 @@ package struct Audit: Sendable {
     return explained.reason
   }
 
-  /// The file of whose log no more became durable for a while, to be looked into; nil when there is none, or it
-  /// was explained already. `isStill`: it did not grow meanwhile, either.
+  /// The file that has had no new durable log for a while and needs an explanation; nil if there is none,
+  /// or if it was explained already. `isStill`: the file did not grow meanwhile.
   package mutating func toExplain(_ confirmed: Confirmed?, now: Int64) -> (
     file: SourceSample.File, durable: UInt64, isStill: Bool
   )? {
@@ -204,8 +205,8 @@ package struct Audit: Sendable {
     return Coverage.of(sample, by: confirmed, needsDump: needsDump(sample, confirmed)).isComplete
   }
 
-  /// An AOF set was there, and now there is none: only a dump that came since shows that the server is meant
-  /// to run without AOF.
+  /// There was an AOF set, and now there is none. Only a newer dump shows that the server is meant to run
+  /// without AOF.
   private func isWithoutItsLog(_ sample: SourceSample) -> Bool {
     guard let lastLog, sample.line.log?.hasContent != true else { return false }
     return sample.dump == nil || sample.dump?.version == lastLog.dump?.version
@@ -215,7 +216,7 @@ package struct Audit: Sendable {
   private func needsDump(_ sample: SourceSample, _ confirmed: Confirmed?) -> Bool {
     guard let dump = sample.dump else { return false }
     guard let log = sample.line.log, log.hasContent else { return true }
-    // A damaged dump beside an AOF that can be loaded: no server ever wrote it there by itself.
+    // A damaged dump beside a loadable AOF: no server writes that by itself.
     if confirmed?.refused[dump.version] != nil { return false }
     if dumpSeen?.version == dump.version, hasGrownSinceDump { return false }
     return AOFLiveness.judge(
@@ -252,7 +253,7 @@ package struct Audit: Sendable {
     problem = (problem?.since ?? sample.at, reason)
   }
 
-  /// Why nothing covers this sample, whatever the store acknowledges; nil: it can be covered.
+  /// Why nothing can cover this sample, whatever the store acknowledges; nil if it can be covered.
   private func reason(_ sample: SourceSample) -> String? {
     guard !waiting.isEmpty else { return nil }
     if let outOfSight = sample.outOfSight { return outOfSight }
@@ -276,7 +277,7 @@ package struct Audit: Sendable {
   }
 
   private mutating func thin() {
-    // The oldest stays: it is what the lag counts from.
+    // The oldest sample stays, because the lag counts from it.
     var kept = [waiting[0]]
     for index in stride(from: 2, to: waiting.count, by: 2) { kept.append(waiting[index]) }
     if let newest = waiting.last, kept.last != newest { kept.append(newest) }

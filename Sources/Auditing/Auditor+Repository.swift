@@ -4,17 +4,17 @@ import ObjectStorage
 import Synchronization
 import SystemIO
 
-/// Looks at the repository: whether what the store acknowledged is still there.
+/// Checks that the repository still has what the store acknowledged.
 ///
-/// While something is written: every minute our own claim, every ten minutes the log of the file that grows
-/// and the digest of one span of it. While nothing is: one page of a listing an hour, of one object that
-/// a restore of the newest state needs, in rotation.
+/// While Redis writes, it reads our own claim every minute and, every ten minutes, lists the log of the
+/// growing file and checks the digest of one span. While Redis is idle, it makes one listing request an
+/// hour, for one object that a restore of the newest state needs, in rotation.
 extension Auditor {
-  /// A listing of the log is followed over so many pages.
+  /// A listing of the log is followed for at most this many pages.
   private static let pagesMax = 8
 
-  /// Until its task is cancelled.
-  /// - Parameter onLoss: called when something is found missing.
+  /// Runs until its task is cancelled.
+  /// - Parameter onLoss: called when something is found to be missing.
   package func watchRepository(onLoss: @Sendable () -> Void) async {
     var schedule = Schedule()
     for await _ in ticks.stream {
@@ -29,8 +29,8 @@ extension Auditor {
     var logAt = SystemClock.monotonicMilliseconds()
     var claimCount: UInt64 = 0
     var logCount: UInt64 = 0
-    /// How far the log was at the last two looks: objects before the older one were seen long after they
-    /// were acknowledged.
+    /// The end of the log at the last two looks. Objects from before the older look had been acknowledged
+    /// long before.
     var seen: (timeline: TimelineNumber, ordinal: Int, last: UInt64, before: UInt64)?
     var turn = 0
   }
@@ -41,7 +41,7 @@ extension Auditor {
     let now = SystemClock.monotonicMilliseconds()
     let count = acknowledged.count
     do {
-      // An idle Redis costs nothing but the probe.
+      // An idle Redis causes no requests except the probe.
       let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
       if isWriting, let claim = acknowledged.claim, schedule.claimCount != count,
         now - schedule.claimAt >= options.claimInterval
@@ -59,7 +59,7 @@ extension Auditor {
       let wall = SystemClock.now()
       repository.withLock { $0.lastLook = wall }
     } catch {
-      // The store itself retries and tells of what fails; the next look is due as ever.
+      // The store itself retries and reports failures. The next look stays on schedule.
     }
   }
 
@@ -82,13 +82,13 @@ extension Auditor {
     }
   }
 
-  /// Acts unless the claim was given up while the store was asked.
+  /// Calls `act`, unless the claim was given up during the request.
   private func ifStill(_ claim: Claim, _ act: () -> Void) {
     if acknowledged.claim?.nonce == claim.nonce { act() }
   }
 
-  /// The log of the file that grows is there without a gap up to what was acknowledged, and its last object is
-  /// what lies on disk.
+  /// Checks that the log of the growing file has no gap up to what was acknowledged, and that its last
+  /// object has the bytes that are on disk.
   private func checkLog(
     _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
   ) async throws {
@@ -102,7 +102,7 @@ extension Auditor {
     let spans = try await list(
       open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
     guard let spans else { return }
-    // What is removed after a fold was replaced before: only the union counts.
+    // A small object is removed only after its fold was written, so only the union of both counts.
     var position = from
     for span in spans.sorted(by: { ($0.from, $1.to) < ($1.from, $0.to) }) {
       if span.from <= position { position = max(position, span.to) }
@@ -124,18 +124,18 @@ extension Auditor {
     }
   }
 
-  /// The spans of a file's log around [from, to]; nil when the listing is too long to be followed.
+  /// The spans of a file's log around [from, to]; nil if the listing is too long to be followed.
   private func list(
     _ timeline: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64, _ store: any ObjectStore
   ) async throws -> [LogSpan]? {
-    // Names begin with the offset in a fixed width: a common beginning of both ends leaves out what is long
-    // known.
+    // Names begin with the offset in a fixed width. Listing only the common prefix of both ends skips the
+    // log that was checked long ago.
     let digits = (
       decimal(from, width: LogSpan.offsetDigits), decimal(to, width: LogSpan.offsetDigits)
     )
     let common = from == 0 ? "" : String(zip(digits.0, digits.1).prefix { $0 == $1 }.map(\.0))
     var prefix = ObjectPath.log(timeline, ordinal: ordinal) + common
-    // The object that has `from` inside can begin before it.
+    // The object that contains `from` can begin before it.
     if prefix.last?.isNumber == true { prefix.removeLast() }
     var spans: [LogSpan] = []
     var token: String?
@@ -150,7 +150,7 @@ extension Auditor {
     return nil
   }
 
-  /// One object that the newest state needs, by one page of a listing.
+  /// Checks one object that the newest state needs, with one page of a listing.
   private func probe(
     _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
   ) async throws {

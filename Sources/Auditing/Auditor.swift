@@ -6,21 +6,20 @@ import Synchronization
 import SystemIO
 package import SystemPackage
 
-/// Looks afresh, again and again, whether what is on disk is durable: at the data directory by its path,
-/// and at the repository by its answers. Every verdict that all is well comes from here.
+/// Checks again and again whether everything on disk is durable. It reads the data directory by its path,
+/// and the repository by its replies. Every verdict that all is well comes from here.
 ///
 /// It shares nothing with the shipping path but `Acknowledgements`. What the shipping path believes (its
-/// plan, the files that it holds, its events) has no part in a verdict: whatever goes wrong there becomes
-/// lag here.
+/// plan, its open files, its events) has no part in a verdict, so any fault there shows up as lag here.
 package final class Auditor: Sendable {
   package struct Options: Sendable {
     package var audit = Audit.Options()
-    /// Between two looks at the data directory; milliseconds.
+    /// Time between two looks at the data directory, in milliseconds.
     package var lookInterval: Int64 = 5000
-    /// While something is written: between two looks at our own claim, and at the log.
+    /// While Redis writes: time between two looks at our own claim, and at the log.
     package var claimInterval: Int64 = 60_000
     package var logInterval: Int64 = 600_000
-    /// While nothing is: between two looks at the repository; nil: none.
+    /// While Redis is idle: time between two looks at the repository; nil: no looks.
     package var probeInterval: Int64? = 3_600_000
     package init() {}
   }
@@ -28,16 +27,17 @@ package final class Auditor: Sendable {
   let path: FilePath
   let options: Options
   let acknowledged: Acknowledgements
-  /// Held while files are looked at, which can take long on a network file system.
+  /// Held while files are examined, which can take long on a network file system.
   private let source: Mutex<SourceLook>
   private let audit: Mutex<Audit>
   let repository = Mutex(RepositoryState())
-  /// One for each look at the source that nobody took yet: so an idle process is woken no more often.
+  /// One tick for each look at the source that nobody has handled yet. Ticks do not queue up, so an idle
+  /// process is not woken more often.
   let ticks = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
   struct RepositoryState: Sendable {
     var store: (any ObjectStore)?
     var frame: Frame?
-    /// Whether this store, or the repository, was used by then.
+    /// When this store, or the repository, was last used.
     var lastCall: @Sendable () -> Int64? = { nil }
     var lastLook: Instant?
   }
@@ -54,8 +54,8 @@ package final class Auditor: Sendable {
         data: "\(path)", options: options.audit, now: SystemClock.monotonicMilliseconds()))
   }
 
-  /// The repository that is written to, once it is known.
-  /// - Parameter lastCall: when anything was asked of its store, by the monotonic clock.
+  /// Sets the repository to watch, once it is known.
+  /// - Parameter lastCall: when its store was last used, by the monotonic clock.
   package func watch(
     _ store: any ObjectStore, _ frame: Frame, lastCall: @escaping @Sendable () -> Int64?
   ) {
@@ -77,7 +77,7 @@ package final class Auditor: Sendable {
     }
   }
 
-  /// The verdict, and what else the looks found.
+  /// The verdict, and the other results of the looks.
   package var facts: AuditFacts {
     let confirmed = acknowledged.confirmed
     let now = SystemClock.monotonicMilliseconds()
@@ -100,12 +100,12 @@ package final class Auditor: Sendable {
     }
   }
 
-  /// When the repository was last looked at; nil: not yet.
+  /// When the repository was last checked; nil: not yet.
   package var repositoryLookedAt: Instant? { repository.withLock { $0.lastLook } }
 
   // MARK: The source
 
-  /// One look at the data directory, now. Blocks.
+  /// Looks at the data directory once. Blocks.
   package func look() {
     let result = source.withLock { source -> Result<SourceSample, LifeboatError> in
       do throws(LifeboatError) {
@@ -137,12 +137,12 @@ package final class Auditor: Sendable {
     }
   }
 
-  /// At most this many unshipped bytes are read to find out why they are not shipped. A longer command is
-  /// taken for one that is still being shipped.
+  /// At most this many unshipped bytes are read to find out why they are not shipped. A longer command
+  /// counts as still being shipped.
   private static let explainMax: UInt64 = 1 << 20
 
-  /// Says why bytes behind the last acknowledged ones are not shipped: they are no commands, or no whole
-  /// one.
+  /// Says why bytes after the last acknowledged ones are not shipped: they are not commands, or not a
+  /// complete command.
   private func explain(_ file: SourceSample.File, from durable: UInt64, isStill: Bool) {
     let count = min(file.version.size - durable, Auditor.explainMax)
     guard
@@ -151,7 +151,8 @@ package final class Auditor: Sendable {
     else { return }
     var scanner = AOFScanner(at: durable)
     bytes.withUnsafeBytes { scanner.consume($0) }
-    // A complete command is there, or a large one is still to be read: the shipping path is only slow.
+    // There is a complete command, or a large one that is still incomplete here: the shipping path is only
+    // slow.
     guard
       scanner.fault != nil || (isStill && scanner.boundary == durable && count < Auditor.explainMax)
     else { return }
@@ -176,15 +177,15 @@ package final class Auditor: Sendable {
     audit.withLock { $0.lost(at: now, reason) }
   }
 
-  /// The repository was compared with the disk anew.
+  /// The repository was compared with the disk again.
   package func compared() { audit.withLock { $0.recovered() } }
 
-  /// Why what was acknowledged counts no more; nil: it does.
+  /// Why acknowledgements no longer count; nil if they do.
   package var loss: String? {
     if case .lost(_, let reason) = verdict { reason } else { nil }
   }
 
-  /// The bytes [from, to) of a file on disk, if its identity is known; else nil.
+  /// The bytes [from, to) of a file on disk, if the file still has this identity; otherwise nil.
   func read(_ identity: FileIdentity, _ name: String, from: UInt64, to: UInt64) -> [UInt8]? {
     let version = FileVersion(
       identity: identity, size: to, modified: .init(seconds: 0, nanoseconds: 0),

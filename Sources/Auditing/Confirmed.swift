@@ -1,11 +1,11 @@
 package import BackupFormat
 
-/// What the store has acknowledged of the newest restorable state: the only thing that an audit knows of
-/// the shipping path.
+/// What the store has acknowledged of the newest restorable state. An audit knows nothing else of the
+/// shipping path.
 package struct Confirmed: Sendable, Equatable {
   package struct Base: Sendable, Equatable {
     package var name: String
-    /// The versions of the file on disk that are known to have the bytes of the generation.
+    /// The versions of the file on disk that are known to hold the generation's bytes.
     package var versions: Set<FileVersion>
     package init(name: String, versions: Set<FileVersion>) {
       self.name = name
@@ -13,10 +13,10 @@ package struct Confirmed: Sendable, Equatable {
     }
   }
 
-  /// A chain that a restore would give; nil: there is none.
+  /// The chain that a restore would give; nil: there is none.
   package struct Chain: Sendable, Equatable {
     package var base: Base?
-    /// How far each file of the chain is durable, without a gap from its start.
+    /// Up to which offset each file of the chain is durable, without a gap from its start.
     package var files: [FileIdentity: UInt64]
     package init(base: Base?, files: [FileIdentity: UInt64]) {
       self.base = base
@@ -25,7 +25,7 @@ package struct Confirmed: Sendable, Equatable {
   }
 
   package var chain: Chain?
-  /// A restore would give the dump, and the log counts for nothing.
+  /// A restore would give the dump; the log does not count.
   package var isDumpNewest = false
   /// The versions of the dump on disk that the newest state holds.
   package var dumps: Set<FileVersion>

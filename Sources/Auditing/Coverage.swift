@@ -4,19 +4,19 @@ import RedisFormats
 
 /// Whether what the store acknowledged gives the state that one look saw.
 ///
-/// Example: a look saw `base.1` and `incr.1` with 500 bytes. It is covered when the last snapshot in the
-/// repository names both in one chain, `base.1` in the version that lies on disk, and the log of `incr.1`
-/// is acknowledged up to byte 500 or more. After a rewrite the look sees `base.2` and `incr.2`: a snapshot
-/// that still begins with `base.1` and goes on through `incr.1` to `incr.2` gives the same state.
+/// Example: a look saw `base.1`, and `incr.1` with 500 bytes. It is covered if the last snapshot in the
+/// repository names both in one chain, `base.1` in the version that is on disk, and the log of `incr.1` is
+/// acknowledged up to byte 500 or more. After a rewrite the look sees `base.2` and `incr.2`. A snapshot
+/// whose chain still begins with `base.1` and continues through `incr.1` to `incr.2` gives the same state.
 package struct Coverage: Sendable, Equatable {
-  /// The log lacks bytes.
+  /// Some bytes of the log are not durable.
   package var lacksLog = false
   /// A dump or a base is not durable.
   package var lacksCopy = false
   package var bytes: UInt64 = 0
-  /// The file that lacks bytes of its log, and from where on.
+  /// The file whose log is not fully durable, and the offset from which it is not.
   package var lacking: (file: SourceSample.File, durable: UInt64)?
-  /// Why the shipping path can't ship what is lacking.
+  /// Why the shipping path can't ship the missing part.
   package var reason: String?
 
   package var isComplete: Bool { !lacksLog && !lacksCopy }
@@ -65,7 +65,7 @@ package struct Coverage: Sendable, Equatable {
       bytes += file.version.size - durable
       lacking = lacking ?? (file, durable)
     }
-    // A set whose manifest has no base, while the chain begins with one, is another set.
+    // A set without a base in its manifest is another set if the chain begins with a base.
     if log.base == nil, chain.base != nil, log.files.contains(where: { $0.version.size > 0 }) {
       lacksLog = true
     }
@@ -78,7 +78,7 @@ package struct Coverage: Sendable, Equatable {
     if let known = chain.base, known.name == base.name {
       return known.versions.contains(base.version)
     }
-    // The chain begins before this base: it holds the state if it goes on through the set's first file.
+    // The chain begins before this base. It holds the state if it continues through the set's first file.
     guard let first = log.files.first else { return false }
     return chain.files[first.version.identity] != nil
   }

@@ -3,30 +3,30 @@ import BackupTypes
 import RedisFormats
 import SystemIO
 
-/// Finds files of Redis that stand under names which Redis was not said to use: a server with another
-/// `dbfilename`, `appendfilename` or `appenddirname` writes where nobody looks.
+/// Finds Redis files under names that Lifeboat was not told about: a server with another `dbfilename`,
+/// `appendfilename` or `appenddirname` writes where no look would see it.
 ///
-/// Such a file matters where nothing stands under the told names, or where it is younger than what stands
-/// there and changed in two looks. Bounded: at most 1,000 names a look, and the first bytes of a file are
-/// read only when it is another file than before.
+/// Such a file matters if there is no file under the configured names, or if it is younger than that file
+/// and changed in two looks. The cost is bounded: at most 1,000 names are read in a look, and the first
+/// bytes of a file only if it is a different file than before.
 struct ForeignFiles {
   private static let namesMax = 1000
   private static let directoriesMax = 16
   private static let knownMax = 256
 
-  /// How the names have to be given.
+  /// The kind of name that the user has to configure.
   private enum Kind { case dump, appendFile, appendDirectory }
 
   private struct Known {
     var identity: FileIdentity
     var isRedis: Bool
     var last: FileVersion?
-    /// Looks that found it changed.
+    /// How many looks found it changed.
     var changes = 0
   }
   private var known: [String: Known] = [:]
 
-  /// One look; what to say when a foreign file matters.
+  /// Looks once. Returns what to report if a foreign file matters.
   mutating func look(
     _ directory: OpenDirectory, names: ServerNames, beside sample: SourceSample
   ) throws(LifeboatError) -> String? {
@@ -100,7 +100,7 @@ struct ForeignFiles {
     return one.changes
   }
 
-  /// Whether the file begins like one of Redis: true for an AOF, false for a dump, nil for neither.
+  /// What the file begins like: true for an AOF, false for a dump, nil for neither.
   private mutating func head(
     _ name: String, _ version: FileVersion, _ directory: OpenDirectory, _ seen: inout Set<String>
   ) -> Bool? {
@@ -119,7 +119,7 @@ struct ForeignFiles {
     return isDump ? name.hasSuffix(".aof") : isLog ? true : nil
   }
 
-  /// The AOF sets of a directory by their manifests, but for the one under the told name.
+  /// The AOF sets of a directory by their manifests, except the one under the configured name.
   private static func logs(_ directory: OpenDirectory, known: ServerNames?) -> [(
     String, FileVersion
   )] {
@@ -141,7 +141,7 @@ struct ForeignFiles {
 }
 
 extension OpenFile {
-  /// The first bytes, fewer where the file ends before.
+  /// The first bytes; fewer if the file is shorter.
   func head(_ count: Int) throws(LifeboatError) -> [UInt8] {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
     defer { buffer.deallocate() }

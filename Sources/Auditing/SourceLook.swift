@@ -4,16 +4,16 @@ import RedisFormats
 import SystemIO
 import SystemPackage
 
-/// Looks at the data directory afresh: opens its path, reads the AOF's manifest, and asks what every file
-/// is that a server could load. Keeps only the descriptors of the files that a server appends to, so that
-/// one that goes on writing to a deleted file is noticed.
+/// Looks at the data directory: opens it by its path, reads the AOF's manifest, and examines every file
+/// that a server could load. It keeps open only the files that a server appends to, so that a server which
+/// still writes to a deleted file is noticed.
 ///
-/// Reads only. Blocks. Used by one caller at a time.
+/// Only reads. Blocks. Used by one caller at a time.
 struct SourceLook {
-  /// A manifest that changes while it is read is read again so many times within one look.
+  /// How often a manifest that changes while it is read is read again in one look.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
-  /// A file that a rewrite replaced is watched for so long after its last growth; milliseconds.
+  /// How long a file that a rewrite replaced is watched after its last growth, in milliseconds.
   private static let heldFor: Int64 = 10_000
   private static let heldMax = 4
   private static let namesMax = 1000
@@ -22,9 +22,9 @@ struct SourceLook {
   let names: ServerNames
   private var held: [Held] = []
   private var foreign = ForeignFiles()
-  /// Small files that were read, by their version.
+  /// Whether small files hold no keys, by their version.
   private var keyless: [FileVersion: Bool] = [:]
-  /// An RDB without keys is not longer.
+  /// An RDB without keys is at most this long.
   private static let keylessBytesMax: UInt64 = 4096
 
   private struct Held {
@@ -32,9 +32,9 @@ struct SourceLook {
     var name: String
     var identity: FileIdentity
     var size: UInt64
-    /// When its name was last seen to lead elsewhere; nil while it leads to it.
+    /// Since when its name leads elsewhere; nil while the name leads to it.
     var namelessSince: Int64?
-    /// It grew without a name, and this stood under the names then.
+    /// What was under the names when it grew without a name.
     var grew: SourceSample.Line?
   }
 
@@ -116,7 +116,7 @@ struct SourceLook {
     return .unusable("the AOF's manifest changes faster than its files can be looked at")
   }
 
-  /// Nil: a file that the manifest names went away while it was looked at, perhaps with the manifest.
+  /// Nil if a file that the manifest names was deleted during the look, perhaps together with the manifest.
   private func set(_ bytes: [UInt8], _ directory: OpenDirectory) throws(LifeboatError)
     -> SourceSample.Line?
   {
@@ -224,7 +224,7 @@ struct SourceLook {
         kept.append(one)
         continue
       }
-      // What it grew before its name was gone is no sign.
+      // Growth from before its name was gone is no sign.
       if one.namelessSince == nil {
         one.namelessSince = sample.at
       } else if size > one.size {
@@ -232,7 +232,7 @@ struct SourceLook {
       }
       one.size = size
       if let before = one.grew {
-        // A set that came or grew since is what the server writes to now.
+        // A set that appeared or grew since is the one the server writes to now.
         if sample.line.log?.hasContent == true, sample.line != before {
           one.grew = nil
         } else {
@@ -241,7 +241,8 @@ struct SourceLook {
             + "can be loaded again. BGREWRITEAOF makes it write new files in \(path)"
         }
       }
-      // Another file of the same name is no rewrite: somebody put it there, and the server may not know.
+      // Another file under the same name is not a rewrite: somebody put it there, and the server may not
+      // know.
       let isReplaced =
         sample.line.log.map { log in
           log.hasContent
@@ -256,7 +257,7 @@ struct SourceLook {
     return reason
   }
 
-  /// Whether the name of a held file still leads to it, also where no manifest lists it.
+  /// Whether the name of a held file still leads to it, even if no manifest lists it.
   private func leads(_ one: Held, _ directory: OpenDirectory) throws(LifeboatError) -> Bool {
     let place =
       one.name == names.appendFile ? directory : try directory.openDirectory(names.appendDirectory)

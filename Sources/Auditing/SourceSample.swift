@@ -1,9 +1,10 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What one look at the data directory, by its path, found. A value: all that the audit judges by.
+/// What one look at the data directory, by its path, found. A value, and the only input on disk for the
+/// audit.
 package struct SourceSample: Sendable, Equatable {
-  /// A file of the AOF as it stood under its name.
+  /// A file of the AOF, as found under its name.
   package struct File: Sendable, Equatable {
     package var name: String
     package var version: FileVersion
@@ -27,8 +28,8 @@ package struct SourceSample: Sendable, Equatable {
       self.files = files
       self.manifestModified = manifestModified
     }
-    /// Whether it holds a byte. An AOF without one, as a server makes it at its first start, needs
-    /// no backup.
+    /// Whether it holds a byte. An AOF without a byte, as a server makes it at its first start, needs no
+    /// backup.
     package var hasContent: Bool { base != nil || files.contains { $0.version.size > 0 } }
     var isVacant: Bool {
       base.map { $0.isKeyless || $0.version.size == 0 } ?? true
@@ -38,8 +39,8 @@ package struct SourceSample: Sendable, Equatable {
 
   package enum Line: Sendable, Equatable {
     case none
-    /// Something of an AOF is there that no server could load now: a manifest that can't be parsed, or
-    /// one that names a file that is missing.
+    /// There are parts of an AOF that no server could load now: a manifest that can't be parsed, or one
+    /// that names a missing file.
     case unusable(String)
     case log(Log)
 
@@ -58,9 +59,9 @@ package struct SourceSample: Sendable, Equatable {
   package var dump: File?
   /// When the dump's file was made.
   package var dumpBorn: FileMoment?
-  /// A file without a name in the directory grew: a server writes where no look by a name can see it.
+  /// A file without a name in the directory grew: a server writes where no look by name can see it.
   package var outOfSight: String?
-  /// A file of Redis under a name that Redis was not said to use, which matters here.
+  /// A Redis file under a name that Lifeboat was not told about, if it matters here.
   package var foreign: String?
 
   package init(
@@ -77,17 +78,17 @@ package struct SourceSample: Sendable, Equatable {
     self.foreign = foreign
   }
 
-  /// Whether there is any file here under the names that Redis was said to use.
+  /// Whether there is any file under the configured names.
   package var holdsFiles: Bool {
     if dump != nil { return true }
     switch line {
     case .none: return false
-    // A single AOF of no bytes is what Redis 6 makes at its first start.
+    // A single AOF of zero bytes is what Redis 6 makes at its first start.
     case .unusable, .log: return true
     }
   }
 
-  /// Nothing of a dataset is here: no file, or only those that a server makes at its first start.
+  /// Whether there is no data: no file, or only files that a server makes at its first start.
   package var isVacant: Bool {
     guard dump?.isKeyless ?? true else { return false }
     switch line {
@@ -97,7 +98,7 @@ package struct SourceSample: Sendable, Equatable {
     }
   }
 
-  /// The same files with the same bytes, whenever each was looked at.
+  /// Whether both have the same files with the same bytes, regardless of the time of the look.
   func hasSameFiles(as other: SourceSample) -> Bool {
     root == other.root && line == other.line && dump == other.dump
   }

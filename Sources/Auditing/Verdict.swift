@@ -2,20 +2,20 @@ package import BackupTypes
 
 /// What an audit can prove. Times are of the monotonic clock, in milliseconds.
 package enum Verdict: Sendable, Equatable {
-  /// Nothing that Redis writes has been seen yet, and nothing says that there should be something.
+  /// No data of Redis has been seen yet, and nothing says that there should be any.
   case nothing
   /// A restore would give the state that the look at `at` saw.
   case covered(at: Int64)
-  /// Bytes on disk are not durable since then. `fault` says why they never will be by waiting alone.
+  /// Bytes on disk have not been durable since then. `fault` says why waiting alone will not help.
   case behind(log: Int64?, copy: Int64?, bytes: UInt64, fault: String?)
-  /// What a server would load, or what it writes, can't be told since then.
+  /// Since then it can't be told what a server would load, or where it writes.
   case blind(since: Int64, bytes: UInt64, reason: String)
-  /// Something that the store had acknowledged is not there any more.
+  /// Something that the store acknowledged is no longer there.
   case lost(since: Int64, reason: String)
 
   package var isCovered: Bool { if case .covered = self { true } else { false } }
 
-  /// Why a person is needed; nil while waiting is enough.
+  /// Why a person has to act; nil if waiting is enough.
   package var reason: String? {
     switch self {
     case .nothing, .covered: nil
@@ -32,7 +32,7 @@ package enum Verdict: Sendable, Equatable {
     }
   }
 
-  /// Since when not everything is known to be durable; nil when all is.
+  /// Since when not everything is known to be durable; nil if everything is.
   package var since: Int64? {
     switch self {
     case .nothing, .covered: nil
@@ -42,14 +42,14 @@ package enum Verdict: Sendable, Equatable {
   }
 }
 
-/// What the looks found, for whoever shows it.
+/// The results of the looks, for display.
 package struct AuditFacts: Sendable, Equatable {
   package var verdict: Verdict
   /// When a look last found everything durable; nil: never.
   package var coveredAt: Instant?
   /// Whether the data directory holds anything that a server would load; nil: not looked at yet.
   package var holdsData: Bool?
-  /// When the repository was last asked whether it still has what it had; nil: not yet.
+  /// When the repository was last asked whether it still has everything; nil: not yet.
   package var repositoryLookedAt: Instant?
   package init(
     verdict: Verdict, coveredAt: Instant? = nil, holdsData: Bool? = nil,

@@ -1,12 +1,12 @@
 package import BackupTypes
 
 extension Descriptor {
-  /// What a key, or none, means for this repository: the key to open its slots with, or nil when it is
-  /// not encrypted. Decided from the descriptor alone, before anything else is read.
+  /// Decides what a key, or no key, means for this repository: the key to open its slots with, or nil if it
+  /// is not encrypted. Decided from the descriptor alone, before anything else is read.
   ///
-  /// A key for a repository that is not encrypted is refused as well. Whoever gives one expects that
-  /// nothing is written in the clear, and nothing accepted that others could have written: whoever owns
-  /// the store could put another descriptor there.
+  /// A key for a repository that is not encrypted is refused as well. Someone who gives a key expects that
+  /// nothing is written in the clear, and that nothing is accepted that others could have written: the
+  /// owner of the store could have put another descriptor there.
   package func keyToUse(_ key: EncryptionKey?, location: String) throws(LifeboatError)
     -> EncryptionKey?
   {

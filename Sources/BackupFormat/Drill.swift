@@ -1,8 +1,8 @@
 package import BackupTypes
 
-/// `ops/drills/<id>`: a restore point was restored and loaded by a real server, and compared.
+/// `ops/drills/<id>`: a restore point was restored, loaded by a real server, and compared.
 package struct Drill: Sendable, Equatable, Codable {
-  /// Of unix milliseconds of 13 digits and a random part, so that the last by name is the newest.
+  /// 13 digits of unix milliseconds and a random part, so that the last by name is the newest.
   package var id: String
   package var repository: Nonce
   /// When it began.
@@ -10,20 +10,20 @@ package struct Drill: Sendable, Equatable, Codable {
   package var point: String
   package var instant: Instant
   package var isPassed: Bool
-  /// From the first request to a directory that a server may start on.
+  /// From the first request until a server may start on the directory.
   package var restoreMilliseconds: Int64
   /// From there until the server answered.
   package var loadMilliseconds: Int64
-  /// Bytes of the files that were restored.
+  /// Bytes of the restored files.
   package var bytes: UInt64
-  /// The server it was tried with, `redis 7.4.1`.
+  /// The server that loaded it, `redis 7.4.1`.
   package var server: String
-  /// As the server holds them; nil when they could not be counted.
+  /// The number of keys in the server; nil if they could not be counted.
   package var keys: UInt64?
   package var elements: UInt64?
-  /// Values that were compared.
+  /// How many values were compared.
   package var values: Int
-  /// What differs, the first few.
+  /// The first few differences.
   package var differences: [String]
 
   package init(

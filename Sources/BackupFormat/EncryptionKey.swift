@@ -3,9 +3,9 @@ import Codec
 
 /// The key that a person keeps, and that opens an encrypted repository: 32 random bytes.
 ///
-/// It is kept and given as text: `lifeboat-key-1-`, 64 hexadecimal digits, `-`, and 8 more, which are
-/// the first four bytes of the SHA-256 of all that is before the last hyphen. So a typing error, or a
-/// part that was not copied, is found in the text alone and never taken for another repository's key.
+/// Its text form is `lifeboat-key-1-`, 64 hexadecimal digits, `-`, and 8 more, which are the first four
+/// bytes of the SHA-256 of everything before the last hyphen. A typing error, or an incomplete copy, is
+/// therefore detected in the text alone, and never taken for another repository's key.
 package struct EncryptionKey: Sendable, Hashable {
   package static let byteCount = 32
   private static let family = "lifeboat-key-"
@@ -13,7 +13,7 @@ package struct EncryptionKey: Sendable, Hashable {
   private static let checksumBytes = 4
   private static let textCount = prefix.utf8.count + 2 * byteCount + 1 + 2 * checksumBytes
 
-  /// For whoever wraps a repository's key with it.
+  /// For wrapping a repository's key.
   package let bytes: [UInt8]
 
   /// - Parameter bytes: 32 bytes, fresh from the kernel's generator.
@@ -22,11 +22,11 @@ package struct EncryptionKey: Sendable, Hashable {
     self.bytes = bytes
   }
 
-  /// The key that `text` holds, with white space around it or not.
+  /// The key in `text`, with or without white space around it.
   ///
-  /// - Parameter origin: where the text is from; the text itself is never part of an error.
-  /// - Throws: `.wrongKey` when there is nothing, `.usage` when it is no key, `.versionMismatch` when a
-  ///   newer release made it.
+  /// - Parameter origin: where the text is from. The text itself is never part of an error.
+  /// - Throws: `.wrongKey` if there is nothing, `.usage` if it is not a key, `.versionMismatch` if a newer
+  ///   release made it.
   package init(parsing text: [UInt8], origin: String) throws(LifeboatError) {
     let trimmed = Array(text.trimmingWhiteSpace)
     guard !trimmed.isEmpty else {
@@ -64,15 +64,15 @@ package struct EncryptionKey: Sendable, Hashable {
     self.init(bytes: bytes)
   }
 
-  /// The key itself, for whoever prints it to be kept.
+  /// The key itself, to be printed and kept.
   package func reveal() -> String {
     let body = EncryptionKey.prefix + hexadecimal(bytes)
     let checksum = SHA256Hasher.digest(of: Array(body.utf8)).bytes
     return body + "-" + hexadecimal(checksum.prefix(EncryptionKey.checksumBytes))
   }
 
-  /// Whether `text`, given where a file's name is expected, is a key instead, if a misspelled one:
-  /// then it must not be repeated.
+  /// Whether `text`, given in place of a file name, looks like a key, even a misspelled one. Then it must
+  /// not be repeated.
   package static func isLikely(_ text: String) -> Bool {
     text.utf8.starts(with: prefix.utf8) && text.utf8.count > textCount / 2
   }

@@ -1,7 +1,7 @@
 package import BackupTypes
 package import Codec
 
-/// What an object is; written into its frame, so that one kind is never read as another.
+/// What an object is. It is written into the frame, so that one kind is never read as another.
 package enum ObjectKind: UInt8, Sendable {
   case claim = 1, snapshot = 2, index = 3, piece = 4, log = 5, operation = 6, keySlot = 7
 }
@@ -30,7 +30,7 @@ package struct Frame: Sendable {
 
   package var compression: Compression
   package var secrets: RepositorySecrets?
-  /// Randomness for the cipher's nonces, injected: this module has none of its own.
+  /// Randomness for the cipher's nonces. It is injected, because this module has none of its own.
   package var randomBytes: @Sendable (Int) -> [UInt8]
   private let compressor = Compressor()
 
@@ -43,15 +43,15 @@ package struct Frame: Sendable {
     self.randomBytes = randomBytes
   }
 
-  /// An object that was opened.
+  /// The content of an opened object.
   package struct Opened: Sendable {
     package var content: [UInt8]
-    /// What `Frame.digest` gives for the content, where checking the object needed it.
+    /// The result of `Frame.digest` for the content, if checking the object needed it.
     package var digest: Digest?
   }
 
   /// The object that holds `content` under `name`.
-  /// - Parameter digest: what `Frame.digest` gave for `content`, if that is known.
+  /// - Parameter digest: the result of `Frame.digest` for `content`, if known.
   package func seal(
     _ content: [UInt8], kind: ObjectKind, name: ObjectPath, digest: Digest? = nil
   ) throws -> [UInt8] {
@@ -73,8 +73,8 @@ package struct Frame: Sendable {
     return object
   }
 
-  /// The content is compressed to where it will stand, behind a prefix that is filled in afterwards, and
-  /// sealed there: no second copy of a piece.
+  /// Compresses the content after a prefix that is filled in later, and seals it in place, so that a piece
+  /// is never copied.
   private func pack(_ content: [UInt8], prefix: Int) throws -> ([UInt8], Compression) {
     if compression != .none {
       let object = try compressor.compress(content, using: compression, prefix: prefix)
@@ -83,8 +83,8 @@ package struct Frame: Sendable {
     return (try compressor.compress(content, using: .none, prefix: prefix), .none)
   }
 
-  /// The content of an object read under `name`. `limit` bounds the plain size: it is the caller's
-  /// bound for that kind, checked before anything is allocated.
+  /// The content of an object read under `name`. `limit` bounds the plain size for that kind, and is
+  /// checked before anything is allocated.
   package func open(_ object: [UInt8], kind: ObjectKind, name: ObjectPath, limit: Int) throws
     -> Opened
   {
@@ -150,7 +150,7 @@ package struct Frame: Sendable {
     }
   }
 
-  /// The digest that names and records carry: SHA-256, keyed in an encrypted repository.
+  /// The digest that names and records contain: SHA-256, keyed in an encrypted repository.
   package func digest(_ bytes: UnsafeRawBufferPointer) -> Digest {
     if let secrets { return hmacSHA256(key: secrets.digestKey, bytes) }
     return SHA256Hasher.digest(of: bytes)

@@ -1,6 +1,6 @@
 package import BackupTypes
 
-/// What a walk through an RDB found.
+/// The result of a walk through an RDB.
 package struct DatasetRecord: Sendable, Equatable, Codable {
   package struct Database: Sendable, Equatable, Codable {
     package struct Kind: Sendable, Equatable, Codable {
@@ -24,9 +24,9 @@ package struct DatasetRecord: Sendable, Equatable, Codable {
       self.types = types
     }
   }
-  /// `redis 7.4.1`, `valkey 9.1.2`; nil when the file does not say.
+  /// `redis 7.4.1`, `valkey 9.1.2`; nil if the file does not say.
   package var server: String?
-  /// The number in the RDB's header, behind its magic.
+  /// The number after the magic in the RDB's header.
   package var rdbVersion: Int
   package var isValkey: Bool
   package var databases: [Database]
@@ -49,13 +49,13 @@ package struct DatasetRecord: Sendable, Equatable, Codable {
   package var isEmpty: Bool { keys == 0 && functions == 0 }
 }
 
-/// `generations/<id>/index`: written when every piece of a generation is durable; from then on the
+/// `generations/<id>/index`: written once every piece of a generation is durable. From then on the
 /// generation exists.
 package struct GenerationIndex: Sendable, Equatable, Codable {
   package static let pieceBytes = 4 << 20
   package enum Kind: String, Sendable, Codable { case dump, base }
-  /// `good`: structure walked to the end and the checksum matched (or was switched off by Redis).
-  /// `unverified`: well framed as far as it could be read, but of a kind we do not know.
+  /// `good`: the structure was walked to the end, and the checksum matched (or was switched off by Redis).
+  /// `unverified`: well framed as far as it could be read, but of an unknown kind.
   package enum Verdict: String, Sendable, Codable { case good, unverified }
 
   package var generation: GenerationID
@@ -63,7 +63,7 @@ package struct GenerationIndex: Sendable, Equatable, Codable {
   package var file: String
   package var size: UInt64
   package var pieces: [Digest]
-  /// When its content was: the RDB's `ctime`, else the file's modification time.
+  /// The time of its content: the RDB's `ctime`, otherwise the file's modification time.
   package var contentAt: Instant
   package var verdict: Verdict
   package var remark: String?
@@ -84,16 +84,16 @@ package struct GenerationIndex: Sendable, Equatable, Codable {
     self.dataset = dataset
   }
 
-  /// The bytes [from, to) that piece `number` holds; none behind the end, where an index that is not
-  /// consistent may have pieces.
+  /// The bytes [from, to) in piece `number`; empty after the end, since an inconsistent index may list more
+  /// pieces.
   package func range(ofPiece number: Int) -> Range<UInt64> {
     let piece = UInt64(GenerationIndex.pieceBytes)
     let start = min(UInt64(number) * piece, size)
     return start..<(start + min(piece, size - start))
   }
 
-  /// Whether the pieces cover the size exactly. A BASE of no bytes is valid: a fresh server with
-  /// `aof-use-rdb-preamble no` begins with one. A dump of no bytes is none.
+  /// Whether the pieces cover the size exactly. A BASE of zero bytes is valid: a fresh server with
+  /// `aof-use-rdb-preamble no` begins with one. A dump of zero bytes is not.
   package var isConsistent: Bool {
     let piece = UInt64(GenerationIndex.pieceBytes)
     guard size > 0 else { return kind == .base && pieces.isEmpty }

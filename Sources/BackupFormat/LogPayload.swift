@@ -1,9 +1,9 @@
 package import BackupTypes
 
-/// (offset, time): at that time the file had reached that offset.
+/// A pair (offset, time): at that time the file had reached that offset.
 package struct Mark: Hashable, Sendable {
   package enum Kind: UInt8, Sendable {
-    /// We saw the file at least this long; the time is an upper bound.
+    /// We saw the file with at least this length. The time is an upper bound.
     case seen = 0
     /// From a `#TS:` annotation that starts at `offset`: everything before it was written before
     /// that second began.
@@ -27,7 +27,7 @@ package struct Mark: Hashable, Sendable {
 ///     20   17n marks: offset (8), unix milliseconds (8), kind (1), by rising offset
 ///     20+17n   the bytes [from, to) of Redis's file
 package struct LogPayload: Hashable, Sendable {
-  /// The most bytes of log in one object; a larger command is spread over several.
+  /// The maximum number of log bytes in one object. A larger command is split over several.
   package static let bytesMax = 4 << 20
   package static let marksMax = 65_536
   package static let sizeMax = 20 + marksMax * markBytes + bytesMax
@@ -57,7 +57,7 @@ package struct LogPayload: Hashable, Sendable {
     return content
   }
 
-  /// Reads what `encoded` wrote, for the object that is named by `span`; total on any bytes.
+  /// Decodes what `encoded` wrote, for the object named by `span`. Safe for any input.
   package init(decoding content: [UInt8], span: LogSpan) throws(LifeboatError) {
     func broken(_ reason: String) -> LifeboatError {
       LifeboatError(.corrupt, "the log object \(span) can't be used", cause: reason)

@@ -2,8 +2,8 @@ package import BackupTypes
 
 /// Identifies one dump or BASE in a repository: `<fingerprint>-<nonce of the claim that wrote it>`.
 ///
-/// The fingerprint recognises a file that is already there; the nonce keeps a generation that was
-/// not proved complete from ever being adopted by another writer.
+/// The fingerprint recognises a file that is already stored. The nonce ensures that no other writer ever
+/// adopts a generation that was not proved complete.
 package struct GenerationID: Hashable, Sendable {
   package var fingerprint: ShortDigest
   package var nonce: Nonce
@@ -44,11 +44,12 @@ package struct LogSpan: Hashable, Sendable {
   /// Offsets into Redis's file, `from` inclusive, `to` exclusive; `from < to`.
   package var from: UInt64
   package var to: UInt64
-  /// The mark at `to`: when the file had reached that offset. Nil (written as zeros) when the object
-  /// ends inside a command that is larger than an object, or inside what a legacy AOF began with: such
-  /// an end is no restore point.
+  /// The mark at `to`: when the file had reached that offset. Nil (written as zeros) if the object ends
+  /// inside a command that is larger than an object, or inside the initial content of a legacy AOF. Such an
+  /// end is not a restore point.
   package var mark: Instant?
-  /// Of the bytes alone, without the marks, so that a file on disk can be compared with the listing.
+  /// The digest of the bytes alone, without the marks, so that a file on disk can be compared with the
+  /// listing.
   package var digest: ShortDigest
 
   package init(from: UInt64, to: UInt64, mark: Instant?, digest: ShortDigest) {
@@ -79,15 +80,15 @@ extension LogSpan: CustomStringConvertible {
   package var count: UInt64 { to - from }
 }
 
-/// What an operation of a person or of the guard is about; one folder each under `ops/`.
+/// The subject of an operation by a person or by the guard. Each has its own folder under `ops/`.
 package enum OperationKind: String, Sendable, CaseIterable {
   case pins, releases, drills, quarantines, prunes
-  /// What a probe of the store writes and deletes: never read as a record.
+  /// Objects that a probe of the store writes and deletes. They are never read as records.
   case probes
 }
 
-/// Every name that format 1 knows. Names come from a bucket and are hostile: whatever does not parse
-/// is foreign and never used as a path.
+/// Every name that format 1 knows. Names come from a bucket and are untrusted: a name that does not parse
+/// is foreign, and is never used as a path.
 package enum ObjectPath: Hashable, Sendable {
   case descriptor
   case key(String)
@@ -158,7 +159,7 @@ package enum ObjectPath: Hashable, Sendable {
     }
   }
 
-  /// Prefixes, for listing.
+  /// Prefixes for listing.
   package static func generation(_ id: GenerationID) -> String { "generations/\(id)/" }
   package static func timeline(_ number: TimelineNumber) -> String {
     "timelines/" + decimal(number.value, width: TimelineNumber.digits) + "/"
@@ -173,13 +174,14 @@ private func timelineNumber(_ text: Substring) -> TimelineNumber? {
   fixed(text, TimelineNumber.digits).flatMap { TimelineNumber(Int($0)) }
 }
 
-/// A decimal number of exactly `width` digits: one value has one spelling.
+/// A decimal number of exactly `width` digits, so that each value has only one spelling.
 private func fixed(_ text: some StringProtocol, _ width: Int) -> UInt64? {
   guard text.utf8.count == width, text.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else { return nil }
   return UInt64(text)
 }
 
-/// The ids of operations and key slots: 1 to 65 of `a-z 0-9 -`, so that a generation's id is one.
+/// The ids of operations and key slots: 1 to 65 characters of `a-z 0-9 -`, so a generation's id is one,
+/// too.
 private func isIdentifier(_ text: Substring) -> Bool {
   (1...65).contains(text.utf8.count)
     && text.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 122) || $0 == 45 }

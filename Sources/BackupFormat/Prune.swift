@@ -1,9 +1,10 @@
 package import BackupTypes
 
-/// `ops/prunes/<id>`: what retention let go of, so that it is told apart from a loss. Written before the
-/// first deletion of a run; it has all that the records before it had and that still has to be known.
+/// `ops/prunes/<id>`: what retention deletes, so that it can be distinguished from a loss. It is written
+/// before the first deletion of a run. It repeats everything from earlier records that still has to be
+/// known.
 package struct Prune: Sendable, Equatable, Codable {
-  /// Snapshots of one timeline that went, or are about to: the numbers `from` to `to`.
+  /// Deleted snapshots of one timeline, or those about to be deleted: the numbers `from` to `to`.
   package struct Gone: Sendable, Equatable, Codable {
     package var timeline: TimelineNumber
     package var from: Int
@@ -14,7 +15,7 @@ package struct Prune: Sendable, Equatable, Codable {
       self.to = to
     }
   }
-  /// The log of one file that is on its way out: no snapshot names it any more.
+  /// The log of one file that is being deleted: no snapshot names it any more.
   package struct Log: Sendable, Hashable, Codable {
     package var timeline: TimelineNumber
     package var ordinal: Int
@@ -23,10 +24,10 @@ package struct Prune: Sendable, Equatable, Codable {
       self.ordinal = ordinal
     }
   }
-  /// A run that would take more than half of the restore points says so first, and waits.
+  /// A run that would delete more than half of the restore points announces it first, and waits.
   package struct Announcement: Sendable, Equatable, Codable {
     package var at: Instant
-    /// Restore points that would go, of how many.
+    /// How many restore points would be deleted, and of how many.
     package var points: Int
     package var of: Int
     package init(at: Instant, points: Int, of: Int) {
@@ -36,15 +37,15 @@ package struct Prune: Sendable, Equatable, Codable {
     }
   }
 
-  /// Of unix milliseconds of 13 digits and a random part.
+  /// 13 digits of unix milliseconds and a random part.
   package var id: String
   package var repository: Nonce
   package var at: Instant
   package var by: String
   package var gone: [Gone]
-  /// Dumps that snapshots still name beside their chain, and that went: a restore does without them.
+  /// Deleted dumps that snapshots still name beside their chain. A restore works without them.
   package var dumps: [GenerationID]
-  /// On their way out: nothing refers to them.
+  /// Logs that are being deleted: nothing refers to them.
   package var logs: [Log]
   package var generations: [GenerationID]
   package var announced: Announcement?

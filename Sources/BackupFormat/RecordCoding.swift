@@ -13,7 +13,7 @@ package enum RecordCoding {
     return Array(try encoder.encode(record))
   }
 
-  /// Total on any bytes: what does not fit is `.corrupt`, naming the object.
+  /// Safe for any input: what does not fit is `.corrupt`, naming the object.
   package static func decode<Record: Decodable>(
     _ type: Record.Type, from bytes: [UInt8], name: String
   ) throws -> Record {
@@ -25,7 +25,7 @@ package enum RecordCoding {
     }
   }
 
-  /// The descriptor decides by itself, before anything else of it is believed, whether we may read on.
+  /// The descriptor's version decides whether to read on, before anything else in it is trusted.
   package static func decodeDescriptor(_ bytes: [UInt8], location: String) throws -> Descriptor {
     struct Version: Decodable {
       var version: Int

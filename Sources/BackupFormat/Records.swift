@@ -1,7 +1,7 @@
 package import BackupTypes
 
-/// `lifeboat.json`: what a reader must know before anything else. The one object without a frame, so
-/// that a person can read it; it begins with `{"_lifeboat":1,`.
+/// `lifeboat.json`: what a reader must know first. The only object without a frame, so that a person can
+/// read it. It begins with `{"_lifeboat":1,`.
 package struct Descriptor: Sendable, Equatable, Codable {
   package static let formatVersion = 1
   package enum Cipher: String, Sendable, Codable { case none, aes256gcm = "aes-256-gcm" }
@@ -24,7 +24,7 @@ package struct Descriptor: Sendable, Equatable, Codable {
   }
 }
 
-/// A place in the log of a repository: how far the file `ordinal` of a timeline is read.
+/// A position in the log of a repository: how far the file `ordinal` of a timeline has been read.
 package struct LogPosition: Hashable, Comparable, Sendable, Codable {
   package var timeline: TimelineNumber
   package var ordinal: Int
@@ -46,10 +46,10 @@ extension LogPosition: CustomStringConvertible {
   package var description: String { "\(timeline)/\(ordinal)/\(offset)" }
 }
 
-/// `timelines/<n>/claim`: who writes this timeline, and where its history comes from.
+/// `timelines/<n>/claim`: who writes this timeline, and from where its history continues.
 package struct Claim: Sendable, Equatable, Codable {
-  /// The last contiguous position of every ordinal, and the last snapshot, that the claimant found
-  /// in the predecessor. For every reader the predecessor ends here; what is added later does not exist.
+  /// The last contiguous position of every ordinal, and the last snapshot, that the claimant found in the
+  /// predecessor. For every reader the predecessor ends here; anything added later does not exist.
   package struct End: Sendable, Equatable, Codable {
     package struct OrdinalEnd: Sendable, Equatable, Codable {
       package var ordinal: Int
@@ -67,7 +67,7 @@ package struct Claim: Sendable, Equatable, Codable {
     }
   }
 
-  /// Why this start may be an accident, and which state it would hide.
+  /// Why this start may be the result of an accident, and which state it would hide.
   package struct Suspicion: Sendable, Equatable, Codable {
     package enum Reason: String, Sendable, Codable { case empty, smaller, older }
     package var reason: Reason
@@ -80,14 +80,13 @@ package struct Claim: Sendable, Equatable, Codable {
     }
   }
 
-  /// Where a claim was made: what tells a volume that moved from a clone of it. What is not known is
-  /// absent.
+  /// Where a claim was made: it distinguishes a moved volume from a clone. Unknown facts are absent.
   package struct Place: Sendable, Equatable, Codable {
     /// The kernel's boot, from /proc/sys/kernel/random/boot_id.
     package var boot: String?
     /// The number that this kernel gave the file system of the data directory: `259:3`.
     package var device: String?
-    /// A digest of what the block device below it calls itself.
+    /// A digest of how the underlying block device identifies itself.
     package var volume: String?
     package init(boot: String? = nil, device: String? = nil, volume: String? = nil) {
       self.boot = boot
@@ -108,7 +107,7 @@ package struct Claim: Sendable, Equatable, Codable {
   package var fork: LogPosition?
   package var end: End?
   package var suspicion: Suspicion?
-  /// nil: release 0.1.0 wrote it.
+  /// Nil: release 0.1.0 wrote it.
   package var place: Place?
 
   package init(
@@ -132,12 +131,13 @@ package struct Claim: Sendable, Equatable, Codable {
   }
 }
 
-/// `ops/pins/<id>`: a restore point that nothing may delete until it is released or the pin ends.
+/// `ops/pins/<id>`: a restore point that nothing may delete until the pin is released or expires.
 package struct Pin: Sendable, Equatable, Codable {
   package enum Origin: String, Sendable, Codable {
-    /// The shrink guard, at a start that may be an accident: exit 9 lasts while this pin does.
+    /// Set by the shrink guard at a start that may be the result of an accident. Restores ask (exit 9) as
+    /// long as this pin exists.
     case start
-    /// The shrink guard, because the dataset dropped while Lifeboat watched.
+    /// Set by the shrink guard because data was removed while Lifeboat watched.
     case drop
   }
   package var id: String
@@ -146,7 +146,7 @@ package struct Pin: Sendable, Equatable, Codable {
   package var reason: String
   package var at: Instant
   package var until: Instant
-  /// The point: a snapshot and, with a log, the position to cut at.
+  /// The restore point: a snapshot and, with a log, the position of the cut.
   package var timeline: TimelineNumber
   package var snapshot: Int
   package var position: LogPosition?
@@ -167,7 +167,7 @@ package struct Pin: Sendable, Equatable, Codable {
   }
 }
 
-/// `ops/releases/<pin id>`: the pin of that id is let go.
+/// `ops/releases/<pin id>`: the pin of that id is released.
 package struct Release: Sendable, Equatable, Codable {
   package var pin: String
   package var repository: Nonce

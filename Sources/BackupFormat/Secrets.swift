@@ -1,16 +1,16 @@
 package import BackupTypes
 import Codec
 
-/// The keys of an encrypted repository, all derived from one random repository key, one for each
-/// purpose, so that none ever serves two.
+/// The keys of an encrypted repository, all derived from one random repository key. Each purpose has its
+/// own key.
 package struct RepositorySecrets: Sendable {
   package static let keyBytes = 32
   package static let nonceBytes = 12
   let contentKey: [UInt8]
   let digestKey: [UInt8]
 
-  /// `repositoryKey` is what the key slots wrap; `repository` its id, so that two repositories that
-  /// share a key by mistake still share no derived one.
+  /// `repositoryKey` is the key in the key slots. `repository` is its id, so that two repositories that
+  /// share a key by mistake still share no derived key.
   package init(repositoryKey: [UInt8], repository: Nonce) {
     let salt = Array(repository.hexadecimal.utf8)
     func derive(_ purpose: String) -> [UInt8] {
@@ -27,7 +27,7 @@ extension RepositorySecrets: CustomStringConvertible, CustomReflectable {
   package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// One way into an encrypted repository: its key, wrapped by a person's key.
+/// One way to open an encrypted repository: its key, wrapped by a person's key.
 package struct KeySlot: Sendable, Codable, Equatable {
   package static let saltBytes = 16
   package var salt: String
@@ -47,8 +47,8 @@ package struct KeySlot: Sendable, Codable, Equatable {
         associatedData: Array(repository.hexadecimal.utf8)))
   }
 
-  /// The repository's key. This is the key check of format 1: a wrong key fails here, before any
-  /// object is read, and never looks like damage or like an empty repository.
+  /// The repository's key. This is the key check of format 1: a wrong key fails here, before any object is
+  /// read, and never looks like damage or like an empty repository.
   package func repositoryKey(unwrappingWith personalKey: [UInt8], repository: Nonce) throws
     -> [UInt8]
   {

@@ -1,9 +1,9 @@
 package import BackupTypes
 
-/// `timelines/<n>/snapshots/<m>`: what the data directory consisted of, as generations and spans of
-/// log. Everything it refers to was durable before it was written.
+/// `timelines/<n>/snapshots/<m>`: the content of the data directory, as generations and spans of log.
+/// Everything it refers to was durable before it was written.
 package struct Snapshot: Sendable, Equatable, Codable {
-  /// What a server of this directory goes by.
+  /// Which file a server of this directory loads.
   package enum Primary: String, Sendable, Codable { case aof, rdb }
   package enum Cause: String, Sendable, Codable {
     case claim, detached, chain, generation, primary, destructive, end
@@ -14,19 +14,19 @@ package struct Snapshot: Sendable, Equatable, Codable {
   package var nonce: Nonce
   package var at: Instant
   package var cause: Cause
-  /// Nil: this snapshot carries no restore point; it only names files whose log follows.
+  /// Nil: this snapshot has no restore point; it only names files whose log follows.
   package var primary: Primary?
   package var chain: Chain?
   package var dump: Dump?
   package var detached: Detached?
-  /// The writer ended in good order, with everything on disk durable.
+  /// The writer ended cleanly, with everything on disk durable.
   package var isClean: Bool
   package var destructive: Destructive?
-  /// How far the log that the chain leaves open was durable when this was written: what of it is not there
-  /// was lost. Nil: it leaves none open, or its writer did not say.
+  /// How far the open log of the chain was durable when this was written. If some of it is missing, it was
+  /// lost. Nil: no log is open, or the writer did not record it.
   package var reached: UInt64?
-  /// What a server would load from this snapshot, as far as its writer could tell; nil: it could not, or did
-  /// not say.
+  /// How many keys a server would load from this snapshot, as far as its writer could tell; nil: it could
+  /// not, or did not record it.
   package var estimate: Estimate?
 
   package init(
@@ -47,10 +47,10 @@ package struct Snapshot: Sendable, Equatable, Codable {
     self.destructive = destructive
   }
 
-  /// How many keys there are: at least so many, by what full copies count and the names in the log.
+  /// The number of keys: a lower bound, from the counts of full copies and the key names in the log.
   package struct Estimate: Sendable, Equatable, Codable {
     package var keys: UInt64
-    /// So many of them at most have a time to live.
+    /// At most this many of them have a time to live.
     package var expires: UInt64
     package init(keys: UInt64, expires: UInt64) {
       self.keys = keys
@@ -78,15 +78,15 @@ package struct Snapshot: Sendable, Equatable, Codable {
       base?.isEmpty = true
       base = try base ?? container.decodeIfPresent(Base.self, forKey: .base)
     }
-    /// A BASE of no bytes has a field of its own: a reader that does not know it (0.1.0) takes the chain for
-    /// one without BASE, which is the same state to a server.
+    /// A BASE of zero bytes has its own field. A reader that does not know the field (0.1.0) sees a chain
+    /// without BASE, which is the same state for a server.
     package func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(form, forKey: .form)
       try container.encodeIfPresent(base, forKey: base?.isEmpty == true ? .emptyBase : .base)
       try container.encode(files, forKey: .files)
     }
-    /// The span that grows; nil when none does.
+    /// The growing segment; nil if none grows.
     package var openSegment: Segment? {
       files.last?.segments.last.flatMap { $0.to == nil ? $0 : nil }
     }
@@ -96,7 +96,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var sequence: Int64
-    /// It has no bytes: a server begins with no keys. Not in the record: `Chain` has it in its own field.
+    /// It has zero bytes: a server begins with no keys. Not in this record; `Chain` has its own field for
+    /// it.
     package var isEmpty = false
     package init(generation: GenerationID, file: String, sequence: Int64, isEmpty: Bool = false) {
       self.generation = generation
@@ -117,7 +118,7 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var sequence: Int64
     /// In order and without a gap, from 0.
     package var segments: [Segment]
-    /// Which file on disk this was, to recognise it after a restart when its BASE is gone.
+    /// Identifies the file on disk, to recognise it after a restart when its BASE is gone.
     package var identity: FileIdentity?
     package init(file: String, sequence: Int64, segments: [Segment], identity: FileIdentity?) {
       self.file = file
@@ -127,8 +128,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
     }
   }
 
-  /// [from, to) of a file, from the log of one ordinal. `to` is nil for a file that still grows: then
-  /// the log that continues this snapshot belongs to it.
+  /// [from, to) of a file, from the log of one ordinal. `to` is nil for a file that still grows: the log
+  /// that continues this snapshot then belongs to it.
   package struct Segment: Sendable, Equatable, Codable {
     package var timeline: TimelineNumber
     package var ordinal: Int
@@ -146,7 +147,7 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var contentAt: Instant
-    /// How far the log was when the dump was pinned: it joins a cut only at or behind this position.
+    /// How far the log was when the dump was pinned: the dump joins a cut only at or after this position.
     package var pinnedAt: LogPosition?
     package init(
       generation: GenerationID, file: String, contentAt: Instant, pinnedAt: LogPosition?
@@ -158,12 +159,12 @@ package struct Snapshot: Sendable, Equatable, Codable {
     }
   }
 
-  /// Files that extend nothing yet: they become readable with the snapshot that has their BASE.
+  /// Files that continue nothing yet. They become readable with the snapshot that has their BASE.
   package struct Detached: Sendable, Equatable, Codable {
     package var form: AOFForm
     package var awaitedBase: String?
     package var files: [LogFile]
-    /// True where the awaited BASE is known to have no bytes: then the files are a state by themselves.
+    /// True if the awaited BASE is known to have zero bytes: then the files alone are a complete state.
     package var isBaseEmpty: Bool?
     package init(form: AOFForm, awaitedBase: String?, files: [LogFile], isBaseEmpty: Bool? = nil) {
       self.form = form
@@ -172,14 +173,14 @@ package struct Snapshot: Sendable, Equatable, Codable {
       self.isBaseEmpty = isBaseEmpty
     }
     /// Nothing is missing before the files: there is no BASE, or it is empty. A legacy AOF may begin with
-    /// what a rewrite wrote, of which a part is no state.
+    /// the output of a rewrite, of which a part is not a state.
     package var isWholeState: Bool {
       guard !files.isEmpty, case .multiPart = form else { return false }
       return awaitedBase == nil || isBaseEmpty == true
     }
   }
 
-  /// A command that removed a whole database, and where the log stood before it.
+  /// A command that removed a whole database, and the position of the log before it.
   package struct Destructive: Sendable, Equatable, Codable {
     package var command: String
     package var before: LogPosition
@@ -192,7 +193,7 @@ package struct Snapshot: Sendable, Equatable, Codable {
   }
 }
 
-/// How a server lays its AOF down.
+/// How a server stores its AOF.
 package enum AOFForm: Sendable, Equatable, Codable {
   /// One file in the data directory (Redis 6 and older).
   case legacy
@@ -218,8 +219,8 @@ package enum AOFForm: Sendable, Equatable, Codable {
   }
 }
 
-/// A file on one file system: its inode and, where the file system keeps one, its birth time. The
-/// birth time is what tells a reused inode from the same file.
+/// A file on one file system: its inode and, if the file system keeps one, its birth time. The birth time
+/// distinguishes a reused inode from the same file.
 package struct FileIdentity: Hashable, Sendable, Codable {
   package var inode: UInt64
   package var bornSeconds: Int64?
@@ -229,21 +230,20 @@ package struct FileIdentity: Hashable, Sendable, Codable {
     self.bornSeconds = bornSeconds
     self.bornNanoseconds = bornNanoseconds
   }
-  /// Whether equality proves that it is the same file: an inode number alone is reused.
+  /// Whether equality proves that it is the same file. An inode number alone can be reused.
   package var isProof: Bool { bornSeconds != nil }
 }
 
-/// One content of a file, as far as its file system tells: the same version has the same bytes.
+/// One content of a file, as far as its file system shows: the same version has the same bytes.
 ///
-/// A growing file has a new version with every write. A version that differs only in its times is a
-/// reason to compare the bytes, not yet another content: `chown`, `chmod` and a new hard link change
-/// `changed` alone.
+/// A growing file has a new version with every write. If a version differs only in its times, the bytes
+/// have to be compared: `chown`, `chmod` and a new hard link change only `changed`.
 package struct FileVersion: Hashable, Sendable {
   package var identity: FileIdentity
   package var size: UInt64
   /// When the content was last written (mtime).
   package var modified: FileMoment
-  /// When anything of the file was last changed, its owner and its links included (ctime).
+  /// When the file was last changed in any way, including its owner and links (ctime).
   package var changed: FileMoment
   package init(
     identity: FileIdentity, size: UInt64, modified: FileMoment, changed: FileMoment

@@ -1,13 +1,13 @@
-/// One thing that `doctor` looked at: what was seen, what it means for backups, and what to do.
+/// One check of `doctor`: what was found, what it means for backups, and what to do.
 package struct Finding: Sendable, Hashable, Encodable {
   package enum Area: String, Sendable, Hashable, CaseIterable, Encodable {
     case configuration, credentials, store, bucket, repository, data
   }
 
   package enum Verdict: String, Sendable, Hashable, Comparable, Encodable {
-    /// Neither good nor bad: something that is said so that the rest is understood.
+    /// Neither good nor bad: information that helps to understand the rest.
     case note
-    /// It was looked at, and is as it should be.
+    /// It was checked, and is right.
     case ok
     case warning, failed
 
@@ -20,7 +20,7 @@ package struct Finding: Sendable, Hashable, Encodable {
       }
     }
 
-    /// As a line begins.
+    /// The beginning of a line.
     fileprivate var word: String {
       switch self {
       case .note: "note   "
@@ -36,12 +36,12 @@ package struct Finding: Sendable, Hashable, Encodable {
   /// `create-if-absent`, `lifecycle`, `space`.
   package var check: String
   package var verdict: Verdict
-  /// What was seen.
+  /// What was found.
   package var detail: String
   /// What that means for backups; nil when all is well.
   package var consequence: String?
   package var remedy: String?
-  /// How `doctor` ends when this is the worst; nil when it is no failure.
+  /// The exit code of `doctor` if this is the worst finding; nil if it is not a failure.
   package var code: ExitCode?
 
   private enum CodingKeys: String, CodingKey {
@@ -72,10 +72,10 @@ package struct Finding: Sendable, Hashable, Encodable {
   }
 }
 
-/// What `doctor` found, in the order in which it looked.
+/// The findings of `doctor`, in the order of the checks.
 package struct Diagnosis: Sendable, Encodable {
   package var findings: [Finding]
-  /// The worst; a note is nothing bad.
+  /// The worst verdict. A note does not count.
   package var verdict: Finding.Verdict { max(findings.map(\.verdict).max() ?? .ok, .ok) }
 
   private enum CodingKeys: String, CodingKey { case findings, verdict }
@@ -88,10 +88,10 @@ package struct Diagnosis: Sendable, Encodable {
     try container.encode(verdict, forKey: .verdict)
   }
 
-  /// That of the first failure; success when there is none.
+  /// The code of the first failure; success if there is none.
   package var exitCode: ExitCode { findings.lazy.compactMap(\.code).first ?? .success }
 
-  /// For people: by area, what is wrong with its meaning and remedy.
+  /// For people: by area, each problem with its consequence and remedy.
   package var text: String {
     var text = ""
     for area in Finding.Area.allCases {

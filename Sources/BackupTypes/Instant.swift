@@ -1,6 +1,7 @@
 /// A point in wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// Instants stamp; they never order. Order in a repository is (timeline, sequence, position).
+/// Instants are labels and never define an order. The order in a repository is (timeline, sequence,
+/// position).
 package struct Instant: Hashable, Comparable, Sendable {
   package var milliseconds: Int64
 
@@ -52,8 +53,8 @@ extension Instant: Codable {
 }
 
 extension Instant {
-  /// Reads RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), or unix seconds.
-  /// A time without a zone is refused: on the bad day nobody should have to guess whose clock.
+  /// Parses RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), or unix seconds. A time
+  /// without a zone is refused, so that nobody has to guess whose clock it means.
   package init(parsing text: String, now: Instant) throws(TimeSyntaxError) {
     let bytes = Array(text.utf8)
     if bytes.first == UInt8(ascii: "-") {

@@ -1,10 +1,10 @@
 /// How a command ends; `docs/scripting.md` is the contract.
 package enum ExitCode: Int32, Sendable, CaseIterable {
   case success = 0
-  /// Anything else, unshipped bytes at shutdown included.
+  /// Any other failure, including unshipped bytes at shutdown.
   case failure = 1
   case usage = 2
-  /// Proved: no backup, or none at the time asked for.
+  /// There is provably no backup, or none at the requested time.
   case noBackup = 3
   /// The store can't be reached or denies access.
   case storeUnavailable = 4
@@ -15,29 +15,29 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
   case noRoom = 7
   /// Wrong or missing key.
   case wrongKey = 8
-  /// The newest state may be an accident; choose.
+  /// The newest state may be the result of an accident; choose a state.
   case suspect = 9
-  /// Written by, or meant for, a version that does not fit.
+  /// Written by, or meant for, an incompatible version.
   case versionMismatch = 10
   case interrupted = 130
   case terminated = 143
 }
 
-/// The one error shape: what happened, to what, why, and what the operator can do.
+/// The only error type: what happened, to what, why, and what the operator can do.
 package struct LifeboatError: Error, Sendable {
-  /// The exit code of a command that ends with this error, which is also its class.
+  /// The exit code of a command that ends with this error. It is also the error's class.
   package var code: ExitCode
   /// What happened, a sentence without its full stop, naming the object: `can't read /data/dump.rdb`.
   package var message: String
-  /// Why, where that is more than the message says; an operating-system or library error's words.
+  /// Why, if that is more than the message says: the words of the operating system or a library.
   package var cause: String?
   /// What the operator can do.
   package var hint: String?
-  /// Whether the same call may succeed later with nothing changed; exactly one layer retries.
+  /// Whether the same call may succeed later without any change. Exactly one layer retries.
   package var isRetryable: Bool
-  /// The store, or who gives out its credentials, refuses: somebody has to grant access.
+  /// The store, or the service that issues its credentials, denies access: somebody has to grant it.
   package var isDenied = false
-  /// The object that a listing had, or another object names, and that is not there.
+  /// The missing object that a listing had, or that another object names.
   package var missingObject: String?
 
   package init(
@@ -65,8 +65,8 @@ package struct LifeboatError: Error, Sendable {
 }
 
 extension LifeboatError {
-  /// Any error in words for a person. An error of another type is a bug of ours or of a library: its
-  /// description would be Swift's, which tells an operator nothing.
+  /// Any error in words for a person. An error of another type is a bug of ours or of a library. Swift's
+  /// description of it would tell an operator nothing.
   package init(wording error: any Error) {
     if let known = error as? LifeboatError {
       self = known
@@ -79,7 +79,7 @@ extension LifeboatError {
     }
   }
 
-  /// Message and cause on one line, for where the remedy stands elsewhere.
+  /// Message and cause on one line, for places that show the remedy separately.
   package var inOneLine: String { message + (cause.map { ": " + $0 } ?? "") }
 }
 

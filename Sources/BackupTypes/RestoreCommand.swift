@@ -1,6 +1,6 @@
 /// A `lifeboat restore`, or an `unpin`, of one repository, to be copied into a shell.
 package struct RestoreCommand: Sendable, Hashable {
-  /// What `--repo` was given.
+  /// The value of `--repo`.
   package var repository: String
   package var isEncrypted: Bool
 
@@ -9,9 +9,9 @@ package struct RestoreCommand: Sendable, Hashable {
     self.isEncrypted = isEncrypted
   }
 
-  /// Up to where the point is named.
+  /// The part before the restore point.
   package var head: String { "lifeboat restore --repo \(shellQuoted(repository))" }
-  /// Behind it.
+  /// The part after it.
   package var tail: String { key + " --data DIR" }
   /// - Parameter point: `--at …`, `--point …`, or nothing for the newest.
   package func line(_ point: String = "") -> String {

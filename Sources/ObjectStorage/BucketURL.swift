@@ -10,8 +10,8 @@ package struct BucketURL: Sendable {
 
   /// - Parameters:
   ///   - scheme: `s3`.
-  ///   - options: what may stand after the "?", in the order in which messages list it.
-  /// - Throws: `.usage` with what is wrong.
+  ///   - options: the allowed names after the "?", in the order in which messages list them.
+  /// - Throws: `.usage` with the problem.
   package init(_ url: String, scheme: String, options: [String]) throws(LifeboatError) {
     problem = Problem(url: url, scheme: scheme, options: options)
     if let cause = strayWhiteSpace(in: url, path: "") { throw problem(cause) }
@@ -39,7 +39,7 @@ package struct BucketURL: Sendable {
     items = try BucketURL.items(parts.count > 1 ? parts[1] : "", options, problem)
   }
 
-  /// The value of an option; nil when it is not given.
+  /// The value of an option; nil if it is not given.
   package subscript(option: String) -> String? { items[option] }
 
   package func flag(_ name: String) throws(LifeboatError) -> Bool? {
@@ -51,17 +51,17 @@ package struct BucketURL: Sendable {
     }
   }
 
-  /// `https://host:port/path` without a "/" at its end; nil when it is not given.
+  /// `https://host:port/path` without a "/" at its end; nil if it is not given.
   package func endpoint() throws(LifeboatError) -> String? {
     try items["endpoint"].map { value throws(LifeboatError) in
       try BucketURL.endpoint(value, problem)
     }
   }
 
-  /// The error for something that is wrong with this URL.
+  /// The error for a problem with this URL.
   package func error(_ cause: String) -> LifeboatError { problem(cause) }
 
-  /// Checks an endpoint that stands elsewhere, for a store of `scheme` with `options`.
+  /// Checks an endpoint that was set elsewhere, for a store of `scheme` with `options`.
   package static func endpoint(
     _ text: String, scheme: String, options: [String]
   ) throws(LifeboatError) -> String {
@@ -132,7 +132,7 @@ package struct BucketURL: Sendable {
         hint: "it is written \(scheme)://bucket/prefix, with any of ?"
           + options.map { $0 + "=…" }.joined(separator: "&"))
     }
-    /// Someone may have put a key into it.
+    /// The user part is removed, because someone may have put a key into it.
     private var withoutUser: String {
       guard let at = url.lastIndex(of: "@") else { return url }
       return "…" + url[at...]

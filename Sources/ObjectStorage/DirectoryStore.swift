@@ -247,7 +247,7 @@ package final class DirectoryStore: ObjectStore {
     return result
   }
 
-  /// Proved: a root that can't be looked at keeps the message that says why.
+  /// Proved absence. A root that can't be read keeps the message that says why.
   private var isRootAbsent: Bool {
     do throws(LifeboatError) {
       return try FileStatus.at(root) == nil

@@ -15,7 +15,7 @@ package protocol ObjectStore: Sendable {
   /// whatever the outcome.
   func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome
 
-  /// The whole object. nil only when its absence is proved; anything less is an error.
+  /// The whole object. Nil only if its absence is proved; anything less is an error.
   func read(_ name: String) async throws -> [UInt8]?
 
   /// One page of the objects whose names begin with `prefix` (as a string, not a directory), sorted
@@ -33,11 +33,11 @@ package protocol ObjectStore: Sendable {
   /// The store's clock; nil when it has none but this machine's.
   func now() async throws -> Instant?
 
-  /// False once the store said that it can't create an object only if it is absent, so that a race of
-  /// two writers is not decided. One that silently overwrites is only found by a probe.
+  /// False once the store said that it can't create an object only if it is absent. A race of two writers
+  /// is then not decided. A store that silently overwrites is found only by a probe.
   var createsConditionally: Bool { get }
 
-  /// Called before the first write: makes what a store needs to be written to.
+  /// Called before the first write. Prepares the store for writing.
   func prepare() async throws
 }
 
@@ -65,7 +65,7 @@ package struct ListPage: Sendable {
   package static let entriesMax = 1000
 
   package var entries: [ObjectEntry]
-  /// Opaque; nil after the last page. A page may be short, or empty, and not be the last.
+  /// Opaque; nil after the last page. A page may be short or empty without being the last.
   package var next: String?
 
   package init(entries: [ObjectEntry], next: String?) {

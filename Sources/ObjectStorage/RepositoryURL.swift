@@ -7,11 +7,10 @@ package func repositoryScheme(_ url: String) -> String? {
   url.firstRange(of: "://").map { url[..<$0.lowerBound].lowercased() }
 }
 
-/// Why no address can have been meant like this: white space at an end of it, or of a segment of its path.
-/// A Secret that was made with `echo` ends with a line feed: another prefix, at which there is nothing. Nil:
-/// there is none.
+/// Why a URL can't be intended: white space at an end of it, or of a segment of its path. A Secret that was
+/// made with `echo` ends with a line feed, and names another, empty prefix. Nil: there is none.
 ///
-/// - Parameter path: decoded, where it may be encoded.
+/// - Parameter path: decoded, if it may be encoded.
 func strayWhiteSpace(in url: String, path: String) -> String? {
   let segments = [url[...]] + path.split(separator: "/")
   guard
@@ -52,13 +51,13 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
   return DirectoryStore(root: absolute(FilePath(path)))
 }
 
-/// What is told of a repository can be given back to a command, also from another directory.
+/// A repository's printed location can be passed to a command again, also from another directory.
 private func absolute(_ path: FilePath) -> FilePath {
   guard path.isRelative, let start = HostFacts.workingDirectory() else { return path }
   return start.pushing(path)
 }
 
-/// nil when a "%" has no two digits after it or the bytes are not UTF-8.
+/// Nil if a "%" is not followed by two digits, or the bytes are not UTF-8.
 func percentDecoded(_ text: String) -> String? {
   guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
   var result: [UInt8] = []

@@ -1,21 +1,21 @@
 package import BackupTypes
 import SystemIO
 
-/// The one layer that retries: a decorator around a store, with jittered backoff, a cap, and a report.
+/// The only layer that retries: a wrapper around a store, with jittered backoff, a limit, and a report.
 ///
-/// Uploads are idempotent because names are: a `create` whose reply was lost finds its object there.
+/// Uploads are idempotent because names are: a `create` whose reply was lost finds its own object.
 package struct RetryingStore: ObjectStore {
   package struct Policy: Sendable {
-    /// How long a call may go on in all; nil: for as long as the process lives.
+    /// How long a call may take in total; nil: as long as the process lives.
     package var budget: Duration?
     package var firstDelay: Duration
     package var delayMax: Duration
-    /// Failures that more waiting will hardly mend (denied access, a full store) are tried again so
-    /// often; nil: like the others. `ship` waits for their cause to go, a restore gives up.
+    /// How often failures are retried that waiting will hardly fix (denied access, a full store); nil: like
+    /// the others. `ship` waits until their cause is gone, a restore gives up.
     package var permanentTries: Int?
     package var permanentDelay: Duration
-    /// Asked while a failed call waits: the monotonic time (ms) at which it gives up after all. An end
-    /// that was asked for does not wait for a store that is away.
+    /// Asked while a failed call waits: the monotonic time (ms) at which it gives up. A requested end does
+    /// not wait for an unreachable store.
     package var givesUpAt: @Sendable () -> Int64? = { nil }
 
     package init(
@@ -30,7 +30,7 @@ package struct RetryingStore: ObjectStore {
       self.permanentDelay = permanentDelay
     }
 
-    /// A sidecar: no end, whatever the failure.
+    /// A sidecar: retries without end, whatever the failure.
     package static let sidecar = Policy(
       budget: nil, permanentTries: nil, permanentDelay: .seconds(30))
     /// Not retried at all.
@@ -93,8 +93,8 @@ package struct RetryingStore: ObjectStore {
         if error.isRetryable {
           delay = min(delay * 2, policy.delayMax)
         } else {
-          // What may not be deleted stays: nothing waits for that, and credentials that only append are
-          // meant to be refused.
+          // An object that may not be deleted stays: nothing waits for its deletion, and append-only
+          // credentials are meant to be refused.
           guard error.code == .storeUnavailable || error.code == .noRoom, operation != .delete
           else {
             throw error
@@ -103,7 +103,7 @@ package struct RetryingStore: ObjectStore {
           if let tries = policy.permanentTries, permanent >= tries { throw error }
           pause = policy.permanentDelay
         }
-        // Jitter: between half and the whole pause, so that many shippers do not come back at once.
+        // Jitter: between half and the whole pause, so that many shippers do not retry at the same moment.
         pause = pause * Double.random(in: 0.5...1)
         if let budget = policy.budget, .milliseconds(elapsed) + pause > budget { throw error }
         report(.waiting(operation: operation, error: error, sinceMilliseconds: elapsed))
@@ -112,7 +112,7 @@ package struct RetryingStore: ObjectStore {
     }
   }
 
-  /// Sleeps in short steps, so that a deadline that is set meanwhile is seen.
+  /// Sleeps in short steps, so that a deadline that is set meanwhile is noticed.
   private func wait(_ pause: Duration, orThrow error: LifeboatError) async throws {
     let step = Duration.milliseconds(250)
     var left = pause

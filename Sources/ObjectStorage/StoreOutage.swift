@@ -1,20 +1,20 @@
 package import BackupTypes
 
-/// What a sidecar says of its store, from how its calls end: that it can't be used, why, and that this is over;
-/// that its clock differs from this machine's, and that it no longer does. A value.
+/// What a sidecar reports about its store, from the results of its calls: that it can't be used, why, and
+/// that this is over; that its clock differs from this machine's, and that it no longer does. A value.
 package struct StoreOutage: Sendable {
   package enum Problem: String, Sendable, CaseIterable {
-    /// Nothing answers, or not in time: it passes by itself.
+    /// There is no answer, or not in time. It passes by itself.
     case unreachable
     /// Access has to be granted.
     case denied
-    /// Something else has to be fixed: a bucket that is not there, a store that is full.
+    /// Something else has to be fixed: a missing bucket, or a full store.
     case refused
   }
 
   package enum Line: Sendable, Equatable {
     case began(Problem)
-    /// It can still not be used, for another reason.
+    /// It still can't be used, for another reason.
     case changed(Problem)
     case ended(afterMilliseconds: Int64)
     /// The store's clock minus this machine's, in milliseconds.
@@ -22,13 +22,14 @@ package struct StoreOutage: Sendable {
     case clocksAgree
   }
 
-  /// A request that is lost now and then is no outage: what waiting may fix is told when it lasts.
+  /// A request that fails now and then is not an outage. What waiting may fix is reported only if it lasts
+  /// this long.
   private static let tellAfter: Int64 = 5000
-  /// Another reason, and another state of the clocks, is told this often at most.
+  /// A change of the reason, or of the clocks, is reported at most once in this time.
   private static let pause: Int64 = 60_000
-  /// A call that waits reports more often than this; one that was given up never does again.
+  /// A waiting call reports more often than this. A call that was given up never reports again.
   private static let reportMax: Int64 = 300_000
-  /// The clocks may differ so much before it is worth a word.
+  /// The clocks may differ by this much before it is reported.
   package static let clockOffsetMax: Int64 = 60_000
 
   private struct Told: Sendable {
@@ -37,14 +38,14 @@ package struct StoreOutage: Sendable {
     var at: Int64
   }
   private var told: Told?
-  /// When calls that wait last failed.
+  /// When waiting calls last failed, by operation.
   private var waiting: [RetryingStore.Operation: Int64] = [:]
   private var clockTold: Int64?
   private var clocksDiffer = false
 
   package init() {}
 
-  /// What was told; nil: the store can be used.
+  /// The reported problem; nil: the store can be used.
   package var problem: Problem? { told?.problem }
 
   /// - Parameters:
@@ -76,7 +77,7 @@ package struct StoreOutage: Sendable {
     return .ended(afterMilliseconds: now - told.since)
   }
 
-  /// - Parameter clockOffset: the store's clock minus this machine's, as the last answer had it.
+  /// - Parameter clockOffset: the store's clock minus this machine's, from the last reply.
   package mutating func saw(clockOffset: Int64, now: Int64) -> Line? {
     let differs =
       abs(clockOffset)
@@ -99,7 +100,7 @@ extension StoreOutage.Problem {
     }
   }
 
-  /// A log line's words.
+  /// The words of a log line.
   package var line: String {
     switch self {
     case .unreachable: "the store can't be used: shipping waits, and catches up by itself"
@@ -108,7 +109,7 @@ extension StoreOutage.Problem {
     }
   }
 
-  /// The same with its beginning, for `status`.
+  /// The same with the time of its beginning, for `status`.
   package func words(since: String) -> String {
     switch self {
     case .unreachable: "does not answer since \(since)"

@@ -2,15 +2,15 @@ package import BackupTypes
 import Synchronization
 import SystemIO
 
-/// What was asked of a store, and how it went: for the metrics.
+/// The requests to a store and their results, for the metrics.
 package final class StoreStatistics: Sendable {
   package enum Operation: String, Sendable, CaseIterable { case create, read, list, delete, clock }
 
   package enum Result: String, Sendable, CaseIterable {
     case ok
-    /// The store could not be used, and trying again makes sense.
+    /// The store could not be used, and a retry makes sense.
     case unavailable
-    /// The store refuses: credentials, permissions, a bucket that is not there.
+    /// The store refuses: credentials, permissions, or a missing bucket.
     case denied
     /// Anything else, such as a full disk or a cancelled call.
     case failed
@@ -44,7 +44,7 @@ package final class StoreStatistics: Sendable {
   }
 }
 
-/// A store whose calls are counted; below the layer that retries, so that every try counts.
+/// A store whose calls are counted. It is below the layer that retries, so every try counts.
 package struct CountedStore: StoreLayer {
   package let base: any ObjectStore
   private let statistics: StoreStatistics

@@ -1,25 +1,25 @@
-/// Hands on what stands in an append-only file, one by one: for files whose framing was checked before.
-/// Total on any bytes; bad framing ends it.
+/// Passes on the commands and annotations of an append-only file, one by one, for files whose framing was
+/// checked before. Safe for any input; bad framing ends it.
 package struct AOFCommandReader: Sendable {
-  /// Longer arguments are handed on as nil.
+  /// Longer arguments are passed on as nil.
   package static let argumentBytesMax = 64 << 10
-  /// Of a command with more arguments, or more bytes in them, the rest is not handed on.
+  /// If a command has more arguments, or more bytes in them, the rest is not passed on.
   package static let argumentsMax = 1 << 16
   package static let commandBytesMax = 4 << 20
 
   package struct Command: Sendable {
     package var arguments: [[UInt8]?]
-    /// The bytes of each, also of those that are handed on as nil.
+    /// The size of each argument, including those that are passed on as nil.
     package var sizes: [UInt64] = []
-    /// Whether all arguments are there, but for single long ones.
+    /// Whether all arguments are included, except single long ones.
     package var isWhole: Bool
-    /// How many arguments there are in the file, the name included.
+    /// The number of arguments in the file, including the name.
     package var count: UInt64
-    /// Offsets in the file: of its first byte, and behind its last.
+    /// Offsets in the file: of its first byte, and after its last.
     package var start: UInt64
     package var end: UInt64
 
-    /// In capitals; empty when it is too long to be one.
+    /// In capitals; empty if it is too long to be a command name.
     package var name: String {
       String(decoding: (arguments.first ?? nil) ?? [], as: UTF8.self).uppercased()
     }
@@ -32,7 +32,7 @@ package struct AOFCommandReader: Sendable {
   }
 
   package private(set) var isBroken = false
-  /// Of the next byte.
+  /// The offset of the next byte.
   package private(set) var offset: UInt64
   private let argumentBytesMax: Int
   private enum Step: Sendable { case lineStart, argumentHeader, argument, argumentEnd }
@@ -47,8 +47,8 @@ package struct AOFCommandReader: Sendable {
   private var commandBytes = 0
 
   /// - Parameters:
-  ///   - offset: where in the file the next byte stands; a command or annotation begins there.
-  ///   - argumentBytesMax: longer arguments are handed on as nil.
+  ///   - offset: the position of the next byte in the file. A command or annotation begins there.
+  ///   - argumentBytesMax: longer arguments are passed on as nil.
   package init(at offset: UInt64 = 0, argumentBytesMax: Int = AOFCommandReader.argumentBytesMax) {
     self.offset = offset
     self.argumentBytesMax = argumentBytesMax

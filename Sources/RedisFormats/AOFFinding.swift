@@ -1,5 +1,5 @@
-/// Why the bytes from `offset` on are not an append-only file's. `reason` is written for an
-/// operator, a phrase without a full stop.
+/// Why the bytes from `offset` on are not part of an append-only file. `reason` is written for an operator,
+/// as a phrase without a full stop.
 package struct AOFFault: Error, Sendable, Equatable {
   /// Bytes from the start of the file.
   package var offset: UInt64
@@ -11,7 +11,7 @@ package struct AOFFault: Error, Sendable, Equatable {
   }
 }
 
-/// Something in an append-only file that matters to whoever picks a point in time.
+/// Something in an append-only file that matters for choosing a point in time.
 package struct AOFFinding: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     /// An annotation `#TS:`, unix time: what follows was executed in or after that second.
@@ -22,7 +22,7 @@ package struct AOFFinding: Sendable, Equatable {
   package var kind: Kind
   /// The offset of its first byte; for a command in a transaction, of MULTI.
   package var start: UInt64
-  /// The offset behind it; for a command in a transaction, behind EXEC.
+  /// The offset after it; for a command in a transaction, after EXEC.
   package var end: UInt64
 
   package init(kind: Kind, start: UInt64, end: UInt64) {
@@ -36,17 +36,17 @@ package struct AOFFinding: Sendable, Equatable {
   }
 }
 
-/// The findings between two takes, a bounded number of them.
+/// The findings between two takes. Their number is bounded.
 ///
-/// When full, timestamps give way: every second one at first, all of them for a destructive
-/// command. Only destructive commands beyond the limit itself are lost.
+/// When it is full, timestamps are dropped: at first every second one, and for a destructive command all of
+/// them. Only destructive commands beyond the limit itself are lost.
 struct AOFFindings: Sendable {
   static let countMax = 65_536
   /// Fewer timestamps than this are not worth a pass over the whole list.
   private static let thinningMin = 1024
 
   private var released: [AOFFinding] = []
-  /// Those of the transaction that is not complete yet.
+  /// The findings of the transaction that is not complete yet.
   private var held: [AOFFinding] = []
   private var timestamps = 0
 

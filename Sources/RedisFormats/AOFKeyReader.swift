@@ -1,10 +1,10 @@
-/// Looks at commands for the names of the keys that they write or remove.
+/// Reads the names of the keys that commands write or remove.
 ///
-/// Told of every argument in turn, in pieces; looks only at those that it needs, and keeps none.
+/// It receives every argument in turn, in pieces. It reads only those that it needs, and keeps none.
 struct AOFKeyReader: Sendable {
   var sample: KeySample
 
-  /// What is to be made of the argument at hand.
+  /// What to do with the current argument.
   private enum Role: Sendable { case skip, name(KeySample.Change), word }
 
   private var effect = KeyEffect.none
@@ -12,7 +12,7 @@ struct AOFKeyReader: Sendable {
   private var index = 0
   private var hash = NameHash()
   private var word = AOFWord()
-  /// The name that SET or another writes: whether it expires may be said behind it.
+  /// The name that SET or a similar command writes. A later argument may say that it expires.
   private var held: UInt64?
   private var expires = false
   private var keepsExpiry = false
@@ -35,7 +35,7 @@ struct AOFKeyReader: Sendable {
     case (.none, _), (.emptyAll, _), (.emptyOne, _), (.anything, _): return .skip
     case (.set, 2): return .skip
     case (.set, 3...): return length <= 7 ? .word : .skip
-    // A time to live of 0 is none.
+    // A time to live of 0 means none.
     case (.restore, 2):
       expires = length > 1
       return .skip
@@ -53,7 +53,7 @@ struct AOFKeyReader: Sendable {
     }
   }
 
-  /// - Parameter name: of the command, if that is what ends.
+  /// - Parameter name: the command's name, if that is the argument that ends.
   mutating func endArgument(_ name: AOFWord) {
     if index == 0 {
       effect = KeyEffect.of(name)
@@ -102,19 +102,19 @@ struct AOFKeyReader: Sendable {
   }
 }
 
-/// What a command does to the keys that it names. What is not listed does something to its first argument
-/// that is not known.
+/// What a command does to the keys that it names. A command that is not listed does something unknown to
+/// its first argument.
 enum KeyEffect: UInt8, Sendable {
   case none, write, set, restore, expire, remove, mayEmpty
-  /// The first is taken from, the second given to.
+  /// It takes from the first and adds to the second.
   case move
   case rename
-  /// Names and values by turns.
+  /// Names and values alternate.
   case pairs
-  /// The second argument is what is written.
+  /// It writes the second argument.
   case second
   case select, swap, emptyAll, emptyOne
-  /// It may write any number of keys, at places that are not looked at.
+  /// It may write any number of keys, in arguments that are not read.
   case anything
   case unknown
 
@@ -183,7 +183,7 @@ enum KeyEffect: UInt8, Sendable {
     (.emptyOne, ["FLUSHDB"]),
   ]
 
-  /// A table by a hash of the word, with empty places: every command of a log is looked up.
+  /// A hash table with empty places, because every command of a log is looked up.
   private static let table: [(word: AOFWord, effect: KeyEffect)?] = {
     var table = [(word: AOFWord, effect: KeyEffect)?](repeating: nil, count: 512)
     for (effect, names) in words {

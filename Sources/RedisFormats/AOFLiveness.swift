@@ -1,19 +1,19 @@
 package import BackupTypes
 
-/// Whether a server writes the AOF on disk. A stopped AOF looks perfect: after `CONFIG SET appendonly
-/// no`, after a full sync, or when we laid it down ourselves for a server that runs without.
+/// Whether a server writes the AOF on disk. A stopped AOF looks perfect: after `CONFIG SET appendonly no`,
+/// after a full sync, or after a restore for a server that runs without AOF.
 package enum AOFLiveness: String, Sendable, Equatable {
   /// The AOF has everything.
   case live
-  /// A dump is younger than the last byte of the AOF: it holds at least as much as the AOF, and
-  /// perhaps more. Once it is durable it is what a restore must give.
+  /// A dump is younger than the last byte of the AOF: it holds at least as much as the AOF, and perhaps
+  /// more. Once it is durable, a restore must give it.
   case quiet
-  /// The file times contradict themselves: one of them lies in the future, so a clock was set. The AOF
-  /// stays the primary, and the dump is shipped, too.
+  /// The file times are contradictory: one of them lies in the future, so a clock was set. The AOF stays
+  /// the primary, and the dump is shipped, too.
   case unknown
 
-  /// What is known of the newest dump. `born` is when its temporary file was made, which is after the
-  /// fork whose state it holds; `contentAt` is the RDB's own `ctime`, in whole seconds.
+  /// The times of the newest dump. `born` is the creation time of its temporary file, which is after the
+  /// fork whose state it holds. `contentAt` is the RDB's own `ctime`, in whole seconds.
   package struct DumpTimes: Sendable, Equatable {
     package var born: FileMoment?
     package var modified: FileMoment
@@ -25,20 +25,20 @@ package enum AOFLiveness: String, Sendable, Equatable {
     }
   }
 
-  /// A time stamp that lies further ahead of the clock than this was made under another clock;
-  /// milliseconds.
+  /// A time stamp that is further ahead of the clock than this was made under another clock; milliseconds.
   private static let aheadMax: Int64 = 2000
 
-  /// Judges by the stamps of the files. They decide only where nothing was observed: once the log was
-  /// seen to grow after the look that first showed the dump, the AOF is live, whatever the stamps say.
+  /// Judges by the time stamps of the files. They decide only if nothing was observed: once the log was
+  /// seen to grow after the look that first showed the dump, the AOF is live, whatever the time stamps say.
   ///
-  /// `lastWrite` is the modification time of the last INCR (or legacy AOF); nil when the manifest has
-  /// no `i` line, and then the AOF of a manifest beside a dump is not live: no server appends to it.
+  /// `lastWrite` is the modification time of the last INCR (or legacy AOF). It is nil if the manifest has
+  /// no `i` line. Then the AOF beside a dump is not live, since no server appends to it.
   ///
-  /// A stopped AOF was last written before the fork, so `lastWrite < born` never takes a stopped AOF
-  /// for a live one. A birth time after the modification time tells of a copied file: it is not used.
+  /// A stopped AOF was last written before the fork, so `lastWrite < born` never takes a stopped AOF for a
+  /// live one. A birth time after the modification time shows that the file was copied, and is not used.
   ///
-  /// - Parameter now: the clock when the files were looked at; nil: the stamps are not compared with it.
+  /// - Parameter now: the clock when the files were looked at; nil: the time stamps are not compared with
+  ///   it.
   package static func judge(
     lastWrite: FileMoment?, manifestModified: FileMoment?, dump: DumpTimes?, now: Instant? = nil
   ) -> AOFLiveness {

@@ -1,16 +1,18 @@
-/// Finds the safe cuts of an append-only file: strict framing of the Redis protocol, transactions,
-/// annotations, and the RDB preamble a file may begin with (Redis's `aof.c`, `loadSingleAppendOnlyFile`).
+/// Finds the safe cuts of an append-only file. It checks the framing of the Redis protocol, transactions,
+/// annotations, and the RDB preamble that a file may begin with (Redis's `aof.c`,
+/// `loadSingleAppendOnlyFile`).
 ///
-/// Fed with the file in arbitrary pieces. What this scanner lets pass, every loader takes. Like a loader it
-/// does not look at the two bytes behind an argument, which a server always writes as CRLF; a server's
-/// loader is laxer still in how it reads numbers.
+/// It is fed with the file in arbitrary pieces. Every loader accepts what this scanner accepts. Like a
+/// loader it does not check the two bytes after an argument, which a server always writes as CRLF. A
+/// server's loader is even less strict in how it reads numbers.
 ///
-/// Memory is bounded whatever the input: arguments are skipped by their length and only a few bytes
-/// of the first two looked at. No input traps.
+/// Memory is bounded whatever the input: arguments are skipped by their length, and only a few bytes of the
+/// first two are read. No input causes a trap.
 package struct AOFScanner: Sendable {
-  /// Behind a complete command or annotation line, outside MULTI..EXEC and outside an RDB preamble.
+  /// The position after a complete command or annotation line, outside MULTI..EXEC and outside an RDB
+  /// preamble.
   package private(set) var boundary: UInt64
-  /// Bad framing; everything before `boundary` stays valid.
+  /// The framing is wrong. Everything before `boundary` stays valid.
   package private(set) var fault: AOFFault?
   /// The preamble's summary once it ended.
   package private(set) var preamble: RDBSummary?
@@ -21,7 +23,7 @@ package struct AOFScanner: Sendable {
     case fileStart, preamble, lineStart, argumentHeader, argument, argumentEnd, annotation
   }
   private var step: Step
-  /// The offset of the next byte to be parsed; what is carried over comes on top.
+  /// The offset of the next byte to be parsed, without the carried-over bytes.
   private var position: UInt64
   private var carry = Carry()
   private var walker: RDBWalker?
@@ -34,16 +36,16 @@ package struct AOFScanner: Sendable {
   private var argumentBytesLeft: UInt64 = 0
   private var word = AOFWord()
   private var command = AOFCommand.other
-  /// The offset of the MULTI whose EXEC is still to come.
+  /// The offset of the MULTI whose EXEC has not come yet.
   private var transactionStart: UInt64?
   private var annotation = AOFAnnotation()
   private var findings = AOFFindings()
   private var keyReader: AOFKeyReader?
 
-  /// `offset`: where in the file the next byte stands. Beyond 0 it must be a safe cut.
+  /// `offset`: the position of the next byte in the file. Beyond 0 it must be a safe cut.
   /// - Parameters:
-  ///   - observer: is told of the keys of a preamble.
-  ///   - takesAnyMagic: the file may begin with an RDB, also of a kind that is not known: a single AOF.
+  ///   - observer: receives the keys of a preamble.
+  ///   - takesAnyMagic: the file may begin with an RDB, also of an unknown kind: a single AOF.
   package init(
     at offset: UInt64 = 0, observer: (any RDBKeyObserver)? = nil, takesAnyMagic: Bool = false
   ) {
@@ -54,7 +56,7 @@ package struct AOFScanner: Sendable {
     step = offset == 0 ? .fileStart : .lineStart
   }
 
-  /// What the commands did to keys, and the RDB before them. Nil at first: nobody wants to know.
+  /// The effect on keys of the commands, and of the RDB before them. Nil at first, when nobody asks for it.
   package var keys: KeySample? {
     get { keyReader?.sample }
     set {
@@ -66,34 +68,34 @@ package struct AOFScanner: Sendable {
       }
     }
   }
-  /// How many keys there are behind what was consumed, if there were `beneath` before it.
+  /// How many keys there are after the consumed part, if there were `beneath` before it.
   package func keyBounds(over beneath: KeyBounds) -> KeyBounds {
     keyReader?.sample.bounds(over: beneath) ?? .unknown
   }
-  /// No more commands will come: what `keys` takes up becomes little.
+  /// No more commands will come, so `keys` needs only little memory.
   package mutating func settleKeys() { keyReader?.sample.settle() }
 
-  /// Where in the file the next byte to be consumed stands; once there is a fault, where that is.
+  /// The position in the file of the next byte to be consumed; after a fault, the position of the fault.
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
   package var isInsideTransaction: Bool { transactionStart != nil }
   package var preambleState: RDBWalker.State? { walker?.state }
-  /// Why nothing can be said of the file, though a program wrote it: its preamble is of a kind that is not
-  /// known. `fault` says so too, since nothing can be framed behind it.
+  /// Why the content is unknown, although a program wrote the file: its preamble is of an unknown kind.
+  /// `fault` says so too, since nothing after it can be framed.
   package var unknown: RDBFault? {
     if case .unknown(let fault)? = walker?.state { return fault }
     return nil
   }
-  /// With what it has heard of the preamble's keys; nil without a preamble.
+  /// The observer with the preamble's keys it received; nil without a preamble.
   package var preambleObserver: (any RDBKeyObserver)? { walker?.observer }
   package var hasContent: Bool { commands > 0 || walker?.hasContent == true }
 
-  /// Consumes all bytes, unless a fault stops it; further calls do nothing then.
+  /// Consumes all bytes, unless a fault stops it. Further calls then do nothing.
   package mutating func consume(_ bytes: UnsafeRawBufferPointer) {
     var index = 0
     while fault == nil, index < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[index...])
       if carry.count > 0 {
-        // What the cut atom was short of is found byte by byte.
+        // The missing bytes of the incomplete atom are found one by one.
         carry.append(rest[0])
         let copy = carry
         let used = copy.withBytes { advance($0) }
@@ -110,12 +112,12 @@ package struct AOFScanner: Sendable {
     }
   }
 
-  /// The findings since the last call in order of offset, all before `boundary`: those of an
-  /// unfinished transaction are held back until its EXEC.
+  /// The findings since the last call, by offset, all before `boundary`. Those of an unfinished transaction
+  /// are held back until its EXEC.
   package mutating func takeFindings() -> [AOFFinding] { findings.take() }
 
-  /// Takes the next step on `bytes`, not empty. Returns the bytes used; 0 when an atom is not there
-  /// completely, or after a fault.
+  /// Takes the next step on `bytes`, which is not empty. Returns the number of bytes used; 0 if an atom is
+  /// incomplete, or after a fault.
   private mutating func advance(_ bytes: UnsafeRawBufferPointer) -> Int {
     let used: Int
     switch step {
@@ -245,7 +247,7 @@ package struct AOFScanner: Sendable {
     return 2
   }
 
-  /// `position` stands behind the command.
+  /// `position` is after the command.
   private mutating func endCommand() {
     step = .lineStart
     keyReader?.endCommand()

@@ -1,5 +1,5 @@
-/// A command's name or subcommand, case folded, as far as it can be one that is known: all of those have
-/// 16 letters at most.
+/// The name of a command or subcommand, case folded, if it can be a known one: all of these have at most 16
+/// letters.
 struct AOFWord: Sendable, Equatable {
   private var low: UInt64 = 0
   private var high: UInt64 = 0
@@ -15,7 +15,7 @@ struct AOFWord: Sendable, Equatable {
   @inline(__always)
   mutating func append(_ bytes: UnsafeRawBufferPointer) {
     for byte in bytes {
-      // A longer word equals none of ours; 17 stands for every such length.
+      // A longer word matches none of ours. 17 represents every such length.
       guard count < 16 else {
         count = 17
         return
@@ -32,7 +32,7 @@ struct AOFWord: Sendable, Equatable {
     return Int(truncatingIfNeeded: value >> 48)
   }
 
-  /// Of a word of up to five digits.
+  /// The number, for a word of up to five digits.
   var number: Int? {
     guard (1...5).contains(count) else { return nil }
     var number = 0
@@ -46,7 +46,7 @@ struct AOFWord: Sendable, Equatable {
   }
 }
 
-/// What the scanner distinguishes among commands.
+/// The commands that the scanner distinguishes.
 enum AOFCommand: Sendable, Equatable {
   case select, multi, execute, discard, function
   case destructive(String)

@@ -1,8 +1,8 @@
 /// Counts the fields with a time to live in a hash that is packed as a listpack of triples: field,
 /// value, expiry; the expiry is the integer 0 for none (Redis 7.4's HASH_LISTPACK_EX).
 enum FieldExpiries {
-  /// As much of such a hash is looked at; with the default limits (512 fields of 64 bytes) one has
-  /// about 75 KiB. Of a longer one the count is a lower bound.
+  /// How much of such a hash is read. With the default limits (512 fields of 64 bytes) a hash has about 75
+  /// KiB. For a longer one the count is a lower bound.
   static let byteCountMax = 1 << 18
 
   /// `listpack` may be cut short.
@@ -42,7 +42,7 @@ enum FieldExpiries {
     }
   }
 
-  /// Bytes of the length that stands behind every entry for walking backwards.
+  /// Bytes of the length after every entry, which serves for walking backwards.
   static func backLengthSize(_ size: Int) -> Int {
     switch size {
     case ...127: 1

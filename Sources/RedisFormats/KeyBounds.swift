@@ -1,19 +1,19 @@
 import BackupTypes
 
-/// How many keys there are, by database, as far as that is known: between `atLeast` and `atMost`.
+/// How many keys there are, by database, as far as known: between `atLeast` and `atMost`.
 ///
-/// A full copy says it exactly. What a log does to it is known by the names that its commands have, and
-/// those of a full copy are only counted: whether a name that is written is one of them nobody knows.
+/// A full copy has the exact number. The effect of a log is known from the names in its commands. The names
+/// in a full copy are only counted, so it is unknown whether a written name is one of them.
 package struct KeyBounds: Sendable, Equatable {
   package struct Database: Sendable, Equatable {
     var atLeast: UInt64 = 0
     /// Nil: not known.
     var atMost: UInt64? = 0
-    /// Of these, so many at most have a time to live.
+    /// At most this many of them have a time to live.
     var expiring: UInt64 = 0
   }
 
-  /// Databases from the last number on count as one.
+  /// All databases from the last number on count as one.
   static let databasesMax = 16
 
   var databases: [Database]
@@ -39,7 +39,7 @@ package struct KeyBounds: Sendable, Equatable {
     }
   }
 
-  /// Totals, without databases: as a snapshot says them.
+  /// Totals without databases, as in a snapshot.
   package init(atLeast: UInt64, expiring: UInt64) {
     self = .unknown
     databases[0].atLeast = atLeast

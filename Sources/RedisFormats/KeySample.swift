@@ -1,61 +1,61 @@
 import BackupTypes
 
-/// Which keys a stretch of log writes and removes: the last thing that it did to each of a sample of names,
-/// chosen by their hash. Memory is bounded: when there is no more room, removed names become numbers; when
-/// that is not enough, every second name leaves the sample. A sample of half the room tells the number of
-/// all keys to within a few per cent.
+/// Which keys a stretch of log writes and removes: for a sample of names, chosen by their hash, it keeps
+/// the last operation on each. Memory is bounded. When there is no more room, removed names are reduced to
+/// numbers; if that is not enough, every second name leaves the sample. A sample that fills half of the
+/// room estimates the number of all keys to within a few per cent.
 package struct KeySample: Sendable {
-  /// What a command does to a key.
+  /// The effect of a command on a key.
   enum Change: Sendable, Equatable {
-    /// It is there behind the command; a time to live stays what it was.
+    /// The key exists after the command; its time to live is unchanged.
     case write
-    /// It is there, with a time to live or without.
+    /// The key exists, with or without a time to live.
     case set(expires: Bool)
     case remove
-    /// It may be gone: the last element was taken, or the result was empty.
+    /// The key may be gone: its last element was taken, or the result was empty.
     case mayEmpty
-    /// Of a command that is not known: perhaps it is a key's name, and there is one.
+    /// The command is not known. The argument may be the name of a key, which may exist.
     case touch
   }
 
-  /// 128 KiB, and as much again for a moment when it grows.
+  /// 128 KiB, and temporarily twice as much while it grows.
   static let slotsMax = 1 << 14
 
   private enum State {
     static let kept: UInt64 = 1
     static let expiring: UInt64 = 2
     static let uncertain: UInt64 = 3
-    /// Removed, and written by no command before: it came from what lies beneath.
+    /// Removed, and not written by an earlier command: it came from the state below.
     static let removedBeneath: UInt64 = 4
     static let removed: UInt64 = 5
     static func isRemoved(_ state: UInt64) -> Bool { state >= removedBeneath }
   }
 
-  /// Bits 0 to 2: the state; 3 to 6: the database; the others are the name's hash. 0: nothing.
+  /// Bits 0 to 2: the state; 3 to 6: the database; the others: the hash of the name. 0: empty.
   private var slots: [UInt64] = []
   private var taken = 0
-  /// A name is in the sample if so many of the topmost bits of its hash are 0.
+  /// A name is in the sample if this many of the topmost bits of its hash are 0.
   private var shift: UInt64 = 0
-  /// By database and state, as in the lowest bits of a slot: how many slots.
+  /// The number of slots by database and state, indexed like the lowest bits of a slot.
   private var counts = [Int](repeating: 0, count: 128)
-  /// The same for names that are not kept any more: how many names they stand for.
+  /// The same for names that are no longer kept: how many names they represent.
   private var settled = [UInt64](repeating: 0, count: 128)
-  /// The database that commands go to.
+  /// The selected database.
   private var database: UInt64 = 0
-  /// Databases that were emptied: nothing from beneath is left there. A bit for each.
+  /// Databases that were emptied, one bit for each: nothing of the state below is left in them.
   private var emptied: UInt16 = 0
-  /// Which database of what lies beneath each was, before SWAPDB.
+  /// For each database, its number in the state below, before SWAPDB.
   private var origin: [UInt8] = Array(0..<UInt8(KeyBounds.databasesMax))
-  /// The RDB that the stretch begins with: nothing lies beneath.
+  /// The RDB at the beginning of the stretch: there is no state below.
   private var preamble: KeyBounds?
-  /// A command came that may have written any number of keys.
+  /// A command was seen that may have written any number of keys.
   private var isOpen = false
   private let isPartial: Bool
 
-  /// - Parameter isPartial: something came before this stretch that nobody looked at.
+  /// - Parameter isPartial: the part before this stretch was not read.
   package init(isPartial: Bool = false) { self.isPartial = isPartial }
 
-  /// How many keys there are behind the stretch, if there were `beneath` before it.
+  /// How many keys there are after the stretch, if there were `beneath` before it.
   package func bounds(over beneath: KeyBounds) -> KeyBounds {
     let beneath = isPartial ? KeyBounds.unknown : preamble ?? beneath
     var bounds = beneath
@@ -75,7 +75,7 @@ package struct KeySample: Sendable {
         : under.atMost.map {
           $0.subtractingSaturated(certain).addingSaturated(written).addingSaturated(uncertain)
         }
-      // What was removed from beneath is what had expired, if that is what it was about.
+      // Keys removed from the state below are assumed to be the expired ones, if that is the question.
       bounds.databases[number].expiring =
         under.expiring.subtractingSaturated(removed).addingSaturated(expiring)
     }
@@ -87,7 +87,7 @@ package struct KeySample: Sendable {
     return (UInt64(counts[index]) << shift).addingSaturated(settled[index])
   }
 
-  /// Nothing will be added: names are not needed any more.
+  /// Nothing will be added, so names are no longer needed.
   package mutating func settle() {
     for index in counts.indices {
       settled[index].addSaturated(UInt64(counts[index]) << shift)
@@ -177,10 +177,10 @@ package struct KeySample: Sendable {
 
   // MARK: The table
 
-  /// Where `tag` stands, or is to stand. There is always an empty slot.
+  /// The slot of `tag`, or the one to put it in. There is always an empty slot.
   private func place(of tag: UInt64) -> Int {
     let mask = slots.count - 1
-    // The topmost bits are those that the sample is chosen by.
+    // The topmost bits are those that choose the sample.
     var index = Int(truncatingIfNeeded: tag >> 7) & mask
     while slots[index] != 0, slots[index] & ~7 != tag { index = (index + 1) & mask }
     return index
@@ -190,7 +190,7 @@ package struct KeySample: Sendable {
     guard slots.count >= KeySample.slotsMax else {
       return rebuild(max(64, slots.count * 2)) { _ in true }
     }
-    // Names that are gone first: as numbers they are as good, unless they come again.
+    // Removed names first: numbers are just as good, unless the names come again.
     for number in 0..<KeyBounds.databasesMax {
       for state in [State.removedBeneath, State.removed] {
         let index = number << 3 | Int(state)
@@ -223,7 +223,7 @@ package struct KeySample: Sendable {
   }
 }
 
-/// The hash of a name that comes in pieces: equal names have equal hashes, however they were cut.
+/// The hash of a name that arrives in pieces. Equal names have equal hashes, however they are split.
 struct NameHash: Sendable {
   private var state: UInt64 = 0x9ae1_6a3b_2f90_404f
   private var pending: UInt64 = 0

@@ -1,15 +1,15 @@
 /// What the first bytes of a packed string (ziplist, listpack, intset, zipmap) say about it.
 struct PackedHeader: Sendable, Equatable {
   enum Kind: Sendable { case ziplist, listpack, intset, zipmap }
-  /// Bytes of a header that are needed at most.
+  /// The maximum number of header bytes needed.
   static let byteCount = 12
 
   /// Entries, a lower bound when the header can't count them (65 535 and more; zipmap: 254).
   var entries: UInt64
-  /// The size the header states, nil where it states none.
+  /// The size in the header; nil if the header has none.
   var totalBytes: UInt64?
 
-  /// Nil when `head` is too short to be of that kind.
+  /// Nil if `head` is too short for that kind.
   init?(_ kind: Kind, head: [UInt8]) {
     switch kind {
     case .ziplist:

@@ -1,21 +1,21 @@
-/// Hears of every key that a walk meets, and of what some of them hold.
+/// Receives every key of a walk, and the content of some of them.
 package protocol RDBKeyObserver: Sendable {
-  /// The value of a key begins. A name longer than `KeySampling.nameBytesMax` is cut off one byte behind
+  /// The value of a key begins. A name longer than `KeySampling.nameBytesMax` is cut off one byte after
   /// that.
-  /// - Returns: whether what it holds is wanted: the text of a string, the fields of a hash, the members
-  ///   of a set or sorted set. Of other types it never comes.
+  /// - Returns: whether its content is wanted: the text of a string, the fields of a hash, the members of a
+  ///   set or sorted set. Content of other types is never passed on.
   mutating func begin(_ name: [UInt8], database: Int, type: String) -> Bool
-  /// A string that is wanted, as far as `KeySampling.nameBytesMax`.
+  /// A wanted string, up to `KeySampling.nameBytesMax`.
   mutating func take(string: [UInt8])
-  /// A field or member that is wanted; nil when it is longer than `KeySampling.nameBytesMax`.
-  /// - Parameter valueBytes: of a field's value.
+  /// A wanted field or member; nil if it is longer than `KeySampling.nameBytesMax`.
+  /// - Parameter valueBytes: the size of a field's value.
   mutating func take(element: [UInt8]?, valueBytes: UInt64)
-  /// So many fields or members that can't be told one by one.
+  /// This many fields or members can't be passed on one by one.
   mutating func take(unnamed: UInt64)
   mutating func end(_ key: RDBKeyFacts)
 }
 
-/// What a walk knows of a key behind its value.
+/// What a walk knows about a key after its value.
 package struct RDBKeyFacts: Sendable, Equatable {
   package var name: [UInt8]
   package var database: Int
@@ -39,13 +39,13 @@ package struct RDBKeyFacts: Sendable, Equatable {
   }
 }
 
-/// Between a walk and its observer: puts strings together to elements.
+/// Between a walk and its observer: combines strings into elements.
 struct RDBKeyWatch: Sendable {
   var observer: any RDBKeyObserver
-  /// Whether strings of the value at hand are to be kept.
+  /// Whether strings of the current value are kept.
   private(set) var isWanted = false
-  /// A packed value longer than this is not told one by one: with the default limits (512 entries of 64
-  /// bytes) one has some 75 KiB.
+  /// The elements of a longer packed value are not passed on one by one. With the default limits (512
+  /// entries of 64 bytes) a packed value has some 75 KiB.
   static let packedBytesMax = 1 << 18
 
   private var name: [UInt8] = []
@@ -55,7 +55,7 @@ struct RDBKeyWatch: Sendable {
 
   init(_ observer: any RDBKeyObserver) { self.observer = observer }
 
-  /// As much of the next string is kept.
+  /// How much of the next string is kept.
   var stringBytesMax: Int { KeySampling.nameBytesMax + 1 }
 
   mutating func begin(_ name: [UInt8], database: Int, type: Int) {
@@ -66,7 +66,7 @@ struct RDBKeyWatch: Sendable {
     if !["string", "hash", "set", "zset"].contains(self.type) { isWanted = false }
   }
 
-  /// A string of the value at hand; `size` are its bytes, unless it is encoded as an integer.
+  /// A string of the current value; `size` is its length in bytes, unless it is encoded as an integer.
   mutating func take(_ head: [UInt8], size: UInt64) {
     let size = max(size, UInt64(head.count))
     let whole = size <= UInt64(KeySampling.nameBytesMax) ? head : nil
@@ -84,7 +84,7 @@ struct RDBKeyWatch: Sendable {
   }
 
   /// A value that packs its elements in one string.
-  /// - Parameter entries: as its header counts them.
+  /// - Parameter entries: the count in its header.
   mutating func takePacked(
     _ kind: PackedHeader.Kind, _ bytes: [UInt8], size: UInt64, entriesPerElement: Int,
     elements: UInt64

@@ -1,17 +1,17 @@
-/// What the first bytes of a file that is no log of commands say of who wrote it.
+/// What the first bytes of a file that is not a log of commands say about its writer.
 ///
-/// The rule for all files of Redis: *unknown is data*. What a program wrote in a form that this release
-/// can't read is kept and restored as it is, and blocks no start. Broken is only what no server can have
-/// meant. Unknown therefore needs a sign that a program wrote it: a known magic with another version, a known
-/// envelope with another codec, or another magic of letters and digits. Example: `NEWKV0001…` is unknown;
-/// NULs, `REDI` and nothing at all are broken.
+/// The rule for all files of Redis is: *unknown is data*. Data that a program wrote in a form that this
+/// release can't read is kept, restored unchanged, and never blocks a start. A file is broken only if no
+/// server can have written it. To count as unknown, a file therefore needs a sign that a program wrote it:
+/// a known magic with another version, a known envelope with another codec, or another magic of letters and
+/// digits. Example: `NEWKV0001…` is unknown; NULs, `REDI` and an empty file are broken.
 enum RDBOpening: Equatable {
-  /// Too few bytes to tell.
+  /// There are too few bytes to decide.
   case undecided
   /// An RDB of a version whose layout is known.
   case rdb(isValkey: Bool, version: Int)
   case unknown(isValkey: Bool, version: Int, reason: String)
-  /// No RDB, or none that begins like one.
+  /// Not an RDB, or no known beginning of one.
   case foreign(reason: String)
   case broken(String)
 
@@ -19,7 +19,7 @@ enum RDBOpening: Equatable {
   static let headerBytes = 9
   /// `VCS`, version, codec, a reserved byte, kind.
   static let envelopeBytes = 7
-  /// So many letters and digits make a magic that is not known.
+  /// This many letters and digits make an unknown magic.
   private static let magicMin = 3
 
   /// - Parameters:
@@ -33,7 +33,7 @@ enum RDBOpening: Equatable {
     let isKnown = isRedis || begins(bytes, with: "VALKEY")
     let head = bytes.prefix(headerBytes)
     let text = head.prefix { isLetterOrDigit($0) }
-    // `REDI` and then something else is a known magic that was cut, and no other one.
+    // `REDI` followed by something else is a known magic that was cut, not another magic.
     let isCut =
       !isKnown && text.count < head.count
       && ["REDIS", "VALKEY"].contains { $0.utf8.starts(with: text) }
@@ -91,7 +91,7 @@ enum RDBOpening: Equatable {
     return .foreign(reason: reason)
   }
 
-  /// Whether `bytes`, as far as they go, begin with `text`.
+  /// Whether `bytes`, possibly fewer than `text`, match its beginning.
   private static func begins(_ bytes: UnsafeRawBufferPointer, with text: StaticString) -> Bool {
     let count = min(bytes.count, text.utf8CodeUnitCount)
     for index in 0..<count where bytes[index] != text.utf8Start[index] { return false }
@@ -104,7 +104,7 @@ enum RDBOpening: Equatable {
 }
 
 extension RDBSummary {
-  /// A server of this version may write types that this release can't read (Redis 8.6 and newer, Valkey
-  /// 9.2 and newer), although all those met so far are known.
+  /// Whether a server of this version may write types that this release can't read (Redis 8.6 and newer,
+  /// Valkey 9.2 and newer), although all types seen so far are known.
   package var isNewerThanRead: Bool { version > (magic == "VALKEY" ? 80 : 12) }
 }

@@ -1,4 +1,4 @@
-/// Where a walk stands in its program.
+/// The position of a walk in its program.
 struct RDBRegisters: Sendable {
   let layout = RDBLayout.shared
   /// False while a fault or the end stops the walk.
@@ -11,13 +11,13 @@ struct RDBRegisters: Sendable {
   private var loopStarts = SIMD4<Int>()
   private var depth = 0
 
-  /// Bytes of the string's body at hand that are still to come.
+  /// Remaining bytes of the current string's body.
   var bodyLeft: UInt64 = 0
 
-  /// Bytes of the string at hand once decompressed.
+  /// Bytes of the current string after decompression.
   var stringSize: UInt64 = 0
 
-  /// Of the value at hand.
+  /// Of the current value.
   var isValkeyMagic = false
   var hasExpiry = false
   var expiresAt: Int64?
@@ -41,7 +41,7 @@ struct RDBRegisters: Sendable {
     operation = other
   }
 
-  /// Goes on to the next operation, running the ends of loops, which read nothing.
+  /// Continues with the next operation. Runs the ends of loops, which read nothing.
   mutating func advance() {
     position &+= 1
     operation = layout.code[position]

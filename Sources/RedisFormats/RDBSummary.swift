@@ -10,13 +10,13 @@ package struct RDBFault: Error, Sendable, Equatable, Codable {
   }
 }
 
-/// What a walk over an RDB learnt. While the walk goes on, the part met so far.
+/// The result of a walk over an RDB; during the walk, the part so far.
 package struct RDBSummary: Sendable, Equatable, Codable {
   package enum Checksum: String, Sendable, Equatable, Codable {
     /// A trailer of zeros: the server had `rdbchecksum no`; or a version below 5, without trailer.
     case none
     case matches, differs
-    /// The trailer was not reached, or there is none to compare with (LZ4 envelope).
+    /// The trailer was not reached, or there is none (LZ4 envelope).
     case pending
   }
 
@@ -38,7 +38,7 @@ package struct RDBSummary: Sendable, Equatable, Codable {
   package var checksum: Checksum
   /// Bytes of the RDB so far; of a malformed one, up to the fault.
   package var byteCount: UInt64
-  /// The walk met what it does not know: the counts are of what came before, and nobody knows the rest.
+  /// The walk met something unknown: the counts cover only what came before.
   package var isPartial = false
 
   package init(

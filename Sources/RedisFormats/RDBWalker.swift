@@ -9,12 +9,12 @@
 /// does one operation, `RDBWalker+Strings.swift` the strings. An atom (length, score, number) that
 /// a piece of input cuts is carried over to the next.
 ///
-/// Three endings, never mixed up:
-/// - `ended`: the structure is whole and the checksum matches, or was switched off;
+/// Three endings, which are never confused:
+/// - `ended`: the structure is complete and the checksum matches, or was switched off;
 /// - `malformed`: Redis itself would refuse these bytes, or they end too early;
-/// - `unknown`: a magic, version, type or opcode this walker has no certain layout for. The file may be
-///   good, so the CRC goes on, and `finish()` says in `summary.checksum` whether the last eight
-///   bytes are that of all before them.
+/// - `unknown`: a magic, version, type or opcode for which this walker has no certain layout. The file may
+///   be good, so the CRC continues, and `finish()` says in `summary.checksum` whether the last eight bytes
+///   are the CRC of everything before them.
 package struct RDBWalker: Sendable {
   package enum State: Sendable, Equatable {
     case walking
@@ -25,7 +25,7 @@ package struct RDBWalker: Sendable {
   }
 
   package internal(set) var state = State.walking
-  /// Whether a key or a function library was met.
+  /// Whether there was a key or a function library.
   package internal(set) var hasContent = false
 
   /// The offset of the next byte to be walked.
@@ -37,31 +37,31 @@ package struct RDBWalker: Sendable {
 
   var checksum = TrailingChecksum()
   var verdict = RDBSummary.Checksum.pending
-  /// The file may begin with a magic that is not known, and is data all the same.
+  /// The file may begin with an unknown magic, and still be data.
   var takesAnyMagic = true
-  /// An envelope ("VCS") has no trailer of its own; of another magic it is not known.
+  /// An envelope ("VCS") has no trailer of its own. For another magic this is unknown.
   var hasTrailer = true
-  /// What the trailer should hold; known once `FF` was met.
+  /// The expected trailer; known after `FF`.
   var crcOfContent: UInt64?
   private var byteCount: UInt64 = 0
-  /// Where chosen keys lie; nil: nobody asked.
+  /// Where the chosen keys are; nil: not requested.
   package internal(set) var keyPlaces: RDBKeyPlaces?
   var watch: RDBKeyWatch?
 
   package init() {}
 
-  /// A walk that also tells where some of the keys lie.
+  /// A walk that also records where some of the keys are.
   package init(choosing sampling: KeySampling, countMax: Int) {
     keyPlaces = RDBKeyPlaces(sampling, countMax: countMax)
   }
 
-  /// A walk that tells `observer` of the keys.
+  /// A walk that passes the keys to `observer`.
   package init(observer: (any RDBKeyObserver)?) { watch = observer.map { RDBKeyWatch($0) } }
 
-  /// With what it has heard so far.
+  /// The observer with what it received so far.
   package var observer: (any RDBKeyObserver)? { watch?.observer }
 
-  /// The version is known, so that the last eight bytes of a file are its checksum, whatever is inside.
+  /// The version is known, so the last eight bytes of a file are its checksum, whatever is inside.
   package var knowsTrailer: Bool {
     if case .unknown(let fault) = state { return fault.offset > 0 }
     return true
@@ -76,8 +76,9 @@ package struct RDBWalker: Sendable {
     return summary
   }
 
-  /// Consumes bytes and returns how many: all of them, unless the RDB ended inside; what follows is
-  /// not its. Once ended, none. After a fault all, though only the CRC of an unknown file goes on.
+  /// Consumes bytes and returns how many: all of them, unless the RDB ended inside, since what follows does
+  /// not belong to it. After its end none. After a fault all, although only the CRC of an unknown file
+  /// continues.
   package mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Int {
     switch state {
     case .ended: return 0
@@ -105,7 +106,7 @@ package struct RDBWalker: Sendable {
     return bytes.count
   }
 
-  /// To be called at the end of the input.
+  /// Call at the end of the input.
   package mutating func finish() -> State {
     switch state {
     case .walking: fail("truncated: the RDB ends before its end marker")
@@ -142,8 +143,8 @@ package struct RDBWalker: Sendable {
     return index
   }
 
-  /// One more byte for a cut atom. What it was short of is found byte by byte, so that an atom uses
-  /// up exactly what was carried.
+  /// One more byte for an incomplete atom. The missing bytes are found one by one, so that an atom uses
+  /// exactly what was carried over.
   private mutating func stepOverCarry(adding byte: UInt8) -> Int {
     carry.append(byte)
     let copy = carry
@@ -168,7 +169,7 @@ package struct RDBWalker: Sendable {
   }
 }
 
-/// The beginning of an atom that a piece of input cut.
+/// The beginning of an atom that was cut at the end of a piece of input.
 struct Carry: Sendable {
   private var bytes = SIMD32<UInt8>()
   var count = 0

@@ -1,19 +1,19 @@
 package import BackupTypes
 package import CloudAuth
 
-/// What a bucket does to objects by itself, judged for a prefix: pure.
+/// What a bucket itself does to objects, judged for a prefix. Pure.
 ///
-/// From the replies of GetBucketLifecycleConfiguration, GetBucketVersioning and
-/// GetObjectLockConfiguration (Amazon S3 API Reference).
+/// From the replies of GetBucketLifecycleConfiguration, GetBucketVersioning and GetObjectLockConfiguration
+/// (Amazon S3 API Reference).
 package struct S3BucketRules {
-  /// Classes whose objects can't be read before they were thawed.
+  /// Storage classes whose objects have to be thawed before they can be read.
   private static let frozen: Set<String> = ["GLACIER", "DEEP_ARCHIVE"]
 
   package let prefix: String
 
   package init(prefix: String) { self.prefix = prefix }
 
-  /// A rule that takes our objects away is the one thing that retention can't see.
+  /// Retention can't see a rule that deletes our objects, so it is reported here.
   package func lifecycle(_ root: XMLElement) -> [Finding] {
     let rules = root.all("Rule").filter { $0["Status"]?.text == "Enabled" && concerns($0) }
     var findings: [Finding] = []
@@ -74,15 +74,15 @@ package struct S3BucketRules {
       remedy: "expect that cost, or use a bucket without a default retention")
   }
 
-  /// Whether the lifecycle lets old versions of this prefix go.
+  /// Whether the lifecycle deletes old versions of this prefix.
   package func expiresOldVersions(_ root: XMLElement) -> Bool {
     root.all("Rule").contains {
       $0["Status"]?.text == "Enabled" && concerns($0) && $0["NoncurrentVersionExpiration"] != nil
     }
   }
 
-  /// A rule concerns us when its prefix begins ours or ours begins its. One that is narrowed by tags or
-  /// sizes is taken to concern us only when it has no tag: our objects have none.
+  /// A rule concerns us if one of the two prefixes begins with the other. If the rule is limited by tags,
+  /// it does not concern us, since our objects have none; if it is limited by size, it does.
   private func concerns(_ rule: XMLElement) -> Bool {
     let filter = rule["Filter"]
     let inner = filter?["And"] ?? filter

@@ -1,14 +1,14 @@
 import BackupTypes
 import HTTPTransport
 
-/// What was being done, for messages and for the rights it needs.
+/// The attempted action, for messages and for the permissions it needs.
 enum S3Action: String, Sendable {
   case create = "write"
   case read
   case list
   case delete
 
-  /// The rights of AWS IAM it needs.
+  /// The AWS IAM permissions it needs.
   var rights: String {
     switch self {
     case .create: "s3:PutObject (and kms:GenerateDataKey where a KMS key encrypts)"
@@ -30,7 +30,7 @@ extension S3Fault {
     ).denied(isDenied)
   }
 
-  /// Whether somebody has to grant access, or to give other credentials.
+  /// Whether somebody has to grant access, or provide other credentials.
   private var isDenied: Bool {
     switch code {
     case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "InvalidAccessKeyId",
@@ -92,7 +92,7 @@ extension S3Fault {
     }
   }
 
-  /// Nobody is ever told to open a bucket to everyone: backups hold all of Redis's data.
+  /// The advice is never to open a bucket to everyone: backups hold all of Redis's data.
   private func denied(_ action: S3Action, _ key: String?) -> String {
     guard let key else {
       return "requests are not signed: take ?anonymous=true away, and give credentials that have"

@@ -3,7 +3,7 @@ import CloudAuth
 import HTTPTransport
 
 extension S3Store {
-  /// What the bucket does to our objects by itself. What may not be looked at is said so.
+  /// What the bucket itself does to our objects. A rule that may not be read is reported as such.
   package func bucketFindings() async throws -> [Finding] {
     let rules = S3BucketRules(prefix: s3.prefix)
     let lifecycle = try await configuration(
@@ -53,7 +53,7 @@ extension S3Store {
       return .found(try XMLElement(parsing: reply.body))
     } catch let refusal as S3Refusal {
       if absent.contains(refusal.fault.code) { return .absent }
-      // A store that has no such thing says so in one of these ways.
+      // A store without this feature says so in one of these ways.
       if refusal.fault.status == 501 || refusal.fault.status == 405 { return .absent }
       let isDenied = refusal.fault.status == 403
       return .unknown(

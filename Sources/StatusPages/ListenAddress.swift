@@ -35,9 +35,9 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     return host == "localhost" || host == "::1" || host.hasPrefix("127.")
   }
 
-  /// Whether a client that calls the server by `name` (`Host`) may be answered. A page of a stranger can
-  /// make a browser resolve the stranger's name to the loopback address, and then read what is served
-  /// there as its own: so there only the names that loopback itself has are answered.
+  /// Whether to answer a client that calls the server by `name` (`Host`). A foreign web page can make a
+  /// browser resolve its own name to the loopback address, and then read what is served there. On a
+  /// loopback address, only loopback's own names are therefore answered.
   package func accepts(host name: String?) -> Bool {
     guard isLoopback, let name else { return true }
     var bare = Substring(name.lowercased())

@@ -1,11 +1,11 @@
-/// What is asked of a page: no body, no header but two, no query count.
+/// A request for a page: body, query, and all but two headers are ignored.
 package struct PageRequest: Sendable, Hashable {
   package var method: String
   /// Without the query.
   package var path: String
-  /// The name that the client knows this server by; nil when it gave none.
+  /// The name by which the client knows this server; nil if it gave none.
   package var host: String?
-  /// The site whose page made a browser ask (`Origin`); nil when none did.
+  /// The site whose page made a browser send the request (`Origin`); nil if none did.
   package var origin: String?
 
   package init(method: String, path: String, host: String? = nil, origin: String? = nil) {
@@ -15,10 +15,11 @@ package struct PageRequest: Sendable, Hashable {
     self.origin = origin
   }
 
-  /// A page of another site asks: a browser sends what it posts before it knows whether that is wanted.
+  /// Whether a page of another site sent the request. A browser sends a POST before it knows whether that
+  /// is allowed.
   package var isOfAnotherSite: Bool {
     guard let origin = origin?.lowercased() else { return false }
-    // In front of a sidecar that is looked at from afar stands a proxy, with or without TLS.
+    // A sidecar that is used from afar has a proxy in front, with or without TLS.
     return !["http://", "https://"].contains { origin == $0 + (host ?? "").lowercased() }
   }
 }

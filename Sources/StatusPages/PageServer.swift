@@ -5,11 +5,12 @@ import NIOHTTP1
 import NIOPosix
 import SystemIO
 
-/// Serves small pages over HTTP/1.1, on one event loop that sleeps while nobody asks.
+/// Serves small pages over HTTP/1.1, on one event loop that sleeps while there are no requests.
 ///
-/// Bounded: so many connections at once, each closed when it is silent; a request's body is not read.
+/// It is bounded: the number of connections is limited, each is closed when it is silent, and a request's
+/// body is not read.
 package final class PageServer: Sendable {
-  /// Answers at once: it runs on the event loop and must not block.
+  /// Answers at once. It runs on the event loop and must not block.
   package typealias Handler = @Sendable (PageRequest) -> Page
 
   static let connectionsMax = 64
@@ -20,7 +21,7 @@ package final class PageServer: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let channel: any Channel
 
-  /// Listens; throws `.failure` when the address can't be had.
+  /// Listens; throws `.failure` if the address is not available.
   package static func start(_ address: ListenAddress, _ handler: @escaping Handler) async throws
     -> PageServer
   {
@@ -35,7 +36,7 @@ package final class PageServer: Sendable {
     }
   }
 
-  /// NIO's own description has the name of one of its functions in it.
+  /// NIO's own description contains the name of one of its functions.
   private static func words(_ error: any Error) -> String? {
     (error as? IOError).map { systemWords(of: $0.errnoCode) }
   }
@@ -83,11 +84,11 @@ package final class PageServer: Sendable {
 
 private struct TooManyConnections: Error {}
 
-/// Connections that are open; used on the one event loop only, but shared by type.
+/// Open connections. Used only on the one event loop, but shared by type.
 private final class ConnectionCount: Sendable {
   private let open = NIOLockedValueBox(0)
 
-  /// False when there are too many; else counts this one until it is closed.
+  /// False if there are too many; otherwise counts this one until it is closed.
   func enter(_ channel: any Channel) -> Bool {
     let fits = open.withLockedValue { open in
       guard open < PageServer.connectionsMax else { return false }

@@ -4,9 +4,9 @@ package import Replication
 import Synchronization
 import SystemIO
 
-/// The picture of the repository that a live page shows: read in the background, because somebody asked
-/// for the page, and not more often than once a minute. While nobody does, nothing is asked of the store;
-/// some time after the last one looked, nothing is kept either.
+/// The picture of the repository on a live page. It is read in the background when somebody opens the page,
+/// at most once a minute. While nobody has it open, the store gets no requests; some time after the last
+/// view, the memory is freed.
 package final class PictureKeeper: Sendable {
   /// Reads a picture; told what earlier ones have read.
   package typealias Read = @Sendable (ChronicleMemory) async throws -> Chronicle

@@ -1,8 +1,8 @@
 import BackupTypes
 package import SystemPackage
 
-/// What the block device below a file system calls itself, from sysfs: a disk keeps that when it is
-/// attached to another machine, and a clone of it has another.
+/// How the block device below a file system identifies itself, from sysfs. A disk keeps this identity when
+/// it is attached to another machine, and a clone of it has another.
 package struct BlockDevice: Sendable {
   /// As in `/proc/self/mountinfo`: `259:3`.
   package var number: String
@@ -12,10 +12,10 @@ package struct BlockDevice: Sendable {
   private static let depthMax = 6
   private static let textBytesMax = 8192
 
-  /// nil when `device` is none of the kernel's block devices, as for a network file system.
+  /// Nil if `device` is not one of the kernel's block devices, as for a network file system.
   ///
   /// - Parameters:
-  ///   - device: of a file on it, `FileStatus.device`.
+  ///   - device: the device of a file on it, `FileStatus.device`.
   ///   - system: where sysfs is mounted.
   package init?(_ device: UInt64, system: FilePath = "/sys") {
     number = BlockDevice.number(device)
@@ -24,14 +24,14 @@ package struct BlockDevice: Sendable {
     guard (try? OpenDirectory(folder)) != nil else { return nil }
   }
 
-  /// The two parts of a device's number, as makedev(3) of glibc joins them.
+  /// The two parts of a device number, as makedev(3) of glibc combines them.
   package static func number(_ device: UInt64) -> String {
     let major = device >> 32 & 0xffff_f000 | device >> 8 & 0xfff
     let minor = device >> 12 & 0xffff_ff00 | device & 0xff
     return "\(major):\(minor)"
   }
 
-  /// nil where it says nothing of itself that another could not say.
+  /// Nil if its identity is not unique.
   package func name() -> String? { name(of: folder, depth: 0) }
 
   private func name(of folder: FilePath, depth: Int) -> String? {
@@ -48,7 +48,7 @@ package struct BlockDevice: Sendable {
       return "rbd.\(cluster).\(pool).\(image)"
     }
     if let file = text(folder, "loop", "backing_file") { return "loop.\(file)" }
-    // Of device mapper and RAID the disks below decide: what is written on a disk is on its clone, too.
+    // For device mapper and RAID the disks below decide: data on a disk is also on its clone.
     if let below = below(folder, depth) {
       let uuid = text(folder, "dm", "uuid") ?? ""
       return below.isEmpty ? nil : "\(below.joined(separator: "+")).\(uuid)"
@@ -57,8 +57,8 @@ package struct BlockDevice: Sendable {
     return places.lazy.compactMap { text(folder, $0) }.first { BlockDevice.isUnique($0) }
   }
 
-  /// The names of the devices that this one is made of, none if one of them has none; nil: it is made of no
-  /// others.
+  /// The names of the devices that this one consists of; empty if one of them has no name; nil if it
+  /// consists of no others.
   private func below(_ folder: FilePath, _ depth: Int) -> [String]? {
     let slaves = folder.appending("slaves")
     guard let entries = try? OpenDirectory(slaves).entries(), !entries.isEmpty else { return nil }
@@ -67,8 +67,8 @@ package struct BlockDevice: Sendable {
     return names.count == entries.count ? names.sorted() : []
   }
 
-  /// Virtual disks to which nobody gave a serial number, iSCSI targets that count theirs, and the
-  /// controller of Google's NVMe disks say the same on every machine.
+  /// Virtual disks without a serial number, iSCSI targets that number theirs, and the controller of
+  /// Google's NVMe disks have the same name on every machine.
   private static func isUnique(_ name: String) -> Bool {
     name.utf8.count { (0x30...0x39).contains($0) } >= 4
       && !["drive-", "QM0000", "IET", "nvme_card", "6e766d655f63617264"].contains {

@@ -3,15 +3,16 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// An exclusive lock on a directory, flock(2) on a descriptor of its own. The kernel releases it with the
-/// process, however that ends, and it leaves no file behind. On a network file system it holds among the
-/// processes of one node.
+/// An exclusive lock on a directory: flock(2) on its own descriptor. The kernel releases it when the
+/// process ends, however that happens, and it leaves no file behind. On a network file system it works only
+/// among the processes of one node.
 package final class DirectoryLock: Sendable {
   package enum Answer: Sendable {
     case taken(DirectoryLock)
     /// Another process, or another part of this one, holds it.
     case held
-    /// The file system, or the system, has no such locks; an operating-system error's words.
+    /// The file system, or the system, has no such locks; the value is the error text of the operating
+    /// system.
     case unsupported(String)
   }
 

@@ -3,19 +3,19 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// What a file system has left, and of what kind it is.
+/// The free space of a file system, and its kind.
 package struct FileSystemSpace: Sendable {
   /// Bytes that a process without privileges can still write.
   package var freeBytes: UInt64
   package var totalBytes: UInt64
-  /// nil where inodes are not counted.
+  /// Nil if inodes are not counted.
   package var freeInodes: UInt64?
   /// `f_fsid`.
   package var identifier: UInt64
   /// `f_type`, see statfs(2).
   package var magic: UInt64
 
-  /// Of the file system that holds `path`.
+  /// The values of the file system that holds `path`.
   package static func at(_ path: FilePath) throws(LifeboatError) -> FileSystemSpace {
     var raw = clinux_file_system()
     let result = path.withPlatformString { name in
@@ -31,12 +31,12 @@ package struct FileSystemSpace: Sendable {
       identifier: raw.identifier, magic: raw.magic)
   }
 
-  /// Whether changes made elsewhere can go by without an inotify event.
+  /// Whether changes made elsewhere can go unnoticed, because they cause no inotify event.
   package var isNetworkOrFuse: Bool { FileSystemSpace.isNetworkOrFuse(magic: magic) }
 
   /// Whether a file system of this kind may give a directory another inode number when it is mounted again.
   static func changesInodes(magic: UInt64) -> Bool {
-    // overlayfs numbers directories anew where its layers are on several file systems.
+    // overlayfs assigns new numbers to directories if its layers are on several file systems.
     magic == 0x794c_7630 || isNetworkOrFuse(magic: magic)
   }
 

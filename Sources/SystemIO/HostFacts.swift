@@ -1,7 +1,7 @@
 import Glibc
 package import SystemPackage
 
-/// What names this machine and process.
+/// Identifies this machine and process.
 package enum HostFacts {
   package static func hostName() -> String {
     var buffer = [CChar](repeating: 0, count: 256)
@@ -10,13 +10,13 @@ package enum HostFacts {
       decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Changes with every boot of the kernel; nil where /proc is not mounted or hides it.
+  /// Changes with every boot of the kernel; nil if /proc is not mounted or hides it.
   package static func bootIdentifier() -> String? {
     word("/proc/sys/kernel/random/boot_id")
   }
 
-  /// What this machine keeps over a boot and a clone of it does not have: its identifier with the addresses
-  /// of its network cards. nil in a container, which has neither.
+  /// What this machine keeps across boots and a clone of it does not share: its identifier with the
+  /// addresses of its network cards. Nil in a container, which has neither.
   package static func machine() -> String? {
     let cards = FilePath("/sys/class/net")
     guard let identifier = word("/etc/machine-id"),
@@ -32,7 +32,7 @@ package enum HostFacts {
 
   private static let cardsMax = 64
 
-  /// The text of a small file, without white space; nil when there is none.
+  /// The text of a small file, without white space; nil if there is none.
   private static func word(_ path: FilePath) -> String? {
     guard let file = try? OpenFile(reading: path, links: .follow),
       let bytes = try? file.readAll(limit: 8192)
@@ -41,7 +41,7 @@ package enum HostFacts {
     return text.isEmpty ? nil : text
   }
 
-  /// Where relative paths begin; nil where that directory is gone or hidden.
+  /// Where relative paths begin; nil if that directory is gone or hidden.
   package static func workingDirectory() -> FilePath? {
     guard let text = getcwd(nil, 0) else { return nil }
     defer { free(text) }

@@ -3,13 +3,13 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// An open directory; everything in it is reached by a single name, relative to the descriptor.
+/// An open directory. Everything in it is reached by a single name, relative to the descriptor.
 ///
-/// So a directory above that is renamed or replaced in the meantime leads nowhere else, and no
-/// symbolic link inside is ever followed. A name that is empty, `.`, `..`, or holds `/` or a NUL
-/// is `.corrupt`: such a name comes from a damaged or hostile record.
+/// A renamed or replaced directory above it therefore changes nothing, and no symbolic link inside is ever
+/// followed. A name that is empty, `.`, `..`, or contains `/` or a NUL is `.corrupt`: such a name comes
+/// from a damaged or hostile record.
 package final class OpenDirectory: Sendable {
-  /// For messages: the path it was opened by, which may have moved since.
+  /// The path it was opened by, for messages. It may have moved since.
   package let path: FilePath
   let descriptor: Int32
 
@@ -20,8 +20,8 @@ package final class OpenDirectory: Sendable {
 
   deinit { _ = close(descriptor) }
 
-  /// Opens the directory that `path` names. Links on the way to it, and `path` itself being one,
-  /// are the operator's choice and followed.
+  /// Opens the directory at `path`. Symbolic links on the way, or at `path` itself, are the operator's
+  /// choice and are followed.
   package convenience init(_ path: FilePath) throws(LifeboatError) {
     let result = path.withPlatformString { name in
       retryingInterrupts { clinux_openat(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
@@ -33,7 +33,7 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// What `name` is, without following it; nil when there is nothing of that name.
+  /// The status of `name`, without following a link; nil if nothing has that name.
   package func status(of name: String) throws(LifeboatError) -> FileStatus? {
     try check(name)
     var raw = clinux_status()
@@ -43,7 +43,7 @@ package final class OpenDirectory: Sendable {
     throw LifeboatError(number, action: "look at", path: path(of: name))
   }
 
-  /// What this directory itself is.
+  /// The status of this directory itself.
   package func status() throws(LifeboatError) -> FileStatus {
     var raw = clinux_status()
     guard clinux_status_of(descriptor, &raw) == 0 else {
@@ -52,17 +52,17 @@ package final class OpenDirectory: Sendable {
     return FileStatus(raw)
   }
 
-  /// Opens a regular file for reading; nil when there is none of that name. Anything else of that
-  /// name is `.corrupt`.
+  /// Opens a regular file for reading; nil if nothing has that name. Anything but a regular file is
+  /// `.corrupt`.
   package func open(_ name: String) throws(LifeboatError) -> OpenFile? {
-    // O_NONBLOCK, so that a FIFO in the place of a file can't make us wait for its writer.
+    // O_NONBLOCK, so that a FIFO in place of a file can't make us wait for its writer.
     guard let file = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
     let result = OpenFile(descriptor: file, path: path(of: name))
     try result.requireRegular()
     return result
   }
 
-  /// Opens a directory inside this one; nil when there is nothing of that name.
+  /// Opens a directory inside this one; nil if nothing has that name.
   package func openDirectory(_ name: String) throws(LifeboatError) -> OpenDirectory? {
     guard let directory = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_DIRECTORY) else {
       return nil
@@ -79,9 +79,9 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// Makes a new file, read and write; `.refused` when the name exists.
+  /// Creates a new file for reading and writing; `.refused` if the name exists.
   ///
-  /// - Parameter mode: permission bits, of which the process's umask takes its part.
+  /// - Parameter mode: permission bits, reduced by the process's umask.
   package func create(_ name: String, mode: UInt32) throws(LifeboatError) -> OpenFile {
     try check(name)
     let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
@@ -92,8 +92,8 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// Makes a directory, unless something of that name exists. It is durable only after
-  /// `synchronize()` of this directory.
+  /// Creates a directory, unless something of that name exists. It is durable only after `synchronize()` of
+  /// this directory.
   ///
   /// - Returns: whether it is new.
   @discardableResult
@@ -107,18 +107,18 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// Makes what happened to the names in this directory durable: fsync(2) of the directory.
+  /// Makes changes of names in this directory durable: fsync(2) of the directory.
   package func synchronize() throws(LifeboatError) {
     switch retryingInterrupts({ fsync(descriptor) }) {
-    // Some network and FUSE file systems have no fsync for directories: there, the answer to the
-    // operation itself is all the durability there is.
+    // Some network and FUSE file systems have no fsync for directories. There, the reply to the operation
+    // itself is the only durability.
     case .success, .failure(.invalidArgument), .failure(.notSupported): return
     case .failure(let number):
       throw LifeboatError(number, action: "synchronize the directory", path: path)
     }
   }
 
-  /// - Parameter mode: permission bits, exactly; the umask has no part in it.
+  /// - Parameter mode: the exact permission bits; the umask does not apply.
   package func setPermissions(_ mode: UInt32) throws(LifeboatError) {
     if case .failure(let number) = retryingInterrupts({ fchmod(descriptor, mode) }) {
       throw LifeboatError(number, action: "change the mode of", path: path)
@@ -145,22 +145,22 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// Whether `name` can name something in a directory: one component, and not `.` or `..`.
+  /// Whether `name` can be a name in a directory: one component, and not `.` or `..`.
   package static func isName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".."
       && name.utf8.allSatisfy { $0 != UInt8(ascii: "/") && $0 != 0 }
   }
 }
 
-/// What tells one directory from every other, also from a new one in its place: inode numbers are
-/// used again, birth times are not.
+/// Distinguishes a directory from every other, including a new one in its place: inode numbers are reused,
+/// birth times are not.
 package struct DirectoryIdentity: Sendable, Hashable {
   /// `f_fsid` of the file system.
   package var fileSystem: UInt64
   package var inode: UInt64
   /// nil when the file system has no birth times.
   package var born: FileTime?
-  /// The file system keeps inode numbers and its identifier: it is of a kind that is on a disk of its own.
+  /// The file system keeps inode numbers and its identifier: it is of a kind that has its own disk.
   package var isStable: Bool
 
   package init(fileSystem: UInt64, inode: UInt64, born: FileTime?, isStable: Bool = true) {
@@ -172,8 +172,8 @@ package struct DirectoryIdentity: Sendable, Hashable {
 }
 
 extension DirectoryIdentity {
-  /// The same directory, perhaps after its file system was mounted again, which can change the number of the
-  /// device. Without birth times the inode and the file system have to be the same.
+  /// Whether it is the same directory, possibly after its file system was mounted again, which can change
+  /// the device number. Without birth times the inode and the file system must be the same.
   package func isSameDirectory(as other: DirectoryIdentity) -> Bool {
     guard inode == other.inode, born == other.born else { return false }
     return born != nil || fileSystem == other.fileSystem

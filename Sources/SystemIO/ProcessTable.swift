@@ -4,9 +4,9 @@ import SystemPackage
 
 /// What /proc shows of other processes.
 package enum ProcessTable {
-  /// A process that uses the directory `status` belongs to, as `name (pid)`: a Redis or Valkey server
-  /// whose working directory it is, or any other process that has a file in it open. Nil when none is
-  /// visible: processes of other containers, and of other users, can't be seen.
+  /// A process that uses the directory with this `status`, as `name (pid)`: a Redis or Valkey server with
+  /// it as working directory, or any other process with an open file in it. Nil if none is visible:
+  /// processes of other containers, and of other users, can't be seen.
   package static func user(of status: FileStatus) throws(LifeboatError) -> String? {
     guard let proc = try? OpenDirectory("/proc"), let entries = try? proc.entries() else {
       return nil
@@ -35,8 +35,7 @@ package enum ProcessTable {
     return UInt64(found.st_dev) == status.device && UInt64(found.st_ino) == status.inode
   }
 
-  /// Whether the process has a regular file open, for writing, whose directory is the one described,
-  /// or lies one below it.
+  /// Whether the process has a regular file open for writing, in the given directory or one below it.
   private static func hasOpenFile(_ process: String, in status: FileStatus) -> Bool {
     let folder = "/proc/\(process)/fd"
     guard let directory = try? OpenDirectory(FilePath(folder)),
@@ -56,7 +55,7 @@ package enum ProcessTable {
     return false
   }
 
-  /// Of an absolute path. As text: there are thousands of these.
+  /// The parent of an absolute path. Handled as text, because there are thousands of them.
   private static func directory(above path: String) -> String {
     guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {
       return "/"
@@ -71,8 +70,8 @@ package enum ProcessTable {
     }
   }
 
-  /// `flags:` in fdinfo is octal; its lowest two bits are the access mode, 0 for reading only. A
-  /// shipper beside the server only reads.
+  /// `flags:` in fdinfo is octal. Its lowest two bits are the access mode; 0 is reading only. A shipper
+  /// next to the server only reads.
   private static func isWritable(_ process: String, _ descriptor: String) -> Bool {
     guard
       let file = try? OpenFile(

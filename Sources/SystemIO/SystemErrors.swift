@@ -1,9 +1,9 @@
 package import BackupTypes
 package import SystemPackage
 
-// Every decision about what an error number means to an operator stands in this file; the meaning
-// of each is in errno(3). The calls themselves decide only which numbers are answers and not
-// errors (ENOENT where absence may be asked about, EEXIST where creation is exclusive).
+// This file decides what each error number means to an operator; errno(3) has their meaning. The calls
+// themselves decide only which numbers are answers and not errors (ENOENT if absence may be asked about,
+// EEXIST if creation is exclusive).
 
 extension LifeboatError {
   /// The error for a failed system call.
@@ -26,7 +26,7 @@ extension LifeboatError {
   }
 }
 
-/// What the system says of a number that another library left in `errno`.
+/// The system's text for a number that another library left in `errno`.
 package func systemWords(of number: Int32) -> String { Errno(rawValue: number).description }
 
 private struct Meaning {
@@ -62,7 +62,7 @@ private struct Meaning {
     case .ioError:
       (hint, isRetryable) = ("the device or network file system failed; see the kernel's log", true)
     case .resourceBusy:
-      // Of a rename or a removal: rename(2).
+      // From a rename or a removal: rename(2).
       hint = "it is a mount point, or a program holds it: unmount it, or stop that program"
       isRetryable = true
     case .improperLink:

@@ -3,8 +3,8 @@ import BackupTypes
 import Glibc
 import SystemIO
 
-/// The command tree. Flags are defined here once: parsing, help, environment variables and the
-/// reference in `docs/cli.md` come from these definitions.
+/// The command tree. Flags are defined only here: parsing, help, environment variables and the reference in
+/// `docs/cli.md` come from these definitions.
 struct Lifeboat: AsyncParsableCommand {
   static let version = "0.1.0"
   static let configuration = CommandConfiguration(
@@ -24,7 +24,7 @@ struct Lifeboat: AsyncParsableCommand {
 
 @main
 enum Main {
-  /// Threads for work that blocks: the loop, two lanes, and what they do at the same time.
+  /// Threads for blocking work: the loop, two lanes, and what they do at the same time.
   private static let threads = 8
 
   /// Not `async`: an asynchronous main runs on a thread of the cooperative pool, and the main thread
@@ -32,9 +32,9 @@ enum Main {
   static func main() {
     let interruption = Interruption.shared
     do throws(LifeboatError) {
-      // Before the first thread: a thread that has its own arena already keeps it.
+      // Before the first thread, because a thread with its own arena keeps it.
       ProcessTuning.tuneAllocator()
-      // Then this: the signals are blocked in this thread, and so in every one made from now on.
+      // Then this: the signals are blocked in this thread, and so in every thread created later.
       _ = try SignalWaiter { signal, count in interruption.signalled(signal, count: count) }
       ProcessTuning.disableCoreDumps()
       ProcessTuning.ignoreBrokenPipes()
@@ -77,7 +77,7 @@ enum Main {
       for warning in environment.unknownVariables() { Console.warn(warning) }
       let arguments = try environment.completing(given)
       let command = try Lifeboat.parseAsRoot(arguments)
-      // An init container whose `args` were lost must not pass for one that had nothing to restore.
+      // An init container that lost its `args` must not look like one that had nothing to restore.
       if command is Lifeboat {
         Console.write(Lifeboat.helpMessage() + "\n", toError: true)
         Console.end(.usage)
@@ -91,12 +91,12 @@ enum Main {
   }
 }
 
-/// A command that tells its own exit code.
+/// A command that determines its own exit code.
 protocol ExitingCommand: AsyncParsableCommand {
   func execute() async throws -> BackupTypes.ExitCode
-  /// The command ends in its own way when a signal comes, also one that comes before it has begun.
+  /// Whether the command handles a signal in its own way, even one that arrives before it has begun.
   var handlesSignals: Bool { get }
-  /// The command copies whole generations, and ends.
+  /// Whether the command copies whole generations, and then exits.
   var movesMuch: Bool { get }
 }
 

@@ -1,13 +1,13 @@
 package import BackupTypes
 
-/// What `doctor` says of what it saw in a data directory: pure.
+/// What `doctor` reports about a data directory. Pure.
 package struct DirectoryDiagnosis: Sendable {
   /// At most this many files under other names get a line each.
   package static let foreignMax = 5
 
   private let sight: DirectorySight
   private let names: ServerNames
-  /// What Redis's configuration says; unknown without it.
+  /// The setting in Redis's configuration; unknown without it.
   private let setting: AppendOnly
 
   package init(_ sight: DirectorySight, names: ServerNames, appendOnly: AppendOnly) {

@@ -1,7 +1,7 @@
-/// What `doctor` saw of a data directory: what a server would load, each file read through as far as the
-/// bound allows, and what lies beside it.
+/// What `doctor` found in a data directory: what a server would load, each file read to its end as far as
+/// the bound allows, and the other files.
 package struct DirectorySight: Sendable, Equatable {
-  /// A file that a server writes, under a name that it was not said to use.
+  /// A file that a server writes, under a name that is not configured.
   package struct Foreign: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
       /// It begins like an RDB file.
@@ -14,7 +14,7 @@ package struct DirectorySight: Sendable, Equatable {
     package var kind: Kind
     /// Below the data directory.
     package var path: String
-    /// Than everything that stands under the names that were told.
+    /// It is younger than everything under the configured names.
     package var isYounger: Bool
 
     package init(_ kind: Kind, path: String, isYounger: Bool) {
@@ -26,17 +26,17 @@ package struct DirectorySight: Sendable, Equatable {
 
   package var data = DataFacts()
   package var hasAppendDirectory = false
-  /// `temp-*`: what a server writes before it renames it.
+  /// `temp-*`: files that a server writes before it renames them.
   package var temporary: [String] = []
   package var foreign: [Foreign] = []
-  /// The directory has more names than were looked at.
+  /// The directory has more names than were read.
   package var hasMoreNames = false
-  /// Of files that a server would load, and that were too large to be read through.
+  /// Bytes of files that a server would load but that were too large to be read to the end.
   package var unreadBytes: UInt64 = 0
 
   package init() {}
 
-  /// Nothing stands under any name that the server was said to use.
+  /// There is no file under any configured name.
   package var isVacant: Bool {
     data.dump == .absent && data.legacy == .absent && data.manifest == .absent
       && data.files.isEmpty

@@ -9,9 +9,9 @@ import RedisFormats
 package enum ServerStart: Sendable, Equatable {
   /// - Parameter what: `dump.rdb`, `the AOF`.
   case loads(_ what: String)
-  /// - Parameter ignoring: the data that it does not load; nil when there is none.
+  /// - Parameter ignoring: the data that it does not load; nil if there is none.
   case startsEmpty(ignoring: String?)
-  /// It ends while it loads.
+  /// It exits while it loads.
   case refuses(reason: String, remedy: String)
 
   package static func judge(
@@ -34,7 +34,7 @@ package enum ServerStart: Sendable, Equatable {
   private static func withDump(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
     let dump = printable(names.dump)
     switch facts.dump {
-    // One that this release can't read: a newer server may load it.
+    // This release can't read it, but a newer server may load it.
     case .data, .unknown: return .loads(dump)
     case .broken(let reason):
       return .refuses(
@@ -95,7 +95,7 @@ package enum ServerStart: Sendable, Equatable {
     }
   }
 
-  /// A single AOF is loaded, and by Redis 7 and later adopted as the BASE of a new one.
+  /// A single AOF is loaded. Redis 7 and later also adopts it as the BASE of a new one.
   private static func withoutManifest(_ facts: DataFacts, _ names: ServerNames) -> ServerStart {
     let file = printable(names.appendFile)
     switch facts.legacy {
@@ -113,8 +113,8 @@ package enum ServerStart: Sendable, Equatable {
     facts.dump.holdsData ? "\(printable(names.dump)), which holds keys" : nil
   }
 
-  /// A running server holds the data in memory: a rewrite makes the directory, its files and the manifest
-  /// anew. Measured with each of them deleted or damaged.
+  /// A running server holds the data in memory: a rewrite creates the directory, its files and the manifest
+  /// again. Measured with each of them deleted or damaged.
   private static func rewrite(checking path: String? = nil) -> String {
     "while Redis runs, `redis-cli BGREWRITEAOF` writes a sound AOF; else "
       + (path.map { "copy it, and let `redis-check-aof --fix \($0)` cut it off there, or " } ?? "")
@@ -123,7 +123,7 @@ package enum ServerStart: Sendable, Equatable {
 }
 
 extension DataFacts.Content {
-  /// A server may load something of it.
+  /// A server may load some of it.
   fileprivate var holdsData: Bool {
     switch self {
     case .data, .unknown: true

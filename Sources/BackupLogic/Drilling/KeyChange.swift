@@ -1,7 +1,8 @@
 import RedisFormats
 
-/// What commands do to one key, as they stand in an append-only file: what depends on time or chance a
-/// server writes there as what came of it. Each returns false for what it does not follow.
+/// The effect of commands on one key, in the form in which an append-only file has them: if a command
+/// depends on time or chance, a server writes its result there. Each function returns false for what it
+/// does not follow.
 enum KeyChange {
   typealias Change = @Sendable (_ arguments: [[UInt8]], _ state: inout KeyModel.State) -> Bool
 
@@ -193,7 +194,7 @@ enum KeyChange {
       return false
     }
     for index in stride(from: 0, to: arguments.count, by: 2) {
-      // Options make another number of arguments, or stand where a score would.
+      // Options change the number of arguments, or are in the place of a score.
       guard let score = Double(String(decoding: arguments[index], as: UTF8.self)) else {
         return false
       }

@@ -1,8 +1,8 @@
 package import RedisFormats
 
-/// What some keys hold, by our own reading of a dump or BASE and of the log behind it. Commands are
-/// followed that need no more than their arguments; a key that any other command names is given up, so
-/// that what is left is certain.
+/// The values of some keys, by our own reading of a dump or BASE and of the log after it. Commands are
+/// followed if they need only their arguments. If any other command names a key, the key is dropped, so the
+/// remaining values are certain.
 package struct KeyModel: Sendable {
   package struct Place: Hashable, Sendable {
     package var database: Int
@@ -23,18 +23,18 @@ package struct KeyModel: Sendable {
     }
   }
 
-  /// Values that grow beyond this are given up.
+  /// Values that grow beyond this are dropped.
   static let valueBytesMax = 64 << 10
-  /// Of all values together: beyond it fewer keys are followed.
+  /// For all values together: beyond this fewer keys are followed.
   private static let bytesMax = 12 << 20
 
   package private(set) var sampling: KeySampling
   package private(set) var states: [Place: State] = [:]
-  /// A command was met that may do anything.
+  /// There was a command that may do anything.
   package private(set) var isLost = false
   private let countMax: Int
   private var database = 0
-  /// Names given up, in every database.
+  /// Names that were dropped, in every database.
   private var unknown: Set<[UInt8]> = []
   private var bytes = 0
 

@@ -35,8 +35,8 @@ package struct ServerRelease: Sendable, Equatable, CustomStringConvertible {
     self.init(product, words[2].dropFirst(2))
   }
 
-  /// Whether this server is of the line that wrote `recorded`, or of a newer one. Valkey began as Redis
-  /// 7.2 and reads what that wrote; neither reads what the other wrote later.
+  /// Whether this server is of the release line that wrote `recorded`, or of a newer one. Valkey began as
+  /// Redis 7.2 and reads what that wrote; neither reads what the other wrote later.
   package func canLoad(_ recorded: ServerRelease) -> Bool {
     if product == recorded.product { return line >= recorded.line }
     return product == .valkey && recorded.line <= (7, 2)

@@ -1,8 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Finds, between consecutive full copies, what is half gone: the only trace where there is no log, or
-/// where something removed data that the search of a log does not call a drop.
+/// Finds between which consecutive full copies half of the data is gone. This is the only trace if there is
+/// no log, or if data was removed in a way that the search of a log does not call a drop.
 package enum CopyDrops {
   /// A full copy of one kind, dumps or BASEs.
   package struct Copy: Sendable, Equatable {
@@ -25,14 +25,14 @@ package enum CopyDrops {
   }
 
   /// - Parameters:
-  ///   - copies: of one kind, in order.
-  ///   - known: when something was removed that is told of in any case.
+  ///   - copies: full copies of one kind, in order.
+  ///   - known: the times of removals that are reported anyway.
   package static func find(_ copies: [Copy], known: [Instant]) -> [Drop] {
     zip(copies, copies.dropFirst()).compactMap { before, after in
       let isOfKeys = before.keys >= 2 && after.keys < (before.keys + 1) / 2
       guard before.entries >= LogSearch.entriesMin || isOfKeys else { return nil }
       guard isOfKeys || after.entries < (before.entries + 1) / 2 else { return nil }
-      // A copy's time is a second.
+      // A copy's time is a whole second.
       let end = after.at.advanced(byMilliseconds: 1000)
       guard !known.contains(where: { before.at <= $0 && $0 <= end }) else { return nil }
       return Drop(before: before, after: after)

@@ -1,11 +1,11 @@
 package import RedisFormats
 
-/// What a full copy says of its entries for the search of the log behind it: how many the keys with the
-/// most have, and, of a small copy, which they are.
+/// The entries of a full copy, for the search of the log after it: how many the largest keys have and, for
+/// a small copy, which they are.
 package struct EntryCensus: Sendable {
-  /// So many keys are known by themselves.
+  /// How many keys are known individually.
   static let keysMax = 4096
-  /// A copy with more fields and members than this is not known one by one.
+  /// In a copy with more fields and members than this, they are not known individually.
   static let elementsMax = 1 << 16
 
   struct Key: Sendable {
@@ -14,7 +14,7 @@ package struct EntryCensus: Sendable {
   }
 
   private var greatest = Greatest<Key>(countMax: EntryCensus.keysMax)
-  /// By database; nil when there were too many, or one that could not be told.
+  /// By database; nil if there were too many, or one that could not be determined.
   private(set) var elements: [Int: Set<UInt64>]? = [:]
   private var count = 0
   private var key: UInt64 = 0
@@ -24,7 +24,7 @@ package struct EntryCensus: Sendable {
 
   package init() {}
 
-  /// Whether what it holds is wanted.
+  /// Whether its content is needed.
   package mutating func begin(_ name: [UInt8], database: Int, type: String) -> Bool {
     key = EntryHash.of(name)
     self.database = database
@@ -40,19 +40,19 @@ package struct EntryCensus: Sendable {
   package mutating func take(unnamed: UInt64) { elements = nil }
 
   package mutating func end(_ facts: RDBKeyFacts) {
-    // No command of the log will be seen to name it.
+    // No command of the log will be matched with it.
     guard facts.name.count <= KeySampling.nameBytesMax else { return }
     greatest.offer(max(1, facts.elements), Key(database: database, hash: key))
   }
 }
 
-/// FNV-1a: equal names have to be found again, and nothing is kept beyond one search.
+/// FNV-1a: equal names must be found again, and nothing is kept after one search.
 enum EntryHash {
   private static let prime: UInt64 = 0x100_0000_01b3
 
   static func of(_ key: [UInt8]) -> UInt64 { absorb(key, 0xcbf2_9ce4_8422_2325) }
 
-  /// - Parameter age: how often the key was removed: what it held then it does not hold now.
+  /// - Parameter age: how often the key was removed. Its earlier content no longer counts.
   static func of(_ element: [UInt8], in key: UInt64, age: UInt32 = 0) -> UInt64 {
     absorb(element, (key ^ UInt64(age) &* 0x9e37_79b9_7f4a_7c15) &* prime)
   }

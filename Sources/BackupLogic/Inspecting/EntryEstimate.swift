@@ -1,16 +1,16 @@
-/// How much there is while a log is followed, counted in entries: fields, members and items, and a key
-/// that has none of these as one. Known are the entries of a full copy, by key as far as a census tells,
+/// How much data there is while a log is followed, counted in entries: fields, members and items, and one
+/// for a key that has none of these. It knows the entries of a full copy, by key as far as a census says,
 /// and those that commands wrote since.
 ///
-/// An estimate, rather too high than too low: an entry of the full copy that is written again counts
-/// twice, unless the census of a small copy knows it. Bounded: what finds no room is only counted, and in
-/// more databases than `databasesMax` not even that.
+/// This is an estimate, and rather too high than too low: an entry of the full copy that is written again
+/// counts twice, unless the census of a small copy knows it. Memory is bounded: what does not fit is only
+/// counted, and in more databases than `databasesMax` not even that.
 struct EntryEstimate: Sendable {
-  /// Keys and entries that are known, of all databases.
+  /// How many keys and entries are known, of all databases.
   static let knownMax = 1 << 17
-  /// Databases that are told apart.
+  /// How many databases are distinguished.
   static let databasesMax = 4096
-  /// No real copy has as many; a false record may say so.
+  /// No real copy has so many, but a false record may say so.
   private static let countMax: UInt64 = 1 << 40
 
   private struct Key: Sendable {
@@ -23,7 +23,7 @@ struct EntryEstimate: Sendable {
   private struct Database: Sendable {
     var keys: [UInt64: Key] = [:]
     var elements: Set<UInt64> = []
-    /// Of keys that are not known.
+    /// For keys that are not known.
     var rest: UInt64 = 0
     var total: UInt64 = 0
 
@@ -56,7 +56,7 @@ struct EntryEstimate: Sendable {
 
   // MARK: Writing
 
-  /// A key that has no entries of its own. Nil stands for a name that is too long to be looked at.
+  /// A key that has no entries of its own. Nil means a name that is too long to be read.
   mutating func write(_ key: [UInt8]?, _ database: Int) {
     guard let key = hash(key, database) else { return addUnknown(1, database) }
     guard databases[database]!.keys[key]!.count == 0 else { return }
@@ -64,7 +64,7 @@ struct EntryEstimate: Sendable {
     databases[database]!.total += 1
   }
 
-  /// Fields or members, which may be there before.
+  /// Fields or members, which may exist already.
   mutating func write(_ elements: some Sequence<[UInt8]?>, to key: [UInt8]?, _ database: Int) {
     guard let key = hash(key, database) else {
       return addUnknown(UInt64(elements.reduce(0) { count, _ in count + 1 }), database)
@@ -90,7 +90,7 @@ struct EntryEstimate: Sendable {
 
   // MARK: Removing
 
-  /// Returns how many that were.
+  /// Returns how many were removed.
   mutating func remove(
     _ elements: some Collection<[UInt8]?>, unread: UInt64, from key: [UInt8]?, _ database: Int
   ) -> UInt64 {
@@ -111,7 +111,7 @@ struct EntryEstimate: Sendable {
     return count
   }
 
-  /// Items of a list or stream: no more than so many are left.
+  /// Items of a list or stream: at most this many are left.
   mutating func trim(_ key: [UInt8]?, to count: UInt64, _ database: Int) {
     guard let key = hash(key, database), let held = databases[database]?.keys[key]?.count,
       held > count
@@ -120,7 +120,7 @@ struct EntryEstimate: Sendable {
     databases[database]!.subtract(held - count)
   }
 
-  /// The whole key. Returns how many that were; 1 where nothing is known of it.
+  /// The whole key. Returns how many entries it had; 1 if that is unknown.
   mutating func remove(_ key: [UInt8]?, _ database: Int) -> UInt64 {
     guard let key = hash(key, database), let held = databases[database]?.keys[key]?.count, held > 0
     else {
@@ -146,7 +146,7 @@ struct EntryEstimate: Sendable {
 
   // MARK: What is not known
 
-  /// The hash of a key that is known from now on; nil when there is no room for it.
+  /// The hash of a key that is known from now on; nil if there is no room for it.
   private mutating func hash(_ key: [UInt8]?, _ database: Int) -> UInt64? {
     guard let key else { return nil }
     let hash = EntryHash.of(key)

@@ -2,13 +2,13 @@ package import RedisFormats
 
 /// The largest keys of a full copy, and the groups of keys with the most bytes.
 package struct KeyCensus: Sendable {
-  /// So many of each are told.
+  /// How many of each are reported.
   package static let shownMax = 10
-  /// A delimiter further behind is none.
+  /// A delimiter that comes later in the name does not count.
   private static let prefixBytesMax = 128
 
   package struct Prefix: Sendable, Equatable {
-    /// Empty: of the keys without one.
+    /// Empty: keys without a prefix.
     package var prefix: [UInt8]
     package var keys: UInt64
     package var elements: UInt64
@@ -34,8 +34,8 @@ package struct KeyCensus: Sendable {
       Prefix(prefix: $0.prefix, keys: $0.keys, elements: $0.elements, bytes: $0.bytes)
     }
   }
-  /// Bytes by which each of `prefixes` may be too low, and more than which none has that is not there;
-  /// 0: they are exact.
+  /// By how many bytes each of `prefixes` may be too low; no other prefix has more bytes than this. 0: they
+  /// are exact.
   package var prefixError: UInt64 { counts.error }
 
   package mutating func add(_ key: RDBKeyFacts) {

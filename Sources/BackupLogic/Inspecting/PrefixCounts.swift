@@ -1,7 +1,7 @@
-/// Which groups of keys have the most bytes, in bounded memory whatever there is of them (Space-Saving:
-/// Metwally, Agrawal and El Abbadi, 2005). While there are no more groups than counters it is exact. Then
-/// the group with the fewest bytes gives its counter to a new one, which may have been there before: so
-/// what is told is never too much, and too little by `error` at most, which is no more than a
+/// Which groups of keys have the most bytes, in bounded memory whatever the data (Space-Saving: Metwally,
+/// Agrawal and El Abbadi, 2005). It is exact as long as there are no more groups than counters. After that,
+/// the group with the fewest bytes gives its counter to a new group, which may have had a counter before. A
+/// reported number is therefore never too high, and too low by at most `error`, which is at most a
 /// `countersMax`-th of all bytes.
 struct PrefixCounts: Sendable {
   static let countersMax = 1024
@@ -16,7 +16,7 @@ struct PrefixCounts: Sendable {
   private struct Counter: Sendable {
     /// Since the group has this counter.
     var count: Count
-    /// What the counter stood at when it was taken over.
+    /// The value of the counter when it was taken over.
     var inherited: UInt64
     var weight: UInt64 { count.bytes + inherited }
   }
@@ -28,7 +28,7 @@ struct PrefixCounts: Sendable {
   private var heapPlaces: [Int] = []
   private var isExact = true
 
-  /// Bytes that a group may have had more than is told, and that one may have which is not told of.
+  /// By how many bytes a group may be too low, and the most that an unreported group may have.
   var error: UInt64 { isExact ? 0 : heap.first.map { counters[$0].weight } ?? 0 }
 
   /// Those with the most bytes first.

@@ -1,7 +1,7 @@
 import BackupTypes
 
-/// One Ray cluster in a dataset, as far as counting tells: of those that ended, too, until Ray removes
-/// them. Their states are in messages that are not read.
+/// One Ray cluster in a dataset, as far as counting shows. Ended jobs and actors count, too, until Ray
+/// removes them. Their states are in messages that are not read.
 package struct RayNamespace: Sendable, Equatable, Encodable {
   /// As `externalStorageNamespace` names it.
   package var namespace: String
@@ -16,7 +16,7 @@ package struct RayNamespace: Sendable, Equatable, Encodable {
   /// Entries of its internal key-value store, working directories among them.
   package var entries: UInt64 = 0
   package var entryBytes: UInt64 = 0
-  /// Something was not followed, or there was too much of it.
+  /// Something was not followed, or there was too much data.
   package var isEstimate = false
 }
 

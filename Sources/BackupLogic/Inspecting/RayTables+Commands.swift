@@ -1,7 +1,7 @@
 package import RedisFormats
 
-/// What the log does to Ray's tables. Ray itself uses HSET, HSETNX, HDEL, INCRBY, DEL and UNLINK; whatever
-/// else names one of its tables makes it an estimate.
+/// The effect of the log on Ray's tables. Ray itself uses HSET, HSETNX, HDEL, INCRBY, DEL and UNLINK. If
+/// any other command names one of its tables, the counts are an estimate.
 extension RayTables {
   /// A file of its own begins: a server starts it in database 0.
   package mutating func beginFile() { database = 0 }
@@ -71,7 +71,7 @@ extension RayTables {
     }
   }
 
-  /// A table that is there is no longer certain.
+  /// An existing table is no longer certain.
   private mutating func doubt(_ key: [UInt8]) {
     guard let place = Place(key, database: database), tables[place] != nil else { return }
     change(place) { contents, _ in contents.isEstimate = true }

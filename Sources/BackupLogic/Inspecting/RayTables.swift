@@ -1,10 +1,10 @@
-/// What Ray's Global Control Store keeps in Redis, followed through a full copy and the log behind it:
+/// The data of Ray's Global Control Store in Redis, followed through a full copy and the log after it:
 /// hashes `RAY<namespace>@<table>` with a field for each job, actor and so on, and the string
 /// `RAY<namespace>@JobCounter` (read from a live head of Ray 2.60). Fields are known by a hash of their
-/// names, so that the counts are exact while there are no more than `fieldsMax`.
+/// names, so the counts are exact up to `fieldsMax` fields.
 ///
-/// Ray before 2.38 kept all in one hash named after the namespace alone, which nothing tells from anybody
-/// else's hash: it is not recognised.
+/// Ray before 2.38 kept everything in one hash named after the namespace alone. It can't be distinguished
+/// from other hashes, and is not recognised.
 package struct RayTables: Sendable {
   /// Fields of all tables together that are known.
   static let fieldsMax = 1 << 16
@@ -27,7 +27,7 @@ package struct RayTables: Sendable {
     var namespace: [UInt8]
     var table: Table
 
-    /// Nil for a name that is none of Ray's.
+    /// Nil for a name that is not one of Ray's.
     init?(_ key: [UInt8], database: Int) {
       // The namespace may have an @ of its own.
       guard key.starts(with: Place.marker), let at = key.lastIndex(of: UInt8(ascii: "@")),
@@ -48,7 +48,7 @@ package struct RayTables: Sendable {
     var unknown: UInt64 = 0
     /// Of the string.
     var number: Int64?
-    /// Something happened to it that is not followed.
+    /// It was changed in a way that is not followed.
     var isEstimate = false
 
     var count: UInt64 { UInt64(fields.count) &+ unknown }
@@ -96,7 +96,7 @@ package struct RayTables: Sendable {
 
   // MARK: Changes
 
-  /// Makes the table if it is not there, and removes it when nothing is left in it.
+  /// Creates the table if it does not exist, and removes it when it is empty.
   mutating func change(_ place: Place, _ body: (inout Contents, _ room: Int) -> Void) {
     guard tables[place] != nil || tables.count < RayTables.tablesMax else {
       leftOut &+= 1

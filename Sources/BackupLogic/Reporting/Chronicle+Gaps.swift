@@ -1,11 +1,11 @@
 package import BackupTypes
 
 extension Chronicle {
-  /// A stretch between restore points of the present history of which a reader should know.
+  /// A gap between restore points of the present history that a reader should know about.
   package struct Gap: Sendable, Hashable, Encodable {
     package enum Kind: String, Sendable, CaseIterable, Encodable {
-      /// Between two timelines: no shipper ran, or nothing was written. Which of the two, nobody can tell
-      /// afterwards.
+      /// Between two timelines: no shipper ran, or nothing was written. Afterwards the two can't be
+      /// distinguished.
       case unwatched
       /// Within a timeline: the log could not be followed; a new full copy had to be durable first.
       case unreadable
@@ -22,11 +22,12 @@ extension Chronicle {
     }
   }
 
-  /// A part of the present history that can be restored: a window, or a point (`from` is `to`).
+  /// A part of the present history that can be restored: a window, or a single restore point (`from` is
+  /// `to`).
   private struct Part {
     var from: Instant
     var to: Instant
-    /// nil: of one that was left out.
+    /// Nil: it belongs to a timeline that was left out.
     var timeline: TimelineNumber?
     var isPoint: Bool
   }
@@ -46,7 +47,7 @@ extension Chronicle {
     return (earlier + known).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
   }
 
-  /// The windows of the present history, of all timelines, those that touch as one.
+  /// The windows of the present history, of all timelines. Touching windows are merged.
   package var presentWindows: [Window] {
     var windows = WindowUnion()
     for window in earlier { windows.add(window.from, window.to) }
@@ -64,7 +65,7 @@ extension Chronicle {
     }
   }
 
-  /// In order. Two dumps in a row make one stretch with those around them.
+  /// In order. Consecutive dumps make one gap together with those around them.
   package var gaps: [Gap] {
     var gaps: [Gap] = []
     var last: Part?
@@ -85,7 +86,7 @@ extension Chronicle {
     return gaps
   }
 
-  /// The first and the last instant of which there is a restore point; nil when there is none.
+  /// The first and the last instant with a restore point; nil if there is none.
   package var span: (from: Instant, to: Instant)? {
     let windows = earlier + timelines.flatMap(\.windows)
     let points = timelines.flatMap { $0.points.map(\.at) }

@@ -1,18 +1,18 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What became of one Redis's backups over time: what `report` and `list` draw.
+/// The history of one Redis's backups, which `report` and `list` draw.
 ///
-/// Everything in it comes from a complete listing and from records; no log is fetched. It is bounded
-/// whatever the repository holds (`ChronicleBuilder.Bounds`): what is too fine or too old to be drawn is
-/// merged or left out, and counted. Text in it is printable, and still hostile to whoever writes HTML.
+/// Everything in it comes from a complete listing and from records; no log is downloaded. Its size is
+/// bounded, whatever the repository holds (`ChronicleBuilder.Bounds`): what is too fine or too old to be
+/// drawn is merged or left out, and counted. Its text is printable, but still untrusted for HTML.
 package struct Chronicle: Sendable, Equatable, Encodable {
-  /// A span of time in which every mark is a restore point. Without a write between two marks the state
-  /// of the first is that of the second's time, too, so that idle time is no gap.
+  /// A span of time in which every mark is a restore point. Without a write between two marks the state of
+  /// the first is also that of the second, so idle time is not a gap.
   package struct Window: Sendable, Hashable, Encodable {
     @Stamped package var from: Instant
     @Stamped package var to: Instant
-    /// Behind the place where a successor went on: its state is not part of the present one.
+    /// It is after the position where a successor continued, so its state is not part of the present one.
     package var isAbandoned: Bool
     package init(from: Instant, to: Instant, isAbandoned: Bool = false) {
       self.from = from
@@ -20,7 +20,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
       self.isAbandoned = isAbandoned
     }
   }
-  /// A full copy that is a restore point by itself: one instant.
+  /// A full copy that is itself a restore point: a single instant.
   package struct Point: Sendable, Hashable, Encodable {
     package var id: String
     @Stamped package var at: Instant
@@ -36,7 +36,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
     @Stamped package var claimedAt: Instant
     package var parent: TimelineNumber?
     package var fork: String?
-    /// Its shipper ended in good order, with all that was on disk durable.
+    /// Its shipper ended cleanly, with everything on disk durable.
     package var isClosed: Bool
     package var suspicion: String?
     package var snapshots: Int
@@ -63,27 +63,27 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   }
   package struct Event: Sendable, Equatable, Encodable {
     package enum Kind: String, Sendable, CaseIterable, Encodable {
-      /// A shipper claimed: the first of a repository, too.
+      /// A shipper claimed; also the first claim of a repository.
       case claim
-      /// That claim began with a state that may be an accident.
+      /// That claim began with a state that may be the result of an accident.
       case suspect
       /// A command removed a whole database.
       case destructive
       /// The chain begins with another full copy from here on.
       case rewrite
-      /// Something is kept until it is let go.
+      /// A restore point is kept until its pin is released.
       case pin
       /// A full copy was found damaged.
       case quarantine
       case drill
-      /// A shipper ended in good order.
+      /// A shipper ended cleanly.
       case end
     }
     package var kind: Kind
     @Stamped package var at: Instant
     package var timeline: TimelineNumber?
     package var detail: String
-    /// What `restore` takes to bring the state back that this is about, `--point 2.7@1:4096`.
+    /// The `restore` options for the state that the event refers to, `--point 2.7@1:4096`.
     package var restore: String?
     package init(
       kind: Kind, at: Instant, timeline: TimelineNumber?, detail: String, restore: String? = nil
@@ -117,7 +117,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
       self.isQuarantined = isQuarantined
     }
   }
-  /// The newest state may be an accident, and nobody has answered yet.
+  /// The newest state may be the result of an accident, and nobody has chosen yet.
   package struct OpenSuspicion: Sendable, Equatable, Encodable {
     package var timeline: TimelineNumber
     package var detail: String
@@ -163,17 +163,18 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   package var objects: Int
   package var bytes: UInt64
   package var foreignObjects: Int
-  /// Snapshots and indexes that are damaged or gone: the picture is without them.
+  /// Damaged or missing snapshots and indexes: the picture does not show them.
   package var recordsUnreadable: Int
-  /// What a restore that names no point gives.
+  /// What a restore without a choice gives.
   package var newest: Point?
   package var suspicion: OpenSuspicion?
   /// By number; the newest ones.
   package var timelines: [Timeline]
   package var timelinesLeftOut: Int
-  /// The windows of the present history, and its points as windows of no length, of those left out.
+  /// The windows of the present history in the timelines that were left out, and their restore points as
+  /// windows without length.
   package var earlier: [Window]
-  /// Full copies that are points by themselves, and too many to be shown.
+  /// Full copies that are restore points themselves, but too many to be shown.
   package var pointsLeftOut: Int
   /// By time; of each kind the newest ones.
   package var events: [Event]

@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Makes a `Chronicle` of a history whose records are read one after another: of none more is kept than
+/// Makes a `Chronicle` of a history whose records are read one after another. No more of them is kept than
 /// the picture shows.
 package struct ChronicleBuilder: Sendable {
   package enum Bounds {
@@ -46,7 +46,7 @@ package struct ChronicleBuilder: Sendable {
     times.generations.suffix(Bounds.generations)
   }
 
-  /// Whatever lies behind a fork, up to the end of the parent, is no part of the present history.
+  /// Everything after a fork, up to the end of the parent, is not part of the present history.
   private mutating func cut(by claim: Claim) {
     guard let fork = claim.fork, let parent = claim.parent else { return }
     for number in history.claims.keys where number >= fork.timeline && number <= parent {
@@ -54,7 +54,7 @@ package struct ChronicleBuilder: Sendable {
     }
   }
 
-  /// Takes in a timeline and its snapshots, by sequence; timelines by number.
+  /// Adds a timeline and its snapshots, by sequence. Call with timelines in ascending order.
   package mutating func add(_ number: TimelineNumber, _ snapshots: some Sequence<SnapshotTrace>) {
     guard let claim = history.claims[number] else { return }
     var trace = TimelineTrace(history: history, number: number, cut: cuts[number])
@@ -79,7 +79,7 @@ package struct ChronicleBuilder: Sendable {
     if chronicle.timelines.count > Bounds.timelines { leaveOutOldest() }
   }
 
-  /// Nobody looks for one of a thousand restarts by eye; what it has of the present history stays.
+  /// Nobody looks for one of a thousand restarts by eye. The windows of the present history stay.
   private mutating func leaveOutOldest() {
     let timeline = chronicle.timelines.removeFirst()
     for window in timeline.windows where !window.isAbandoned { earlier.add(window.from, window.to) }
@@ -87,7 +87,7 @@ package struct ChronicleBuilder: Sendable {
     if earlier.spans.count > 2 * Bounds.earlier { earlier = earlier.reduced(to: Bounds.earlier) }
   }
 
-  /// Each timeline gets its share where all together have too much to be drawn.
+  /// If all timelines together have too much to be drawn, each gets its share.
   private static func reduce(_ made: inout Chronicle) {
     let windows = made.timelines.reduce(0) { $0 + $1.windows.count }
     let points = made.timelines.reduce(0) { $0 + $1.points.count }
@@ -151,7 +151,7 @@ package struct ChronicleBuilder: Sendable {
     if events[kind]!.count > 2 * Bounds.events { events[kind]!.removeFirst(Bounds.events) }
   }
 
-  /// Notes records that should be there and can't be read.
+  /// Notes unreadable or missing records.
   package mutating func addUnreadable(_ count: Int) { chronicle.recordsUnreadable += count }
 
   /// Takes in an index; in any order.
@@ -174,7 +174,7 @@ package struct ChronicleBuilder: Sendable {
     if chronicle.lastDrill.map({ $0.at <= drill.at }) ?? true { chronicle.lastDrill = .init(drill) }
   }
 
-  /// What is in force, not what was.
+  /// Only pins in force, not earlier ones.
   package mutating func add(_ pin: Pin) {
     let id = pointID(pin.timeline, pin.snapshot, pin.position)
     note(

@@ -10,7 +10,7 @@ package struct LogSeries: Sendable, Equatable, Encodable {
     package var bytes: UInt64
     /// As the store holds them.
     package var storedBytes: UInt64
-    /// The longest time from a mark to the durable object that has it, in milliseconds.
+    /// The longest time from a mark to the durable object that contains it, in milliseconds.
     package var lagMax: Int64?
     package init(
       at: Instant, objects: Int = 0, bytes: UInt64 = 0, storedBytes: UInt64 = 0,
@@ -24,9 +24,9 @@ package struct LogSeries: Sendable, Equatable, Encodable {
     }
   }
 
-  /// So many buckets that have something; when there would be more, they get wider.
+  /// The maximum number of buckets with content. If there would be more, buckets get wider.
   package static let bucketsMax = 360
-  /// So many from the first to the last, with those that have nothing: a drawing shows no more.
+  /// The maximum number from the first to the last, including empty ones: a drawing shows no more.
   package static let columnsMax = 240
   /// Each divides the next, so that buckets can be merged.
   private static let widths: [Int64] = [
@@ -56,7 +56,7 @@ package struct LogSeries: Sendable, Equatable, Encodable {
     while values.count > LogSeries.bucketsMax, widen() {}
   }
 
-  /// Widens the buckets to what can be seen of them in one drawing.
+  /// Widens the buckets to what one drawing can show.
   package mutating func fit() {
     while let first = values.keys.min(), let last = values.keys.max(),
       last.subtractingReportingOverflow(first).partialValue / (bucketSeconds * 1000)
@@ -78,7 +78,7 @@ package struct LogSeries: Sendable, Equatable, Encodable {
   private mutating func add(_ bucket: Bucket, _ width: Int64) {
     let time = bucket.at.milliseconds
     let (start, overflow) = time.subtractingReportingOverflow((time % width + width) % width)
-    // Times that only hostile names have.
+    // Only hostile names have such times.
     guard !overflow else { return }
     var sum = values[start] ?? Bucket(at: Instant(milliseconds: start))
     sum.objects += bucket.objects
@@ -90,11 +90,11 @@ package struct LogSeries: Sendable, Equatable, Encodable {
 }
 
 extension ObjectTimes {
-  /// What the names of log objects and the store's times give.
+  /// The series from the names of log objects and the store's times.
   ///
-  /// An object that covers others is a fold: its bytes count once, and its time says nothing of a lag.
-  /// Nor does that of one whose parts are gone: log becomes durable in order, so one that is younger than
-  /// what follows it was written again.
+  /// An object that covers others is a fold: its bytes count once, and its time says nothing about a lag.
+  /// The same is true of a fold whose parts were deleted: log becomes durable in order, so an object that
+  /// is younger than what follows it was written again.
   package var logSeries: LogSeries {
     var series = LogSeries()
     for objects in logs.values {
@@ -119,7 +119,7 @@ extension ObjectTimes {
     return series
   }
 
-  /// A store may tell whole seconds only: then a successor that was prompt decides.
+  /// A store may give whole seconds only. A prompt successor then decides.
   private func isWrittenAgain(_ object: LogObject, before next: LogObject) -> Bool {
     if object.modified != next.modified { return object.modified > next.modified }
     return next.mark > 0 && next.lag < 5000

@@ -1,12 +1,13 @@
 import BackupFormat
 import BackupTypes
 
-/// Finds the windows and points of one timeline from its snapshots, in order, and the names of its log.
+/// Finds the windows and restore points of one timeline from its snapshots, in order, and the names of its
+/// log.
 ///
 /// A chain without a hole can be cut at any of its marks, and the state between two marks is that of the
-/// first: so it is one window, from its first own mark to its last. A fold has marks inside that its name
-/// does not show: the snapshot that first named the file says when the own log began, or when the full copy
-/// before it was durable, which is a restore point from then on.
+/// first, so the chain is one window, from its first own mark to its last. A fold contains marks that its
+/// name does not show. The snapshot that first named the file says when the own log began, or when the full
+/// copy before it was durable, which is a restore point from then on.
 struct TimelineTrace {
   private struct Log {
     /// The marks at the ends of contiguous objects, time never going back.
@@ -31,7 +32,7 @@ struct TimelineTrace {
 
   private let history: History
   private let number: TimelineNumber
-  /// Own positions behind it are abandoned; nil: none is.
+  /// Own positions after it are abandoned; nil: none are.
   private let cut: LogPosition?
   private let claimedAt: Instant
   private var logs: [Key: Log] = [:]
@@ -96,11 +97,11 @@ struct TimelineTrace {
     if let keptLast { present.add(min(first, keptLast), keptLast) }
     let from = keptLast ?? first
     if cut != nil, ownLast > from || keptLast == nil { abandoned.add(from, ownLast) }
-    // All on disk was durable then: until then nothing more was written.
+    // Everything on disk was durable then, so nothing more had been written until then.
     if trace.isClean, isWhole, cut == nil || keptLast == ownLast { present.add(ownLast, trace.at) }
   }
 
-  /// Up to which offset of an own ordinal the present history goes.
+  /// The offset of an own ordinal up to which the present history extends.
   private func keptLimit(_ ordinal: Int) -> UInt64 {
     guard let cut else { return .max }
     if cut.timeline < number { return 0 }
@@ -125,7 +126,7 @@ struct TimelineTrace {
     return log
   }
 
-  /// In order; the finest gaps are closed where there are more windows than `count`.
+  /// In order. If there are more windows than `count`, the smallest gaps are closed.
   func windows(atMost count: Int) -> [Chronicle.Window] {
     let made =
       present.closed(to: count).map { Chronicle.Window(from: $0.from, to: $0.to) }

@@ -1,21 +1,21 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What a complete listing of a repository says. The listing is the catalogue: which bytes of which
-/// log are there, and until when, is read from names alone.
+/// The content of a complete listing of a repository. The listing is the catalogue: object names alone say
+/// which bytes of which log exist, and until when.
 package struct Catalogue: Sendable {
   package struct Timeline: Sendable {
     package var hasClaim = false
     package var snapshots: Set<Int> = []
-    /// By ordinal; in no order.
+    /// By ordinal, in no particular order.
     package var log: [Int: [LogSpan]] = [:]
-    /// When the first and the last log object of each ordinal was written: by the store's clock, where the
-    /// listing has it, else by the mark in the name.
+    /// When the first and the last log object of each ordinal was written: by the store's clock if the
+    /// listing has it, otherwise by the mark in the name.
     package var logTimes: [Int: ClosedRange<Instant>] = [:]
   }
   package struct Generation: Sendable {
     package var hasIndex = false
-    /// By piece number; hostile or interrupted writers can leave several of one number.
+    /// By piece number. Hostile or interrupted writers can leave several with one number.
     package var pieces: [Int: [ShortDigest]] = [:]
   }
 
@@ -24,15 +24,15 @@ package struct Catalogue: Sendable {
   package private(set) var timelines: [TimelineNumber: Timeline] = [:]
   package private(set) var generations: [GenerationID: Generation] = [:]
   package private(set) var operations: [OperationKind: Set<String>] = [:]
-  /// Generations that were found damaged: for whoever restores or ships, they are not there.
+  /// Generations that were found damaged. For restores and shippers they do not exist.
   package private(set) var quarantined: Set<GenerationID> = []
-  /// Objects that the store has had for less than a grace, where whoever listed asked for them: nothing of
+  /// Objects that are younger in the store than a grace period, if the caller asked for them. Nothing of
   /// these is deleted.
   package private(set) var young: Set<ObjectPath> = []
   private var youngAfter: Instant?
   package private(set) var objects = 0
   package private(set) var bytes: UInt64 = 0
-  /// Names that format 1 does not know: counted, never used.
+  /// Names that format 1 does not know. They are counted, and never used.
   package private(set) var foreign = 0
   package private(set) var foreignExample: String?
 
@@ -43,7 +43,7 @@ package struct Catalogue: Sendable {
     for (name, size) in names { add(name: name, size: size) }
   }
 
-  /// - Parameter modified: by the store's clock.
+  /// - Parameter modified: the time by the store's clock.
   package mutating func add(name: String, size: Int, modified: Instant? = nil) {
     guard let parsed = ObjectPath(name) else {
       foreign += 1
@@ -51,7 +51,7 @@ package struct Catalogue: Sendable {
       return
     }
     if let youngAfter, let modified, modified > youngAfter { young.insert(parsed) }
-    // Left by a probe of the store: no part of the repository.
+    // Left by a probe of the store, and not a part of the repository.
     if case .operation(.probes, _) = parsed { return }
     objects += 1
     bytes &+= UInt64(max(0, size))
@@ -76,18 +76,19 @@ package struct Catalogue: Sendable {
     }
   }
 
-  /// The same without some timelines, whose claims can't be read.
+  /// A copy without some timelines whose claims can't be read.
   package func without(_ numbers: Set<TimelineNumber>) -> Catalogue {
     var copy = self
     for number in numbers { copy.timelines[number] = nil }
     return copy
   }
 
-  /// The highest timeline that was claimed. Never deleted, so the next number is always one more.
+  /// The highest claimed timeline. Claims are never deleted, so the next number is always one more.
   package var highestClaim: TimelineNumber? {
     timelines.filter { $0.value.hasClaim }.keys.max()
   }
-  /// Whether every piece of a generation was listed. Of one that retention deletes the pieces go first.
+  /// Whether every piece of a generation was listed. When retention deletes a generation, it deletes the
+  /// pieces first.
   package func isWhole(_ index: GenerationIndex) -> Bool {
     let listed = generations[index.generation]?.pieces ?? [:]
     return index.pieces.enumerated().allSatisfy { number, digest in
@@ -100,8 +101,8 @@ package struct Catalogue: Sendable {
     Set(generations.filter { $0.value.hasIndex }.keys)
   }
   package var isEmpty: Bool { objects == 0 }
-  /// A timeline whose snapshots were listed and whose claim was not: lost, or made while the pages were
-  /// read.
+  /// Whether a timeline has listed snapshots but no listed claim: the claim was lost, or was created while
+  /// the pages were read.
   package var hasUnclaimedSnapshots: Bool {
     timelines.values.contains { !$0.hasClaim && !$0.snapshots.isEmpty }
   }

@@ -1,12 +1,12 @@
-/// What becomes of a restore that was interrupted while it committed: decided from where the files of each
-/// top-level name are, and from what this run asks for. `docs/decisions/0050` has the reasons.
+/// What happens to a restore that was interrupted while committing. It is decided from where the files of
+/// each top-level name are, and from what this run asks for. `docs/decisions/0050` has the reasons.
 package enum CommitRecovery: Sendable, Equatable {
-  /// The renames that are left are done: the directory holds what that restore asked for.
+  /// Perform the remaining renames: the directory then holds what that restore asked for.
   case finish
-  /// The renames that were done are undone: the directory is as it was before.
+  /// Undo the completed renames: the directory is then as it was before.
   case undo
-  /// No file that is there is renamed: one of these names was written to since, or what was staged is not
-  /// what the journal says and what was moved aside is gone.
+  /// Rename no live file: either one of these names was written to since, or the staged files are not those
+  /// of the journal and what was moved aside is gone.
   case leave(changed: [String])
 
   /// Where the files of one top-level name are.
@@ -21,13 +21,13 @@ package enum CommitRecovery: Sendable, Equatable {
       /// Neither: a server, or somebody else, wrote since.
       case other
     }
-    /// In the directory for what was moved aside, or among the staged files.
+    /// In the directory for files that were moved aside, or among the staged files.
     package enum Stored: Sendable, Equatable, CaseIterable { case absent, intact, other }
 
     package var name: String
-    /// The restore found something of this name, and moves it aside.
+    /// The restore found a file of this name, and moves it aside.
     package var isMovedAside: Bool
-    /// The restore lays something of this name down.
+    /// The restore puts a file of this name in place.
     package var isMovedIn: Bool
     package var live: Live
     package var aside: Stored
@@ -44,7 +44,7 @@ package enum CommitRecovery: Sendable, Equatable {
       self.staged = staged
     }
 
-    /// What is there is neither what was found nor what was staged, or it was removed.
+    /// The current file is neither the found one nor the staged one, or the file was removed.
     var isChanged: Bool {
       switch live {
       case .other: true
@@ -53,7 +53,7 @@ package enum CommitRecovery: Sendable, Equatable {
         (isMovedAside && aside != .intact) || (isMovedIn && staged == .absent)
       }
     }
-    /// A rename was done; one is still to be done.
+    /// Whether a rename of this name was done.
     package var hasMoved: Bool { live == .asStaged || (isMovedAside && live != .asFound) }
     package var isToMove: Bool {
       (isMovedIn && live != .asStaged) || (isMovedAside && live == .asFound)
@@ -67,16 +67,16 @@ package enum CommitRecovery: Sendable, Equatable {
     }
   }
 
-  /// What this run asks for, beside what the interrupted one asked for.
+  /// What this run asks for, compared with the interrupted one.
   package enum Wish: Sendable, Equatable {
     /// The same.
     case same
-    /// A directory that a server can start on, whatever its point: `--if-empty` without a point.
+    /// Any directory on which a server can start: `--if-empty` without a point.
     case anyState
     case another
   }
 
-  /// - Parameter replacesData: what stood in the way held data, and not only what an empty server leaves.
+  /// - Parameter replacesData: the files in the way held data, not only what an empty server leaves.
   package static func decide(_ places: [Place], wish: Wish, replacesData: Bool) -> CommitRecovery {
     let changed = places.filter(\.isChanged).map(\.name)
     guard changed.isEmpty else { return .leave(changed: changed) }
@@ -84,7 +84,8 @@ package enum CommitRecovery: Sendable, Equatable {
     let finishes =
       switch wish {
       case .same: true
-      // A run that moves no data aside by itself does not begin to: it only ends what has begun.
+      // A run that would itself move no data aside does not start doing so. It only finishes what was
+      // begun.
       case .anyState: !replacesData || places.contains(where: \.hasMoved)
       case .another: false
       }

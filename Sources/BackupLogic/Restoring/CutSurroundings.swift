@@ -1,18 +1,18 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What stands on both sides of the place where a restore cuts the log: so that whoever chose a time sees
-/// what it keeps and what it leaves out, before anything is written.
+/// What is on both sides of the cut of a restore, so that the user sees, before anything is written, what
+/// the chosen time keeps and what it leaves out.
 package struct CutSurroundings: Sendable, Equatable {
-  /// How exactly the cut is that of a time.
+  /// How exactly the cut matches a time.
   package enum Precision: String, Sendable {
-    /// Everything that Redis executed before the second of the annotation behind the cut, and nothing else.
+    /// Everything that Redis executed before the second of the annotation after the cut, and nothing else.
     case second
     /// Everything that the file was seen to hold at a mark.
     case mark
-    /// Everything before one command, which was named or follows.
+    /// Everything before one command, which was named or comes next.
     case command
-    /// A full copy, with nothing of a log.
+    /// A full copy, without any log.
     case copy
   }
 
@@ -28,7 +28,7 @@ package struct CutSurroundings: Sendable, Equatable {
   package struct Command: Sendable, Equatable {
     /// In capitals.
     package var name: String
-    /// The first argument: of most commands the key.
+    /// The first argument; for most commands this is the key.
     package var argument: [UInt8]?
     /// When the file was seen to hold it.
     package var seenAt: Instant
@@ -40,7 +40,7 @@ package struct CutSurroundings: Sendable, Equatable {
   }
 
   package private(set) var precision: Precision
-  /// The last mark that the cut does not lie before, and the first behind it; nil where the log has none.
+  /// The last mark at or before the cut, and the first after it; nil if the log has none.
   package private(set) var markBefore: Place?
   package private(set) var markBehind: Place?
   package private(set) var lastKept: Command?
@@ -52,7 +52,7 @@ package struct CutSurroundings: Sendable, Equatable {
   private let chain: Snapshot.Chain
 
   /// - Parameter marks: those of the chain, in any order.
-  /// - Returns: nil for a point that is no place in a log.
+  /// - Returns: nil for a point without a position in a log.
   package init?(of point: RestorePoint, marks: [Place]) {
     guard let chain = point.snapshot.chain, let position = point.cut else { return nil }
     self.chain = chain
@@ -65,7 +65,7 @@ package struct CutSurroundings: Sendable, Equatable {
     precision = ordered.contains { $0.order == cut } ? .mark : .copy
   }
 
-  /// Takes in what stands in the log at `place`, in order. Returns whether to read on.
+  /// Takes the command at `place`; call in the order of the log. Returns whether to read on.
   package mutating func take(_ command: Command, at place: LogPosition) -> Bool {
     if chain.order(of: place) < chain.order(of: position) {
       lastKept = command
@@ -76,7 +76,7 @@ package struct CutSurroundings: Sendable, Equatable {
     return false
   }
 
-  /// An annotation: what follows was executed in that second, or later.
+  /// Takes an annotation: what follows was executed in that second, or later.
   package mutating func take(second: Instant, at place: LogPosition) -> Bool {
     if chain.order(of: place) == chain.order(of: position) { nextSecond = second }
     return true
@@ -93,7 +93,7 @@ package struct CutSurroundings: Sendable, Equatable {
 }
 
 extension Snapshot.Chain {
-  /// Where a position stands in the chain: its files can be of different timelines, not in their order.
+  /// The order of a position in the chain, whose files can belong to different timelines, in any order.
   package func order(of position: LogPosition) -> (segment: Int, offset: UInt64) {
     let index = files.flatMap(\.segments).firstIndex {
       $0.timeline == position.timeline && $0.ordinal == position.ordinal

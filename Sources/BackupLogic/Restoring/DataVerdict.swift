@@ -1,18 +1,18 @@
 import BackupTypes
 package import RedisFormats
 
-/// What a data directory holds, in the words of a server that would start on it. Decided from facts
-/// that the edge gathered; `docs/restore.md` has the table of what loads.
+/// The content of a data directory, as a server that starts on it would see it. The caller gathers these
+/// facts; `docs/restore.md` has the table of what loads.
 package struct DataFacts: Sendable, Equatable {
   /// What one file holds.
   package enum Content: Sendable, Equatable {
     case absent
-    /// Nothing a server would load as data: zero length, no keys, nothing but SELECT.
+    /// Nothing that a server would load as data: zero length, no keys, or only SELECT.
     case empty
     /// At least one key, function or command.
     case data
-    /// A program wrote it, in a form that this release can't read (to its end): data, which a newer server
-    /// may well load. It keeps no server from starting.
+    /// A program wrote it, in a form that this release can't read, or can't read to its end. It counts as
+    /// data, which a newer server may be able to load, and keeps no server from starting.
     case unknown(String)
     /// A server would not load it.
     case broken(String)
@@ -26,12 +26,12 @@ package struct DataFacts: Sendable, Equatable {
   package var dump: Content = .absent
   package var legacy: Content = .absent
   package var manifest: Manifest = .absent
-  /// Of the files the manifest names, or, without one, of the files in the AOF directory, by name.
+  /// The files that the manifest names or, without a manifest, the files in the AOF directory, by name.
   package var files: [String: Content] = [:]
 
   package init() {}
 
-  /// What counts as data unread.
+  /// Files that count as data although they could not be read.
   package var warnings: [String] {
     let all =
       [("the dump", dump), ("the single AOF", legacy)]
@@ -48,7 +48,7 @@ package struct DataFacts: Sendable, Equatable {
 package enum DataVerdict: Sendable, Equatable {
   case empty
   case data(String)
-  /// Data that Redis would not load, or would load as empty; never skipped. `remedy` mends it.
+  /// Data that Redis would not load, or would load as empty. It is never ignored. `remedy` fixes it.
   case broken(reason: String, remedy: String)
 
   package static func judge(_ facts: DataFacts, appendOnly: AppendOnly) -> DataVerdict {
@@ -62,7 +62,7 @@ package enum DataVerdict: Sendable, Equatable {
     case .yes:
       if aof != .empty { return aof }
       guard case .data = dump else { return dump }
-      // Beside the AOF of a server that goes by it, a dump that nobody can read may be without keys too.
+      // Beside an AOF that the server loads, an unreadable dump may just as well have no keys.
       if case .unknown = facts.dump, case .valid = facts.manifest { return dump }
       return .broken(
         reason: "dump.rdb holds keys, but a server with `appendonly yes` ignores it without an AOF "
@@ -115,7 +115,7 @@ package enum DataVerdict: Sendable, Equatable {
       }
       return holdsData ? .data("the AOF") : judgeLegacy(facts, isAdopted: false)
     case .absent:
-      // Zero-length INCRs and an empty BASE without a manifest are what a crashed first start leaves.
+      // Zero-length INCRs and an empty BASE without a manifest are left by a first start that crashed.
       if let stray = facts.files.first(where: { $0.value != .empty && $0.value != .absent }) {
         return .broken(
           reason: "the AOF directory holds \(printable(stray.key)) but no manifest: a server would "
@@ -128,7 +128,7 @@ package enum DataVerdict: Sendable, Equatable {
   private static func judgeLegacy(_ facts: DataFacts, isAdopted: Bool) -> DataVerdict {
     switch facts.legacy {
     case .absent, .empty: return .empty
-    // With a proper manifest a server ignores a stray legacy file.
+    // With a valid manifest a server ignores a stray legacy file.
     case .data, .unknown: return isAdopted ? .data("appendonly.aof") : .empty
     case .broken(let reason):
       guard isAdopted else { return .empty }

@@ -1,20 +1,20 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Log with commands whose BASE never became durable: what a first ship leaves that was cut off. It is no
-/// restore point, for nobody knows what it goes on from.
+/// Log with commands whose BASE never became durable, as an interrupted first ship leaves it. It is not a
+/// restore point, because the state that it continues is unknown.
 package struct UnfinishedLog: Sendable, Equatable {
-  /// A first ship takes minutes. What spans more than this is more than one that was cut off: it is said, and
-  /// never passed over.
+  /// A first ship takes minutes. Log that spans more than this is more than an interrupted first ship: it
+  /// is reported, and never ignored.
   package static let spanMax: Int64 = 3_600_000
 
-  /// The last one that names its files.
+  /// The last snapshot that names its files.
   package var snapshot: Snapshot
   package var bytes: UInt64
-  /// When its first and its last object came to be, by the store; where the store does not say, by the marks
+  /// When its first and its last object were written, by the store; if the store does not say, by the marks
   /// in their names. Nil: neither says.
   package var times: ClosedRange<Instant>?
-  /// Objects lie behind a hole: some that were durable are gone.
+  /// Objects exist after a hole: some durable objects are gone.
   package var hasHole: Bool
 
   package var timeline: TimelineNumber { snapshot.timeline }
@@ -28,7 +28,7 @@ package struct UnfinishedLog: Sendable, Equatable {
 }
 
 extension Snapshot {
-  /// The same with the log that it only names as a chain without BASE; nil when it names none.
+  /// The snapshot with the log that it only names, as a chain without BASE; nil if it names none.
   package var behindEmptyBase: Snapshot? {
     guard let detached, !detached.files.isEmpty else { return nil }
     var copy = self
@@ -40,16 +40,16 @@ extension Snapshot {
 }
 
 extension History {
-  /// Whether the complete listing and the records prove that there has never been a restore point, but for
-  /// log that `unfinishedLogs` tells of. All of it has to be there:
-  /// - no index of a generation, and no snapshot that carries a point;
-  /// - every snapshot that a claim knew of, and every one that is listed, is among `snapshots`: a foreign one
-  ///   may stand where a point was;
-  /// - every ordinal of which a log object exists is named by a snapshot: none is sent before that;
-  /// - the claim of every piece of a generation, where there is no other.
+  /// Whether the complete listing and the records prove that there has never been a restore point, except
+  /// for log that `unfinishedLogs` reports. All of this must be true:
+  /// - there is no index of a generation, and no snapshot with a restore point;
+  /// - every snapshot that a claim knew of, and every listed one, is among `snapshots`: a foreign one may
+  ///   have replaced a restore point;
+  /// - every ordinal that has a log object is named by a snapshot, since no log is sent before that;
+  /// - every piece of a generation has its claim, if there is no other claim.
   ///
-  /// A shipper that is killed before its first generation is durable, and started again, claims again
-  /// and names its predecessor; its `end` says how many snapshots that had. All of them have to be there.
+  /// A shipper that is killed before its first generation is durable, and started again, claims again and
+  /// names its predecessor. Its `end` says how many snapshots the predecessor had. All of them must exist.
   package func provesNoRestorePoint(snapshots: [Snapshot]) -> Bool {
     guard catalogue.generations.values.allSatisfy({ !$0.hasIndex }),
       snapshots.allSatisfy({ $0.primary == nil }), namesEveryLog(snapshots),

@@ -1,19 +1,19 @@
 package import BackupFormat
 package import BackupTypes
 
-/// A repository as a reader may see it: the catalogue, cut by what every claim says of its
-/// predecessor. What was added to a timeline behind its successor's `end` does not exist.
+/// A repository as readers see it: the catalogue, limited by what each claim says about its predecessor.
+/// Anything added to a timeline after its successor's `end` does not exist.
 package struct History: Sendable {
   package let catalogue: Catalogue
   package let claims: [TimelineNumber: Claim]
 
-  /// Checks that every timeline up to the highest claim has one and that they hang together.
+  /// Checks that every timeline up to the highest claim has a claim, and that they are consistent.
   package init(catalogue: Catalogue, claims: [TimelineNumber: Claim]) throws(LifeboatError) {
     self.catalogue = catalogue
     self.claims = claims
     for number in catalogue.timelines.keys.sorted() {
       guard let claim = claims[number] else {
-        // A snapshot is written under a durable claim only: with one, the claim was lost.
+        // A snapshot is written only under a durable claim. If there is one, the claim was lost.
         if catalogue.timelines[number]?.hasClaim == false,
           catalogue.timelines[number]?.snapshots.isEmpty ?? true,
           catalogue.highestClaim.map({ number > $0 }) ?? true
@@ -40,8 +40,8 @@ package struct History: Sendable {
     return (newestFirst.first { $0.claimedAt <= instant } ?? newestFirst.last)?.timeline
   }
 
-  /// Whether a successor left some of this timeline's history behind: then it ends in a branch that only
-  /// its own number names.
+  /// Whether a successor abandoned some of this timeline's history. The timeline then ends in a branch that
+  /// can only be reached by its own number.
   package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
     guard
       let successor = claims.values.filter({ $0.parent == timeline })
@@ -53,7 +53,7 @@ package struct History: Sendable {
 
   package var newestClaim: Claim? { claims.max { $0.key < $1.key }?.value }
 
-  /// Whether the full copy that a snapshot's point begins with counts as absent.
+  /// Whether the full copy at the beginning of a snapshot's restore point counts as absent.
   package func isQuarantined(_ snapshot: Snapshot) -> Bool {
     let needed =
       snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
@@ -65,8 +65,8 @@ package struct History: Sendable {
     claims.values.filter { $0.parent == timeline }.min { $0.timeline < $1.timeline }?.end
   }
 
-  /// How far the log of a span of `snapshot` is known to have been durable: its end, or for one that is open
-  /// what the snapshot says and what the successor found.
+  /// How far the log of a span of `snapshot` is known to have been durable: up to its end or, for an open
+  /// span, as far as the snapshot says and the successor found.
   package func durableEnd(of segment: Snapshot.Segment, in snapshot: Snapshot) -> UInt64 {
     if let to = segment.to { return to }
     let found = end(of: segment.timeline)?.ordinals.first { $0.ordinal == segment.ordinal }?.offset
@@ -80,7 +80,7 @@ package struct History: Sendable {
     return all.filter { $0 <= end.snapshots }
   }
 
-  /// The log of one ordinal from `offset` on, as far as it exists without a gap.
+  /// The log of one ordinal from `offset` on, up to the first gap.
   package func log(
     of timeline: TimelineNumber, ordinal: Int, from offset: UInt64, limit: UInt64? = nil
   ) -> LogCoverage {
@@ -93,7 +93,7 @@ package struct History: Sendable {
     return LogCoverage(spans, from: offset, limit: limit)
   }
 
-  /// What a claimant of the next timeline writes as `end` of `timeline`.
+  /// The `end` of `timeline` that a claimant of the next timeline writes.
   package func contiguousEnd(of timeline: TimelineNumber, starts: [Int: UInt64]) -> Claim.End {
     let ordinals = (catalogue.timelines[timeline]?.log.keys.sorted() ?? []).map { ordinal in
       Claim.End.OrdinalEnd(
@@ -110,9 +110,9 @@ package struct History: Sendable {
     catalogue.timelines[timeline]?.log[ordinal]?.map(\.from).min() ?? 0
   }
 
-  /// The suspicion under which `timeline` stands, with its pin: its own, or that of an ancestor, since a
-  /// restart of the shipper answers nothing. A claim that forks off at or behind the pinned position
-  /// goes on from the state before, and ends it; so does the end of the pin.
+  /// The suspicion that applies to `timeline`, with its pin: its own, or that of an ancestor, since a
+  /// restart of the shipper answers nothing. It ends with a claim that forks off at or after the pinned
+  /// position and so continues the state before, or when the pin ends.
   package func openSuspicion(of timeline: TimelineNumber, pins: [Pin]) -> (
     suspicion: Claim.Suspicion, pin: Pin
   )? {

@@ -1,8 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// A log object with a place inside it that may be cut at. Names show the marks at the ends of objects
-/// only; a fold has those of all the objects that it replaced inside.
+/// A log object with a position inside it where it may be cut. Names show only the marks at the ends of
+/// objects. A fold contains the marks of all objects that it replaced.
 package struct InnerMarks: Sendable, Equatable {
   package var snapshot: Snapshot
   package var timeline: TimelineNumber
@@ -11,7 +11,7 @@ package struct InnerMarks: Sendable, Equatable {
   /// The bytes of the object that belong to the chain.
   fileprivate var from: UInt64
   fileprivate var to: UInt64
-  /// The last mark that names show before it: time never goes back.
+  /// The last mark before it that names show. Time never goes back.
   private var earliest: Instant?
 
   package var name: ObjectPath { .log(timeline, ordinal: ordinal, span) }
@@ -41,7 +41,7 @@ package struct InnerMarks: Sendable, Equatable {
   /// All of the object's own marks.
   package func points(of marks: [Mark]) -> [RestorePoint] { cuts(marks) }
 
-  /// An annotation is no cut: it may stand inside a transaction.
+  /// An annotation is not a cut: it may be inside a transaction.
   private func cuts(_ marks: [Mark]) -> [RestorePoint] {
     var last = earliest
     return marks.compactMap { mark in
@@ -56,8 +56,8 @@ package struct InnerMarks: Sendable, Equatable {
 }
 
 extension PointFinder {
-  /// The objects that may have a mark which is not after `instant` and later than what names show: in
-  /// every chain the one that the log was in at that time, and one that a fork cut.
+  /// The objects that may contain a mark not after `instant` and later than those in the names: in every
+  /// chain the object that the log was in at that time, and one that was cut by a fork.
   package func inner(around instant: Instant) -> [InnerMarks] {
     var found: [InnerMarks] = []
     for sequence in snapshots.keys.sorted(by: >) where snapshots[sequence]!.primary == .aof {
@@ -71,7 +71,7 @@ extension PointFinder {
         if isCrossed || mark > instant {
           let made = InnerMarks(
             snapshot: snapshot, segment: segment, span: span, earliest: earliest)
-          // The log of one file is in many snapshots: the newest of them stands for all.
+          // The log of one file is in many snapshots. The newest of them is used for all.
           if !found.contains(where: { $0.name == made.name && $0.to >= made.to }) {
             found.append(made)
           }
@@ -82,7 +82,7 @@ extension PointFinder {
     return found
   }
 
-  /// The object of a snapshot's chain that has `position` inside.
+  /// The object of a snapshot's chain that contains `position`.
   package func inner(of snapshot: Snapshot, at position: LogPosition) -> InnerMarks? {
     var earliest: Instant?
     for (segment, span) in objects(of: snapshot) {

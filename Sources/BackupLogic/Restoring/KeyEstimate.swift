@@ -1,11 +1,11 @@
-/// How many keys there are while a log is followed, as far as names tell: those of the full copy, which are
+/// How many keys there are while a log is followed, as far as names show: those of the full copy, which are
 /// only counted unless a census knows them all, and those that commands wrote since, each known by a hash
 /// of database and name.
 ///
-/// An estimate: a key of the full copy that is only counted, and is written again, counts twice until it
-/// is removed twice.
+/// This is an estimate: if a key of the full copy is only counted and is written again, it counts twice
+/// until it is removed twice.
 struct KeyEstimate: Sendable {
-  /// Of more keys, of all databases together, the rest are only counted.
+  /// Maximum for all databases together. Further keys are only counted.
   static let hashesMax = 1 << 18
 
   private var copied: [Int: UInt64]
@@ -14,7 +14,7 @@ struct KeyEstimate: Sendable {
   private var hashes = 0
 
   init(copied: [Int: UInt64], census: EntryCensus? = nil) {
-    // No real copy has as many; a false record may say so.
+    // No real copy has so many, but a false record may say so.
     self.copied = copied.filter { $0.value > 0 }.mapValues { min($0, 1 << 40) }
     var known: [Int: Set<UInt64>] = [:]
     for (_, key) in census?.keys ?? [] { known[key.database, default: []].insert(key.hash) }
@@ -30,7 +30,7 @@ struct KeyEstimate: Sendable {
       + UInt64(written.values.reduce(0) { $0 + $1.count })
   }
 
-  /// Nil stands for a name that is too long to be looked at.
+  /// A nil key is a name that is too long to be read.
   mutating func write(_ key: [UInt8]?, _ database: Int) {
     guard let key else { return uncounted[database, default: 0] += 1 }
     let hash = EntryHash.of(key)

@@ -3,17 +3,17 @@ package import BackupTypes
 
 /// Which objects of one ordinal's log give the bytes from an offset on, without a gap.
 package struct LogCoverage: Sendable, Equatable {
-  /// In order; each begins at or before where the one before it ends, and reaches further.
+  /// In order. Each begins at or before the end of the previous one, and extends further.
   package var picks: [LogSpan]
   /// The end of the contiguous bytes.
   package var reached: UInt64
-  /// The last restore point in them that names show: a contiguous object's end that has a mark.
+  /// The last restore point among them that names show: the end of a contiguous object that has a mark.
   package var lastMark: (offset: UInt64, time: Instant)?
-  /// Objects that lie beyond a hole: they do not count, and a reader says so.
+  /// The number of objects after a hole. They do not count, and a reader reports them.
   package var beyondHole: Int
 
-  /// At `from` a reader takes, of the objects with from ≤ p < to, the one that reaches furthest.
-  /// `limit` is a cut: the last object may reach over it.
+  /// From `from` on, a reader takes at each position p, of the objects with from ≤ p < to, the one that
+  /// extends furthest. `limit` is a cut: the last object may extend past it.
   package init(_ spans: [LogSpan], from: UInt64, limit: UInt64? = nil) {
     let usable = spans.sorted { ($0.from, $1.to) < ($1.from, $0.to) }
     var position = from

@@ -4,7 +4,7 @@ package import BackupTypes
 /// The first part of a chain's log that was durable and is now missing. Nothing after it in the chain
 /// can be restored.
 package struct LogLoss: Sendable, Equatable {
-  /// Which log: that of `file`, the name that the server gave it.
+  /// The log of `file`, which is the name that the server gave it.
   package var timeline: TimelineNumber
   package var ordinal: Int
   package var file: String
@@ -13,22 +13,22 @@ package struct LogLoss: Sendable, Equatable {
   package var to: UInt64
   /// The time of the last state before it.
   package var since: Instant
-  /// The last time of which something is known that can't be restored because of it.
+  /// The last known time that can't be restored because of it.
   package var until: Instant
 
   package var position: LogPosition {
     LogPosition(timeline: timeline, ordinal: ordinal, offset: from)
   }
-  /// What the names of the missing objects begin with.
+  /// The prefix of the names of the missing objects.
   package var object: String {
     ObjectPath.log(timeline, ordinal: ordinal) + decimal(from, width: LogSpan.offsetDigits) + "-"
   }
-  /// What is missing, in one phrase.
+  /// Describes in one phrase what is missing.
   package var what: String {
     "the bytes \(from) to \(to) of \(printable(file)) (timeline \(timeline), objects \(object)...)"
   }
 
-  /// Whether `chain` has something of the missing bytes, or of what follows them in their file.
+  /// Whether `chain` contains some of the missing bytes, or of what follows them in their file.
   package func isIn(_ chain: Snapshot.Chain) -> Bool {
     chain.files.flatMap(\.segments).contains {
       $0.timeline == timeline && $0.ordinal == ordinal && ($0.to ?? .max) > from
@@ -36,7 +36,7 @@ package struct LogLoss: Sendable, Equatable {
   }
 }
 
-/// Finds what is missing of the logs of chains. The records that name a log say how far it was durable.
+/// Finds the missing parts of the logs of chains. The records that name a log say how far it was durable.
 package struct LossFinder: Sendable {
   private struct Log: Hashable {
     var timeline: TimelineNumber
@@ -49,11 +49,11 @@ package struct LossFinder: Sendable {
   }
 
   private let history: History
-  /// How far a log was durable by any of the records.
+  /// How far a log was durable according to any of the records.
   private var known: [Log: UInt64] = [:]
   private var reaches: [Log: Reach] = [:]
 
-  /// - Parameter snapshots: at least those that are asked for; others may know more of the same logs.
+  /// - Parameter snapshots: at least those that are asked for. Others may know more about the same logs.
   package init(_ history: History, snapshots: some Sequence<Snapshot>) {
     self.history = history
     for snapshot in snapshots {
@@ -73,7 +73,7 @@ package struct LossFinder: Sendable {
     return max(history.durableEnd(of: segment, in: snapshot), known[log] ?? 0)
   }
 
-  /// The first loss in the snapshot's chain; nil when its log is whole.
+  /// The first loss in the snapshot's chain; nil if its log is complete.
   package mutating func loss(of snapshot: Snapshot) -> LogLoss? {
     let files = snapshot.chain?.files ?? []
     for (number, file) in files.enumerated() {
@@ -89,7 +89,7 @@ package struct LossFinder: Sendable {
     return nil
   }
 
-  /// The loss that `point` is the last state before: its log goes on from there, and is not there.
+  /// The loss directly after `point`: its log continued there, and is missing.
   package mutating func loss(rightBehind point: RestorePoint) -> LogLoss? {
     guard let chain = point.snapshot.chain, let cut = point.cut,
       let loss = loss(of: point.snapshot),
@@ -110,7 +110,7 @@ package struct LossFinder: Sendable {
     return reach
   }
 
-  /// What lies behind the end that a successor's claim gives does not exist, and yet it is not lost.
+  /// Log after the end that a successor's claim gives does not exist, and yet is not lost.
   private func isBehindEnd(_ segment: Snapshot.Segment, from: UInt64, to end: UInt64) -> Bool {
     guard history.end(of: segment.timeline) != nil else { return false }
     let spans = history.catalogue.timelines[segment.timeline]?.log[segment.ordinal] ?? []
@@ -124,7 +124,7 @@ package struct LossFinder: Sendable {
     let finder = PointFinder(history: history, timeline: snapshot.timeline, snapshots: [:])
     let since =
       finder.marks(of: snapshot).last?.time ?? finder.start(of: snapshot)?.instant ?? snapshot.at
-    // Objects behind the hole still have their names, and so the times of what is lost with it.
+    // Objects after the hole still have their names, and so the times of what is lost with it.
     var until = max(since, snapshot.at)
     var next: UInt64?
     for one in behind {
@@ -142,8 +142,8 @@ package struct LossFinder: Sendable {
 }
 
 extension PointFinder {
-  /// The first whole state that `snapshot` has behind a loss; nil when its chain needs what is lost, or has
-  /// nothing behind it.
+  /// The first complete state of `snapshot` after a loss; nil if its chain needs what is lost, or has
+  /// nothing after it.
   package func firstState(of snapshot: Snapshot, behind loss: LogLoss) -> RestorePoint? {
     guard !history.isQuarantined(snapshot), let chain = snapshot.chain, snapshot.primary == .aof
     else { return newest(of: snapshot) }

@@ -67,8 +67,8 @@ extension LogSearch {
     entries.append(count, to: target, other)
   }
 
-  /// A key that stays takes some of its entries less. What a queue or a log of the application's loses in
-  /// the course of its work is no drop: only what was named is told of.
+  /// Some entries were removed from a key that remains. What a queue or an application log loses in normal
+  /// operation is not a drop: only removals by name are reported.
   private mutating func takeAway(
     _ command: AOFCommandReader.Command, _ name: String, _ occurrence: Occurrence
   ) {
@@ -91,7 +91,7 @@ extension LogSearch {
         EmptyCollection<[UInt8]?>(), unread: min(count, UInt64(UInt32.max)), from: arguments[1],
         database)
     case "LTRIM":
-      // From the beginning up to an item: what most that trim do.
+      // From the beginning up to an item, as most trims do.
       if let from = number(2), let to = number(3), from <= to, to < UInt64(UInt32.max) {
         entries.trim(arguments[1], to: to - from + 1, database)
       }
@@ -109,7 +109,7 @@ extension LogSearch {
         stride(from: 2, to: arguments.count, by: 2).lazy.map { arguments[$0] }, to: key, database)
     case "SADD": entries.write(arguments.dropFirst(2), to: key, database)
     case "ZADD", "ZINCRBY":
-      // NX, XX, GT, LT, CH, INCR stand before the scores.
+      // NX, XX, GT, LT, CH and INCR come before the scores.
       let first = arguments.indices.dropFirst(2).first { LogSearch.isScore(arguments[$0]) }
       let members = stride(from: (first ?? arguments.count) + 1, to: arguments.count, by: 2)
       entries.write(members.lazy.map { arguments[$0] }, to: key, database)
@@ -139,7 +139,7 @@ extension LogSearch {
     }
   }
 
-  /// What names no key, or makes none.
+  /// Commands that name no key, or create none.
   private static let withoutKey: Set<String> = [
     "MULTI", "EXEC", "DISCARD", "FUNCTION", "SCRIPT", "EVAL", "EVALSHA", "FCALL", "PUBLISH",
     "SPUBLISH", "PING", "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST", "HDEL", "SREM",
@@ -148,7 +148,7 @@ extension LogSearch {
 }
 
 extension DatasetRecord.Database {
-  /// Fields, members, items and the like, and keys that have none of these.
+  /// Fields, members, items and the like, and keys that have none.
   package var entries: UInt64 {
     types.values.reduce(0) { $0 &+ max($1.keys, $1.elements) }
   }

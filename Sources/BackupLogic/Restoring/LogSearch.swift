@@ -2,64 +2,66 @@ package import BackupFormat
 package import BackupTypes
 package import RedisFormats
 
-/// Looks through the log behind a full copy for commands that removed something, or for one by its name.
+/// Searches the log after a full copy for commands that removed something, or for one command by its name.
 ///
-/// Fed with the events of each file in order. Bounded: of more occurrences than are kept the last stay.
+/// It is fed with the events of each file in order. The number of results is bounded: the last ones are
+/// kept.
 package struct LogSearch: Sendable {
   package enum Question: Sendable, Equatable {
     /// A command by its name, in capitals.
     case command(String)
-    /// Commands that remove whole databases, and rows of removals that take half of what there is.
+    /// Commands that remove whole databases, and series of removals that take half of what there is.
     case drops
   }
 
-  /// A place before which a restore may end.
+  /// A position before which a restore may end.
   package struct Occurrence: Sendable, Equatable {
-    /// `FLUSHALL`; for a row of removals the first: `DEL`, `UNLINK`, `HDEL`, `SREM` or `ZREM`.
+    /// `FLUSHALL`; for a series of removals the first command: `DEL`, `UNLINK`, `HDEL`, `SREM` or `ZREM`.
     package var command: String
-    /// Where the log stood before it: of a transaction, before its MULTI.
+    /// The position of the log before it; for a transaction, before its MULTI.
     package var before: LogPosition
-    /// When it was executed: to the second where the log has annotations, else when it was seen.
+    /// When it was executed: to the second if the log has annotations, otherwise when it was seen.
     package var at: Instant
-    /// Keys before it, as far as names tell.
+    /// How many keys there were before it, as far as names show.
     package var keysBefore: UInt64
-    /// Keys that it removed, where that is known.
+    /// How many keys it removed, if known.
     package var keysRemoved: UInt64?
-    /// Entries before it, and how many it removed: estimates (`EntryEstimate`), of drops only.
+    /// How many entries there were before it, and how many it removed. Both are estimates
+    /// (`EntryEstimate`), and only for drops.
     package var entriesBefore: UInt64?
     package var entriesRemoved: UInt64?
-    /// It is a row of removals.
+    /// It is a series of removals.
     package var isRow = false
   }
 
   package static let occurrencesMax = 256
-  /// A row of removals that took fewer entries, and fewer than two keys, is none: whoever has next to
-  /// nothing removes half of it all the time.
+  /// A series that removed fewer entries than this, and fewer than two keys, does not count: a tiny dataset
+  /// often loses half of its entries.
   static let entriesMin: UInt64 = 32
-  /// Removals further apart are not one row; milliseconds.
+  /// Removals that are further apart are not one series; milliseconds.
   static let rowGapMax: Int64 = 60_000
 
   package private(set) var occurrences: [Occurrence] = []
-  /// Earlier ones that are not kept.
+  /// The number of earlier ones that are not kept.
   package private(set) var leftOut = 0
 
   let question: Question
   var keys: KeyEstimate
   var entries: EntryEstimate
   var database = 0
-  /// The time of the last annotation, which goes on into the next file.
+  /// The time of the last annotation, which also applies at the beginning of the next file.
   private var annotated: Instant?
   private var transaction: LogPosition?
   private var row: Row?
 
-  /// Keys or entries removed one by one, with little else in between.
+  /// Keys or entries that were removed one by one, with few other commands in between.
   private struct Row {
     var start: Occurrence
     var keys: UInt64 = 0
     var entries: UInt64 = 0
-    /// Commands of another kind since it began.
+    /// Commands of other kinds since it began.
     var others: UInt64 = 0
-    /// The least that was left behind one of its removals.
+    /// The smallest number that was left after one of its removals.
     var keysLeft = UInt64.max
     var entriesLeft = UInt64.max
     /// When the last removal was.
@@ -69,7 +71,7 @@ package struct LogSearch: Sendable {
 
   /// - Parameters:
   ///   - copy: the full copy that the log follows.
-  ///   - census: of that, if it was read.
+  ///   - census: the census of that copy, if it was read.
   package init(_ question: Question, copy: DatasetRecord?, census: EntryCensus? = nil) {
     self.question = question
     keys = KeyEstimate(copied: [:])
@@ -77,7 +79,7 @@ package struct LogSearch: Sendable {
     load(copy, census)
   }
 
-  /// What the log begins with.
+  /// Sets the state with which the log begins.
   package mutating func load(_ copy: DatasetRecord?, _ census: EntryCensus?) {
     var (copied, held): ([Int: UInt64], [Int: UInt64]) = ([:], [:])
     for database in copy?.databases ?? [] {
@@ -88,7 +90,7 @@ package struct LogSearch: Sendable {
     entries = EntryEstimate(copied: held, census: census)
   }
 
-  /// A command of a full copy that is a log itself.
+  /// Takes a command of a full copy that is itself a log.
   package mutating func load(_ command: AOFCommandReader.Command) {
     let nowhere = LogPosition(timeline: .first, ordinal: 0, offset: 0)
     follow(
@@ -99,14 +101,14 @@ package struct LogSearch: Sendable {
     row = nil
   }
 
-  /// A file of its own begins: a server starts it in database 0.
+  /// A new file begins: a server starts it in database 0.
   package mutating func beginFile() {
     database = 0
     transaction = nil
   }
 
   /// - Parameters:
-  ///   - place: where in the log the event begins.
+  ///   - place: the position in the log where the event begins.
   ///   - seenAt: when the file was seen to hold it.
   package mutating func take(
     _ event: AOFCommandReader.Event, at place: LogPosition, seenAt: Instant
@@ -117,7 +119,7 @@ package struct LogSearch: Sendable {
     }
   }
 
-  /// To be called once, behind the last event.
+  /// Call once, after the last event.
   package mutating func finish() { endRow() }
 
   private mutating func take(
@@ -166,18 +168,18 @@ package struct LogSearch: Sendable {
     }
   }
 
-  /// Something was removed that `occurrence` tells of.
+  /// Something was removed, as `occurrence` describes.
   mutating func extendRow(
     _ occurrence: Occurrence, keys count: UInt64, entries removed: UInt64, of total: UInt64
   ) {
     if let row {
       if row.others > row.removed || occurrence.at.since(row.last) > LogSearch.rowGapMax {
-        // What came before a pause, or took less than stands behind it, is another matter.
+        // What came before a pause, or removed less than what follows it, is a separate series.
         endRow()
       } else if occurrence.keysBefore >= row.start.keysBefore,
         total >= row.start.entriesBefore ?? 0
       {
-        // As much as was removed since it began has come again: a lock, a queue.
+        // As much as was removed since it began has been added again: a lock, or a queue.
         self.row = nil
       }
     }
@@ -193,7 +195,7 @@ package struct LogSearch: Sendable {
     row!.entriesLeft = min(row!.entriesLeft, entries.total)
   }
 
-  /// A row that took half of the keys, or of the entries, is a drop; a single key of a few is none.
+  /// A series that removed half of the keys, or of the entries, is a drop. A single key of a few is not.
   private mutating func endRow() {
     guard let row else { return }
     self.row = nil
@@ -212,7 +214,7 @@ package struct LogSearch: Sendable {
   }
 
   private mutating func add(_ occurrence: Occurrence) {
-    // Several in one transaction have one place before them.
+    // Several in one transaction share one position before them.
     if occurrences.last?.before == occurrence.before { return }
     occurrences.append(occurrence)
     if occurrences.count > LogSearch.occurrencesMax {

@@ -2,16 +2,16 @@ package import BackupFormat
 package import BackupTypes
 import RedisFormats
 
-/// What the server that will start on the directory does; `unknown` makes the result right either way.
+/// The setting of the server that will start on the directory. With `unknown` the result works for both.
 package enum AppendOnly: String, Sendable, CaseIterable { case yes, no, unknown }
 
-/// Which files a restore makes, and from which objects. Pure: the same point and options give the same
-/// plan, which `--dry-run` prints.
+/// Which files a restore creates, and from which objects. Pure: the same restore point and options give the
+/// same plan, which `--dry-run` prints.
 package struct RestorePlan: Sendable, Equatable {
   package struct Options: Sendable, Equatable {
     package var appendOnly: AppendOnly = .unknown
     package var usesLegacyForm = false
-    /// Nil: as the backup has them.
+    /// Nil: the names in the backup.
     package var names: ServerNames?
     package init() {}
   }
@@ -21,7 +21,8 @@ package struct RestorePlan: Sendable, Equatable {
     package var timeline: TimelineNumber
     package var ordinal: Int
     package var span: LogSpan
-    /// Of the object's bytes: those before `from` are there already, those from `to` on are cut off.
+    /// Which of the object's bytes to use: those before `from` exist already, those from `to` on are cut
+    /// off.
     package var from: UInt64
     package var to: UInt64
     package var name: ObjectPath { .log(timeline, ordinal: ordinal, span) }
@@ -31,7 +32,7 @@ package struct RestorePlan: Sendable, Equatable {
     case generation(GenerationIndex)
     case log([LogPart])
     case bytes([UInt8])
-    /// The same bytes as the file at that index: a hard link, or a copy where `mustCopy`.
+    /// The same bytes as the file at that index: a hard link, or a copy if `mustCopy`.
     case same(Int, mustCopy: Bool)
   }
 
@@ -48,20 +49,21 @@ package struct RestorePlan: Sendable, Equatable {
   }
 
   package var point: RestorePoint
-  /// The names of the files it makes, as the server has to be configured.
+  /// The names of the created files, as the server has to be configured.
   package var names: ServerNames
   package var files: [File]
   package var warnings: [String]
-  /// The instants that a server with `appendonly yes`, and one with `no`, would load; nil: nothing.
+  /// The instants of the states that a server with `appendonly yes`, and one with `no`, would load; nil:
+  /// nothing.
   package var loadsWithYes: Instant?
   package var loadsWithNo: Instant?
   package var dataset: DatasetRecord?
-  /// The log goes on behind the state, and what follows is lost.
+  /// The log continued after the state, and the continuation is lost.
   package var loss: LogLoss?
-  /// What stands around the cut; read for a plan that is shown.
+  /// What is around the cut. It is read only for a plan that is shown.
   package var surroundings: CutSurroundings?
 
-  /// The bytes to be written; links need none. What is too much to be counted is the most there is.
+  /// How many bytes are written. Links need none. A sum that would overflow is the maximum.
   package var bytes: UInt64 {
     files.reduce(0) {
       if case .same(_, mustCopy: false) = $1.content { return $0 }

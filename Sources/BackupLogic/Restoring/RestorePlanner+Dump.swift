@@ -1,17 +1,17 @@
 package import BackupFormat
 import BackupTypes
 
-/// The dump that is laid down beside a log, for a server that runs without AOF.
+/// The dump that is restored beside a log, for a server that runs without AOF.
 extension RestorePlanner {
-  /// Whether a dump holds nothing that stands in the log behind the cut. It does where all of this holds:
+  /// Whether a dump holds nothing from after the cut. It does if all of this is true:
   ///
-  /// - How far the log was when the dump was pinned is known, and is a place of the chain, or lies before it.
-  /// - The log was seen to be longer than that, at the cut or before it: a server saves what it executed
-  ///   before its log has it. FLUSHALL saves its empty dump first, so that the dump is pinned where the
-  ///   log ends before FLUSHALL. By the next size that is seen the server has written what the dump holds.
-  ///   In a later file it has, too: a server writes everything to a file before it opens the next one.
-  /// - Or nothing follows: the dump was pinned where the log ends, and the cut is there.
-  /// - It is not younger than the state.
+  /// - The position of the log when the dump was pinned is known, and lies in the chain or before it.
+  /// - The log was seen to be longer than that, at the cut or before it. A server saves what it executed
+  ///   before the log has it: FLUSHALL saves its empty dump first, so the dump is pinned where the log ends
+  ///   before FLUSHALL. By the next size that is seen, the server has written what the dump holds. The same
+  ///   is true in a later file, because a server writes everything to a file before it opens the next one.
+  /// - Or nothing follows: the dump was pinned at the end of the log, and the cut is there.
+  /// - The dump is not younger than the state.
   package func precedesCut(_ dump: Snapshot.Dump) -> Bool {
     guard let chain = point.snapshot.chain, let cut = point.cut, let pinned = dump.pinnedAt,
       dump.contentAt <= point.instant, let end = chain.place(of: cut)
@@ -28,19 +28,20 @@ extension RestorePlanner {
     }
   }
 
-  /// Whether a dump joins the cut: it precedes it, and holds something. One without keys joins none: beside
-  /// a log that has keys a server without AOF would start empty on it, where an older copy stands in.
+  /// Whether a dump joins the cut: it precedes the cut, and holds keys. A dump without keys never joins,
+  /// since a server without AOF would start empty on it although the log has keys. An older copy is used
+  /// instead.
   package func joins(_ dump: Snapshot.Dump) -> Bool {
     guard precedesCut(dump), let index = indexes[dump.generation] else { return false }
     return !lacksKeys(index)
   }
 
-  /// FLUSHALL keeps functions: its dump may have some.
+  /// FLUSHALL keeps functions, so its dump may have some.
   private func lacksKeys(_ index: GenerationIndex) -> Bool {
     index.dataset.map { $0.keys == 0 } ?? (index.size == 0)
   }
 
-  /// Whether an earlier dump is worth being looked for: the newest does not join.
+  /// Whether to look for an earlier dump, because the newest does not join.
   package var lacksDump: Bool {
     guard point.primary == .aof, point.cut != nil, let dump = point.snapshot.dump else {
       return false
@@ -48,7 +49,7 @@ extension RestorePlanner {
     return !joins(dump)
   }
 
-  /// The newest dump that joins; a BASE that is younger than it, or alone, stands in for it.
+  /// Uses the newest dump that joins. A BASE replaces it if that is younger, or if no dump joins.
   func joinDump(_ chain: Snapshot.Chain, _ names: ServerNames, _ plan: inout RestorePlan) {
     noteLeftOut(&plan)
     let position = plan.files.firstIndex { $0.role == .base }
@@ -65,8 +66,8 @@ extension RestorePlanner {
       lay(dump, index, names, &plan)
       return
     }
-    // No dump joins: the BASE, where it is an RDB, stands in for it, so that a server that runs
-    // without AOF does not start empty.
+    // No dump joins. The BASE is used instead if it is an RDB, so that a server without AOF does not start
+    // empty.
     if let position, let base {
       plan.files.append(
         .init(
@@ -105,7 +106,7 @@ extension RestorePlanner {
     }
   }
 
-  /// A dump that is damaged, and a newest one without keys, are told of: what stands in is older.
+  /// Reports a damaged dump, and a newest dump without keys: what is used instead is older.
   private func noteLeftOut(_ plan: inout RestorePlan) {
     for dump in dumps {
       if let reason = damaged[dump.generation] { noteDamage(reason, &plan) }
@@ -118,7 +119,7 @@ extension RestorePlanner {
         + "out")
   }
 
-  /// A dump beside a log is of use to a server without AOF only: the state does not depend on it.
+  /// A dump beside a log is useful only to a server without AOF. The state does not depend on it.
   private func sound(_ dump: Snapshot.Dump, _ plan: inout RestorePlan) -> GenerationIndex? {
     do {
       return try generation(dump.generation)
@@ -134,8 +135,8 @@ extension RestorePlanner {
     )
   }
 
-  /// Whether the log goes on behind the cut, or did before it was lost. A dump that was pinned just there
-  /// may hold the effect of the very next command.
+  /// Whether the log continues after the cut, or did before that part was lost. A dump that was pinned
+  /// exactly there may hold the effect of the very next command.
   private func goesOn(_ chain: Snapshot.Chain, behind cut: LogPosition) -> Bool {
     let finder = LossFinder(history, snapshots: [point.snapshot])
     return history.log(of: cut.timeline, ordinal: cut.ordinal, from: cut.offset).reached
@@ -149,8 +150,8 @@ extension RestorePlanner {
 }
 
 extension Snapshot.Chain {
-  /// The file that a position lies in, by its number, and the offset in that; nil where it is no place of
-  /// the chain: it lies before it, or behind the place where another timeline forked off.
+  /// The number of the file that contains a position, and the offset in it; nil if the position is not in
+  /// the chain: it is before the chain, or after the position where another timeline forked off.
   func place(of position: LogPosition) -> (file: Int, offset: UInt64)? {
     for (number, file) in files.enumerated() {
       for segment in file.segments

@@ -2,14 +2,15 @@ package import BackupFormat
 package import BackupTypes
 import RedisFormats
 
-/// Makes the plan for one point.
+/// Makes the plan for one restore point.
 package struct RestorePlanner: Sendable {
   package var history: History
   package var point: RestorePoint
-  /// The indexes of the generations that the point's snapshot names, by id.
+  /// The indexes of the generations that the restore point's snapshot names, by id.
   package var indexes: [GenerationID: GenerationIndex]
   package var options: RestorePlan.Options
-  /// Dumps of earlier snapshots of the timeline, the newest first, for where the snapshot's own joins not.
+  /// Dumps of earlier snapshots of the timeline, the newest first, in case the snapshot's own does not
+  /// join.
   package var earlierDumps: [Snapshot.Dump] = []
   /// Dumps that were found damaged, and why: they are left out.
   package var damaged: [GenerationID: String] = [:]
@@ -33,7 +34,7 @@ package struct RestorePlanner: Sendable {
     case .aof: try planChain(&plan)
     }
     for file in plan.files { try checkName(file) }
-    // Beyond it, nothing that is made of sizes could be trusted.
+    // Above this, no calculation with sizes could be trusted.
     guard plan.bytes <= UInt64(Int64.max) else {
       throw inconsistent("its files would be larger together than any file can be")
     }
@@ -56,7 +57,7 @@ package struct RestorePlanner: Sendable {
     plan.loadsWithNo = point.instant
     noteVerdict(index, &plan)
     guard options.appendOnly != .no else {
-      // No AOF beside a server that would never write to it: it would be stale at a later switch.
+      // No AOF for a server that would never write to it: it would be stale when AOF is switched on later.
       if index.dataset?.isEmpty != true {
         plan.warnings.append(
           "a server with `appendonly yes` would start EMPTY on this: --appendonly no lays down no AOF"
@@ -64,7 +65,8 @@ package struct RestorePlanner: Sendable {
       }
       return
     }
-    // Redis with `appendonly yes` ignores a lone dump and starts empty: the same bytes stand as BASE.
+    // With `appendonly yes` Redis ignores a dump without an AOF and starts empty, so the same bytes are
+    // also the BASE.
     if options.usesLegacyForm || needsLegacyForm(index) {
       plan.files.append(
         .init(
@@ -82,14 +84,14 @@ package struct RestorePlanner: Sendable {
     plan.loadsWithYes = point.instant
   }
 
-  /// A dump that Redis 6 or older wrote goes back to such a server: it knows only the single file,
-  /// which every later version adopts.
+  /// A dump written by Redis 6 or older goes back to such a server. That knows only the single file, which
+  /// every later version adopts.
   private func needsLegacyForm(_ index: GenerationIndex) -> Bool {
     guard let dataset = index.dataset, !dataset.isValkey else { return false }
     return (1..<10).contains(dataset.rdbVersion)
   }
 
-  /// Whether a full copy is known to hold nothing.
+  /// Whether a full copy is known to hold no keys.
   func isEmpty(_ index: GenerationIndex) -> Bool { index.dataset?.isEmpty ?? (index.size == 0) }
 
   // MARK: A point in a log
@@ -132,8 +134,8 @@ package struct RestorePlanner: Sendable {
     joinDump(chain, names, &plan)
   }
 
-  /// The point is the last state before a loss: it is restored with a warning. Where it holds nothing, it is
-  /// no state to start a server on.
+  /// The restore point is the last state before a loss: it is restored with a warning. If it holds nothing,
+  /// no server should start on it.
   private func noteLoss(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError) {
     var finder = LossFinder(history, snapshots: [point.snapshot])
     guard let loss = finder.loss(rightBehind: point) else { return }
@@ -194,8 +196,8 @@ package struct RestorePlanner: Sendable {
     var size: UInt64
   }
 
-  /// The files of the chain up to the cut, each as parts of log objects. Files behind the cut are left
-  /// out; a hole before it is an error.
+  /// The files of the chain up to the cut, each as parts of log objects. Files after the cut are left out.
+  /// A hole before it is an error.
   private func cutFiles(of chain: Snapshot.Chain) throws(LifeboatError) -> [CutFile] {
     var files: [CutFile] = []
     for record in chain.files {
@@ -304,7 +306,7 @@ package struct RestorePlanner: Sendable {
   }
 }
 
-/// Whether `name` is one component that can stand in the data directory and is none of ours.
+/// Whether `name` is a single path component that is allowed in the data directory and is not one of ours.
 package func isPlainFileName(_ name: String) -> Bool {
   !name.isEmpty && name.utf8.count <= 255 && name != "." && name != ".."
     && !name.hasPrefix(".lifeboat") && !name.utf8.contains(UInt8(ascii: "/"))

@@ -7,17 +7,17 @@ package struct RestorePoint: Sendable, Equatable {
   package var primary: Snapshot.Primary
   /// Nil for a point that is a dump.
   package var cut: LogPosition?
-  /// The time of the mark at the cut, or when the dump's content was.
+  /// The time of the mark at the cut, or of the dump's content.
   package var instant: Instant
-  /// Of a state that is older than the time asked for: nothing is known from `instant` until this.
+  /// For a state that is older than the requested time: nothing is known from `instant` until then.
   package var gap: Gap?
-  /// What a restore of it warns of.
+  /// A warning that a restore of it prints.
   package var warning: String?
 
   /// A time of which no log was shipped, or of which none is kept.
   package struct Gap: Sendable, Equatable {
     package var until: Instant
-    /// The id of the restore point behind it.
+    /// The id of the restore point after it.
     package var next: String
     package init(until: Instant, next: String) {
       self.until = until
@@ -35,7 +35,7 @@ package struct RestorePoint: Sendable, Equatable {
   }
 
   package var timeline: TimelineNumber { snapshot.timeline }
-  /// What `--point` takes: `<timeline>.<snapshot>`, for a log followed by `@<ordinal>:<offset>`.
+  /// The value for `--point`: `<timeline>.<snapshot>`, for a log followed by `@<ordinal>:<offset>`.
   package var id: String {
     "\(timeline).\(snapshot.sequence)"
       + (cut.map {
@@ -58,7 +58,7 @@ package struct PointFinder: Sendable {
     self.snapshots = snapshots
   }
 
-  /// The newest restore point of the timeline; nil when no snapshot carries one.
+  /// The newest restore point of the timeline; nil if no snapshot has one.
   package func newest() -> RestorePoint? {
     for sequence in snapshots.keys.sorted(by: >) {
       if let point = newest(of: snapshots[sequence]!) { return point }
@@ -66,7 +66,7 @@ package struct PointFinder: Sendable {
     return nil
   }
 
-  /// The newest point that one snapshot gives; none when what it begins with is quarantined.
+  /// The newest restore point of one snapshot; nil if the full copy it begins with is quarantined.
   package func newest(of snapshot: Snapshot) -> RestorePoint? {
     guard !history.isQuarantined(snapshot) else { return nil }
     switch snapshot.primary {
@@ -76,7 +76,7 @@ package struct PointFinder: Sendable {
     }
   }
 
-  /// The last point not after `instant`: of all snapshots, the one whose state is the latest.
+  /// The last restore point not after `instant`: of all snapshots, the one with the latest state.
   package func last(notAfter instant: Instant) -> RestorePoint? {
     var best: RestorePoint?
     for sequence in snapshots.keys.sorted(by: >) {
@@ -99,7 +99,7 @@ package struct PointFinder: Sendable {
     }
   }
 
-  /// The first and the last instant that one snapshot's chain can be cut at.
+  /// The first and the last instant at which one snapshot's chain can be cut.
   package func window(of snapshot: Snapshot) -> (from: Instant, to: Instant)? {
     if snapshot.primary == .rdb { return dumpPoint(of: snapshot).map { ($0.instant, $0.instant) } }
     let marks = marks(of: snapshot)
@@ -122,8 +122,8 @@ package struct PointFinder: Sendable {
     return start(of: snapshot)
   }
 
-  /// Where the timeline forked off, inside an object of an earlier one, while it has no log of its own: a
-  /// proved cut, and the state that it began with when it was claimed.
+  /// The position where the timeline forked off, inside an object of an earlier one, while it has no log of
+  /// its own: a proved cut, and the state with which the timeline began when it was claimed.
   private func fork(of snapshot: Snapshot) -> RestorePoint? {
     guard let claim = history.claims[timeline], let fork = claim.fork,
       let (segment, span) = objects(of: snapshot).last, let to = segment.to, span.to > to,
@@ -132,8 +132,8 @@ package struct PointFinder: Sendable {
     return RestorePoint(snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
   }
 
-  /// The BASE with nothing behind it: the point of a snapshot while its log has no mark yet, which stays
-  /// one when the log goes on.
+  /// The BASE without any log: the restore point of a snapshot while its log has no mark yet. It stays a
+  /// restore point when the log continues.
   package func start(of snapshot: Snapshot) -> RestorePoint? {
     guard let chain = snapshot.chain, chain.base != nil || !chain.files.isEmpty else { return nil }
     let position = chain.files.first?.segments.first.map {
@@ -144,8 +144,7 @@ package struct PointFinder: Sendable {
       snapshot: snapshot, primary: .aof, cut: position, instant: min(first, snapshot.at))
   }
 
-  /// The marks that names show, in the order of the log: at the ends of contiguous objects. A hole ends
-  /// them: nothing behind it is claimed.
+  /// The marks that names show, in the order of the log: at the ends of contiguous objects, up to a hole.
   package func marks(of snapshot: Snapshot) -> [(position: LogPosition, time: Instant)] {
     var marks: [(position: LogPosition, time: Instant)] = []
     for (segment, span) in objects(of: snapshot) {
@@ -155,7 +154,7 @@ package struct PointFinder: Sendable {
     return marks
   }
 
-  /// The log objects that give a snapshot's chain, in order, up to a hole.
+  /// The log objects of a snapshot's chain, in order, up to a hole.
   package func objects(of snapshot: Snapshot) -> [(segment: Snapshot.Segment, span: LogSpan)] {
     var objects: [(segment: Snapshot.Segment, span: LogSpan)] = []
     for segment in snapshot.chain?.files.flatMap(\.segments) ?? [] {

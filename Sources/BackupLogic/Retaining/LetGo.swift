@@ -1,17 +1,17 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What the records of earlier prunes say that retention let go of: none of it is a loss.
+/// What retention deleted according to the records of earlier prunes. None of it is a loss.
 package struct LetGo: Sendable, Equatable {
   /// The numbers of snapshots, as ranges that do not touch.
   private var snapshots: [TimelineNumber: [ClosedRange<Int>]] = [:]
   package private(set) var dumps: Set<GenerationID> = []
   package private(set) var logs: Set<Prune.Log> = []
   package private(set) var generations: Set<GenerationID> = []
-  /// The last run that said that it would take more than half.
+  /// The last run that announced that it would delete more than half.
   package private(set) var announced: Prune.Announcement?
 
-  /// Two runs at once leave two records: what either says holds.
+  /// Two concurrent runs leave two records: both are valid.
   package init(_ records: [Prune] = []) {
     for record in records {
       for gone in record.gone where gone.from >= 1 && gone.from <= gone.to {
@@ -33,7 +33,7 @@ package struct LetGo: Sendable, Equatable {
   }
 
   package func has(_ timeline: TimelineNumber, _ sequence: Int) -> Bool {
-    // A long-lived timeline has a range for each day that is kept, a few dozen.
+    // A long-lived timeline has a range for each kept day, a few dozen.
     snapshots[timeline]?.contains { $0.contains(sequence) } ?? false
   }
 
@@ -46,8 +46,8 @@ package struct LetGo: Sendable, Equatable {
     gaps(in: present, upTo: last, of: timeline).first?.lowerBound
   }
 
-  /// The numbers from 1 to `last` that are neither in `present`, which ascends, nor let go, as ranges that
-  /// ascend.
+  /// The numbers from 1 to `last` that are neither in `present` (in ascending order) nor recorded as
+  /// deleted, as ascending ranges.
   package func gaps(in present: [Int], upTo last: Int, of timeline: TimelineNumber)
     -> [ClosedRange<Int>]
   {

@@ -1,13 +1,14 @@
 import BackupFormat
 package import BackupTypes
 
-/// Whether a run of retention goes through now.
+/// Whether a run of retention may delete now.
 package enum PruneDecision: Sendable, Equatable {
   case nothing
   case go
-  /// It would take more than half of the restore points: said first, and done a grace later.
+  /// It would delete more than half of the restore points. It is announced first, and done after a grace
+  /// period.
   case announce
-  /// It was said; until then nothing is deleted.
+  /// It was announced. Nothing is deleted until then.
   case wait(until: Instant)
 
   package static func decide(_ plan: PrunePlan, isConfirmed: Bool, now: Instant) -> PruneDecision {

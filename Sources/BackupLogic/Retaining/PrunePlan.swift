@@ -3,11 +3,11 @@ package import BackupTypes
 
 /// What a run of retention deletes, and in which order.
 ///
-/// Whatever prefix of it is done: nothing that is kept refers to what is gone. Snapshots go before what
-/// they refer to. Of a generation the pieces go before its index: one without an index may be continued
-/// by a shipper, one with it is not.
+/// Wherever the run is interrupted, nothing that is kept refers to a deleted object. Snapshots are deleted
+/// before what they refer to. The pieces of a generation are deleted before its index, since a shipper may
+/// continue a generation without an index, but not one with an index.
 package struct PrunePlan: Sendable, Equatable {
-  /// A fold, and what it has taken the place of.
+  /// A fold, and the objects that it has replaced.
   package struct Covered: Sendable, Equatable {
     package var timeline: TimelineNumber
     package var ordinal: Int
@@ -19,11 +19,11 @@ package struct PrunePlan: Sendable, Equatable {
   package private(set) var logs: [ObjectPath] = []
   package private(set) var pieces: [ObjectPath] = []
   package private(set) var indexes: [ObjectPath] = []
-  /// Pins that keep nothing any more, releases without a pin, quarantines of what is gone.
+  /// Pins that keep nothing any more, releases without a pin, quarantines of deleted generations.
   package private(set) var operations: [ObjectPath] = []
-  /// Deleted only when the fold proves to have the same bytes.
+  /// Deleted only if the fold proves to have the same bytes.
   package private(set) var covered: [Covered] = []
-  /// What stays known of what goes, for the record.
+  /// What the record has to say about the deletions.
   package private(set) var letGo: LetGo
   package private(set) var dumpsGone: [GenerationID] = []
   package private(set) var logsGone: [Prune.Log] = []
@@ -31,7 +31,7 @@ package struct PrunePlan: Sendable, Equatable {
   /// Restore points before and after.
   package private(set) var points = 0
   package private(set) var pointsLeft = 0
-  /// The first restore point that stays.
+  /// The first remaining restore point.
   package var firstLeft: Instant? { kept.first }
 
   private let basis: RetentionBasis
@@ -51,7 +51,7 @@ package struct PrunePlan: Sendable, Equatable {
     chooseCovered(needs)
   }
 
-  /// One after the other; within one in any order.
+  /// In this order; the objects of one stage in any order.
   package var stages: [[ObjectPath]] {
     [
       snapshots.map { .snapshot($0.timeline, sequence: $0.sequence) }, logs, pieces, indexes,
@@ -60,12 +60,12 @@ package struct PrunePlan: Sendable, Equatable {
   }
   package var isEmpty: Bool { stages.isEmpty && covered.isEmpty }
 
-  /// Whether something goes that a reader would miss if it did not know.
+  /// Whether something is deleted that a reader would otherwise report as missing.
   package var changesWhatIsKnown: Bool {
     !(snapshots.isEmpty && logs.isEmpty && pieces.isEmpty && indexes.isEmpty)
   }
 
-  /// Who wants more than half of the restore points gone confirms it, or waits a grace.
+  /// A deletion of more than half of the restore points has to be confirmed, or waits for a grace period.
   package var takesMost: Bool { (points - pointsLeft) * 2 > points }
 
   // MARK: Snapshots
@@ -74,7 +74,7 @@ package struct PrunePlan: Sendable, Equatable {
     let young = basis.history.catalogue.young
     points = basis.snapshots.values.count { $0.primary != nil }
     pointsLeft = points
-    // Before the first restore point there is no history to be kept or let go.
+    // Before the first restore point there is no history to keep or delete.
     guard points > 0 else { return }
     for (timeline, listed) in basis.history.catalogue.timelines where listed.hasClaim {
       for sequence in listed.snapshots {
@@ -113,7 +113,7 @@ package struct PrunePlan: Sendable, Equatable {
         needs.logs.insert(Prune.Log(timeline: segment.timeline, ordinal: segment.ordinal))
       }
       guard let dump else { continue }
-      // Whoever planned within the last grace may have it in the plan.
+      // A reader that planned within the last grace period may use it.
       if snapshot.primary != .aof || kept.whole.contains(key) || snapshot.at > basis.asOf {
         needs.generations.insert(dump)
       } else {
@@ -146,8 +146,8 @@ package struct PrunePlan: Sendable, Equatable {
     logsGone.sort { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }
   }
 
-  /// A generation that no snapshot names yet is its writer's business, if that may still be about: the
-  /// holder of the highest claim, or the one before it. One that snapshots named is not.
+  /// A generation that no snapshot names yet belongs to its writer, if that may still run: the holder of
+  /// the highest claim, or the one before it. One that snapshots named does not.
   private mutating func chooseGenerations(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
@@ -185,7 +185,7 @@ package struct PrunePlan: Sendable, Equatable {
       basis.pins.filter { !basis.isInForce($0) }.map(\.id)
       + basis.unreadablePins.filter { basis.released.contains($0) }
     operations += over.map { .operation(.pins, id: $0) }.filter(isOld)
-    // A release outlives its pin by a run: it must not come back.
+    // A release stays one run longer than its pin, which must not come back.
     operations += (listed[.releases] ?? []).subtracting(listed[.pins] ?? [])
       .map { .operation(.releases, id: $0) }.filter(isOld)
     operations += catalogue.quarantined.filter { catalogue.generations[$0] == nil }
@@ -193,8 +193,8 @@ package struct PrunePlan: Sendable, Equatable {
     operations.sort { $0.text < $1.text }
   }
 
-  /// What folds took the place of, of the log that is kept: a shipper deletes it itself, unless it was
-  /// stopped before, or may not.
+  /// Objects that folds replaced, of the log that is kept. A shipper deletes them itself, unless it was
+  /// stopped before, or may not delete.
   private mutating func chooseCovered(_ needs: Needs) {
     let young = basis.history.catalogue.young
     for log in needs.logs.sorted(by: { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }) {
@@ -215,7 +215,7 @@ package struct PrunePlan: Sendable, Equatable {
       }
       for span in spans {
         if let fold, span.to <= fold.to {
-          // Two objects of the same bytes and different times stay: names differ, and which is right?
+          // Two objects with the same bytes and different times stay: it is unknown which name is right.
           if span.count < fold.count { parts.append(span) }
         } else {
           if let made = close() { covered.append(made) }

@@ -1,9 +1,9 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What a run of retention leaves behind, so that what it took is told apart from a loss.
+/// What a run of retention records, so that its deletions can be distinguished from a loss.
 package enum PruneRecords {
-  /// All but who and when.
+  /// The content without author and time.
   package struct Content: Sendable {
     private var letGo: LetGo
     private var dumps: [GenerationID]
@@ -36,7 +36,7 @@ package enum PruneRecords {
       generations: plan.generationsGone, announced: nil)
   }
 
-  /// Nothing is deleted: what was known stays known.
+  /// Nothing is deleted: earlier records stay valid.
   package static func announcing(
     _ announcement: Prune.Announcement, _ basis: RetentionBasis
   ) -> Content {

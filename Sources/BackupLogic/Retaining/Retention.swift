@@ -1,19 +1,19 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Which snapshots a policy keeps. What is kept now was kept at every time within the last grace, so that
-/// whoever planned a restore, or compared a disk, meanwhile finds it.
+/// Which snapshots a policy keeps. What is kept now was kept at every time within the last grace period, so
+/// a restore that was planned, or a disk that was compared, meanwhile still finds it.
 package struct Retention: Sendable {
   private let basis: RetentionBasis
   private let policy: RetentionPolicy
   private let windows: [SnapshotKey: SnapshotWindows.Window]
   private let byTimeline: [TimelineNumber: [Int: Snapshot]]
 
-  /// What is kept, and why as far as it matters for what they need.
+  /// What is kept, and why, if that matters for what the snapshots need.
   package struct Kept: Sendable, Equatable {
     package var snapshots: Set<SnapshotKey> = []
-    /// Those of which a dump beside their chain is kept, too: a shipper compares with it and uses it
-    /// again, or it is pinned.
+    /// Snapshots for which the dump beside their chain is kept, too: a shipper compares with it and reuses
+    /// it, or it is pinned.
     package var whole: Set<SnapshotKey> = []
     /// The first restore point of all that is kept.
     package var first: Instant?
@@ -64,9 +64,9 @@ package struct Retention: Sendable {
     basis.history.catalogue.young.contains(.snapshot(key.timeline, sequence: key.sequence))
   }
 
-  /// Every instant since `fullSince`: all that reaches into that time, and what is the answer for the
-  /// instants before the first mark in it. What was cut since then is an answer also where its state is
-  /// older: a directory that was restored to an earlier time, and not written to.
+  /// Every instant since `fullSince`: all snapshots that reach into that time, and those that `--at` gives
+  /// for the instants before the first mark in it. A snapshot that was cut since then is kept even if its
+  /// state is older: a directory that was restored to an earlier time, and not written to.
   private func keepWithin(_ kept: inout Kept) {
     let since = fullSince
     var reaching: Set<TimelineNumber> = []
@@ -76,12 +76,12 @@ package struct Retention: Sendable {
       reaching.insert(key.timeline)
     }
     kept.snapshots.formUnion(answer(at: since))
-    // `--timeline N --at T`: an abandoned branch answers for itself.
+    // For `--timeline N --at T` an abandoned branch has its own answers.
     for number in reaching { kept.snapshots.formUnion(answer(at: since, in: number).keys) }
   }
 
-  /// Of each day before that what `--at` gives for its last instant; and the ends of branches that were
-  /// left on one of these days.
+  /// For each day before that, what `--at` gives for its last instant; and the ends of branches that were
+  /// abandoned on one of these days.
   private func keepDaily(_ kept: inout Kept) {
     guard policy.keepDaily > 0, let earliest = windows.values.map(\.from).min() else { return }
     let day = RetentionPolicy.day
@@ -101,9 +101,9 @@ package struct Retention: Sendable {
     }
   }
 
-  /// The newest restore point, whatever its age; and what a shipper compares its disk with when it claims,
-  /// and uses again: the last snapshots of the two highest timelines that have any, and of the parent of
-  /// the highest claim, whose shipper may hold on to them for as long as it runs.
+  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims,
+  /// and reuses: the last snapshots of the two highest timelines that have any, and of the parent of the
+  /// highest claim, whose shipper may use them for as long as it runs.
   private func keepNewest(_ kept: inout Kept) {
     let highestFirst = basis.history.claims.keys.sorted(by: >)
     if let number = highestFirst.first(where: { newest(of: $0) != nil }),
@@ -113,7 +113,7 @@ package struct Retention: Sendable {
       kept.whole.insert(point.snapshot.key)
     }
     var compared = Array(highestFirst.filter { byTimeline[$0] != nil }.prefix(2))
-    // Whoever holds the highest claim compared with the last one before it that had a snapshot.
+    // The holder of the highest claim compared with the last earlier claim that had a snapshot.
     if let claim = basis.history.newestClaim,
       let before = highestFirst.first(where: { $0 < claim.timeline && byTimeline[$0] != nil })
     {
@@ -137,8 +137,8 @@ package struct Retention: Sendable {
 
   // MARK: Answers
 
-  /// The snapshots that a restore to `instant` may go by: the timeline of that time, and as long as that
-  /// has no point, its parent.
+  /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
+  /// has no restore point, of its parent.
   private func answer(at instant: Instant) -> Set<SnapshotKey> {
     var number = basis.history.timeline(at: instant)
     var keys: Set<SnapshotKey> = []
@@ -151,7 +151,7 @@ package struct Retention: Sendable {
     return keys
   }
 
-  /// `isCertain`: names alone show a point, so that no other timeline is asked.
+  /// `isCertain`: names alone show a restore point, so no other timeline has to be searched.
   private func answer(at instant: Instant, in number: TimelineNumber) -> (
     keys: Set<SnapshotKey>, isCertain: Bool
   ) {
@@ -164,8 +164,8 @@ package struct Retention: Sendable {
     return (keys, point != nil)
   }
 
-  /// Where no log goes on over a time, what a chain begins with may be the state of that time: of one that
-  /// was readable by then, or soon behind it, in this timeline or in one that has nothing in common with it.
+  /// If no log continues over a time, the beginning of a chain may be the state of that time: of a chain
+  /// that was readable by then, or soon after, in this timeline or in one that shares no log with it.
   private func beginnings(at instant: Instant, _ number: TimelineNumber) -> [SnapshotKey] {
     let snapshots = (byTimeline[number] ?? [:]).filter { $0.value.primary != nil }
     let isInside = snapshots.keys.contains { sequence in
@@ -186,9 +186,9 @@ package struct Retention: Sendable {
     return [before.map { SnapshotKey(number, $0) }, behind].compactMap { $0 }
   }
 
-  /// The few snapshots of a timeline that the answer for `instant` can come from: those whose window has
-  /// it, those that end last before it, and those that begin first behind it, whose first object may have
-  /// marks inside that are older.
+  /// The few snapshots of a timeline that can give the answer for `instant`: those whose window contains
+  /// it, those that end last before it, and those that begin first after it, whose first object may contain
+  /// older marks.
   private func around(_ instant: Instant, _ number: TimelineNumber) -> [Int: Snapshot] {
     var before: Instant?
     var behind: Instant?
@@ -212,7 +212,7 @@ package struct Retention: Sendable {
 }
 
 extension RetentionBasis {
-  /// Let go, or run out, a grace ago or longer: then a pin keeps nothing.
+  /// A pin that was released or expired at least a grace period ago keeps nothing.
   package func isInForce(_ pin: Pin) -> Bool {
     if pin.until <= asOf { return false }
     return !released.contains(pin.id)

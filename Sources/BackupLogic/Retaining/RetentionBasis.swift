@@ -1,18 +1,18 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Everything that decides what may go: a complete listing with what the store has had for less than a
-/// grace, every claim, every snapshot, and what people said.
+/// Everything that decides what may be deleted: a complete listing, including what the store has had for
+/// less than a grace period, every claim, every snapshot, and the operations of people.
 package struct RetentionBasis: Sendable {
   package var history: History
-  /// Those that exist for a reader, written by their timeline's own process.
+  /// Snapshots that exist for a reader, written by their timeline's own process.
   package var snapshots: [SnapshotKey: Snapshot]
-  /// Listed, and written by another process: nobody knows what they were for.
+  /// Listed snapshots of other processes: their purpose is unknown.
   package var foreign: Set<SnapshotKey>
   package var pins: [Pin]
-  /// What these keep is not known: while they are not let go, nothing may be deleted.
+  /// It is unknown what these pins keep. Nothing may be deleted until they are released.
   package var unreadablePins: [String]
-  /// Which pins were let go.
+  /// Which pins were released.
   package var released: Set<String>
   package var letGo: LetGo
   /// By the store's clock.
@@ -33,11 +33,11 @@ package struct RetentionBasis: Sendable {
     self.now = now
   }
 
-  /// The first pin in force of which nobody knows what it keeps. One that was let go counts no longer,
-  /// not even for a grace.
+  /// The first pin in force whose content is unknown. A released one no longer counts, not even for a grace
+  /// period.
   package var unknownPin: String? { unreadablePins.first { !released.contains($0) } }
 
-  /// The policy is looked at as of a grace ago.
+  /// The policy is applied as of one grace period ago.
   package var asOf: Instant { now.advanced(byMilliseconds: -RetentionPolicy.grace) }
 
   /// The timelines' snapshots, each in order.
@@ -47,9 +47,9 @@ package struct RetentionBasis: Sendable {
     return made
   }
 
-  /// What shows that the listing is not complete, or that something was lost: then nothing may be
-  /// deleted, for it is not known what is needed. Claims are numbered without a gap, and so are the
-  /// snapshots of each, but for those that were let go.
+  /// What shows that the listing is incomplete, or that something was lost. Nothing may then be deleted,
+  /// since it is unknown what is needed. Claims are numbered without a gap, and so are the snapshots of
+  /// each timeline, except those recorded as deleted.
   package func problem() -> String? {
     var expected = TimelineNumber.first
     for (number, _) in history.catalogue.timelines.sorted(by: { $0.key < $1.key })
@@ -80,7 +80,7 @@ package struct RetentionBasis: Sendable {
     return letGo.gaps(in: present, upTo: last, of: timeline)
   }
 
-  /// The numbers of the snapshots that the listing lacks, and that nobody let go.
+  /// The numbers of the snapshots that the listing lacks and that no record lists as deleted.
   package var missingSnapshots: [TimelineNumber: [ClosedRange<Int>]] {
     var found: [TimelineNumber: [ClosedRange<Int>]] = [:]
     for timeline in history.claims.keys {
@@ -90,7 +90,8 @@ package struct RetentionBasis: Sendable {
     return found
   }
 
-  /// Somebody has said that they are lost, and the store that they are not there: they count as let go.
+  /// Somebody has said that they are lost, and the store has proved that they do not exist: they count as
+  /// deleted.
   package mutating func takeAsLost(_ missing: [TimelineNumber: [ClosedRange<Int>]]) {
     for (timeline, ranges) in missing { letGo.add(ranges, of: timeline) }
   }

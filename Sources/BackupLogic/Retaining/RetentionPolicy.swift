@@ -1,8 +1,8 @@
-/// What of a history is kept.
+/// Which part of a history is kept.
 package struct RetentionPolicy: Sendable, Equatable {
-  /// Every mark of the last so many milliseconds is a restore point.
+  /// Every mark of the last this many milliseconds is a restore point.
   package var keepWithin: Int64
-  /// Before that, the last restore point of each of so many days (UTC).
+  /// Before that, the last restore point of each of this many days (UTC) is kept.
   package var keepDaily: Int
 
   package init(keepWithin: Int64 = 7 * RetentionPolicy.day, keepDaily: Int = 30) {
@@ -11,11 +11,12 @@ package struct RetentionPolicy: Sendable, Equatable {
   }
 
   package static let day: Int64 = 86_400_000
-  /// Whatever was kept so long ago, by the store's clock, still is: whoever planned with it has as long.
+  /// Anything that was kept this long ago, by the store's clock, still is, so that a reader that planned
+  /// with it can use it.
   package static let grace: Int64 = day
-  /// A run that was announced is due a grace later, and lapses after so long.
+  /// An announced run is due after a grace period, and expires after this time.
   package static let announcementEnds: Int64 = 3 * grace
-  /// Dumps that are kept beside a live chain, which has everything: they are for servers that run without
-  /// AOF.
+  /// How many dumps are kept beside a live chain, which has everything. They are for servers that run
+  /// without AOF.
   package static let dumpsBesideChain = 2
 }

@@ -1,9 +1,9 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The first and the last instant that each snapshot can be restored to, as names tell: the marks of its
-/// log, or its dump. What `PointFinder.window` says of one, for thousands: the log of a file is sorted
-/// once.
+/// The first and the last instant to which each snapshot can be restored, according to names: the marks of
+/// its log, or its dump. The same as `PointFinder.window`, but for thousands of snapshots: the log of a
+/// file is sorted only once.
 package struct SnapshotWindows: Sendable {
   package struct Window: Sendable, Equatable {
     package var from: Instant
@@ -21,7 +21,7 @@ package struct SnapshotWindows: Sendable {
 
   package init(_ history: History) { self.history = history }
 
-  /// nil: it carries no restore point, or its log has no mark.
+  /// Nil: it has no restore point, or its log has no mark.
   package mutating func window(of snapshot: Snapshot) -> Window? {
     switch snapshot.primary {
     case nil: return nil

@@ -1,19 +1,19 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Names a descriptor that the capture holds open; never reused within a process.
+/// Names a descriptor that the capture holds open. An id is never reused within a process.
 package struct PinID: Hashable, Sendable {
   package var value: Int
   package init(_ value: Int) { self.value = value }
 }
 
-/// A file of Redis that is held open, so that its content stays readable when its name is gone.
+/// A Redis file that is held open, so that its content stays readable after its name is gone.
 package struct PinnedFile: Sendable, Equatable {
   package var pin: PinID
   package var name: String
   package var size: UInt64
   package var modified: FileMoment
-  /// When anything of the file was last changed, its owner and its links included.
+  /// When the file was last changed in any way, including its owner and links.
   package var changed: FileMoment
   package var born: FileMoment?
   package var identity: FileIdentity
@@ -34,7 +34,7 @@ package struct PinnedFile: Sendable, Equatable {
   }
 }
 
-/// One AOF set, pinned: every file that one manifest names, the manifest read before and after.
+/// One pinned AOF set: every file that one manifest names. The manifest is read before and after.
 package struct AOFSetView: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
     package var file: PinnedFile
@@ -46,7 +46,7 @@ package struct AOFSetView: Sendable, Equatable {
   }
   package var form: AOFForm
   package var base: Entry?
-  /// Ascending; a legacy AOF is the one entry.
+  /// In ascending order; a legacy AOF is a single entry.
   package var increments: [Entry]
   package var manifestModified: FileMoment?
   package init(
@@ -61,8 +61,8 @@ package struct AOFSetView: Sendable, Equatable {
 
 package enum AOFView: Sendable, Equatable {
   case absent
-  /// Something is there that is not yet a set (a zero-length, partial or unknown manifest, a file of
-  /// it missing). Never "no AOF".
+  /// There is something that is not yet a set (a zero-length, partial or unknown manifest, or a missing
+  /// file). This never means "no AOF".
   case unsettled(String)
   case set(AOFSetView)
 
@@ -74,15 +74,15 @@ package enum AOFView: Sendable, Equatable {
 
 /// One look at the data directory.
 package struct CaptureView: Sendable {
-  /// When it was over: every byte that it has was written by then.
+  /// When the look ended: every byte that it saw had been written by then.
   package var at: Instant
   package var dump: PinnedFile?
   package var aof: AOFView
-  /// Every file that is held open, under a name or not: what is still written to a deleted file is
-  /// still shipped.
+  /// Every file that is held open, with or without a name. If a server still writes to a deleted file, its
+  /// bytes are still shipped.
   package var held: [PinID: PinnedFile]
-  /// The path leads to another directory than the one whose files are held; whether that holds anything
-  /// of Redis.
+  /// Whether the path leads to another directory than the one whose files are held, and whether that
+  /// directory holds Redis files.
   package var otherDirectory: (isThere: Bool, holdsFiles: Bool) = (false, false)
   package init(
     at: Instant, dump: PinnedFile?, aof: AOFView, held: [PinID: PinnedFile] = [:]
@@ -97,6 +97,6 @@ package struct CaptureView: Sendable {
     (aof.set.map { [$0.base?.file].compactMap { $0 } + $0.increments.map(\.file) } ?? [])
       + [dump].compactMap { $0 }
   }
-  /// The same, but for when it was taken.
+  /// Whether both looks found the same, regardless of when.
   package func isSame(as other: CaptureView) -> Bool { dump == other.dump && aof == other.aof }
 }

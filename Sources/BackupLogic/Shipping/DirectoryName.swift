@@ -1,8 +1,8 @@
 import BackupFormat
 import BackupTypes
 
-/// What a claim calls the data directory: `<file system>:<inode>[:<seconds>.<nanoseconds> of its birth]`.
-/// Release 0.1.0 compares the text, so it stays as that release wrote it.
+/// The name of the data directory in a claim: `<file system>:<inode>[:<seconds>.<nanoseconds> of its
+/// birth]`. Release 0.1.0 compares the text, so the text keeps the form of that release.
 package struct DirectoryName: Sendable, Hashable {
   package struct Birth: Sendable, Hashable {
     package var seconds: Int64
@@ -13,11 +13,11 @@ package struct DirectoryName: Sendable, Hashable {
     }
   }
 
-  /// `f_fsid` in hexadecimal. That of XFS holds the device's number, so that it differs after a remount
-  /// on another machine; that of NFS and FUSE is 0.
+  /// `f_fsid` in hexadecimal. On XFS it contains the device number, so it differs after a mount on another
+  /// machine. On NFS and FUSE it is 0.
   package var fileSystem: String
   package var inode: UInt64
-  /// nil where the file system has no birth times.
+  /// Nil if the file system has no birth times.
   package var birth: Birth?
 
   package init(fileSystem: UInt64, inode: UInt64, birth: Birth?) {
@@ -26,7 +26,7 @@ package struct DirectoryName: Sendable, Hashable {
     self.birth = birth
   }
 
-  /// nil when the text is no such name.
+  /// Nil if the text is not such a name.
   package init?(_ text: String) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard (2...3).contains(parts.count), BackupTypes.bytes(hexadecimal: parts[0])?.count == 8,
@@ -44,16 +44,16 @@ package struct DirectoryName: Sendable, Hashable {
 
   package enum Relation: Sendable { case same, other, unknown }
 
-  /// Whether two names are of one directory, whatever device it is mounted from.
+  /// Whether two names mean the same directory, whatever device it is mounted from.
   ///
   /// - Parameter isStable: this file system keeps its inode numbers and its identifier. Network and FUSE
-  ///   file systems do not have to.
+  ///   file systems need not do so.
   package func relation(to other: DirectoryName, isStable: Bool) -> Relation {
     switch (knownBirth, other.knownBirth) {
     case (let mine?, let theirs?):
       guard inode == other.inode, mine == theirs else { return isStable ? .other : .unknown }
-      // `mkfs` gives a root directory always the same inode, and a birth in whole seconds: two volumes that
-      // were made in one second differ in the file system's identifier only.
+      // `mkfs` always gives a root directory the same inode, and a birth time in whole seconds. Two volumes
+      // that were made in the same second differ only in the file system's identifier.
       if mine.nanoseconds == 0, fileSystem != other.fileSystem { return .unknown }
       return .same
     case (nil, nil):
@@ -63,7 +63,7 @@ package struct DirectoryName: Sendable, Hashable {
     }
   }
 
-  /// Some file systems that have no birth times say the epoch.
+  /// Some file systems without birth times report the epoch.
   private var knownBirth: Birth? { birth == Birth(seconds: 0, nanoseconds: 0) ? nil : birth }
 
   private var isAnonymous: Bool { fileSystem.allSatisfy { $0 == "0" } }

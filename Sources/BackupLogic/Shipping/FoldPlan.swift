@@ -3,17 +3,17 @@ import BackupTypes
 
 /// Gathers the small log objects of one file until they are worth one object.
 ///
-/// A fold adds an object that covers others; the covered ones go after a grace, so that a reader that
-/// planned with them still finds them. What was folded is not gathered again: a byte of the log is sent
-/// at most twice.
+/// A fold writes an object that covers others. The covered objects are deleted after a grace period, so
+/// that a reader that planned with them still finds them. Folded bytes are not gathered again, so a byte of
+/// the log is sent at most twice.
 package struct FoldGatherer: Sendable, Equatable {
-  /// So many small objects, or so many bytes of them, make a fold.
+  /// This many small objects, or this many bytes of them, make a fold.
   package static let objectsMax = 600
   package static let bytesMax = UInt64(LogPayload.bytesMax)
   /// An object of this size or more stays as it is.
   package static let smallBelow = bytesMax / 2
 
-  /// One object to be written in place of several.
+  /// One object that replaces several.
   package struct Fold: Sendable, Equatable {
     package var pin: PinID
     package var ordinal: Int
@@ -34,7 +34,7 @@ package struct FoldGatherer: Sendable, Equatable {
     self.ordinal = ordinal
   }
 
-  /// Takes in an object that became durable, and its marks; returns the fold that is due with it.
+  /// Adds an object that became durable, and its marks. Returns the fold that is now due, if any.
   package mutating func add(_ span: LogSpan, marks newMarks: [Mark]) -> Fold? {
     let continues = parts.last.map { $0.to == span.from } ?? true
     let isSmall = span.count < FoldGatherer.smallBelow && span.mark != nil
@@ -52,7 +52,8 @@ package struct FoldGatherer: Sendable, Equatable {
     return due
   }
 
-  /// Nothing more comes: what was gathered is one object, too, so that each file leaves few behind.
+  /// No more objects will come. What was gathered is folded, too, so that each file leaves few objects
+  /// behind.
   package mutating func finish() -> Fold? { take() }
 
   private mutating func take() -> Fold? {

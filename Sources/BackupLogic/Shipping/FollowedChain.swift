@@ -1,10 +1,10 @@
 package import BackupFormat
 import BackupTypes
 
-/// The AOF set that is followed, and how it hangs together.
+/// The AOF set that is followed, and how its files hang together.
 ///
-/// Invariant (proved chains): `files[k+1]` stands behind `files[k]` only because one manifest was read
-/// that lists both, one after the other, as type `i`.
+/// Invariant (proved chains): `files[k+1]` follows `files[k]` only because one manifest was read that lists
+/// both, one after the other, as type `i`.
 package struct FollowedChain: Sendable {
   /// What makes the files from `first` on readable.
   package struct Anchor: Sendable, Equatable {
@@ -21,12 +21,12 @@ package struct FollowedChain: Sendable {
     }
   }
 
-  /// A BASE that a manifest names and that does not anchor the chain yet.
+  /// A BASE that a manifest names and that is not yet the anchor of the chain.
   package struct Candidate: Sendable, Equatable {
     package var file: PinnedFile
     package var sequence: Int64
     package var first: Int
-    /// Its upload failed its checks: it can never anchor anything.
+    /// The upload failed its checks, so it can never be an anchor.
     package var isBroken = false
     /// It is durable, and waits for the log before it: see `moveToCandidate`.
     package var durable: Snapshot.Base?
@@ -44,11 +44,11 @@ package struct FollowedChain: Sendable {
   package var anchor: Anchor?
   package var candidate: Candidate?
 
-  /// Files between the anchor's BASE and `files` that are gone from the disk and whole in the
-  /// repository: a rewrite took them away while nobody watched.
+  /// Files between the anchor's BASE and `files` that are deleted on disk but complete in the repository: a
+  /// rewrite removed them while no shipper ran.
   package var prefix: [Snapshot.LogFile] = []
 
-  /// A set that nothing is known of: every file from its start, waiting for its BASE.
+  /// A set about which nothing is known: every file from its start, waiting for its BASE.
   package init(fresh set: AOFSetView) {
     var files = set.increments.map {
       FollowedFile(
@@ -71,18 +71,18 @@ package struct FollowedChain: Sendable {
   }
 
   package enum Continuity: Sendable, Equatable {
-    /// The set on disk is this chain, perhaps grown by files at the end or with a newer BASE.
+    /// The set on disk is this chain, perhaps with more files at the end or a newer BASE.
     case continues
     /// Nothing proves that the set on disk follows this chain.
     case broken
   }
 
-  /// Whether the set on disk continues this chain. Files are recognised by their pin: a descriptor
-  /// that is held open is the same file as long as the name leads to the same inode.
+  /// Whether the set on disk continues this chain. Files are recognised by their pin: an open descriptor is
+  /// the same file as long as the name leads to the same inode.
   package func continuity(with set: AOFSetView) -> Continuity {
     guard set.form == form else { return .broken }
     guard let last = files.last else {
-      // Only a BASE so far: whatever is appended to a set of that very BASE follows it.
+      // There is only a BASE so far. Whatever is appended to a set with that very BASE follows it.
       let base = set.base?.file.pin
       return base != nil && (base == anchoredPin || base == candidate?.file.pin)
         ? .continues : .broken
@@ -90,8 +90,8 @@ package struct FollowedChain: Sendable {
     return set.increments.contains { $0.file.pin == last.pin } ? .continues : .broken
   }
 
-  /// Takes in a set that continues this chain: sizes, files at the end, a newer BASE. A file behind
-  /// the last is appended only if the same manifest lists the last.
+  /// Takes over a set that continues this chain: sizes, files at the end, a newer BASE. A file is appended
+  /// only if the same manifest lists the last file before it.
   package mutating func extend(with set: AOFSetView) {
     for entry in set.increments {
       if let index = files.firstIndex(where: { $0.pin == entry.file.pin }) {
@@ -112,7 +112,7 @@ package struct FollowedChain: Sendable {
     adoptBase(of: set)
   }
 
-  /// Where no set can be read, the files that are held are followed on: a server may still write to them.
+  /// If no set can be read, the held files are still followed, since a server may still write to them.
   package mutating func measure(_ held: [PinID: PinnedFile]) {
     for index in files.indices {
       guard let file = held[files[index].pin] else { continue }
@@ -120,7 +120,7 @@ package struct FollowedChain: Sendable {
     }
   }
 
-  /// The base was refused and is another version by now: it is read once more.
+  /// The base was refused and has another version now: it is read again.
   package mutating func retryBase(_ file: PinnedFile) {
     guard candidate?.file.pin == file.pin, candidate?.isBroken == true else { return }
     candidate?.file = file
@@ -146,10 +146,10 @@ package struct FollowedChain: Sendable {
     moveToCandidate()
   }
 
-  /// Moves the chain over to a BASE that is durable, once the log before it is: the BASE has what that
-  /// log holds, but an instant before it needs its tail, and only as long as the chain begins with the
-  /// old BASE do snapshots name the files of that log. Where nothing was readable before, the log before
-  /// the BASE never will be: it is let go.
+  /// Moves the chain to a durable BASE, once the log before it is durable. The BASE holds the result of
+  /// that log. But an instant before the BASE needs the end of that log, and snapshots name the log's files
+  /// only as long as the chain begins with the old BASE. If nothing was readable before, the log before the
+  /// BASE never will be: it is dropped.
   package mutating func moveToCandidate() {
     guard let made = candidate, let base = made.durable,
       anchor == nil || files[..<made.first].allSatisfy({ $0.isFinal && $0.isDurable })
@@ -161,7 +161,7 @@ package struct FollowedChain: Sendable {
     candidate = nil
   }
 
-  /// A legacy AOF is readable once what it held when it was first seen is durable.
+  /// A legacy AOF is readable once its content at the first look is durable.
   package mutating func anchorLegacyIfReady() {
     guard form == .legacy, anchor == nil, let file = files.first,
       file.scanned >= min(file.firstSize, file.size),
@@ -170,7 +170,7 @@ package struct FollowedChain: Sendable {
     anchor = Anchor(kind: .nothing, first: 0)
   }
 
-  /// The files that a snapshot may list: a file stands there only when all before it are complete and
+  /// The files that a snapshot may list: a file is listed only if all files before it are complete and
   /// durable.
   package var listable: ArraySlice<FollowedFile> {
     let first = anchor?.first ?? 0
@@ -184,18 +184,18 @@ package struct FollowedChain: Sendable {
     return files[min(first, files.count)..<end]
   }
 
-  /// A restore can use it, and not all of its log is durable.
+  /// Whether a restore can use the chain, but not all of its log is durable.
   package var isReadableAndPending: Bool { anchor != nil && !files.allSatisfy(\.isDurable) }
 
-  /// The file of the BASE that this chain waits for, or has.
+  /// The file of the BASE that this chain has, or waits for.
   package var awaitedBase: String? {
     if let candidate { return candidate.file.name }
     if case .base(let base) = anchor?.kind { return base.file }
     return nil
   }
 
-  /// A file that others follow but that does not end with a complete command: the chain can't be
-  /// loaded beyond it.
+  /// A file that others follow but that does not end with a complete command. The chain can't be loaded
+  /// beyond it.
   package var tornFile: FollowedFile? {
     files.dropLast().first { $0.isFinal && $0.isScanned && !$0.isComplete }
   }

@@ -2,13 +2,13 @@ package import BackupFormat
 package import BackupTypes
 package import RedisFormats
 
-/// One growing file of the AOF while it is followed: how far it was scanned, where it may be cut, and
-/// how much of it is durable.
+/// One growing file of the AOF that is followed: how far it was scanned, where it may be cut, and how much
+/// of it is durable.
 ///
-/// Invariant: start ≤ durable ≤ sent ≤ boundary ≤ scanned ≤ size. Only bytes up to a boundary are shipped:
-/// a command that Redis rolls back (a full disk) or truncates at its start was never sent.
+/// Invariant: start ≤ durable ≤ sent ≤ boundary ≤ scanned ≤ size. Only bytes up to a boundary are shipped.
+/// A command that Redis rolls back (on a full disk) or truncates when it starts was therefore never sent.
 package struct FollowedFile: Sendable {
-  /// A place where the file may be cut, and when we saw it that long.
+  /// A position where the file may be cut, and when the file was seen to reach it.
   package struct Cut: Sendable, Equatable {
     package var offset: UInt64
     package var seenAt: Instant
@@ -20,7 +20,7 @@ package struct FollowedFile: Sendable {
     package var start: UInt64
     package var end: UInt64
     package var seenAt: Instant
-    /// Whether anything but another such command came before it, so that there is something to keep.
+    /// Whether any other command came before it, so that there is a state to keep.
     package var hadContent: Bool
   }
 
@@ -30,33 +30,33 @@ package struct FollowedFile: Sendable {
   package let identity: FileIdentity
   /// The ordinal of this file in our timeline, once it has one.
   package var ordinal: Int?
-  /// What earlier timelines hold of it, from 0 to `start`.
+  /// The segments from 0 to `start`, which earlier timelines hold.
   package let inherited: [Snapshot.Segment]
   package let start: UInt64
-  /// How long it was when it was first seen: for a legacy AOF, what must be durable before it is a
-  /// restore point of its own.
+  /// The size at the first look. For a legacy AOF, this much must be durable before it is a restore point.
   package let firstSize: UInt64
-  /// A legacy AOF, which can begin with what a rewrite wrote: inside that is no state the server had.
+  /// A legacy AOF can begin with the output of a rewrite. No position inside that is a state that the
+  /// server had.
   private let isLegacy: Bool
-  /// The first place of a legacy AOF that is a state for sure: none before it is marked. Nil until what
-  /// the file held at first was read.
+  /// The first position of a legacy AOF that is certainly a state. No mark is set before it. Nil until the
+  /// content of the first look was read.
   private var firstState: UInt64?
 
   package private(set) var size: UInt64
   package private(set) var scanned: UInt64
   package private(set) var durable: UInt64
-  /// The end of what was handed out to be written. Until the write ends nobody knows whether it is in
-  /// the repository: it counts as shipped.
+  /// The end of what was handed out to be written. Until the write ends it is unknown whether the bytes are
+  /// in the repository; they count as shipped.
   private var sent: UInt64
   /// Whether a loader may stop at `sent`, so that scanning can begin there.
   private var isSentAtCut = true
   package private(set) var cuts: [Cut] = []
   package private(set) var annotations: [Mark] = []
   package private(set) var drops: [Drop] = []
-  /// A manifest said that nothing will be appended any more.
+  /// A manifest says that nothing will be appended any more.
   package private(set) var isFinal = false
   package private(set) var fault: AOFFault?
-  /// Commands but SELECT seen since the last drop.
+  /// How many commands other than SELECT were seen since the last drop.
   private var commandsAtDrop: UInt64 = 0
   private var hadContent: Bool
   private var scanner: AOFScanner
@@ -85,28 +85,29 @@ package struct FollowedFile: Sendable {
     scanner.keys = KeySample(isPartial: start > 0)
   }
 
-  /// What the commands before `start` did to keys: somebody looked.
+  /// Sets what the commands before `start` did to keys, as found by reading them.
   package mutating func seed(_ keys: KeySample) { scanner.keys = keys }
 
-  /// How many keys there are behind what was scanned, if there were `beneath` before this file.
+  /// How many keys there are after the scanned part, if there were `beneath` before this file.
   package func keyBounds(over beneath: KeyBounds) -> KeyBounds { scanner.keyBounds(over: beneath) }
 
-  /// The last place where a loader may stop, of what was scanned.
+  /// The last position in the scanned part where a loader may stop.
   package var boundary: UInt64 { scanner.boundary }
   package var isScanned: Bool { scanned >= size || fault != nil }
-  /// Final, read to its end, and every byte of it a complete command: another file may follow.
+  /// The file is final, read to its end, and every byte is part of a complete command: another file may
+  /// follow.
   package var isComplete: Bool { isFinal && scanned >= size && boundary == size && fault == nil }
   package var isDurable: Bool { isScanned && durable == boundary }
   package var isEmpty: Bool { !hadContent && scanner.commands == 0 && !scanner.hasContent }
   package var preamble: RDBSummary? { scanner.preamble }
-  /// When the oldest byte that is not durable was seen; nil when there is none.
+  /// When the oldest byte that is not durable was seen; nil if there is none.
   package var pendingSince: Instant? {
     guard size > durable else { return nil }
     return cuts.first?.seenAt ?? lastWrite
   }
   package var pendingBytes: UInt64 { size - min(size, durable) }
 
-  /// The file is shorter than what was shipped of it: the timeline ends.
+  /// The file is shorter than the part that was shipped: the timeline ends.
   package private(set) var isCutBack = false
 
   package mutating func observe(size newSize: UInt64, modified: Instant) {
@@ -114,7 +115,7 @@ package struct FollowedFile: Sendable {
     if newSize < sent || (newSize < scanned && !isSentAtCut) {
       isCutBack = true
     } else if newSize < scanned {
-      // A tail that was never shipped went away (a full disk rolled back, a torn tail cut at start).
+      // A tail that was never shipped is gone (rolled back on a full disk, or truncated at a start).
       rescan(size: newSize)
     } else {
       size = newSize
@@ -125,8 +126,8 @@ package struct FollowedFile: Sendable {
     if isComplete { scanner.settleKeys() }
   }
 
-  /// Takes the next bytes of the file, which begin at `scanned`. `seenAt` is when the file was known
-  /// to hold them.
+  /// Takes the next bytes of the file, beginning at `scanned`. `seenAt` is when the file was known to hold
+  /// them.
   package mutating func consume(_ bytes: UnsafeRawBufferPointer, seenAt: Instant) {
     precondition(scanned &+ UInt64(bytes.count) <= size, "scanned past the observed size")
     let before = scanner.boundary
@@ -156,12 +157,12 @@ package struct FollowedFile: Sendable {
     if isComplete { scanner.settleKeys() }
   }
 
-  /// Forgets what was scanned but not sent and begins again there, to be read once more: what stood
-  /// behind the last boundary has changed under us.
+  /// Drops what was scanned but not sent and scans it again: the bytes after the last boundary have
+  /// changed.
   private mutating func rescan(size newSize: UInt64) {
     hadContent = hadContent || scanner.hasContent
     commandsAtDrop = 0
-    // What the bytes that are gone did to keys is as good as done again: they mostly come back.
+    // The effect on keys of the bytes that are gone is kept: mostly the same commands are written again.
     let keys = scanner.keys
     scanner = AOFScanner(at: sent)
     scanner.keys = keys
@@ -192,7 +193,7 @@ package struct FollowedFile: Sendable {
     return passed
   }
 
-  /// The next object of this file's log, if there is anything to ship.
+  /// The next log object of this file, if there is anything to ship.
   package func nextShipment() -> LogShipment? {
     let limit = boundary
     guard durable < limit, let ordinal else { return nil }
@@ -201,7 +202,7 @@ package struct FollowedFile: Sendable {
     let to = cut?.offset ?? min(most, limit)
     let isState = { (offset: UInt64) in !isLegacy || firstState.map { offset >= $0 } ?? false }
     var marks = annotations.filter { $0.offset >= durable && $0.offset < to && isState($0.offset) }
-    // Seen marks a second apart are enough: they are what an instant is found by.
+    // Seen marks one second apart are enough to find an instant by.
     var last: Instant?
     for inner in cuts where inner.offset < to && isState(inner.offset) {
       if last.map({ inner.seenAt.since($0) >= 1000 }) ?? true {
@@ -222,8 +223,8 @@ package struct LogShipment: Sendable, Equatable {
   package var ordinal: Int
   package var from: UInt64
   package var to: UInt64
-  /// The mark at `to`; nil when it lies inside a command larger than an object, or inside what a legacy
-  /// AOF began with.
+  /// The mark at `to`; nil if it lies inside a command larger than an object, or inside the initial content
+  /// of a legacy AOF.
   package var mark: Instant?
   package var marks: [Mark]
 }

@@ -3,14 +3,14 @@ import BackupTypes
 
 /// Decides whether a shipper that has something to ship may claim the next timeline, or stands by.
 ///
-/// Bounded by construction: an instance that lost the repository to another claims again only after a
-/// clean end of the other's, or from the very directory that the other wrote from, so two shippers that
-/// are restarted for ever change the owner a bounded number of times.
+/// The number of changes is bounded: an instance that lost the repository to another claim can claim again
+/// only after the other's clean end, or from the very directory that the other wrote from. Two shippers
+/// that are restarted for ever therefore change the owner a bounded number of times.
 package struct Ownership: Sendable {
-  /// A timeline of this volume that did not grow for so long, while the directory holds more, has no
-  /// writer.
+  /// A timeline of this volume has no writer if it did not grow for this long while the directory holds
+  /// more.
   package static let stagnation: Int64 = 600_000
-  /// After a clean end, its own instance is given so long to come back.
+  /// After a clean end, the same instance gets this long to come back.
   package static let courtesy: Int64 = 30_000
 
   package var source: SourceName
@@ -38,15 +38,15 @@ package struct Ownership: Sendable {
     package var newest: Claim?
     /// Instances that claimed before, any timeline.
     package var instances: Set<String>
-    /// The newest timeline was closed in good order.
+    /// The newest timeline was closed cleanly.
     package var isClean: Bool
     /// The repository holds no restore point.
     package var isPointless: Bool
-    /// How long the newest timeline has not grown, as we saw it; nil when we did not look twice.
+    /// For how long the newest timeline has not grown, by our own looks; nil if there were not two looks.
     package var still: Int64?
     /// A `restore` made this directory from the newest history, which has not grown since.
     package var isHeir: Bool
-    /// The newest claim is of this very process, perhaps for another directory under the same path.
+    /// The newest claim is from this very process, perhaps for another directory under the same path.
     package var isOwn: Bool
 
     package init(
@@ -84,15 +84,15 @@ package struct Ownership: Sendable {
     return .standby(isWritten(newest, isSameVolume: isSameVolume))
   }
 
-  /// What a new claim says, behind `newest`.
+  /// The source in a new claim that follows `newest`.
   package func sourceText(after newest: Claim?) -> String {
     source.text(after: newest?.source)
   }
 
   // MARK: What is the same
 
-  /// Whether a claim was made from this very directory: by inode and birth, whatever the device, and the
-  /// same source. A block-level clone of the volume holds the same directory.
+  /// Whether a claim was made from this very directory: the same inode and birth time, whatever the device,
+  /// and the same source. A block-level clone of the volume holds the same directory.
   package func isSameDirectory(_ claim: Claim) -> Bool {
     relation(to: claim) == .same && isSameSource(claim)
   }
@@ -114,11 +114,12 @@ package struct Ownership: Sendable {
       isSameDirectory: claim.directory == directory || relation(to: claim) == .same)
   }
 
-  /// Whether it is proved that a claim, made from this directory, was made from this volume and not from
-  /// one that this is a clone of.
+  /// Whether it is proved that a claim from this directory was made from this volume, and not from one that
+  /// this volume is a clone of.
   ///
-  /// A device that says who it is decides. Else one kernel gives a number to one file system at a time.
-  /// Of a claim of release 0.1.0 there is only the directory's name, which that release compares as well.
+  /// If the devices identify themselves, they decide. Otherwise the device numbers decide within one boot,
+  /// because a kernel gives a number to one file system at a time. A claim of release 0.1.0 has only the
+  /// directory's name, which that release compares as well.
   private func isSameVolume(_ claim: Claim) -> Bool {
     guard let theirs = claim.place else { return claim.directory == directory }
     return place.isSameVolume(as: theirs) ?? false
@@ -127,7 +128,7 @@ package struct Ownership: Sendable {
   /// Whether this instance made the claim.
   private func isOwn(_ claim: Claim) -> Bool {
     guard isOwn(claim.instance) else { return false }
-    // A pod has one data directory. A machine can mount a clone beside its original.
+    // A pod has one data directory. A machine can mount a clone next to its original.
     guard let boot = place.boot, host(of: instance) == boot[...], let theirs = claim.place else {
       return true
     }
@@ -180,7 +181,7 @@ package struct Ownership: Sendable {
 }
 
 extension Claim.Place {
-  /// Whether the volumes of two places are one; nil when that can't be told.
+  /// Whether the volumes of two places are the same; nil if that is unknown.
   package func isSameVolume(as other: Claim.Place) -> Bool? {
     if let volume, let theirs = other.volume { return volume == theirs }
     guard let boot, boot == other.boot, let device, let number = other.device else { return nil }

@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The shrink guard's pins that nobody has let go yet, as far as a shipper knows.
+/// The shrink guard's pins that nobody has released yet, as far as a shipper knows.
 package struct PinsInForce: Sendable, Equatable {
   /// The oldest first.
   private var pins: [Pin]
@@ -10,12 +10,12 @@ package struct PinsInForce: Sendable, Equatable {
 
   package var count: Int { pins.count }
 
-  /// Something in the repository may be an accident, and nobody has accepted it yet.
+  /// Something in the repository may be the result of an accident, and nobody has accepted it yet.
   package var isSuspect: Bool { pins.contains { $0.origin == .start } }
   package func contains(_ id: String) -> Bool { pins.contains { $0.id == id } }
 
-  /// - Returns: the drops' pins that are to be let go, so that no more than `ShrinkGuard.pinsMax` stay.
-  ///   A start's pin is never among them: a restore asks which state is right as long as it stands.
+  /// - Returns: the pins of drops to release, so that at most `ShrinkGuard.pinsMax` stay. A pin of a start
+  ///   is never among them: a restore asks which state is right as long as it exists.
   package mutating func add(_ pin: Pin) -> [String] {
     pins.append(pin)
     let drops = pins.filter { $0.origin == .drop }.map(\.id)
@@ -24,7 +24,7 @@ package struct PinsInForce: Sendable, Equatable {
     return excess
   }
 
-  /// Somebody let `released` go, and what has run out by `now` went by itself.
+  /// Removes the pins that somebody released, and those that have expired by `now`.
   package mutating func settle(released: Set<String>, now: Instant) {
     remove(released.union(pins.filter { $0.until <= now }.map(\.id)))
   }

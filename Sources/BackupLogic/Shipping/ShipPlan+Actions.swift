@@ -12,7 +12,7 @@ package struct GenerationUpload: Sendable, Equatable {
 
 package struct GenerationResult: Sendable, Equatable {
   package var index: GenerationIndex
-  /// What it holds, where more is known than the index says.
+  /// The number of keys, if more is known than the index says.
   package var keys: KeyBounds?
   package init(index: GenerationIndex, keys: KeyBounds? = nil) {
     self.index = index
@@ -29,7 +29,7 @@ extension ShipPlan {
     case uploadGeneration(GenerationUpload)
   }
 
-  /// What to begin now: at most one action of each lane. The caller reports how each ended.
+  /// The actions to begin now, at most one for each lane. The caller reports how each ended.
   package mutating func actions(now: Instant) -> [Action] {
     var actions: [Action] = []
     if recordInFlight == nil, let record = nextRecord(now: now) {
@@ -51,7 +51,7 @@ extension ShipPlan {
     return actions
   }
 
-  /// When `actions` would have something to say that it does not say now, if nothing else happens.
+  /// When `actions` will next return something new, if nothing else happens.
   package func nextWake(now: Instant) -> Instant? {
     var times: [Instant] = []
     if recordInFlight == nil, nextShipment != nil, let last = lastLogPut {
@@ -73,14 +73,14 @@ extension ShipPlan {
   private func nextRecord(now: Instant) -> Record? {
     if let operation = operationsDue.first { return .operation(operation) }
     if let snapshot = closingSnapshot(now: now) { return .snapshot(snapshot) }
-    // Snapshots first: what they say is durable already, and the log may wait for a name.
+    // Snapshots first: what they name is durable already, and log may wait to be named.
     if let snapshot = nextSnapshot(now: now) { return .snapshot(snapshot) }
     if let shipment = nextShipment, isDue(shipment, now: now) { return .log(shipment) }
     return isFlushing ? nil : foldsDue.first.map(Record.fold)
   }
 
-  /// The oldest log bytes that are not durable and whose ordinal a durable snapshot names. Invariant
-  /// (no gap): a file waits until every byte of the one before it is durable.
+  /// The oldest log bytes that are not durable and whose ordinal a durable snapshot names. Invariant (no
+  /// gap): a file waits until every byte of the file before it is durable.
   var nextShipment: LogShipment? {
     for chain in draining.map(\.chain) + (chain.map { [$0] } ?? []) {
       for file in chain.files {
@@ -94,7 +94,7 @@ extension ShipPlan {
     return nil
   }
 
-  /// At most one object an interval, earlier when an object is full or the file will not grow.
+  /// At most one object in each interval; earlier if an object is full or the file will not grow.
   private func isDue(_ shipment: LogShipment, now: Instant) -> Bool {
     guard !isFlushing, let last = lastLogPut else { return true }
     let isFull = pendingLogBytes >= UInt64(LogPayload.bytesMax)
@@ -108,7 +108,7 @@ extension ShipPlan {
   // MARK: The generation lane
 
   private func nextGeneration(now: Instant) -> GenerationUpload? {
-    // What may be an accident is shipped under the next claim.
+    // What may be the result of an accident is shipped under the next claim.
     guard suspicion == nil else { return nil }
     if let candidate = chain?.candidate, candidate.isPending {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
@@ -124,8 +124,8 @@ extension ShipPlan {
     return file
   }
 
-  /// Without a live AOF every dump counts. Beside a live AOF, whose chain has everything, a dump is
-  /// for servers that run without AOF, and one an interval is enough.
+  /// Without a live AOF every dump counts. The chain of a live AOF has everything, so a dump beside it is
+  /// only for servers that run without AOF, and one in each interval is enough.
   private func isDumpDue(now: Instant) -> Bool {
     guard chain != nil, view.aof.set != nil else { return true }
     if liveness != .live, let since = quietSince {
@@ -137,8 +137,8 @@ extension ShipPlan {
 
   // MARK: Ending
 
-  /// Lets go of pinned files that have no name any more until they hold at most `limit` bytes: what was
-  /// not begun first, the oldest first; an unshipped INCR last, which ends the timeline.
+  /// Releases pinned files without a name until they hold at most `limit` bytes. Files whose upload has not
+  /// begun go first, the oldest first. An unshipped INCR goes last, and ends the timeline.
   package mutating func shed(unlinked: [PinID: UInt64], limit: UInt64) -> Shed {
     var total = unlinked.values.reduce(0, +)
     var dropped: [String] = []
@@ -150,7 +150,7 @@ extension ShipPlan {
       total -= bytes
     }
     guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
-    // A generation whose upload began is finished: the bound is exceeded by it alone.
+    // An upload that began is finished, and may exceed the bound alone.
     let uploading = generationInFlight.flatMap { unlinked[$0.pin] } ?? 0
     guard total - uploading > limit, let file = allFiles.first(where: { unlinked[$0.pin] != nil })
     else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
@@ -163,19 +163,19 @@ extension ShipPlan {
     case endsTimeline(String)
   }
 
-  /// Whether nothing is left to do for what was seen of the disk: what `--once` waits for.
+  /// Whether nothing is left to do for what was seen on disk. `--once` waits for this.
   package func isSettled(now: Instant) -> Bool {
     recordInFlight == nil && generationInFlight == nil && isLogSettled
       && nextGeneration(now: now) == nil
   }
 
-  /// Whether the log is durable to its last boundary and the last snapshot says what there is.
+  /// Whether the log is durable to its last boundary, and the last snapshot is up to date.
   package var isLogSettled: Bool {
     operationsDue.isEmpty && destructiveDue.isEmpty && unscanned.isEmpty
       && allFiles.allSatisfy(\.isDurable) && isBodySaid
   }
 
-  /// The last snapshot says what there is, or there is nothing to say, as when all of it is damaged.
+  /// The last snapshot is up to date, or there is nothing to record, as when all of it is damaged.
   private var isBodySaid: Bool {
     let body = snapshotBody()
     return lastBody == body || (body.primary == nil && body.detached == nil)
@@ -188,7 +188,7 @@ extension ShipPlan {
     return lastShippedMark ?? last.at
   }
 
-  /// Whether a restore from what is durable gives the newest state of the directory.
+  /// Whether a restore of what is durable gives the newest state of the directory.
   package var isNewestStateReadable: Bool {
     if guarded.isUnjudged { return false }
     if let chain, view.aof.set != nil {
@@ -198,8 +198,8 @@ extension ShipPlan {
     return view.dump == nil || dump?.isRead(from: view.dump) ?? false
   }
 
-  /// What is on disk and not durable. Computed from what is on disk, not from what the lanes believe
-  /// they did.
+  /// What is on disk and not durable. It is computed from the disk, not from what the lanes believe they
+  /// did.
   package var unshipped: Unshipped {
     var result = Unshipped()
     result.bytes = allFiles.reduce(0) { $0 + $1.pendingBytes }

@@ -2,7 +2,7 @@ import BackupFormat
 import BackupTypes
 import RedisFormats
 
-/// What is followed on disk: chains, the liveness of the AOF, ordinals, positions of dumps.
+/// What is followed on disk: chains, whether the AOF is live, ordinals, positions of dumps.
 extension ShipPlan {
   mutating func follow(_ set: AOFSetView) {
     chain = FollowedChain(fresh: set)
@@ -11,22 +11,22 @@ extension ShipPlan {
     guarded.isUnjudged = guarded.hadPoint || lastSnapshot?.primary != nil
   }
 
-  /// Nothing proves that what is on disk follows `followed`: it is drained, and what of it is readable
-  /// stays the newest state until the new chain has its BASE.
+  /// Nothing proves that the set on disk follows `followed`. It is drained, and its readable part stays the
+  /// newest state until the new chain has its BASE.
   mutating func stopFollowing(_ followed: FollowedChain) {
     var old = followed
-    // Nobody could restore it yet, and nobody will.
+    // It could not be restored so far, and never will be.
     if guarded.isUnjudged { old.anchor = nil }
     for index in old.files.indices { old.files[index].makeFinal() }
     let isUploading = generationInFlight.map { $0.pin == old.candidate?.file.pin } ?? false
-    // What is not scanned yet counts too: a dump must not win over log that is still to be drained.
+    // Unscanned bytes count too: a dump must not win over log that is still to be drained.
     let until = old.files.last?.lastWrite ?? lastMark
     if old.anchor != nil || isUploading { draining.append((old, until)) }
     chain = nil
   }
 
-  /// A file that is not the last but ends inside a command can't be loaded: the chain ends there, and
-  /// the files behind it wait for the next BASE.
+  /// A file that is not the last but ends inside a command can't be loaded. The chain ends there, and the
+  /// files after it wait for the next BASE.
   mutating func closeIfTorn() {
     guard let followed = chain, let torn = followed.tornFile,
       let index = followed.files.firstIndex(where: { $0.pin == torn.pin })
@@ -79,8 +79,8 @@ extension ShipPlan {
     // "Not yet a set" says nothing about a server's AOF.
     if case .unsettled = view.aof { return }
     noteGrowth()
-    // What was observed comes first: a log that grew after the dump was there is live, whatever the clock
-    // was set to meanwhile.
+    // Observation comes first: a log that grew after the dump appeared is live, whatever the clock was set
+    // to meanwhile.
     let before = liveness
     liveness =
       hasGrownSinceDump
@@ -124,10 +124,10 @@ extension ShipPlan {
     return dump.record.contentAt.milliseconds / 1000
   }
 
-  /// Notes how far the log is when a dump is first seen. Without a position a dump joins every cut: that
-  /// is true only of one that was there before there was a log.
+  /// Records the position of the log when a dump is first seen. A dump without a position joins every cut,
+  /// which is right only for one that existed before the log.
   mutating func noteDumpPosition() {
-    // A look that found no settled set measured no file: what was known of the log is old.
+    // A look that found no settled set measured no file, so what is known of the log is outdated.
     if case .unsettled = view.aof { return }
     let dumps = [view.dump?.pin, generationInFlight?.pin, dump?.file?.pin].compactMap { $0 }
     coveringPositions = coveringPositions.filter { dumps.contains($0.key) }
@@ -137,7 +137,7 @@ extension ShipPlan {
     dumpPositions[file.pin] = logPosition
   }
 
-  /// Whether the durable log of the followed chain holds all that the dump does.
+  /// Whether the durable log of the followed chain holds everything that the dump does.
   var hasCaughtUp: Bool {
     guard let files = chain?.files else { return false }
     guard let pin = dump?.file?.pin, let target = coveringPositions[pin] else {
@@ -150,8 +150,8 @@ extension ShipPlan {
     }
   }
 
-  /// Where the log was when the dump was pinned. Not known means somewhere in the file that grows: the
-  /// dump joins no cut of that.
+  /// Where the log was when the dump was pinned. Unknown means somewhere in the growing file: the dump
+  /// joins no cut of that file.
   func pinnedPosition(of pin: PinID) -> LogPosition? {
     if let position = dumpPositions[pin] { return position }
     guard var position = logPosition else { return nil }

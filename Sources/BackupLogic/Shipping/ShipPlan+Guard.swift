@@ -2,42 +2,43 @@ import BackupFormat
 import BackupTypes
 import RedisFormats
 
-/// The shrink guard while Lifeboat watches: what it compares, when, and what follows from it.
+/// The shrink guard while Lifeboat runs: what it compares, when, and what follows.
 ///
-/// A chain that nothing proves to follow the last one stays detached until it is judged. If it is suspect,
-/// the old chain is drained and said as it was, and the timeline ends: the next claim asks. So the state
-/// before stays the newest of this timeline, and every reader, also an old one, finds the question.
+/// A chain that does not provably follow the last one stays detached until it is judged. If it is suspect,
+/// the old chain is drained and recorded as it was, and the timeline ends. The next claim asks the
+/// question. The state before therefore stays the newest of this timeline, and every reader, also of an
+/// older release, finds the question.
 extension ShipPlan {
-  /// What of the guard's is remembered.
+  /// The guard's state.
   struct Guarded: Sendable {
     /// The followed chain follows nothing that came before it, and was not judged yet.
     var isUnjudged = false
-    /// What may be an accident; nothing more is made of it in this timeline.
+    /// Why the state may be the result of an accident. Nothing more is done with it in this timeline.
     var suspicion: ShrinkGuard.Suspicion?
-    /// What the BASEs hold that chains stand on.
+    /// How many keys the BASEs of the chains hold.
     var bases: [GenerationID: KeyBounds] = [:]
-    /// What `closed` holds.
+    /// How many keys `closed` holds.
     var closed: KeyBounds?
-    /// The pin of the question that is open: no second is asked meanwhile.
+    /// The pin of the open question. No second question is asked meanwhile.
     var question: String?
-    /// The dump that was there before the claim.
+    /// The dump that existed before the claim.
     var judgedDump: FileVersion?
     /// There was a restore point before this timeline.
     var hadPoint = false
   }
 
-  /// Between two snapshots that only tell that there are fewer keys.
+  /// Minimum time between two snapshots that only record that there are fewer keys, in milliseconds.
   static let estimateInterval: Int64 = 600_000
-  /// A change by this factor is worth a snapshot, of datasets that are not tiny.
+  /// A change by this factor is worth a snapshot, unless the dataset is tiny.
   private static let estimateFactor: UInt64 = 4
   private static let estimateMin: UInt64 = 16
 
   var isChainReadable: Bool { chain?.anchor != nil && !guarded.isUnjudged }
 
-  /// What may be an accident: this timeline ends with the state before it.
+  /// Why the state may be the result of an accident. This timeline ends with the state before it.
   package var suspicion: ShrinkGuard.Suspicion? { guarded.suspicion }
 
-  /// Everything that came before what is suspect is durable and said: the timeline can end.
+  /// Everything before the suspect state is durable and recorded, so the timeline can end.
   package var isReadyToAsk: Bool {
     guard suspicion != nil, recordInFlight == nil, operationsDue.isEmpty, destructiveDue.isEmpty,
       draining.isEmpty, lastBody == snapshotBody()
@@ -62,7 +63,7 @@ extension ShipPlan {
     return bounds
   }
 
-  /// What a server would load from a snapshot that says `body`; nil: it has no restore point.
+  /// How many keys a server would load from a snapshot with this `body`; nil: it has no restore point.
   func keyBounds(of body: Snapshot) -> KeyBounds? {
     switch body.primary {
     case nil: return nil
@@ -73,7 +74,7 @@ extension ShipPlan {
     }
   }
 
-  /// What was shipped of a BASE, or of one that is there already.
+  /// Records the keys of a BASE that was uploaded, or that was there already.
   mutating func noteBase(_ result: GenerationResult) {
     let index = result.index
     var used: Set<GenerationID> = [index.generation]
@@ -85,8 +86,8 @@ extension ShipPlan {
     guarded.bases[index.generation] = result.keys ?? KeyBounds(index)
   }
 
-  /// Whether the number of keys is worth a snapshot of its own: after a crash the last one is what a start is
-  /// compared with.
+  /// Whether the number of keys deserves its own snapshot. After a crash, a start compares with the last
+  /// one.
   func isEstimateDue(_ estimate: Snapshot.Estimate?, now: Instant) -> Bool {
     guard let estimate, let last = lastSnapshot, last.primary == .aof else { return false }
     let said = last.estimate?.keys ?? 0
@@ -97,12 +98,12 @@ extension ShipPlan {
 
   // MARK: Judging
 
-  /// Judges a chain that follows nothing, once all of it is known, and all of what came before it.
+  /// Judges a chain that follows nothing, once it is completely known, and so is everything before it.
   mutating func judgeChain() {
     guard guarded.isUnjudged, suspicion == nil, draining.isEmpty || isClosing, let chain,
       chain.anchor != nil, chain.files.allSatisfy(\.isScanned)
     else { return }
-    // What expired was logged up to the end of a log that was watched.
+    // In a log that was followed, expired keys were logged up to its end.
     let found = keyBounds(of: chain)
     if let verdict = verdict(on: found, isExpiryKnown: snapshotBody().primary == .aof) {
       ask(chain.awaitedBase ?? chain.files.first?.name ?? "the AOF", verdict)
@@ -112,8 +113,8 @@ extension ShipPlan {
     }
   }
 
-  /// Whether a dump that is durable is suspect. Beside a live AOF it is no state of its own, and the one that
-  /// was there before the claim was judged then.
+  /// Whether a durable dump is suspect. Beside a live AOF a dump is not a separate state, and a dump from
+  /// before the claim was judged then.
   mutating func isSuspect(_ dump: GenerationIndex, _ file: PinnedFile) -> Bool {
     if file.version == guarded.judgedDump || (isChainReadable && liveness != .quiet) {
       return false
@@ -138,12 +139,12 @@ extension ShipPlan {
 
   // MARK: Destructive commands
 
-  /// Notes the destructive commands that are durable now: a snapshot says where each stands, and the
+  /// Records the destructive commands that are durable now: a snapshot gives the position of each, and the
   /// state before it is pinned.
   mutating func noteDrops(of shipment: LogShipment) {
     var passed: [FollowedFile.Drop] = []
     withFile(shipment.pin) { passed = $0.takeDurableDrops() }
-    // One for each object: what follows within the same second empties what is already empty.
+    // One for each object: a later one within the same second empties what is already empty.
     guard let drop = passed.first(where: \.hadContent) else { return }
     destructiveDue.append(
       Snapshot.Destructive(

@@ -3,8 +3,7 @@ package import BackupTypes
 import RedisFormats
 
 extension ShipPlan {
-  /// The snapshot that is due: when what it would say differs from the last one, or a destructive
-  /// command passed.
+  /// The snapshot that is due: if its content differs from the last one, or a destructive command was seen.
   func nextSnapshot(now: Instant) -> Snapshot? {
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
@@ -22,8 +21,8 @@ extension ShipPlan {
     return body
   }
 
-  /// The closing snapshot: it says whether everything on disk is durable. Nil when the last one says it
-  /// already, or when there is nothing to say.
+  /// The closing snapshot, which says whether everything on disk is durable. Nil if the last one says so
+  /// already, or if there is nothing to record.
   func closingSnapshot(now: Instant) -> Snapshot? {
     guard isClosing, !isClosed else { return nil }
     var body = snapshotBody()
@@ -42,7 +41,7 @@ extension ShipPlan {
     return allFiles.first { $0.ordinal == open.ordinal }?.durable
   }
 
-  /// Whether the last snapshot closes the timeline and still says what there is.
+  /// Whether the last snapshot closes the timeline and is still up to date.
   package var isClosed: Bool {
     guard recordInFlight == nil else { return false }
     guard let last = lastSnapshot, last.cause == .end else {
@@ -52,7 +51,7 @@ extension ShipPlan {
       && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
   }
 
-  /// What a snapshot written now would say. Everything in it is durable.
+  /// The content of a snapshot written now. Everything it names is durable.
   func snapshotBody() -> Snapshot {
     var body = Snapshot(
       timeline: claim.timeline, sequence: 0, nonce: claim.nonce, at: Instant(milliseconds: 0),
@@ -82,21 +81,21 @@ extension ShipPlan {
   private func primary(of body: Snapshot) -> Snapshot.Primary? {
     guard let dump else { return body.chain == nil ? nil : .aof }
     guard body.chain != nil else {
-      // Beside a live AOF that is not readable yet, an old dump is no state to go back to: the history
+      // An old dump beside a live AOF that is not readable yet is not a state to go back to: the history
       // before this timeline ended with a newer one.
       let isOlder = historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
       return chain != nil && liveness == .live && isOlder ? nil : .rdb
     }
     if isChainReadable, !isDrainingReadable {
-      // A live AOF has everything. A quiet one gives way to the dump that made it quiet, once that is
-      // durable and the AOF has been still for long enough not to be between two writes.
-      // A newer dump that is not durable yet changes nothing: the log is no better for it.
+      // A live AOF has everything. A quiet AOF is replaced by the dump that made it quiet, once the dump is
+      // durable and the AOF has not changed for long enough to exclude a pause between two writes. A newer
+      // dump that is not durable yet changes nothing, since the log does not improve because of it.
       let isYounger = chain?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
       guard liveness == .quiet, isYounger || dump.isRead(from: view.dump),
         let since = quietSince, isFlushing || view.at.since(since) >= options.quietAfter
       else {
-        // A BASE can be durable long before its log: until that holds what the dump does, the newest
-        // state is the dump's.
+        // A BASE can be durable long before its log. Until the log holds what the dump does, the dump is
+        // the newest state.
         return isDumpNewest && !hasCaughtUp ? .rdb : .aof
       }
       return .rdb
@@ -112,7 +111,7 @@ extension ShipPlan {
       form: chain.form, base: base, files: chain.prefix + chain.listable.map(fileRecord))
   }
 
-  /// A file as spans of log: what earlier timelines hold of it, then ours, open while it grows.
+  /// A file as spans of log: those of earlier timelines, then ours, which is open while the file grows.
   private func fileRecord(_ file: FollowedFile) -> Snapshot.LogFile {
     var segments = file.inherited
     if let ordinal = file.ordinal {
@@ -127,8 +126,8 @@ extension ShipPlan {
       file: file.name, sequence: file.sequence, segments: segments, identity: file.identity)
   }
 
-  /// The readable chain that is not followed any more: the oldest that is still drained, else the
-  /// newest. In the order of the history: only a snapshot that names a file lets its log be sent.
+  /// The readable chain that is no longer followed: the oldest one still draining, else the newest. In the
+  /// order of the history, because log is sent only for files that a snapshot names.
   private var readableOld: ClosedChain? {
     if let (old, until) = readableDraining, let anchor = old.anchor {
       return ClosedChain(record: chainRecord(old, anchor: anchor), until: until)
@@ -139,8 +138,8 @@ extension ShipPlan {
     draining.first { $0.chain.isReadableAndPending } ?? draining.last { $0.chain.anchor != nil }
   }
 
-  /// A chain that was left has log that is not durable: it comes before the next one, whose BASE may be
-  /// durable long before. Not at the end: then the newest state is what counts.
+  /// A chain that was left has log that is not durable. It comes before the next chain, whose BASE may be
+  /// durable long before. Not at the end: then only the newest state counts.
   var isDrainingReadable: Bool {
     !isClosing && draining.contains { $0.chain.isReadableAndPending }
   }
@@ -151,12 +150,12 @@ extension ShipPlan {
     if body.chain?.base != last.chain?.base || body.dump != last.dump { return .generation }
     if body.chain != last.chain { return .chain }
     if body.detached != last.detached { return .detached }
-    // Else the log has changed how much there is.
+    // Otherwise the log has changed the number of keys.
     return body.primary == last.primary ? .chain : .primary
   }
 }
 
-/// A chain that nothing is appended to any more, and the last instant seen in it.
+/// A chain to which nothing is appended any more, and the last instant seen in it.
 package struct ClosedChain: Sendable, Equatable {
   package var record: Snapshot.Chain
   package var until: Instant
@@ -167,7 +166,7 @@ package struct ClosedChain: Sendable, Equatable {
 }
 
 extension Snapshot {
-  /// What a snapshot says, without when and why: a new one is due when this changes.
+  /// The content of a snapshot, without its time and cause. A new snapshot is due when this changes.
   var body: Snapshot {
     var copy = self
     copy.sequence = 0

@@ -2,22 +2,22 @@ package import BackupFormat
 package import BackupTypes
 package import RedisFormats
 
-/// What a shipper that holds a claim does next.
+/// Decides what a shipper that holds a claim does next.
 ///
 /// A value: looks at the data directory, bytes of the log and results of earlier actions go in; actions
-/// come out. There are two lanes. The *record lane* writes log objects and snapshots, one at a time and
-/// in order, so the log is durable without a gap. The *generation lane* uploads one dump or BASE at a
-/// time and never holds the record lane up: the lag is independent of generations.
+/// come out. There are two lanes. The *record lane* writes log objects and snapshots, one at a time and in
+/// order, so the log is durable without a gap. The *generation lane* uploads one dump or BASE at a time and
+/// never delays the record lane, so the lag does not depend on generations.
 package struct ShipPlan: Sendable {
   package struct Options: Sendable, Equatable {
     package var shipInterval: Int64 = 1000
     package var dumpInterval: Int64 = 3_600_000
     package var pinFor: Int64 = 30 * 86_400_000
     package var foldGrace: Int64 = 3_600_000
-    /// Whether what folds took the place of is deleted: not with credentials that only append.
+    /// Whether folded objects are deleted; false with append-only credentials.
     package var removesFolded = true
-    /// How long the AOF must have been still before a younger dump counts: between two writes of an
-    /// idle-looking server the last dump is always the younger one.
+    /// How long the AOF must not have changed before a younger dump counts. Between two writes of a mostly
+    /// idle server, the last dump is always the younger file.
     package var quietAfter: Int64 = 3000
     package init() {}
   }
@@ -26,21 +26,21 @@ package struct ShipPlan: Sendable {
   package struct DurableDump: Sendable, Equatable {
     package var record: Snapshot.Dump
     package var dataset: DatasetRecord?
-    /// The file on disk it was read from, if that is known.
+    /// The file on disk it was read from, if known.
     package var file: PinnedFile?
     package init(record: Snapshot.Dump, dataset: DatasetRecord?, file: PinnedFile?) {
       self.record = record
       self.dataset = dataset
       self.file = file
     }
-    /// When its content was, as `AOFLiveness` has it: an RDB's own time is in whole seconds, and a log
-    /// that was last written earlier in that second would seem to have more.
+    /// The time of its content, as `AOFLiveness` uses it. An RDB's own time is in whole seconds, so a log
+    /// that was last written earlier in that second would seem to hold more.
     var heldAt: Instant {
       guard let file, let born = file.born, born <= file.modified else { return record.contentAt }
       return max(record.contentAt, born.instant)
     }
-    /// Whether `other` is the file this was read from. Size and time stand beside the inode: where a
-    /// file system keeps no birth time, a newer dump can get the number of the one it replaced.
+    /// Whether `other` is the file this was read from. Size and time are compared in addition to the inode:
+    /// without birth times, a newer dump can get the inode number of the one it replaced.
     package func isRead(from other: PinnedFile?) -> Bool {
       guard let file, let other else { return false }
       return file.identity == other.identity && file.size == other.size
@@ -52,16 +52,16 @@ package struct ShipPlan: Sendable {
   package var options: Options
   /// Ship now, whatever the interval: a shutdown, `--once`.
   package var isFlushing = false
-  /// The closing snapshot is wanted next, whatever is still pending.
+  /// The closing snapshot comes next, whatever is still pending.
   package var isClosing = false
-  /// A look found everything on disk durable: the closing snapshot says so.
+  /// A look found everything on disk durable. The closing snapshot says so.
   package var isProved = true
 
   package internal(set) var chain: FollowedChain?
   /// The newest chain that is readable but no longer followed.
   package internal(set) var closed: ClosedChain?
-  /// Chains that are no longer continued but not yet read to their end: drained before they are let
-  /// go. `until` is when each was last written.
+  /// Chains that are no longer continued but not yet read to their end. They are drained before they are
+  /// dropped. `until` is when each was last written.
   package internal(set) var draining: [(chain: FollowedChain, until: Instant)] = []
   package internal(set) var dump: DurableDump?
   package internal(set) var view: CaptureView
@@ -70,7 +70,7 @@ package struct ShipPlan: Sendable {
 
   var nextOrdinal = 1
   var nextSequence = 1
-  /// Ordinals that a durable snapshot names: no log object of another is ever sent.
+  /// Ordinals that a durable snapshot names. Log of other ordinals is never sent.
   var namedOrdinals: Set<Int> = []
   var lastBody: Snapshot?
   package internal(set) var lastSnapshot: Snapshot?
@@ -80,20 +80,20 @@ package struct ShipPlan: Sendable {
   var lastLogPut: Instant?
   var lastShippedMark: Instant?
   var lastDumpBegun: Instant?
-  /// Versions of files that failed their checks: the same bytes are not read again.
+  /// Versions of files that failed their checks. The same bytes are not read again.
   var refused: Set<FileVersion> = []
-  /// Versions that the last two looks found: a file that still changes is being copied there.
+  /// Versions that the last two looks found. A file that still changes is being copied into place.
   var steady: Set<FileVersion> = []
-  /// The dump that was first seen last, and how far the log was then.
+  /// The dump that was first seen most recently, and the state of the log then.
   var dumpSeen: (version: FileVersion, log: PinnedFile?)?
   var hasGrownSinceDump = false
-  /// The position that the log had when each dump was first seen.
+  /// The position of the log when each dump was first seen.
   var dumpPositions: [PinID: LogPosition] = [:]
-  /// How far the followed log must be durable to hold what each dump does: the position it had when both
-  /// were first seen.
+  /// How far the followed log must be durable to hold what each dump does: its position when both were
+  /// first seen.
   var coveringPositions: [PinID: LogPosition] = [:]
-  /// The followed chain continues none that came before it: its BASE can be older than a dump that was
-  /// pinned before its log.
+  /// The followed chain continues no earlier chain. Its BASE can be older than a dump that was pinned
+  /// before its log.
   var isFollowingAnew = false
   /// The last mark of the history before this timeline, if that ended with a log.
   var historyEnd: Instant?
@@ -116,7 +116,7 @@ package struct ShipPlan: Sendable {
     case fold(FoldGatherer.Fold)
   }
 
-  /// What the guard writes beside the records.
+  /// Records that the guard writes below `ops/`.
   package enum Operation: Sendable, Equatable {
     case pin(Pin)
     case release(Release)
@@ -130,7 +130,7 @@ package struct ShipPlan: Sendable {
     closed = comparison.carried
     pins = comparison.pins
     dump = comparison.dump
-    // Beside a live AOF one dump an interval is enough, also over a restart.
+    // Beside a live AOF one dump in each interval is enough, also across a restart.
     lastDumpBegun = comparison.dump?.record.contentAt
     guarded.bases = comparison.bases
     guarded.question = claim.suspicion?.pin ?? comparison.question
@@ -147,7 +147,7 @@ package struct ShipPlan: Sendable {
 
   // MARK: Events
 
-  /// Takes in a new look at the data directory.
+  /// Takes a new look at the data directory.
   package mutating func observe(_ newView: CaptureView) {
     steady = Set(newView.files.map(\.version)).intersection(view.files.map(\.version))
     view = newView
@@ -171,7 +171,7 @@ package struct ShipPlan: Sendable {
     judgeChain()
   }
 
-  /// The bytes of a followed file that begin where it was scanned to.
+  /// Takes the bytes of a followed file that begin where its scan ended.
   package mutating func consume(
     _ bytes: UnsafeRawBufferPointer, of pin: PinID, seenAt: Instant
   ) {
@@ -217,11 +217,11 @@ package struct ShipPlan: Sendable {
     var gatherer =
       gathering[shipment.ordinal] ?? FoldGatherer(pin: shipment.pin, ordinal: shipment.ordinal)
     if let fold = gatherer.add(span, marks: shipment.marks) { foldsDue.append(fold) }
-    // Only the file that grows gathers.
+    // Only the growing file gathers.
     gathering = [shipment.ordinal: gatherer]
   }
 
-  /// What was gathered of a file that is complete, while the file is still held.
+  /// Folds what was gathered of a complete file, while the file is still held.
   private mutating func foldComplete() {
     for (ordinal, var gatherer) in gathering {
       guard let file = allFiles.first(where: { $0.ordinal == ordinal }), file.isComplete,
@@ -243,7 +243,7 @@ package struct ShipPlan: Sendable {
     settleDraining()
   }
 
-  /// Lets go of chains that were read to their end; what of them is readable stays said.
+  /// Drops chains that were read to their end. Their readable part stays recorded.
   private mutating func settleDraining() {
     letGoOfUnnamed()
     for (old, until) in draining where old.files.allSatisfy(\.isDurable) {
@@ -253,7 +253,7 @@ package struct ShipPlan: Sendable {
       }
     }
     draining.removeAll { old in
-      // One that has no BASE, and whose upload is over, can't be read: nothing of it is needed.
+      // A chain without a BASE whose upload is over can't be read, so nothing of it is needed.
       if old.chain.anchor == nil { return generationInFlight?.pin != old.chain.candidate?.file.pin }
       return old.chain.files.allSatisfy(\.isDurable)
     }
@@ -261,8 +261,8 @@ package struct ShipPlan: Sendable {
     judgeChain()
   }
 
-  /// Of the drained chains a snapshot lists the newest, and none once the followed chain is readable: a
-  /// file of another that no snapshot names by then never will be, and its log can't be sent.
+  /// Of the drained chains a snapshot lists only the newest, and none once the followed chain is readable.
+  /// A file of another chain that no snapshot names by then never will be, and its log can't be sent.
   private mutating func letGoOfUnnamed() {
     let listed = isChainReadable ? nil : draining.lastIndex { $0.chain.anchor != nil }
     for position in draining.indices where position != listed {
@@ -276,15 +276,15 @@ package struct ShipPlan: Sendable {
     }
   }
 
-  /// The objects that were folded and whose grace has passed.
+  /// The folded objects whose grace period has passed.
   package mutating func takeRemovals(now: Instant) -> [String] {
     let due = removalsDue.filter { $0.at <= now }.flatMap(\.names)
     removalsDue.removeAll { $0.at <= now }
     return due
   }
 
-  /// The record in flight could not be written. A fold that fails is given up: what it would have
-  /// replaced is all there. Returns whether the plan can go on without it.
+  /// The record in flight could not be written. A failed fold is dropped: the objects it would have
+  /// replaced all exist. Returns whether the plan can continue without the record.
   package mutating func recordFailed() -> Bool {
     defer { recordInFlight = nil }
     guard case .fold = recordInFlight else { return false }
@@ -325,8 +325,8 @@ package struct ShipPlan: Sendable {
     return upload.file.name
   }
 
-  /// A file that was refused was perhaps still being copied there: another version of it is read once it
-  /// stands still.
+  /// A refused file was perhaps still being copied into place. Another version of it is read once it no
+  /// longer changes.
   private mutating func retryRefused() {
     let identities = Set(view.files.map(\.identity))
     refused = refused.filter { identities.contains($0.identity) }
@@ -339,15 +339,15 @@ package struct ShipPlan: Sendable {
     return steady.contains(file.version) || !refused.contains { $0.identity == file.identity }
   }
 
-  /// The file whose upload is under way.
+  /// The file whose upload is in progress.
   package var uploading: PinnedFile? { generationInFlight?.file }
 
-  /// The dump on disk was compared: it has the bytes of the durable one, whatever its times say.
+  /// The dump on disk was compared: it has the bytes of the durable one, whatever its times are.
   package mutating func dumpMatches(_ file: PinnedFile) { dump?.file = file }
-  /// It has other bytes, though its size and its time of writing are the same.
+  /// The dump on disk has other bytes, although its size and modification time are the same.
   package mutating func dumpDiffers() { dump?.file = nil }
 
-  /// Generations that this plan made durable, or found so: the same file is not sent twice.
+  /// Generations that this plan made durable, or found durable. The same file is not sent twice.
   package var knownGenerations: [GenerationID] {
     var ids = [dump?.record.generation].compactMap { $0 }
     if case .base(let base) = chain?.anchor?.kind { ids.append(base.generation) }
@@ -356,8 +356,8 @@ package struct ShipPlan: Sendable {
 
   // MARK: What is held, and how far we are
 
-  /// How far the followed log is known to reach. A dump is opened before the log is measured, so a
-  /// dump that is first seen now holds nothing that the log behind this position begins with.
+  /// How far the followed log is known to reach. A dump is opened before the log is measured, so a dump
+  /// that is first seen now holds nothing from after this position.
   var logPosition: LogPosition? {
     guard let file = chain?.files.last else { return nil }
     if let ordinal = file.ordinal {
@@ -368,7 +368,7 @@ package struct ShipPlan: Sendable {
     }
   }
 
-  /// Everything else may be let go of.
+  /// The pins that are still needed. All others may be released.
   package var neededPins: Set<PinID> {
     var pins = chain?.pins ?? []
     for old in draining { pins.formUnion(old.chain.files.map(\.pin)) }

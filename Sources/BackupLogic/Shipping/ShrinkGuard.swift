@@ -2,25 +2,25 @@ package import BackupFormat
 import BackupTypes
 package import RedisFormats
 
-/// Decides whether what a server would load is suddenly so much less than what came before that it may be
-/// an accident. It never stops a backup: what it finds is shipped, and whoever restores is asked.
+/// Decides whether what a server would load is suddenly so much less than before that an accident is
+/// likely. It never stops a backup: the new state is shipped, and a restore asks.
 ///
-/// Only where nothing proves that one state follows the other is it asked: a log that goes on explains
-/// whatever became less.
+/// It judges only if nothing proves that one state follows the other. A log that continues explains any
+/// decrease.
 package enum ShrinkGuard {
-  /// At most so many pins of drops are kept; the oldest is let go first.
+  /// At most this many pins of drops are kept. The oldest is released first.
   package static let pinsMax = 10
-  /// Older than the last state by more than this is suspect.
+  /// A state that is older than the last one by more than this is suspect. Milliseconds.
   package static let toleratedLoss: Int64 = 60_000
-  /// Below a tenth is much smaller.
+  /// Less than a tenth is suspect.
   private static let fraction: UInt64 = 10
 
   package typealias Suspicion = (reason: Claim.Suspicion.Reason, detail: String)
 
-  /// Why `found` is suspiciously less than `known`; nil when it is not. What is not known is taken to be
-  /// enough, and of a state before of which nothing is known only that it was one: then no keys are less.
-  /// - Parameter isExpiryKnown: whether `known` had lost the keys that expired by the time of `found`. A log
-  ///   that is followed says each. Else as many may be gone as had a time to live.
+  /// Why `found` is suspiciously less than `known`; nil if it is not. An unknown number in `found` counts as
+  /// enough. If the number in `known` is unknown, only a state without keys is suspect.
+  /// - Parameter isExpiryKnown: whether `known` no longer counts the keys that had expired by the time of
+  ///   `found`. A followed log shows each. Otherwise as many keys may be gone as had a time to live.
   package static func suspicion(known: KeyBounds, found: KeyBounds, isExpiryKnown: Bool)
     -> Suspicion?
   {
@@ -41,8 +41,8 @@ extension KeyBounds {
     self.init(counted: dataset.databases.map { ($0.number, $0.keys, $0.expires) }, isAll: isAll)
   }
 
-  /// As the index of a full copy says it. Behind the RDB of a BASE that is not one as a whole come commands,
-  /// which nobody counted.
+  /// The number of keys that the index of a full copy gives. If commands follow the RDB in a BASE, their
+  /// effect was not counted.
   package init(_ index: GenerationIndex) {
     guard let dataset = index.dataset else {
       self = .unknown

@@ -1,32 +1,32 @@
-/// What a shipper calls its Redis, and which names in claims are the same one.
+/// The name by which a shipper knows its Redis, and which names in claims mean the same Redis.
 ///
-/// `--source` is a name, compared as it is. Without it the name is `<host>:<data directory>`, and the
-/// directory alone decides: a container has another host name each time it is made. Release 0.1.0 wrote
-/// the directory as it was given, relative or not, and compares the whole.
+/// `--source` is a name, compared as it is. Without it the name is `<host>:<data directory>`, and only the
+/// directory is compared, because a container gets a new host name each time. Release 0.1.0 wrote the
+/// directory as given, relative or not, and compares the whole text.
 package struct SourceName: Sendable, Equatable {
-  /// For a new claim.
+  /// The source in a new claim.
   package var text: String
-  /// The data directory from its root; nil when `--source` was given.
+  /// The absolute path of the data directory; nil if `--source` was given.
   package var path: String?
-  /// What release 0.1.0 makes of the same command line; nil when `--source` was given.
+  /// What release 0.1.0 makes of the same command line; nil if `--source` was given.
   private var former: String?
 
   package init(given: String) { text = given }
 
-  /// - Parameter workingDirectory: where a relative `data` begins; nil: not known, and such a path stays
-  ///   as it is.
+  /// - Parameter workingDirectory: where a relative `data` begins; nil: not known, and a relative path
+  ///   stays as it is.
   package init(host: String, data: String, workingDirectory: String?) {
     let absolute = SourceName.absolute(data, workingDirectory)
     path = absolute
     former = "\(host):\(data)"
-    // An absolute path as it was given: so release 0.1.0 knows the claim for its own.
+    // An absolute path as it was given, so that release 0.1.0 recognises the claim as its own.
     text = "\(host):\(data.hasPrefix("/") ? data : absolute)"
   }
 
   /// Whether a claim's source is this Redis.
   ///
   /// - Parameter isSameDirectory: whether the claim was made from this very directory, by its identity.
-  ///   That tells where a relative path led to.
+  ///   That shows where a relative path led to.
   package func isSame(as claimed: String, isSameDirectory: Bool) -> Bool {
     if claimed == text || claimed == former { return true }
     guard let path, let theirs = SourceName.path(in: claimed) else { return false }
@@ -35,13 +35,13 @@ package struct SourceName: Sendable, Equatable {
     return isSameDirectory && SourceName.components(path).suffix(end.count) == end[...]
   }
 
-  /// For a claim behind another of this Redis. One of release 0.1.0 with the same command line is written
-  /// as that release has it: so it goes on after a rollback, too.
+  /// The source in a claim that follows another of this Redis. If release 0.1.0 wrote that one with the
+  /// same command line, its form is kept, so that a rollback continues, too.
   package func text(after claimed: String?) -> String {
     claimed == former ? former ?? text : text
   }
 
-  /// The part behind the host's name.
+  /// The part after the host name.
   private static func path(in source: String) -> String? {
     guard !source.hasPrefix("/") else { return source }
     guard let colon = source.firstIndex(of: ":") else { return nil }
@@ -55,7 +55,7 @@ package struct SourceName: Sendable, Equatable {
     return "/" + components(whole).joined(separator: "/")
   }
 
-  /// Without `.`; `..` takes the name before it away.
+  /// Path components without `.`; `..` removes the name before it.
   private static func components(_ path: String) -> [Substring] {
     path.split(separator: "/").reduce(into: []) { names, name in
       switch name {

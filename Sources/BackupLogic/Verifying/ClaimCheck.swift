@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What is wrong with a claim by itself; nil when nothing is.
+/// What is wrong with a claim itself; nil if nothing is.
 package func claimProblem(_ claim: Claim, number: TimelineNumber, repository: Nonce) -> String? {
   if claim.timeline != number {
     return "it says that it is the claim of timeline \(claim.timeline)"

@@ -1,9 +1,9 @@
 package import BackupFormat
 
-/// What differs between the record of a dataset and what was found.
+/// The differences between the record of a dataset and what was found.
 package enum DatasetComparison {
-  /// One sentence each, by database and type. Sizes in bytes are no content: they depend on how a server
-  /// encodes.
+  /// One sentence for each, by database and type. Sizes in bytes are not compared, since they depend on how
+  /// a server encodes.
   package static func differences(recorded: DatasetRecord, found: DatasetRecord) -> [String] {
     var differences: [String] = []
     func compare(_ what: String, _ recorded: some BinaryInteger, _ found: some BinaryInteger) {

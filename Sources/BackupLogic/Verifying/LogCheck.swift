@@ -1,18 +1,18 @@
 package import BackupFormat
 package import RedisFormats
 
-/// Reads the log of one ordinal across its objects, in order: Redis's framing has to hold, and every
-/// place that a mark names has to be one where a loader may stop.
+/// Reads the log of one ordinal across its objects, in order. Redis's framing must be valid, and every
+/// position that a mark names must be one where a loader may stop.
 package struct LogCheck: Sendable {
-  /// Behind the last byte read.
+  /// The position after the last byte read.
   package private(set) var position: UInt64
-  /// At places where another timeline goes on, by offset: its own log is read from there.
+  /// Positions where another timeline continues, by offset: its own log is read from there.
   package private(set) var stopped: [UInt64: AOFScanner] = [:]
   private var scanner: AOFScanner?
   private let stops: [UInt64]
 
-  /// - Parameter scanner: at `position`; nil when it is not known how the log stands there: then only
-  ///   the objects themselves can be judged.
+  /// - Parameter scanner: its state at `position`; nil if that is unknown. Then each object can only be
+  ///   judged alone.
   package init(at position: UInt64, scanner: AOFScanner?, stops: [UInt64]) {
     self.position = position
     self.scanner = scanner
@@ -20,10 +20,10 @@ package struct LogCheck: Sendable {
     if let scanner, stops.contains(position) { stopped[position] = scanner }
   }
 
-  /// Something is missing: what follows can't be judged by what came before.
+  /// Something is missing, so what follows can't be judged by what came before.
   package mutating func giveUp() { scanner = nil }
 
-  /// Reads the next object. Returns what is wrong in it; nil when nothing is.
+  /// Reads the next object. Returns what is wrong in it; nil if nothing is.
   package mutating func consume(_ payload: LogPayload, _ span: LogSpan) -> String? {
     guard span.from <= position, span.to > position else { return nil }
     defer { position = span.to }

@@ -1,10 +1,10 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What the snapshots of a repository refer to, gathered one by one: of thousands of snapshots only what
-/// is different is kept.
+/// The references of a repository's snapshots, gathered one by one. Of thousands of snapshots only the
+/// differences are kept.
 package struct SnapshotReferences: Sendable {
-  /// The snapshots that need something: the first few, and how many in all.
+  /// The snapshots that need something: the first few, and their total number.
   package struct Uses: Sendable, Equatable {
     private static let idsMax = 8
     package private(set) var ids: [String] = []
@@ -20,7 +20,7 @@ package struct SnapshotReferences: Sendable {
       for id in other.ids where ids.count < Uses.idsMax && !ids.contains(id) { ids.append(id) }
       count += other.count
     }
-    /// For people: more than are kept are counted.
+    /// For people. More are counted than are kept.
     package var points: [String] {
       ids + (count > ids.count ? ["and \(count - ids.count) more"] : [])
     }
@@ -35,12 +35,12 @@ package struct SnapshotReferences: Sendable {
   }
 
   package private(set) var generations: [GenerationID: Uses] = [:]
-  /// Of these a snapshot needs more than a dump beside its chain.
+  /// A snapshot needs these for more than a dump beside its chain.
   private var needed: Set<GenerationID> = []
   package private(set) var spans: [Span: Uses] = [:]
-  /// How far spans without an end were durable at least.
+  /// The minimum extent to which spans without an end were durable.
   package private(set) var reached: [Span: UInt64] = [:]
-  /// Where a span that does not begin its file goes on from: the end of the one before it.
+  /// From where a span continues if it does not begin its file: the end of the one before it.
   package private(set) var joins: [LogPosition: LogPosition] = [:]
   private var starts: [Ordinal: UInt64] = [:]
 
@@ -51,7 +51,7 @@ package struct SnapshotReferences: Sendable {
 
   package init() {}
 
-  /// Takes a snapshot's references up. Returns what is wrong with their form.
+  /// Adds a snapshot's references. Returns what is wrong with their form.
   package mutating func add(_ snapshot: Snapshot) -> [String] {
     let id = "\(snapshot.timeline).\(snapshot.sequence)"
     var problems: [String] = []
@@ -102,10 +102,10 @@ package struct SnapshotReferences: Sendable {
     return problems
   }
 
-  /// Whether a snapshot can't be restored without the generation.
+  /// Whether the generation is necessary to restore a snapshot.
   package func isNeeded(_ generation: GenerationID) -> Bool { needed.contains(generation) }
 
-  /// Where the log of an ordinal begins; nil when no snapshot names it.
+  /// Where the log of an ordinal begins; nil if no snapshot names it.
   package func start(of timeline: TimelineNumber, ordinal: Int) -> UInt64? {
     starts[Ordinal(timeline: timeline, ordinal: ordinal)]
   }
@@ -122,7 +122,7 @@ package struct SnapshotReferences: Sendable {
     return uses
   }
 
-  /// The offsets of an ordinal at which another timeline's log goes on.
+  /// The offsets of an ordinal at which another timeline's log continues.
   package func stops(of timeline: TimelineNumber, ordinal: Int) -> [UInt64] {
     Set(joins.values.filter { $0.timeline == timeline && $0.ordinal == ordinal }.map(\.offset))
       .sorted()

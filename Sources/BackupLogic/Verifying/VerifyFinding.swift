@@ -1,22 +1,22 @@
 package import BackupFormat
 package import BackupTypes
 
-/// One thing that `verify` has to tell of a repository.
+/// One result of `verify` for a repository.
 package struct VerifyFinding: Sendable, Hashable, Encodable {
   package enum Verdict: String, Sendable, Hashable, CaseIterable, Encodable {
     /// Worth knowing, and no loss.
     case remark
-    /// Something that another object refers to is not there.
+    /// Another object refers to something that does not exist.
     case missing
-    /// What is there is not what was written.
+    /// The content is not what was written.
     case damaged
   }
 
   package var verdict: Verdict
-  /// Its name, or for what is not there the name as far as it is known.
+  /// Its name or, for a missing object, the known part of its name.
   package var object: String
   package var detail: String
-  /// Snapshots whose restore points are hurt, the first few.
+  /// The first few snapshots whose restore points are affected.
   package var points: [String]
   package var consequence: String?
   package var remedy: String?
@@ -44,8 +44,8 @@ package struct VerifyFinding: Sendable, Hashable, Encodable {
   }
 }
 
-/// What `verify` judges as one: when something in it is missing, it is looked at again as a whole, with a
-/// new listing, since a shipper may have folded or written meanwhile.
+/// A unit that `verify` judges as a whole. If something in it is missing, the whole unit is checked again
+/// with a new listing, since a shipper may have folded or written meanwhile.
 package enum VerifyGroup: Sendable, Hashable {
   case repository
   case operations

@@ -3,13 +3,14 @@ package import BackupTypes
 import SystemIO
 package import SystemPackage
 
-/// What `doctor` says of a data directory: can it be watched, read, written, and what would load there.
+/// The findings of `doctor` on a data directory: whether it can be watched, read and written, and what
+/// would load.
 package struct DataDiagnosis: Sendable {
   private let path: FilePath
   private let names: ServerNames
   private let appendOnly: AppendOnly
 
-  /// - Parameter appendOnly: what Redis's configuration says; unknown without it.
+  /// - Parameter appendOnly: the setting in Redis's configuration; unknown without it.
   package init(_ path: FilePath, names: ServerNames, appendOnly: AppendOnly = .unknown) {
     self.path = path
     self.names = names
@@ -29,7 +30,7 @@ package struct DataDiagnosis: Sendable {
     return content() + [readable(), writable(), space(), watch()]
   }
 
-  /// What a server that starts here would load, and what lies beside it.
+  /// What a server that starts here would load, and the other files.
   private func content() -> [Finding] {
     do {
       var survey = DirectorySurvey(path, names: names)

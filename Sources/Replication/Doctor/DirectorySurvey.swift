@@ -5,14 +5,14 @@ import RedisFormats
 import SystemIO
 import SystemPackage
 
-/// Gathers what `doctor` judges of a data directory. A server may write meanwhile: the files are those
-/// that one manifest names, and are read as far as they reached when they were opened.
+/// Gathers the facts about a data directory that `doctor` judges. A server may write meanwhile: the files
+/// are those that one manifest names, and each is read up to its size when it was opened.
 struct DirectorySurvey {
-  /// So many names are looked at, those in its directories included.
+  /// At most this many names are read, including those in subdirectories.
   static let namesMax = 1000
-  /// So much of the files that a server would load is read.
+  /// At most this many bytes of the files that a server would load are read.
   static let readMax: UInt64 = 1 << 30
-  /// So often a set of files that changes while it is opened is looked at again.
+  /// How often a set of files that changes while it is opened is looked at again.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
 
@@ -21,7 +21,7 @@ struct DirectorySurvey {
   private var sight = DirectorySight()
   private var budget = DirectorySurvey.readMax
   private var namesLeft = DirectorySurvey.namesMax
-  /// When what stands under the told names was written last.
+  /// When the files under the configured names were last written.
   private var newest: FileTime?
 
   init(_ path: FilePath, names: ServerNames) {
@@ -47,7 +47,7 @@ struct DirectorySurvey {
     var role: Role
   }
 
-  /// Looks, and opens what a server would load, until the manifest is the same before and after.
+  /// Opens the files that a server would load, until the manifest is the same before and after.
   private mutating func pin(_ directory: OpenDirectory) throws -> [Pinned] {
     var files: [Pinned] = []
     for _ in 0..<DirectorySurvey.attemptsMax {
@@ -88,7 +88,7 @@ struct DirectorySurvey {
     return files
   }
 
-  /// Reads a file through; what makes a server refuse it replaces what its first bytes said.
+  /// Reads a file to its end. A reason for a server to refuse it replaces the verdict on its first bytes.
   private mutating func read(_ pinned: Pinned) throws {
     let status = try pinned.file.status()
     newest = max(newest ?? status.modified, status.modified)
@@ -110,7 +110,7 @@ struct DirectorySurvey {
         sight.data.legacy = .broken(fault)
       }
     case .part(let isLast):
-      // A BASE of RDB bytes that is the only file may have a log behind it: an adopted legacy AOF.
+      // An RDB as BASE that is the only file may be followed by a log: it is an adopted legacy AOF.
       let fault =
         isRDB && !isLast
         ? try faultOfCopy(pinned.file, status.size, isDump: false)
@@ -137,7 +137,7 @@ struct DirectorySurvey {
       return scanner.fault == nil
     }
     if let fault = scanner.fault {
-      // A newer server's preamble can't be walked, and says nothing against it.
+      // The preamble of a newer server can't be walked, which is not a fault.
       if case .unknown? = scanner.preambleState { return nil }
       return try zeros(file, from: fault.offset, to: size)
         ?? "\(fault.reason) at offset \(fault.offset)"
@@ -148,7 +148,8 @@ struct DirectorySurvey {
       "it ends in the middle of a command, at offset \(scanner.boundary), and is not the last file"
   }
 
-  /// What a power loss leaves: the file's new length without its new bytes. nil when other bytes are there.
+  /// What a power loss leaves: the new length of the file without its new bytes. Nil if there are other
+  /// bytes.
   private func zeros(_ file: OpenFile, from: UInt64, to: UInt64) throws -> String? {
     var isZero = from < to
     try file.forEachChunk(from: from, to: to) { chunk in
@@ -172,7 +173,7 @@ struct DirectorySurvey {
       }
     }
     for entry in entries where entry.kind == .directory && !entry.name.hasPrefix(".") {
-      // One that this user may not open holds nothing of a Redis whose files it may read.
+      // If this user may not open it, it contains no data of a Redis whose files the user may read.
       guard let inner = try? directory.openDirectory(entry.name) else { continue }
       let isTold = entry.name == names.appendDirectory
       for file in try look(inner) where file.kind == .regular {
@@ -188,7 +189,7 @@ struct DirectorySurvey {
     sight.foreign.sort { ($0.isYounger ? 0 : 1, $0.path) < ($1.isYounger ? 0 : 1, $1.path) }
   }
 
-  /// The names of a directory as far as the bound allows, sorted.
+  /// The names in a directory, as far as the bound allows, sorted.
   private mutating func look(_ directory: OpenDirectory) throws -> [OpenDirectory.Entry] {
     var entries: [OpenDirectory.Entry] = []
     try directory.forEachEntry { (entry) throws(LifeboatError) in
@@ -227,11 +228,11 @@ struct DirectorySurvey {
       let bytes = try? file.readAll(limit: DirectorySurvey.manifestBytesMax),
       let manifest = try? AOFManifest(parsing: bytes)
     else { return }
-    // What another manifest names is no stray file.
+    // A file that another manifest names is not stray.
     if isTold, sight.data.manifest == .absent {
       for file in manifest.entries.map(\.file) + [name] { sight.data.files[file] = nil }
     }
-    // Of the log the last file says when it was written.
+    // The last file of the log says when the log was written.
     let last = manifest.entries.last.flatMap { try? directory.status(of: $0.file) }?.modified
     sight.foreign.append(
       .init(

@@ -3,8 +3,8 @@ import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
-/// What `doctor` says of a repository: that it is one, what can be restored, and what waits for an
-/// answer.
+/// The findings of `doctor` on a repository: that it is one, what can be restored, and which questions are
+/// open.
 package struct RepositoryDiagnosis: Sendable {
   private let store: any ObjectStore
   private let keys: KeySource
@@ -38,7 +38,7 @@ package struct RepositoryDiagnosis: Sendable {
     }
   }
 
-  /// `list` leaves out what can't be read; here it is a failure.
+  /// `list` leaves out what can't be read. For `doctor` it is a failure.
   private func damaged(_ listing: RepositoryListing) -> [Finding] {
     var findings: [Finding] = []
     if let first = listing.unreadable.first {

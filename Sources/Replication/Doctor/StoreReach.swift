@@ -2,10 +2,10 @@ import BackupFormat
 package import BackupTypes
 package import ObjectStorage
 
-/// Whether a store can be used at all: what keeps a list and a read from working in the same way (no
-/// way there, no credentials, no bucket) keeps everything from working.
+/// Whether a store can be used at all. If a list and a read fail in the same way (no connection, no
+/// credentials, no bucket), nothing else will work.
 package enum StoreReach {
-  /// What is in the way; nil when the store answers, if only with a refusal of one of the two.
+  /// What is in the way; nil if the store answers, even if it refuses one of the two.
   ///
   /// - Throws: only when cancelled.
   package static func look(_ store: any ObjectStore) async throws -> Finding? {

@@ -5,17 +5,17 @@ import RedisFormats
 import SystemIO
 import SystemPackage
 
-/// A real server on a restored directory, reached through a Unix socket only.
+/// A real server on a restored directory, reached only through a Unix socket.
 ///
-/// It runs as the replica of a master that is not there: so it neither expires nor changes a key by
-/// itself, and holds exactly what the files say.
+/// It runs as the replica of a master that does not exist. It therefore neither expires nor changes a key
+/// by itself, and holds exactly what the files say.
 final class DrillServer {
-  /// The server ended, or did not come to an answer; said in its own words.
+  /// The server ended, or did not answer; described in its own words.
   struct Refused: Error { var reason: String }
 
-  /// What may be asked of a machine that loads tens of GiB.
+  /// Long enough for a machine that loads tens of GiB.
   private static let loadMax: Int64 = 3_600_000
-  /// One that loads says so when it is asked; longer silence is none.
+  /// A loading server says so when asked. A longer silence means that it hangs.
   private static let silenceMax: Int64 = 60_000
   private static let pollInterval = Duration.milliseconds(20)
 

@@ -5,8 +5,8 @@ package import ObjectStorage
 import SystemIO
 package import SystemPackage
 
-/// Tries whether the newest restore point brings a server back: restores it into a scratch directory,
-/// starts a real server there, compares what it holds, and measures how long all that takes.
+/// Tests whether a server starts on the newest restore point: restores it into a scratch directory, starts
+/// a real server there, compares its content, and measures the time.
 package struct Driller: Sendable {
   package struct Options: Sendable {
     /// Nil: one of `folders`.
@@ -87,9 +87,9 @@ package struct Driller: Sendable {
   private func restore(into data: FilePath) async throws -> (RestorePlan, milliseconds: Int64) {
     let began = SystemClock.monotonicMilliseconds()
     var selection = PointSelection()
-    // A person would be asked; here either is worth a try, and the newest is what comes by itself.
+    // A person would be asked. Here either state is worth a test, and the newest is the default.
     selection.suspect = .newest
-    // Both forms are laid down, as for any server; which is tried depends on the point.
+    // Both forms are restored, as for any server. The restore point decides which is tested.
     var restore = Restorer.Options(data: data, selection: selection, plan: .init())
     restore.keys = options.keys
     let restorer = Restorer(
@@ -110,7 +110,8 @@ package struct Driller: Sendable {
   private func databases(_ plan: RestorePlan, _ reading: RestoredReading) -> Int {
     let numbers =
       (plan.dataset?.databases.map(\.number) ?? []) + reading.model.states.keys.map(\.database)
-    // A record may say anything, and each takes memory: beyond these the server does not load, and says so.
+    // A record may name any number of databases, and each takes memory. Above this the server does not
+    // load, and says so.
     return max(16, min(numbers.max() ?? 0, Driller.databasesMax - 1) + 1)
   }
 
@@ -139,7 +140,7 @@ package struct Driller: Sendable {
     _ report: inout DrillReport
   ) throws {
     let connection = try server.connect()
-    // Values before SAVE, which writes over the dump.
+    // Values are read before SAVE, which overwrites the dump.
     if reading.obstacle == nil {
       var comparison = ValueComparison(connection)
       try comparison.run(reading.model, now: now())
@@ -162,7 +163,7 @@ package struct Driller: Sendable {
     }
   }
 
-  /// What the server holds, counted as the record was: by walking the dump that it saves.
+  /// The server's content, counted as for the record: by walking the dump that it saves.
   private func saved(_ connection: RESPConnection, _ plan: RestorePlan, _ data: FilePath) throws
     -> DatasetRecord
   {
@@ -192,7 +193,7 @@ package struct Driller: Sendable {
 
   // MARK: Recording
 
-  /// The repository keeps the result where it may be written; where not, that is said.
+  /// Stores the result in the repository if it may be written; otherwise this is reported.
   private func record(
     _ report: inout DrillReport, _ plan: RestorePlan, load: Int64, restored: Int64,
     _ started: Instant

@@ -5,18 +5,18 @@ import RedisFormats
 import SystemIO
 import SystemPackage
 
-/// Our own reading of the restored files, in the order in which a server loads them: what the full copy
-/// holds, how many commands follow it, and what some of the keys hold at the end.
+/// Our own reading of the restored files, in the order in which a server loads them: the content of the
+/// full copy, the number of commands after it, and the final values of some keys.
 struct RestoredReading {
-  /// So many keys are followed at most, and at least half of them where there are as many.
+  /// At most this many keys are followed, and at least half of that if there are enough keys.
   private static let keysMax = 2048
 
   private(set) var model: KeyModel
-  /// Of the full copy; nil where there is none, or it is not understood.
+  /// Of the full copy; nil if there is none, or if it is not understood.
   private(set) var dataset: DatasetRecord?
-  /// Commands behind the full copy that do more than SELECT.
+  /// The number of commands after the full copy, without SELECT.
   private(set) var commands: UInt64 = 0
-  /// What keeps values from being compared.
+  /// The reason why values are not compared.
   private(set) var obstacle: String?
 
   init(_ plan: RestorePlan, in data: FilePath, seed: UInt64) throws {

@@ -3,7 +3,7 @@ import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// Finds a server that may load what was backed up: the one that was named, else one on PATH.
+/// Finds a server that can load the backup: the named one, otherwise one on PATH.
 struct ServerSearch {
   private static let names = ["redis-server", "valkey-server"]
   private static let versionTimeMax: Int64 = 10_000
@@ -13,7 +13,7 @@ struct ServerSearch {
   let folders: [FilePath]
   let scratch: FilePath
 
-  /// - Parameter recorded: what the full copy says wrote it; nil: not known.
+  /// - Parameter recorded: the server that wrote the full copy, according to it; nil: unknown.
   func find(for recorded: ServerRelease?) async throws -> (FilePath, ServerRelease) {
     let candidates =
       named.map { [$0] }

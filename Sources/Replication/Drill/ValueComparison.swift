@@ -2,11 +2,11 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// Compares what a server says of keys with our own reading.
+/// Compares a server's values of keys with our own reading.
 struct ValueComparison {
   /// Keys asked for at once.
   private static let batch = 50
-  /// A key that goes within this is not asked for: it may be gone by then.
+  /// A key that expires within this time is not compared, because it may be gone by then.
   private static let margin: Int64 = 600_000
 
   private(set) var compared = 0
@@ -70,7 +70,7 @@ struct ValueComparison {
     return [Array(words.0.utf8), name] + words.1.map { Array($0.utf8) }
   }
 
-  /// What differs; nil when nothing does.
+  /// The difference; nil if there is none.
   private func difference(_ expected: RedisValue?, _ reply: RESPReply) -> String? {
     guard let expected else { return reply == .integer(0) ? nil : "it was removed, and is there" }
     if case .failure(let text) = reply { return printable(text, limit: 80) }

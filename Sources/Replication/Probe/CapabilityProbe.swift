@@ -3,11 +3,11 @@ package import BackupTypes
 package import ObjectStorage
 import SystemIO
 
-/// Tries on a repository's store what backups need, with objects of its own under `ops/probes/`, which
-/// it deletes. No reader takes them for anything, so one that is left, because the probe was cut off or
-/// may not delete, harms nothing; the next probe takes it away.
+/// Tests what backups need from a repository's store, with its own objects under `ops/probes/`, which it
+/// deletes. Readers ignore these objects, so one that is left, because the probe was interrupted or may not
+/// delete, does no harm. The next probe removes it.
 package struct CapabilityProbe: Sendable {
-  /// A probe is over long before; what is older was left.
+  /// A probe takes much less time than this. Older objects were left behind.
   private static let leftoverAge: Int64 = 3_600_000
 
   private let store: any ObjectStore
@@ -66,7 +66,7 @@ package struct CapabilityProbe: Sendable {
 
   // MARK: Steps
 
-  /// A retry after a lost reply finds its own object: that is as good.
+  /// A retry after a lost reply finds its own object, which counts as success.
   private func create(_ number: Int) async throws {
     guard try await store.create(name(number), Writing.first.bytes(id)) == .exists,
       try await store.read(name(number)) != Writing.first.bytes(id)
@@ -108,7 +108,7 @@ package struct CapabilityProbe: Sendable {
     return entries
   }
 
-  /// Of earlier probes, by the store's clock.
+  /// Objects of earlier probes, by the store's clock.
   private func leftovers(_ entries: [ObjectEntry]) -> [String] {
     guard let latest = entries.filter({ $0.name.hasPrefix(prefix) }).map(\.modified).max() else {
       return []
@@ -126,7 +126,7 @@ package struct CapabilityProbe: Sendable {
   private func clockOffset() async throws -> Int64? {
     let before = now()
     guard let theirs = try await store.now() else { return nil }
-    // They said it at some time between.
+    // The store gave its time at some moment between the two.
     return theirs.since(before.advanced(byMilliseconds: now().since(before) / 2))
   }
 

@@ -1,7 +1,7 @@
 package import BackupTypes
 import ObjectStorage
 
-/// What a store can do for us, one line for each thing that was tried: pure.
+/// What a store can do for backups, one line for each test. Pure.
 package struct CapabilityReport: Sendable, Hashable, Encodable {
   package enum Check: String, Sendable, Hashable, CaseIterable, Encodable {
     case write
@@ -14,7 +14,7 @@ package struct CapabilityReport: Sendable, Hashable, Encodable {
   package struct Finding: Sendable, Hashable, Encodable {
     package var check: Check
     package var verdict: Verdict
-    /// What was seen.
+    /// What was found.
     package var detail: String
     /// What that means for backups; nil when all is well.
     package var consequence: String?
@@ -24,7 +24,7 @@ package struct CapabilityReport: Sendable, Hashable, Encodable {
   /// In the order of `Check`.
   package var findings: [Finding]
 
-  /// The worst.
+  /// The worst verdict.
   package var verdict: Verdict { max(findings.map(\.verdict).max() ?? .ok, .ok) }
 
   package subscript(_ check: Check) -> Finding? { findings.first { $0.check == check } }
@@ -134,7 +134,7 @@ extension CapabilityReport {
     case .failure(let error):
       var finding = failed(.delete, error, consequence)
       finding.verdict = .warning
-      // Credentials that may only append are the safer ones: they must not read like a fault.
+      // Append-only credentials are the safer ones, so they must not look like a fault.
       if !error.isRetryable {
         finding.remedy =
           "nothing, where these credentials are to append only and `lifeboat prune` runs with others"

@@ -3,14 +3,14 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// What is learnt from the log of one chain, and from the RDB that it may begin with.
+/// What is learned from the log of one chain, and from the RDB with which it may begin.
 struct ChainReading {
   private(set) var search: LogSearch
   /// At the cut.
   private(set) var ray: RayTables
-  /// Of an RDB that the log begins with: of Redis 6 and older.
+  /// Of an RDB with which the log begins, as on Redis 6 and older.
   private(set) var copy: (dataset: DatasetRecord, at: Instant?, census: CopyCensus)?
-  /// Where what is restored ends; nil: Ray's tables are not followed.
+  /// Where the restored part ends; nil: Ray's tables are not followed.
   private let cut: LogPosition?
   private var isBehindCut: Bool
 
@@ -21,7 +21,7 @@ struct ChainReading {
     isBehindCut = cut == nil
   }
 
-  /// Returns itself behind the end of the log.
+  /// Returns itself after the end of the log.
   func run(_ walk: LogWalk) async throws -> ChainReading {
     var reading = self
     var walk = walk

@@ -3,8 +3,8 @@ import BackupLogic
 import BackupTypes
 import Synchronization
 
-/// What was read for one picture, for the next one: records never change. Bounded: it forgets all when it
-/// is full.
+/// What was read for one picture, kept for the next, since records never change. Bounded: when it is full,
+/// everything is dropped.
 package final class ChronicleMemory: Sendable {
   struct Place: Hashable, Sendable {
     var timeline: TimelineNumber
@@ -22,7 +22,7 @@ package final class ChronicleMemory: Sendable {
 
   package init() {}
 
-  /// nil: never read; else what was there, of which a foreign one is nothing.
+  /// Nil: never read; otherwise the result. A foreign snapshot is recorded as none.
   func trace(_ place: Place) -> SnapshotTrace?? { state.withLock { $0.traces[place] } }
   func keep(_ trace: SnapshotTrace?, _ place: Place) {
     state.withLock { state in
@@ -32,7 +32,7 @@ package final class ChronicleMemory: Sendable {
   }
 
   func index(_ id: GenerationID) -> GenerationIndex? { state.withLock { $0.indexes[id] } }
-  /// Without the digests of its pieces, which a picture has no use for.
+  /// Without the digests of its pieces, which a picture does not need.
   func keep(_ index: GenerationIndex) {
     var short = index
     short.pieces = []

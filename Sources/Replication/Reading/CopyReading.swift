@@ -3,11 +3,11 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// A dump or BASE that streams past `inspect`: its structure and checksum, and what it holds.
+/// A dump or BASE that `inspect` streams: its structure, checksum and content.
 struct CopyReading {
   private var check: GenerationCheck
   private var commands = CommandFeed()
-  /// Ray's tables and the search behind a BASE that is, or ends with, a log of commands.
+  /// Ray's tables and the search, for a BASE that is, or ends with, a log of commands.
   private var ray: RayTables?
   private var search: LogSearch?
 
@@ -18,7 +18,7 @@ struct CopyReading {
     /// Nil for a copy that is a log of commands.
     var keys: KeyCensus?
     var ray: RayTables
-    /// To be given the log behind it.
+    /// These continue with the log after the copy.
     var search: LogSearch
   }
 
@@ -41,7 +41,7 @@ struct CopyReading {
     }
   }
 
-  /// To be called once, at the end of the file.
+  /// Call once, at the end of the file.
   mutating func finish() -> Result {
     let (verdict, summary) = check.finish()
     let census = check.heard as? CopyCensus
@@ -53,16 +53,16 @@ struct CopyReading {
   }
 }
 
-/// The commands of a file that streams past, from where they begin.
+/// The commands of a streamed file, from where they begin.
 struct CommandFeed {
   private var reader: AOFCommandReader?
   private var position: UInt64 = 0
 
-  /// Bytes in front of the first command.
+  /// Bytes before the first command.
   mutating func skip(_ bytes: UnsafeRawBufferPointer) { position += UInt64(bytes.count) }
 
-  /// - Parameter start: where in the file the first command begins: not before these bytes, when it is
-  ///   given for the first time.
+  /// - Parameter start: the offset of the first command in the file. On the first call with it, it must not
+  ///   be before the given bytes.
   mutating func consume(
     _ bytes: UnsafeRawBufferPointer, from start: UInt64, take: (AOFCommandReader.Event) -> Void
   ) {

@@ -5,7 +5,7 @@ import RedisFormats
 import SystemIO
 package import SystemPackage
 
-/// What `inspect --data` shows: what a directory holds, and whether a server would load it.
+/// The output of `inspect --data`: what a directory holds, and whether a server would load it.
 package struct DirectoryInspection: Sendable, Encodable {
   package struct File: Sendable, Encodable {
     package var path: String
@@ -14,18 +14,19 @@ package struct DirectoryInspection: Sendable, Encodable {
     package var verdict: String
     package var commands: UInt64?
     package var dataset: DatasetRecord?
-    /// Of the full copy that it is, or begins with.
+    /// The counts of the full copy that the file is, or begins with.
     package var keys: KeyReport?
     package var destructive: [String]
     package var isBroken: Bool
   }
 
   package var directory: String
-  /// What a server with `appendonly yes`, and one with `no`, would do: load it, start empty, refuse.
+  /// What a server with `appendonly yes`, and one with `no`, would do: load the data, start empty, or
+  /// refuse to start.
   package var withAppendonlyYes: String
   package var withAppendonlyNo: String
   package var files: [File]
-  /// In the AOF, or if there is none in the dump; absent where that can't be read through.
+  /// The Ray clusters in the AOF or, if there is none, in the dump; absent if it can't be read to its end.
   package var ray: [RayNamespace]?
   package var isSound: Bool
 
@@ -55,7 +56,7 @@ package struct DirectoryInspection: Sendable, Encodable {
     }
     let total = try found.reduce(0) { $0 + (try $1.file.status().size) }
     let counter = ProgressCounter(total: total, report: progress)
-    // Each is a dataset of its own: a dump, a legacy AOF, and what the manifest names.
+    // Each is a separate dataset: a dump, a legacy AOF, and what the manifest names.
     var files: [File] = []
     var ray: [RayNamespace]?
     for roles in [[FileReadings.Role.dump], [.legacy], [.base, .increment]] {
@@ -68,7 +69,7 @@ package struct DirectoryInspection: Sendable, Encodable {
       ray = readings.ray?.namespaces
     }
     counter.finish()
-    // Read to its end, a file may be another than its first key promised.
+    // A file that was read to its end may differ from what its first key suggested.
     for (file, read) in zip(found, files) where read.isBroken {
       let fault = DataFacts.Content.broken(
         read.verdict.replacing("broken: ", with: "", maxReplacements: 1))

@@ -5,8 +5,8 @@ import RedisFormats
 import SystemIO
 package import SystemPackage
 
-/// Gathers the facts about a data directory that decide whether it holds data. Reads the
-/// manifest, and each file up to its first key, function or command, and no further.
+/// Gathers the facts that decide whether a data directory holds data. Reads the manifest, and each file
+/// only up to its first key, function or command.
 package struct DirectoryLook: Sendable {
   package let path: FilePath
   package let names: ServerNames
@@ -87,7 +87,7 @@ package struct DirectoryLook: Sendable {
     case .content: return .data
     case .unknown(let reason): return .unknown(reason)
     case .broken(let reason): return .broken(reason)
-    // A torn tail of commands is not broken: servers cut it off.
+    // A torn tail of commands is not broken: servers truncate it.
     case nil where check.commandsStart != nil: return .empty
     case nil:
       guard case .broken(let reason) = check.finish().verdict else { return .empty }
@@ -95,7 +95,7 @@ package struct DirectoryLook: Sendable {
     }
   }
 
-  /// A torn tail is not broken: servers cut it off.
+  /// A torn tail is not broken: servers truncate it.
   private func logContent(_ file: OpenFile, _ size: UInt64) throws -> DataFacts.Content {
     var scanner = AOFScanner()
     try file.forEachChunk(from: 0, to: size) { chunk in

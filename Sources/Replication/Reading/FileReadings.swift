@@ -9,11 +9,11 @@ struct FileReadings {
   enum Role: String { case dump, base, increment, legacy }
 
   private(set) var files: [DirectoryInspection.File] = []
-  /// Ray's tables behind the last file; nil once something could not be read through.
+  /// Ray's tables after the last file; nil once something could not be read to its end.
   private(set) var ray: RayTables? = RayTables()
   private var search = LogSearch(.drops, copy: nil)
   private let counter: ProgressCounter
-  /// So many destructive commands and rows of removals are told of each file.
+  /// At most this many destructive commands and series of removals are reported for each file.
   private static let dropsMax = 100
 
   init(_ counter: ProgressCounter) { self.counter = counter }
@@ -35,7 +35,7 @@ struct FileReadings {
     files.append(result)
   }
 
-  /// To be called once, behind the last file.
+  /// Call once, after the last file.
   mutating func finish() {
     search.finish()
     for drop in search.occurrences where files.indices.contains(drop.before.ordinal) {
@@ -132,7 +132,7 @@ struct FileReadings {
     }
   }
 
-  /// Of a command before the first annotation.
+  /// The time of a command before the first annotation.
   fileprivate static let unknown = Instant(milliseconds: .min)
 }
 

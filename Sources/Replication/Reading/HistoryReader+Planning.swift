@@ -2,13 +2,13 @@ package import BackupFormat
 package import BackupLogic
 import BackupTypes
 
-/// What a plan is made of.
+/// Reads what a plan is made from.
 extension HistoryReader {
-  /// Snapshots before a point's that are looked through for a dump that joins its cut.
+  /// How many snapshots before the point's are searched for a dump that joins its cut.
   private static let dumpSnapshotsMax = 32
 
-  /// - Parameter damaged: dumps that turned out damaged when they were fetched, and why: the plan does
-  ///   without them.
+  /// - Parameter damaged: dumps that turned out to be damaged when they were downloaded, and why. The plan
+  ///   leaves them out.
   package func plan(
     _ point: RestorePoint, _ options: RestorePlan.Options,
     without damaged: [GenerationID: String] = [:]
@@ -22,14 +22,14 @@ extension HistoryReader {
     return try planner.plan()
   }
 
-  /// What is lost right behind a point: the log goes on there, and is not there any more.
+  /// The loss directly after a restore point: the log continued there, and is missing.
   package func loss(rightBehind point: RestorePoint) -> LogLoss? {
     var losses = LossFinder(history, snapshots: [point.snapshot])
     return losses.loss(rightBehind: point)
   }
 
-  /// The indexes of the generations that `snapshot` names, but for what is quarantined, and for a dump
-  /// beside a chain that is damaged or that retention let go: a restore does without one.
+  /// The indexes of the generations that `snapshot` names, without those that are quarantined, and without
+  /// a dump beside a chain that is damaged or was deleted by retention: a restore does not need it.
   package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
     try await copies(of: snapshot).indexes
   }
@@ -44,7 +44,7 @@ extension HistoryReader {
     if let base = snapshot.chain?.base, base.isEmpty,
       history.catalogue.generations[base.generation]?.hasIndex != true
     {
-      // 0.1.0 sees no BASE there, and its retention may have deleted the index: there is nothing in it.
+      // Release 0.1.0 sees no BASE there, and its retention may have deleted the index. The BASE is empty.
       indexes[base.generation] = GenerationIndex(
         generation: base.generation, kind: .base, file: base.file, size: 0, pieces: [],
         contentAt: snapshot.at, verdict: .good, remark: nil, dataset: nil)
@@ -63,8 +63,8 @@ extension HistoryReader {
 
   private struct Damage: Error { var reason: String? }
 
-  /// The index of a generation that a state does not depend on. What is damaged has a reason; what is not
-  /// there, or not to be used, has none.
+  /// The index of a generation that the state does not need. A damaged one has a reason; a missing or
+  /// unusable one has none.
   private func unneeded(_ id: GenerationID) async throws -> Result<GenerationIndex, Damage> {
     guard !history.catalogue.quarantined.contains(id),
       history.catalogue.generations[id]?.hasIndex == true
@@ -77,7 +77,7 @@ extension HistoryReader {
     }
   }
 
-  /// Reads back from the point's snapshot to the last dump that joins its cut.
+  /// Reads back from the restore point's snapshot to the last dump that joins its cut.
   private func addEarlierDumps(_ planner: inout RestorePlanner) async throws {
     let last = planner.point.snapshot
     var seen: Set<GenerationID> = []
@@ -94,7 +94,7 @@ extension HistoryReader {
     }
   }
 
-  /// Nil for a snapshot that is foreign or damaged.
+  /// Nil if the snapshot is foreign or damaged.
   private func readable(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot? {
     do {
       return try await own(timeline, sequence)

@@ -12,7 +12,7 @@ package struct HistoryReader: Sendable {
     self.history = history
   }
 
-  /// The last snapshot of `timeline`; nil when it has none. A foreign one does not exist.
+  /// The last snapshot of `timeline`; nil if it has none. A foreign snapshot does not count.
   package func lastSnapshot(of timeline: TimelineNumber) async throws -> Snapshot? {
     for sequence in history.snapshots(of: timeline).reversed() {
       if let snapshot = try await own(timeline, sequence) { return snapshot }
@@ -20,7 +20,7 @@ package struct HistoryReader: Sendable {
     return nil
   }
 
-  /// A snapshot that was asked for by its number.
+  /// A snapshot that was requested by its number.
   package func snapshot(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot {
     guard let snapshot = try await own(timeline, sequence) else {
       throw LifeboatError(
@@ -31,7 +31,7 @@ package struct HistoryReader: Sendable {
     return snapshot
   }
 
-  /// Nil for one of another process: it does not exist.
+  /// Nil for a snapshot of another process, which does not count.
   func own(_ timeline: TimelineNumber, _ sequence: Int) async throws -> Snapshot? {
     guard let claim = history.claims[timeline] else {
       throw LifeboatError(.noBackup, "there is no timeline \(timeline)")
@@ -39,7 +39,7 @@ package struct HistoryReader: Sendable {
     return try await repository.snapshot(timeline, sequence, nonce: claim.nonce)
   }
 
-  /// Every snapshot of `timeline`, by sequence. Some are read at a time.
+  /// Every snapshot of `timeline`, by sequence. Several are read at a time.
   package func snapshots(of timeline: TimelineNumber) async throws -> [Int: Snapshot] {
     try await withThrowingTaskGroup(of: (Int, Snapshot?).self) { group in
       var snapshots: [Int: Snapshot] = [:]
@@ -54,14 +54,14 @@ package struct HistoryReader: Sendable {
     }
   }
 
-  /// Those of the snapshots of `timeline` that can be read, by sequence, and the numbers of the others.
+  /// The readable snapshots of `timeline`, by sequence, and the numbers of the others.
   package func readableSnapshots(of timeline: TimelineNumber) async throws -> (
     read: [Int: Snapshot], damaged: [Int]
   ) {
     do {
       return (try await snapshots(of: timeline), [])
     } catch let error as LifeboatError where error.isDamage {
-      // Damage is rare: then one after the other.
+      // Damage is rare. If there is any, snapshots are read one by one.
       var (read, damaged): ([Int: Snapshot], [Int]) = ([:], [])
       for sequence in history.snapshots(of: timeline) {
         do {
@@ -83,8 +83,8 @@ package struct HistoryReader: Sendable {
     return nil
   }
 
-  /// The newest restore point of all: of the highest timeline that has one. A bare claim, or a timeline
-  /// that only named files so far, is no more than a fence.
+  /// The newest restore point of the repository: in the highest timeline that has one. A claim without
+  /// snapshots, or a timeline that has only named files so far, only marks an end.
   package func newestPoint() async throws -> RestorePoint? {
     for timeline in history.claims.keys.sorted(by: >) {
       if let point = try await newestPoint(of: timeline) { return point }
@@ -92,7 +92,7 @@ package struct HistoryReader: Sendable {
     return nil
   }
 
-  /// What a restore that names no point would give; nil when it would end at something damaged.
+  /// What a restore without a choice would give; nil if that would end at something damaged.
   func newestUnlessDamaged() async throws -> RestorePoint? {
     do {
       return try await newestPoint()
@@ -101,10 +101,10 @@ package struct HistoryReader: Sendable {
     }
   }
 
-  /// When the first restore point that is left was; nil when there is none.
+  /// The time of the first remaining restore point; nil if there is none.
   package func firstPoint() async throws -> Instant? { try await firstState()?.instant }
 
-  /// The first restore point that is left.
+  /// The first remaining restore point.
   package func firstState() async throws -> RestorePoint? {
     for timeline in history.claims.keys.sorted() {
       for sequence in history.snapshots(of: timeline) {
@@ -118,8 +118,8 @@ package struct HistoryReader: Sendable {
     return nil
   }
 
-  /// The marks inside a log object. One that is gone or damaged has none that can be restored: the
-  /// points before it stay.
+  /// The marks inside a log object. If the object is missing or damaged, none of them can be restored; the
+  /// restore points before it remain.
   package func marks(of inner: InnerMarks) async throws -> [Mark] {
     do {
       guard

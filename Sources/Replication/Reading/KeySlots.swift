@@ -6,18 +6,19 @@ import SystemIO
 
 /// The key slots of one encrypted repository: each wraps the repository key with a person's key.
 ///
-/// The first is `keys/<repository id>`, written and seen to open before the descriptor that names the
-/// repository: a descriptor without a slot never exists, and two that make a repository at once have
-/// a slot each. The one whose descriptor loses leaves its slot, which nothing refers to.
+/// The first is `keys/<repository id>`. It is written, and opened as a test, before the descriptor that
+/// names the repository, so a descriptor without a slot never exists. Two processes that create a
+/// repository at the same time each have a slot. The slot of the one whose descriptor loses remains, and
+/// nothing refers to it.
 struct KeySlots {
   /// A slot is some 300 bytes.
   private static let sizeMax = 4096
-  /// How many of a repository's slots are tried: whoever can write there could leave any number.
+  /// How many slots of a repository are tried: anyone who can write there could leave any number.
   static let triesMax = 32
 
   let store: any ObjectStore
   let repository: Nonce
-  /// A slot stands outside of the cipher that it opens.
+  /// A slot is not encrypted with the cipher that it opens.
   private let frame = Frame(
     compression: .none, secrets: nil, randomBytes: { secureRandomBytes($0) })
 
@@ -28,14 +29,14 @@ struct KeySlots {
 
   private enum Attempt {
     case opened([UInt8])
-    /// Whole, and made for another key or another repository.
+    /// Intact, and made for another key or another repository.
     case refused
     case absent
     case broken(LifeboatError)
   }
 
-  /// The repository key; throws `.wrongKey` when every slot is whole and none opens, `.corrupt` when
-  /// one is damaged or all are gone: then nobody knows what it would have opened with.
+  /// The repository key. Throws `.wrongKey` if every slot is intact and none opens, and `.corrupt` if one
+  /// is damaged or all are missing: it is then unknown which key would have opened it.
   func repositoryKey(openedBy key: EncryptionKey) async throws -> [UInt8] {
     let first = repository.hexadecimal
     var refused = 0
@@ -66,7 +67,7 @@ struct KeySlots {
       hint: "give the key that the repository was made with; check the bucket and prefix, too")
   }
 
-  /// Wraps a new repository key. It is durable, and was read back and opened, when this returns.
+  /// Wraps a new repository key. When this returns, the slot is durable, and was read back and opened.
   func create(_ repositoryKey: [UInt8], for key: EncryptionKey) async throws {
     let slot = try KeySlot(
       wrapping: repositoryKey, with: key.bytes, salt: secureRandomBytes(KeySlot.saltBytes),
@@ -105,8 +106,8 @@ struct KeySlots {
       hint: "bring it back from a copy or an older version: no key opens the repository without")
   }
 
-  /// The other slots that may be this repository's: one named after another repository was left by a
-  /// creation that did not come to be.
+  /// The other slots that may be this repository's. One that is named after another repository was left by
+  /// an unfinished creation.
   private func others(than first: String) async throws -> [String] {
     var ids: [String] = []
     var token: String?

@@ -5,13 +5,13 @@ import SystemPackage
 
 /// Where the key of an encrypted repository is given: a file, or the environment.
 ///
-/// The file is read whenever a repository is opened, and not before: a restore that has nothing to do
-/// needs no key, and a sidecar whose Secret was mended goes on without a restart.
+/// The file is read each time a repository is opened, and not before. A restore with nothing to do
+/// therefore needs no key, and a sidecar continues without a restart once its Secret is fixed.
 package struct KeySource: Sendable {
   /// The key itself. There is no flag for it: every user of a machine sees the arguments of every process.
   package static let variable = "LIFEBOAT_ENCRYPTION_KEY"
   private static let flag = "--encryption-key-file"
-  /// Far more than a key, so that another file that was given by mistake is told of as what it is.
+  /// Much more than a key, so that another file given by mistake can be reported as such.
   private static let bytesMax = 64 << 10
   /// No key: for a repository that is not encrypted.
   package static let none = KeySource(file: nil, value: nil)
@@ -20,8 +20,9 @@ package struct KeySource: Sendable {
   private let value: Result<EncryptionKey, LifeboatError>?
 
   /// - Parameters:
-  ///   - file: what `--encryption-key-file` says.
-  ///   - value: what `LIFEBOAT_ENCRYPTION_KEY` says; of it only the key, or why there is none, is kept.
+  ///   - file: the value of `--encryption-key-file`.
+  ///   - value: the value of `LIFEBOAT_ENCRYPTION_KEY`. Only the key, or the reason why there is none, is
+  ///     kept.
   package init(file: String?, value: String?) {
     self.file = file
     self.value = value.map { value in
@@ -33,8 +34,8 @@ package struct KeySource: Sendable {
 
   package var isGiven: Bool { file != nil || value != nil }
 
-  /// The key; nil when none was given. One that was given and can't be used is an error, never nil:
-  /// else a repository would be made in the clear.
+  /// The key; nil if none was given. A key that was given and can't be used is an error, never nil:
+  /// otherwise an unencrypted repository would be created.
   package func read() throws(LifeboatError) -> EncryptionKey? {
     var found: EncryptionKey?
     if let file { found = try KeySource.read(file) }
@@ -75,7 +76,7 @@ package struct KeySource: Sendable {
     return try EncryptionKey(parsing: content, origin: name)
   }
 
-  /// What is careless about the key file; nil when nothing is, or the file can't be looked at.
+  /// What is insecure about the key file; nil if nothing is, or if the file can't be examined.
   package func warning() -> String? {
     guard let file, !EncryptionKey.isLikely(file),
       let status = try? OpenFile(reading: FilePath(file), links: .follow).status(),
@@ -84,8 +85,8 @@ package struct KeySource: Sendable {
     return "the key file \(printable(file)) can be read by every user of this machine: chmod 600"
   }
 
-  /// Whether others than its owner's group can read a file. One that is root's is left out: so Kubernetes
-  /// mounts a Secret, into a container that has no other users.
+  /// Whether others than its owner's group can read a file. A file that belongs to root is not reported:
+  /// Kubernetes mounts a Secret in this way, into a container without other users.
   package static func isExposed(mode: UInt32, owner: UInt32) -> Bool {
     mode & 0o004 != 0 && owner != 0
   }

@@ -3,14 +3,14 @@ import BackupTypes
 import ObjectStorage
 import Synchronization
 
-/// A store that keeps what complete listings say of times, beside what is made of their names.
+/// A store that also keeps the times from complete listings.
 final class ListingRecorder: StoreLayer {
   let base: any ObjectStore
   private let seen = Mutex(ObjectTimes())
 
   init(_ base: any ObjectStore) { self.base = base }
 
-  /// Of the last complete listing.
+  /// The times from the last complete listing.
   var times: ObjectTimes { seen.withLock { $0 } }
 
   func list(prefix: String, continuing: String?) async throws -> ListPage {

@@ -3,30 +3,30 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// Reads the log behind a snapshot's full copy, in order, and hands on what stands in it.
+/// Reads the log after a snapshot's full copy, in order, and passes on its events.
 ///
-/// Streams: of the log no more is in memory than a few objects. Each is opened and its digest checked
-/// before a byte of it is looked at.
+/// It streams: only a few objects are in memory. Each is opened and its digest checked before its bytes are
+/// used.
 struct LogWalk {
-  /// Something in the log, and where.
+  /// An event in the log, and its position.
   struct Step {
     var event: AOFCommandReader.Event
     /// Where it begins.
     var place: LogPosition
-    /// When the file was seen to hold it.
+    /// When the file was seen to contain it.
     var seenAt: Instant
-    /// Outside of a transaction: the log may be cut before it.
+    /// It is outside a transaction: the log may be cut before it.
     var isCut: Bool
     /// It is the first thing in its file.
     var isFirst: Bool
   }
 
-  /// A part of one log object: the bytes that belong to the chain and that no part before it has.
+  /// A part of one log object: the bytes that belong to the chain and are in no earlier part.
   private struct Part: Sendable {
     var segment: Snapshot.Segment
     var span: LogSpan
     var range: Range<UInt64>
-    /// A command may begin behind it.
+    /// A command may begin after it.
     var endsAtCut: Bool
   }
 
@@ -34,9 +34,9 @@ struct LogWalk {
 
   let reader: HistoryReader
   let snapshot: Snapshot
-  /// Is told of the keys of an RDB that the log begins with.
+  /// Receives the keys of an RDB with which the log begins.
   var observer: (any RDBKeyObserver)?
-  /// Gets the bytes of log that were read.
+  /// Receives the log bytes that were read.
   var progress: @Sendable (UInt64) -> Void = { _ in }
 
   init(reader: HistoryReader, snapshot: Snapshot) {
@@ -52,12 +52,12 @@ struct LogWalk {
   }
 
   /// - Parameters:
-  ///   - start: what the object with this place has before it is read, too, and nothing earlier; nil:
+  ///   - start: the walk begins with the object that contains this position, and reads nothing earlier; nil:
   ///     from the beginning.
-  ///   - margin: so many objects before that one are read, too.
-  ///   - preamble: gets the RDB that the log begins with, behind its end.
+  ///   - margin: how many objects before that one are read, too.
+  ///   - preamble: receives the RDB with which the log begins, after its end.
   ///   - take: false ends the walk.
-  /// - Returns: the last end of an object that was read and behind which a command may begin.
+  /// - Returns: the last end of an object that was read and after which a command may begin.
   @discardableResult
   func run(
     from start: LogPosition? = nil, margin: Int = 0, preamble: (RDBWalker) -> Void = { _ in },
@@ -115,7 +115,7 @@ struct LogWalk {
     return Array(parts[first...])
   }
 
-  /// Of a file that holds nothing yet there is no part: the log goes on in the one behind it.
+  /// A file that is still empty has no part. The log continues in the next file.
   private func firstBehind(_ start: LogPosition, _ parts: [Part]) -> Int? {
     let segments = snapshot.chain?.files.flatMap(\.segments) ?? []
     guard
@@ -217,7 +217,7 @@ private struct LogFileFeed {
     return goesOn
   }
 
-  /// What follows the preamble; nil while it goes on.
+  /// What follows the preamble; nil until it ends.
   private mutating func readPreamble(
     _ bytes: UnsafeRawBufferPointer, _ preambleEnded: (RDBWalker) -> Void
   ) throws -> UnsafeRawBufferPointer? {
@@ -246,7 +246,7 @@ private struct LogFileFeed {
 }
 
 extension AOFCommandReader.Event {
-  /// Offsets of its first byte and behind its last, and the name of a command.
+  /// The offsets of its first byte and after its last, and the name of a command.
   var place: (start: UInt64, end: UInt64, name: String) {
     switch self {
     case .command(let command): (command.start, command.end, command.name)

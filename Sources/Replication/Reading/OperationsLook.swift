@@ -4,15 +4,15 @@ import BackupTypes
 
 /// What people and other commands have written below `ops/`.
 struct OperationsLook: Sendable {
-  /// The ids of pins that were let go.
+  /// The ids of released pins.
   var released: Set<String>
   var quarantined: Set<GenerationID>
-  /// The last drill, unless it is known already.
+  /// The last drill, unless it is already known.
   var drill: Drill?
 }
 
 extension Repository {
-  /// One listing; and one read when there was a drill since the one that is known.
+  /// Makes one listing, and one read if there was a newer drill than the known one.
   func lookAtOperations(knownDrill: String?) async throws -> OperationsLook {
     let catalogue = try await catalogue(prefix: "ops/")
     var drill: Drill?

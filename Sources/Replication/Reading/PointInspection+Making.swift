@@ -4,7 +4,7 @@ package import BackupTypes
 package import ObjectStorage
 
 extension PointInspection {
-  /// - Parameter progress: of what is read of the full copy and the log behind it.
+  /// - Parameter progress: receives how much of the full copy and the log after it was read.
   package static func make(
     _ store: any ObjectStore, keys: KeySource = .none, selection: PointSelection,
     options: Options = Options(), now: Instant,
@@ -53,7 +53,7 @@ extension PointInspection {
       destructive: drops.map(\.drop), warnings: plan.warnings + content.warnings)
   }
 
-  /// By the log, and for what lies further back by the snapshots that were cut for it.
+  /// From the log and, for older events, from the snapshots that were cut for them.
   private static func drops(
     before point: RestorePoint, _ chooser: PointChooser, _ own: LogSearch?,
     _ command: RestoreCommand

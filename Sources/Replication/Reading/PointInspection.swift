@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupLogic
 
-/// What `inspect --repo` shows of one restore point.
+/// The output of `inspect --repo` for one restore point.
 package struct PointInspection: Sendable, Encodable {
   package struct File: Sendable, Encodable {
     package var path: String
@@ -11,19 +11,20 @@ package struct PointInspection: Sendable, Encodable {
     package var command: String
     package var at: String
     package var before: String
-    /// Keys before it, and how many it removed, as far as the log tells.
+    /// How many keys there were before it, and how many it removed, as far as the log shows.
     package var keysBefore: UInt64?
     package var keysRemoved: UInt64?
-    /// Elements before it, and how many it removed, a key without any counting as one: estimates.
+    /// How many elements there were before it, and how many it removed; a key without elements counts as
+    /// one. Estimates.
     package var elementsBefore: UInt64?
     package var elementsRemoved: UInt64?
     /// Keys or elements were removed one by one, beginning there.
     package var isRow: Bool
-    /// What brings the state before it back.
+    /// The command that restores the state before it.
     package var restore: String
   }
 
-  /// Between two full copies half of what there was went, and the log shows nothing that did it.
+  /// Half of the data disappeared between two full copies, and the log does not show why.
   package struct Shrinkage: Sendable, Encodable {
     package var from: String
     package var to: String
@@ -31,13 +32,13 @@ package struct PointInspection: Sendable, Encodable {
     package var keysAfter: UInt64
     package var elementsBefore: UInt64
     package var elementsAfter: UInt64
-    /// What brings the first of them back.
+    /// The command that restores the first of them.
     package var restore: String
   }
   package struct Options: Sendable {
-    /// A full copy of up to so many bytes is read for its keys.
+    /// A full copy of up to this many bytes is read for its keys.
     package var copyBytesMax: UInt64
-    /// What `--repo` was given, for the commands that are shown.
+    /// The value of `--repo`, for commands that are printed.
     package var url: String?
     package init(readsAnyCopy: Bool = false, url: String? = nil) {
       self.url = url
@@ -55,7 +56,7 @@ package struct PointInspection: Sendable, Encodable {
   package var logBytesBehindDataset: UInt64
   /// Absent: the full copy was not read, or is a log of commands.
   package var keys: KeyReport?
-  /// Why not.
+  /// Why it was not read.
   package var keysUnread: String?
   /// At the point; absent where the full copy was not read.
   package var ray: [RayNamespace]?

@@ -3,7 +3,7 @@ import BackupLogic
 import BackupTypes
 
 /// What `inspect` reads of a restore point's files: the full copy, if it is not too large, and the log
-/// behind it, each once.
+/// after it, each once.
 struct PointReading {
   struct Content {
     var dataset: DatasetRecord?
@@ -11,7 +11,7 @@ struct PointReading {
     /// Why the full copy was not read, or not to its end.
     var unread: String?
     var ray: [RayNamespace]?
-    /// Of the point's own chain; nil for a dump.
+    /// The result for the point's own chain; nil for a dump.
     var search: LogSearch?
     var warnings: [String] = []
   }
@@ -51,7 +51,7 @@ struct PointReading {
     point.primary == .rdb ? point.snapshot.dump?.generation : point.snapshot.chain?.base?.generation
   }
 
-  /// Nil, with a warning, for a copy that is damaged: its record and the log may tell enough.
+  /// Nil, with a warning, for a damaged copy: its record and the log may be enough.
   private func read(
     _ index: GenerationIndex, _ counter: ProgressCounter, _ content: inout Content
   ) async throws -> CopyReading.Result? {

@@ -2,11 +2,11 @@ package import BackupLogic
 package import BackupTypes
 
 extension Repository {
-  /// So often it is listed anew when something went away that the listing had.
+  /// How often the repository is listed again because a listed object was deleted.
   private static let listingsMax = 3
 
-  /// Answers a question about the history. Retention and folds delete while others read: when an object
-  /// went away that the listing had, it is listed and asked again.
+  /// Answers a question about the history. Retention and folds delete while others read. If a listed object
+  /// was deleted, the repository is listed again and the question repeated.
   package func withHistory<Answer>(
     youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in },
     _ question: (History) async throws -> Answer

@@ -4,29 +4,28 @@ package import BackupTypes
 
 /// Pins, as far as they can be read.
 ///
-/// One that is damaged stops nobody but retention: what it keeps is not known, so that it is in force
-/// until it is let go, which takes no more than its name.
+/// A damaged pin stops only retention: it is unknown what the pin keeps, so it is in force until it is
+/// released, which needs only its name.
 package struct PinReading: Sendable {
   package var pins: [Pin] = []
-  /// The ids of those that are there and can't be read, in order.
+  /// The ids of existing pins that can't be read, in order.
   package var unreadable: [String] = []
 }
 
 extension Repository {
-  /// The guard's and people's pins that are in force at `now` and can be read: not released, not past
-  /// their end.
+  /// The readable pins of the guard and of people that are in force at `now`: neither released nor expired.
   package func activePins(_ catalogue: Catalogue, now: Instant) async throws -> [Pin] {
     try await pinsInForce(catalogue, now: now).pins
   }
 
-  /// The pins in force at `now`: not released, not past their end if that can be read.
+  /// The pins in force at `now`: not released and, if that can be read, not expired.
   package func pinsInForce(_ catalogue: Catalogue, now: Instant) async throws -> PinReading {
     var reading = try await pins(catalogue.pinsHeld)
     reading.pins.removeAll { $0.until <= now }
     return reading
   }
 
-  /// - Throws: what went away since it was listed, and a store that can't be used.
+  /// - Throws: if a listed object was deleted, or the store can't be used.
   func pins(_ ids: some Sequence<String>) async throws -> PinReading {
     var reading = PinReading()
     for id in ids.sorted() {
@@ -42,29 +41,30 @@ extension Repository {
 }
 
 extension Catalogue {
-  /// The ids of the pins that nobody let go.
+  /// The ids of the pins that were not released.
   package var pinsHeld: Set<String> {
     (operations[.pins] ?? []).subtracting(operations[.releases] ?? [])
   }
 }
 
 extension LifeboatError {
-  /// What went away since it was listed is no damage: retention deletes, and then it is listed anew.
+  /// An object that was deleted since it was listed is not damaged: retention deletes, and the repository
+  /// is then listed again.
   var isDamage: Bool { code == .corrupt && missingObject == nil }
 }
 
 extension PinReading {
-  /// With what the names of the damaged ones say: a question that was open stays open.
+  /// Including what the names of the damaged ones say, so that an open question stays open.
   var withNames: [Pin] { pins + unreadable.compactMap { Pin(startPinNamed: $0) } }
 }
 
 extension Pin {
-  /// The id of the pin of a start that may be an accident says which snapshot it keeps.
+  /// The id of the pin of a suspect start says which snapshot it keeps.
   static func startID(_ now: Instant, _ timeline: TimelineNumber, _ snapshot: Int) -> String {
     "s\(decimal(max(0, now.milliseconds), width: 13))-\(timeline)-\(snapshot)"
   }
 
-  /// What such an id tells of a pin that can't be read; nil when it is none.
+  /// What such an id says about an unreadable pin; nil if it is not such an id.
   fileprivate init?(startPinNamed id: String) {
     let parts = id.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].first == "s", let time = Int64(parts[0].dropFirst()),

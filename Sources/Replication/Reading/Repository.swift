@@ -6,30 +6,30 @@ package import Codec
 package import ObjectStorage
 import SystemIO
 
-/// A repository, typed: names and frames in, records out. Every method is one or a few store calls and
-/// fails with an error that names the object.
+/// A repository with types: names and frames in, records out. Every method makes one or a few store calls
+/// and fails with an error that names the object.
 package struct Repository: Sendable {
   package let store: any ObjectStore
   package let descriptor: Descriptor
   package let frame: Frame
-  /// Told of what the store acknowledges; nil: nobody audits.
+  /// Receives what the store acknowledges; nil: there is no audit.
   package var acknowledged: Acknowledgements?
 
   package var id: Nonce { descriptor.repository }
 
   /// A command that a person can copy.
-  /// - Parameter url: what `--repo` was given, with its options; nil: as the store names itself.
+  /// - Parameter url: the value of `--repo`, with its options; nil: the name that the store gives itself.
   func command(_ url: String?) -> RestoreCommand {
     RestoreCommand(
       repository: url ?? store.location, isEncrypted: descriptor.cipher != .none)
   }
 
-  /// Records read at the same time.
+  /// How many records are read at the same time.
   static let readWidth = 8
 
-  /// Opens the repository at `store`; nil when a complete listing shows that nothing is there.
+  /// Opens the repository at `store`; nil if a complete listing shows that it is empty.
   ///
-  /// The key is checked before any object but the descriptor is read: one that is wrong or missing is
+  /// The key is checked before any object but the descriptor is read: a wrong or missing key is
   /// `.wrongKey`, and never looks like damage or like an empty repository.
   package static func open(
     _ store: any ObjectStore, keys: KeySource = .none, compression: Compression = .zstd
@@ -53,12 +53,12 @@ package struct Repository: Sendable {
       store: store, descriptor: descriptor, compression: compression, secrets: secrets)
   }
 
-  /// nil when nothing is there that a repository without a descriptor could not be made beside.
+  /// Nil if there is no descriptor, and nothing that prevents creating a repository.
   private static func descriptorBytes(_ store: any ObjectStore) async throws -> [UInt8]? {
     let name = ObjectPath.descriptor.text
     if let bytes = try await store.read(name) { return bytes }
     guard let first = try await firstObject(store) else { return nil }
-    // It may have been made between the two.
+    // It may have been created between the two.
     if let bytes = try await store.read(name) { return bytes }
     throw LifeboatError(
       .corrupt, "\(store.location) holds objects but no lifeboat.json",
@@ -66,8 +66,8 @@ package struct Repository: Sendable {
       hint: "check the prefix; if this was a repository, bring lifeboat.json back from a copy")
   }
 
-  /// The first name of a complete listing. Probes, of which one may have been left, do not count, and
-  /// neither do key slots: they are written before the descriptor, and without one they open nothing.
+  /// The first name of a complete listing. Probes, of which one may have been left behind, do not count.
+  /// Neither do key slots: they are written before the descriptor, and open nothing without it.
   private static func firstObject(_ store: any ObjectStore) async throws -> String? {
     func counts(_ name: String) -> Bool {
       if case .key = ObjectPath(name) { return false }
@@ -82,8 +82,8 @@ package struct Repository: Sendable {
     return nil
   }
 
-  /// Opens the repository at `store`, or makes a new one there, encrypted if a key is given. Two that
-  /// make it at once end with the descriptor of one, and the key of each has to open that.
+  /// Opens the repository at `store`, or creates one, encrypted if a key is given. If two processes create
+  /// it at the same time, the descriptor of one stands, and the key of each has to open it.
   package static func openOrCreate(
     _ store: any ObjectStore, keys: KeySource, compression: Compression, now: Instant
   ) async throws -> Repository {
@@ -108,13 +108,13 @@ package struct Repository: Sendable {
     return repository
   }
 
-  /// How long all who make one repository at once may take to write its descriptor, on a store that
-  /// refuses none of them.
+  /// How long all who create one repository at the same time may take to write its descriptor, on a store
+  /// that refuses none of them.
   private static let settlingTime = Duration.seconds(5)
 
-  /// A store that does not refuse a second creation keeps the descriptor of whoever wrote last. Of an
-  /// encrypted repository that decides which key reads everything after it, so it is known before
-  /// anything else is written: such a store is found by creating the same descriptor once more.
+  /// Creates the descriptor. A store that does not refuse a second creation keeps the last one written. In
+  /// an encrypted repository the descriptor decides which key reads everything after it, so this must be
+  /// known before anything else is written. Such a store is detected by creating the same descriptor again.
   private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
     let name = ObjectPath.descriptor.text
     let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
@@ -136,11 +136,11 @@ package struct Repository: Sendable {
 
   // MARK: Reading
 
-  /// A complete listing of the repository, or of what lies under `prefix`.
+  /// A complete listing of the repository, or of what is under `prefix`.
   ///
   /// - Parameters:
-  ///   - youngAfter: what was written later is remembered as young.
-  ///   - counted: is told how many objects were listed so far.
+  ///   - youngAfter: objects that were written later are recorded as young.
+  ///   - counted: receives the number of objects listed so far.
   package func catalogue(
     prefix: String = "", youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in }
   ) async throws -> Catalogue {
@@ -157,7 +157,7 @@ package struct Repository: Sendable {
     return catalogue
   }
 
-  /// The history that a complete listing and every claim give.
+  /// The history from a complete listing and every claim.
   package func history(youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in })
     async throws -> History
   {
@@ -165,7 +165,7 @@ package struct Repository: Sendable {
     if catalogue.hasUnclaimedSnapshots {
       catalogue = try await self.catalogue(youngAfter: youngAfter)
     }
-    // Read when the repository was opened: a listing without it lacks more than we could know.
+    // It was read when the repository was opened, so a listing without it is incomplete in unknown ways.
     guard catalogue.hasDescriptor else {
       throw LifeboatError(
         .storeUnavailable, "the listing of \(store.location) is not complete",
@@ -189,7 +189,7 @@ package struct Repository: Sendable {
     return try History(catalogue: catalogue, claims: claims)
   }
 
-  /// The content of an object; nil only when the store proves that it is not there.
+  /// The content of an object; nil only if the store proves that it does not exist.
   package func content(_ name: ObjectPath, kind: ObjectKind, limit: Int) async throws -> [UInt8]? {
     guard let object = try await store.read(name.text) else { return nil }
     return try frame.open(object, kind: kind, name: name, limit: limit).content
@@ -214,7 +214,7 @@ package struct Repository: Sendable {
     try await record(Claim.self, .claim(number), kind: .claim)
   }
 
-  /// A snapshot of its timeline's own writer; nil for a foreign one, which does not exist for a reader.
+  /// A snapshot by its timeline's own writer; nil for a foreign one, which does not exist for a reader.
   package func snapshot(_ number: TimelineNumber, _ sequence: Int, nonce: Nonce) async throws
     -> Snapshot?
   {
@@ -228,7 +228,7 @@ package struct Repository: Sendable {
           + "\(snapshot.timeline)",
         hint: "`lifeboat list` shows the restore points that do not need it")
     }
-    // Log that is a state by itself is a restore point, though nothing that it waited for is durable.
+    // Log that is a state by itself is a restore point, even though nothing that it waited for is durable.
     if snapshot.primary == nil, snapshot.detached?.isWholeState == true {
       return snapshot.behindEmptyBase
     }
@@ -241,8 +241,8 @@ package struct Repository: Sendable {
 
   // MARK: Writing
 
-  /// Writes a record under a name that carries no digest. A retry after a lost reply finds its own
-  /// bytes there and is a success; different bytes are another writer's.
+  /// Writes a record under a name that carries no digest. A retry after a lost reply finds its own bytes
+  /// and succeeds. Different bytes belong to another writer.
   package func create(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
     -> CreateOutcome
   {
@@ -256,13 +256,13 @@ package struct Repository: Sendable {
     return .created
   }
 
-  /// The store replied that it has the object: from here on an audit counts on it.
+  /// The store replied that it has the object. From here on an audit relies on it.
   private func acknowledge(_ record: some Encodable, _ name: ObjectPath) {
     acknowledged?.stored(name)
     if let snapshot = record as? Snapshot { acknowledged?.stored(snapshot) }
   }
 
-  /// Creates a record that is there; whether the store refuses.
+  /// Creates an existing record again. Returns whether the store refuses.
   func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
     -> Bool
   {
@@ -270,8 +270,8 @@ package struct Repository: Sendable {
     return try await store.create(name.text, object) == .exists
   }
 
-  /// Writes an object whose name carries the digest of its content: the same name is the same bytes.
-  /// - Parameter digest: of the whole content, if it is known.
+  /// Writes an object whose name carries the digest of its content: the same name has the same bytes.
+  /// - Parameter digest: of the whole content, if known.
   package func createContent(
     _ content: [UInt8], _ name: ObjectPath, kind: ObjectKind, digest: Digest? = nil
   ) async throws {

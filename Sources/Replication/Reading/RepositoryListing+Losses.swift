@@ -3,11 +3,11 @@ import BackupLogic
 import BackupTypes
 
 extension RepositoryListing {
-  /// Takes in what a timeline has lost, and what it has behind the losses of those before it.
+  /// Adds what a timeline has lost, and what it has after the losses of earlier timelines.
   static func add(_ losses: inout [(LogLoss, Loss)], _ finder: PointFinder) {
     let inOrder = finder.snapshots.sorted { $0.key < $1.key }.map(\.value)
     var search = LossFinder(finder.history, snapshots: inOrder)
-    // Of the snapshots that have it the newest knows most.
+    // Of the snapshots with the loss, the newest knows most.
     var own: [LogPosition: (loss: LogLoss, snapshot: Snapshot)] = [:]
     for snapshot in inOrder where snapshot.primary == .aof {
       guard let loss = search.loss(of: snapshot),

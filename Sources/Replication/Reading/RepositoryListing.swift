@@ -3,7 +3,7 @@ package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
-/// What `list` shows: read with a complete listing, every claim and every snapshot.
+/// The output of `list`: read with a complete listing, every claim and every snapshot.
 package struct RepositoryListing: Sendable, Encodable {
   package struct Timeline: Sendable, Encodable {
     package var number: TimelineNumber
@@ -16,14 +16,14 @@ package struct RepositoryListing: Sendable, Encodable {
     package var isAbandoned: Bool
     package var suspicion: String?
     package var points: [Point]
-    /// Log whose BASE never became durable: of a timeline without a restore point.
+    /// Log whose BASE never became durable, in a timeline without a restore point.
     package var unfinished: UnfinishedDocument?
   }
   package struct Point: Sendable, Encodable {
     package var id: String
     package var primary: String
     package var cause: String
-    /// The instants that can be restored with this snapshot: the same twice for a dump.
+    /// The instants that can be restored with this snapshot; the same instant twice for a dump.
     package var from: String
     package var to: String
     package var keys: UInt64?
@@ -50,43 +50,43 @@ package struct RepositoryListing: Sendable, Encodable {
     package var differences: [String]
   }
 
-  /// Log that was durable once and is not there any more.
+  /// Log that was durable and has disappeared.
   package struct Loss: Sendable, Encodable {
     package var timeline: TimelineNumber
     package var ordinal: Int
-    /// The server's file, and which of its bytes are missing.
+    /// The server's file, and its missing bytes.
     package var file: String
     package var from: UInt64
     package var to: UInt64
-    /// What the names of the missing objects begin with.
+    /// The prefix of the names of the missing objects.
     package var object: String
-    /// What was written between these can't be restored.
+    /// Writes between these times can't be restored.
     package var since: String
     package var until: String
-    /// The whole restore points on both sides of it.
+    /// The complete restore points on both sides.
     package var before: String?
     package var behind: String?
   }
 
   package var repository: String
   package var location: String
-  /// `none`, or `aes-256-gcm`: encrypted, and the key that was given opens it.
+  /// `none`, or `aes-256-gcm`: encrypted, and the given key opens it.
   package var cipher: String
   package var objects: Int
   package var bytes: UInt64
   package var foreignObjects: Int
   package var newest: String?
   package var newestInstant: String?
-  /// What the newest restore point lacks: it is the last whole state before a loss.
+  /// The newest restore point is the last complete state before a loss.
   package var isNewestBeforeLoss: Bool
   package var timelines: [Timeline]
   package var losses: [Loss]
   package var pins: [PinEntry]
-  /// Pins in force that can't be read: nothing is deleted until they are let go.
+  /// Unreadable pins in force: nothing is deleted until they are released.
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
-  /// Records that can't be read, by the names of their objects: what they hold is left out.
+  /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
   package var lastDrill: DrillEntry?
 
@@ -97,7 +97,7 @@ package struct RepositoryListing: Sendable, Encodable {
     try await read(store, keys: keys, now: now, progress: progress).listing
   }
 
-  /// The listing, and what the drawing below it shows, from the same records.
+  /// The listing, and the data of the drawing below it, from the same records.
   package static func read(
     _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
     progress: (String) -> Void = { _ in }
@@ -161,7 +161,7 @@ package struct RepositoryListing: Sendable, Encodable {
     return (listing, chronicle)
   }
 
-  /// A record that can't be read is for `verify` to find: the restore points are what `list` is for.
+  /// An unreadable record is left for `verify` to report: `list` is about restore points.
   private static func lastDrill(_ repository: Repository, _ catalogue: Catalogue) async
     -> DrillEntry?
   {

@@ -1,11 +1,11 @@
 package import BackupLogic
 package import BackupTypes
 
-/// Log whose BASE never became durable, as `list` and `restore` tell of it.
+/// Log whose BASE never became durable, as `list` and `restore` report it.
 package struct UnfinishedDocument: Sendable, Encodable {
   package var timeline: TimelineNumber
   package var bytes: UInt64
-  /// When the first and the last of it was written.
+  /// When its first and last object were written.
   package var from: String?
   package var to: String?
 

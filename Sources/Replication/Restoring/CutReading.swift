@@ -3,13 +3,13 @@ package import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// Reads what stands around the cut of a restore point: two log objects, more where a command is larger.
+/// Reads what is around the cut of a restore point: two log objects, or more if a command is larger.
 package struct CutReading {
   private let reader: HistoryReader
 
   package init(reader: HistoryReader) { self.reader = reader }
 
-  /// Nil for a point without a log, and where what is there can't be read: the plan stands without it.
+  /// Nil for a point without a log, and if the log can't be read: the plan works without it.
   package func surroundings(of point: RestorePoint) async throws -> CutSurroundings? {
     guard point.primary == .aof, let cut = point.cut,
       var found = CutSurroundings(
@@ -34,7 +34,7 @@ package struct CutReading {
     return found
   }
 
-  /// Those that names show, and those inside the object that is cut.
+  /// The marks in the names, and those inside the object that is cut.
   private func marks(of snapshot: Snapshot, around cut: LogPosition) async throws
     -> [CutSurroundings.Place]
   {
@@ -44,7 +44,7 @@ package struct CutReading {
     var marks = finder.marks(of: snapshot).map {
       CutSurroundings.Place(position: $0.position, time: $0.time)
     }
-    // The object that ends at the cut, and the one that goes on behind it.
+    // The object that ends at the cut, and the one after it.
     let behind = LogPosition(timeline: cut.timeline, ordinal: cut.ordinal, offset: cut.offset + 1)
     for place in [cut, behind] {
       guard let inner = finder.inner(of: snapshot, at: place) else { continue }

@@ -3,19 +3,20 @@ package import BackupTypes
 package import SystemIO
 package import SystemPackage
 
-/// What a restore leaves in the data directory: which point it came from, and how the repository stood.
+/// What a restore leaves in the data directory: the restore point, and the state of the repository at that
+/// time.
 ///
-/// A shipper that starts there is the heir of that history, unless the history has grown since. A
-/// marker proves nothing by itself: the files it names must be there.
+/// A shipper that starts there continues that history, unless the history has grown since. The marker alone
+/// proves nothing: the files it names must exist.
 package struct Marker: Sendable, Equatable, Codable {
   package static let name = ".lifeboat-restored.json"
 
   package var repository: Nonce
   package var point: String
   package var instant: Instant
-  /// The restore named its point (a time, an id): an older state is what was asked for.
+  /// The restore named its point (by a time or an id), so an older state was asked for.
   package var isDeliberate: Bool
-  /// The newest timeline at that time, and where it ended.
+  /// The newest timeline at the time of the restore, and where it ended.
   package var newest: TimelineNumber
   package var end: Claim.End
   package var restoredAt: Instant
@@ -33,7 +34,7 @@ package struct Marker: Sendable, Equatable, Codable {
     self.restoredAt = restoredAt
   }
 
-  /// The marker of `directory`, if there is a readable one; an unreadable one is no marker.
+  /// The marker of `directory`; nil if there is none, or if it can't be read.
   package static func read(in directory: FilePath) -> Marker? {
     (try? OpenDirectory(directory)).flatMap { read(in: $0) }
   }

@@ -2,14 +2,14 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 
-/// The state at a time, where one chain has ended and another begins with a state of its own: that of its
-/// BASE, which no mark shows. A rewrite that nobody saw happen leaves such a place, and so do an AOF that
-/// was switched off and on and a shipper that was away.
+/// The state at a time between two chains: the second chain begins with the state of its BASE, which no
+/// mark shows. Such a place exists after a rewrite that no shipper saw, after the AOF was switched off and
+/// on, and after a pause of the shipper.
 extension PointChooser {
   /// - Parameters:
   ///   - marked: the last mark not after `at`.
-  ///   - limit: what timelines up to this one begin with counts, too.
-  /// - Returns: nil if nothing of the timeline is that old.
+  ///   - limit: the beginnings of timelines up to this one count, too.
+  /// - Returns: nil if nothing in the timeline is that old.
   func state(
     at: Instant, marked: RestorePoint?, _ finder: PointFinder, upTo limit: TimelineNumber
   ) async throws -> RestorePoint? {
@@ -32,8 +32,8 @@ extension PointChooser {
       if goesOn(best, past: at, finder) { return best }
       let next = try await beginnings(behind: best, at: at, finder, upTo: limit)
       guard let begun = next.last else { return best.unknown(until: next.later) }
-      // Of a server that annotates: what stands before the first annotation is of the last second before
-      // it, at the latest that of the BASE.
+      // For a server that annotates: the part before the first annotation belongs to the last second before
+      // it, at the latest to that of the BASE.
       if annotated == nil {
         let tried = try await self.refined(begun, at: at)
         if tried.isExact { return tried.point }
@@ -49,8 +49,8 @@ extension PointChooser {
     }
   }
 
-  /// What the timeline begins with, if that was by `at`: the state is there when it is claimed, whatever
-  /// second its BASE is of.
+  /// The state with which the timeline begins, if it existed by `at`. The state exists when the timeline is
+  /// claimed, whatever the time of its BASE.
   private func firstStart(_ finder: PointFinder, at: Instant) async throws -> RestorePoint? {
     for sequence in finder.snapshots.keys.sorted() {
       let snapshot = finder.snapshots[sequence]!
@@ -60,8 +60,8 @@ extension PointChooser {
     return nil
   }
 
-  /// Without annotations: a log that went on while no shipper ran has its next mark from the file itself,
-  /// which can be older than the claim under which it was shipped.
+  /// Without annotations: if a log continued while no shipper ran, its next mark comes from the file
+  /// itself, and can be older than the claim under which it was shipped.
   private func continued(_ point: RestorePoint, at: Instant, upTo limit: TimelineNumber)
     async throws
     -> RestorePoint
@@ -84,7 +84,7 @@ extension PointChooser {
     return best
   }
 
-  /// The last annotation that the timeline before `timeline` has by `at`.
+  /// The last annotation not after `at` in the timeline before `timeline`.
   private func lastAnnotation(before timeline: TimelineNumber, at: Instant) async throws -> Instant?
   {
     guard let parent = reader.history.claims[timeline]?.parent,
@@ -99,8 +99,8 @@ extension PointChooser {
       snapshots: try await reader.snapshots(of: timeline))
   }
 
-  /// Whether the point's own log shows that it went on for the whole second of `at`, or an orderly end that
-  /// nothing was written until then.
+  /// Whether the point's own log shows that it continued for the whole second of `at`, or a clean end shows
+  /// that nothing was written until then.
   private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
     guard point.primary == .aof, let last = finder.marks(of: point.snapshot).last else {
       return false
@@ -112,18 +112,18 @@ extension PointChooser {
   }
 
   private struct Beginnings {
-    /// The last state that a chain begins with and that is not after the time.
+    /// The last beginning of a chain that is not after the time.
     var last: RestorePoint?
-    /// The last whose time is over by then. The time of an RDB is a second: the state is that of some
-    /// moment in it. A time to the second means all of it. A BASE in AOF form has the time of its last
-    /// byte, by which its log had gone on.
+    /// The last beginning whose time is completely over by then. The time of an RDB is a whole second, and
+    /// its state is from some moment in it; a time to the second means all of that second. A BASE in AOF
+    /// form has the time of its last byte, by which its log had continued.
     var lastOver: RestorePoint?
-    /// The first that is after it.
+    /// The first beginning after it.
     var later: RestorePoint?
     var finder: PointFinder
   }
 
-  /// What chains begin with that have nothing in common with the log of `point`, in order.
+  /// The beginnings of chains that share no log with that of `point`, in order.
   private func beginnings(
     behind point: RestorePoint, at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
   ) async throws -> Beginnings {
@@ -138,7 +138,7 @@ extension PointChooser {
           found.later = start
           return found
         }
-        // An old copy that somebody put there is no state that came after the point's.
+        // An old copy that somebody put there is not a state from after the point's.
         let before = found.last ?? point
         guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
           continue
@@ -161,8 +161,8 @@ extension PointChooser {
     }
   }
 
-  /// Whether a timeline without common log begins with a full copy that the one before it had gone on from:
-  /// somebody went back to it.
+  /// Whether a timeline without common log begins with a full copy from which the timeline before it had
+  /// continued: somebody went back to it.
   private func isBack(_ finder: PointFinder, behind parent: PointFinder) -> Bool {
     func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
     let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
@@ -180,13 +180,13 @@ extension PointChooser {
       }
   }
 
-  /// The state that a snapshot's point begins with, with its time; nil when it carries none.
+  /// The state with which a snapshot's point begins, with its time; nil if the snapshot has none.
   private func start(of snapshot: Snapshot, _ finder: PointFinder) async throws -> (
     point: RestorePoint, isTimed: Bool
   )? {
     guard let newest = finder.newest(of: snapshot) else { return nil }
     if newest.primary == .rdb { return (newest, true) }
-    // A log without a BASE begins with nothing, which is no state to go back to.
+    // A log without a BASE begins with nothing, which is not a state to go back to.
     guard let base = snapshot.chain?.base else {
       return finder.marks(of: snapshot).first.map {
         (

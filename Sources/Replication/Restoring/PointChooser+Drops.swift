@@ -1,11 +1,11 @@
 import BackupFormat
 import BackupLogic
 
-/// What the log of a chain has.
+/// What a chain's log contains.
 extension PointChooser {
-  /// What removed data before `point`, by the log: of its own chain, else of the newest before it that
-  /// shows something, a few at most.
-  /// - Parameter own: what the point's own chain has, if it has one.
+  /// What removed data before `point`, according to the log: of the point's own chain, otherwise of the
+  /// newest earlier chain that shows something, for a few chains at most.
+  /// - Parameter own: the result for the point's own chain, if it has one.
   func drops(before point: RestorePoint, own: LogSearch?) async throws -> [Found] {
     var drops: [Found] = []
     var chains = 0
@@ -19,10 +19,10 @@ extension PointChooser {
     return drops
   }
 
-  /// A week of hourly rewrites has 168 chains, of which nobody waits to see all read.
+  /// A week of hourly rewrites has 168 chains. Nobody waits until all are read.
   static let chainsMax = 8
 
-  /// What one chain has.
+  /// What one chain contains.
   func search(_ question: LogSearch.Question, _ snapshot: Snapshot) async throws
     -> (found: [Found], leftOut: Int)
   {

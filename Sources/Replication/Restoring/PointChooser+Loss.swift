@@ -2,16 +2,16 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 
-/// Points that need log that was durable once and is not there any more.
+/// Restore points that need log that was durable and has disappeared.
 extension PointChooser {
   struct Lost {
     var loss: LogLoss
-    /// A snapshot whose chain has it.
+    /// A snapshot whose chain contains the loss.
     var snapshot: Snapshot
   }
 
-  /// The state at a time: one that needs what is lost is no state, and neither is one of which no log was
-  /// shipped.
+  /// The state at a time. A state that needs lost log does not count, and neither does a time of which no
+  /// log was shipped.
   func state(at: Instant, _ selection: PointSelection) async throws -> RestorePoint {
     let timeline = selection.timeline ?? reader.history.timeline(at: at)
     let message = "the state at \(at) needs log that is lost"
@@ -19,7 +19,7 @@ extension PointChooser {
     do {
       point = try await known(at: at, selection)
     } catch let error as LifeboatError where error.code == .noBackup {
-      // A log without a full copy before it, of which the beginning is lost, has no state at all.
+      // A log without a full copy before it has no state at all if its beginning is lost.
       if let lost = try await lost(of: timeline, from: nil, until: at) {
         throw try await lostError(message, lost)
       }
@@ -43,8 +43,8 @@ extension PointChooser {
     return lost.snapshot.chain?.base == nil && finder.isWithoutLog(lost.snapshot)
   }
 
-  /// A place that was durable once and is not there any more is no mistake of who asks for it.
-  /// - Parameter snapshots: what tells how far the log was durable.
+  /// Reports a position that was durable and has disappeared as a loss, not as a mistake of the caller.
+  /// - Parameter snapshots: show how far the log was durable.
   func checkWhole(
     _ snapshot: Snapshot, at position: LogPosition?, _ id: String, by snapshots: [Snapshot]
   ) async throws {
@@ -63,7 +63,7 @@ extension PointChooser {
       Lost(loss: loss, snapshot: snapshot))
   }
 
-  /// How far a span was durable by the records, and by the names of what is left of it.
+  /// How far a span was durable, by the records and by the names of its remaining objects.
   private func end(
     of segment: Snapshot.Segment, in snapshot: Snapshot, _ losses: LossFinder
   ) -> UInt64 {
@@ -72,7 +72,7 @@ extension PointChooser {
     return segment.to ?? spans.reduce(known) { max($0, $1.to) }
   }
 
-  /// The newest loss that began by `at`, of the snapshots behind those of `point`.
+  /// The newest loss that began by `at`, in the snapshots after those of `point`.
   func lost(of timeline: TimelineNumber?, from point: RestorePoint?, until at: Instant) async throws
     -> Lost?
   {
@@ -100,7 +100,7 @@ extension PointChooser {
 
   // MARK: What there is
 
-  /// An error that says more than the planner can: what is whole beside the state that it refused.
+  /// Extends an error with what the planner can't know: the complete states around the one that it refused.
   func explained(_ error: LifeboatError, _ point: RestorePoint) async throws
     -> LifeboatError
   {
@@ -111,7 +111,7 @@ extension PointChooser {
     return try await lostError(error.message, Lost(loss: loss, snapshot: point.snapshot))
   }
 
-  /// Names what is missing, and the whole states on both sides of it.
+  /// Names what is missing, and the complete states on both sides.
   func lostError(_ message: String, _ lost: Lost) async throws -> LifeboatError {
     let loss = lost.loss
     var ways: [String] = []
@@ -131,7 +131,8 @@ extension PointChooser {
     return error
   }
 
-  /// What is left of the chain itself, if that holds anything; else the newest state of an earlier chain.
+  /// What is left of the chain itself, if that holds anything; otherwise the newest state of an earlier
+  /// chain.
   private func lastWhole(before lost: Lost) async throws -> RestorePoint? {
     var finder = try await readableFinder(of: lost.snapshot.timeline)
     if let point = finder.newest(of: lost.snapshot), try await holdsKeys(lost.snapshot, finder) {
@@ -179,8 +180,8 @@ extension PointChooser {
 }
 
 extension LifeboatError {
-  /// For another look at the listing: a snapshot that was written while the repository was listed can name
-  /// log that came after its page. What is missing counts when the next listing lacks it, too.
+  /// For another listing. A snapshot that was written during a listing can name log that was created after
+  /// its page was read. An object counts as missing if the next listing lacks it, too.
   init(missing object: String) {
     self.init(.corrupt, "the log has a hole: \(object)... is missing")
     missingObject = object

@@ -3,9 +3,9 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// Points that names and marks don't show: found by reading the log.
+/// Restore points that names and marks don't show. They are found by reading the log.
 extension PointChooser {
-  /// A point just before something that the log has.
+  /// A restore point just before something in the log.
   struct Found {
     var occurrence: LogSearch.Occurrence
     var point: RestorePoint
@@ -13,7 +13,7 @@ extension PointChooser {
 
   // MARK: Before a command
 
-  /// The state just before the last `command`. Follows the newest timeline's ancestry, like a time does.
+  /// The state just before the last `command`. Follows the ancestry of the newest timeline, as for a time.
   func last(before command: String, _ selection: PointSelection) async throws -> RestorePoint {
     var all: [Found] = []
     var isSearched = false
@@ -27,7 +27,7 @@ extension PointChooser {
       isSearched = true
       isAll = isAll && leftOut == 0
       all = found + all
-      // Only when the last one leads nowhere everything is looked through, to show what there is.
+      // Only if the last one leads nowhere is everything searched, to show what there is.
       return all.last.map { $0.occurrence.keysBefore == 0 } ?? true
     }
     let timeline = newest.timeline
@@ -63,10 +63,10 @@ extension PointChooser {
       hint: "choose one: restore --point ID")
   }
 
-  /// Looks through the log of `newest`, and of the snapshots before it in its timeline and that one's
-  /// ancestors. `take` gets what one chain has that no later one had, in order; it returns whether to go
-  /// on.
-  /// - Parameter known: what the chain of `newest` has, if it was read before.
+  /// Searches the log of `newest`, and of the snapshots before it in its timeline and that timeline's
+  /// ancestors. `take` gets what one chain contains and no later chain did, in order. It returns whether to
+  /// continue.
+  /// - Parameter known: the result for the chain of `newest`, if it was read before.
   func search(
     _ question: LogSearch.Question, from newest: Snapshot, followsAncestry: Bool,
     known: LogSearch? = nil, take: (_ found: [Found], _ leftOut: Int) -> Bool
@@ -113,15 +113,14 @@ extension PointChooser {
     var point: RestorePoint
     /// An annotation of a later second proves that nothing is missing.
     var isExact = false
-    /// The last annotation not after the time; nil where the server wrote none.
+    /// The last annotation not after the time; nil if the server wrote none.
     var annotated: Instant?
   }
 
-  /// With `#TS:` annotations the log tells by itself what had been executed at `at`: up to the first
-  /// annotation of a later second. What nobody shipped by then is in the log of the timeline that went on
-  /// from there. Without any annotation, `point` is the answer.
-  /// - Parameter annotated: the second that what stands in the log behind `point` is of, up to the next
-  ///   annotation.
+  /// With `#TS:` annotations the log itself shows what had been executed at `at`: everything up to the
+  /// first annotation of a later second. The part that was not shipped by then is in the log of the
+  /// timeline that continued from there. Without any annotation, `point` is the answer.
+  /// - Parameter annotated: the second of the log after `point`, up to the next annotation.
   func refined(_ point: RestorePoint, at: Instant, annotated: Instant? = nil) async throws
     -> Refined
   {
@@ -132,7 +131,7 @@ extension PointChooser {
       while let number = timeline {
         let next = continuation(of: number, from: cut)
         guard let snapshot = try await newestSnapshot(with: cut, of: number) else {
-          // One that was killed before it had a point is no more than a fence.
+          // A timeline that was killed before it had a restore point only marks an end.
           guard try await reader.newestPoint(of: number) == nil else { return best }
           timeline = next
           continue
@@ -150,7 +149,7 @@ extension PointChooser {
         best.isExact = reading.isExact
         guard !reading.isExact else { return best }
         cut = end
-        // A rewrite later than this snapshot can have closed its last file, and opened another.
+        // A rewrite after this snapshot may have closed its last file and opened another.
         let newest = try await newestSnapshot(with: cut, of: number)
         if newest?.sequence == snapshot.sequence { timeline = continuation(of: number, from: cut) }
       }
@@ -160,30 +159,32 @@ extension PointChooser {
     return best
   }
 
-  /// The timeline that goes on where `number` ends, if `cut` is that end; nil where it forked off before:
-  /// somebody went back to an earlier state then.
+  /// The timeline that continues where `number` ends, if `cut` is that end; nil if it forked off earlier
+  /// because somebody went back to an earlier state.
   func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
     let claims = reader.history.claims.values
     guard let next = claims.filter({ $0.parent == number }).min(by: { $0.timeline < $1.timeline })
     else { return nil }
-    // One that has no log of its own ends where it began.
+    // A timeline without log of its own ends where it began.
     guard let end = next.end?.ordinals.last else { return next.timeline }
     let last = LogPosition(timeline: number, ordinal: end.ordinal, offset: end.offset)
     return cut.timeline == number && cut >= last ? next.timeline : nil
   }
 
   private struct Reading {
-    /// Where everything up to the wanted second ends, as far as was read; nil when the log does not tell.
+    /// Where everything up to the wanted second ends, as far as it was read; nil if the log does not show
+    /// it.
     var cut: LogPosition?
     var annotated: Instant?
     /// Something of a later second was found.
     var isExact = false
-    /// The log was seen to go on for long behind its last annotation: what is written by a server that has
-    /// stopped to write them, or the beginning of a large transaction.
+    /// The log continued for long after its last annotation: either the server stopped writing annotations,
+    /// or this is the beginning of a large transaction.
     var isDoubtful = false
   }
 
-  /// In so many objects there is an annotation, if the server writes any: they are of a second at least.
+  /// This many objects contain an annotation, if the server writes any, because each object spans at least
+  /// a second.
   private static let annotationSpan = 12
 
   private func read(
@@ -202,7 +203,7 @@ extension PointChooser {
     var lastCut = cut
     var seenAt: Instant?
     var isSilent = false
-    // From before the cut: the last annotation there is that of what follows, too.
+    // Starts before the cut, because the last annotation there applies to what follows, too.
     let walk = LogWalk(reader: reader, snapshot: snapshot)
     let end = try await walk.run(from: cut, margin: margin) { step in
       if step.isCut { lastCut = step.place }
@@ -217,7 +218,7 @@ extension PointChooser {
       } else if reading.annotated == nil, let seenAt, step.seenAt > seenAt,
         seenAt.since(at) > PointChooser.annotationGapMax
       {
-        // A whole object from so long after has none: a server that writes none.
+        // A whole object from so long after it contains none: the server writes no annotations.
         isSilent = true
         return false
       }
@@ -225,26 +226,26 @@ extension PointChooser {
       return true
     }
     guard !isSilent, !reading.isExact, let end, let seenAt else { return reading }
-    // A log without any yet goes on in the second that it began in.
+    // A log without any annotation yet continues in the second in which it began.
     reading.isDoubtful =
       reading.annotated.map { seenAt.since($0) >= PointChooser.annotationGapMax } ?? false
     reading.cut = later(end, cut, in: snapshot)
     return reading
   }
 
-  /// Of two places in a chain the one behind the other: its first files can be of an earlier timeline than
-  /// those before them.
+  /// The later of two positions in a chain. Its first files can belong to an earlier timeline than the
+  /// files before them.
   private func later(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> LogPosition
   {
     guard let chain = snapshot.chain else { return other }
     return chain.order(of: one) < chain.order(of: other) ? other : one
   }
 
-  /// A log that went on for longer than this behind its last annotation was written by a server that had
-  /// stopped to write them; in milliseconds.
+  /// If a log continued for longer than this after its last annotation, the server had stopped writing
+  /// annotations; in milliseconds.
   private static let annotationGapMax: Int64 = 10_000
 
-  /// The newest snapshot of a timeline whose chain has `position`: it knows how the log goes on.
+  /// The newest snapshot of a timeline whose chain contains `position`: it shows how the log continues.
   func newestSnapshot(with position: LogPosition, of timeline: TimelineNumber) async throws
     -> Snapshot?
   {
@@ -259,7 +260,7 @@ extension PointChooser {
 
   // MARK: By its id
 
-  /// The point of `snapshot` at `position`, if a command begins there and no transaction is open.
+  /// The restore point of `snapshot` at `position`, if a command begins there and no transaction is open.
   func point(of snapshot: Snapshot, at position: LogPosition) async throws -> RestorePoint? {
     guard snapshot.primary == .aof else { return nil }
     var found: Instant?

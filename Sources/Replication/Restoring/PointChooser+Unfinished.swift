@@ -26,7 +26,7 @@ extension PointChooser {
     return point
   }
 
-  /// The last place where it can be cut; nil where there is none.
+  /// The last position where the log can be cut; nil if there is none.
   func point(of log: UnfinishedLog) -> RestorePoint? {
     guard let snapshot = log.snapshot.behindEmptyBase else { return nil }
     let finder = PointFinder(

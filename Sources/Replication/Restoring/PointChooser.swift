@@ -10,24 +10,24 @@ package struct PointSelection: Sendable {
   package var point: String?
   package var timeline: TimelineNumber?
   package var suspect: Suspect?
-  /// With `timeline`: its log whose BASE never became durable, laid down behind none.
+  /// With `timeline`: its log whose BASE never became durable is restored without a BASE.
   package var isBaseEmpty = false
   /// The state just before the last command of this name, in capitals.
   package var before: String?
   package init() {}
-  /// The caller named a point, so that an older state is what was asked for.
+  /// The caller named a restore point, so an older state was asked for.
   package var isNamed: Bool {
     at != nil || point != nil || timeline != nil || before != nil || suspect == .before
   }
 }
 
-/// Finds the point that was asked for, reading the few records that it takes.
+/// Finds the requested restore point. Reads only the few records that it needs.
 package struct PointChooser: Sendable {
   let reader: HistoryReader
   let now: Instant
-  /// For a command that is shown: what `--repo` was given.
+  /// The value of `--repo`, for commands that are printed.
   let url: String?
-  /// Of the log of each chain that is searched.
+  /// Reports progress for the log of each chain that is searched.
   let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
   package init(
@@ -40,7 +40,7 @@ package struct PointChooser: Sendable {
     self.progress = progress
   }
 
-  /// Nil: the repository has no restore point at all.
+  /// Nil: the repository has no restore point.
   package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
     if let id = selection.point { return try await named(id) }
     if let command = selection.before { return try await last(before: command, selection) }
@@ -59,7 +59,7 @@ package struct PointChooser: Sendable {
     return try await resolveSuspicion(newest, selection.suspect)
   }
 
-  /// An abandoned branch is read to its own end, past where its successor forked off.
+  /// An abandoned branch is read to its own end, past the position where its successor forked off.
   func newest(of timeline: TimelineNumber) async throws -> RestorePoint? {
     try require(timeline)
     return try await reader.newestPoint(of: timeline)
@@ -106,7 +106,7 @@ package struct PointChooser: Sendable {
       if point.cut == position { return point }
       let marks = finder.marks(of: snapshot)
       guard let mark = marks.first(where: { $0.position == position }) else {
-        // A fold took its name away.
+        // A fold replaced the object of that name.
         if let inner = finder.inner(of: snapshot, at: position),
           let point = inner.point(of: try await reader.marks(of: inner), at: position.offset)
         {
@@ -125,8 +125,8 @@ package struct PointChooser: Sendable {
     return point
   }
 
-  /// A time that no recovery window has is no restore point: who asks for it gets those on both sides. A
-  /// window that ends within the second that was asked for has it.
+  /// Refuses a time outside every recovery window: it has no restore point, and the error names those on
+  /// both sides. A window that ends within the requested second contains it.
   func only(_ point: RestorePoint, at: Instant) throws(LifeboatError) -> RestorePoint {
     guard let gap = point.gap, isBefore(point, at) else { return point }
     throw LifeboatError(
@@ -145,9 +145,9 @@ package struct PointChooser: Sendable {
     return max(seen ?? point.instant, point.instant) < at
   }
 
-  /// The last state that is known at a time; with a gap where it is not proved to be the one of that time.
-  /// Follows the ancestry of the newest timeline, or of the one that was named: of each only what lies
-  /// before its successor.
+  /// The last known state at a time, with a gap if it is not proved to be the state at that time. Follows
+  /// the ancestry of the newest timeline, or of the named one. Of each timeline only the part before its
+  /// successor counts.
   package func known(at: Instant, _ selection: PointSelection) async throws -> RestorePoint {
     if let named = selection.timeline { try require(named) }
     var timeline = selection.timeline ?? reader.history.timeline(at: at)
@@ -171,8 +171,8 @@ package struct PointChooser: Sendable {
     throw LifeboatError(.noBackup, "there is no restore point at or before \(at)", hint: hint)
   }
 
-  /// Names show the marks at the ends of objects; those inside the object that the log was in at that
-  /// time are read from it.
+  /// Names show the marks at the ends of objects. The marks inside the object that covers the time are read
+  /// from it.
   func last(notAfter at: Instant, _ finder: PointFinder) async throws -> RestorePoint? {
     var best = finder.last(notAfter: at)
     for inner in finder.inner(around: at) {
@@ -184,7 +184,7 @@ package struct PointChooser: Sendable {
     return best
   }
 
-  /// A timeline that began suspect, with its pin still in force: nobody chooses silently.
+  /// A timeline that began suspect and whose pin is still in force is never chosen silently.
   private func resolveSuspicion(_ newest: RestorePoint, _ choice: PointSelection.Suspect?)
     async throws
     -> RestorePoint
@@ -212,7 +212,7 @@ package struct PointChooser: Sendable {
   }
 }
 
-/// The id of a restore point, as `list` prints it: `3.12`, or `3.12@1:4096`.
+/// The id of a restore point, as printed by `list`: `3.12`, or `3.12@1:4096`.
 struct PointID: Equatable {
   var timeline: TimelineNumber
   var sequence: Int

@@ -4,18 +4,19 @@ import BackupTypes
 package import SystemIO
 import SystemPackage
 
-/// The renames that put a restore in place, and those that undo them. Every step that was done is recognised
-/// by what is where, so that it can be stopped at any instruction, and finished or undone by another run.
+/// The renames that put a restore in place, and those that undo them. Each completed step is recognised by
+/// where the files are. The commit can therefore be stopped at any instruction, and another run can finish
+/// or undo it.
 ///
-/// The marker goes in before the last name: a shipper that looks in between never sees the whole state
-/// without it. A marker proves nothing by itself, so the reverse does no harm.
+/// The marker is moved in before the last name, so a shipper that looks in between never sees the complete
+/// state without it. The opposite case is harmless, because a marker alone proves nothing.
 package struct RestoreCommit: Sendable {
   /// One change of a name.
   package enum Step: Sendable, Hashable {
     case makeAside
     case moveAside(String)
     case moveIn(String)
-    /// The marker of an earlier restore gives way, and ours comes.
+    /// The marker of an earlier restore is moved away, and ours is moved in.
     case keepMarker, placeMarker
     case end
     // Undone:
@@ -23,10 +24,10 @@ package struct RestoreCommit: Sendable {
     case takeMarker, returnMarker
     case putBack(String)
     case removeAside
-    /// The journal says that the directory is as it was.
+    /// The journal says again that the directory is unchanged.
     case resetJournal
   }
-  /// Performs a step; a test stops before or behind it, or makes it fail.
+  /// Performs a step. A test can stop before or after it, or make it fail.
   package typealias Performing = @Sendable (_ step: Step, _ body: () throws -> Void) throws -> Void
 
   let journal: RestoreJournal
@@ -42,9 +43,9 @@ package struct RestoreCommit: Sendable {
     self.perform = perform
   }
 
-  /// Performs, or finishes, the commit. When a rename fails, all are undone.
+  /// Performs, or finishes, the commit. If a rename fails, all are undone.
   ///
-  /// - Returns: a warning, when the staging directory could not be removed behind it.
+  /// - Returns: a warning if the staging directory could not be removed afterwards.
   package func run() throws -> String? {
     do {
       try moveNames()
@@ -100,7 +101,7 @@ package struct RestoreCommit: Sendable {
       try aside.synchronize()
       try data.synchronize()
     }
-    // Gone where the end was interrupted: then every name is in place.
+    // The directory is gone if the end was interrupted. Then every name is in place.
     let files = try staging.openDirectory(RestoreJournal.files)
     for (index, name) in journal.movedIn.enumerated() {
       if index == journal.movedIn.count - 1 { try placeMarker(staging) }
@@ -127,7 +128,7 @@ package struct RestoreCommit: Sendable {
 
   private var isMarkerIn: Bool { Marker.read(in: data) == journal.marker }
 
-  /// A file system without an exclusive rename makes a second name and removes the first: a crash between
+  /// A file system without an exclusive rename creates a second name and removes the first. A crash between
   /// the two leaves both.
   private func move(_ name: String, from: OpenDirectory, to: OpenDirectory) throws {
     if let old = try from.status(of: name), let new = try to.status(of: name),
@@ -141,7 +142,7 @@ package struct RestoreCommit: Sendable {
 
   // MARK: Back
 
-  /// The directory is as it was; what was staged lies in the staging directory again.
+  /// Restores the directory to its previous state. The staged files are in the staging directory again.
   package func undo() throws {
     let places = try look()
     try takeOut(places.filter { $0.live == .asStaged })
@@ -162,7 +163,7 @@ package struct RestoreCommit: Sendable {
     }
   }
 
-  /// What this restore moved in, and its marker, go back to where they were staged.
+  /// Moves the files of this restore, and its marker, back to where they were staged.
   func takeOut(_ places: [CommitRecovery.Place]) throws {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
@@ -198,8 +199,8 @@ package struct RestoreCommit: Sendable {
 
   // MARK: Looking
 
-  /// Where the files of each name are. Reads what was staged, and compares it with the digests of the
-  /// journal. Blocks.
+  /// Finds out where the files of each name are. Reads the staged files, and compares them with the digests
+  /// in the journal. Blocks.
   package func look() throws -> [CommitRecovery.Place] {
     let files = try openStaging().openDirectory(RestoreJournal.files)
     let aside = try journal.aside.flatMap { name -> OpenDirectory? in
@@ -243,7 +244,7 @@ package struct RestoreCommit: Sendable {
     return found.sorted { $0.path < $1.path } == wanted.sorted { $0.path < $1.path }
   }
 
-  /// Whether a name is exactly what was staged. What can't be read is not.
+  /// Whether a name is exactly the staged file. An unreadable file is not.
   private func isStaged(_ name: String, in directory: OpenDirectory) -> Bool {
     let wanted = journal.staged.filter { journal.top(of: $0.path) == name }
     guard !wanted.isEmpty else { return false }

@@ -3,44 +3,44 @@ import BackupLogic
 package import BackupTypes
 package import SystemIO
 
-/// What a restore is doing, in its staging directory: after a crash the next run reads it and finishes,
-/// undoes or begins anew. Replaced durably at each step.
+/// What a restore is doing, in its staging directory. After a crash the next run reads the journal, and
+/// finishes, undoes or starts again. It is replaced durably at each step.
 ///
-/// It is a file on the user's volume, so it is believed only as far as the files agree with it: what it says
-/// of names is checked here, what it says of files by `RestoreCommit.look`.
+/// The journal is a file on the user's volume, so it is trusted only as far as the files agree with it. Its
+/// names are checked here, and its files by `RestoreCommit.look`.
 package struct RestoreJournal: Sendable, Equatable, Codable {
   package static let directory = ".lifeboat-restore"
   package static let name = "journal.json"
-  /// Where the staged files lie, below `directory`.
+  /// Where the staged files are, below `directory`.
   package static let files = "files"
-  /// The marker that is laid down, and the one that it takes the place of, below `directory`.
+  /// The new marker, and the one that it replaces, below `directory`.
   package static let marker = "marker.json"
   package static let markerBefore = "marker-before.json"
-  /// What `--replace` moves aside, and the beginning of the name for anything else.
+  /// Where `--replace` moves files, and the prefix of the name for anything else that is moved aside.
   package static let replaced = ".lifeboat-replaced"
   package static let debris = ".lifeboat-debris-"
 
   private static let bytesMax = 32 << 20
 
   package enum Phase: String, Sendable, Codable {
-    /// The target is as it was.
+    /// The target is unchanged.
     case staging
     /// Everything is staged, verified and durable; names are being changed.
     case committing
   }
 
-  /// Something that was in the target when the commit began, by its path. Without the device's number,
-  /// which differs after a reboot or on another node.
+  /// An existing file in the target when the commit began, by its path. It has no device number, which
+  /// differs after a reboot or on another node.
   package struct Found: Sendable, Equatable, Codable {
     package var path: String
     package var inode: UInt64
-    /// The three are nil for a directory: they change with what is in it.
+    /// These three are nil for a directory, because they change with its content.
     package var size: UInt64?
     package var modifiedSeconds: Int64?
     package var modifiedNanoseconds: Int64?
   }
 
-  /// A file that was staged.
+  /// A staged file.
   package struct Staged: Sendable, Equatable, Codable {
     package var path: String
     package var size: UInt64
@@ -49,17 +49,17 @@ package struct RestoreJournal: Sendable, Equatable, Codable {
   }
 
   package var phase: Phase
-  /// Drawn by each run: another run that works in the same directory is noticed by it.
+  /// Random for each run, so that another run in the same directory is noticed.
   package var run: String
   package var point: String
   package var request: RestoreRequest
-  /// The top-level names to be moved aside, and where to; then those to be moved in, in order.
+  /// The top-level names to be moved aside, and where to. Then those to be moved in, in order.
   package var aside: String?
   package var movedAside: [String]
   package var movedIn: [String]
   package var found: [Found]
   package var staged: [Staged]
-  /// The names that the server's configuration gives its files.
+  /// The names of the files in the server's configuration.
   package var dump: String
   package var appendFile: String
   package var appendDirectory: String
@@ -87,14 +87,14 @@ package struct RestoreJournal: Sendable, Equatable, Codable {
 // MARK: Reading and writing
 
 extension RestoreJournal {
-  /// What the staging directory holds.
+  /// The content of the staging directory.
   package enum Reading: Sendable {
-    /// No staging directory, or one in which nothing was staged.
+    /// There is no staging directory, or nothing was staged in it.
     case none
-    /// A restore was interrupted while it staged: the target is as it was.
+    /// A restore was interrupted while staging: the target is unchanged.
     case staging
     case committing(RestoreJournal)
-    /// Nothing that can be followed; why.
+    /// There is nothing that can be followed, for this reason.
     case unusable(String)
   }
 
@@ -113,7 +113,7 @@ extension RestoreJournal {
         return isEmpty ? .none : .unusable("it has staged files and no journal")
       }
       let bytes = try file.readAll(limit: bytesMax)
-      // An earlier release wrote less; of a restore that only staged no more is needed.
+      // An earlier release wrote less. For a restore that only staged, nothing more is needed.
       if try RecordCoding.decode(Head.self, from: bytes, name: name).phase == .staging {
         return .staging
       }
@@ -126,7 +126,7 @@ extension RestoreJournal {
     }
   }
 
-  /// The run that works in the directory; nil where there is none.
+  /// The run that works in the directory; nil if there is none.
   package static func run(in data: OpenDirectory) -> String? {
     struct Head: Decodable { var run: String }
     guard let staging = try? data.openDirectory(directory), let file = try? staging.open(name),
@@ -146,8 +146,8 @@ extension RestoreJournal {
     try DurableFile.replace(RestoreJournal.name, in: staging, bytes: bytes, mode: 0o644)
   }
 
-  /// Removes the staging directory and what was staged, the journal last: staged files without a journal
-  /// are somebody else's, and a journal without them is finished or undone once more.
+  /// Removes the staging directory and the staged files, the journal last. Staged files without a journal
+  /// belong to somebody else. A journal without them is finished or undone once more.
   package static func discard(in data: OpenDirectory) throws {
     if try data.status(of: directory)?.kind == .directory,
       let staging = try data.openDirectory(directory)
@@ -158,7 +158,7 @@ extension RestoreJournal {
     try data.synchronize()
   }
 
-  /// What is wrong with what it says, without a look at any file; nil when it can be true.
+  /// What is wrong with the journal itself, without looking at any file; nil if it can be true.
   package var flaw: String? {
     let paths = found.map(\.path) + staged.map(\.path)
     let named = movedAside + movedIn + [dump, appendFile, appendDirectory]
@@ -185,7 +185,7 @@ extension RestoreJournal {
     return nil
   }
 
-  /// Whether a restore moves things to a directory of this name.
+  /// Whether a restore moves things aside to a directory of this name.
   private static func isAside(_ name: String) -> Bool {
     if name == replaced { return true }
     let number = name.utf8.dropFirst(debris.utf8.count)
@@ -197,7 +197,7 @@ extension RestoreJournal {
 }
 
 extension RestoreJournal.Found {
-  /// What is there under a name of `directory`: itself, and if it is a directory the files in it.
+  /// The files under a name of `directory`: the file itself or, for a directory, the files in it.
   package static func under(_ name: String, in directory: OpenDirectory) throws
     -> [RestoreJournal.Found]
   {

@@ -1,11 +1,11 @@
 import BackupLogic
 import BackupTypes
 
-/// What a restore was asked for, in its journal: a later run that asks for the same finishes it.
+/// What a restore was asked for, in its journal. A later run that asks for the same finishes it.
 package struct RestoreRequest: Sendable, Equatable, Codable {
-  /// What chooses the point; empty: the newest.
+  /// What selects the restore point; empty: the newest.
   package var selection: String
-  /// Everything else that makes the result: repository, names, form, owner.
+  /// Everything else that determines the result: repository, names, form, owner.
   package var form: String
   package var replaces: Bool
 
@@ -39,7 +39,8 @@ extension RestoreRequest {
     fields.compactMap { field in field.value.map { "\(field.name)=\($0)" } }.joined(separator: " ")
   }
 
-  /// Whether this asks for what `journal` was asked for; also by the id of the point that it had found.
+  /// Whether this is the same request as in `journal`, also if it names the restore point that the journal
+  /// found.
   func isThat(of journal: RestoreJournal) -> Bool {
     var same = journal.request
     if selection == RestoreRequest.line([("point", journal.point)]) { same.selection = selection }

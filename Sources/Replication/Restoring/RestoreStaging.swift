@@ -8,24 +8,24 @@ import Synchronization
 import SystemIO
 import SystemPackage
 
-/// Fetches a plan's files into the staging directory, on the same file system as the target, and verifies
-/// every digest and each file as a whole.
+/// Downloads a plan's files into the staging directory, on the same file system as the target, and verifies
+/// every digest and each complete file.
 struct RestoreStaging: Sendable {
   let repository: Repository
   let plan: RestorePlan
   let history: History
-  /// The staged files' directory.
+  /// The directory of the staged files.
   let root: OpenDirectory
   let owner: StagedOwner
-  /// Staged by an earlier run: what verifies is used again.
+  /// An earlier run staged files. Those that verify are used again.
   let reuses: Bool
   let progress: @Sendable (UInt64) -> Void
 
-  /// Objects of up to 4 MiB on their way at the same time.
+  /// How many objects of up to 4 MiB are downloaded at the same time.
   private static let width = 3
   private let unpacking = Unpacking()
 
-  /// Returns what was staged, for the journal.
+  /// Returns the staged files, for the journal.
   func run() async throws -> [RestoreJournal.Staged] {
     var digests: [Digest] = []
     for (index, file) in plan.files.enumerated() {
@@ -57,8 +57,8 @@ struct RestoreStaging: Sendable {
     return zip(plan.files, digests).map { .init(path: $0.path, size: $0.size, digest: $1) }
   }
 
-  /// The files get the times of what they hold. It is by these that a shipper tells whether the dump or
-  /// the AOF of a directory is the newer state (a server has not yet written here).
+  /// Sets the times of the files to those of their content. A shipper uses these times to decide whether
+  /// the dump or the AOF is the newer state, as long as no server has written here.
   private func setTimes() throws {
     for file in plan.files {
       guard let staged = try directory(file).open(file.name) else { continue }
@@ -70,7 +70,7 @@ struct RestoreStaging: Sendable {
     }
   }
 
-  /// What an earlier run staged for another point must not come along.
+  /// Removes what an earlier run staged for another restore point.
   private func removeStrays() throws {
     let wanted = Set(plan.files.map(\.path))
     for entry in try root.entries() {
@@ -96,7 +96,7 @@ struct RestoreStaging: Sendable {
         limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
         digest: index.pieces[number].short, span: nil)
     }
-    // A piece has the digest in its name, or it is not taken.
+    // A piece has the digest in its name, or is rejected.
     if repository.frame.secrets == nil {
       _ = try await fetch(parts, into: staged, file, hashes: false)
       return StagedDigest.of(chunks: index.pieces)
@@ -124,12 +124,13 @@ struct RestoreStaging: Sendable {
     var limit: Int
     var range: Range<UInt64>
     var skip: Int
-    /// Of exactly `range`, when that is known: what is staged already is recognised by it.
+    /// The digest of exactly `range`, if known. A part that is already staged is recognised by it.
     var digest: ShortDigest?
     var span: (LogSpan, TimelineNumber)?
   }
 
-  /// - Parameter hashes: whether to return the digest of the file; else what it returns means nothing.
+  /// - Parameter hashes: whether to return the digest of the file; otherwise the returned value means
+  ///   nothing.
   private func fetch(
     _ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File, hashes: Bool = true
   ) async throws -> Digest {
@@ -137,8 +138,8 @@ struct RestoreStaging: Sendable {
     var check = StagedFileCheck(file.content)
     var arrived: Set<Int> = []
     var checked = 0
-    // Whatever follows what was checked is checked while other parts are under way, out of the page
-    // cache: at the end only what came last is left to do.
+    // Bytes that follow the checked part are checked while other parts are downloaded, from the page cache.
+    // At the end only the last part is left to check.
     func checkOn() throws {
       while arrived.remove(checked) != nil {
         let range = parts[checked].range
@@ -202,14 +203,14 @@ struct RestoreStaging: Sendable {
     }
   }
 
-  /// One object is unpacked and written at a time, while others are on their way: there is memory for
-  /// one plain copy, and a network is seldom quicker.
+  /// Only one object at a time is decompressed and written while others are downloaded. There is memory for
+  /// one uncompressed copy, and a network is rarely faster.
   private final class Unpacking: Sendable {
     private let mutex = Mutex(())
     func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
   }
 
-  /// A dump beside a log is damaged: the state that is restored does not need it.
+  /// A dump beside a log is damaged. The restored state does not need it.
   struct UnneededDamage: Error {
     var generation: GenerationID
     var reason: String
@@ -219,7 +220,7 @@ struct RestoreStaging: Sendable {
     file.role == .dump && plan.point.primary == .aof
   }
 
-  /// An object of the plan is gone: another run folded or pruned it. The restore plans again.
+  /// An object of the plan is gone, because another run folded or pruned it. The restore plans again.
   struct Missing: Error { var name: String }
 
   private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
@@ -273,7 +274,7 @@ struct RestoreStaging: Sendable {
     return made
   }
 
-  /// A dump, a BASE and a manifest are replaced by a server, never written to.
+  /// A server replaces a dump, a BASE and a manifest, and never writes to them.
   private func own(_ staged: OpenFile, _ file: RestorePlan.File) throws {
     try owner.give(staged, isWritten: file.role == .increment || file.role == .legacy)
   }

@@ -3,13 +3,13 @@ import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// The data directory that a restore fills: what is there, and whether a server uses it.
+/// The data directory that a restore fills: its content, and whether a server uses it.
 struct RestoreTarget {
   let path: FilePath
   let names: ServerNames
   let directory: OpenDirectory
 
-  /// Opens the directory, and makes it when only its last component is missing.
+  /// Opens the directory, and creates it if only its last component is missing.
   init(_ path: FilePath, names: ServerNames, makes: Bool) throws {
     self.path = path
     self.names = names
@@ -22,7 +22,7 @@ struct RestoreTarget {
     directory = try OpenDirectory(path)
   }
 
-  /// Whether a restore would make the directory: only its last component is missing.
+  /// Whether a restore would create the directory: only its last component is missing.
   static func isToBeMade(_ path: FilePath) throws -> Bool {
     guard try FileStatus.at(path) == nil, path.lastComponent != nil else { return false }
     let parent = path.removingLastComponent()
@@ -35,8 +35,8 @@ struct RestoreTarget {
 
   func facts() throws -> DataFacts { try DirectoryLook(path, names: names).facts() }
 
-  /// Everything that a server would write here, so that a change is noticed: sizes, inodes and times of
-  /// the files by name.
+  /// Everything that a server would write here: sizes, inodes and times of the files by name, so that a
+  /// change is noticed.
   func fingerprint() throws -> [String: FileStatus] {
     var found: [String: FileStatus] = [:]
     for entry in try directory.entries() where !entry.name.hasPrefix(".lifeboat") {
@@ -50,7 +50,7 @@ struct RestoreTarget {
         }
       }
     }
-    // The directory's own times change with our staging.
+    // The directory's own times change because of our staging.
     return found.mapValues {
       var status = $0
       if status.kind == .directory {
@@ -64,7 +64,7 @@ struct RestoreTarget {
   }
 
   /// A process that visibly uses the directory: a Redis or Valkey with it as working directory, or any
-  /// that has a file in it open. Other containers' processes can't be seen.
+  /// process with an open file in it. Processes of other containers can't be seen.
   func user() throws -> String? {
     try ProcessTable.user(of: directory.status())
   }

@@ -4,7 +4,7 @@ import BackupTypes
 import ObjectStorage
 import SystemIO
 
-/// Room, staging, and the commit.
+/// Free space, staging, and the commit.
 extension Restorer {
   func perform(
     _ plan: RestorePlan, _ repository: Repository, _ history: History, _ target: RestoreTarget,
@@ -54,8 +54,8 @@ extension Restorer {
     return .restored(done, movedAside: journal.aside)
   }
 
-  /// Looks once more: a Redis that runs there has changed something, or is visible; and another restore,
-  /// where there are no locks, has written a journal of its own.
+  /// Inspects the directory once more. A Redis that runs there has changed something or is visible. Another
+  /// restore, on a file system without locks, has written its own journal.
   private func checkUnchanged(
     _ target: RestoreTarget, _ before: [String: FileStatus], _ journal: RestoreJournal
   ) throws {
@@ -67,7 +67,7 @@ extension Restorer {
     }
     let user = try target.user()
     if try user == nil && target.fingerprint() == before { return }
-    // It needs its room more than another try needs what was fetched.
+    // The server needs the space more than another attempt needs the downloaded files.
     try RestoreJournal.discard(in: target.directory)
     if let user { throw inUse(user) }
     throw LifeboatError(
@@ -75,7 +75,7 @@ extension Restorer {
       cause: "a server writes there", hint: "stop it first; nothing was changed")
   }
 
-  /// Whether something of that name is there; an empty directory, which a crash can leave, is taken away.
+  /// Whether something of that name exists. An empty directory, which a crash can leave, is removed.
   private func isTaken(_ name: String, _ data: OpenDirectory) throws -> Bool {
     guard let status = try data.status(of: name) else { return false }
     guard status.kind == .directory, let directory = try data.openDirectory(name),
@@ -85,7 +85,7 @@ extension Restorer {
     return false
   }
 
-  /// The top-level names in the order of the commit: the AOF last. Its directory has the manifest inside.
+  /// The top-level names in the order of the commit, the AOF last. Its directory contains the manifest.
   private func order(_ plan: RestorePlan) -> [String] {
     let files = plan.files.filter { $0.directory == nil }
     return files.filter { $0.role != .legacy }.map(\.name)
@@ -115,7 +115,7 @@ extension Restorer {
     return (status.owner, status.group)
   }
 
-  /// What an earlier run staged and this one can't use makes room first.
+  /// Frees the space of files that an earlier run staged and this one can't use.
   private func clearStaging(_ plan: RestorePlan, _ target: RestoreTarget, reuses: Bool) throws {
     let data = target.directory
     guard reuses,
@@ -132,7 +132,7 @@ extension Restorer {
     }
   }
 
-  /// What an earlier run staged of the plan's files: it is used again, or written over.
+  /// The size of the plan's files that an earlier run staged. They are used again, or overwritten.
   private func stagedBytes(_ plan: RestorePlan, _ target: RestoreTarget) throws -> UInt64 {
     guard let staging = try target.directory.openDirectory(RestoreJournal.directory),
       let files = try staging.openDirectory(RestoreJournal.files)
@@ -148,7 +148,7 @@ extension Restorer {
     return bytes
   }
 
-  /// Room is checked before anything is written.
+  /// Checks the free space before anything is written.
   private func checkRoom(_ plan: RestorePlan, _ target: RestoreTarget) throws {
     let space = try FileSystemSpace.at(options.data)
     let staged = try stagedBytes(plan, target)

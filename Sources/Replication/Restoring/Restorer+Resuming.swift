@@ -3,32 +3,32 @@ import BackupTypes
 import ObjectStorage
 import SystemIO
 
-/// What an earlier restore left in the directory. It is judged from what is on the volume alone, before the
-/// store is asked for anything.
+/// What an earlier restore left in the directory. It is judged from the volume alone, before the store is
+/// used.
 extension Restorer {
-  /// What became of an interrupted restore.
+  /// The result for an interrupted restore.
   package struct Interrupted: Sendable, Equatable {
     package enum Result: String, Sendable {
-      /// Its renames were done: the directory holds what it was asked for.
+      /// Its renames were finished: the directory holds what it was asked for.
       case finished
-      /// Its renames were undone: the directory was as it had been.
+      /// Its renames were undone: the directory is as it was before.
       case undone
-      /// What is there has changed since, and stays.
+      /// The files have changed since, and stay.
       case changed
-      /// Its journal contradicts what is there, and was not followed.
+      /// Its journal contradicts the files, and was not followed.
       case notFollowed = "not-followed"
     }
     package var result: Result
-    /// Nil: nobody can tell.
+    /// Nil: it can't be told.
     package var point: String?
     package var reason: String?
-    /// Where what it had staged is now.
+    /// Where its staged files are now.
     package var movedAside: String?
   }
 
   struct Resumed {
     var interrupted: Interrupted?
-    /// Something is staged that can be used again.
+    /// There are staged files that can be used again.
     var reuses = false
     /// It was finished, and that is what this run asks for.
     var isDone = false
@@ -99,8 +99,8 @@ extension Restorer {
       ? .anyState : .another
   }
 
-  /// No live file is touched. Only where nothing but our own files holds data do these go back, so that a
-  /// dump of ours beside an empty AOF is not taken for the data of the server that made the AOF.
+  /// Touches no live file. Only if nothing but our own files holds data are they moved back, so that our
+  /// dump beside an empty AOF is not taken for the data of the server that made the AOF.
   private func leave(
     _ commit: RestoreCommit, _ places: [CommitRecovery.Place], _ changed: [String],
     _ target: RestoreTarget
@@ -115,7 +115,7 @@ extension Restorer {
     {
       try commit.takeOut(ours)
     } else if !isWhole {
-      // A part of a state has no origin to tell of.
+      // A part of a state has no origin to report.
       try commit.takeMarkerBack()
     }
     var interrupted = Interrupted(
@@ -124,7 +124,7 @@ extension Restorer {
       changed.isEmpty
       ? "what it staged, or what it moved aside, is not as its journal says"
       : "\(changed.map { printable($0) }.joined(separator: ", ")) changed since"
-    // What is as it was staged can be fetched again.
+    // Unchanged staged files can be downloaded again.
     if places.allSatisfy({ $0.staged != .other }) {
       discard(target.directory)
     } else {
@@ -146,8 +146,8 @@ extension Restorer {
 
   // MARK: What was staged
 
-  /// Nil when it could not be moved: then a restore that needs the place fails there, and one that has
-  /// nothing to do does not.
+  /// Nil if it could not be moved. A restore that needs the place then fails there, and one with nothing to
+  /// do does not.
   private func setAside(_ data: OpenDirectory) -> String? {
     let name = RestoreJournal.debris + "\(now().milliseconds)"
     do {

@@ -5,8 +5,8 @@ package import ObjectStorage
 import SystemIO
 package import SystemPackage
 
-/// Fills a data directory from a repository. All or nothing: it ends with a complete, verified
-/// directory, or with the directory as it was.
+/// Fills a data directory from a repository, all or nothing: it ends with a complete, verified directory,
+/// or leaves the directory unchanged.
 package struct Restorer: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
@@ -20,7 +20,7 @@ package struct Restorer: Sendable {
     package var repositoryID: Nonce?
     package var owner: (user: UInt32, group: UInt32)?
     package var keys = KeySource.none
-    /// What `--repo` was given, for a command that is shown.
+    /// The value of `--repo`, for commands that are printed.
     package var url: String?
 
     package init(data: FilePath, selection: PointSelection, plan: RestorePlan.Options) {
@@ -32,7 +32,7 @@ package struct Restorer: Sendable {
 
   package struct Report: Sendable {
     package var outcome: Outcome
-    /// What became of an interrupted restore that was found.
+    /// The result for an interrupted restore, if one was found.
     package var interrupted: Interrupted?
   }
 
@@ -41,12 +41,12 @@ package struct Restorer: Sendable {
     case planned(RestorePlan)
     /// The directory holds data, and `--if-empty` was given.
     case dataPresent(String, warnings: [String])
-    /// There has never been a restore point, and `--if-backup-exists` was given.
+    /// There has provably never been a restore point, and `--if-backup-exists` was given.
     case noBackup
-    /// There is log whose BASE never became durable, of a first ship that was cut off, and
+    /// There is log whose BASE never became durable, from an interrupted first ship, and
     /// `--if-backup-exists` was given.
     case neverCompleted(UnfinishedLog, command: String)
-    /// A restore that was interrupted while it committed is finished now, and that is what was asked for.
+    /// A restore that was interrupted while committing is now finished, and that is what was asked for.
     case finished(point: String)
   }
 
@@ -55,7 +55,7 @@ package struct Restorer: Sendable {
   let now: @Sendable () -> Instant
   let note: @Sendable (String) -> Void
   let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
-  /// A test stops a commit at any step.
+  /// A test can stop a commit at any step.
   package var performing: RestoreCommit.Performing = { _, body in try body() }
 
   package init(
@@ -70,7 +70,7 @@ package struct Restorer: Sendable {
     self.progress = progress
   }
 
-  /// So often a plan is made anew when an object of it went away meanwhile.
+  /// How often a plan is made again because one of its objects was deleted meanwhile.
   private static let plansMax = 3
 
   package func run() async throws -> Outcome { try await report().outcome }
@@ -88,7 +88,7 @@ package struct Restorer: Sendable {
     defer { withExtendedLifetime(lock) {} }
     let resumed = try resume(target)
     let outcome = try await outcome(target, resumed)
-    // The server needs the room, and no run will use what was staged.
+    // The server needs the space, and no run will use the staged files.
     if case .dataPresent = outcome, resumed.reuses, !options.isDryRun { discard(target.directory) }
     return Report(outcome: outcome, interrupted: resumed.interrupted)
   }
@@ -99,7 +99,7 @@ package struct Restorer: Sendable {
     let finished = found?.result == .finished ? found?.point : nil
     if let finished, resumed.isDone { return .finished(point: finished) }
     if let end = try look(target) { return end }
-    // It is complete, if without a key.
+    // The state is complete, even if there is no key.
     if let finished, options.isIfEmpty { return .finished(point: finished) }
     var damaged: [GenerationID: String] = [:]
     for attempt in 1... {
@@ -109,7 +109,7 @@ package struct Restorer: Sendable {
         return .noBackup
       }
       if plan.names != target.names {
-        // The backup has names of its own: what stands under those is data as well.
+        // The backup uses its own file names. Files under those names are data as well.
         target = try RestoreTarget(options.data, names: plan.names, makes: false)
         if let end = try look(target) { return end }
       }
@@ -118,7 +118,7 @@ package struct Restorer: Sendable {
         return try await perform(
           plan, repository, history, target, reuses: resumed.reuses || attempt > 1)
       } catch let unneeded as RestoreStaging.UnneededDamage {
-        // Each time it is another one: there are only so many that a plan could have.
+        // It is a different dump each time, and a plan can have only so many.
         damaged[unneeded.generation] = unneeded.reason
         note("the dump beside the log is damaged: planning again without it")
       } catch let missing as RestoreStaging.Missing {
@@ -152,7 +152,7 @@ package struct Restorer: Sendable {
     }
   }
 
-  /// Decides by what is there; nil: go on.
+  /// Decides from the directory's content; nil: continue.
   private func look(_ target: RestoreTarget) throws -> Outcome? {
     let appendOnly = options.plan.appendOnly
     let facts = try target.facts()
@@ -188,7 +188,7 @@ package struct Restorer: Sendable {
     case absent(Outcome)
   }
 
-  /// - Parameter damaged: dumps that a plan does without, and why.
+  /// - Parameter damaged: dumps that a plan must leave out, and why.
   private func choose(without damaged: [GenerationID: String] = [:]) async throws -> Choice {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
@@ -247,7 +247,7 @@ package struct Restorer: Sendable {
     case point(RestorePoint)
   }
 
-  /// "There is no backup" is concluded only from a complete listing that proves it.
+  /// Concludes "there is no backup" only from a complete listing that proves it.
   private func concludeAbsence(_ chooser: PointChooser) async throws -> Conclusion {
     let reader = chooser.reader
     var snapshots: [Snapshot] = []
@@ -275,8 +275,8 @@ package struct Restorer: Sendable {
       hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")
   }
 
-  /// A first ship that was cut off must not keep a new pod from starting; an hour of log is more than that,
-  /// and so is any where the caller knows that there is a backup.
+  /// An interrupted first ship must not keep a new pod from starting. An hour of log is more than that, and
+  /// so is any log if the caller knows that there is a backup.
   private func concludeUnfinished(_ log: UnfinishedLog, _ chooser: PointChooser) throws -> Outcome {
     let command = chooser.reader.repository.command(options.url).line(
       "--timeline \(log.timeline) --base empty")

@@ -4,13 +4,14 @@ import Codec
 package import SystemIO
 
 /// The digest by which the journal knows a staged file: the SHA-256 of the SHA-256s of its chunks of 4 MiB.
-/// A piece of a full copy is such a chunk, so that of a repository without a key the digest of the file is
-/// known without reading it again. Not keyed: an interrupted restore is judged without the key.
+/// A piece of a full copy is such a chunk, so in an unencrypted repository the file's digest is known
+/// without reading the file again. It is not keyed, because an interrupted restore is judged without the
+/// key.
 package struct StagedDigest {
   private static let chunkBytes = GenerationIndex.pieceBytes
   private var chunks = SHA256Hasher()
   private var chunk = SHA256Hasher()
-  /// Bytes in `chunk`.
+  /// How many bytes of `chunk` are filled.
   private var filled = 0
 
   package init() {}

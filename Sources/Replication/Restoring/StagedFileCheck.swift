@@ -2,11 +2,11 @@ import BackupFormat
 import BackupLogic
 import RedisFormats
 
-/// Checks a restored file as a whole while it streams past: what Redis would refuse is found here, with
-/// the target untouched.
+/// Checks a restored file as a whole while it streams. What Redis would refuse is found here, while the
+/// target is untouched.
 struct StagedFileCheck {
   private enum Reader {
-    /// Bytes of our own making, or a copy of a file that is checked.
+    /// Bytes that we made ourselves, or a copy of a checked file.
     case none
     case generation(GenerationCheck)
     case log(AOFScanner)
@@ -38,7 +38,7 @@ struct StagedFileCheck {
     }
   }
 
-  /// What is wrong with the file of `size` bytes; nil when it is sound. To be called once, at its end.
+  /// What is wrong with the file of `size` bytes; nil if it is sound. Call once, at its end.
   mutating func finish(size: UInt64) -> String? {
     guard consumed == size else { return "its parts have \(consumed) bytes, not \(size)" }
     switch reader {

@@ -2,14 +2,14 @@ import BackupTypes
 import Synchronization
 package import SystemIO
 
-/// Gives the staged files to their owner. A `chown` can be refused where nobody needs it: to root on NFS
-/// (root_squash), in FUSE, in a container without CAP_CHOWN.
+/// Gives the staged files to their owner. A `chown` can be refused although nobody needs it: for root on
+/// NFS (root_squash), in FUSE, in a container without CAP_CHOWN.
 package final class StagedOwner: Sendable {
-  /// What the owner can do with a file that can't be given to it.
+  /// What the owner needs but can't do with a file whose `chown` was refused.
   package enum Need: Sendable, Equatable {
-    /// All that a server does.
+    /// Nothing: the owner can do everything that a server does.
     case none
-    /// It can be loaded, and not be written to.
+    /// Write access: the file can be loaded, but not appended to.
     case toWrite
     case toRead
   }
@@ -24,10 +24,10 @@ package final class StagedOwner: Sendable {
     self.isAsked = isAsked
   }
 
-  /// One, whatever the number of files.
+  /// One warning, whatever the number of files.
   package var warning: String? { failure.withLock { $0 } }
 
-  /// - Parameter isWritten: a server appends to it; everything else it replaces.
+  /// - Parameter isWritten: a server appends to the file. It replaces all others.
   package func give(_ file: OpenFile, isWritten: Bool) throws {
     try give(try file.status(), access: isWritten ? 6 : 4) { try file.setOwner($0, group: $1) }
   }
@@ -61,15 +61,15 @@ package final class StagedOwner: Sendable {
     }
   }
 
-  /// - Parameter access: as in a mode, of one class: what a server does with it.
+  /// - Parameter access: the bits of a mode, of one class, that a server needs for the file.
   package static func need(
     of owner: (user: UInt32, group: UInt32), heldBy holder: (user: UInt32, group: UInt32),
     mode: UInt32, access: UInt32, isAsked: Bool
   ) -> Need {
     if holder.user == owner.user { return .none }
-    // Whoever asked for an owner gets it, or an error.
+    // If an owner was named, the file gets it, or the restore fails.
     if isAsked { return .toRead }
-    // Root is not kept from files; where it is, root is who they belong to already.
+    // Root can access any file. If root is squashed, the files belong to it already.
     if owner.user == 0 { return .none }
     let bits = (holder.group == owner.group ? mode >> 3 : mode) & 7
     if bits & access == access { return .none }

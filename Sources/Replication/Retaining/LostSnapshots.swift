@@ -3,14 +3,14 @@ import BackupLogic
 import BackupTypes
 import ObjectStorage
 
-/// Proves that snapshots which a listing lacks are not there: nobody lets go of one because of a listing
-/// that is not complete.
+/// Proves that snapshots which a listing lacks do not exist, so that no snapshot is given up because of an
+/// incomplete listing.
 struct LostSnapshots: Sendable {
   let repository: Repository
-  /// So many are asked for by name, too.
+  /// At most this many are also read by name.
   private static let readsMax = 1000
 
-  /// - Throws: `.storeUnavailable` when one of them is there.
+  /// - Throws: `.storeUnavailable` if one of them exists.
   func prove(_ missing: [TimelineNumber: [ClosedRange<Int>]]) async throws {
     var reads = 0
     for (timeline, ranges) in missing.sorted(by: { $0.key < $1.key }) {

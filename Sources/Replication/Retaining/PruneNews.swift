@@ -1,13 +1,12 @@
-/// Which of retention's hourly runs have a line in the log. A steady sidecar tells four times a day of what
-/// it deleted, once of what waits, and of a failure again only after six hours. A value; the caller gives
-/// the time.
+/// Which of retention's hourly runs are logged. A steady sidecar logs its deletions four times a day, a
+/// waiting run once, and a repeated failure only after six hours. A value; the caller gives the time.
 package struct PruneNews: Sendable {
   /// In milliseconds.
   package static let interval: Int64 = 6 * 3_600_000
 
   package enum Line: Sendable, Equatable {
     case announced, waiting
-    /// Of this run and of those before it that had no line.
+    /// The deletions of this run and of earlier runs that were not logged.
     case pruned(objects: Int)
   }
 
@@ -18,11 +17,11 @@ package struct PruneNews: Sendable {
 
   package init() {}
 
-  /// The line of a run; nil when it has none.
+  /// The line of a run; nil if it is not logged.
   ///
   /// - Parameters:
-  ///   - deleted: objects.
-  ///   - later: when a run that waits goes through.
+  ///   - deleted: the number of deleted objects.
+  ///   - later: when a waiting run will delete.
   ///   - now: monotonic, in milliseconds.
   package mutating func line(
     of result: PruneReport.Result, deleted: Int = 0, due later: String? = nil, at now: Int64
@@ -46,7 +45,7 @@ package struct PruneNews: Sendable {
     }
   }
 
-  /// Whether a failure has a line.
+  /// Whether a failure is logged.
   package mutating func isNews(failure message: String, at now: Int64) -> Bool {
     if let failure, failure.message == message, now < failure.quietUntil { return false }
     failure = (message, now + PruneNews.interval)

@@ -3,13 +3,14 @@ package import BackupTypes
 /// What a run of retention did, or would do.
 package struct PruneReport: Sendable, Equatable, Encodable {
   package enum Result: String, Sendable, Encodable {
-    /// Everything that is there is kept.
+    /// Everything is kept.
     case nothing
     /// `--dry-run`.
     case planned
-    /// More than half of the restore points would go: said now, done a grace later.
+    /// More than half of the restore points would be deleted. It is announced now, and done after a grace
+    /// period.
     case announced
-    /// It was said before.
+    /// It was announced before.
     case waiting
     case pruned
   }
@@ -21,20 +22,20 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   /// Every mark since then is kept.
   package var keepsAllSince: String
   package var keepDaily: Int
-  /// The first restore point that stays; absent when there is none.
+  /// The first remaining restore point; absent if there is none.
   package var recoverableFrom: String?
-  /// When a run that was announced goes through.
+  /// When an announced run will delete.
   package var due: String?
   /// Restore points, as `list` counts them, before and after.
   package var points: Int
   package var pointsLeft: Int
-  /// Objects that go.
+  /// How many objects are deleted.
   package var snapshots: Int
   package var logObjects: Int
   package var generations: Int
   package var foldedObjects: Int
   package var operations: Int
-  /// Snapshots that were missing and are taken as lost, with `--confirm`.
+  /// How many missing snapshots `--confirm` accepts as lost.
   package var lost = 0
   package var objects: Int
 

@@ -4,14 +4,16 @@ package import BackupTypes
 import ObjectStorage
 import SystemIO
 
-/// Applies a retention policy to a repository: reads, plans (`PrunePlan`), records what goes, deletes.
+/// Applies a retention policy to a repository: reads, plans (`PrunePlan`), records the deletions, and
+/// deletes.
 ///
-/// Stopped anywhere, run twice at once, beside a restore or a shipper, nothing that is needed is lost.
+/// Nothing that is needed is lost if it is stopped anywhere, runs twice at once, or runs beside a restore
+/// or a shipper.
 package struct Pruner: Sendable {
   package struct Options: Sendable {
     package var policy: RetentionPolicy
     package var isDryRun: Bool
-    /// More than half of the restore points may go at once.
+    /// More than half of the restore points may be deleted at once.
     package var isConfirmed: Bool
     /// Who prunes, for the record.
     package var by: String
@@ -34,8 +36,8 @@ package struct Pruner: Sendable {
   private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
   /// - Parameters:
-  ///   - reading: is told how far reading is.
-  ///   - progress: of the objects that are deleted.
+  ///   - reading: receives the progress of reading.
+  ///   - progress: receives the number of deleted objects.
   package init(
     _ repository: Repository, options: Options, memory: SnapshotMemory = SnapshotMemory(),
     now: @escaping @Sendable () -> Instant,
@@ -50,9 +52,9 @@ package struct Pruner: Sendable {
     self.progress = progress
   }
 
-  /// Names in one call of the store.
+  /// How many names are in one call of the store.
   private static let batch = 1000
-  /// Folds that are read in one run, to prove what they took the place of.
+  /// How many folds are read in one run, to prove what they replaced.
   private static let foldsMax = 256
 
   package func run() async throws -> PruneReport {
@@ -105,7 +107,7 @@ package struct Pruner: Sendable {
         at: time, points: plan.points - plan.pointsLeft, of: plan.points)
       try await write(PruneRecords.announcing(announcement, basis), basis, time)
     case .go:
-      // Only what a reader would miss has to be known.
+      // Only what a reader would miss has to be recorded.
       if plan.changesWhatIsKnown || !lost.isEmpty {
         try await write(PruneRecords.deleting(plan), basis, time)
       }
@@ -151,7 +153,7 @@ package struct Pruner: Sendable {
     counter.finish()
   }
 
-  /// The next stage begins only when nothing of this one is left.
+  /// The next stage begins only when nothing is left of this one.
   private func delete(_ names: [String]) async throws {
     let left: [String: LifeboatError]
     do {
@@ -166,7 +168,7 @@ package struct Pruner: Sendable {
       isRetryable: error.isRetryable)
   }
 
-  /// Credentials that only append are the safer choice, and nothing but retention needs more.
+  /// Append-only credentials are the safer choice, and only retention needs more.
   private func mayNotDelete(_ error: LifeboatError) -> LifeboatError {
     LifeboatError(
       error.code, "these credentials may not delete at \(repository.store.location)",
@@ -176,7 +178,7 @@ package struct Pruner: Sendable {
     ).denied()
   }
 
-  /// Whether a fold has the bytes of what it covers, and the places where these could be cut.
+  /// Whether a fold has the bytes of the objects it covers, and the positions where these could be cut.
   private func isProved(_ covered: PrunePlan.Covered, _ basis: RetentionBasis) async throws -> Bool
   {
     let name = ObjectPath.log(covered.timeline, ordinal: covered.ordinal, covered.fold)
@@ -197,7 +199,7 @@ package struct Pruner: Sendable {
 
   // MARK: The record
 
-  /// Writes a record, which says all that those before it said, and lets those go.
+  /// Writes a record that repeats the content of the earlier ones, and deletes those.
   private func write(_ made: PruneRecords.Content, _ basis: RetentionBasis, _ time: Instant)
     async throws
   {

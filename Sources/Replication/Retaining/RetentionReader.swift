@@ -3,11 +3,11 @@ import BackupLogic
 import BackupTypes
 import ObjectStorage
 
-/// Reads what decides what may go: a listing, every claim and snapshot, pins and records.
+/// Reads what decides which objects may be deleted: a listing, every claim and snapshot, pins and records.
 struct RetentionReader: Sendable {
   let repository: Repository
   let memory: SnapshotMemory
-  /// Is told of what is read.
+  /// Receives what is being read.
   var reading: @Sendable (String) -> Void = { _ in }
 
   private static let width = 8
@@ -83,7 +83,7 @@ struct RetentionReader: Sendable {
 }
 
 extension Repository {
-  /// What earlier runs of retention let go of.
+  /// The deletions of earlier runs of retention.
   func prunes(_ catalogue: Catalogue) async throws -> [Prune] {
     var records: [Prune] = []
     for id in (catalogue.operations[.prunes] ?? []).sorted() {

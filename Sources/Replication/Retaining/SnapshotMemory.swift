@@ -2,15 +2,15 @@ import BackupFormat
 import BackupLogic
 import Synchronization
 
-/// Snapshots that were read: they never change, so that a shipper which prunes every hour reads each once.
-/// As many as the repository has.
+/// Snapshots that were read. They never change, so a shipper that prunes every hour reads each only once.
+/// It holds as many as the repository has.
 package final class SnapshotMemory: Sendable {
-  /// nil: another process wrote it.
+  /// Nil: another process wrote it.
   private let known = Mutex<[SnapshotKey: Snapshot?]>([:])
 
   package init() {}
 
-  /// nil: not known yet.
+  /// Nil: not known yet.
   func snapshot(_ key: SnapshotKey) -> Snapshot?? { known.withLock { $0[key] } }
 
   func note(_ snapshot: Snapshot?, _ key: SnapshotKey) {

@@ -4,8 +4,8 @@ import Logging
 import Synchronization
 import SystemIO
 
-/// Says what an audit finds: one line when it begins, and one when it is over. A reason that changes
-/// meanwhile has a line, too. `LogThrottle` keeps one that comes and goes from filling the log.
+/// Logs what an audit finds: one line when it begins, and one when it is over. A reason that changes in
+/// between gets a line, too. `LogThrottle` limits how often a reason that comes and goes is logged.
 final class AuditLog: Sendable {
   private struct State: Sendable {
     var throttle = LogThrottle()

@@ -8,24 +8,25 @@ package import SystemPackage
 
 /// Holds Redis's files open and looks at the data directory.
 ///
-/// Truth is the manifest's bytes and the open descriptors; events only wake. Opens for reading only and
-/// never locks, links or writes: it works on a read-only mount. Used by one task at a time.
+/// The manifest's bytes and the open descriptors are authoritative; events only wake it up. It opens files
+/// for reading only and never locks, links or writes, so it works on a read-only mount. Used by one task at
+/// a time.
 package final class Capture {
   package let path: FilePath
   private let names: ServerNames
-  /// The directory that the path led to when the capture began; opened anew by each look, as long as it is
+  /// The directory that the path led to when the capture began. Each look opens it again, as long as it is
   /// the same.
   private var directory: OpenDirectory
   private let root: FileIdentity
   private var lastDump: PinnedFile?
   private var files: [PinID: OpenFile] = [:]
-  /// The pin that a path in the data directory leads to, as of the last look.
+  /// The pin to which a path in the data directory leads, as of the last look.
   private var current: [String: PinID] = [:]
-  /// The paths that this look asked for.
+  /// The paths that this look visited.
   private var visited: Set<String> = []
   private var lastPin = 0
 
-  /// So often a set that changes while it is pinned is tried again within one look.
+  /// How often a set that changes while it is pinned is tried again in one look.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
 
@@ -44,12 +45,12 @@ package final class Capture {
     DirectoryName(try directory.identity()).description
   }
 
-  /// One look: the dump is opened before the AOF is measured, so that a dump seen now holds nothing
-  /// that came behind the log as it is measured. The clock is read when that is over: what a busy machine
-  /// appends during the look would else be dated before it was written.
+  /// Looks once. The dump is opened before the AOF is measured, so a dump seen now holds nothing that came
+  /// after the measured log. The clock is read last. Otherwise bytes that a busy server appends during the
+  /// look would be dated before they were written.
   ///
-  /// The path is opened anew: where it leads to another directory, what is held is measured, and the view
-  /// says so.
+  /// The path is opened again each time. If it leads to another directory, the held files are measured, and
+  /// the view says so.
   package func observe(_ clock: () -> Instant) throws(LifeboatError) -> CaptureView {
     let now = try OpenDirectory(path)
     guard try FileIdentity(now.status()) == root else { return elsewhere(now, clock) }
@@ -59,7 +60,7 @@ package final class Capture {
     let aof = try observeAOF()
     let view = CaptureView(at: clock(), dump: dump, aof: aof, held: measure())
     lastDump = dump
-    // A name that no manifest lists any more leads nowhere: its file is held only if the plan needs it.
+    // A name that no manifest lists any more is dropped: its file is held only if the plan needs it.
     current = current.filter { visited.contains($0.key) }
     return view
   }
@@ -75,7 +76,8 @@ package final class Capture {
     return view
   }
 
-  /// What every held file is now. One that can't be looked at is left out: reading it says why.
+  /// The current status of every held file. A file whose status can't be read is left out: reading the file
+  /// gives the reason.
   private func measure() -> [PinID: PinnedFile] {
     var held: [PinID: PinnedFile] = [:]
     for (pin, file) in files {
@@ -87,13 +89,13 @@ package final class Capture {
     return held
   }
 
-  /// Lets go of every descriptor but those in `pins` and those that the last look found by name.
+  /// Closes every descriptor except those in `pins` and those that the last look found by name.
   package func release(except pins: Set<PinID>) {
     let held = pins.union(current.values)
     files = files.filter { held.contains($0.key) }
   }
 
-  /// Bytes of pinned files that have no name any more: disk space that only we keep in use.
+  /// Sizes of pinned files that have no name any more: disk space that only Lifeboat keeps in use.
   package func pinnedBytes() -> [PinID: UInt64] {
     var bytes: [PinID: UInt64] = [:]
     for (pin, file) in files {
@@ -103,7 +105,8 @@ package final class Capture {
   }
   package var openFiles: Int { files.count }
 
-  /// Whether a save is under way that will soon give a new dump; the text changes while it does.
+  /// Describes a save in progress that will soon give a new dump. The text changes while the save
+  /// continues.
   package func temporaryDumps() throws(LifeboatError) -> String {
     var state = ""
     for entry in try directory.entries()
@@ -131,7 +134,7 @@ package final class Capture {
     return .unsettled("the AOF's manifest changes faster than its files can be opened")
   }
 
-  /// Opens every file that the manifest names; nil when one is gone already.
+  /// Opens every file that the manifest names; nil if one is already gone.
   private func pinSet(
     _ manifest: (bytes: [UInt8], modified: FileMoment), in appendDirectory: OpenDirectory
   ) throws(LifeboatError) -> AOFView? {
@@ -141,7 +144,7 @@ package final class Capture {
     } catch {
       return .unsettled("the AOF's manifest can't be used, line \(error.line): \(error.reason)")
     }
-    // A server loads such a file twice; a chain of files can't say that.
+    // A server loads such a file twice, which a chain of files can't express.
     if let name = parsed.nameTwice {
       return .unsettled("the AOF's manifest names \(printable(name)) twice")
     }
@@ -151,7 +154,7 @@ package final class Capture {
         AOFSetView.Entry(file: $0, sequence: entry.sequence)
       }
     }
-    // A manifest that was written to close its last file says nothing of a server that appends.
+    // A manifest that closes its last file does not show that a server appends.
     let isClosed = parsed.increments.last?.isClosed ?? false
     var set = AOFSetView(
       form: .multiPart(directory: names.appendDirectory, manifest: names.manifest), base: nil,
@@ -167,8 +170,8 @@ package final class Capture {
     return .set(set)
   }
 
-  /// The single AOF of Redis 6 and older. A zero-length one is what `CONFIG SET appendonly yes` leaves
-  /// until its first rewrite ends.
+  /// The single AOF of Redis 6 and older. `CONFIG SET appendonly yes` leaves a zero-length one until its
+  /// first rewrite ends.
   private func observeLegacy() throws(LifeboatError) -> AOFView {
     guard let file = try pin(names.appendFile, in: directory, as: names.appendFile) else {
       return .absent
@@ -190,8 +193,8 @@ package final class Capture {
 
   // MARK: Pins
 
-  /// The file that `name` leads to now. A descriptor that is open on the same inode is that file: its
-  /// number can't be given to another as long as we hold it.
+  /// The file to which `name` leads now. A descriptor that is open on the same inode is that file, since
+  /// its inode number can't be reused while Lifeboat holds it.
   private func pin(_ name: String, in directory: OpenDirectory, as key: String)
     throws(LifeboatError) -> PinnedFile?
   {
@@ -213,7 +216,7 @@ package final class Capture {
       throw LifeboatError(
         .corrupt, "\(path)/\(key) is not a regular file", hint: "look at what put it there")
     }
-    // A file that is held and comes back under its name, or under another, is the same file.
+    // A held file that comes back under its name, or under another, is the same file.
     if let known = try held(status) {
       current[key] = known
       return PinnedFile(pin: known, name: name, status: status)

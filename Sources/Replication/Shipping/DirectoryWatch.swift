@@ -3,8 +3,8 @@ import Logging
 import SystemIO
 import SystemPackage
 
-/// Wakes the shipper when something changes, by inotify where the kernel gives it, else not at all:
-/// then the caller polls.
+/// Wakes the shipper when something changes, using inotify if the kernel provides it. Otherwise the caller
+/// polls.
 final class DirectoryWatch: Sendable {
   private let watcher: DirectoryWatcher?
   private let data: FilePath
@@ -40,13 +40,13 @@ final class DirectoryWatch: Sendable {
 
   /// Looks for the AOF directory again and allows the next wake-up.
   func rearm() {
-    // The AOF directory comes and goes; a watch that can't be made now is covered by the poll.
+    // The AOF directory comes and goes. If a watch can't be made now, the poll covers it.
     try? watcher?.watch(data, role: .data, watchModifications: true)
     try? watcher?.watch(appendDirectory, role: .appendOnlyDirectory, watchModifications: true)
     watcher?.rearm()
   }
 
-  /// Allows the next wake-up by a change of names, not by appended bytes: those are waited for by time.
+  /// Allows the next wake-up by a change of names, but not by appended bytes, which are waited for by time.
   func rearmForNames() { watcher?.rearm() }
 
   func stop() { watcher?.stop() }

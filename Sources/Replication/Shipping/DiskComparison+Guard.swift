@@ -4,7 +4,7 @@ import BackupTypes
 import RedisFormats
 import SystemIO
 
-/// Whether what is on disk may be an accident, and whether a restore made it.
+/// Decides whether the state on disk may be the result of an accident, and whether a restore made it.
 extension DiskComparison {
   func isHeir(_ marker: Marker?, _ comparison: Comparison) -> Bool {
     guard let marker, marker.repository == repository.id, let newest = comparison.parent else {
@@ -13,8 +13,8 @@ extension DiskComparison {
     return marker.newest == newest && marker.end == comparison.end
   }
 
-  /// Whether the directory still has the point that was asked for: a marker proves nothing by itself. What
-  /// lies beside it and would be loaded in its place, or took its place, is for the guard to judge.
+  /// Whether the directory still has the restore point that was asked for. The marker alone proves nothing.
+  /// If other files beside it would be loaded instead, or have replaced it, the guard judges them.
   func holds(
     _ marker: Marker, _ view: CaptureView, _ comparison: Comparison, _ reader: HistoryReader
   ) async throws -> Bool {
@@ -50,18 +50,18 @@ extension DiskComparison {
     return try Fingerprint.of(file, size: pinned.size, frame: repository.frame) == id.fingerprint
   }
 
-  /// A dump that the repository lacks has made the AOF quiet: it becomes the newest state.
+  /// A dump that the repository lacks has made the AOF quiet: the dump becomes the newest state.
   private func isOverDump(_ view: CaptureView, _ comparison: Comparison) -> Bool {
     view.dump != nil && view.aof.set != nil && isQuiet(view)
       && !(comparison.dump?.isRead(from: view.dump) ?? false)
   }
 
-  /// How what is on disk hangs together with the newest history.
+  /// How the state on disk relates to the newest history.
   enum Match {
     case nothing
     /// A log that was named and waits for its BASE.
     case detached
-    /// It goes on from what a restore gives.
+    /// It continues what a restore gives.
     case proved
   }
 
@@ -70,7 +70,7 @@ extension DiskComparison {
     _ history: History, _ indexes: [GenerationID: GenerationIndex], _ match: Match
   ) throws -> ShrinkGuard.Suspicion? {
     if match == .proved, isOverDump(view, comparison), let dump = view.dump {
-      // The log on disk goes on from the one that was shipped, and says what became less.
+      // The log on disk continues the shipped one, and explains any decrease.
       let log = try measure(view.aof.set, bases: comparison.bases)
       if let verdict = ShrinkGuard.suspicion(
         known: log, found: try measure(dump, .dump).keys, isExpiryKnown: false)
@@ -104,8 +104,8 @@ extension DiskComparison {
     return nil
   }
 
-  /// What is suspect goes on from nothing: a fork behind the state before it would be an answer, and so would
-  /// that of the next claim, which goes on from there.
+  /// A suspect state continues nothing. A fork after the state before it would count as an answer, and so
+  /// would the fork of the next claim, which continues from there.
   func beginAnew(_ view: CaptureView, _ comparison: inout Comparison) {
     comparison.fork = nil
     comparison.chain = view.aof.set.map { FollowedChain(fresh: $0) }
@@ -114,8 +114,8 @@ extension DiskComparison {
 
   // MARK: What there is
 
-  /// How many keys a restore of `point` gives. Of a snapshot that does not say, only as far as its full copy
-  /// is all of it.
+  /// How many keys a restore of `point` gives. If the snapshot does not say, this is known only if its full
+  /// copy is the whole state.
   func keyBounds(of point: RestorePoint, _ reader: HistoryReader) async throws -> KeyBounds {
     if let estimate = point.snapshot.estimate { return KeyBounds(estimate) }
     let isLogEmpty = logBytes(point.snapshot, reader.history) <= DiskComparison.emptyLogBytes
@@ -127,7 +127,7 @@ extension DiskComparison {
     return id.flatMap { indexes[$0] }.map { KeyBounds($0) } ?? .unknown
   }
 
-  /// A log has more than SELECT, with which every one begins.
+  /// A log with content has more than SELECT, with which every log begins.
   private static let emptyLogBytes: UInt64 = 64
 
   private func logBytes(_ snapshot: Snapshot, _ history: History) -> UInt64 {
@@ -143,7 +143,7 @@ extension DiskComparison {
     var contentAt: Instant?
   }
 
-  /// A full copy on disk, by walking it.
+  /// Measures a full copy on disk by walking it.
   private func measure(_ pinned: PinnedFile, _ kind: GenerationIndex.Kind) throws -> Measure {
     guard let file = capture.file(pinned.pin) else { return Measure(keys: .unknown) }
     var check = GenerationCheck(kind: kind)
@@ -157,8 +157,8 @@ extension DiskComparison {
       keys: check.keys, contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
   }
 
-  /// What a server would load of a set: its BASE, and what the log does to that. A BASE that is known is not
-  /// read.
+  /// How many keys a server would load from a set: those of its BASE, changed by the log. A BASE with a
+  /// known number is not read.
   private func measure(_ set: AOFSetView?, base: KeyBounds) throws -> KeyBounds {
     var keys = base
     for entry in set?.increments ?? [] {
@@ -187,7 +187,7 @@ extension DiskComparison {
     }
   }
 
-  /// What a server would load of the disk: of the AOF where that is live, else of the dump.
+  /// How many keys a server would load from disk: from the AOF if it is live, otherwise from the dump.
   private func measure(_ view: CaptureView) throws -> Measure {
     let base = try view.aof.set?.base.map { try measure($0.file, .base) }
     let dump = try view.dump.map { try measure($0, .dump) }
@@ -199,8 +199,8 @@ extension DiskComparison {
       keys: try measure(view.aof.set, base: base?.keys ?? .none), contentAt: contentAt)
   }
 
-  /// Of files that are followed from their middle, what came before is looked at: the sample of names goes
-  /// on from there.
+  /// For files that are followed from the middle, reads the part before, so that the sample of names
+  /// continues from there.
   func seed(_ comparison: inout Comparison) throws {
     guard let files = comparison.chain?.files else { return }
     for (index, followed) in files.enumerated()
@@ -215,6 +215,6 @@ extension DiskComparison {
     }
   }
 
-  /// Of a longer log nothing is known but what comes: reading it would keep the first new byte waiting.
+  /// Of a longer log only the new part is known: reading all of it would delay the first new byte.
   private static let seedBytesMax: UInt64 = 256 << 20
 }

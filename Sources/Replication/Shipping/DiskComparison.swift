@@ -4,18 +4,18 @@ package import BackupTypes
 import RedisFormats
 import SystemIO
 
-/// Compares the data directory with the newest history of the repository, so that a claim adds only
-/// what came since. Reads the disk as far as it compares; fetches records, and only those log objects
-/// that differ.
+/// Compares the data directory with the newest history of the repository, so that a claim adds only what is
+/// new. It reads the disk only as far as it compares. It downloads records, and only those log objects that
+/// differ.
 package struct DiskComparison {
   let repository: Repository
   let capture: Capture
   let names: ServerNames
   /// Who compares.
   let owner: Ownership
-  /// What the repository has was followed up to now: what expired was logged.
+  /// The history in the repository was followed up to now, so expired keys were logged.
   let isWatched: Bool
-  /// Called while it reads, again and again: it is alive.
+  /// Called again and again while it reads, to show that it is alive.
   let moves: @Sendable () -> Void
 
   package init(
@@ -34,7 +34,7 @@ package struct DiskComparison {
   package struct Outcome: Sendable {
     package var comparison: Comparison
     package var history: History
-    /// The last snapshot of the newest timeline says that its writer ended in good order.
+    /// The last snapshot of the newest timeline says that its writer ended cleanly.
     package var isClean: Bool
     package var isHeir: Bool
     /// The first restore point; nil when there is none.
@@ -96,7 +96,8 @@ package struct DiskComparison {
       recoverableFrom: point == nil ? nil : try await reader.firstPoint())
   }
 
-  /// The indexes of what a snapshot names, as far as they are there: a copy that was lost is sent again.
+  /// The existing indexes of what a snapshot names. A full copy without an index was lost and is sent
+  /// again.
   private func indexes(of snapshot: Snapshot, _ reader: HistoryReader) async throws
     -> [GenerationID: GenerationIndex]
   {
@@ -111,7 +112,7 @@ package struct DiskComparison {
     return try await reader.indexes(of: rest)
   }
 
-  /// The snapshot that the disk is compared with: the last one of the highest timeline that has any.
+  /// The snapshot with which the disk is compared: the last one of the highest timeline that has any.
   private func basis(_ reader: HistoryReader) async throws -> Snapshot? {
     for timeline in reader.history.claims.keys.sorted(by: >) {
       if let snapshot = try await reader.lastSnapshot(of: timeline) { return snapshot }
@@ -124,7 +125,7 @@ package struct DiskComparison {
   private struct Matched {
     var chain: FollowedChain
     var fork: LogPosition?
-    /// It continues what a restore gives, not only what was named and waits for its BASE.
+    /// It continues what a restore gives, not just what was named and waits for its BASE.
     var isReadable = true
   }
 
@@ -146,8 +147,8 @@ package struct DiskComparison {
       isReadable: false)
   }
 
-  /// A set whose BASE is the dump of the last snapshot: what a restore of a dump lays down. It begins a
-  /// chain of its own, which is readable at once.
+  /// Matches a set whose BASE is the dump of the last snapshot, as a restore of a dump makes it. It begins
+  /// a chain of its own, which is readable at once.
   private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot, _ history: History) throws
     -> Matched?
   {
@@ -191,7 +192,7 @@ package struct DiskComparison {
         continue
       }
       let common = try await logs.compare(file, size: entry.file.size, with: files[index])
-      // Where no BASE proves where a chain begins, its first bytes have to.
+      // If no BASE proves where a chain begins, its first bytes have to.
       let provesNothing =
         try common.offset == 0
         || (base == nil && !common.isWhole && !hasContent(file, upTo: common.offset))
@@ -218,7 +219,7 @@ package struct DiskComparison {
       fork: fork, isReadable: isReadable)
   }
 
-  /// A BASE that was found damaged in the repository, or was lost there, proves as much as before, and is sent
+  /// A BASE that was found damaged or missing in the repository proves as much as before, and is sent
   /// again.
   private func isQuarantined(_ base: Snapshot.Base?, _ history: History) -> Bool {
     base.map {
@@ -227,7 +228,7 @@ package struct DiskComparison {
     } ?? false
   }
 
-  /// Whether more than SELECT, with which every log begins, is common.
+  /// Whether more than SELECT, with which every log begins, is common to both.
   private func hasContent(_ file: OpenFile, upTo end: UInt64) throws -> Bool {
     var scanner = AOFScanner()
     try file.forEachChunk(from: 0, to: end) {
@@ -264,10 +265,10 @@ package struct DiskComparison {
       == record.generation.fingerprint
   }
 
-  /// The index in the record of the first file on disk; nil when nothing proves that it is one of
-  /// them. With the same BASE it is the first. With another BASE (a rewrite took the old one away) it
-  /// must be the very same file, by inode and birth time in the same directory: names and numbers, and
-  /// first bytes, are alike in unrelated logs.
+  /// The index in the record of the first file on disk; nil if nothing proves that it is one of them. With
+  /// the same BASE it is the first. With another BASE (a rewrite removed the old one) it must be the very
+  /// same file, by inode and birth time in the same directory, because names, numbers and first bytes are
+  /// alike in unrelated logs.
   private func firstMatch(
     _ set: AOFSetView, _ files: [Snapshot.LogFile], isSameBase: Bool, _ isSameDirectory: Bool
   ) -> Int? {
@@ -292,7 +293,7 @@ package struct DiskComparison {
     _ view: CaptureView, _ basis: Snapshot?, _ indexes: [GenerationID: GenerationIndex],
     isProved: Bool, _ comparison: inout Comparison
   ) throws {
-    // Without an index it is damaged, or retention let it go.
+    // Without an index the dump is damaged, or retention deleted it.
     guard let record = basis?.dump, indexes[record.generation] != nil else { return }
     let dataset = indexes[record.generation]?.dataset
     if let dump = view.dump, let file = capture.file(dump.pin), dump.size > 0,
@@ -301,15 +302,16 @@ package struct DiskComparison {
     {
       comparison.dump = .init(record: record, dataset: dataset, file: dump)
     } else if isProved, let fork = comparison.fork, record.pinnedAt.map({ $0 <= fork }) ?? false {
-      // Older than the fork: part of our history. A dump from behind it belongs to the other branch.
+      // It is older than the fork, so it is part of our history. A dump from after the fork belongs to the
+      // other branch.
       comparison.dump = .init(record: record, dataset: dataset, file: nil)
     }
   }
 
   // MARK: News
 
-  /// Whether the disk holds anything that the repository lacks. Bytes behind the last complete command
-  /// are no news: a torn tail must not make every restart claim a timeline.
+  /// Whether the disk holds anything that the repository lacks. Bytes after the last complete command do
+  /// not count: a torn tail must not make every restart claim a timeline.
   private func findNews(_ view: CaptureView, isMatched: Bool, _ comparison: inout Comparison) throws
   {
     if let chain = comparison.chain, isMatched {
@@ -323,8 +325,8 @@ package struct DiskComparison {
       comparison.hasNews = true
     }
     if comparison.chain != nil, !isMatched { comparison.hasNews = true }
-    // Never for a directory that holds nothing; but a dump that was seen to take the place of one with keys
-    // says that there are none.
+    // Never for a directory without data. But a dump that was seen to replace one with keys shows that
+    // there are none now.
     if comparison.hasNews, !(isWatched && view.dump != nil), try isEmpty() {
       comparison.hasNews = false
     }
@@ -335,8 +337,9 @@ package struct DiskComparison {
     return DataVerdict.judge(facts, appendOnly: .unknown) == .empty
   }
 
-  /// Somebody restored an earlier state of the history and said which: that is news before Redis writes.
-  /// Else the newest restore point would still be the one that was left, and an empty volume be filled with it.
+  /// Somebody restored an earlier state of the history on purpose. That is news even before Redis writes.
+  /// Otherwise the abandoned state would stay the newest restore point, and an empty volume would be filled
+  /// with it.
   private func isBack(_ comparison: Comparison) throws -> Bool {
     guard let fork = comparison.fork, let left = comparison.before?.position, fork < left else {
       return false

@@ -4,7 +4,7 @@ import Codec
 package import SystemIO
 
 extension OpenFile {
-  /// Bytes read at a time where they are only passed on.
+  /// How many bytes are read at a time if they are only passed on.
   package static let chunkBytes = 1 << 20
 
   /// The bytes [from, to); throws `.corrupt` when the file ends before.
@@ -47,7 +47,7 @@ extension OpenFile {
     }
   }
 
-  /// The digest of [from, to), keyed where the repository's are.
+  /// The digest of [from, to), keyed if the repository is encrypted.
   package func digest(from: UInt64, to: UInt64, frame: Frame) throws -> Digest {
     try frame.digest(bytes(from: from, to: to))
   }

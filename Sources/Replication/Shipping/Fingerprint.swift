@@ -5,8 +5,8 @@ package import SystemIO
 
 /// Recognises a dump or BASE that is already in the repository.
 ///
-/// Of a file that is an RDB as a whole and has a checksum: its size, its first 64 bytes and its
-/// trailer, which holds the CRC64 of everything before it. Of any other file: its whole content.
+/// For a file that is entirely an RDB and has a checksum, it uses the size, the first 64 bytes and the
+/// trailer, which holds the CRC64 of everything before it. For any other file it uses the whole content.
 package enum Fingerprint {
   private static let headBytes: UInt64 = 64
   private static let tailBytes: UInt64 = 9
@@ -30,8 +30,8 @@ package enum Fingerprint {
     return frame.digest(digests).short
   }
 
-  /// An RDB ends with FF and its checksum. An RDB with commands behind it ends with CR LF instead: a
-  /// checksum that happens to end so is hashed whole, which is only slower.
+  /// An RDB ends with FF and its checksum. An RDB followed by commands ends with CR LF instead. If a
+  /// checksum happens to end so, the file is hashed completely, which is only slower.
   private static func isWholeRDB(head: [UInt8], tail: [UInt8]) -> Bool {
     let isRDB = head.starts(with: "REDIS".utf8) || head.starts(with: "VALKEY".utf8)
     return isRDB && tail[0] == 0xff && !tail.dropFirst().allSatisfy { $0 == 0 }

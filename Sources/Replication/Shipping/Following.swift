@@ -6,9 +6,9 @@ import SystemIO
 /// What a shipper without a claim remembers between two looks.
 struct Following {
   var ownership: Ownership
-  /// The view that was compared last, with nothing new in it.
+  /// The last compared view, which had nothing new.
   var looked: CaptureView?
-  /// The last timeline was written up to now, and ended for a question.
+  /// The last timeline was written up to now, and ended because of a question.
   var isWatched = false
   private var seen: (timeline: TimelineNumber, end: Claim.End, at: Int64)?
 
@@ -17,11 +17,11 @@ struct Following {
   func needsLook(_ view: CaptureView) -> Bool { looked.map { !$0.isSame(as: view) } ?? true }
   mutating func note(_ view: CaptureView) { looked = view }
 
-  /// The last decision to stand by, and what it was made from.
+  /// The last decision to stand by, and the comparison behind it.
   private var standby: (reason: String, outcome: DiskComparison.Outcome)?
 
-  /// Whether a shipper that stands by still has to: decided from a listing alone as long as the owner's
-  /// timeline did not change, without comparing the disk again. Nil: look again.
+  /// Why a shipper that stands by still has to. It is decided from a listing alone, without comparing the
+  /// disk again, as long as the owner's timeline did not change. Nil: compare again.
   mutating func stillStandsBy(_ repository: Repository) async throws -> String? {
     guard let (_, outcome) = standby else { return nil }
     let history = try await repository.history()

@@ -2,7 +2,7 @@ package import BackupFormat
 import BackupTypes
 package import RedisFormats
 
-/// Checks a dump or BASE while it streams past: structure, checksum, and what it holds.
+/// Checks a dump or BASE as it streams: structure, checksum and content.
 package struct GenerationCheck: Sendable {
   package enum Verdict: Sendable, Equatable {
     case good(remark: String?)
@@ -13,7 +13,7 @@ package struct GenerationCheck: Sendable {
   private enum Reader: Sendable {
     case undecided
     case rdb(RDBWalker)
-    /// Commands, or commands behind an RDB; also whatever is neither, which it refuses.
+    /// Commands, or commands after an RDB. Also anything that is neither, which it refuses.
     case log(AOFScanner, after: RDBWalker?)
   }
 
@@ -26,20 +26,20 @@ package struct GenerationCheck: Sendable {
 
   private var observer: (any RDBKeyObserver)?
 
-  /// - Parameter observer: is told of the keys.
+  /// - Parameter observer: receives the keys.
   package init(kind: GenerationIndex.Kind, observer: (any RDBKeyObserver)? = nil) {
     self.kind = kind
     self.observer = observer
   }
 
-  /// Where the commands begin in a BASE that is a log, or has one behind it; nil where there are none.
+  /// Where the commands begin in a BASE that is a log, or that ends with one; nil if there are none.
   var commandsStart: UInt64? {
     guard case .log(_, let walker) = reader else { return nil }
     guard case .ended(let end)? = walker?.state else { return 0 }
     return end
   }
 
-  /// With what it has heard; nil where there was no RDB.
+  /// The observer with what it received; nil if there was no RDB.
   var heard: (any RDBKeyObserver)? {
     switch reader {
     case .undecided: nil
@@ -54,7 +54,8 @@ package struct GenerationCheck: Sendable {
     size += UInt64(bytes.count)
     end = (bytes.count > 1 ? bytes[bytes.count - 2] : end.1, bytes[bytes.count - 1])
     if case .undecided = reader {
-      // What does not begin with a command begins with a magic, known or not: the walker tells.
+      // A file that does not begin with a command begins with a magic, known or not. The walker decides
+      // which.
       let isLog = bytes[0] == UInt8(ascii: "*") || bytes[0] == UInt8(ascii: "#")
       reader =
         isLog && kind == .base
@@ -81,16 +82,16 @@ package struct GenerationCheck: Sendable {
     }
   }
 
-  /// What can be told before the end of the file: a look reads no further than it must.
+  /// What is known before the end of the file: a look reads no further than necessary.
   enum EarlyVerdict: Sendable, Equatable {
     /// At least one key, function or command.
     case content
-    /// A program wrote it, in a form that this release can't read (to its end).
+    /// A program wrote it in a form that this release can't read, or can't read to its end.
     case unknown(String)
     case broken(String)
   }
 
-  /// Nil: nothing yet.
+  /// Nil: nothing is known yet.
   var early: EarlyVerdict? {
     switch reader {
     case .undecided: return nil
@@ -139,12 +140,12 @@ package struct GenerationCheck: Sendable {
       isAll: isAll)
   }
 
-  /// To be called once, at the end of the file. The summary's counts are `isPartial` where nobody knows what
-  /// the whole holds.
+  /// Call once, at the end of the file. The summary's counts are `isPartial` if the content of the whole is
+  /// not known.
   package mutating func finish() -> (verdict: Verdict, summary: RDBSummary?) {
     switch reader {
     case .undecided:
-      // A fresh server with `aof-use-rdb-preamble no` begins with a BASE of no bytes: no keys.
+      // A fresh server with `aof-use-rdb-preamble no` begins with a BASE of zero bytes: no keys.
       return kind == .base ? (.good(remark: nil), RDBSummary()) : (.broken("it is empty"), nil)
     case .rdb(var walker):
       let state = walker.finish()
@@ -159,7 +160,7 @@ package struct GenerationCheck: Sendable {
       guard var summary = walker?.summary else {
         return (.good(remark: nil), scanner.hasContent ? nil : RDBSummary())
       }
-      // Nothing in the RDB, everything in the commands behind it: that is no empty dataset.
+      // The RDB is empty and everything is in the commands after it, so the dataset is not empty.
       summary.isPartial = summary.keys == 0 && summary.functions == 0 && scanner.hasContent
       return (.good(remark: nil), summary)
     }
@@ -176,7 +177,7 @@ package struct GenerationCheck: Sendable {
     case .walking: return .broken("it is truncated")
     case .malformed(let fault): return .broken("\(fault.reason) at offset \(fault.offset)")
     case .unknown(let fault):
-      // Of a version that is known the last bytes are the checksum, unless commands follow the RDB.
+      // In a known version the last bytes are the checksum, unless commands follow the RDB.
       let hasCommands = kind == .base && end == (0x0d, 0x0a)
       if checksum == .differs, walker.knowsTrailer, !hasCommands {
         return .broken("its checksum does not match")
@@ -188,7 +189,7 @@ package struct GenerationCheck: Sendable {
 }
 
 extension DatasetRecord {
-  /// Nil where the counts are not those of the whole: what is not known is not 0.
+  /// Nil if the counts are not those of the whole: unknown is not 0.
   package init?(_ summary: RDBSummary) {
     guard !summary.isPartial else { return nil }
     let server = summary.serverVersion.map { (summary.isValkey ? "valkey " : "redis ") + $0 }

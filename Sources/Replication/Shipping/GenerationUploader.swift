@@ -9,8 +9,8 @@ package import SystemIO
 
 /// Reads a dump or BASE once, checks it, and writes it as pieces and an index.
 ///
-/// Durable after it returns: every piece, then the index. When it throws, pieces may be there and are
-/// used again by the next attempt under the same claim.
+/// When it returns, every piece and then the index is durable. When it throws, some pieces may exist; the
+/// next attempt under the same claim uses them again.
 package struct GenerationUploader: Sendable {
   /// The file failed its checks: it can never become a restore point.
   package struct Broken: Error, Sendable {
@@ -18,10 +18,10 @@ package struct GenerationUploader: Sendable {
   }
 
   package struct Settings: Sendable {
-    /// Pieces that are compressed and written at the same time, each of 4 MiB and its compressed copy;
-    /// while one is read there is one less of them.
+    /// How many pieces are compressed and written at the same time, each of 4 MiB and its compressed copy.
+    /// While a piece is read, there is one less of them.
     package var width: Int
-    /// Bytes a second that are read beside a running server; nil: no limit.
+    /// How many bytes a second are read next to a running server; nil: no limit.
     package var readLimit: UInt64?
     package init(width: Int, readLimit: UInt64?) {
       self.width = width
@@ -32,7 +32,7 @@ package struct GenerationUploader: Sendable {
   package let repository: Repository
   package let claim: Claim
   package let settings: Settings
-  /// Generations of the parent's last snapshot, which may be used again.
+  /// Generations of the parent's last snapshot, which may be reused.
   package let reusable: [ShortDigest: GenerationID]
   package let unfinishedNonce: Nonce?
   package let quarantined: Set<GenerationID>
@@ -58,7 +58,8 @@ package struct GenerationUploader: Sendable {
     do {
       let result = try await read(upload, file, size: before.size)
       let after = FileVersion(try file.status())
-      // A file that is being copied there, or over: what was read is no state of Redis.
+      // The file is being copied into place or overwritten, so the bytes that were read are not a state of
+      // Redis.
       guard after.size == before.size, after.modified == before.modified else {
         throw Broken(reason: "it changed while it was read")
       }
@@ -86,9 +87,9 @@ package struct GenerationUploader: Sendable {
     return try await write(upload, file, size: size, id: id, existing: existing)
   }
 
-  /// The id to write under, and the pieces that are there already. Only what the direct parent's claim
-  /// left unfinished is continued; a complete generation that no snapshot names is an orphan. One of this
-  /// claim that is complete was replaced by something newer since, and retention may be deleting it.
+  /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
+  /// unfinished is continued. A complete generation that no snapshot names is an orphan. A complete
+  /// generation of this claim was replaced by something newer since, and retention may be deleting it.
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
     for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
@@ -125,7 +126,7 @@ package struct GenerationUploader: Sendable {
       var running = 0
       var position: UInt64 = 0
       while position < size {
-        // Before reading: the piece that is read counts among those in memory.
+        // Before reading: the piece that is read next counts among those in memory.
         if running == settings.width {
           try await group.next()
           running -= 1
@@ -161,7 +162,7 @@ package struct GenerationUploader: Sendable {
     return GenerationResult(index: index, keys: check.keys)
   }
 
-  /// A piece's bytes until they are sealed: while the object is on its way nothing else holds them.
+  /// A piece's bytes until they are sealed. While the object is uploaded, nothing else holds them.
   private final class Piece: Sendable {
     private let bytes: Mutex<[UInt8]>
     init(_ bytes: [UInt8]) { self.bytes = Mutex(bytes) }
@@ -193,7 +194,7 @@ package struct GenerationUploader: Sendable {
       dataset: summary.flatMap { DatasetRecord($0) })
   }
 
-  /// Waits so that no more than the limit is read in a second, on average since the start.
+  /// Waits, so that the average since the start stays below the limit.
   private func pace(_ bytes: UInt64, since started: Int64) async throws {
     guard let limit = settings.readLimit, limit > 0 else { return }
     let due = started + Int64(bytes * 1000 / limit)

@@ -2,8 +2,8 @@ import BackupFormat
 import BackupLogic
 import Synchronization
 
-/// The results of the two lanes on their way to the loop: at most one of each is outstanding. And what
-/// was seen below `ops/`.
+/// The results of the two lanes on their way to the loop, at most one of each. Also what was seen below
+/// `ops/`.
 final class LaneResults: Sendable {
   private struct State: Sendable {
     var record: Result<LogSpan?, any Error>?

@@ -13,17 +13,17 @@ struct LogComparison: Sendable {
   let moves: @Sendable () -> Void
 
   struct Result: Sendable {
-    /// The last common place where a loader may stop.
+    /// The last common position where a loader may stop.
     var offset: UInt64
-    /// What the repository holds of it up to there.
+    /// What the repository holds of the file up to there.
     var segments: [Snapshot.Segment]
     var position: LogPosition?
     /// Everything that the repository holds of the file is on disk, byte for byte.
     var isWhole: Bool
   }
 
-  /// Goes by the digests in the names; only an object whose digest does not match is fetched and
-  /// compared byte by byte (a fold may reach over the fork).
+  /// Compares by the digests in the names. Only an object whose digest does not match is downloaded and
+  /// compared byte by byte (a fold may extend past the fork).
   func compare(_ file: OpenFile, size: UInt64, with record: Snapshot.LogFile) async throws -> Result
   {
     var result = Result(offset: 0, segments: [], position: nil, isWhole: true)
@@ -59,7 +59,7 @@ struct LogComparison: Sendable {
       if !result.isWhole { break }
     }
     if result.offset > boundary {
-      // The last object ended inside a command: what is common ends at the command before it.
+      // The last object ended inside a command, so the common part ends before that command.
       trim(&result, to: try lastBoundary(file, from: boundary, upTo: result.offset))
     }
     return result

@@ -1,27 +1,27 @@
 import Synchronization
 import SystemIO
 
-/// Where the shipper's loop waits: results of its lanes, a change in the data directory, a signal.
+/// Where the shipper's loop waits for results of its lanes, a change in the data directory, or a signal.
 ///
-/// Bounded by construction: each lane has at most one result outstanding, and a change or a signal that
-/// was not yet taken is not posted twice.
+/// Its size is bounded: each lane has at most one result outstanding, and a pending change or signal is not
+/// posted twice.
 package final class Mailbox<Event: Sendable & Equatable>: Sendable {
   private let events = Mutex<[Event]>([])
   private let bell = WaitPoint()
 
   package init() {}
 
-  /// Leaves an event for the loop; one equal to an event that still waits is dropped.
+  /// Leaves an event for the loop. An event that is equal to a pending one is dropped.
   package func post(_ event: Event) {
     events.withLock { if !$0.contains(event) { $0.append(event) } }
     bell.signal()
   }
 
-  /// What has gathered; waits for at most `milliseconds` when nothing has. Empty: time passed, or the
-  /// task was cancelled.
+  /// Returns the pending events; if there are none, waits for at most `milliseconds`. An empty result means
+  /// that the time is up or the task was cancelled.
   ///
-  /// Waits by blocking its thread, which is one of the pool's: an idle shipper is woken once for each
-  /// poll, where suspending would cost a dozen switches between threads.
+  /// It blocks its thread, one of the pool's: an idle shipper is then woken once for each poll, while
+  /// suspending would cost a dozen switches between threads.
   package func next(waiting milliseconds: Int64) async -> [Event] {
     let ready = take()
     guard ready.isEmpty, milliseconds > 0, !Task.isCancelled else { return ready }

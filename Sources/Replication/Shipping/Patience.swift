@@ -1,17 +1,17 @@
 import Auditing
 import SystemIO
 
-/// How long `--once` waits for a look that is covered: a rewrite may be under way, which takes moments. What
-/// does not become well within the grace of an audit is said to be as it is.
+/// How long `--once` waits for a covered look. A rewrite may be in progress, which takes moments. What is
+/// not resolved within the grace period of an audit is reported as it is.
 struct Patience {
   private static let longest = Audit.grace + 2000
-  /// A look since then is enough.
+  /// A look that began at this time or later is enough.
   private let mark: Int64
   private var begun: Int64?
 
   init(since mark: Int64) { self.mark = mark }
 
-  /// Whether there is nothing to wait for: everything is durable, or it was waited long enough.
+  /// Whether to stop waiting: everything is durable, or the time is up.
   mutating func isOver(_ auditor: Auditor) -> Bool {
     if auditor.isCovered(since: mark) { return true }
     let now = SystemClock.monotonicMilliseconds()

@@ -1,7 +1,7 @@
 import BackupLogic
 import SystemIO
 
-/// An end that was asked for while nothing was claimed: a server that is ending too may still write.
+/// A requested end while there is no claim. A server that is ending too may still write.
 struct Quiesce {
   private static let quiet: Int64 = 2000
   private let deadline: Int64

@@ -16,8 +16,8 @@ package struct RecordWriter: Sendable {
   private let claim: Claim
   private let checksOwnClaim: Bool
 
-  /// - Parameter checksOwnClaim: on a store that does not refuse a second creation another may have written
-  ///   over our claim.
+  /// - Parameter checksOwnClaim: the store does not refuse a second creation, so another shipper may have
+  ///   overwritten our claim.
   package init(repository: Repository, claim: Claim, checksOwnClaim: Bool) {
     self.repository = repository
     self.claim = claim
@@ -35,8 +35,8 @@ package struct RecordWriter: Sendable {
     return span
   }
 
-  /// Writes the object that covers several. Its bytes are checked against the digests of what it
-  /// replaces before it is written.
+  /// Writes the object that covers several. Before that, its bytes are checked against the digests of the
+  /// objects it replaces.
   func write(_ fold: FoldGatherer.Fold, _ file: OpenFile) async throws {
     let bytes = try file.bytes(from: fold.from, to: fold.to)
     for part in fold.parts {
@@ -61,7 +61,7 @@ package struct RecordWriter: Sendable {
       payload.encoded(), .log(claim.timeline, ordinal: ordinal, span), kind: .log)
   }
 
-  /// Invariant (one history): before each snapshot it is looked whether another has claimed.
+  /// Invariant (one history): before each snapshot, checks whether another shipper has claimed.
   func write(_ snapshot: Snapshot) async throws {
     try await checkFence()
     let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
@@ -80,8 +80,9 @@ package struct RecordWriter: Sendable {
     }
   }
 
-  /// Deletes what a fold took the place of, long ago. Not once another has claimed: the successor may have
-  /// listed before the fold was there, and for every reader this timeline ends where that listing did.
+  /// Deletes objects that a fold replaced long ago. Not after another shipper has claimed: the successor
+  /// may have listed before the fold existed, and for every reader this timeline ends where that listing
+  /// did.
   package func remove(_ names: [String]) async throws {
     try await checkFence()
     _ = try await repository.store.delete(names)

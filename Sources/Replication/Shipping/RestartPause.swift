@@ -1,7 +1,7 @@
 import SystemIO
 
-/// How long to wait before the next claim when a timeline ended by itself: at once the first time, and
-/// ever longer when it happens again and again, so that a fault that stays makes few timelines.
+/// How long to wait before the next claim after a timeline ended by itself: not at all the first time, and
+/// longer each time it happens again, so that a permanent fault makes few timelines.
 struct RestartPause {
   private static let shortest: Int64 = 100
   private static let longest: Int64 = 60_000

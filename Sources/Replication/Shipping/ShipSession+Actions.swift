@@ -53,12 +53,12 @@ extension ShipSession {
     }
   }
 
-  /// Looks what people and other commands have written: pins let go, generations found damaged, drills.
-  /// Where no pin is in force only with a snapshot, and once an hour while there is something to ship.
+  /// Reads what people and other commands have written: released pins, damaged generations, drills. If no
+  /// pin is in force, this happens only with a snapshot, and once an hour while there is something to ship.
   private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
     guard operationsLook.isDue() || isSnapshot || plan.pins.count > 0 else { return nil }
     let (repository, results, status) = (repository, results, shipper.status)
-    // Losing this is harmless: the next look tells.
+    // Losing this is harmless: the next look finds it.
     return {
       let known = status.current.drill?.id
       if let found = try? await repository.lookAtOperations(knownDrill: known) {
@@ -67,7 +67,8 @@ extension ShipSession {
     }
   }
 
-  /// Beside the lanes: nothing waits for it. Idle is free, so that it is due only when something is shipped.
+  /// Runs beside the lanes; nothing waits for it. It is due only when something is shipped, so an idle
+  /// Redis costs nothing.
   private mutating func pruneIfDue(in group: inout ThrowingDiscardingTaskGroup<any Error>) {
     guard isPruningDue(), let prune = pruning(), results.beginPruning() else { return }
     group.addTask { [results] in
@@ -122,7 +123,7 @@ extension ShipSession {
   }
 }
 
-/// Every pin that the plan names is held; were one not, the next claim would take it up again.
+/// Every pin that the plan names is held. If one were not, the next claim would pick the file up again.
 private func pinned(_ file: OpenFile?) throws -> OpenFile {
   guard let file else { throw LifeboatError(.failure, "a file that is to be shipped is not open") }
   return file

@@ -6,15 +6,15 @@ import SystemIO
 
 /// When a `sync` is done, and when the session is over.
 extension ShipSession {
-  /// What is on disk now goes at once, whatever the interval.
+  /// Ships everything on disk now, whatever the interval.
   mutating func beginSync() {
     syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
     plan.isFlushing = true
-    // What this look sees has to be covered before the sync is done.
+    // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
   }
 
-  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
+  /// The sync is done when an audit finds that a restore gives the state at its beginning.
   mutating func settleSync() {
     guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
     syncing = nil
@@ -32,8 +32,8 @@ extension ShipSession {
     logger.info("an end was asked for: shipping what is on disk")
   }
 
-  /// Whether the run is over: nothing is left to do, or the time is. The closing snapshot comes before
-  /// that in either case, and says whether a look found everything durable.
+  /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
+  /// snapshot comes first, and says whether a look found everything durable.
   mutating func finish() throws -> End? {
     let now = SystemClock.monotonicMilliseconds()
     if options.isOnce {
@@ -45,7 +45,7 @@ extension ShipSession {
         if plan.isProved || patience.isOver(shipper.auditor) {
           plan.isClosing = true
         } else {
-          // A rewrite may be under way: what was not whole at the first look is looked at again.
+          // A rewrite may be in progress: what was incomplete at the first look is looked at again.
           return try look()
         }
       }
@@ -71,7 +71,7 @@ extension ShipSession {
     shipper.auditor.look()
     let shown = shipper.status.current
     var verdict = shipper.auditor.verdict
-    // One snapshot is of what was there when it was begun: a server may write on.
+    // A single snapshot holds the state at its beginning. A server may continue to write.
     if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
     return Shipper.Outcome(
       timeline: claim.timeline, state: shown.state, verdict: verdict,

@@ -7,9 +7,9 @@ import SystemIO
 
 /// Looks at the data directory and reads what was appended.
 extension ShipSession {
-  /// So much is scanned between two looks at the directory.
+  /// How much is scanned between two looks at the directory.
   private static let scanTurnBytes: UInt64 = 16 << 20
-  /// Scanning waits when so much is scanned but not durable: marks and cuts stay few.
+  /// Scanning pauses when this much is scanned but not durable, which limits the number of marks and cuts.
   private static let scanAheadMax: UInt64 = 64 << 20
 
   mutating func look() throws -> End? {
@@ -26,8 +26,9 @@ extension ShipSession {
     return shedPins()
   }
 
-  /// Where the path leads to another directory, what is held of the old one is shipped on, since a server may
-  /// still write there. Files in the new one begin a new timeline, once the old log is durable.
+  /// If the path leads to another directory, the held files of the old one are still shipped, since a
+  /// server may still write there. Files in the new directory begin a new timeline, once the old log is
+  /// durable.
   private mutating func noteDirectory(_ view: CaptureView) -> End? {
     guard view.otherDirectory.holdsFiles else {
       movedSince = nil
@@ -40,7 +41,8 @@ extension ShipSession {
     return begunAgain("\(options.data) is another directory than before")
   }
 
-  /// A changed time of a base or of a dump is a reason to compare its bytes, not yet another file.
+  /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
+  /// another file.
   private mutating func compareVersions(_ view: CaptureView) throws -> End? {
     if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
       case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
@@ -61,7 +63,7 @@ extension ShipSession {
       }
     }
     for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
-      // A growing file that was written to without growing was written over.
+      // A growing file that was written to without growing was overwritten.
       guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
         return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
@@ -81,7 +83,7 @@ extension ShipSession {
     shipper.acknowledged.matched(file.version, id)
   }
 
-  /// Disk space that only our descriptors keep in use is bounded.
+  /// Limits the disk space that only our descriptors keep in use.
   private mutating func shedPins() -> End? {
     let unlinked = capture.pinnedBytes()
     let total = unlinked.values.reduce(0, +)

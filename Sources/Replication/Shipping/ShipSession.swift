@@ -6,13 +6,13 @@ import Logging
 import ObjectStorage
 import SystemIO
 
-/// Ships under one claim: the loop that feeds the plan and performs what it says.
+/// Ships under one claim: the loop that feeds the plan and performs its actions.
 struct ShipSession {
   enum End {
     case ended(Shipper.Outcome)
-    /// Another claimed; `stop` tells whether an end was asked for meanwhile.
+    /// Another shipper claimed. `stop` says whether an end was requested meanwhile.
     case superseded(String, stop: Bool)
-    /// The files on disk no longer continue what was shipped: the next claim begins at what is common.
+    /// The files on disk no longer continue what was shipped. The next claim begins at the common position.
     case begunAgain(String, stop: Bool)
   }
 
@@ -27,22 +27,22 @@ struct ShipSession {
 
   let results = LaneResults()
   var stopping: ShipStopping?
-  /// The `sync` that is under way, and when it was begun.
+  /// The `sync` in progress, and when it began.
   var syncing: (number: UInt64, begun: Int64)?
   /// Since when the path leads to another directory that holds files.
   var movedSince: Int64?
   /// Versions of the base and the dump that are known to have the bytes of their generation.
   var confirmed: Set<FileVersion> = []
   var patience: Patience?
-  /// When a single snapshot began to be taken, by the monotonic clock.
+  /// When a single snapshot was begun, by the monotonic clock.
   var begun = SystemClock.monotonicMilliseconds()
-  /// While active it is looked so often whether another has claimed.
+  /// How often to check, while active, whether another shipper has claimed.
   var fenceCheck = Turn(every: 60_000)
-  /// And so often whether one of its generations was found damaged.
+  /// How often to check whether one of its generations was found damaged.
   var operationsLook = Turn(every: 3_600_000)
   private var warned = 0
   var tails = TailGuard()
-  /// Soon after a claim, so that a shipper that never lives long applies retention, too.
+  /// Due soon after a claim, so that a shipper that never lives long applies retention, too.
   private var pruningTurn: Turn
   private let snapshotMemory = SnapshotMemory()
 
@@ -59,7 +59,7 @@ struct ShipSession {
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
-    // What the comparison found of both was compared byte for byte, or by its fingerprint.
+    // The comparison compared both byte for byte, or by fingerprint.
     if let base = plan.view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin {
       confirmed.insert(base.version)
     }
@@ -78,7 +78,7 @@ struct ShipSession {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
     if shipper.status.shipping.isSyncDue { beginSync() }
-    // Beside everything else; cancelled when the session ends before it.
+    // Runs beside everything else. Cancelled if the session ends first.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)
@@ -90,14 +90,14 @@ struct ShipSession {
   }
 
   private mutating func loop(_ watch: DirectoryWatch) async throws -> End {
-    // Discarding: any other group keeps each child that has ended until someone takes its result, and a
-    // session ends after days.
+    // Discarding: any other group keeps each finished child until someone takes its result, and a session
+    // lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
       defer { group.cancelAll() }
       do {
         return try await loop(watch, &group)
       } catch let error as LifeboatError where !options.isOnce {
-        // What can't be read (an I/O error, a directory in a file's place) is waited out.
+        // Waits until the file is readable (after an I/O error, or a directory in its place).
         return begunAgain("\(error)")
       }
     }
@@ -115,7 +115,7 @@ struct ShipSession {
       if let loss = shipper.auditor.loss { return begunAgain(loss) }
       let clock = SystemClock.monotonicMilliseconds()
       if clock >= nextLook {
-        // A single snapshot is of one look.
+        // A single snapshot is taken from one look.
         if !options.isOnce, let end = try look() { return end }
         nextLook = clock + lookInterval
       }
@@ -129,13 +129,13 @@ struct ShipSession {
       settleSync()
       let wasClosing = plan.isClosing
       if let end = try finish() { return end }
-      // What is left is the closing snapshot: nothing else is worth waiting for.
+      // Only the closing snapshot is left. Nothing else is worth waiting for.
       if canScanMore || plan.isClosing != wasClosing { continue }
       if isIdle { watch.rearm() } else { watch.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
       if events.contains(.stop) { beginStopping() }
       if events.contains(.sync) { beginSync() }
-      // Time passed: what was appended meanwhile goes with the next object.
+      // The time is up: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
     }
   }
@@ -147,7 +147,7 @@ struct ShipSession {
     let removals = plan.takeRemovals(now: SystemClock.now())
     if !removals.isEmpty {
       let writer = recordWriter
-      // Losing this is safe: what a fold replaced is only more than is needed.
+      // Losing this is safe: folded objects that remain are only superfluous.
       group.addTask { try? await writer.remove(removals) }
     }
   }
@@ -156,7 +156,7 @@ struct ShipSession {
     options.retention != nil && stopping == nil && pruningTurn.isDue()
   }
 
-  /// Applies the retention policy; nil where nothing is ever deleted.
+  /// Applies the retention policy; nil if nothing is ever deleted.
   func pruning() -> (@Sendable () async -> Void)? {
     options.retention.map { policy in
       let (repository, memory, shipper) = (repository, snapshotMemory, shipper)
@@ -223,14 +223,14 @@ struct ShipSession {
 
   // MARK: Waiting and reporting
 
-  /// Nothing is pending: the next appended byte should wake us.
+  /// Nothing is pending, so the next appended byte should wake the loop.
   private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
 
   private func waitingTime(until nextLook: Int64) -> Int64 {
     var wait = max(0, nextLook - SystemClock.monotonicMilliseconds())
     let now = SystemClock.now()
     if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
-    // In-flight work posts its result; the short wait is for files of others to become quiet.
+    // Work in flight posts its result. The short wait is for other files to become quiet.
     if stopping != nil { wait = min(wait, 100) }
     return wait
   }

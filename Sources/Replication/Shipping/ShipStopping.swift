@@ -1,10 +1,10 @@
 import SystemIO
 
-/// An end that was asked for. As a plain container both get SIGTERM at once, and Redis may still be
-/// writing: shipping goes on until nothing changed for a while.
+/// A requested end. In a plain container both processes get SIGTERM at once, and Redis may still be
+/// writing. Shipping continues until nothing has changed for a while.
 struct ShipStopping {
   private static let quiet: Int64 = 2000
-  /// So long before the deadline the closing snapshot is written regardless.
+  /// The closing snapshot is written this long before the deadline, whatever is still pending.
   private static let reserve: Int64 = 3000
   let deadline: Int64
   private var lastChange: Int64

@@ -7,15 +7,16 @@ import ObjectStorage
 import Synchronization
 import SystemIO
 
-/// What happens before a claim: the look at the repository, the decision who may write, the claim.
+/// What happens before a claim: the look at the repository, the decision who may write, and the claim
+/// itself.
 extension Shipper {
   enum Prepared {
     case nothing
     case standby(String)
     case claimed(ShipSession)
-    /// Another was quicker: look again.
+    /// Another shipper was faster: look again.
     case again
-    /// Something has to be mended first; it is tried again.
+    /// Something has to be fixed first. It is tried again.
     case blocked
 
     /// Whether there is, or may be, something on disk that the repository lacks.
@@ -79,8 +80,8 @@ extension Shipper {
     }
   }
 
-  /// The listing that the comparison needed tells of the last drill; a record that can't be read is
-  /// for `verify` to find.
+  /// The listing for the comparison also shows the last drill. An unreadable record is left for `verify` to
+  /// report.
   private func noteDrill(_ repository: Repository, _ catalogue: Catalogue) async throws {
     guard let id = repository.newestDrill(catalogue), id != status.current.drill?.id,
       let drill = try? await repository.drill(id)
@@ -88,17 +89,17 @@ extension Shipper {
     status.update { $0.drill = drill }
   }
 
-  /// Until the comparison says otherwise, what is on disk counts as not durable since its last write.
+  /// Until the comparison shows otherwise, the data on disk counts as not durable since its last write.
   private func noteUncompared(_ view: CaptureView) {
     status.update {
-      // In standby there is no lag: what another ships is its to show.
+      // In standby there is no lag: the shipper that owns the repository reports it.
       guard $0.since == nil, $0.state != .standby else { return }
       $0.logSince = view.lastWrite
       $0.unshippedBytes = view.bytes
     }
   }
 
-  /// Nothing that a server would load, not even an empty file of Redis.
+  /// There is nothing that a server would load, not even an empty file of Redis.
   private func isBare(_ view: CaptureView) -> Bool { view.dump == nil && view.aof == .absent }
 
   private func claim(
@@ -140,7 +141,8 @@ extension Shipper {
         quarantined: comparison.quarantined))
   }
 
-  /// The guard's pin for a start that may be an accident: it keeps the state that it would hide.
+  /// The guard's pin for a start that may be the result of an accident. It keeps the state that the start
+  /// would hide.
   private func startPin(_ comparison: Comparison, _ repository: Repository, _ now: Instant) -> Pin?
   {
     guard let suspicion = comparison.suspicion, let before = comparison.before else { return nil }

@@ -5,7 +5,7 @@ import Codec
 import SystemIO
 
 extension Shipper {
-  /// Who claims here: this Redis, on this machine, with this directory.
+  /// The identity under which this shipper claims: this Redis, on this machine, with this directory.
   func ownership(of directory: String) throws(LifeboatError) -> Ownership {
     let open = try OpenDirectory(options.data)
     return Ownership(
@@ -24,10 +24,10 @@ extension DirectoryName {
 }
 
 extension Claim.Place {
-  /// - Parameter device: of the data directory's file system.
+  /// - Parameter device: the device number of the data directory's file system.
   init(device: UInt64) {
     let disk = BlockDevice(device)
-    // A disk that has no name of its own is known by its number in a machine that has one.
+    // A disk without an identity of its own is identified by its number, in a machine that has an identity.
     let name =
       disk?.name()
       ?? disk.flatMap { disk in HostFacts.machine().map { "machine.\($0).\(disk.number)" } }

@@ -5,8 +5,8 @@ import ObjectStorage
 import SystemIO
 
 extension Shipper {
-  /// Tries what backups need of a store that is used for the first time, and says what it lacks, a line
-  /// each with its consequence. Shipping goes on beside it, whatever comes out.
+  /// Tests what backups need from a store that is used for the first time, and logs what it lacks: one line
+  /// each, with the consequence. Shipping continues meanwhile, whatever the result.
   ///
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
@@ -28,7 +28,7 @@ extension Shipper {
   private func isCountedOn(_ check: CapabilityReport.Check) -> Bool {
     switch check {
     case .delete: options.retention != nil || options.plan.removesFolded
-    // A sidecar compares the clocks with every answer.
+    // A sidecar compares the clocks with every reply.
     case .clock: options.isOnce
     default: true
     }

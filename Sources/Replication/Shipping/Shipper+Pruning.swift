@@ -5,11 +5,11 @@ import Synchronization
 import SystemIO
 
 extension Shipper {
-  /// Credentials that may not delete hardly may an hour later, and each run writes a record.
+  /// Credentials that may not delete will hardly be allowed to an hour later, and each run writes a record.
   private static let deletingPause: Int64 = 86_400_000
 
-  /// Applies the retention policy once. What goes wrong is told and tried again with the next run: an
-  /// old restore point too many is no reason to stop shipping.
+  /// Applies the retention policy once. Failures are logged and tried again with the next run: an extra old
+  /// restore point is no reason to stop shipping.
   func prune(_ repository: Repository, _ policy: RetentionPolicy, _ memory: SnapshotMemory) async {
     let start = SystemClock.monotonicMilliseconds()
     guard start >= deletingDeniedUntil.withLock({ $0 }) else { return }
@@ -22,7 +22,7 @@ extension Shipper {
       status.update { $0.pruned = now }
       tell(report)
     } catch is CancellationError {
-      // The session ended: the next one prunes.
+      // The session ended. The next one prunes.
     } catch let error as LifeboatError where error.isDenied {
       deletingDeniedUntil.withLock { $0 = start + Shipper.deletingPause }
       logger.warning(

@@ -7,8 +7,8 @@ import ObjectStorage
 import Synchronization
 import SystemIO
 
-/// Which repository is written to. One that this process has seen, or that it was told of, is never replaced by
-/// a new one: a store that lost everything would look like a first start.
+/// Which repository is written to. A repository that this process has seen, or that was configured, is
+/// never replaced by a new one: a store that lost everything would look like a first start.
 extension Shipper {
   func openRepository(_ now: Instant) async throws -> Repository {
     let (known, claim) = seen.withLock { $0 }
@@ -41,7 +41,7 @@ extension Shipper {
     return repository
   }
 
-  /// Our own last claim that went missing is written again: without it nobody can read its timeline.
+  /// Writes our own last claim again if it is missing. Without it nobody can read its timeline.
   private func bringBack(_ claim: Claim, _ repository: Repository) async throws {
     let name = ObjectPath.claim(claim.timeline)
     guard try await store.read(name.text) == nil,
@@ -52,7 +52,7 @@ extension Shipper {
       metadata: ["object": "\(name.text)", "repository": "\(store.location)"])
   }
 
-  /// A descriptor that went missing is written again, byte for byte, if the rest of the repository is there.
+  /// Writes a missing descriptor again, byte for byte, if the rest of the repository exists.
   private func bringBack(_ descriptor: Descriptor) async throws {
     let name = ObjectPath.descriptor.text
     guard try await store.read(name) == nil,
@@ -67,7 +67,7 @@ extension Shipper {
 }
 
 extension Confirmed {
-  /// What a comparison found in the repository of the files that a look saw.
+  /// What a comparison found in the repository, for the files that a look saw.
   init(_ comparison: Comparison, _ view: CaptureView) {
     self.init()
     if let dump = comparison.dump, dump.isRead(from: view.dump), let file = view.dump {

@@ -4,10 +4,10 @@ import BackupTypes
 import Logging
 import SystemIO
 
-/// Log whose BASE never became durable, of a first ship that was cut off on a volume that is gone.
+/// Log whose BASE never became durable: from an interrupted first ship, on a volume that no longer exists.
 extension Shipper {
-  /// The next claim keeps it from retention until `unpin`, or as long as any pin: it is all that there is of
-  /// that history. What this claim goes on with itself needs none.
+  /// Pins such log with the next claim. Retention then keeps it until `unpin`, or as long as any pin: it is
+  /// all that exists of that history. Log that this claim continues needs no pin.
   func pinUnfinishedLog(
     _ outcome: DiskComparison.Outcome, _ repository: Repository, _ now: Instant
   ) async throws {

@@ -12,20 +12,20 @@ package import SystemPackage
 
 /// The sidecar: watches a data directory and ships it, for as long as the process lives.
 ///
-/// Everything that goes wrong is a state it reports and leaves by itself: it ends only when asked to.
-/// After `requestStop` what is on disk is shipped, within the time given; after cancellation nothing
-/// more is, and what is durable stays valid.
+/// Every failure is a state that it reports, and that ends by itself once the cause is gone. It exits only
+/// when asked to. After `requestStop` the data on disk is shipped, within the given time. After
+/// cancellation nothing more is shipped, and what is durable stays valid.
 package final class Shipper: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
     package var names: ServerNames
     package var compression: Compression
     package var source: String
-    /// A pod's UID, else the boot id; with the directory's identity it makes the instance.
+    /// A pod's UID, otherwise the boot id. Together with the directory's identity it makes the instance.
     package var host: String
     package var takesOver: Bool
     package var isOnce: Bool
-    /// Whether the first claim of a repository tries what its store can do.
+    /// Whether the first claim of a repository tests what its store can do.
     package var probesStore: Bool
     package var plan: ShipPlan.Options
     package var readLimit: UInt64?
@@ -34,19 +34,19 @@ package final class Shipper: Sendable {
     package var writer: String
     /// With a key, a new repository is encrypted.
     package var keys: KeySource
-    /// What of the history is kept; nil: nothing is ever deleted.
+    /// Which part of the history is kept; nil: nothing is ever deleted.
     package var retention: RetentionPolicy?
-    /// So often retention is applied while there is something to ship; in milliseconds.
+    /// How often retention is applied while there is something to ship, in milliseconds.
     package var pruneInterval: Int64 = 3_600_000
-    /// What `--repo` was given, for a command that is shown.
+    /// The value of `--repo`, for commands that are printed.
     package var url: String?
-    /// How often what is on disk and in the repository is looked at.
+    /// How often the disk and the repository are audited.
     package var audit = Auditor.Options()
-    /// Any other repository is refused, and its absence.
+    /// Any other repository is refused, and so is a missing one.
     package var repositoryID: Nonce?
-    /// When anything was last asked of the store, by the monotonic clock in milliseconds.
+    /// When the store was last used, by the monotonic clock, in milliseconds.
     package var lastStoreCall: @Sendable () -> Int64? = { nil }
-    /// Which sources of claims are this Redis; `source` is what a new repository gets.
+    /// Which sources in claims mean this Redis. A new repository gets `source`.
     package var sourceName: SourceName
 
     package init(
@@ -77,18 +77,18 @@ package final class Shipper: Sendable {
   package struct Outcome: Sendable, Equatable {
     package var timeline: TimelineNumber?
     package var state: ShipStatus.State
-    /// What the last look found; nil in standby, where another ships.
+    /// What the last look found; nil in standby, where another shipper owns the repository.
     package var verdict: Verdict?
     /// Bytes that the shipping path knows not to be durable.
     package var pendingBytes: UInt64 = 0
-    /// Since when they are on disk; nil: the verdict says it.
+    /// Since when they are on disk; nil: see the verdict.
     package var pendingSince: Instant?
-    /// Why nothing was shipped, in standby and when blocked.
+    /// Why nothing was shipped, in standby or when blocked.
     package var reason: String?
-    /// Something of this directory was shipped.
+    /// Some data of this directory was shipped.
     package var hasShipped = true
 
-    /// Proved by a look: the repository holds what is on disk.
+    /// A look proved that the repository holds everything on disk.
     package var isComplete: Bool { verdict?.isCovered ?? false }
     package var unshippedBytes: UInt64 { max(pendingBytes, verdict?.bytes ?? 0) }
   }
@@ -111,14 +111,14 @@ package final class Shipper: Sendable {
   let refusal = StoreRefusal()
   let acknowledged = Acknowledgements()
   package let auditor: Auditor
-  /// The repository that this process has seen: another is never made in its place.
+  /// The repository that this process has seen. No other is ever made in its place.
   let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
   private let auditLog = AuditLog()
-  /// By the monotonic clock, in milliseconds: retention was refused, and waits until then.
+  /// Retention was denied and waits until this time, by the monotonic clock in milliseconds.
   let deletingDeniedUntil = Mutex<Int64>(0)
   let pruneNews = Mutex(PruneNews())
 
-  /// `stop` is shared with the store, whose retries end with it.
+  /// The store shares `stop`, so that its retries end with it.
   package init(
     options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
     logger: Logger
@@ -138,15 +138,15 @@ package final class Shipper: Sendable {
     mailbox.post(.stop)
   }
 
-  /// Asks for what is on disk now to be shipped at once, whatever the interval; safe to call from any
-  /// thread. Done when `status` says so of the number that this returns.
+  /// Asks for everything on disk to be shipped at once, whatever the interval. Safe to call from any
+  /// thread. It is done when `status` reports the number that this returns.
   package func requestSync() -> UInt64 {
     let number = status.askSync()
     mailbox.post(.sync)
     return number
   }
 
-  /// Where inotify works, a poll of names, inodes and sizes is only its safety net.
+  /// If inotify works, polling names, inodes and sizes is only its safety net.
   static let pollInterval: Int64 = 5000
   static let standbyInterval: Int64 = 15_000
 
@@ -171,11 +171,11 @@ package final class Shipper: Sendable {
     var ending: Quiesce?
     var pause = RestartPause()
     var hasShipped = false
-    /// What is on disk and was found not to be in the repository, since its last write then.
+    /// Data on disk that was found not to be in the repository, and the time of its last write.
     var pending: (bytes: UInt64, since: Instant?) = (0, nil)
     let begun = SystemClock.monotonicMilliseconds()
     var patience = Patience(since: begun)
-    // Before the first look of the capture: one snapshot holds at least what this look saw.
+    // Before the capture's first look, so that the one snapshot holds at least what this look saw.
     if options.isOnce { auditor.look() }
     while true {
       try Task.checkCancellation()
@@ -197,7 +197,7 @@ package final class Shipper: Sendable {
           }
           view = try capture.observe(SystemClock.now)
         }
-        // Without a claim nothing is kept beyond what is there: a standby holds no disk space.
+        // Without a claim only existing files are held: a standby shipper uses no disk space.
         capture.release(except: [])
         ending?.note(view, try capture.temporaryDumps())
         (bytes, lastWrite) = (view.bytes, view.lastWrite)
@@ -261,7 +261,7 @@ package final class Shipper: Sendable {
     return made
   }
 
-  /// How a run ends that holds no claim: with what an audit says.
+  /// How a run without a claim ends: with the verdict of an audit.
   private func outcome(
     _ hasShipped: Bool, _ pending: (bytes: UInt64, since: Instant?), since mark: Int64
   ) -> Outcome {
@@ -274,7 +274,7 @@ package final class Shipper: Sendable {
       hasShipped: hasShipped)
   }
 
-  /// What the audit finds is said once when it begins, and once when it is over.
+  /// Logs what the audit finds, once when it begins and once when it is over.
   private func tellOfAudit() {
     guard status.shipping.state != .standby else { return }
     auditLog.note(auditor.verdict, logger)
@@ -286,7 +286,7 @@ package final class Shipper: Sendable {
       hint: "stop it first, use a prefix of its own, or give --take-over")
   }
 
-  /// How long nothing is looked at when nothing wakes us.
+  /// How long to wait until the next look if nothing wakes the shipper.
   private func waitingTime(
     _ prepared: Prepared, _ pause: RestartPause, _ watch: DirectoryWatch
   ) -> Int64 {
@@ -298,8 +298,8 @@ package final class Shipper: Sendable {
     }
   }
 
-  /// The comparison found nothing that the repository lacks. A `sync` is done when a look since it was asked
-  /// for is covered.
+  /// The comparison found nothing that the repository lacks. A `sync` is done when a look since its request
+  /// is covered.
   private func report(durable asked: UInt64, _ askedAt: Int64) {
     let isAsked = status.shipping.syncDone < asked
     if isAsked { auditor.look() }
@@ -330,7 +330,7 @@ package final class Shipper: Sendable {
     status.update {
       $0.state = .standby
       $0.reason = reason
-      // What another ships is not ours to be late with.
+      // In standby, lag is not ours to report.
       $0.logSince = nil
       $0.generationSince = nil
       $0.unshippedBytes = 0

@@ -1,9 +1,9 @@
 import Synchronization
 import SystemIO
 
-/// When an end that was asked for must be over; shared by whoever would otherwise wait on.
+/// When a requested end must be over. It is shared by everything that would otherwise keep waiting.
 package final class StopDeadline: Sendable {
-  /// So long before the deadline retries give up, so that there is time to say what is missing.
+  /// Retries stop this long before the deadline, so that there is time to report what is missing.
   private static let reserve: Int64 = 1000
   private let deadline = Mutex<Int64?>(nil)
 

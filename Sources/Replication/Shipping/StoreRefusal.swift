@@ -12,14 +12,14 @@ final class StoreRefusal: Sendable {
 }
 
 extension Shipper {
-  /// How long all who race for a claim may take to write theirs, on a store that refuses none of them.
+  /// How long all racers for a claim may take to write theirs, on a store that refuses none of them.
   private static let settlingTime = Duration.seconds(5)
 
-  /// Creates a claim; whether it is the one that stands.
+  /// Creates a claim. Returns whether it is the one that stands.
   ///
-  /// A store that does not refuse a second creation lets every racer believe that it won. Such a store
-  /// is found by creating the same claim once more, which changes nothing on any other; there the last
-  /// one to write has won, and that is known only when all have written.
+  /// A store that does not refuse a second creation lets every racer believe that it won. Such a store is
+  /// detected by creating the same claim again, which changes nothing on any other store. There the last
+  /// writer has won, which is known only after all have written.
   func isWon(_ claim: Claim, _ repository: Repository) async throws -> Bool {
     let name = ObjectPath.claim(claim.timeline)
     guard try await store.read(name.text) == nil,

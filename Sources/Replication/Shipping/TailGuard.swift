@@ -2,9 +2,9 @@ import BackupLogic
 import BackupTypes
 import SystemIO
 
-/// Notices that a file which should only grow was changed below what was read of it: the last bytes
-/// read are compared before reading on. A change without that (same bytes at the same place) is no
-/// change to a reader either.
+/// Notices that a file which should only grow was changed below the part that was read: it compares the
+/// last bytes read before it reads on. If these bytes are the same at the same place, a reader sees no
+/// change either.
 struct TailGuard {
   private static let bytesMax: UInt64 = 64
   private var tails: [PinID: (end: UInt64, bytes: [UInt8])] = [:]
@@ -12,7 +12,7 @@ struct TailGuard {
   func isKnown(_ pin: PinID) -> Bool { tails[pin] != nil }
 
   func isUnchanged(_ file: OpenFile, _ pin: PinID, at offset: UInt64) throws -> Bool {
-    // Only a read that goes on where the last one ended can be checked; a rescan starts lower.
+    // Only a read that continues where the last one ended can be checked. A rescan starts lower.
     guard let tail = tails[pin], tail.end == offset, try file.status().size >= offset else {
       return true
     }

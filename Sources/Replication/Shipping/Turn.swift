@@ -1,6 +1,6 @@
 import SystemIO
 
-/// Something that is done every so often, by the monotonic clock; times are milliseconds.
+/// Something that is done at an interval, by the monotonic clock. Times are in milliseconds.
 struct Turn {
   private let interval: Int64
   private var next: Int64
@@ -11,7 +11,7 @@ struct Turn {
     next = SystemClock.monotonicMilliseconds() + (firstAfter ?? interval)
   }
 
-  /// Takes the turn when its time has come.
+  /// Takes the turn if its time has come.
   mutating func isDue() -> Bool {
     let now = SystemClock.monotonicMilliseconds()
     guard now >= next else { return false }

@@ -1,25 +1,25 @@
-/// Keeps a cause that comes and goes from filling the log: of one cause at most a line a minute on
-/// average, with a count of those that were left out. A value; the caller gives the time.
+/// Keeps a cause that comes and goes from filling the log: for each cause, on average at most one line a
+/// minute, with a count of those left out. A value; the caller gives the time.
 ///
-/// A state has two lines, one at its beginning and one at its end. Its end is told whenever its beginning
-/// was, so that the log's last word of it is true; then its next beginning waits until two minutes have
-/// passed since the last one. A state that lasts that long is told of all the same, a little late.
+/// A state has two lines, one at its beginning and one at its end. The end is logged whenever the beginning
+/// was, so that the last line is true. The next beginning then waits until two minutes have passed since
+/// the last one. A state that lasts that long is still logged, a little late.
 package struct LogThrottle: Sendable {
-  /// Of one cause there is a line each so many milliseconds.
+  /// Each line of a cause uses up this many milliseconds.
   package static let interval: Int64 = 60_000
-  /// So many causes are known; of more, the one that was told of longest ago is forgotten.
+  /// At most this many causes are known. Of more, the one that was logged longest ago is dropped.
   package static let causesMax = 64
 
-  /// To be told now.
+  /// A line to be logged now.
   package struct Line: Sendable, Equatable {
-    /// How often the cause came since its last line, and was not told of.
+    /// How often the cause occurred since its last line without being logged.
     package var leftOut: Int
 
     package init(leftOut: Int) { self.leftOut = leftOut }
   }
 
   private struct Cause: Sendable {
-    /// Until then nothing new is told of it.
+    /// Nothing new is logged for this cause until then.
     var quietUntil = Int64.min
     var began = Int64.min
     var isOn = false
@@ -35,7 +35,7 @@ package struct LogThrottle: Sendable {
 
   package init() {}
 
-  /// A line that stands alone: nil when it is to be left out.
+  /// A single line; nil if it is to be left out.
   ///
   /// - Parameter now: monotonic, in milliseconds.
   package mutating func line(_ name: String, at now: Int64) -> Line? {
@@ -49,8 +49,8 @@ package struct LogThrottle: Sendable {
     }
   }
 
-  /// A state has begun, or goes on; may be said as often as one likes. The line of its beginning; nil when
-  /// that was told already, or is left out for now.
+  /// A state has begun, or continues. It may be called as often as you like. Returns the line of its
+  /// beginning; nil if that was logged already, or is left out for now.
   package mutating func begin(_ name: String, at now: Int64) -> Line? {
     change(name) { cause in
       guard !cause.isTold else { return nil }
@@ -59,14 +59,14 @@ package struct LogThrottle: Sendable {
         cause.isOn = true
         return nil
       }
-      // This time it was counted, and is told after all.
+      // It was counted as left out, and is logged after all.
       if cause.isOn { cause.leftOut -= 1 }
       (cause.isOn, cause.isTold, cause.began) = (true, true, now)
       return cause.tell()
     }
   }
 
-  /// A state has ended. The line of its end; nil when its beginning was not told.
+  /// A state has ended. Returns the line of its end; nil if its beginning was not logged.
   package mutating func end(_ name: String, at now: Int64) -> Line? {
     change(name) { cause in
       defer { (cause.isOn, cause.isTold) = (false, false) }

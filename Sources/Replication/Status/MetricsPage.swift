@@ -11,7 +11,7 @@ package struct MetricsPage: Sendable {
 
   package var status: ShipStatus.Value
   package var store: StoreStatistics.Value
-  /// The release that runs.
+  /// The version of the running release.
   package var version: String
   package var now: Instant
 
@@ -58,7 +58,7 @@ package struct MetricsPage: Sendable {
     package var samples: [Sample]
   }
 
-  /// Every metric, also those without a sample now.
+  /// Every metric, including those without a sample at the moment.
   package var metrics: [Metric] {
     durability + history + requests
       + [
@@ -141,7 +141,7 @@ package struct MetricsPage: Sendable {
     ] + drill
   }
 
-  /// Of the last drill that the repository tells of.
+  /// The metrics of the last drill in the repository.
   private var drill: [Metric] {
     let drill = status.drill
     return [
@@ -192,7 +192,7 @@ package struct MetricsPage: Sendable {
     instant.map { [Sample(value: decimal($0.milliseconds))] } ?? []
   }
 
-  /// Seconds with their milliseconds.
+  /// Seconds with three decimals.
   private func decimal(_ milliseconds: Int64) -> String {
     let fraction = String(milliseconds.magnitude % 1000)
     let padded = String(repeating: "0", count: 3 - fraction.count) + fraction

@@ -6,7 +6,7 @@ package import ObjectStorage
 import Synchronization
 import SystemIO
 
-/// What a running shipper tells: one value, replaced by its loop, read by whoever asks.
+/// The state of a running shipper: one value, replaced by its loop, and read by anyone.
 package final class ShipStatus: Sendable {
   package enum State: String, Sendable, Equatable, CaseIterable {
     /// Looking at the data directory and the repository.
@@ -15,9 +15,9 @@ package final class ShipStatus: Sendable {
     case following
     /// Shipping under a claim.
     case active
-    /// Another owns the repository.
+    /// Another shipper owns the repository.
     case standby
-    /// Something has to be fixed by a person, or what is on disk can't be proved to be in the repository.
+    /// A person has to fix something, or it can't be proved that the data on disk is in the repository.
     case blocked
   }
 
@@ -25,7 +25,7 @@ package final class ShipStatus: Sendable {
     package var state = State.starting
     package var reason: String?
     package var timeline: TimelineNumber?
-    /// Since when the oldest byte of the log on disk is not durable; nil when all is.
+    /// Since when the oldest byte of the log on disk is not durable; nil if all bytes are.
     package var logSince: Instant?
     /// The same for the oldest dump or BASE that has to be shipped.
     package var generationSince: Instant?
@@ -39,28 +39,29 @@ package final class ShipStatus: Sendable {
     package var generationBytes: UInt64 = 0
     package var snapshots: UInt64 = 0
     package var folds: UInt64 = 0
-    /// Something in the repository may be an accident, and nobody has let its pin go.
+    /// Something in the repository may be the result of an accident, and nobody has released its pin.
     package var isSuspect = false
     /// The guard's pins in force.
     package var pins: Int = 0
-    /// The last one that the repository tells of.
+    /// The last drill in the repository.
     package var drill: Drill?
-    /// When this process last applied the retention policy, to its end.
+    /// When this process last completed a run of the retention policy.
     package var pruned: Instant?
-    /// The store can't be used, since when, and why.
+    /// Since when the store can't be used; nil: it can.
     package var outage: Instant?
     package var outageProblem: StoreOutage.Problem?
-    /// The last `sync` that was asked for, and the last whose bytes are durable; 0 before the first.
+    /// The number of the last requested `sync`, and of the last whose bytes are durable; 0 before the
+    /// first.
     package var syncAsked: UInt64 = 0
     package var syncDone: UInt64 = 0
-    /// The content time of the newest dump that is durable.
+    /// The time of the content of the newest durable dump.
     package var dumpAt: Instant?
-    /// What the audit found; nil where none runs.
+    /// The findings of the audit; nil if there is no audit.
     package var audit: AuditFacts?
 
     package init() {}
 
-    /// The same as an audit allows it to be shown: what it can't prove is not durable, whatever the shipping
+    /// The values to be shown after an audit: what it can't prove is not durable, whatever the shipping
     /// path believes.
     package func audited(_ facts: AuditFacts, wall: Instant, monotonic: Int64) -> Value {
       var copy = self
@@ -94,17 +95,17 @@ package final class ShipStatus: Sendable {
       self.pins = pins.count
     }
 
-    /// Since when the oldest byte on disk is not durable; nil when all is.
+    /// Since when the oldest byte on disk is not durable; nil if all bytes are.
     package var since: Instant? { [logSince, generationSince].compactMap { $0 }.min() }
     package var isDurable: Bool { since == nil && unshippedBytes == 0 }
-    /// A `sync` was asked for and is not done: perhaps of a session that has ended since.
+    /// A `sync` was requested and is not done, perhaps in a session that has ended since.
     package var isSyncDue: Bool { syncDone < syncAsked }
 
-    /// Age of the oldest byte on disk that is not durable, in milliseconds; 0 when there is none.
+    /// The age of the oldest byte on disk that is not durable, in milliseconds; 0 if there is none.
     package func lag(at now: Instant) -> Int64 { since.map { max(0, now.since($0)) } ?? 0 }
   }
 
-  /// A loop that did not turn for so long hangs; in milliseconds.
+  /// If the loop makes no progress for this time, it hangs; in milliseconds.
   package static let turnMax: Int64 = 300_000
 
   private struct Guarded: Sendable {
@@ -117,33 +118,33 @@ package final class ShipStatus: Sendable {
 
   package init() {}
 
-  /// What is shown: as an audit allows it.
+  /// The values to be shown, as limited by the audit.
   package var current: Value {
     let value = shipping
     guard let facts = audit.withLock({ $0 })?() else { return value }
     return value.audited(
       facts, wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
   }
-  /// What the shipping path believes.
+  /// The values that the shipping path believes.
   package var shipping: Value { state.withLock { $0.value } }
-  /// From now on what is shown comes from these looks.
+  /// From now on the shown values are limited by these findings.
   package func audit(by facts: @escaping @Sendable () -> AuditFacts) {
     audit.withLock { $0 = facts }
   }
   package func update(_ change: (inout Value) -> Void) { state.withLock { change(&$0.value) } }
 
-  /// The loop is alive: it turned, or work that it waits for moved, or waits for the store.
+  /// The loop is alive: it made progress, or the work it waits for did, or waits for the store.
   package func turn() {
     let now = SystemClock.monotonicMilliseconds()
     state.withLock { $0.turned = now }
   }
-  /// How long the loop has not turned, in milliseconds.
+  /// How long the loop has made no progress, in milliseconds.
   package var stillness: Int64 {
     SystemClock.monotonicMilliseconds() - state.withLock { $0.turned }
   }
   package var turns: Bool { stillness < ShipStatus.turnMax }
 
-  /// Takes the number of a new `sync`.
+  /// Returns the number of a new `sync`.
   package func askSync() -> UInt64 {
     state.withLock { state in
       state.value.syncAsked += 1

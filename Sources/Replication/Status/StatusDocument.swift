@@ -25,15 +25,15 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   package var pins: Int
   package var syncAsked: UInt64
   package var syncDone: UInt64
-  /// All is as it should be: a restore would give what is on disk, within the alerts' limits.
+  /// All is well: a restore would give what is on disk, within the limits of the alerts.
   package var isWell: Bool
   /// When a look last found everything on disk durable.
   package var provedAt: String?
-  /// When the repository was last asked whether it still has what it had.
+  /// When the repository was last asked whether it still has everything.
   package var repositoryLookedAt: String?
   /// Whether the data directory holds anything that a server would load; absent before the first look.
   package var holdsData: Bool?
-  /// Whether the repository is looked at while Redis is idle.
+  /// Whether the repository is checked while Redis is idle.
   package var isProbed: Bool
 
   package init(

@@ -2,18 +2,18 @@ import BackupFormat
 import BackupTypes
 import ObjectStorage
 
-/// What came of reading one object that a listing shows.
+/// The result of reading one listed object.
 enum ObjectReading: Sendable {
   case content(Frame.Opened)
-  /// It is not there any more.
+  /// It no longer exists.
   case gone
-  /// It is not what was written under its name; why.
+  /// It is not what was written under its name, for this reason.
   case damaged(String)
 }
 
 extension Repository {
-  /// Reads and opens one object. Throws only what the store says of itself: whatever is wrong with the
-  /// object is its reading.
+  /// Reads and opens one object. Throws only errors of the store itself. A problem with the object is part
+  /// of the result.
   func reading(
     _ name: ObjectPath, kind: ObjectKind, limit: Int, frame: Frame? = nil,
     progress: @Sendable (UInt64) -> Void
@@ -40,7 +40,7 @@ extension LifeboatError {
   var reason: String { code == .versionMismatch ? message : cause ?? message }
 }
 
-/// Reads things some at a time and hands them on in their order.
+/// Reads several things at a time and passes them on in their order.
 struct ReadAhead {
   /// Objects of up to 4 MiB, each with its content, read and not yet handed on.
   static let width = 3

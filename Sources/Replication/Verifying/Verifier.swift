@@ -3,12 +3,12 @@ import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
-/// Reads a repository as a whole and tells what is wrong with it. Reads and lists only; what it found
-/// damaged it quarantines, where it may write.
+/// Reads a whole repository and reports what is wrong with it. It reads and lists only, and quarantines
+/// damaged generations if it may write.
 package struct Verifier: Sendable {
   package struct Options: Sendable {
-    /// Percent of the pieces and log objects; nil: all, and the files that they make. Records are read
-    /// in either case.
+    /// Percent of the pieces and log objects; nil: all, and the files that they form. Records are always
+    /// read.
     package var sample: Double?
     /// Who quarantines.
     package var by: String
@@ -20,7 +20,7 @@ package struct Verifier: Sendable {
     }
   }
 
-  /// A listing is looked at again when something is missing: a shipper may have folded meanwhile.
+  /// If something is missing, the repository is listed again: a shipper may have folded meanwhile.
   private static let passesMax = 4
 
   private let store: any ObjectStore
@@ -66,7 +66,7 @@ package struct Verifier: Sendable {
       try await pass.run()
       leftOut = max(leftOut, pass.leftOut)
       objectsRead = max(objectsRead, pass.objectsRead)
-      // What was seen damaged stays so; what was missing counts when it is still missing.
+      // A damaged object stays damaged. A missing one counts only if it is still missing.
       for group in Set(settled.keys).union(pass.findings.keys) where wanted?.contains(group) ?? true
       {
         settled[group, default: []].removeAll { $0.verdict == .missing }
@@ -120,8 +120,8 @@ package struct Verifier: Sendable {
 
   // MARK: Quarantine
 
-  /// A damaged generation counts as absent from now on: a restore plans around it, and a shipper sends it
-  /// again. Where nothing may be written that is a remark.
+  /// A damaged generation counts as absent from now on: a restore plans around it, and a shipper uploads it
+  /// again. If nothing may be written, this is a remark.
   private func quarantine(
     _ findings: [VerifyGroup: [VerifyFinding]], _ repository: Repository, _ catalogue: Catalogue,
     _ report: inout VerifyReport

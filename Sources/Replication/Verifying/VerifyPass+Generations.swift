@@ -2,13 +2,13 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 
-/// The generations: index, pieces, and the file that they make.
+/// The generations: index, pieces, and the file that they form.
 extension VerifyPass {
   private struct Piece: Sendable {
     var generation: GenerationID
     var number: Int
     var digest: ShortDigest
-    /// What the index says of it; nil where it names no such piece.
+    /// What the index says about it; nil if it names no such piece.
     var expected: Digest?
     var size: UInt64?
     var name: ObjectPath { .piece(generation, number: number, digest) }
@@ -97,7 +97,7 @@ extension VerifyPass {
     try await verifyLoose(pieces(of: id, listed, index: index), isLeft: true)
   }
 
-  /// The file as a whole, against what the index says of it.
+  /// The complete file, compared with its index.
   private func judge(_ check: inout GenerationCheck, _ index: GenerationIndex) {
     let id = index.generation
     let (verdict, summary) = check.finish()
@@ -123,7 +123,7 @@ extension VerifyPass {
       to: .generation(id))
   }
 
-  /// Pieces that no index names: left by an upload that was cut off, which may still be continued.
+  /// Pieces that no index names: left by an interrupted upload, which may still be continued.
   private func verifyLoose(_ pieces: [Piece], isLeft: Bool) async throws {
     guard let first = pieces.first else { return }
     if isLeft {
@@ -136,7 +136,7 @@ extension VerifyPass {
     try await verify(pieces.filter { _ in chooses() }) { _ in }
   }
 
-  /// Reads pieces in order; hands on their contents, nil for one that can't be used.
+  /// Reads pieces in order, and passes on their contents; nil for one that can't be used.
   private func verify(_ pieces: [Piece], take: ([UInt8]?) -> Void) async throws {
     try await read(pieces, .piece, limit: GenerationIndex.pieceBytes, name: { $0.name }) {
       piece, reading in

@@ -3,7 +3,7 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// The log objects: each by itself, and those that a reader takes as the log that they make.
+/// The log objects: each alone, and together those that a reader combines into a log.
 extension VerifyPass {
   func verify(_ number: TimelineNumber, ordinal: Int, _ history: History) async throws {
     let all = catalogue.timelines[number]?.log[ordinal] ?? []
@@ -30,14 +30,15 @@ extension VerifyPass {
     for (offset, scanner) in check.stopped {
       joins[LogPosition(timeline: number, ordinal: ordinal, offset: offset)] = scanner
     }
-    // A fold's parts, before they go; what lies behind the end of its timeline, or a hole.
+    // The parts of a fold before they are deleted, and what is after the end of its timeline, or after a
+    // hole.
     let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
     try await verify(others.filter { _ in chooses() }, number, ordinal, claim, isNeeded: false) {
       _, _ in
     }
   }
 
-  /// How Redis's file stands where this ordinal's log begins.
+  /// The state of Redis's file where this ordinal's log begins.
   private func scanner(
     _ number: TimelineNumber, _ ordinal: Int, from start: UInt64, isTaken: Bool
   ) -> AOFScanner? {
@@ -50,7 +51,7 @@ extension VerifyPass {
   private func noteUnnamed(
     _ number: TimelineNumber, _ ordinal: Int, isNamed: Bool, isTaken: Bool
   ) {
-    // A snapshot that can't be read is a finding of its own.
+    // An unreadable snapshot is a separate finding.
     let isExplained = findings[.timeline(number)]?.contains { $0.isFailure } ?? false
     let isLetGo = letGo.logs.contains(Prune.Log(timeline: number, ordinal: ordinal))
     guard !isNamed, isTaken, !isExplained, !isLetGo else { return }
@@ -85,7 +86,7 @@ extension VerifyPass {
       let group = VerifyGroup.log(number, ordinal: ordinal)
       switch reading {
       case .gone:
-        // What a fold replaced goes: only the listing tells whether it is missed.
+        // Objects that a fold replaced are deleted. Only the listing shows whether one is missing.
         add(
           .missing(
             ObjectPath.log(number, ordinal: ordinal, span).text, "it was listed, and is not there",

@@ -26,8 +26,7 @@ extension VerifyPass {
     noteUnclaimed()
   }
 
-  /// The descriptor has no checksum. When every claim agrees on another id than it has, it is the one
-  /// that is wrong.
+  /// The descriptor has no checksum. If every claim agrees on another id, the descriptor is wrong.
   private func checkDescriptor() {
     let ids = Set(claims.values.map(\.repository))
     guard ids.count == 1, let id = ids.first, id != repository.id else { return }
@@ -133,10 +132,10 @@ extension VerifyPass {
 
   // MARK: References
 
-  /// Everything that a snapshot or a claim names is there, and reaches as far as it says.
+  /// Everything that a snapshot or a claim names exists, and extends as far as it says.
   func checkReferences(_ history: History) {
     for (id, uses) in references.generations where catalogue.generations[id]?.hasIndex != true {
-      // A dump beside a chain may go: a restore does without one.
+      // A dump beside a chain may be deleted: a restore does not need it.
       if letGo.dumps.contains(id), !references.isNeeded(id) { continue }
       add(
         .missing(
@@ -154,7 +153,7 @@ extension VerifyPass {
         }
         continue
       }
-      // Of a log that has no end yet: it has no hole, and all is there that a snapshot saw durable.
+      // For an open log: it has no hole, and everything that a snapshot saw durable exists.
       if checkReach(history, span.timeline, span.ordinal, from: span.from, to: span.to),
         let reached = references.reached[span]
       {
@@ -193,7 +192,7 @@ extension VerifyPass {
 
   // MARK: Operations and keys
 
-  /// One that can't be read explains nothing: what it let go is missing then.
+  /// An unreadable record explains nothing: its deletions then look like losses.
   func readPrunes() async throws {
     var records: [Prune] = []
     try await readRecords(
@@ -240,7 +239,7 @@ extension VerifyPass {
     try await read(Quarantine.self, .quarantines, "none: its name says all") { $0.repository }
   }
 
-  /// Key slots have no cipher: they are what opens it.
+  /// Key slots have no cipher, because they open it.
   func readKeySlots() async throws {
     var clear = repository.frame
     clear.secrets = nil

@@ -3,12 +3,12 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// One look at a repository by one listing: every record, then every piece and log object. Used by one
-/// task; what it hands to others are values.
+/// One pass over a repository with one listing: every record, then every piece and log object. Used by one
+/// task. What it passes to others are values.
 final class VerifyPass {
   let repository: Repository
   let catalogue: Catalogue
-  /// Nil: everything. Else what is looked at again.
+  /// Nil: everything. Otherwise what is checked again.
   private let wanted: Set<VerifyGroup>?
   /// Whether a piece or log object is read: all are, unless a sample is.
   let chooses: @Sendable () -> Bool
@@ -19,11 +19,11 @@ final class VerifyPass {
   private(set) var leftOut = 0
   private var kept: [Bool: Int] = [:]
   var references = SnapshotReferences()
-  /// What retention let go of, by its records: no loss.
+  /// What retention deleted, according to its records. This is not a loss.
   var letGo = LetGo()
-  /// Those that can be read; the history is of them alone.
+  /// The readable snapshots; the history consists only of them.
   var claims: [TimelineNumber: Claim] = [:]
-  /// How a log stands where another timeline goes on from it.
+  /// The state of a log where another timeline continues it.
   var joins: [LogPosition: AOFScanner] = [:]
   private(set) var objectsRead = 0
   /// The id that the records should have: the descriptor's, unless that is what is damaged.
@@ -103,7 +103,7 @@ final class VerifyPass {
     }
   }
 
-  /// Reads records of one type in order; what is wrong with one is a finding, and it is left out.
+  /// Reads records of one type in order. A problem with one is a finding, and the record is left out.
   func readRecords<Item: Sendable, Record: Decodable>(
     _ type: Record.Type, _ items: [Item], _ kind: ObjectKind, frame: Frame? = nil,
     consequence: String, group: (Item) -> VerifyGroup, points: (Item) -> [String] = { _ in [] },

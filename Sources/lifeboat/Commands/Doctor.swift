@@ -35,7 +35,7 @@ struct Doctor: ExitingCommand {
     let reach = try await StoreReach.look(store)
     findings += credentials(opened)
     if let reach {
-      // Everything else would only say the same again.
+      // All other checks would only repeat the same.
       findings.append(reach)
     } else {
       findings += try await CapabilityProbe(store, now: SystemClock.now).run().asFindings
@@ -78,7 +78,7 @@ struct Doctor: ExitingCommand {
     return findings
   }
 
-  /// What of --redis-conf is not known here.
+  /// The parts of --redis-conf that are not known here.
   private func redisConfiguration() throws -> [Finding] {
     guard let path = nameOptions.redisConf else { return [] }
     let configuration = try RedisConf.parse(FilePath(path))
@@ -99,7 +99,7 @@ struct Doctor: ExitingCommand {
     return findings
   }
 
-  /// The chain as it was walked for the first call.
+  /// The chain as it was tried for the first call.
   private func credentials(_ opened: Stores.Opened) -> [Finding] {
     (opened.credentials?() ?? []).compactMap { attempt in
       switch attempt.outcome {

@@ -34,7 +34,7 @@ struct Inspect: ExitingCommand {
   @Flag(help: "Print one JSON document.")
   var json = false
 
-  /// What is read in a moment needs no progress bar.
+  /// Smaller reads need no progress bar.
   private static let shownBytesMin: UInt64 = 16 << 20
 
   func execute() async throws -> BackupTypes.ExitCode {
@@ -55,7 +55,7 @@ struct Inspect: ExitingCommand {
     var selection = PointSelection()
     selection.point = point
     selection.at = try at.map { try Restore.time($0, now: SystemClock.now()) }
-    // A person looks: what a restore would ask about is shown, not asked.
+    // A person is looking, so nothing is asked: `inspect` shows what a restore would ask about.
     selection.suspect = .newest
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(

@@ -16,12 +16,12 @@ struct RestoreDocument: Encodable {
     }
     struct Command: Encodable {
       var name: String
-      /// The first argument: of most commands the key.
+      /// The first argument; for most commands this is the key.
       var argument: String?
       var seenAt: String
     }
     var precision: String
-    /// The annotation at the cut: what follows is of this second.
+    /// The annotation at the cut: what follows belongs to this second.
     var nextSecond: String?
     var markBefore: Mark?
     var markBehind: Mark?
@@ -29,7 +29,7 @@ struct RestoreDocument: Encodable {
     var firstLeftOut: Command?
   }
 
-  /// What follows the state in its log was durable once and is not there any more.
+  /// What follows the state in its log was durable and has disappeared.
   struct Lost: Encodable {
     var timeline: Int
     var ordinal: Int
@@ -37,12 +37,12 @@ struct RestoreDocument: Encodable {
     var from: UInt64
     var to: UInt64
     var object: String
-    /// What was written between these is missing.
+    /// Writes between these times are missing.
     var since: String
     var until: String
   }
 
-  /// What became of an interrupted restore that was found.
+  /// The result for an interrupted restore, if one was found.
   struct Interrupted: Encodable {
     var result: String
     var point: String?
@@ -61,10 +61,10 @@ struct RestoreDocument: Encodable {
   var bytes: UInt64?
   var requests: Int?
   var movedAside: String?
-  /// Of a plan: what stands around the place where the log is cut.
+  /// For a plan: what is around the cut of the log.
   var cut: Cut?
   var lost: Lost?
-  /// Log whose BASE never became durable, of a first ship that was cut off.
+  /// Log whose BASE never became durable, from an interrupted first ship.
   var unfinished: UnfinishedDocument?
   var warnings: [String]?
   var interrupted: Interrupted?

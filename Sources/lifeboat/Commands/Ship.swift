@@ -116,7 +116,7 @@ struct Ship: ExitingCommand {
     let statistics = StoreStatistics()
     let stop = StopDeadline()
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
-    // What a person waits for, `--once` and the page, gives up after a while.
+    // `--once` and the page, for which a person waits, give up after a while.
     let brief = Stores.interactive(counted.store)
     let store =
       once
@@ -214,7 +214,7 @@ struct Ship: ExitingCommand {
     return options
   }
 
-  /// While something is written the repository is looked at more often than when idle, never less.
+  /// While something is written the repository is checked more often than while idle, never less often.
   private var audit: Auditor.Options {
     var audit = Auditor.Options()
     audit.audit.expectWrites = expectWrites?.value
@@ -226,7 +226,7 @@ struct Ship: ExitingCommand {
     return audit
   }
 
-  /// What a directory can do is known.
+  /// The capabilities of a directory are known.
   private var isInCloud: Bool {
     repositoryScheme(repository.repo).map { $0 != "file" } ?? false
   }
@@ -243,8 +243,8 @@ struct Ship: ExitingCommand {
       ])
   }
 
-  /// A key that can't be used is a state, like a store that is away: the Secret may be mended. It is told
-  /// of now, not only when Redis has written something.
+  /// An unusable key is a state, like an unreachable store: the Secret may be fixed later. It is logged
+  /// now, not only when Redis has written something.
   private func tellOfKey(_ keys: KeySource, _ logger: Logger) {
     do {
       _ = try keys.read()
@@ -289,7 +289,7 @@ struct Ship: ExitingCommand {
     return .failure
   }
 
-  /// How a run ended that did not ship all.
+  /// How a run ended that did not ship everything.
   private func ended(_ outcome: Shipper.Outcome) -> String {
     if !outcome.hasShipped, let reason = outcome.verdict?.reason {
       return "nothing was shipped: \(reason)"

@@ -8,7 +8,7 @@ struct ShipDocument: Encodable {
   var timeline: TimelineNumber?
   var unshippedBytes: UInt64
   var unshippedSince: String?
-  /// Proved by a look: the repository holds what is on disk.
+  /// A look proved that the repository holds everything on disk.
   var isComplete: Bool
   /// Why it is not.
   var reason: String?

@@ -30,7 +30,7 @@ struct Unpin: ExitingCommand {
       throw LifeboatError(.noBackup, "there is no backup at \(store.location)")
     }
     let now = SystemClock.now()
-    // A pin that is named is let go by its name: one that can't be read, too.
+    // A named pin is released by its name, even if it can't be read.
     let catalogue = try await opened.catalogue(prefix: "ops/")
     var wanted = pins
     if all {

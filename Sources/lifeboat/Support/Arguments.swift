@@ -75,7 +75,7 @@ struct RepositoryOptions: ParsableArguments {
   @OptionGroup var key: KeyOptions
 }
 
-/// What opens an encrypted repository.
+/// The options that open an encrypted repository.
 struct KeyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -86,7 +86,7 @@ struct KeyOptions: ParsableArguments {
         """, valueName: "path"))
   var encryptionKeyFile: String?
 
-  /// Reads nothing yet but the environment, and warns of a file that others can read.
+  /// Reads only the environment so far, and warns about a key file that others can read.
   func source() -> KeySource {
     let environment = EnvironmentFlags.processEnvironment()
     let source = KeySource(file: encryptionKeyFile, value: environment[KeySource.variable])
@@ -95,7 +95,7 @@ struct KeyOptions: ParsableArguments {
   }
 }
 
-/// What of a history is kept.
+/// Which part of a history is kept.
 struct RetentionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -145,7 +145,7 @@ struct NameOptions: ParsableArguments {
     help: ArgumentHelp("Redis's appenddirname, if it is not appendonlydir.", valueName: "name"))
   var appenddirname: String?
 
-  /// The names given, nil when none is; and what the configuration says of `appendonly`.
+  /// The given names, nil if there are none; and the setting of `appendonly` in the configuration.
   func resolve() throws -> (names: ServerNames?, appendOnly: AppendOnly?) {
     let (configuration, appendOnly) =
       try redisConf.map { try RedisConf.read(FilePath($0)) } ?? (nil, nil)

@@ -1,8 +1,8 @@
 import ArgumentParser
 import FoundationEssentials
 
-/// The command tree as ArgumentParser itself describes it: the one source for environment variables,
-/// the reference and the contract tests.
+/// The command tree as ArgumentParser describes it: the only source for environment variables, the
+/// reference and the contract tests.
 struct CommandDefinition: Decodable {
   struct Argument: Decodable {
     struct Name: Decodable {

@@ -37,7 +37,7 @@ enum Console {
 
   static var errorIsTerminal: Bool { isatty(2) == 1 }
 
-  /// Whether standard output is a terminal that shows more than ASCII, as the locale has it.
+  /// Whether standard output is a terminal that shows more than ASCII, according to the locale.
   static var drawsUnicode: Bool {
     guard isatty(1) == 1 else { return false }
     let environment = EnvironmentFlags.processEnvironment()
@@ -46,7 +46,7 @@ enum Console {
     return name.contains("utf-8") || name.contains("utf8")
   }
 
-  /// Tells of an error and gives the exit code for it.
+  /// Prints an error and returns its exit code.
   static func report(_ error: any Error, asJSON: Bool, interruption: Interruption) -> ExitCode {
     if error is CancellationError, let code = interruption.code {
       note("lifeboat: interrupted; nothing is half-done, and the next run goes on from here")
@@ -63,10 +63,9 @@ enum Console {
     end(error.code)
   }
 
-  /// Ends the process, and runs no `atexit` handler: OpenSSL's takes down what the threads of an HTTP
-  /// client, ending by themselves just then, still use, and the process would now and then die of
-  /// SIGABRT or SIGSEGV instead of giving its exit code. All output is written by then: `write` and the
-  /// log have no buffer.
+  /// Ends the process without running `atexit` handlers. OpenSSL's handler frees what the ending threads of
+  /// an HTTP client still use, and the process would occasionally die of SIGABRT or SIGSEGV instead of
+  /// returning its exit code. All output is written by then: `write` and the log have no buffer.
   static func end(_ code: ExitCode) -> Never {
     _exit(code.rawValue)
   }

@@ -2,7 +2,7 @@ import BackupTypes
 import Glibc
 import Replication
 
-/// Every flag can be given as `LIFEBOAT_<FLAG>`; flags win. There is no configuration file.
+/// Every flag can be set as `LIFEBOAT_<FLAG>`; flags take precedence. There is no configuration file.
 struct EnvironmentFlags {
   static let prefix = "LIFEBOAT_"
   let definitions: CommandDefinition
@@ -13,7 +13,7 @@ struct EnvironmentFlags {
     self.environment = environment
   }
 
-  /// `arguments` with the flags that only the environment gives added behind them.
+  /// `arguments`, followed by the flags that only the environment sets.
   func completing(_ arguments: [String]) throws(LifeboatError) -> [String] {
     guard let name = arguments.first(where: { !$0.hasPrefix("-") }),
       let command = definitions.subcommands?.first(where: { $0.commandName == name })
@@ -35,7 +35,7 @@ struct EnvironmentFlags {
         added.append("--\(long)")
       }
     }
-    // Behind the command's name, before anything positional.
+    // After the command's name, before any positional argument.
     let position = arguments.firstIndex(of: name)! + 1
     return Array(arguments[..<position]) + added + Array(arguments[position...])
   }
@@ -50,7 +50,7 @@ struct EnvironmentFlags {
     }
   }
 
-  /// Variables with our prefix that no flag has: a typing error, or a Kubernetes Service of our name.
+  /// Variables with our prefix that match no flag: a typing error, or a Kubernetes Service of our name.
   func unknownVariables() -> [String] {
     let known = Set(
       (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable)

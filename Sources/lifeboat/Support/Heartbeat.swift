@@ -4,14 +4,14 @@ import Logging
 import Replication
 import SystemIO
 
-/// Tells a service that waits for it that the backups are as they should be; when they are not, or nobody
-/// is there to tell, that service alarms.
+/// Tells a monitoring service that the backups are healthy. If they are not, or if this process is gone,
+/// the service raises an alert.
 ///
-/// The URL is as good as a password there: of it only the host is ever told.
+/// The URL works like a password there, so only its host is ever logged.
 struct Heartbeat: Sendable {
-  /// Milliseconds between two beats; a service should wait for several.
+  /// Milliseconds between two beats. A service should wait for several.
   private static let interval: Int64 = 60_000
-  /// Until all is well again it is looked so often.
+  /// How often to check until all is well again.
   private static let pause: Int64 = 5_000
 
   private let url: String
@@ -31,7 +31,7 @@ struct Heartbeat: Sendable {
         hint: "copy the address of the check, with nothing around it")
     }
     self.url = url
-    // Without a user's name and password.
+    // Without user name and password.
     host = printable(String(authority.split(separator: "@").last ?? ""))
     client = try HTTPClient(
       connectionsMax: 1, limits: HTTPLimits(firstByte: .seconds(10)),
@@ -63,7 +63,7 @@ struct Heartbeat: Sendable {
     }
   }
 
-  /// Why it did not arrive, in words that do not repeat the URL; nil when it did.
+  /// Why the beat did not arrive, in words that do not repeat the URL; nil if it did.
   private func beat() async -> String? {
     do {
       let reply = try await client.send(HTTPRequest(.get, url, responseBytesMax: 64 << 10))

@@ -2,7 +2,7 @@ import BackupTypes
 import Synchronization
 import SystemIO
 
-/// A progress bar on a terminal; nothing where standard error is none.
+/// A progress bar on a terminal; nothing if standard error is not a terminal.
 final class ProgressBar: Sendable {
   enum Unit: Sendable { case bytes, objects, records }
 

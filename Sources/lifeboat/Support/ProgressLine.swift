@@ -1,8 +1,8 @@
 import Synchronization
 import SystemIO
 
-/// One line on a terminal that says how far a command is whose end it does not know; nothing where
-/// standard error is none.
+/// One line on a terminal that shows the progress of a command whose end is unknown; nothing if standard
+/// error is not a terminal.
 final class ProgressLine: Sendable {
   private let isOn = Console.errorIsTerminal
   private let last = Mutex<(at: Int64, width: Int)>((0, 0))
@@ -17,7 +17,7 @@ final class ProgressLine: Sendable {
     }
   }
 
-  /// Takes the line away.
+  /// Removes the line.
   func end() {
     guard isOn else { return }
     last.withLock { last in

@@ -4,7 +4,7 @@ import RedisFormats
 import SystemIO
 import SystemPackage
 
-/// Reads what a redis.conf says of persistence.
+/// Reads the persistence settings of a redis.conf.
 enum RedisConf {
   static func read(_ path: FilePath) throws(LifeboatError) -> (ServerNames, AppendOnly?) {
     let configuration = try parse(path)
@@ -16,7 +16,7 @@ enum RedisConf {
     names.dump = configuration.dumpName ?? names.dump
     names.appendFile = configuration.appendName ?? names.appendFile
     names.appendDirectory = configuration.appendDirectoryName ?? names.appendDirectory
-    // Redis's own default is no, unless a file that is not read here says otherwise.
+    // Redis's own default is no, unless a file that is not read here sets it otherwise.
     let silent: AppendOnly? = configuration.includes.isEmpty ? .no : nil
     return (names, configuration.appendOnly.map { $0 ? .yes : .no } ?? silent)
   }

@@ -4,7 +4,7 @@ import ObjectStorage
 import Replication
 import StatusPages
 
-/// What runs beside a sidecar's loop: its pages, a heartbeat. Ends with `stop`.
+/// What runs next to a sidecar's loop: its pages and a heartbeat. Ends with `stop`.
 struct ShipService {
   private let tasks: [Task<Void, Never>]
 
@@ -26,7 +26,7 @@ struct ShipService {
 
   func stop() { for task in tasks { task.cancel() } }
 
-  /// A port that can't be had does not end `ship`: it is told once, and tried again.
+  /// A port that is not available does not end `ship`: it is logged once, and tried again.
   private static func serve(
     _ address: ListenAddress, _ logger: Logger, _ handler: @escaping PageServer.Handler
   ) async {

@@ -9,21 +9,21 @@ import S3Storage
 import Synchronization
 import SystemIO
 
-/// Stores as the commands use them: with the one layer that retries.
+/// Stores as the commands use them, with the only layer that retries.
 enum Stores {
-  /// Both lanes of uploads, what is listed beside them, and a renewal of credentials.
+  /// Enough for both lanes of uploads, parallel listings, and a renewal of credentials.
   private static let connectionsMax = 8
 
-  /// A store without retries, and what `doctor` can tell beside it.
+  /// A store without retries, and what `doctor` can report about it.
   struct Opened {
     var store: any ObjectStore
-    /// Where credentials were looked for, after the first call; nil for a store that has none.
+    /// Where credentials were searched, after the first call; nil for a store that needs none.
     var credentials: (@Sendable () -> [CredentialAttempt])?
     /// What the bucket does to objects by itself.
     var bucket: (@Sendable () async throws -> [Finding])?
-    /// The store's clock minus this machine's, in milliseconds, as the last answer had it.
+    /// The store's clock minus this machine's, in milliseconds, from the last reply.
     var clockOffset: @Sendable () -> Int64? = { nil }
-    /// What is set by more than the URL, in words.
+    /// Settings that do not come from the URL alone, in words.
     var origins: [String] = []
   }
 
@@ -62,7 +62,7 @@ enum Stores {
       userAgent: "lifeboat/\(Lifeboat.version)")
   }
 
-  /// For commands that a person waits for.
+  /// For commands for which a person waits.
   static func interactive(_ url: String, _ transport: TransportOptions) throws -> any ObjectStore {
     interactive(try open(url, transport).store)
   }
@@ -71,7 +71,7 @@ enum Stores {
       store, policy: .init(budget: .seconds(15), permanentTries: 1), report: { _ in })
   }
 
-  /// For a restore: what may come up is waited for, with a line every 15 s.
+  /// For a restore: waits for what may become available, with a line every 15 s.
   static func patient(_ url: String, _ transport: TransportOptions, retryFor: Int64) throws
     -> any ObjectStore
   {
@@ -97,7 +97,7 @@ enum Stores {
     }
   }
 
-  /// For the sidecar: without retries, every request counted.
+  /// For the sidecar: without retries; every request is counted.
   static func counted(
     _ url: String, _ transport: TransportOptions, _ statistics: StoreStatistics
   ) throws -> Opened {
@@ -106,8 +106,8 @@ enum Stores {
     return opened
   }
 
-  /// For the sidecar: no end. An outage is told once, and so is its end; of a store that comes and goes
-  /// no more than a line a minute.
+  /// For the sidecar: retries without end. The beginning and the end of an outage are logged once; a store
+  /// that comes and goes causes at most one line a minute.
   static func enduring(
     _ opened: Opened, status: ShipStatus, stop: StopDeadline, logger: Logger
   ) -> any ObjectStore {
@@ -140,8 +140,8 @@ enum Stores {
   }
 }
 
-/// Says in log and status what becomes of calls of a store; of one that comes and goes no more than a line a
-/// minute.
+/// Reports the results of a store's calls in the log and the status, for a store that comes and goes at
+/// most one line a minute.
 private final class OutageLog: Sendable {
   private let status: ShipStatus
   private let logger: Logger
@@ -161,7 +161,7 @@ private final class OutageLog: Sendable {
     logger.error("\(problem.line)", metadata: told.metadata(["cause": "\(error)"]))
   }
 
-  /// The cause of the outage is another now.
+  /// The cause of the outage has changed.
   func changed(_ problem: StoreOutage.Problem, _ error: LifeboatError, now: Int64) {
     status.update { $0.outageProblem = problem }
     guard let told = throttle.withLock({ $0.line(problem.line, at: now) }) else { return }
@@ -194,7 +194,7 @@ private final class OutageLog: Sendable {
 }
 
 extension LogThrottle.Line {
-  /// The facts of a line, with how often its cause came and went unsaid before it.
+  /// The facts of a line, with how often its cause came and went without being logged before.
   func metadata(_ facts: Logger.Metadata) -> Logger.Metadata {
     guard leftOut > 0 else { return facts }
     return facts.merging(["left-out": "\(leftOut) more since the last line"]) { $1 }
@@ -202,10 +202,11 @@ extension LogThrottle.Line {
 }
 
 extension RestoreCommand {
-  /// What `--repo` takes from anywhere: a store's URL with its options, a directory from its root.
+  /// The value of `--repo` in a form that works from anywhere: a store's URL with its options, or an
+  /// absolute directory.
   static func url(_ given: String, _ store: any ObjectStore) -> String {
     switch repositoryScheme(given) {
-    // As a path: in a URL of it some characters would have to be written otherwise.
+    // As a path: a URL would need escapes for some characters.
     case nil, "file": store.location.replacing("file://", with: "", maxReplacements: 1)
     default: given
     }
