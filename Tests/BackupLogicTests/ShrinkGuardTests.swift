@@ -16,8 +16,10 @@ import Testing
     var what: String
     var known: (keys: UInt64, expiring: UInt64)
     var found: UInt64
-    /// Whether what expired was logged.
-    var isExpiryKnown = false
+    /// The keys of the BASE; nil for a dump.
+    var base: UInt64?
+    /// Whether the log before was followed to its end.
+    var isWatched = false
     var expected: Claim.Suspicion.Reason?
     var testDescription: String { what }
   }
@@ -36,21 +38,34 @@ import Testing
     Row(what: "and what does not expire is left", known: (5000, 4900), found: 100, expected: nil),
     Row(what: "more is gone than can expire", known: (5000, 4900), found: 99, expected: .smaller),
     Row(
-      what: "a cache whose log was followed to its end", known: (5000, 5000), found: 0,
-      isExpiryKnown: true, expected: .empty),
+      what: "a cache whose log was followed to its end, and a server that began with nothing",
+      known: (5000, 5000), found: 0, base: 0, isWatched: true, expected: .empty),
+    Row(
+      what: "a server that began with nothing and was filled again", known: (500, 0), found: 400,
+      base: 0, isWatched: true, expected: nil),
+    Row(
+      what: "a cache that expired while a running server had no log", known: (5000, 4990), found: 10,
+      base: 10, isWatched: true, expected: nil),
+    Row(
+      what: "keys of the BASE that the log behind it removed", known: (500, 0), found: 0, base: 500,
+      isWatched: true, expected: nil),
+    Row(
+      what: "a running server that has lost what can't expire", known: (500, 0), found: 3, base: 3,
+      isWatched: true, expected: .smaller),
   ]
 
   @Test(arguments: rows)
   func `fewer keys`(row: Row) {
     let verdict = ShrinkGuard.suspicion(
-      known: keys(row.known.keys, expiring: row.known.expiring), found: keys(row.found),
-      isExpiryKnown: row.isExpiryKnown)
+      known: keys(row.known.keys, expiring: row.known.expiring),
+      found: .init(base: row.base.map { keys($0) }, keys: keys(row.found)),
+      isWatched: row.isWatched)
     #expect(verdict?.reason == row.expected)
   }
 
   @Test func `what is not known is enough, and less than something unknown is only nothing`() {
     func judge(_ known: KeyBounds, _ found: KeyBounds) -> Reason? {
-      ShrinkGuard.suspicion(known: known, found: found, isExpiryKnown: false)?.reason
+      ShrinkGuard.suspicion(known: known, found: .init(keys: found), isWatched: false)?.reason
     }
     #expect(judge(keys(500), .unknown) == nil)
     #expect(judge(.unknown, .unknown) == nil)
@@ -67,7 +82,8 @@ import Testing
       for b in numbers {
         for c in numbers {
           let known = KeyBounds(counted: [(0, a, c), (7, a, c), (-1, a, c), (.max, b, c)])
-          _ = ShrinkGuard.suspicion(known: known, found: keys(b), isExpiryKnown: a == c)
+          _ = ShrinkGuard.suspicion(
+            known: known, found: .init(base: keys(c), keys: keys(b)), isWatched: a == c)
         }
       }
     }

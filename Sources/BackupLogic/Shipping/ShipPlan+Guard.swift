@@ -48,19 +48,19 @@ extension ShipPlan {
 
   // MARK: What there is
 
-  func keyBounds(of chain: FollowedChain) -> KeyBounds {
-    var bounds = KeyBounds.unknown
+  func keyBounds(of chain: FollowedChain) -> KeyBounds { loaded(by: chain).keys }
+
+  private func loaded(by chain: FollowedChain) -> ShrinkGuard.Loaded {
+    var base = KeyBounds.unknown
     if chain.prefix.isEmpty {
       switch chain.anchor?.kind {
-      case .base(let base): bounds = guarded.bases[base.generation] ?? .unknown
-      case .nothing: bounds = .none
+      case .base(let record): base = guarded.bases[record.generation] ?? .unknown
+      case .nothing: base = .none
       case nil: break
       }
     }
-    for file in chain.files.dropFirst(chain.anchor?.first ?? 0) {
-      bounds = file.keyBounds(over: bounds)
-    }
-    return bounds
+    let files = chain.files.dropFirst(chain.anchor?.first ?? 0)
+    return .init(base: base, keys: files.reduce(base) { $1.keyBounds(over: $0) })
   }
 
   /// How many keys a server would load from a snapshot with this `body`; nil: it has no restore point.
@@ -103,9 +103,7 @@ extension ShipPlan {
     guard guarded.isUnjudged, suspicion == nil, draining.isEmpty || isClosing, let chain,
       chain.anchor != nil, chain.files.allSatisfy(\.isScanned)
     else { return }
-    // In a log that was followed, expired keys were logged up to its end.
-    let found = keyBounds(of: chain)
-    if let verdict = verdict(on: found, isExpiryKnown: snapshotBody().primary == .aof) {
+    if let verdict = verdict(on: loaded(by: chain), isWatched: snapshotBody().primary == .aof) {
       ask(chain.awaitedBase ?? chain.files.first?.name ?? "the AOF", verdict)
     } else {
       guarded.isUnjudged = false
@@ -119,15 +117,17 @@ extension ShipPlan {
     if file.version == guarded.judgedDump || (isChainReadable && liveness != .quiet) {
       return false
     }
-    guard let verdict = verdict(on: KeyBounds(dump), isExpiryKnown: false) else { return false }
+    guard let verdict = verdict(on: .init(keys: KeyBounds(dump)), isWatched: false) else {
+      return false
+    }
     ask(dump.file, verdict)
     return true
   }
 
-  private func verdict(on found: KeyBounds, isExpiryKnown: Bool) -> ShrinkGuard.Suspicion? {
+  private func verdict(on found: ShrinkGuard.Loaded, isWatched: Bool) -> ShrinkGuard.Suspicion? {
     if let question = guarded.question, pins.contains(question) { return nil }
     guard let known = keyBounds(of: snapshotBody()) else { return nil }
-    return ShrinkGuard.suspicion(known: known, found: found, isExpiryKnown: isExpiryKnown)
+    return ShrinkGuard.suspicion(known: known, found: found, isWatched: isWatched)
   }
 
   private mutating func ask(_ file: String, _ verdict: ShrinkGuard.Suspicion) {

@@ -17,11 +17,41 @@ package enum ShrinkGuard {
 
   package typealias Suspicion = (reason: Claim.Suspicion.Reason, detail: String)
 
+  /// What a server would load.
+  package struct Loaded: Sendable, Equatable {
+    /// What the BASE holds that the log begins from; nil for a dump alone.
+    package var base: KeyBounds?
+    package var keys: KeyBounds
+
+    package init(base: KeyBounds? = nil, keys: KeyBounds) {
+      self.base = base
+      self.keys = keys
+    }
+  }
+
+  /// Why `found` is suspiciously less than `known`; nil when it is not.
+  ///
+  /// A log explains what it removes, so the keys of its BASE count as well as those behind it: with
+  /// `appendonly` off and on again the BASE holds all keys, and the log then removes those that expire.
+  ///
+  /// - Parameter isWatched: `known` is the end of a log that was followed. Such a log names each key that
+  ///   expired before its end. A server that then begins with nothing lost the others; one that had keys when
+  ///   it wrote its BASE may have expired them while it had no log.
+  package static func suspicion(known: KeyBounds, found: Loaded, isWatched: Bool) -> Suspicion? {
+    let isExpiryKnown = isWatched && found.base?.atMost == 0
+    if let base = found.base,
+      suspicion(known: known, found: base, isExpiryKnown: isExpiryKnown) == nil
+    {
+      return nil
+    }
+    return suspicion(known: known, found: found.keys, isExpiryKnown: isExpiryKnown)
+  }
+
   /// Why `found` is suspiciously less than `known`; nil if it is not. An unknown number in `found` counts as
   /// enough. If the number in `known` is unknown, only a state without keys is suspect.
   /// - Parameter isExpiryKnown: whether `known` no longer counts the keys that had expired by the time of
   ///   `found`. A followed log shows each. Otherwise as many keys may be gone as had a time to live.
-  package static func suspicion(known: KeyBounds, found: KeyBounds, isExpiryKnown: Bool)
+  private static func suspicion(known: KeyBounds, found: KeyBounds, isExpiryKnown: Bool)
     -> Suspicion?
   {
     guard let most = found.atMost else { return nil }

@@ -73,7 +73,7 @@ extension DiskComparison {
       // The log on disk continues the shipped one, and explains any decrease.
       let log = try measure(view.aof.set, bases: comparison.bases)
       if let verdict = ShrinkGuard.suspicion(
-        known: log, found: try measure(dump, .dump).keys, isExpiryKnown: false)
+        known: log, found: try measure(dump, .dump).found, isWatched: false)
       {
         return verdict
       }
@@ -91,7 +91,7 @@ extension DiskComparison {
     }
     let disk = try measure(view)
     if let verdict = ShrinkGuard.suspicion(
-      known: known, found: disk.keys, isExpiryKnown: isWatched && newest.primary == .aof)
+      known: known, found: disk.found, isWatched: isWatched && newest.primary == .aof)
     {
       return verdict
     }
@@ -139,13 +139,13 @@ extension DiskComparison {
   }
 
   private struct Measure {
-    var keys: KeyBounds
+    var found: ShrinkGuard.Loaded
     var contentAt: Instant?
   }
 
   /// Measures a full copy on disk by walking it.
   private func measure(_ pinned: PinnedFile, _ kind: GenerationIndex.Kind) throws -> Measure {
-    guard let file = capture.file(pinned.pin) else { return Measure(keys: .unknown) }
+    guard let file = capture.file(pinned.pin) else { return Measure(found: .init(keys: .unknown)) }
     var check = GenerationCheck(kind: kind)
     try file.forEachChunk(from: 0, to: pinned.size) {
       check.consume($0)
@@ -154,7 +154,8 @@ extension DiskComparison {
     }
     let summary = check.finish().summary
     return Measure(
-      keys: check.keys, contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
+      found: .init(keys: check.keys),
+      contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
   }
 
   /// How many keys a server would load from a set: those of its BASE, changed by the log. A BASE with a
@@ -176,7 +177,7 @@ extension DiskComparison {
     if let known = try bases.first(where: { try isGeneration($0.key, base.file) }) {
       return try measure(set, base: known.value)
     }
-    return try measure(set, base: try measure(base.file, .base).keys)
+    return try measure(set, base: try measure(base.file, .base).found.keys)
   }
 
   private func scan(_ file: OpenFile, upTo end: UInt64, _ scanner: inout AOFScanner) throws {
@@ -193,10 +194,11 @@ extension DiskComparison {
     let dump = try view.dump.map { try measure($0, .dump) }
     let contentAt = [base?.contentAt, dump?.contentAt].compactMap { $0 }.max()
     if view.aof.set == nil || isQuiet(view), let dump {
-      return Measure(keys: dump.keys, contentAt: contentAt)
+      return Measure(found: dump.found, contentAt: contentAt)
     }
+    let keys = base?.found.keys ?? .none
     return Measure(
-      keys: try measure(view.aof.set, base: base?.keys ?? .none), contentAt: contentAt)
+      found: .init(base: keys, keys: try measure(view.aof.set, base: keys)), contentAt: contentAt)
   }
 
   /// For files that are followed from the middle, reads the part before, so that the sample of names
