@@ -27,8 +27,8 @@ struct ShipSession {
 
   let results = LaneResults()
   private var stopping: ShipStopping?
-  /// The `sync` that is under way, and when it was begun.
-  private var syncing: (number: UInt64, begun: Int64)?
+  /// The `sync` that is under way, when it was begun, and what the repository was asked for it.
+  private var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
   /// Since when the path leads to another directory that holds files.
   private var movedSince: Int64?
   /// Versions of the base and the dump that are known to have the bytes of their generation.
@@ -377,15 +377,21 @@ struct ShipSession {
 
   /// What is on disk now goes at once, whatever the interval.
   private mutating func beginSync() {
-    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
+    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds(), nil)
     plan.isFlushing = true
     // What this look sees has to be covered before the sync is done.
     shipper.auditor.look()
   }
 
-  /// Done when an audit finds that a restore gives what was on disk when the sync was begun.
+  /// Done when an audit finds that a restore gives what was on disk when the sync was begun, and the
+  /// repository, asked then, has the log that is counted on.
   private mutating func settleSync() {
-    guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
+    let auditor = shipper.auditor
+    guard let (number, begun, asked) = syncing, auditor.isCovered(since: begun) else { return }
+    let question = asked ?? auditor.askForLog()
+    syncing?.question = question
+    // In this order: a loss is noted before the answer is.
+    guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
     syncing = nil
     if stopping == nil, !options.isOnce { plan.isFlushing = false }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }

@@ -99,7 +99,7 @@ package final class Shipper: Sendable {
     case sync
     case record
     case generation
-    case loss
+    case repository
   }
 
   package let options: Options
@@ -155,7 +155,7 @@ package final class Shipper: Sendable {
     status.audit { auditor.facts }
     // Both end with this scope.
     async let _: Void = auditor.run { self.tellOfAudit() }
-    async let _: Void = auditor.watchRepository { self.mailbox.post(.loss) }
+    async let _: Void = auditor.watchRepository { self.mailbox.post(.repository) }
     return try await ship()
   }
 
