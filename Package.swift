@@ -149,7 +149,9 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "AuditingTests",
-      dependencies: ["BackupTypes", "BackupFormat", "Auditing"], swiftSettings: strict),
+      dependencies: [
+        "BackupTypes", "Codec", "BackupFormat", "ObjectStorage", "Auditing", "TestSupport", system,
+      ], swiftSettings: strict),
     .testTarget(
       name: "ReplicationTests",
       dependencies: [

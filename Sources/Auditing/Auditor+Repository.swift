@@ -8,21 +8,37 @@ import SystemIO
 ///
 /// While Redis writes, it reads our own claim every minute and, every ten minutes, lists the log of the
 /// growing file and checks the digest of one span. While Redis is idle, it makes one listing request an
-/// hour, for one object that a restore of the newest state needs, in rotation.
+/// hour, for one object that a restore of the newest state needs, in rotation. For each `sync` it lists
+/// the log of the growing file.
 extension Auditor {
   /// A listing of the log is followed for at most this many pages.
   private static let pagesMax = 8
 
   /// Runs until its task is cancelled.
-  /// - Parameter onLoss: called when something is found to be missing.
-  package func watchRepository(onLoss: @Sendable () -> Void) async {
+  /// - Parameter onNews: called when something is found to be missing, and when a question is answered.
+  package func watchRepository(onNews: @Sendable () -> Void) async {
     var schedule = Schedule()
     for await _ in ticks.stream {
-      let before = loss
+      let before = (loss != nil, answered)
       await check(&schedule)
-      if before == nil, loss != nil { onLoss() }
+      if (loss != nil, answered) != before { onNews() }
     }
   }
+
+  /// Asks the repository, without waiting for the next look, whether it has the log that was acknowledged by
+  /// now: an acknowledgement can be wrong. Returns the number of the question.
+  package func askForLog() -> UInt64 {
+    let question = repository.withLock { state in
+      state.asked += 1
+      return state.asked
+    }
+    ticks.continuation.yield()
+    return question
+  }
+
+  /// Whether that question was answered. When the answer was no, the verdict is `lost`.
+  package func isAnswered(_ question: UInt64) -> Bool { answered >= question }
+  private var answered: UInt64 { repository.withLock { $0.answered } }
 
   struct Schedule {
     var claimAt = SystemClock.monotonicMilliseconds()
@@ -36,19 +52,30 @@ extension Auditor {
   }
 
   private func check(_ schedule: inout Schedule) async {
-    let (store, frame, lastCall) = repository.withLock { ($0.store, $0.frame, $0.lastCall) }
+    let (store, frame, lastCall, asked, answered) = repository.withLock {
+      ($0.store, $0.frame, $0.lastCall, $0.asked, $0.answered)
+    }
     guard let store, let frame else { return }
     let now = SystemClock.monotonicMilliseconds()
     let count = acknowledged.count
     do {
       // An idle Redis causes no requests except the probe.
       let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
-      if isWriting, let claim = acknowledged.claim, schedule.claimCount != count,
-        now - schedule.claimAt >= options.claimInterval
+      let isLogDue =
+        isWriting && schedule.logCount != count && now - schedule.logAt >= options.logInterval
+      if asked > answered {
+        let isThere = acknowledged.openLog != nil
+        if isThere { try await checkLog(&schedule, store, frame) }
+        repository.withLock { $0.answered = asked }
+        guard isThere else { return }
+      } else if isWriting, let claim = acknowledged.claim, schedule.claimCount != count,
+        now - schedule.claimAt >= options.claimInterval,
+        // With intervals shorter than a look's, one that always came first would leave no look to the other.
+        !isLogDue || schedule.claimAt <= schedule.logAt
       {
         (schedule.claimAt, schedule.claimCount) = (now, count)
         try await checkClaim(claim, store, frame)
-      } else if isWriting, schedule.logCount != count, now - schedule.logAt >= options.logInterval {
+      } else if isLogDue {
         (schedule.logAt, schedule.logCount) = (now, count)
         try await checkLog(&schedule, store, frame)
       } else if let interval = options.probeInterval, now - (lastCall() ?? now) >= interval {

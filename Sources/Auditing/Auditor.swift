@@ -40,6 +40,9 @@ package final class Auditor: Sendable {
     /// When this store, or the repository, was last used.
     var lastCall: @Sendable () -> Int64? = { nil }
     var lastLook: Instant?
+    /// How often it was asked for its log, and up to which time it was answered.
+    var asked: UInt64 = 0
+    var answered: UInt64 = 0
   }
 
   package init(

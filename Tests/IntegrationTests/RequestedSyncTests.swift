@@ -1,5 +1,6 @@
 import BackupTypes
 import Replication
+import SystemIO
 import TestSupport
 import Testing
 
@@ -29,6 +30,38 @@ struct RequestedSyncTests {
       state: { "\(ship.status)" })
     #expect(place.timelines == 2)
     server.kill()
+    _ = try await ship.end()
+  }
+
+  /// The pauses between timelines are 100 ms, 400 ms, 1.6 s and ever longer.
+  @Test func `a fault that stays makes few timelines, whatever is written meanwhile`() async throws
+  {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_0, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
+    try server.command("SET", "first", "1")
+    let store = FaultyStore(place.store)
+    let ship = try InProcessShipper(data: place.data, store: store)
+    try await eventually(
+      deadline: 60, "a restore point",
+      condition: { await place.newest() != nil && ship.status.isDurable },
+      state: { "\(ship.status)" })
+    store.decide { call in
+      call.operation == .create && call.name.contains("/log/")
+        ? .fail(FaultyStore.unreachable) : .pass
+    }
+    let begun = SystemClock.monotonicMilliseconds()
+    try await eventually(
+      deadline: 120, "the fourth timeline",
+      condition: {
+        try server.command("SET", "more", "1")
+        _ = ship.shipper.requestSync()
+        return place.timelines >= 4
+      },
+      state: { "\(ship.status)" })
+    #expect(SystemClock.monotonicMilliseconds() - begun >= 2000)
+    server.kill()
+    store.decide { _ in .pass }
     _ = try await ship.end()
   }
 }

@@ -8,15 +8,21 @@ import SystemIO
 extension ShipSession {
   /// Ships everything on disk now, whatever the interval.
   mutating func beginSync() {
-    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
+    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds(), nil)
     plan.isFlushing = true
     // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
   }
 
-  /// The sync is done when an audit finds that a restore gives the state at its beginning.
+  /// The sync is done when an audit finds that a restore gives the state at its beginning, and the repository,
+  /// asked then, has the log that this relies on.
   mutating func settleSync() {
-    guard let (number, begun) = syncing, shipper.auditor.isCovered(since: begun) else { return }
+    let auditor = shipper.auditor
+    guard let (number, begun, asked) = syncing, auditor.isCovered(since: begun) else { return }
+    let question = asked ?? auditor.askForLog()
+    syncing?.question = question
+    // In this order: a loss is recorded before the answer is.
+    guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
     syncing = nil
     if stopping == nil, !options.isOnce { plan.isFlushing = false }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }

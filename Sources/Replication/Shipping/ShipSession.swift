@@ -27,8 +27,9 @@ struct ShipSession {
 
   let results = LaneResults()
   var stopping: ShipStopping?
-  /// The `sync` in progress, and when it began.
-  var syncing: (number: UInt64, begun: Int64)?
+  /// The `sync` in progress, when it began, and the number of the question that the repository was asked for
+  /// it.
+  var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
   /// Since when the path leads to another directory that holds files.
   var movedSince: Int64?
   /// Versions of the base and the dump that are known to have the bytes of their generation.

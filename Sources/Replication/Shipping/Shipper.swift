@@ -99,7 +99,7 @@ package final class Shipper: Sendable {
     case sync
     case record
     case generation
-    case loss
+    case repository
   }
 
   package let options: Options
@@ -155,7 +155,7 @@ package final class Shipper: Sendable {
     status.audit { auditor.facts }
     // Both end with this scope.
     async let _: Void = auditor.run { self.tellOfAudit() }
-    async let _: Void = auditor.watchRepository { self.mailbox.post(.loss) }
+    async let _: Void = auditor.watchRepository { self.mailbox.post(.repository) }
     return try await ship()
   }
 
@@ -247,9 +247,23 @@ package final class Shipper: Sendable {
       let interval =
         ending == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
       watch.rearm()
-      if await mailbox.next(waiting: interval).contains(.stop) {
+      var isPause = false
+      if case .claimed = prepared, ending == nil { isPause = true }
+      if await wait(interval, isPause: isPause) {
         ending = ending ?? Quiesce(timeout: options.shutdownTimeout)
       }
+    }
+  }
+
+  /// Waits until something happens, or that long; whether an end was asked for. Only that cuts a pause
+  /// between two timelines short: a Redis that writes all the time would leave none of it.
+  private func wait(_ milliseconds: Int64, isPause: Bool) async -> Bool {
+    let end = SystemClock.monotonicMilliseconds() + milliseconds
+    while true {
+      let left = end - SystemClock.monotonicMilliseconds()
+      let events = await mailbox.next(waiting: left)
+      if events.contains(.stop) { return true }
+      if !isPause || left <= 0 || Task.isCancelled { return false }
     }
   }
 

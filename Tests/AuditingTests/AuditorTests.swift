@@ -1,0 +1,130 @@
+import Auditing
+import BackupFormat
+import BackupTypes
+import Codec
+import ObjectStorage
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What an auditor asks the repository, and when.
+@Suite struct AuditorTests {
+  private let timeline = TimelineNumber(1)!
+  private let nonce = Nonce(bytes: [UInt8](repeating: 7, count: Nonce.byteCount))!
+  private let frame = Frame(compression: .none, secrets: nil, randomBytes: { _ in [] })
+  private let acknowledged = Acknowledgements()
+  private let store = MemoryStore()
+
+  private var claim: Claim {
+    Claim(
+      timeline: timeline, nonce: nonce, repository: nonce, source: "s", instance: "i",
+      directory: "d", claimedAt: Instant(seconds: 1), writer: "w", parent: nil, fork: nil, end: nil,
+      suspicion: nil)
+  }
+
+  private func log(_ from: UInt64, _ to: UInt64) -> ObjectPath {
+    .log(
+      timeline, ordinal: 1,
+      LogSpan(
+        from: from, to: to, mark: Instant(seconds: 1),
+        digest: ShortDigest(bytes: [UInt8](repeating: 1, count: ShortDigest.byteCount))!))
+  }
+
+  /// The claim is there; of the log only what is put.
+  private func begin() async throws {
+    let name = ObjectPath.claim(timeline)
+    let object = try frame.seal(try RecordCoding.encode(claim), kind: .claim, name: name)
+    _ = try await store.create(name.text, object)
+    acknowledged.claimed(claim)
+    acknowledged.stored(
+      Snapshot(
+        timeline: timeline, sequence: 1, nonce: nonce, at: Instant(seconds: 2), cause: .claim,
+        primary: .aof,
+        chain: .init(
+          form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+          base: nil,
+          files: [
+            .init(
+              file: "incr", sequence: 1,
+              segments: [.init(timeline: timeline, ordinal: 1, from: 0, to: nil)],
+              identity: FileIdentity(inode: 11, bornSeconds: 1, bornNanoseconds: 0))
+          ]),
+        dump: nil, detached: nil, isClean: false, destructive: nil))
+  }
+
+  private func auditor(
+    _ store: any ObjectStore, _ change: (inout Auditor.Options) -> Void = { _ in }
+  )
+    -> Auditor
+  {
+    var options = Auditor.Options()
+    options.probeInterval = nil
+    change(&options)
+    let auditor = Auditor(
+      path: FilePath("/nowhere"), names: ServerNames(), acknowledged: acknowledged, options: options
+    )
+    auditor.watch(store, frame) { nil }
+    return auditor
+  }
+
+  @Test func `log that was acknowledged and never put is found when it is asked for`() async throws
+  {
+    try await begin()
+    _ = try await store.create(log(0, 100).text, [1])
+    acknowledged.stored(log(0, 100))
+    let auditor = auditor(store)
+    let watching = Task { await auditor.watchRepository {} }
+    defer { watching.cancel() }
+    let first = auditor.askForLog()
+    try await eventually("it is answered", condition: { auditor.isAnswered(first) })
+    #expect(auditor.loss == nil)
+    #expect(store.requests(.list) == 1)
+    acknowledged.stored(log(100, 150))
+    #expect(auditor.loss == nil)
+    let second = auditor.askForLog()
+    #expect(!auditor.isAnswered(second + 1))
+    try await eventually("it is answered", condition: { auditor.isAnswered(second) })
+    #expect(auditor.loss?.contains("has lost log") == true, "\(auditor.loss ?? "none")")
+  }
+
+  @Test func `a claim that is always due leaves a look to the log`() async throws {
+    try await begin()
+    acknowledged.stored(log(0, 100))
+    // Whenever the claim is read, more is acknowledged: the claim is due again at once.
+    let busy = BusyStore(store: store) { [acknowledged] in acknowledged.stored(log(0, 100)) }
+    let auditor = auditor(busy) {
+      ($0.claimInterval, $0.logInterval, $0.lookInterval) = (0, 0, 20)
+    }
+    let watching = Task {
+      async let _: Void = auditor.watchRepository {}
+      // What is acknowledged is new for longer than two looks only while somebody acknowledges.
+      await auditor.run { acknowledged.stored(log(0, 100)) }
+    }
+    defer { watching.cancel() }
+    try await eventually(deadline: 60, "the log is missed", condition: { auditor.loss != nil })
+    #expect(auditor.loss?.contains("has lost log") == true, "\(auditor.loss ?? "none")")
+  }
+}
+
+/// Tells of each read.
+private struct BusyStore: ObjectStore {
+  let store: MemoryStore
+  let onRead: @Sendable () -> Void
+
+  var location: String { store.location }
+  func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    try await store.create(name, bytes)
+  }
+  func read(_ name: String) async throws -> [UInt8]? {
+    onRead()
+    return try await store.read(name)
+  }
+  func list(prefix: String, continuing: String?) async throws -> ListPage {
+    try await store.list(prefix: prefix, continuing: continuing)
+  }
+  func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    try await store.delete(names)
+  }
+  func now() async throws -> Instant? { try await store.now() }
+  func prepare() async throws { try await store.prepare() }
+}
