@@ -44,7 +44,7 @@ import Testing
       what: "a server that began with nothing and was filled again", known: (500, 0), found: 400,
       base: 0, isWatched: true, expected: nil),
     Row(
-      what: "a cache that expired while a running server had no log", known: (5000, 4990), found: 10,
+      what: "a cache that expired while a server had no log", known: (5000, 4990), found: 10,
       base: 10, isWatched: true, expected: nil),
     Row(
       what: "keys of the BASE that the log behind it removed", known: (500, 0), found: 0, base: 500,
