@@ -155,7 +155,8 @@ let package = Package(
     .testTarget(
       name: "ReplicationTests",
       dependencies: [
-        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "BackupTypes", "Auditing", "RedisFormats", "Codec", "BackupFormat", "BackupLogic",
+        "SystemIO",
         "ObjectStorage", "Replication", "TestSupport", system, logging,
       ], swiftSettings: strict),
     .testTarget(

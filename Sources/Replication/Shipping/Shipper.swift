@@ -152,7 +152,7 @@ package final class Shipper: Sendable {
 
   package func run() async throws -> Outcome {
     let auditor = auditor
-    status.audit { auditor.facts }
+    status.audit(by: auditor)
     // Both end with this scope.
     async let _: Void = auditor.run { self.tellOfAudit() }
     async let _: Void = auditor.watchRepository { self.mailbox.post(.repository) }

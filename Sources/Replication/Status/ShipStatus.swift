@@ -114,23 +114,23 @@ package final class ShipStatus: Sendable {
   }
   private let state = Mutex(Guarded())
 
-  private let audit = Mutex<(@Sendable () -> AuditFacts)?>(nil)
+  /// The auditor itself and no closure that asks it: a `Mutex` wraps a closure anew with every access, until
+  /// a call of it overflows the stack.
+  private let auditor = Mutex<Auditor?>(nil)
 
   package init() {}
 
   /// The values to be shown, as limited by the audit.
   package var current: Value {
     let value = shipping
-    guard let facts = audit.withLock({ $0 })?() else { return value }
+    guard let facts = auditor.withLock({ $0 })?.facts else { return value }
     return value.audited(
       facts, wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
   }
   /// The values that the shipping path believes.
   package var shipping: Value { state.withLock { $0.value } }
-  /// From now on the shown values are limited by these findings.
-  package func audit(by facts: @escaping @Sendable () -> AuditFacts) {
-    audit.withLock { $0 = facts }
-  }
+  /// From now on the shown values are limited by what `auditor` finds.
+  package func audit(by auditor: Auditor) { self.auditor.withLock { $0 = auditor } }
   package func update(_ change: (inout Value) -> Void) { state.withLock { change(&$0.value) } }
 
   /// The loop is alive: it made progress, or the work it waits for did, or waits for the store.
