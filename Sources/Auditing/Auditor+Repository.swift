@@ -7,13 +7,10 @@ import SystemIO
 /// Checks that the repository still has what the store acknowledged.
 ///
 /// While Redis writes, it reads our own claim every minute and, every ten minutes, lists the log of the
-/// growing file and checks the digest of one span. While Redis is idle, it makes one listing request an
-/// hour, for one object that a restore of the newest state needs, in rotation. For each `sync` it lists
-/// the log of the growing file.
+/// growing file and reads its last object back. Once an hour, also while Redis is idle, it reads back one
+/// object that a restore of the newest state needs, in rotation. For each `sync` it looks at the log of the
+/// growing file.
 extension Auditor {
-  /// A listing of the log is followed for at most this many pages.
-  private static let pagesMax = 8
-
   /// Runs until its task is cancelled.
   /// - Parameter onNews: called when something is found to be missing, and when a question is answered.
   package func watchRepository(onNews: @Sendable () -> Void) async {
@@ -43,6 +40,7 @@ extension Auditor {
   struct Schedule {
     var claimAt = SystemClock.monotonicMilliseconds()
     var logAt = SystemClock.monotonicMilliseconds()
+    var probedAt = SystemClock.monotonicMilliseconds()
     var claimCount: UInt64 = 0
     var logCount: UInt64 = 0
     /// The end of the log at the last two looks. Objects from before the older look had been acknowledged
@@ -51,43 +49,63 @@ extension Auditor {
     var turn = 0
   }
 
+  private enum Turn { case claim(Claim), log, probe }
+
   private func check(_ schedule: inout Schedule) async {
-    let (store, frame, lastCall, asked, answered) = repository.withLock {
-      ($0.store, $0.frame, $0.lastCall, $0.asked, $0.answered)
+    let (store, frame, asked, answered) = repository.withLock {
+      ($0.store, $0.frame, $0.asked, $0.answered)
     }
     guard let store, let frame else { return }
-    let now = SystemClock.monotonicMilliseconds()
-    let count = acknowledged.count
     do {
-      // An idle Redis causes no requests except the probe.
-      let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
-      let isLogDue =
-        isWriting && schedule.logCount != count && now - schedule.logAt >= options.logInterval
       if asked > answered {
         let isThere = acknowledged.openLog != nil
-        if isThere { try await checkLog(&schedule, store, frame) }
+        if isThere { try await checkLog(.recent, &schedule, store, frame) }
         repository.withLock { $0.answered = asked }
         guard isThere else { return }
-      } else if isWriting, let claim = acknowledged.claim, schedule.claimCount != count,
-        now - schedule.claimAt >= options.claimInterval,
-        // With intervals shorter than a look's, one that always came first would leave no look to the other.
-        !isLogDue || schedule.claimAt <= schedule.logAt
-      {
-        (schedule.claimAt, schedule.claimCount) = (now, count)
-        try await checkClaim(claim, store, frame)
-      } else if isLogDue {
-        (schedule.logAt, schedule.logCount) = (now, count)
-        try await checkLog(&schedule, store, frame)
-      } else if let interval = options.probeInterval, now - (lastCall() ?? now) >= interval {
-        try await probe(&schedule, store, frame)
       } else {
-        return
+        let now = SystemClock.monotonicMilliseconds()
+        switch due(schedule, now) {
+        case nil: return
+        case .claim(let claim):
+          (schedule.claimAt, schedule.claimCount) = (now, acknowledged.count)
+          try await checkClaim(claim, store, frame)
+        case .log:
+          (schedule.logAt, schedule.logCount) = (now, acknowledged.count)
+          try await checkLog(.sinceLast, &schedule, store, frame)
+        case .probe:
+          schedule.probedAt = now
+          try await probe(&schedule, store, frame)
+        }
       }
       let wall = SystemClock.now()
       repository.withLock { $0.lastLook = wall }
     } catch {
       // The store itself retries and reports failures. The next look stays on schedule.
     }
+  }
+
+  /// What is due. If more than one is, the one that waited longest: with intervals shorter than a look's, one
+  /// that always came first would leave no look to the others.
+  private func due(_ schedule: Schedule, _ now: Int64) -> Turn? {
+    let count = acknowledged.count
+    // An idle Redis causes no requests except the probe.
+    let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
+    var due: [(since: Int64, turn: Turn)] = []
+    if isWriting, schedule.claimCount != count, let claim = acknowledged.claim,
+      now - schedule.claimAt >= options.claimInterval
+    {
+      due.append((schedule.claimAt, .claim(claim)))
+    }
+    if isWriting, schedule.logCount != count, now - schedule.logAt >= options.logInterval {
+      due.append((schedule.logAt, .log))
+    }
+    let lastCall = repository.withLock { $0.lastCall() }
+    if let interval = options.probeInterval,
+      now - (isWriting ? schedule.probedAt : lastCall ?? now) >= interval
+    {
+      due.append((schedule.probedAt, .probe))
+    }
+    return due.min { $0.since < $1.since }?.turn
   }
 
   private func checkClaim(_ claim: Claim, _ store: any ObjectStore, _ frame: Frame) async throws {
@@ -114,21 +132,32 @@ extension Auditor {
     if acknowledged.claim?.nonce == claim.nonce { act() }
   }
 
+  /// How much of the log of the growing file is listed.
+  private enum Extent {
+    case whole
+    /// From the look before the last one on: what came before was listed then. Does not count as a look itself.
+    case recent
+    /// The same, and it counts as one.
+    case sinceLast
+  }
+
   /// Checks that the log of the growing file has no gap up to what was acknowledged, and that its last
   /// object has the bytes that are on disk.
   private func checkLog(
-    _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
+    _ extent: Extent, _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
   ) async throws {
     guard let claim = acknowledged.claim, let open = acknowledged.openLog else { return }
     let seen =
       schedule.seen.flatMap {
         $0.timeline == open.timeline && $0.ordinal == open.ordinal ? $0 : nil
       }
-    let from = max(open.reach.from, seen?.before ?? 0)
-    schedule.seen = (open.timeline, open.ordinal, open.reach.to, seen?.last ?? open.reach.from)
-    let spans = try await list(
+    let from = extent == .whole ? open.reach.from : max(open.reach.from, seen?.before ?? 0)
+    if extent == .sinceLast {
+      schedule.seen = (open.timeline, open.ordinal, open.reach.to, seen?.last ?? open.reach.from)
+    }
+    let listed = try await list(
       open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
-    guard let spans else { return }
+    guard let (spans, stubs) = listed else { return }
     // A small object is removed only after its fold was written, so only the union of both counts.
     var position = from
     for span in spans.sorted(by: { ($0.from, $1.to) < ($1.from, $0.to) }) {
@@ -138,10 +167,17 @@ extension Auditor {
       return ifStill(claim) {
         lost(
           "\(store.location) has lost log of timeline \(open.timeline), file \(open.ordinal): it was "
-            + "durable up to offset \(open.reach.to), and ends at \(position)")
+            + "durable up to offset \(open.reach.to), and ends at \(position)", damaged: stubs)
       }
     }
     let last = open.reach.last
+    let name = ObjectPath.log(open.timeline, ordinal: open.ordinal, last)
+    // One that is not there was folded: the listing has what it held.
+    if case .damaged(let cause) = try await readBack(name, store, frame) {
+      return ifStill(claim) {
+        lost("\(name.text) in \(store.location) is damaged: \(cause)", damaged: [name])
+      }
+    }
     guard let identity = open.identity,
       let bytes = read(identity, "", from: last.from, to: last.to), bytes.count == Int(last.count),
       frame.digest(bytes).short != last.digest
@@ -151,10 +187,11 @@ extension Auditor {
     }
   }
 
-  /// The spans of a file's log around [from, to]; nil if the listing is too long to be followed.
+  /// The spans of a file's log around [from, to], and the objects there that are too small to be one; nil if
+  /// the listing is too long to be followed.
   private func list(
     _ timeline: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64, _ store: any ObjectStore
-  ) async throws -> [LogSpan]? {
+  ) async throws -> (spans: [LogSpan], stubs: Set<ObjectPath>)? {
     // Names begin with the offset in a fixed width. Listing only the common prefix of both ends skips the
     // log that was checked long ago.
     let digits = (
@@ -164,35 +201,44 @@ extension Auditor {
     var prefix = ObjectPath.log(timeline, ordinal: ordinal) + common
     // The object that contains `from` can begin before it.
     if prefix.last?.isNumber == true { prefix.removeLast() }
-    var spans: [LogSpan] = []
-    var token: String?
-    for _ in 0..<Auditor.pagesMax {
-      let page = try await store.list(prefix: prefix, continuing: token)
-      for entry in page.entries {
-        if case .log(_, _, let span)? = ObjectPath(entry.name) { spans.append(span) }
-      }
-      guard let next = page.next else { return spans }
-      token = next
+    var (spans, stubs): ([LogSpan], Set<ObjectPath>) = ([], [])
+    let isWhole = try await forEach(prefix, store) { entry in
+      guard let name = ObjectPath(entry.name), case .log(_, _, let span) = name else { return }
+      if Auditor.isStub(entry) { stubs.insert(name) } else { spans.append(span) }
     }
-    return nil
+    return isWhole ? (spans, stubs) : nil
   }
 
-  /// Checks one object that the newest state needs, with one page of a listing.
+  /// Checks one object that the newest state needs: it is read back.
   private func probe(
     _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
   ) async throws {
-    let (claim, count) = (acknowledged.claim, acknowledged.count)
-    let names = acknowledged.essentials.map(\.text)
+    let claim = acknowledged.claim
+    let names = acknowledged.essentials
     schedule.turn = (schedule.turn + 1) % (names.count + 1)
     guard schedule.turn < names.count else {
-      if acknowledged.openLog != nil { return try await checkLog(&schedule, store, frame) }
+      if acknowledged.openLog != nil {
+        return try await checkLog(.whole, &schedule, store, frame)
+      }
       schedule.turn = 0
       return try await probe(&schedule, store, frame)
     }
     let name = names[schedule.turn]
-    let page = try await store.list(prefix: name, continuing: nil)
-    guard page.entries.isEmpty, page.next == nil else { return }
-    guard acknowledged.count == count, acknowledged.claim?.nonce == claim?.nonce else { return }
-    lost("\(store.location) has lost \(name), which a restore of the newest state needs")
+    let found = try await readBack(name, store, frame)
+    // What came meanwhile can have taken its place, and it can have been pruned.
+    guard acknowledged.claim?.nonce == claim?.nonce, acknowledged.essentials.contains(name) else {
+      return
+    }
+    switch found {
+    case .whole, .unclear: return
+    case .missing:
+      lost(
+        "\(store.location) has lost \(name.text), which a restore of the newest state needs",
+        damaged: [name])
+    case .damaged(let cause):
+      lost(
+        "\(name.text) in \(store.location), which a restore of the newest state needs, is damaged: "
+          + cause, damaged: [name])
+    }
   }
 }

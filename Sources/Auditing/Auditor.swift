@@ -39,6 +39,7 @@ package final class Auditor: Sendable {
     var frame: Frame?
     /// When this store, or the repository, was last used.
     var lastCall: @Sendable () -> Int64? = { nil }
+    var damaged: Set<ObjectPath> = []
     var lastLook: Instant?
     /// How often it was asked for its log, and up to which time it was answered.
     var asked: UInt64 = 0
@@ -174,11 +175,21 @@ package final class Auditor: Sendable {
 
   // MARK: The repository
 
-  func lost(_ reason: String) {
+  /// - Parameter damaged: the objects that are not, or no longer, what was written.
+  func lost(_ reason: String, damaged: Set<ObjectPath> = []) {
     let now = SystemClock.monotonicMilliseconds()
+    repository.withLock { state in
+      if state.damaged.count > Auditor.damagedMax { state.damaged = [] }
+      state.damaged.formUnion(damaged)
+    }
     acknowledged.forget()
     audit.withLock { $0.lost(at: now, reason) }
   }
+
+  private static let damagedMax = 1000
+  /// Objects that were found damaged or missing. A comparison leaves them out, so that what they held is
+  /// shipped again.
+  package var damaged: Set<ObjectPath> { repository.withLock { $0.damaged } }
 
   /// The repository was compared with the disk again.
   package func compared() { audit.withLock { $0.recovered() } }

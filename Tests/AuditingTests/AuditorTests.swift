@@ -67,10 +67,32 @@ import Testing
     return auditor
   }
 
+  private func put(_ name: ObjectPath, bytes: Int) async throws {
+    let payload = LogPayload(nonce: nonce, marks: [], bytes: [UInt8](repeating: 1, count: bytes))
+    let object = try frame.seal(payload.encoded(), kind: .log, name: name)
+    _ = try await store.create(name.text, object)
+  }
+
+  @Test(arguments: [0, 40, 90])
+  func `a log object that is cut off is found when it is asked for`(size: Int) async throws {
+    try await begin()
+    try await put(log(0, 100), bytes: 100)
+    acknowledged.stored(log(0, 100))
+    let whole = try #require(try await store.read(log(0, 100).text))
+    _ = try await store.delete([log(0, 100).text])
+    _ = try await store.create(log(0, 100).text, Array(whole.prefix(size)))
+    let auditor = auditor(store)
+    let watching = Task { await auditor.watchRepository {} }
+    defer { watching.cancel() }
+    let question = auditor.askForLog()
+    try await eventually("it is answered", condition: { auditor.isAnswered(question) })
+    #expect(auditor.loss != nil && auditor.damaged == [log(0, 100)], "\(auditor.loss ?? "none")")
+  }
+
   @Test func `log that was acknowledged and never put is found when it is asked for`() async throws
   {
     try await begin()
-    _ = try await store.create(log(0, 100).text, [1])
+    try await put(log(0, 100), bytes: 100)
     acknowledged.stored(log(0, 100))
     let auditor = auditor(store)
     let watching = Task { await auditor.watchRepository {} }

@@ -83,6 +83,24 @@ package struct Catalogue: Sendable {
     return copy
   }
 
+  /// A copy without some snapshots, indexes and log objects, which are damaged.
+  package func without(_ names: Set<ObjectPath>) -> Catalogue {
+    var copy = self
+    for name in names {
+      switch name {
+      case .snapshot(let number, let sequence): copy.timelines[number]?.snapshots.remove(sequence)
+      case .index(let id):
+        copy.generations[id]?.hasIndex = false
+        // Nothing more is added to it.
+        copy.quarantined.insert(id)
+      case .log(let number, let ordinal, let span):
+        copy.timelines[number]?.log[ordinal]?.removeAll { $0 == span }
+      case .descriptor, .key, .piece, .claim, .operation: break
+      }
+    }
+    return copy
+  }
+
   /// The highest claimed timeline. Claims are never deleted, so the next number is always one more.
   package var highestClaim: TimelineNumber? {
     timelines.filter { $0.value.hasClaim }.keys.max()

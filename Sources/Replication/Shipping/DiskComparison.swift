@@ -1,4 +1,4 @@
-import BackupFormat
+package import BackupFormat
 package import BackupLogic
 package import BackupTypes
 import RedisFormats
@@ -15,12 +15,14 @@ package struct DiskComparison {
   let owner: Ownership
   /// The history in the repository was followed up to now, so expired keys were logged.
   let isWatched: Bool
+  /// Objects of the repository that are known to be damaged: they count as missing.
+  let damaged: Set<ObjectPath>
   /// Called again and again while it reads, to show that it is alive.
   let moves: @Sendable () -> Void
 
   package init(
     repository: Repository, capture: Capture, names: ServerNames, owner: Ownership,
-    isWatched: Bool = false,
+    isWatched: Bool = false, damaged: Set<ObjectPath> = [],
     moves: @escaping @Sendable () -> Void = {}
   ) {
     self.repository = repository
@@ -28,6 +30,7 @@ package struct DiskComparison {
     self.names = names
     self.owner = owner
     self.isWatched = isWatched
+    self.damaged = damaged
     self.moves = moves
   }
 
@@ -42,7 +45,12 @@ package struct DiskComparison {
   }
 
   package func run(_ view: CaptureView) async throws -> Outcome {
-    try await repository.withHistory { try await compare(view, with: $0) }
+    try await repository.withHistory { history in
+      guard !damaged.isEmpty else { return try await compare(view, with: history) }
+      let rest = try History(
+        catalogue: history.catalogue.without(damaged), claims: history.claims)
+      return try await compare(view, with: rest)
+    }
   }
 
   private func compare(_ view: CaptureView, with history: History) async throws -> Outcome {

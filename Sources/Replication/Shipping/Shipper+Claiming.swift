@@ -39,7 +39,7 @@ extension Shipper {
     if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
     let comparer = DiskComparison(
       repository: repository, capture: capture, names: options.names, owner: following.ownership,
-      isWatched: following.isWatched
+      isWatched: following.isWatched, damaged: auditor.damaged
     ) { [status] in status.turn() }
     let outcome = try await comparer.run(view)
     try await noteDrill(repository, outcome.history.catalogue)

@@ -10,7 +10,7 @@ import Testing
 
 /// A repository that loses what it had acknowledged: found within the interval of the audit, said, and
 /// shipped again as far as it is on disk.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.enabled(if: !ServerVersion.isQuickRun))
 struct RepositoryLossTests {
   enum Loss: String, CaseIterable, Sendable {
     case newestLog = "the last log objects"
@@ -60,6 +60,68 @@ struct RepositoryLossTests {
       try await isWell(shown)
       _ = try await shown.command.terminate()
     }
+    let restored = try await place.restore(into: "restored")
+    let other = try await RedisServer.start(
+      server.version, directory: restored, options: ["appendonly": "yes"])
+    #expect(try other.command("GET", "after").string == "1")
+    #expect(try other.command("DBSIZE") == .integer(22))
+  }
+
+  enum Damage: String, CaseIterable, Sendable {
+    case emptyLog = "the last log object is empty"
+    case shortLog = "the last log object is truncated"
+    case swappedLog = "the last log object holds another's bytes"
+    case snapshot = "the last snapshot holds something else"
+    case piece = "a piece of the base is missing"
+    case emptyPiece = "a piece of the base is empty"
+    case index = "the base's index is truncated"
+  }
+
+  /// The names are all there, and their listing looks as before.
+  @Test(arguments: Damage.allCases, [false, true])
+  func `what is damaged is found, said and shipped again`(damage: Damage, isS3: Bool) async throws {
+    let place = isS3 ? try await Place.onSeaweed() : try Place()
+    let store = try store(place, isS3: isS3)
+    let server = try await RedisServer.start(
+      isS3 ? .v7_0 : .valkey9_1, directory: place.data, options: ["appendonly": "yes"])
+    for index in 0..<20 { try server.command("SET", "key:\(index)", "value") }
+    let shown = try Shown(place, ["--probe-interval", "1s"])
+    try await isWell(shown)
+    try server.command("SET", "late", "1")
+    try await isWell(shown)
+    let all = try await names(store)
+    let log = all.filter { $0.contains("/log/") }.sorted()
+    let piece = all.first { $0.hasPrefix("generations/") && !$0.hasSuffix("/index") }
+    func replace(_ name: String?, _ change: ([UInt8]) -> [UInt8]?) async throws {
+      let name = try #require(name)
+      let bytes = try #require(try await store.read(name))
+      _ = try await store.delete([name])
+      if let changed = change(bytes) { _ = try await store.create(name, changed) }
+    }
+    switch damage {
+    case .emptyLog: try await replace(log.last) { _ in [] }
+    case .shortLog: try await replace(log.last) { Array($0.dropLast(3)) }
+    case .swappedLog:
+      let other = try #require(try await store.read(log[0]))
+      try #require(log.count > 1)
+      try await replace(log.last) { _ in other }
+    case .snapshot:
+      let last = all.filter { $0.contains("/snapshots/") }.max()
+      try await replace(last) { _ in Array("something else".utf8) }
+    case .piece: try await replace(piece) { _ in nil }
+    case .emptyPiece: try await replace(piece) { _ in [] }
+    case .index:
+      try await replace(all.first { $0.hasSuffix("/index") }) { Array($0.dropLast(3)) }
+    }
+    try await eventually(
+      deadline: 90, "the damage is said",
+      condition: {
+        let text = shown.command.errorText
+        return text.contains("is damaged") || text.contains("has lost")
+      }, state: { shown.command.errorText })
+    try server.command("SET", "after", "1")
+    try await isWell(shown)
+    _ = try await shown.command.terminate()
     let restored = try await place.restore(into: "restored")
     let other = try await RedisServer.start(
       server.version, directory: restored, options: ["appendonly": "yes"])
