@@ -35,7 +35,7 @@ extension ShipSession {
     stopping = ShipStopping(
       now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
     plan.isFlushing = true
-    logger.info("an end was asked for: shipping what is on disk")
+    logger.info("shutting down: shipping what is on disk")
   }
 
   /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing

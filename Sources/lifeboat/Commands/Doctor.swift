@@ -10,7 +10,7 @@ import SystemPackage
 
 struct Doctor: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Try everything that goes wrong in practice, and say how to fix it.",
+    abstract: "Check everything that goes wrong in practice, and say how to fix it.",
     discussion: """
       Writes, reads, lists and deletes small objects of its own below ops/probes/ in the repository; \
       looks at the bucket's rules, the newest restore point and, with --data, at the data directory. \

@@ -41,17 +41,17 @@ struct Restore: ExitingCommand {
       discussion: "Right only if Redis started on an empty directory when that log began.",
       valueName: "empty"))
   var base: String?
-  @Flag(help: "Data in the directory is success, and nothing is done.")
+  @Flag(help: "Do nothing, and succeed, if the directory holds data.")
   var ifEmpty = false
-  @Flag(help: "Proof that there has never been a backup is success.")
+  @Flag(help: "Succeed if there has provably never been a backup.")
   var ifBackupExists = false
   @Option(
     name: .customLong("repository-id"),
     help: ArgumentHelp("Refuse any other repository, and its absence.", valueName: "id"))
   var repositoryID: String?
-  @Option(help: "When the newest state may be an accident: which one.")
+  @Option(help: "Which state to restore if the newest may be an accident.")
   var suspect: PointSelection.Suspect?
-  @Flag(help: "Move what is in the directory aside.")
+  @Flag(help: "Move existing files aside.")
   var replace = false
   @Option(
     help: ArgumentHelp("How long a store that can't be reached is waited for.", valueName: "time"))
@@ -65,7 +65,7 @@ struct Restore: ExitingCommand {
   var appendonly: String?
   @Flag(
     name: .customLong("legacy-aof"),
-    help: "Lay down the single AOF of servers that know no other (Redis 6 and older).")
+    help: "Restore a single AOF file, for servers that know no other form (Redis 6 and older).")
   var legacyAOF = false
   @Option(
     help: ArgumentHelp(

@@ -36,7 +36,7 @@ struct Ship: ExitingCommand {
     help: ArgumentHelp(
       "The name of this Redis; required under Kubernetes (namespace/name).",
       discussion:
-        "Default: the data directory, from its root; the host's name before it is a label.",
+        "Default: the absolute path of the data directory. The host name before it is only a label.",
       valueName: "name"))
   var source: String?
   @Flag(help: "Take the repository over from another source or writer.")
@@ -72,19 +72,19 @@ struct Ship: ExitingCommand {
   @OptionGroup var admin: AdminOptions
   @Option(
     help: ArgumentHelp(
-      "Look at the repository when nothing was asked of the store for so long; 0: never.",
+      "Read back one object that the newest state needs each time this has passed; 0: never.",
       valueName: "time"))
   var probeInterval = Milliseconds(3_600_000)
   @Option(
     name: .customLong("repository-id"),
     help: ArgumentHelp(
-      "Ship to this repository only: any other is refused, and its absence.",
+      "Ship to this repository only. Refuse any other, or a missing one.",
       discussion: "`lifeboat list` prints the id. Without it a first start makes a repository.",
       valueName: "id"))
   var repositoryID: String?
   @Option(
     help: ArgumentHelp(
-      "This server is never idle for so long: else the state is blocked.",
+      "Report blocked if the server writes nothing for this time.",
       discussion: """
         Files do not show that CONFIG SET dir sent a server to another directory: the old one looks idle. \
         For a server that always writes, as that of Ray does, give a time that is several times its \
@@ -94,7 +94,7 @@ struct Ship: ExitingCommand {
   @Option(
     name: .customLong("heartbeat-url"),
     help: ArgumentHelp(
-      "Get this address once a minute while the backups are as they should be.",
+      "Request this URL once a minute while the backups are healthy.",
       discussion: """
         For a service that alarms when nothing comes: not while the log lags by two minutes or a full \
         copy by an hour, nor in standby, while the store is away, or while a start is suspect. Whoever \

@@ -4,7 +4,7 @@ import Replication
 
 struct Status: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Ask the running sidecar how it is.",
+    abstract: "Show the state of the running sidecar.",
     discussion: """
       Asks `lifeboat ship` on this machine, or in this pod; no store, no credentials. Exit 0: a restore \
       gives what is on disk, or something that is being shipped is not late. Exit 1: not so; the first line \

@@ -7,13 +7,13 @@ import SystemIO
 
 struct Unpin: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Let a pin go, and with it the question which state is right.",
+    abstract: "Release pins, and accept the newest state.",
     discussion: "The newest state is accepted: a restore no longer asks (exit 9).")
 
   @OptionGroup var repository: RepositoryOptions
   @Argument(help: "The pin's id, as `lifeboat list` shows it; several may be given.")
   var pins: [String] = []
-  @Flag(help: "Let every pin go.")
+  @Flag(help: "Release every pin.")
   var all = false
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -23,7 +23,7 @@ struct Unpin: ExitingCommand {
   func execute() async throws -> BackupTypes.ExitCode {
     guard all != !pins.isEmpty else {
       throw LifeboatError(
-        .usage, "name the pins to let go, or give --all", hint: "see `lifeboat list`")
+        .usage, "name the pins to release, or give --all", hint: "see `lifeboat list`")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
     guard let opened = try await Repository.open(store, keys: repository.key.source()) else {

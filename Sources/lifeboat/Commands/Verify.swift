@@ -18,8 +18,8 @@ struct Verify: ExitingCommand {
   @OptionGroup var repository: RepositoryOptions
   @Option(
     help: ArgumentHelp(
-      "Read only so many percent of the pieces and log objects, chosen at random; all records.",
-      discussion: "With --drill: and verify as much before it.", valueName: "percent"))
+      "Read this percentage of the pieces and log objects, chosen at random, and all records.",
+      discussion: "With --drill: verify this much first.", valueName: "percent"))
   var sample: Percent?
   @Flag(help: "Restore the newest point into a scratch directory and try it with a server.")
   var drill = false

@@ -100,7 +100,7 @@ struct RetentionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Keep every restore point of this time.",
-      discussion: "Whatever it says, what is deleted has not been needed for a day.",
+      discussion: "An object is deleted only after it has not been needed for a day.",
       valueName: "time"))
   var keepWithin = Milliseconds(7 * RetentionPolicy.day)
   @Option(

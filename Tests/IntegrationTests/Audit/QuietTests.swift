@@ -72,6 +72,8 @@ struct QuietTests {
       try await run(operation, &server, step)
       // Looked at a few times before the next.
       for _ in 0..<Int.random(in: 1...8, using: &random) {
+        // Somebody looks a few times a second: what is asked for is what they see all the time.
+        try await Task.sleep(for: .milliseconds(200))
         let status = try await shown.run("status")
         if status.exitCode == 0 {
           unwellSince = nil
@@ -88,8 +90,12 @@ struct QuietTests {
     #expect(
       worst.seconds <= QuietTests.toleratedSeconds,
       "not well for \(worst.seconds) s, \(worst.words)\n\(shown.command.errorText.suffix(4000))")
-    let log = shown.command.errorText
-    #expect(!log.contains("blocked"), "\(log)")
+    // Beside uploads, and flushes with their pins, nothing is worth a line in an ordinary life.
+    let lines = shown.command.errorText.split(separator: "\n").filter { line in
+      !["a generation is", "FLUSHDB", "the oldest pin"].contains { line.contains($0) }
+    }
+    let isSteady = lines.count <= 20 && !lines.contains { $0.contains("can't be proved") }
+    #expect(isSteady, "\(lines.joined(separator: "\n"))")
     try server.command("SET", "last", "\(step)")
     let sync = try await shown.run("sync", "--wait", "--timeout", "60s")
     #expect(sync.exitCode == 0, "\(sync)")
