@@ -21,11 +21,14 @@ struct Sync: ExitingCommand {
   var json = false
 
   private static let pollInterval = Duration.milliseconds(100)
+  /// A directory counts as empty only after this time: the last look can be older than the files. In
+  /// milliseconds.
+  private static let patience: Int64 = 10_000
 
   func execute() async throws -> BackupTypes.ExitCode {
     let client = try AdminClient(admin)
     let number = try await client.post(SyncDocument.self, "/sync").sync
-    let deadline = SystemClock.monotonicMilliseconds() + timeout.value
+    let begun = SystemClock.monotonicMilliseconds()
     while true {
       let status = try await client.get(StatusDocument.self, "/status")
       let isDone = status.syncDone >= number
@@ -37,23 +40,23 @@ struct Sync: ExitingCommand {
         }
         return .success
       }
-      try fail(status, isLate: SystemClock.monotonicMilliseconds() >= deadline)
+      try fail(status, after: SystemClock.monotonicMilliseconds() - begun)
       try await Task.sleep(for: Sync.pollInterval)
     }
   }
 
-  private func fail(_ status: StatusDocument, isLate: Bool) throws {
+  private func fail(_ status: StatusDocument, after waited: Int64) throws {
     if status.state == "standby" {
       throw LifeboatError(
         .refused, "this sidecar ships nothing: another owns the repository",
         cause: status.reason, hint: "ask the one that does, or see `lifeboat list`")
     }
-    if status.holdsData == false {
+    if status.holdsData == false, waited >= min(timeout.value, Sync.patience) {
       throw LifeboatError(
         .failure, "there is nothing to ship: \(printable(status.data)) holds nothing of Redis",
         hint: "check the sidecar's --data, and that Redis saves: appendonly yes, or save points")
     }
-    guard isLate else { return }
+    guard waited >= timeout.value else { return }
     if let words = status.storeWords {
       throw LifeboatError(
         .storeUnavailable, "the store \(words)", cause: status.reason,
