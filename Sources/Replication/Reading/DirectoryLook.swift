@@ -16,7 +16,25 @@ package struct DirectoryLook: Sendable {
     self.names = names
   }
 
+  /// How often it looks again at a directory whose manifest changes meanwhile: a server that rewrites removes
+  /// the files that the old one names.
+  private static let attemptsMax = 20
+
   package func facts() throws -> DataFacts {
+    for _ in 1..<DirectoryLook.attemptsMax {
+      let before = try manifest()
+      let facts = try lookOnce()
+      if try manifest() == before { return facts }
+    }
+    return try lookOnce()
+  }
+
+  private func manifest() throws -> [UInt8]? {
+    try OpenDirectory(path).openDirectory(names.appendDirectory)?.open(names.manifest)?
+      .readAll(limit: 4 << 20)
+  }
+
+  private func lookOnce() throws -> DataFacts {
     let directory = try OpenDirectory(path)
     var facts = DataFacts()
     facts.dump = try content(of: names.dump, in: directory, as: .dump)
