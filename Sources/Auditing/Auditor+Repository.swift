@@ -225,7 +225,7 @@ extension Auditor {
     }
     let name = names[schedule.turn]
     let found = try await readBack(name, store, frame)
-    // What came meanwhile can have taken its place, and it can have been pruned.
+    // During the request a newer object may have replaced this one, and this one may have been pruned.
     guard acknowledged.claim?.nonce == claim?.nonce, acknowledged.essentials.contains(name) else {
       return
     }

@@ -31,12 +31,13 @@ package enum ShrinkGuard {
 
   /// Why `found` is suspiciously less than `known`; nil when it is not.
   ///
-  /// A log explains what it removes, so the keys of its BASE count as well as those behind it: with
-  /// `appendonly` off and on again the BASE holds all keys, and the log then removes those that expire.
+  /// Keys that the new log removes are explained by it. So the state is suspect only if both its BASE and the
+  /// end of its log hold too few keys. For example, after `appendonly` was switched off and on, the BASE holds
+  /// all keys, and the log then records a DEL for each key that expires.
   ///
-  /// - Parameter isWatched: `known` is the end of a log that was followed. Such a log names each key that
-  ///   expired before its end. A server that then begins with nothing lost the others; one that had keys when
-  ///   it wrote its BASE may have expired them while it had no log.
+  /// - Parameter isWatched: `known` is the end of a log that was followed, which records each key that expired
+  ///   before that end. If the new BASE is empty, the server started without data, so expiry explains nothing.
+  ///   If the BASE holds keys, the server was running, and keys may have expired while it had no log.
   package static func suspicion(known: KeyBounds, found: Loaded, isWatched: Bool) -> Suspicion? {
     let isExpiryKnown = isWatched && found.base?.atMost == 0
     if let base = found.base,

@@ -333,8 +333,8 @@ package struct DiskComparison {
       comparison.hasNews = true
     }
     if comparison.chain != nil, !isMatched { comparison.hasNews = true }
-    // Never for a directory without data. But a dump that was seen to replace one with keys shows that
-    // there are none now.
+    // Never for a directory without data. A dump that replaced one with keys while it was watched is an
+    // exception: it shows that the server is now empty.
     if comparison.hasNews, !(isWatched && view.dump != nil), try isEmpty() {
       comparison.hasNews = false
     }
