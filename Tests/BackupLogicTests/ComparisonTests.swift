@@ -63,13 +63,33 @@ import Testing
       ])
     plan.recordDurable(span: nil, now: at(20_000))
     #expect(plan.unscanned.map(\.from) == [size])
-    set.withUnsafeBytes { plan.consume($0, of: PinID(2), seenAt: at(20_000)) }
+    set.withUnsafeBytes { plan.consume($0, of: PinID(2)) }
     let actions = plan.actions(now: at(20_000))
     guard actions.count == 1, case .putLog(let shipment) = actions[0] else {
       Issue.record("\(actions) is not one log object")
       return
     }
     #expect(shipment.from == size && shipment.to == 2 * size && shipment.ordinal == 1)
+  }
+
+  /// The clock of a look may be read long after the sizes, on a busy machine. Commands that came between
+  /// are not in a state of that size.
+  @Test func `a mark has the time of its file's last write, not that of the look`() throws {
+    var comparison = Comparison(hasNews: true, hasPoint: true)
+    comparison.chain = chain(count: 2)
+    let look = view(size: 2 * set.count)
+    let written = look.aof.set!.increments.last!.file.modified.instant
+    #expect(look.at.since(written) == 10_000)
+    var plan = plan(comparison, look)
+    _ = plan.actions(now: look.at)
+    plan.recordDurable(span: nil, now: look.at)
+    set.withUnsafeBytes { plan.consume($0, of: PinID(2)) }
+    guard case .putLog(let shipment) = plan.actions(now: look.at).first else {
+      Issue.record("no log is sent")
+      return
+    }
+    // And 10 ms: a kernel stamps a file with the time of its last tick.
+    #expect(shipment.mark == written.advanced(byMilliseconds: 10))
   }
 
   @Test func `a dump that the repository holds is not sent again, another one is`() {

@@ -64,7 +64,7 @@ import Testing
         plan.observe(view)
         for (pin, from, to) in plan.unscanned {
           logs[pin.value]![Int(from)..<Int(to)].withUnsafeBytes {
-            plan.consume($0, of: pin, seenAt: at(now))
+            plan.consume($0, of: pin)
           }
         }
         let actions = plan.actions(now: at(now))

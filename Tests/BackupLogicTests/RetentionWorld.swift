@@ -59,6 +59,29 @@ struct RetentionWorld {
     }
   }
 
+  /// The store has had some objects of the log only for hours, however old their content is.
+  mutating func foldLately() {
+    for path in objects.keys.sorted(by: { $0.text < $1.text }) {
+      if case .log = path, random.chance(5) { objects[path] = now.advanced(byMilliseconds: -1) }
+    }
+  }
+
+  func listedLogs() -> Set<Prune.Log> {
+    Set(
+      objects.keys.compactMap { path in
+        guard case .log(let timeline, let ordinal, _) = path else { return nil }
+        return Prune.Log(timeline: timeline, ordinal: ordinal)
+      })
+  }
+
+  /// The logs that a snapshot names.
+  func namedLogs() throws -> Set<Prune.Log> {
+    let segments = try basis().snapshots.values.flatMap { snapshot in
+      ((snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])).flatMap(\.segments)
+    }
+    return Set(segments.map { Prune.Log(timeline: $0.timeline, ordinal: $0.ordinal) })
+  }
+
   // MARK: What is there
 
   func history() throws(LifeboatError) -> History {

@@ -71,8 +71,7 @@ struct ShipWorld {
         return
       }
       let end = all ? most : disk.random.int(Int(from)...most)
-      let seen = at(min(disk.now, file.modified))
-      file.bytes[Int(from)..<end].withUnsafeBytes { plan.consume($0, of: pin, seenAt: seen) }
+      file.bytes[Int(from)..<end].withUnsafeBytes { plan.consume($0, of: pin) }
       if !all { return }
     }
   }

@@ -97,6 +97,7 @@ package struct PrunePlan: Sendable, Equatable {
     var generations: Set<GenerationID> = []
     /// Named by any snapshot that exists for a reader, kept or not.
     var named: Set<GenerationID> = []
+    var namedLogs: Set<Prune.Log> = []
   }
 
   private func needs() -> Needs {
@@ -106,12 +107,13 @@ package struct PrunePlan: Sendable, Equatable {
       let base = snapshot.chain?.base?.generation
       let dump = snapshot.dump?.generation
       needs.named.formUnion([base, dump].compactMap { $0 })
+      let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
+      let logs = files.flatMap(\.segments)
+        .map { Prune.Log(timeline: $0.timeline, ordinal: $0.ordinal) }
+      needs.namedLogs.formUnion(logs)
       guard kept.snapshots.contains(key) else { continue }
       if let base { needs.generations.insert(base) }
-      let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
-      for segment in files.flatMap(\.segments) {
-        needs.logs.insert(Prune.Log(timeline: segment.timeline, ordinal: segment.ordinal))
-      }
+      needs.logs.formUnion(logs)
       guard let dump else { continue }
       // A reader that planned within the last grace period may use it.
       if snapshot.primary != .aof || kept.whole.contains(key) || snapshot.at > basis.asOf {
@@ -131,6 +133,10 @@ package struct PrunePlan: Sendable, Equatable {
 
   // MARK: Data
 
+  /// The logs that no kept snapshot needs. One with a young object stays for this run, since a running
+  /// shipper may have just sent it. If snapshots named it, it is recorded as pruned nevertheless. For
+  /// example, a shipper folds the log of last week today, and then its snapshots are pruned: without the
+  /// record `verify` would call that log lost.
   private mutating func chooseLogs(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
@@ -138,9 +144,11 @@ package struct PrunePlan: Sendable, Equatable {
       for (ordinal, spans) in listed.log {
         let log = Prune.Log(timeline: timeline, ordinal: ordinal)
         let names = spans.map { ObjectPath.log(timeline, ordinal: ordinal, $0) }
-        guard !needs.logs.contains(log), catalogue.young.isDisjoint(with: names) else { continue }
-        logs += names
-        logsGone.append(log)
+        guard !needs.logs.contains(log) else { continue }
+        let isOld = catalogue.young.isDisjoint(with: names)
+        if isOld { logs += names }
+        let wasNamed = needs.namedLogs.contains(log) || basis.letGo.logs.contains(log)
+        if isOld || wasNamed { logsGone.append(log) }
       }
     }
     logsGone.sort { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }

@@ -83,14 +83,21 @@ package struct Retention: Sendable {
   /// For each day before that, what `--at` gives for its last instant; and the ends of branches that were
   /// abandoned on one of these days.
   private func keepDaily(_ kept: inout Kept) {
-    guard policy.keepDaily > 0, let earliest = windows.values.map(\.from).min() else { return }
+    guard policy.keepDaily > 0,
+      let earliest = (windows.values.map(\.from) + basis.history.claims.values.map(\.claimedAt))
+        .min()
+    else { return }
     let day = RetentionPolicy.day
     let since = fullSince.milliseconds
     let midnight = since - ((since % day) + day) % day
     var instant = Instant(milliseconds: midnight - 1)
     var days = 0
-    while days < policy.keepDaily, instant >= earliest {
+    while days < policy.keepDaily {
+      let before = kept.snapshots.count
       kept.snapshots.formUnion(answer(at: instant))
+      // The first object of a log may have older marks inside than the one in its name. For example, a
+      // fold covers the first two days of a history: its name has the time of the second.
+      if instant < earliest, kept.snapshots.count == before { break }
       instant = instant.advanced(byMilliseconds: -day)
       days += 1
     }

@@ -172,10 +172,13 @@ package struct ShipPlan: Sendable {
   }
 
   /// Takes the bytes of a followed file that begin where its scan ended.
-  package mutating func consume(
-    _ bytes: UnsafeRawBufferPointer, of pin: PinID, seenAt: Instant
-  ) {
-    let time = max(lastMark, min(seenAt, view.at))
+  ///
+  /// Their mark has the time at which the file was last written, as it was measured together with its size.
+  /// The clock alone would not do: a busy machine may read it long after the size, and commands that came
+  /// between would be missing from a state that has their time.
+  package mutating func consume(_ bytes: UnsafeRawBufferPointer, of pin: PinID) {
+    guard let file = allFiles.first(where: { $0.pin == pin }) else { return }
+    let time = max(lastMark, min(view.at, file.writtenBy))
     lastMark = time
     withFile(pin) { $0.consume(bytes, seenAt: time) }
     closeIfTorn()

@@ -116,10 +116,9 @@ extension ShipSession {
         return begunAgain("\(file.path) changed below offset \(from), which had been read")
       }
       let end = min(to, from + budget)
-      let seenAt = min(SystemClock.now(), FileMoment(try file.status().modified).instant)
       var position = from
       try file.forEachChunk(from: from, to: end) { chunk in
-        plan.consume(chunk, of: pin, seenAt: seenAt)
+        plan.consume(chunk, of: pin)
         position += UInt64(chunk.count)
         return true
       }

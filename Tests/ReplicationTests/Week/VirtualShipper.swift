@@ -33,9 +33,7 @@ struct VirtualShipper {
     redis.letGo(except: plan.neededPins)
     for (pin, from, to) in plan.unscanned {
       guard let file = redis.files[pin] else { throw HarnessError("\(pin) was let go") }
-      file.bytes[Int(from)..<Int(to)].withUnsafeBytes {
-        plan.consume($0, of: pin, seenAt: redis.now)
-      }
+      file.bytes[Int(from)..<Int(to)].withUnsafeBytes { plan.consume($0, of: pin) }
     }
     while true {
       let actions = plan.actions(now: redis.now)
