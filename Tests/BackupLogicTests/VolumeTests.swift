@@ -18,6 +18,7 @@ struct VolumeTests {
     var ownerHost = "pod-a"
     var owner: Claim.Place? = Claim.Place()
     var isClean = false
+    var isEnded = false
     var source = "s"
   }
 
@@ -49,6 +50,12 @@ struct VolumeTests {
     Row(
       rule: "a clean end, whatever the volume", claims: 0, place: place("b2", "259:3", "clone"),
       owner: place("b1", "259:3", "disk"), isClean: true),
+    Row(
+      rule: "the writer ended with unshipped bytes, the same volume", claims: 0,
+      place: place("b1", "259:3"), owner: place("b1", "259:3"), isEnded: true),
+    Row(
+      rule: "the writer ended with unshipped bytes, a clone", claims: nil, directory: directory,
+      place: place("b2", "259:3", "clone"), owner: place("b1", "259:3", "disk"), isEnded: true),
     Row(
       rule: "another source", claims: nil, place: place("b2", "259:9", "disk"),
       owner: place("b1", "259:3", "disk"), source: "t"),
@@ -88,7 +95,7 @@ struct VolumeTests {
       let decision = shipper.decide(
         .init(
           newest: owner, instances: [owner.instance], isClean: row.isClean, isPointless: false,
-          still: still, isHeir: false))
+          still: still, isHeir: false, isEnded: row.isEnded))
       let claims = row.claims.map { still >= $0 } ?? false
       #expect((decision == .claim) == claims, "\(row.rule), still \(still): \(decision)")
     }

@@ -73,6 +73,19 @@ package struct LossFinder: Sendable {
     return max(history.durableEnd(of: segment, in: snapshot), known[log] ?? 0)
   }
 
+  /// What the chains of `snapshots` have lost, each loss once, in the order of the log.
+  package static func losses(of snapshots: some Collection<Snapshot>, in history: History)
+    -> [LogLoss]
+  {
+    var finder = LossFinder(history, snapshots: snapshots)
+    var found: [LogPosition: LogLoss] = [:]
+    // Of the snapshots with a loss, the newest knows most about it.
+    for snapshot in snapshots.sorted(by: { $0.key < $1.key }) where snapshot.primary == .aof {
+      if let loss = finder.loss(of: snapshot) { found[loss.position] = loss }
+    }
+    return found.sorted { $0.key < $1.key }.map(\.value)
+  }
+
   /// The first loss in the snapshot's chain; nil if its log is complete.
   package mutating func loss(of snapshot: Snapshot) -> LogLoss? {
     let files = snapshot.chain?.files ?? []

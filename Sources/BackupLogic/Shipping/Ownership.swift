@@ -40,6 +40,8 @@ package struct Ownership: Sendable {
     package var instances: Set<String>
     /// The newest timeline was closed cleanly.
     package var isClean: Bool
+    /// The writer of the newest timeline has ended, and said so, cleanly or not.
+    package var isEnded: Bool
     /// The repository holds no restore point.
     package var isPointless: Bool
     /// For how long the newest timeline has not grown, by our own looks; nil if there were not two looks.
@@ -51,7 +53,7 @@ package struct Ownership: Sendable {
 
     package init(
       newest: Claim?, instances: Set<String>, isClean: Bool, isPointless: Bool, still: Int64?,
-      isHeir: Bool, isOwn: Bool = false
+      isHeir: Bool, isOwn: Bool = false, isEnded: Bool = false
     ) {
       self.newest = newest
       self.instances = instances
@@ -60,6 +62,7 @@ package struct Ownership: Sendable {
       self.still = still
       self.isHeir = isHeir
       self.isOwn = isOwn
+      self.isEnded = isEnded
     }
   }
 
@@ -80,7 +83,9 @@ package struct Ownership: Sendable {
     let wasOwner = facts.instances.contains { isOwn($0) }
     if !wasOwner, facts.isHeir || facts.isPointless { return .claim }
     let isSameVolume = isSameDirectory && isSameVolume(newest)
-    if isSameVolume, still >= Ownership.stagnation { return .claim }
+    // What a writer could not ship before it ended is still on this volume. For example, Redis went on
+    // writing until the time for ending was up.
+    if isSameVolume, facts.isEnded || still >= Ownership.stagnation { return .claim }
     return .standby(isWritten(newest, isSameVolume: isSameVolume))
   }
 

@@ -1,3 +1,4 @@
+package import BackupLogic
 package import BackupTypes
 
 /// What a run of retention did, or would do.
@@ -41,6 +42,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
 
   /// `recoverableFrom`, as a time.
   package var recoverableFromInstant: Instant?
+  /// What any restore point has lost.
+  package var losses: [LogLoss] = []
 
   private enum CodingKeys: String, CodingKey {
     case result, repository, location, at, keepsAllSince, keepDaily, recoverableFrom, due, points

@@ -89,6 +89,7 @@ package struct Pruner: Sendable {
     let plan = PrunePlan(basis, options.policy)
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)
+    report.losses = LossFinder.losses(of: basis.snapshots.values, in: basis.history)
     report.lost = lost.values.joined().reduce(0) { $0 + min($1.count, 1 << 32) }
     if options.isDryRun {
       report.result = decision == .nothing ? .nothing : .planned

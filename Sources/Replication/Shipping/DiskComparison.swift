@@ -39,7 +39,11 @@ package struct DiskComparison {
     package var history: History
     /// The last snapshot of the newest timeline says that its writer ended cleanly.
     package var isClean: Bool
+    /// That snapshot was the last thing that its writer did.
+    package var isEnded: Bool
     package var isHeir: Bool
+    /// What the log of the newest state has lost, so far as it is not on disk either.
+    package var losses: [LogLoss]
     /// The first restore point; nil when there is none.
     package var recoverableFrom: Instant?
   }
@@ -98,9 +102,12 @@ package struct DiskComparison {
       }
     }
     if comparison.hasNews { try seed(&comparison) }
-    let isClean = basis.map { $0.isClean && $0.timeline == comparison.parent } ?? false
+    let last = basis.flatMap { $0.timeline == comparison.parent ? $0 : nil }
+    let isEnded = last?.cause == .end
     return Outcome(
-      comparison: comparison, history: history, isClean: isClean, isHeir: isHeir,
+      comparison: comparison, history: history, isClean: last?.isClean ?? false, isEnded: isEnded,
+      isHeir: isHeir,
+      losses: LossFinder.losses(of: basis.map { [$0] } ?? [], in: history),
       recoverableFrom: point == nil ? nil : try await reader.firstPoint())
   }
 

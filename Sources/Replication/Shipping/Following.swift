@@ -56,7 +56,8 @@ struct Following {
         newest: history.newestClaim, instances: Set(history.claims.values.map(\.instance)),
         isClean: outcome.isClean, isPointless: !outcome.comparison.hasPoint, still: still,
         isHeir: outcome.isHeir,
-        isOwn: history.newestClaim.map { ownClaims.contains($0.nonce) } ?? false))
+        isOwn: history.newestClaim.map { ownClaims.contains($0.nonce) } ?? false,
+        isEnded: outcome.isEnded))
     switch decision {
     case .claim: standby = nil
     case .standby(let reason): if isFresh { standby = (reason, outcome) }

@@ -47,6 +47,7 @@ extension Shipper {
       $0.recoverableFrom = outcome.recoverableFrom
       $0.note(outcome.comparison.pins)
       $0.dumpAt = outcome.comparison.dump?.record.contentAt
+      $0.losses = outcome.losses
     }
     noteMatches(outcome.comparison, view)
     guard outcome.comparison.hasNews else {

@@ -19,7 +19,10 @@ extension Shipper {
     do {
       let report = try await pruner.run()
       let now = SystemClock.now()
-      status.update { $0.pruned = now }
+      status.update {
+        $0.pruned = now
+        $0.losses = report.losses
+      }
       tell(report)
     } catch is CancellationError {
       // The session ended. The next one prunes.

@@ -1,6 +1,6 @@
 package import Auditing
 package import BackupFormat
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 import Synchronization
@@ -43,6 +43,9 @@ package final class ShipStatus: Sendable {
     package var isSuspect = false
     /// The guard's pins in force.
     package var pins: Int = 0
+    /// Log that was durable and is missing from the repository: of the newest state, as of the last
+    /// comparison, and of all restore points, as of the last run of retention.
+    package var losses: [LogLoss] = []
     /// The last drill in the repository.
     package var drill: Drill?
     /// When this process last completed a run of the retention policy.

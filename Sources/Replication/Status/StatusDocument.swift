@@ -1,4 +1,5 @@
 import Auditing
+import BackupLogic
 package import BackupTypes
 import ObjectStorage
 
@@ -23,6 +24,16 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   package var storeProblem: String?
   package var isSuspect: Bool
   package var pins: Int
+  /// A part of the history that can't be restored any more, since its log is missing.
+  package struct Loss: Codable, Sendable, Equatable {
+    /// Writes between these times can't be restored.
+    package var since: String
+    package var until: String
+    /// The prefix of the names of the missing objects.
+    package var object: String
+  }
+  /// At most eight of them.
+  package var losses: [Loss]
   package var syncAsked: UInt64
   package var syncDone: UInt64
   /// All is well: a restore would give what is on disk, within the limits of the alerts.
@@ -61,6 +72,9 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     storeProblem = status.outage == nil ? nil : status.outageProblem?.rawValue
     isSuspect = status.isSuspect
     pins = status.pins
+    losses = status.losses.prefix(8).map {
+      Loss(since: $0.since.description, until: $0.until.description, object: $0.object)
+    }
     syncAsked = status.syncAsked
     syncDone = status.syncDone
     isWell = status.isHealthy(at: now)
@@ -109,6 +123,13 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       add(
         "SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`"
       )
+    }
+    for loss in losses {
+      add(
+        "LOST",
+        "what was written from \(loss.since) to \(loss.until) can't be restored: the log "
+          + "\(printable(loss.object))... is missing; `lifeboat list` shows the restore points before "
+          + "and after it")
     }
     if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
