@@ -109,15 +109,16 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(name: "BackupTypesTests", dependencies: ["BackupTypes"], swiftSettings: strict),
     .testTarget(
-      name: "RedisFormatsTests", dependencies: ["BackupTypes", "RedisFormats"],
+      name: "RedisFormatsTests", dependencies: ["BackupTypes", "RedisFormats", "TestSupport"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "CodecTests", dependencies: ["BackupTypes", "Codec"], swiftSettings: strict),
     .testTarget(
-      name: "BackupFormatTests", dependencies: ["BackupTypes", "Codec", "BackupFormat"],
+      name: "BackupFormatTests",
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "TestSupport"],
       exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
       name: "BackupLogicTests",
-      dependencies: ["BackupTypes", "BackupFormat", "BackupLogic", "RedisFormats"],
+      dependencies: ["BackupTypes", "BackupFormat", "BackupLogic", "RedisFormats", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "SystemIOTests", dependencies: ["BackupTypes", "SystemIO", system],

@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import TestSupport
 import Testing
 
 @Suite struct LogPayloadTests {
@@ -18,7 +19,7 @@ import Testing
 
   @Test("any bytes are a payload or corrupt; marks stay within the span and in order")
   func total() throws {
-    var random = SeededGenerator(seed: 2)
+    var random = SeededRandom(seed: 2)
     let whole = LogPayload(
       nonce: writer, marks: [Mark(offset: 12, time: Instant(milliseconds: 5), kind: .seen)],
       bytes: Array(0..<10)

@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import TestSupport
 import Testing
 
 @Suite struct ObjectPathTests {
@@ -46,7 +47,7 @@ import Testing
 
   @Test("whatever a mutated name parses as, printing gives it back")
   func mutated() {
-    var random = SeededGenerator(seed: 1)
+    var random = SeededRandom(seed: 1)
     let source = Array(
       "timelines/00000001/log/00000001/0000000000000000-0000000000000001-0000000000000-\(a)".utf8)
     let alphabet = Array("0123456789abcdefABF/-.+é \u{0}".utf8)

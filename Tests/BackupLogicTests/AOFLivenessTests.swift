@@ -1,6 +1,7 @@
 import BackupLogic
 import BackupTypes
 import RedisFormats
+import TestSupport
 import Testing
 
 /// Is the AOF live (design 4, decision 0005)?
@@ -52,7 +53,7 @@ import Testing
 
   @Test func `a stopped AOF is never taken for a live one, and a later write always shows`() {
     for seed in UInt64(1)...2000 {
-      var random = SeededGenerator(seed: seed)
+      var random = SeededRandom(seed: seed)
       let stop = Int64(random.int(0...10_000))
       let fork = stop + Int64(random.int(1...3000))
       let born = fork + Int64(random.int(0...5))

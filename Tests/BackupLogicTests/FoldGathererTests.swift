@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 import Testing
 
 /// Small log objects become one (design 5): the same bytes and marks, within bounds, once.
@@ -57,7 +58,7 @@ import Testing
 
   @Test func `no byte is folded twice, none is invented, and every mark is kept`() throws {
     for seed in UInt64(1)...300 {
-      var random = SeededGenerator(seed: seed)
+      var random = SeededRandom(seed: seed)
       var gatherer = FoldGatherer(pin: PinID(1), ordinal: 1)
       var (position, time, last) = (UInt64(0), Int64(1000), UInt64(0))
       var marks: [Mark] = []

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 
 /// A random repository whose every byte is known: timelines forked from each other, logs with folds,
 /// fragments and holes, files added behind a timeline's end, and names that no reader may use.
@@ -13,7 +14,7 @@ struct HistoryWorld {
     var bytes: [UInt8]
   }
 
-  var random: SeededGenerator
+  var random: SeededRandom
   var objects: [String: [UInt8]] = [:]
   var foreign: [String] = []
   var claims: [TimelineNumber: Claim] = [:]
@@ -39,7 +40,7 @@ struct HistoryWorld {
   private var lastGeneration: UInt64 = 0
 
   init(seed: UInt64, pace: Int64 = 1) {
-    random = SeededGenerator(seed: seed)
+    random = SeededRandom(seed: seed)
     self.pace = pace
     for number in 1...random.int(1...4) { addTimeline(TimelineNumber(number)!) }
     if random.chance(30),

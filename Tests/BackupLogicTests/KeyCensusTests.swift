@@ -1,5 +1,6 @@
 import BackupLogic
 import RedisFormats
+import TestSupport
 import Testing
 
 @Suite struct KeyCensusTests {
@@ -14,7 +15,7 @@ import Testing
 
   @Test func `the largest keys are those of a sorted list, whatever the order`() {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     for _ in 0..<50 {
       var census = KeyCensus()
       let keys = (0..<generator.int(0...200)).map {
@@ -50,7 +51,7 @@ import Testing
   /// too low by no more than is said.
   @Test(arguments: 0..<8) func `of very many prefixes the great ones are told`(_ round: Int) {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     var census = KeyCensus()
     var (bytes, keys): ([String: UInt64], [String: UInt64]) = ([:], [:])
     for index in 0..<60_000 {

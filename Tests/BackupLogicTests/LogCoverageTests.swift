@@ -1,13 +1,14 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 import Testing
 
 @Suite struct LogCoverageTests {
   @Test("coverage agrees with a byte-by-byte model, with overlaps, folds and holes")
   func model() {
     for seed in UInt64(1)...4000 {
-      var random = SeededGenerator(seed: seed)
+      var random = SeededRandom(seed: seed)
       let spans = (0..<random.int(0...12)).map { index in
         let from = UInt64(random.int(0...30))
         return span(

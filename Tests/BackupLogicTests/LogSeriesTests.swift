@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 import Testing
 
 /// Lag and bytes over time, from names and the times of a listing.
@@ -70,7 +71,7 @@ import Testing
   @Test func `whatever there is, it is bounded, and nothing is lost`() {
     let (first, count) = seeds(default: 20)
     for seed in first..<first + count {
-      var random = SeededGenerator(seed: seed)
+      var random = SeededRandom(seed: seed)
       var series = LogSeries()
       let reach = [Int64(1000), 1_000_000, 1_000_000_000, 4_000_000_000_000].randomElement(
         using: &random)!
@@ -98,7 +99,7 @@ import Testing
   @Test func `windows that touch are one, and the smallest gaps close first`() {
     let (first, count) = seeds(default: 200)
     for seed in first..<first + count {
-      var random = SeededGenerator(seed: seed)
+      var random = SeededRandom(seed: seed)
       var union = WindowUnion()
       var isInside = [Bool](repeating: false, count: 200)
       for _ in 0..<random.int(1...20) {

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 
 /// A file of the model. It lives as long as someone holds it, like an inode.
 final class ModelFile {
@@ -28,7 +29,7 @@ final class ModelFile {
 /// A Redis and its data directory. Its state is the number of units (commands, or transactions) that
 /// it executed; every unit carries its number, so that replaying files proves which state they give.
 struct ModelDirectory {
-  var random: SeededGenerator
+  var random: SeededRandom
   let isLegacy: Bool
   var now: Int64 = 1_700_000_000_000
   var state = 0
@@ -54,7 +55,7 @@ struct ModelDirectory {
   private var lastAnnotation: Int64 = 0
 
   init(seed: UInt64, isLegacy: Bool) {
-    random = SeededGenerator(seed: seed)
+    random = SeededRandom(seed: seed)
     self.isLegacy = isLegacy
     stateTimes = [now]
     if isLegacy {

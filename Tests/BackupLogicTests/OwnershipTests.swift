@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 import Testing
 
 /// Who may claim: every rule of design 5 and decision 0003 as a row, then two and three shippers that
@@ -116,7 +117,7 @@ import Testing
   /// The facts as `DiskComparison` and the shipper gather them.
   private struct World {
     var shippers: [Ownership]
-    var random: SeededGenerator
+    var random: SeededRandom
     var endsWell = false
     var newest: Claim?
     var instances: Set<String> = []
@@ -131,7 +132,7 @@ import Testing
     var cleanEnds = 0
 
     init(seed: UInt64, endsWell: Bool = false) {
-      random = SeededGenerator(seed: seed)
+      random = SeededRandom(seed: seed)
       let count = random.int(2...3)
       shippers = (0..<count).map {
         Ownership(

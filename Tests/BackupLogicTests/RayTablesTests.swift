@@ -1,5 +1,6 @@
 import BackupLogic
 import RedisFormats
+import TestSupport
 import Testing
 
 @Suite struct RayTablesTests {
@@ -91,7 +92,7 @@ import Testing
   /// Random commands, against dictionaries.
   @Test(arguments: 0..<20) func `counts are those of a model`(_ round: Int) {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     var made = RayTables()
     var model: [Int: [String: [String: Int]]] = [:]
     var database = 0

@@ -1,10 +1,11 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
+import TestSupport
 
 /// A random history of some weeks, as a store holds it: what is deleted is gone.
 struct RetentionWorld {
-  var random: SeededGenerator
+  var random: SeededRandom
   /// When the store got each object.
   var objects: [ObjectPath: Instant] = [:]
   var records: [Prune] = []
@@ -18,7 +19,7 @@ struct RetentionWorld {
   init(seed: UInt64) {
     // A world of some 40 steps spans about as many days.
     let world = HistoryWorld(seed: seed, pace: 300_000)
-    random = SeededGenerator(seed: ~seed)
+    random = SeededRandom(seed: ~seed)
     claims = world.claims
     indexes = world.indexes
     inner = world.inner

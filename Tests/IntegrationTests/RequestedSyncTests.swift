@@ -7,7 +7,10 @@ import Testing
 /// A `sync` that was asked for is done, whatever becomes of the timeline meanwhile.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RequestedSyncTests {
-  @Test func `one that the end of a timeline cut off is done by the next`() async throws {
+  /// One key, which is durable.
+  private func shipped() async throws -> (
+    place: Place, server: RedisServer, store: FaultyStore, ship: InProcessShipper
+  ) {
     let place = try Place()
     let server = try await RedisServer.start(
       .v7_0, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
@@ -18,6 +21,11 @@ struct RequestedSyncTests {
       deadline: 60, "a restore point",
       condition: { await place.newest() != nil && ship.status.isDurable },
       state: { "\(ship.status)" })
+    return (place, server, store, ship)
+  }
+
+  @Test func `one that the end of a timeline cut off is done by the next`() async throws {
+    let (place, server, store, ship) = try await shipped()
     // What is not tried again ends a timeline.
     store.decide { call in
       call.operation == .create && call.name.hasPrefix("timelines/00000001/log/")
@@ -36,16 +44,7 @@ struct RequestedSyncTests {
   /// The pauses between timelines are 100 ms, 400 ms, 1.6 s and ever longer.
   @Test func `a fault that stays makes few timelines, whatever is written meanwhile`() async throws
   {
-    let place = try Place()
-    let server = try await RedisServer.start(
-      .v7_0, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
-    try server.command("SET", "first", "1")
-    let store = FaultyStore(place.store)
-    let ship = try InProcessShipper(data: place.data, store: store)
-    try await eventually(
-      deadline: 60, "a restore point",
-      condition: { await place.newest() != nil && ship.status.isDurable },
-      state: { "\(ship.status)" })
+    let (place, server, store, ship) = try await shipped()
     store.decide { call in
       call.operation == .create && call.name.contains("/log/")
         ? .fail(FaultyStore.unreachable) : .pass

@@ -1,11 +1,12 @@
 import RedisFormats
+import TestSupport
 import Testing
 
 /// Hostile bytes must neither trap nor break an invariant. Each run is repeated by its seed.
 struct FuzzTests {
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func theWalkerIsTotal(_ seed: UInt64) throws {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     let name = ["redis-6.2.5-lfu", "redis-7.0.15", "redis-8.2.3", "valkey-9.1.2"][Int(seed) - 1]
     let sources = [vector, Array(try fixture(name + ".rdb").prefix(6000))]
     for round in 0..<5000 {
@@ -30,7 +31,7 @@ struct FuzzTests {
 
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func theScannerIsTotal(_ seed: UInt64) {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     var source = bytes("#TS:1\r\n") + command("SET", "a", "b") + command("MULTI")
     source += command("FLUSHALL") + command("EXEC") + bytes("#TS:2\n") + command("INCR", "x")
     let alphabet = bytes("*$#\r\n0123456789TS:MULTIEXEC\0")
@@ -59,7 +60,7 @@ struct FuzzTests {
 
   @Test(arguments: [1, 2] as [UInt64])
   func manifestAndConfigurationAreTotal(_ seed: UInt64) {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     let source = bytes(
       "file \"a\\x41 b\" seq 1 type b\nfile 'c' seq 2 type i\ndir x\nappendonly yes\n")
     let alphabet = bytes("file seq type b\n\"'\\x41 \0#1/i\r\t") + [0xff, 0xc3]

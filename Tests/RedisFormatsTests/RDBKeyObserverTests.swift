@@ -1,4 +1,5 @@
 import RedisFormats
+import TestSupport
 import Testing
 
 /// What a walk tells an observer: every key once, and every field and member of those that it wants.
@@ -67,7 +68,7 @@ struct RDBKeyObserverTests {
   @Test func `what is told does not depend on the pieces`() throws {
     let file = try fixture("redis-8.2.3.rdb")
     let (whole, _) = listen(file)
-    var generator = SeededGenerator(seed: 5)
+    var generator = SeededRandom(seed: 5)
     for _ in 0..<20 {
       let (cut, _) = listen(file, cutAt: randomCuts(file.count, using: &generator))
       #expect(cut == whole)
@@ -77,7 +78,7 @@ struct RDBKeyObserverTests {
 
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func `an observed walk of any bytes ends as one that is not`(_ seed: UInt64) throws {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SeededRandom(seed: seed)
     let name = ["redis-6.2.5-plain", "redis-7.0.15", "redis-8.2.3", "valkey-9.1.2"][Int(seed) - 1]
     let source = Array(try fixture(name + ".rdb"))
     for round in 0..<300 {

@@ -1,5 +1,6 @@
 import Glibc
 import RedisFormats
+import TestSupport
 
 /// A file of `Fixtures`, found beside this source file.
 func fixture(_ name: String, beside source: String = #filePath) throws -> [UInt8] {
@@ -32,21 +33,8 @@ func pieces(_ bytes: [UInt8], cutAt cuts: [Int]) -> [ArraySlice<UInt8>] {
 
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-/// A seeded generator (SplitMix64), so that a failing run can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
 /// `source` with a few bytes replaced, removed, repeated or cut off.
-func mutated(_ source: [UInt8], using generator: inout SeededGenerator) -> [UInt8] {
+func mutated(_ source: [UInt8], using generator: inout SeededRandom) -> [UInt8] {
   var copy = source
   for _ in 0..<Int.random(in: 1...4, using: &generator) where !copy.isEmpty {
     let at = Int.random(in: 0..<copy.count, using: &generator)
@@ -62,7 +50,7 @@ func mutated(_ source: [UInt8], using generator: inout SeededGenerator) -> [UInt
 }
 
 /// A few ascending cuts within `count`.
-func randomCuts(_ count: Int, using generator: inout SeededGenerator) -> [Int] {
+func randomCuts(_ count: Int, using generator: inout SeededRandom) -> [Int] {
   (0..<Int.random(in: 0...3, using: &generator))
     .map { _ in Int.random(in: 0...count, using: &generator) }.sorted()
 }

@@ -7,19 +7,6 @@ import Testing
 struct ClockStepTests {
   private static let hour = 3600
 
-  private func isWell(_ shown: Shown, _ what: String) async throws {
-    var last = ""
-    try await eventually(
-      deadline: 90, "all is well: \(what)",
-      condition: {
-        let status = try await shown.run("status")
-        last = status.outputText
-        return status.exitCode == 0
-      }, state: { last + shown.command.errorText })
-    let sync = try await shown.run("sync", "--wait", "--timeout", "60s")
-    #expect(sync.exitCode == 0, "\(sync)")
-  }
-
   /// A file's times are the machine's, whatever the process that wrote it took for the time.
   private func age(_ path: String, bySeconds seconds: Int) throws {
     var times = [timespec](repeating: timespec(tv_sec: time(nil) + seconds, tv_nsec: 0), count: 2)
@@ -30,30 +17,24 @@ struct ClockStepTests {
   func `a dump of before the step is not younger than what was written since`(
     version: ServerVersion, isRestarted: Bool
   ) async throws {
-    var place = try Place()
-    let clock = try await SteppedClock(place.folder, seconds: ClockStepTests.hour)
-    place.environment = clock.environment
-    let server = try await RedisServer.start(
-      version, directory: place.data, options: ["appendonly": "yes"],
-      environment: clock.environment)
-    try server.command("SET", "key", "1")
+    let (place, clock, server) = try await started(version)
     var shown = try Shown(place)
-    try await isWell(shown, "before the dump")
+    try await shown.becomesWell("before the dump")
     try await server.save()
     try age(place.data + "/dump.rdb", bySeconds: ClockStepTests.hour)
     try server.command("SET", "key", "2")
-    try await isWell(shown, "before the step")
+    try await shown.becomesWell("before the step")
 
     try clock.set(seconds: 0)
     for value in 3...5 {
       try server.command("SET", "key", "\(value)")
-      try await isWell(shown, "value \(value)")
+      try await shown.becomesWell("value \(value)")
     }
     if isRestarted {
       shown.command.kill()
       shown = try Shown(place)
       try server.command("SET", "key", "6")
-      try await isWell(shown, "a new sidecar")
+      try await shown.becomesWell("a new sidecar")
     }
     let expected = isRestarted ? "6" : "5"
     let restored = try await RedisServer.start(
@@ -63,8 +44,10 @@ struct ClockStepTests {
     _ = try await shown.command.terminate()
   }
 
-  @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
-  func `the lag grows over a step`(version: ServerVersion) async throws {
+  /// A server whose clock, and that of what ships it, is an hour ahead, with a key of value 1.
+  private func started(_ version: ServerVersion) async throws -> (
+    place: Place, clock: SteppedClock, server: RedisServer
+  ) {
     var place = try Place()
     let clock = try await SteppedClock(place.folder, seconds: ClockStepTests.hour)
     place.environment = clock.environment
@@ -72,8 +55,14 @@ struct ClockStepTests {
       version, directory: place.data, options: ["appendonly": "yes"],
       environment: clock.environment)
     try server.command("SET", "key", "1")
+    return (place, clock, server)
+  }
+
+  @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
+  func `the lag grows over a step`(version: ServerVersion) async throws {
+    let (place, clock, server) = try await started(version)
     let shown = try Shown(place)
-    try await isWell(shown, "before")
+    try await shown.becomesWell("before")
     let away = place.repository + ".away"
     guard rename(place.repository, away) == 0 else { throw HarnessError("rename") }
     try server.command("SET", "key", "2")
@@ -89,7 +78,7 @@ struct ClockStepTests {
     let status = try await shown.run("status")
     #expect(status.exitCode == 1, "\(status)")
     guard rename(away, place.repository) == 0 else { throw HarnessError("rename") }
-    try await isWell(shown, "the store is back")
+    try await shown.becomesWell("the store is back")
     _ = try await shown.command.terminate()
   }
 }

@@ -6,17 +6,6 @@ import Testing
 /// only touched.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct FileVersionTests {
-  private func isWell(_ shown: Shown, _ what: String) async throws {
-    var last = ""
-    try await eventually(
-      deadline: 90, "all is well: \(what)",
-      condition: {
-        let status = try await shown.run("status")
-        last = status.outputText
-        return status.exitCode == 0
-      }, state: { last + shown.command.errorText })
-  }
-
   /// A server's data, stopped.
   private func made(_ version: ServerVersion, _ keys: Int, at directory: String) async throws {
     let server = try await RedisServer.start(
@@ -58,7 +47,7 @@ struct FileVersionTests {
     fseek(file, bytes.count / 2, SEEK_SET)
     fwrite(Array(bytes.dropFirst(bytes.count / 2)), 1, bytes.count - bytes.count / 2, file)
     fclose(file)
-    try await isWell(shown, "the whole of it")
+    try await shown.becomesWell("the whole of it", syncs: false)
     let target = try await place.restore(into: "restored")
     #expect(try await keys(version, target, "no").count == .integer(501))
   }
@@ -73,7 +62,7 @@ struct FileVersionTests {
     try await made(version, 700, at: backup)
     try await made(version, 300, at: place.data)
     let shown = try Shown(place)
-    try await isWell(shown, "the first set")
+    try await shown.becomesWell("the first set", syncs: false)
     for name in TestFiles.tree(backup) {
       guard let file = fopen(place.data + "/" + name, "w") else { throw HarnessError(name) }
       let bytes = try TestFiles.read(backup + "/" + name)
@@ -82,7 +71,7 @@ struct FileVersionTests {
     }
     let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
     #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
-    try await isWell(shown, "the set that was copied there")
+    try await shown.becomesWell("the set that was copied there", syncs: false)
     // A smaller dataset is a question of the guard, not of this test; this one is larger.
     let target = try await place.restore(into: "restored", "--suspect", "newest")
     let found = try await keys(version, target)
@@ -94,7 +83,7 @@ struct FileVersionTests {
     let place = try Place()
     try await made(.v7_0, 100, at: place.data)
     let shown = try Shown(place)
-    try await isWell(shown, "before")
+    try await shown.becomesWell("before", syncs: false)
     // Beside the AOF the dump is shipped, too, and then is the newest state.
     var (last, since) = ([String](), ContinuousClock.now)
     try await eventually(
@@ -113,7 +102,7 @@ struct FileVersionTests {
     // A look after the change has to be covered for this.
     let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
     #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
-    try await isWell(shown, "after")
+    try await shown.becomesWell("after", syncs: false)
     #expect(TestFiles.tree(place.repository) == before)
   }
 }

@@ -18,19 +18,6 @@ struct OtherVolumeTests {
       }, state: { last + shown.command.errorText })
   }
 
-  private func isWell(_ shown: Shown, _ what: String) async throws {
-    var last = ""
-    try await eventually(
-      deadline: 90, "all is well: \(what)",
-      condition: {
-        let status = try await shown.run("status")
-        last = status.outputText
-        return status.exitCode == 0
-      }, state: { last + shown.command.errorText })
-    let sync = try await shown.run("sync", "--wait", "--timeout", "60s")
-    #expect(sync.exitCode == 0, "\(sync)")
-  }
-
   private func restores(_ value: String, _ place: Place, _ version: ServerVersion, into: String)
     async throws
   {
@@ -56,9 +43,9 @@ struct OtherVolumeTests {
       throw HarnessError("mount: \(String(cString: strerror(errno)))")
     }
     defer { umount2(place.data, Int32(MNT_DETACH)) }
-    try await isWell(shown, "the volume is shipped")
+    try await shown.becomesWell("the volume is shipped")
     try server.command("SET", "key", "2")
-    try await isWell(shown, "so is what comes then")
+    try await shown.becomesWell("so is what comes then")
     try await restores("2", place, version, into: "mounted")
 
     // Unmounted, the path leads to the empty directory beneath, and the server writes on in the volume.
@@ -71,7 +58,7 @@ struct OtherVolumeTests {
       throw HarnessError("mount: \(String(cString: strerror(errno)))")
     }
     try server.command("SET", "key", "4")
-    try await isWell(shown, "the volume is back")
+    try await shown.becomesWell("the volume is back")
     try await restores("4", place, version, into: "again")
     _ = try await shown.command.terminate()
   }
@@ -87,7 +74,7 @@ struct OtherVolumeTests {
       version, directory: place.data, options: ["appendonly": "yes"])
     try server.command("SET", "key", "1")
     let shown = try Shown(place)
-    try await isWell(shown, "before")
+    try await shown.becomesWell("before")
     try stale.isStale(true)
     try server.command("SET", "key", "2")
     try await shows("state         blocked", shown, "it is blocked")
@@ -97,7 +84,7 @@ struct OtherVolumeTests {
     let once = try await place.run("ship", ["--once", "--data", place.data])
     #expect(once.exitCode == 1 && once.errorText.contains("Stale file handle"), "\(once)")
     try stale.isStale(false)
-    try await isWell(shown, "the file server is back")
+    try await shown.becomesWell("the file server is back")
     try await restores("2", place, version, into: "after")
     _ = try await shown.command.terminate()
   }

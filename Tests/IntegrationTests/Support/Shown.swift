@@ -1,5 +1,6 @@
 import HTTPTransport
 import TestSupport
+import Testing
 
 /// A shipper whose pages are served, on ports of its own.
 struct Shown {
@@ -38,5 +39,20 @@ struct Shown {
 
   func run(_ arguments: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(arguments + ["--admin-listen", admin])
+  }
+
+  /// Waits until `status` says that all is well, and then for a `sync`.
+  func becomesWell(_ what: String = "all is well", syncs: Bool = true) async throws {
+    var last = ""
+    try await eventually(
+      deadline: 90, "all is well: \(what)",
+      condition: {
+        let status = try await run("status")
+        last = status.outputText
+        return status.exitCode == 0
+      }, state: { last + command.errorText })
+    guard syncs else { return }
+    let sync = try await run("sync", "--wait", "--timeout", "90s")
+    #expect(sync.exitCode == 0, "\(sync)\(command.errorText)")
   }
 }
