@@ -117,7 +117,7 @@ import Testing
   private func firstLoss(_ history: History, _ snapshot: Snapshot, by known: [Snapshot]? = nil)
     -> LogLoss?
   {
-    var losses = LossFinder(history, snapshots: known ?? [snapshot])
+    let losses = LossFinder(history, snapshots: known ?? [snapshot])
     return losses.loss(of: snapshot)
   }
 
@@ -158,7 +158,7 @@ import Testing
   @Test func `a point before the loss does not need it`() throws {
     let history = try made(.drained, without: [2])
     let snapshot = chained(.drained)
-    var losses = LossFinder(history, snapshots: [snapshot])
+    let losses = LossFinder(history, snapshots: [snapshot])
     for (cut, isBehind) in [
       (position(1, 1, 10), false), (position(1, 1, 20), true), (position(1, 1, 5), false),
     ] {

@@ -39,7 +39,7 @@ import Testing
           if let last = model.cuts.last, !model.isCrossed {
             #expect(point.cut == last.position, "seed \(seed): \(point.id)")
           }
-          for mark in finder.marks(of: snapshot) {
+          for mark in history.chain(of: snapshot).marks {
             #expect(
               model.cuts.contains { $0.position == mark.position && $0.time == mark.time },
               "seed \(seed): \(mark) is not provably there")

@@ -21,7 +21,7 @@ extension ShipWorld {
     if let open = snapshot.chain?.openSegment, let reached = snapshot.reached {
       let spans = catalogue.timelines[open.timeline]?.log[open.ordinal] ?? []
       try require(
-        LogCoverage(spans, from: open.from).reached >= reached,
+        LogRun(spans, from: open.from).end >= reached,
         "snapshot \(snapshot.sequence) says that more of its open log is durable than is")
     }
     let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
@@ -30,7 +30,7 @@ extension ShipWorld {
         let spans = catalogue.timelines[segment.timeline]?.log[segment.ordinal] ?? []
         guard let to = segment.to else { continue }
         try require(
-          LogCoverage(spans, from: segment.from, limit: to).reached >= to,
+          LogRun(spans, from: segment.from).end >= to,
           "snapshot \(snapshot.sequence) refers to log that is not durable")
       }
       let isLast = position == (snapshot.chain?.files.count ?? 0) - 1

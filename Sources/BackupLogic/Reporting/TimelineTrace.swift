@@ -9,33 +9,11 @@ import BackupTypes
 /// name does not show. The snapshot that first named the file says when the own log began, or when the full
 /// copy before it was durable, which is a restore point from then on.
 struct TimelineTrace {
-  private struct Log {
-    /// The marks at the ends of contiguous objects, time never going back.
-    var marks: [(offset: UInt64, time: Instant)]
-    var reached: UInt64
-
-    /// The last at or before `limit`.
-    func last(notBeyond limit: UInt64) -> Instant? {
-      var (low, high) = (0, marks.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if marks[middle].offset <= limit { low = middle + 1 } else { high = middle }
-      }
-      return low > 0 ? marks[low - 1].time : nil
-    }
-  }
-  private struct Key: Hashable {
-    var timeline: TimelineNumber
-    var ordinal: Int
-    var from: UInt64
-  }
-
   private let history: History
   private let number: TimelineNumber
   /// Own positions after it are abandoned; nil: none are.
   private let cut: LogPosition?
   private let claimedAt: Instant
-  private var logs: [Key: Log] = [:]
   private var firstNamed: [Int: Instant] = [:]
   private var present = WindowUnion()
   private var abandoned = WindowUnion()
@@ -70,23 +48,23 @@ struct TimelineTrace {
     var isWhole = true
     var (first, keptLast, ownLast): (Instant?, Instant?, Instant?) = (nil, nil, nil)
     for segment in trace.segments {
-      let log = log(of: segment)
+      let log = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from).run
       let limit = segment.to ?? .max
-      if let end = log.last(notBeyond: limit) {
+      if let end = log.last(notBeyond: limit)?.time {
         let beginsWithState = last != nil || trace.base != nil
         last = max(end, last ?? end)
         if segment.timeline == number, let begin = log.marks.first?.time {
           first =
             first ?? (beginsWithState ? beginning(of: segment.ordinal, firstMark: begin) : begin)
           ownLast = last
-          if let kept = log.last(notBeyond: min(limit, keptLimit(segment.ordinal))) {
+          if let kept = log.last(notBeyond: min(limit, keptLimit(segment.ordinal)))?.time {
             keptLast = max(kept, keptLast ?? kept)
           }
         }
       }
       let durable = segment.to ?? (segment == trace.segments.last ? trace.reached : nil) ?? 0
-      if log.reached < durable { isWhole = false }
-      if let to = segment.to, log.reached < to { break }
+      if log.end < durable { isWhole = false }
+      if let to = segment.to, log.end < to { break }
     }
     guard last != nil else {
       // The full copy with nothing behind it.
@@ -110,20 +88,6 @@ struct TimelineTrace {
 
   private func beginning(of ordinal: Int, firstMark: Instant) -> Instant {
     min(firstMark, max(claimedAt, firstNamed[ordinal] ?? firstMark))
-  }
-
-  private mutating func log(of segment: Snapshot.Segment) -> Log {
-    let key = Key(timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from)
-    if let known = logs[key] { return known }
-    let coverage = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
-    var marks: [(offset: UInt64, time: Instant)] = []
-    for span in coverage.picks {
-      guard let time = span.mark else { continue }
-      marks.append((span.to, max(time, marks.last?.time ?? time)))
-    }
-    let log = Log(marks: marks, reached: coverage.reached)
-    logs[key] = log
-    return log
   }
 
   /// In order. If there are more windows than `count`, the smallest gaps are closed.

@@ -98,7 +98,7 @@ extension History {
       let coverage = self.log(
         of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
       log.bytes = log.bytes.addingSaturated(coverage.reached - segment.from)
-      if coverage.beyondHole > 0 || segment.to.map({ coverage.reached < $0 }) ?? false {
+      if coverage.objectsBehindHole > 0 || !coverage.isWhole {
         log.hasHole = true
       }
       guard let times = catalogue.timelines[segment.timeline]?.logTimes[segment.ordinal] else {

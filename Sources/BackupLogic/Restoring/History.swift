@@ -6,11 +6,20 @@ package import BackupTypes
 package struct History: Sendable {
   package let catalogue: Catalogue
   package let claims: [TimelineNumber: Claim]
+  /// By its number, the claim that continues each timeline, and so says where it ends.
+  private let successors: [TimelineNumber: Claim]
+  private let newestFirst: [Claim]
+  private let index: HistoryIndex
 
   /// Checks that every timeline up to the highest claim has a claim, and that they are consistent.
   package init(catalogue: Catalogue, claims: [TimelineNumber: Claim]) throws(LifeboatError) {
     self.catalogue = catalogue
     self.claims = claims
+    newestFirst = claims.values.sorted { $0.timeline > $1.timeline }
+    var successors: [TimelineNumber: Claim] = [:]
+    for claim in newestFirst { if let parent = claim.parent { successors[parent] = claim } }
+    self.successors = successors
+    index = HistoryIndex(catalogue, ends: successors.compactMapValues(\.end))
     for number in catalogue.timelines.keys.sorted() {
       guard let claim = claims[number] else {
         // A snapshot is written only under a durable claim. If there is one, the claim was lost.
@@ -36,22 +45,18 @@ package struct History: Sendable {
 
   /// The timeline that a time belongs to: the newest whose claim is not after it, else the first.
   package func timeline(at instant: Instant) -> TimelineNumber? {
-    let newestFirst = claims.values.sorted { $0.timeline > $1.timeline }
-    return (newestFirst.first { $0.claimedAt <= instant } ?? newestFirst.last)?.timeline
+    (newestFirst.first { $0.claimedAt <= instant } ?? newestFirst.last)?.timeline
   }
 
   /// Whether a successor abandoned some of this timeline's history. The timeline then ends in a branch that
   /// can only be reached by its own number.
   package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
-    guard
-      let successor = claims.values.filter({ $0.parent == timeline })
-        .min(by: { $0.timeline < $1.timeline }),
-      let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
+    guard let successor = successors[timeline], let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
     else { return false }
     return fork < LogPosition(timeline: timeline, ordinal: last.ordinal, offset: last.offset)
   }
 
-  package var newestClaim: Claim? { claims.max { $0.key < $1.key }?.value }
+  package var newestClaim: Claim? { newestFirst.first }
 
   /// Whether the full copy at the beginning of a snapshot's restore point counts as absent.
   package func isQuarantined(_ snapshot: Snapshot) -> Bool {
@@ -62,8 +67,10 @@ package struct History: Sendable {
 
   /// Where `timeline` ends for every reader; nil for the newest, which may still grow.
   package func end(of timeline: TimelineNumber) -> Claim.End? {
-    claims.values.filter { $0.parent == timeline }.min { $0.timeline < $1.timeline }?.end
+    successors[timeline]?.end
   }
+  /// The first claim that has `timeline` as its parent.
+  package func successor(of timeline: TimelineNumber) -> Claim? { successors[timeline] }
 
   /// How far the log of a span of `snapshot` is known to have been durable: up to its end or, for an open
   /// span, as far as the snapshot says and the successor found.
@@ -80,17 +87,16 @@ package struct History: Sendable {
     return all.filter { $0 <= end.snapshots }
   }
 
-  /// The log of one ordinal from `offset` on, up to the first gap.
+  /// The log of one ordinal from `offset` on, up to the first hole.
   package func log(
     of timeline: TimelineNumber, ordinal: Int, from offset: UInt64, limit: UInt64? = nil
-  ) -> LogCoverage {
-    let spans = catalogue.timelines[timeline]?.log[ordinal] ?? []
-    if let end = end(of: timeline) {
-      let last = end.ordinals.first { $0.ordinal == ordinal }?.offset ?? 0
-      let visible = spans.filter { $0.to <= last }
-      return LogCoverage(visible, from: offset, limit: limit)
-    }
-    return LogCoverage(spans, from: offset, limit: limit)
+  ) -> LogSlice {
+    index.run(of: timeline, ordinal: ordinal, from: offset).slice(upTo: limit)
+  }
+
+  /// The log of a snapshot's chain.
+  package func chain(of snapshot: Snapshot) -> ChainLog {
+    ChainLog(snapshot.chain?.files.flatMap(\.segments) ?? [], in: self)
   }
 
   /// The `end` of `timeline` that a claimant of the next timeline writes.

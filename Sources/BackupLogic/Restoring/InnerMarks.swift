@@ -56,27 +56,18 @@ package struct InnerMarks: Sendable, Equatable {
 }
 
 extension PointFinder {
-  /// The objects that may contain a mark not after `instant` and later than those in the names: in every
-  /// chain the object that the log was in at that time, and one that was cut by a fork.
+  /// In every chain, the objects that may contain a mark not after `instant` and later than those in the
+  /// names.
   package func inner(around instant: Instant) -> [InnerMarks] {
     var found: [InnerMarks] = []
     for sequence in snapshots.keys.sorted(by: >) where snapshots[sequence]!.primary == .aof {
       let snapshot = snapshots[sequence]!
       if history.isQuarantined(snapshot) { continue }
-      var earliest: Instant?
-      for (segment, span) in objects(of: snapshot) {
-        guard let mark = span.mark else { continue }
-        if earliest.map({ $0 > instant }) ?? false { break }
-        let isCrossed = segment.to.map { span.to > $0 } ?? false
-        if isCrossed || mark > instant {
-          let made = InnerMarks(
-            snapshot: snapshot, segment: segment, span: span, earliest: earliest)
-          // The log of one file is in many snapshots. The newest of them is used for all.
-          if !found.contains(where: { $0.name == made.name && $0.to >= made.to }) {
-            found.append(made)
-          }
+      for made in history.chain(of: snapshot).inner(around: instant, of: snapshot) {
+        // The log of one file is in many snapshots. The newest of them is used for all.
+        if !found.contains(where: { $0.name == made.name && $0.to >= made.to }) {
+          found.append(made)
         }
-        if !isCrossed { earliest = max(mark, earliest ?? mark) }
       }
     }
     return found
@@ -84,15 +75,6 @@ extension PointFinder {
 
   /// The object of a snapshot's chain that contains `position`.
   package func inner(of snapshot: Snapshot, at position: LogPosition) -> InnerMarks? {
-    var earliest: Instant?
-    for (segment, span) in objects(of: snapshot) {
-      if segment.timeline == position.timeline, segment.ordinal == position.ordinal,
-        span.from < position.offset, position.offset <= span.to
-      {
-        return InnerMarks(snapshot: snapshot, segment: segment, span: span, earliest: earliest)
-      }
-      if let mark = span.mark { earliest = max(mark, earliest ?? mark) }
-    }
-    return nil
+    history.chain(of: snapshot).inner(of: snapshot, at: position)
   }
 }

@@ -41,7 +41,6 @@ package struct LossFinder: Sendable {
   private struct Log: Hashable {
     var timeline: TimelineNumber
     var ordinal: Int
-    var from: UInt64 = 0
   }
   private struct Reach {
     var end: UInt64
@@ -51,7 +50,6 @@ package struct LossFinder: Sendable {
   private let history: History
   /// How far a log was durable according to any of the records.
   private var known: [Log: UInt64] = [:]
-  private var reaches: [Log: Reach] = [:]
 
   /// - Parameter snapshots: at least those that are asked for. Others may know more about the same logs.
   package init(_ history: History, snapshots: some Sequence<Snapshot>) {
@@ -77,7 +75,7 @@ package struct LossFinder: Sendable {
   package static func losses(of snapshots: some Collection<Snapshot>, in history: History)
     -> [LogLoss]
   {
-    var finder = LossFinder(history, snapshots: snapshots)
+    let finder = LossFinder(history, snapshots: snapshots)
     var found: [LogPosition: LogLoss] = [:]
     // Of the snapshots with a loss, the newest knows most about it.
     for snapshot in snapshots.sorted(by: { $0.key < $1.key }) where snapshot.primary == .aof {
@@ -87,7 +85,7 @@ package struct LossFinder: Sendable {
   }
 
   /// The first loss in the snapshot's chain; nil if its log is complete.
-  package mutating func loss(of snapshot: Snapshot) -> LogLoss? {
+  package func loss(of snapshot: Snapshot) -> LogLoss? {
     let files = snapshot.chain?.files ?? []
     for (number, file) in files.enumerated() {
       for (index, segment) in file.segments.enumerated() {
@@ -103,31 +101,26 @@ package struct LossFinder: Sendable {
   }
 
   /// The loss directly after `point`: its log continued there, and is missing.
-  package mutating func loss(rightBehind point: RestorePoint) -> LogLoss? {
+  package func loss(rightBehind point: RestorePoint) -> LogLoss? {
     guard let chain = point.snapshot.chain, let cut = point.cut,
       let loss = loss(of: point.snapshot),
       chain.order(of: cut) <= chain.order(of: loss.position)
     else { return nil }
-    let last = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
-      .marks(of: point.snapshot).last
+    let last = history.chain(of: point.snapshot).last
     if let last, chain.order(of: last.position) > chain.order(of: cut) { return nil }
     return loss
   }
 
-  private mutating func reach(of segment: Snapshot.Segment) -> Reach {
-    let key = Log(timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from)
-    if let reach = reaches[key] { return reach }
+  private func reach(of segment: Snapshot.Segment) -> Reach {
     let log = history.log(of: segment.timeline, ordinal: segment.ordinal, from: segment.from)
-    let reach = Reach(end: log.reached, isFollowed: log.beyondHole > 0)
-    reaches[key] = reach
-    return reach
+    return Reach(end: log.reached, isFollowed: log.objectsBehindHole > 0)
   }
 
   /// Log after the end that a successor's claim gives does not exist, and yet is not lost.
   private func isBehindEnd(_ segment: Snapshot.Segment, from: UInt64, to end: UInt64) -> Bool {
     guard history.end(of: segment.timeline) != nil else { return false }
     let spans = history.catalogue.timelines[segment.timeline]?.log[segment.ordinal] ?? []
-    return LogCoverage(spans.filter { $0.from >= from }, from: from, limit: end).reached >= end
+    return LogRun(spans.filter { $0.from >= from }, from: from).end >= end
   }
 
   private func loss(
@@ -136,7 +129,7 @@ package struct LossFinder: Sendable {
   ) -> LogLoss {
     let finder = PointFinder(history: history, timeline: snapshot.timeline, snapshots: [:])
     let since =
-      finder.marks(of: snapshot).last?.time ?? finder.start(of: snapshot)?.instant ?? snapshot.at
+      history.chain(of: snapshot).last?.time ?? finder.start(of: snapshot)?.instant ?? snapshot.at
     // Objects after the hole still have their names, and so the times of what is lost with it.
     var until = max(since, snapshot.at)
     var next: UInt64?
@@ -166,12 +159,14 @@ extension PointFinder {
     }
     if !goesOn, chain.base != nil { return start(of: snapshot) }
     let hole = chain.order(of: loss.position)
-    let mark = marks(of: snapshot).first { !goesOn || chain.order(of: $0.position) > hole }
+    let mark = history.chain(of: snapshot).marks.first {
+      !goesOn || chain.order(of: $0.position) > hole
+    }
     return mark.map {
       RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
     }
   }
 
   /// Whether nothing of the snapshot's log is left.
-  package func isWithoutLog(_ snapshot: Snapshot) -> Bool { objects(of: snapshot).isEmpty }
+  package func isWithoutLog(_ snapshot: Snapshot) -> Bool { history.chain(of: snapshot).isEmpty }
 }

@@ -21,8 +21,7 @@ extension RestorePlanner {
     guard start.offset < end.offset else {
       return start.offset == end.offset && !goesOn(chain, behind: cut)
     }
-    let finder = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
-    return finder.marks(of: point.snapshot).contains { mark in
+    return history.chain(of: point.snapshot).marks.contains { mark in
       guard let seen = chain.place(of: mark.position) else { return false }
       return seen.file == end.file && start.offset < seen.offset && seen.offset <= end.offset
     }

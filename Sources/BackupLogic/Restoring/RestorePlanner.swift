@@ -137,7 +137,7 @@ package struct RestorePlanner: Sendable {
   /// The restore point is the last state before a loss: it is restored with a warning. If it holds nothing,
   /// no server should start on it.
   private func noteLoss(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError) {
-    var finder = LossFinder(history, snapshots: [point.snapshot])
+    let finder = LossFinder(history, snapshots: [point.snapshot])
     guard let loss = finder.loss(rightBehind: point) else { return }
     plan.loss = loss
     guard try holdsKeys(chain) else {
@@ -239,7 +239,7 @@ package struct RestorePlanner: Sendable {
           + "offset \(log.reached)", cause: "an object of the repository is missing",
         hint: "`lifeboat list` shows the restore points before it")
     }
-    for span in log.picks {
+    for span in log.spans {
       let to = min(span.to, limit)
       file.parts.append(
         .init(

@@ -92,8 +92,9 @@ package struct PointFinder: Sendable {
     case nil: return nil
     case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
     case .aof:
-      if let fork = fork(of: snapshot), fork.instant <= instant { return fork }
-      return marks(of: snapshot).last { $0.time <= instant }.map {
+      let log = history.chain(of: snapshot)
+      if let fork = fork(of: snapshot, log), fork.instant <= instant { return fork }
+      return log.last(notAfter: instant).map {
         RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
       }
     }
@@ -102,8 +103,8 @@ package struct PointFinder: Sendable {
   /// The first and the last instant at which one snapshot's chain can be cut.
   package func window(of snapshot: Snapshot) -> (from: Instant, to: Instant)? {
     if snapshot.primary == .rdb { return dumpPoint(of: snapshot).map { ($0.instant, $0.instant) } }
-    let marks = marks(of: snapshot)
-    guard let first = marks.first, let last = marks.last else { return nil }
+    let log = history.chain(of: snapshot)
+    guard let first = log.first, let last = log.last else { return nil }
     return (first.time, last.time)
   }
 
@@ -115,8 +116,9 @@ package struct PointFinder: Sendable {
 
   private func chainEnd(of snapshot: Snapshot) -> RestorePoint? {
     guard snapshot.chain != nil else { return nil }
-    if let fork = fork(of: snapshot) { return fork }
-    if let last = marks(of: snapshot).last {
+    let log = history.chain(of: snapshot)
+    if let fork = fork(of: snapshot, log) { return fork }
+    if let last = log.last {
       return RestorePoint(snapshot: snapshot, primary: .aof, cut: last.position, instant: last.time)
     }
     return start(of: snapshot)
@@ -124,9 +126,9 @@ package struct PointFinder: Sendable {
 
   /// The position where the timeline forked off, inside an object of an earlier one, while it has no log of
   /// its own: a proved cut, and the state with which the timeline began when it was claimed.
-  private func fork(of snapshot: Snapshot) -> RestorePoint? {
+  private func fork(of snapshot: Snapshot, _ log: ChainLog) -> RestorePoint? {
     guard let claim = history.claims[timeline], let fork = claim.fork,
-      let (segment, span) = objects(of: snapshot).last, let to = segment.to, span.to > to,
+      let (segment, span) = log.lastObject, let to = segment.to, span.to > to,
       segment.position(to) == fork
     else { return nil }
     return RestorePoint(snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
@@ -136,39 +138,9 @@ package struct PointFinder: Sendable {
   /// restore point when the log continues.
   package func start(of snapshot: Snapshot) -> RestorePoint? {
     guard let chain = snapshot.chain, chain.base != nil || !chain.files.isEmpty else { return nil }
-    let position = chain.files.first?.segments.first.map {
-      LogPosition(timeline: $0.timeline, ordinal: $0.ordinal, offset: $0.from)
-    }
-    let first = marks(of: snapshot).first?.time ?? snapshot.at
+    let position = chain.files.first?.segments.first.map { $0.position($0.from) }
+    let first = history.chain(of: snapshot).first?.time ?? snapshot.at
     return RestorePoint(
       snapshot: snapshot, primary: .aof, cut: position, instant: min(first, snapshot.at))
-  }
-
-  /// The marks that names show, in the order of the log: at the ends of contiguous objects, up to a hole.
-  package func marks(of snapshot: Snapshot) -> [(position: LogPosition, time: Instant)] {
-    var marks: [(position: LogPosition, time: Instant)] = []
-    for (segment, span) in objects(of: snapshot) {
-      guard let time = span.mark, segment.to.map({ span.to <= $0 }) ?? true else { continue }
-      marks.append((segment.position(span.to), max(time, marks.last?.time ?? time)))
-    }
-    return marks
-  }
-
-  /// The log objects of a snapshot's chain, in order, up to a hole.
-  package func objects(of snapshot: Snapshot) -> [(segment: Snapshot.Segment, span: LogSpan)] {
-    var objects: [(segment: Snapshot.Segment, span: LogSpan)] = []
-    for segment in snapshot.chain?.files.flatMap(\.segments) ?? [] {
-      let log = history.log(
-        of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
-      objects += log.picks.map { (segment, $0) }
-      if let to = segment.to, log.reached < to { break }
-    }
-    return objects
-  }
-}
-
-extension Snapshot.Segment {
-  package func position(_ offset: UInt64) -> LogPosition {
-    LogPosition(timeline: timeline, ordinal: ordinal, offset: offset)
   }
 }

@@ -6,7 +6,7 @@ package import BackupTypes
 package struct Retention: Sendable {
   private let basis: RetentionBasis
   private let policy: RetentionPolicy
-  private let windows: [SnapshotKey: SnapshotWindows.Window]
+  private let windows: [SnapshotKey: (from: Instant, to: Instant)]
   private let byTimeline: [TimelineNumber: [Int: Snapshot]]
 
   /// What is kept, and why, if that matters for what the snapshots need.
@@ -23,9 +23,11 @@ package struct Retention: Sendable {
     self.basis = basis
     self.policy = policy
     byTimeline = basis.byTimeline
-    var measure = SnapshotWindows(basis.history)
-    var windows: [SnapshotKey: SnapshotWindows.Window] = [:]
-    for (key, snapshot) in basis.snapshots { windows[key] = measure.window(of: snapshot) }
+    var windows: [SnapshotKey: (from: Instant, to: Instant)] = [:]
+    for (key, snapshot) in basis.snapshots where snapshot.primary != nil {
+      windows[key] = PointFinder(history: basis.history, timeline: key.timeline, snapshots: [:])
+        .window(of: snapshot)
+    }
     self.windows = windows
   }
 
@@ -184,8 +186,7 @@ package struct Retention: Sendable {
     var behind = snapshots.filter { $0.value.at > instant }.keys.min()
       .map { SnapshotKey(number, $0) }
     if behind == nil,
-      let next = basis.history.claims.values.filter({ $0.parent == number })
-        .min(by: { $0.timeline < $1.timeline }), next.fork == nil
+      let next = basis.history.successor(of: number), next.fork == nil
     {
       behind = (byTimeline[next.timeline] ?? [:]).filter { $0.value.primary != nil }.keys.min()
         .map { SnapshotKey(next.timeline, $0) }

@@ -24,7 +24,7 @@ extension HistoryReader {
 
   /// The loss directly after a restore point: the log continued there, and is missing.
   package func loss(rightBehind point: RestorePoint) -> LogLoss? {
-    var losses = LossFinder(history, snapshots: [point.snapshot])
+    let losses = LossFinder(history, snapshots: [point.snapshot])
     return losses.loss(rightBehind: point)
   }
 

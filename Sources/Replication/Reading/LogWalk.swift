@@ -89,11 +89,8 @@ struct LogWalk {
   }
 
   private func parts(from start: LogPosition?, margin: Int) -> [Part] {
-    let finder = PointFinder(
-      history: reader.history, timeline: snapshot.timeline, snapshots: [snapshot.sequence: snapshot]
-    )
     var parts: [Part] = []
-    for (segment, span) in finder.objects(of: snapshot) {
+    for (segment, span) in reader.history.chain(of: snapshot).objects {
       let isSameFile = parts.last.map { segment.from > 0 || $0.segment == segment } ?? false
       let from = max(span.from, segment.from, isSameFile ? parts.last!.range.upperBound : 0)
       let to = min(span.to, segment.to ?? span.to)

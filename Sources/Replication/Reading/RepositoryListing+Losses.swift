@@ -6,7 +6,7 @@ extension RepositoryListing {
   /// Adds what a timeline has lost, and what it has after the losses of earlier timelines.
   static func add(_ losses: inout [(LogLoss, Loss)], _ finder: PointFinder) {
     let inOrder = finder.snapshots.sorted { $0.key < $1.key }.map(\.value)
-    var search = LossFinder(finder.history, snapshots: inOrder)
+    let search = LossFinder(finder.history, snapshots: inOrder)
     // Of the snapshots with the loss, the newest knows most.
     var own: [LogPosition: (loss: LogLoss, snapshot: Snapshot)] = [:]
     for snapshot in inOrder where snapshot.primary == .aof {

@@ -41,7 +41,7 @@ package struct CutReading {
     let finder = PointFinder(
       history: reader.history, timeline: snapshot.timeline, snapshots: [snapshot.sequence: snapshot]
     )
-    var marks = finder.marks(of: snapshot).map {
+    var marks = reader.history.chain(of: snapshot).marks.map {
       CutSurroundings.Place(position: $0.position, time: $0.time)
     }
     // The object that ends at the cut, and the one after it.

@@ -102,7 +102,7 @@ extension PointChooser {
   /// Whether the point's own log shows that it continued for the whole second of `at`, or a clean end shows
   /// that nothing was written until then.
   private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
-    guard point.primary == .aof, let last = finder.marks(of: point.snapshot).last else {
+    guard point.primary == .aof, let last = reader.history.chain(of: point.snapshot).last else {
       return false
     }
     if last.time.since(at) >= 1000 { return true }
@@ -149,8 +149,7 @@ extension PointChooser {
       }
       let number = found.finder.timeline
       guard
-        let next = reader.history.claims.values.filter({ $0.parent == number })
-          .min(by: { $0.timeline < $1.timeline }), next.timeline <= limit
+        let next = reader.history.successor(of: number), next.timeline <= limit
       else { return found }
       let finder = try await self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { continuation(of: number, from: $0) } != nil
@@ -168,7 +167,7 @@ extension PointChooser {
     let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
     guard let first, let begun = base(first) else { return false }
     return parent.snapshots.values.contains {
-      base($0) == begun && !parent.objects(of: $0).isEmpty
+      base($0) == begun && !reader.history.chain(of: $0).isEmpty
     }
   }
 
@@ -188,7 +187,7 @@ extension PointChooser {
     if newest.primary == .rdb { return (newest, true) }
     // A log without a BASE begins with nothing, which is not a state to go back to.
     guard let base = snapshot.chain?.base else {
-      return finder.marks(of: snapshot).first.map {
+      return reader.history.chain(of: snapshot).first.map {
         (
           RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time), true
         )

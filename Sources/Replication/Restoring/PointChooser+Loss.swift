@@ -26,7 +26,7 @@ extension PointChooser {
       throw error
     }
     guard isBefore(point, at) else { return try only(point, at: at) }
-    var losses = LossFinder(
+    let losses = LossFinder(
       reader.history, snapshots: try await reader.readableSnapshots(of: point.timeline).read.values)
     if let loss = losses.loss(rightBehind: point) {
       throw try await lostError(message, Lost(loss: loss, snapshot: point.snapshot))
@@ -49,7 +49,7 @@ extension PointChooser {
     _ snapshot: Snapshot, at position: LogPosition?, _ id: String, by snapshots: [Snapshot]
   ) async throws {
     guard snapshot.primary == .aof, let chain = snapshot.chain else { return }
-    var losses = LossFinder(reader.history, snapshots: snapshots)
+    let losses = LossFinder(reader.history, snapshots: snapshots)
     guard let loss = losses.loss(of: snapshot) else { return }
     if let position {
       guard chain.order(of: position) > chain.order(of: loss.position),
@@ -79,7 +79,7 @@ extension PointChooser {
     var number = timeline
     while let current = number, current >= point?.timeline ?? current {
       let snapshots = try await reader.readableSnapshots(of: current).read
-      var losses = LossFinder(reader.history, snapshots: snapshots.values)
+      let losses = LossFinder(reader.history, snapshots: snapshots.values)
       for (sequence, snapshot) in snapshots.sorted(by: { $0.key > $1.key })
       where snapshot.primary == .aof {
         if let point, (current, sequence) <= (point.timeline, point.snapshot.sequence) { break }
@@ -94,7 +94,7 @@ extension PointChooser {
 
   /// What is lost of the point's own chain.
   func lost(in point: RestorePoint) -> Lost? {
-    var losses = LossFinder(reader.history, snapshots: [point.snapshot])
+    let losses = LossFinder(reader.history, snapshots: [point.snapshot])
     return losses.loss(of: point.snapshot).map { Lost(loss: $0, snapshot: point.snapshot) }
   }
 
@@ -104,7 +104,7 @@ extension PointChooser {
   func explained(_ error: LifeboatError, _ point: RestorePoint) async throws
     -> LifeboatError
   {
-    var losses = LossFinder(reader.history, snapshots: [point.snapshot])
+    let losses = LossFinder(reader.history, snapshots: [point.snapshot])
     guard let loss = losses.loss(rightBehind: point), error.missingObject == loss.object else {
       return error
     }

@@ -32,6 +32,6 @@ extension PointChooser {
     let finder = PointFinder(
       history: reader.history, timeline: snapshot.timeline,
       snapshots: [snapshot.sequence: snapshot])
-    return finder.marks(of: snapshot).isEmpty ? nil : finder.newest(of: snapshot)
+    return reader.history.chain(of: snapshot).last == nil ? nil : finder.newest(of: snapshot)
   }
 }

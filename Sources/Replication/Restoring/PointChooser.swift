@@ -104,8 +104,7 @@ package struct PointChooser: Sendable {
       }
       if let start = finder.start(of: snapshot), start.cut == position { return start }
       if point.cut == position { return point }
-      let marks = finder.marks(of: snapshot)
-      guard let mark = marks.first(where: { $0.position == position }) else {
+      guard let mark = reader.history.chain(of: snapshot).mark(at: position) else {
         // A fold replaced the object of that name.
         if let inner = finder.inner(of: snapshot, at: position),
           let point = inner.point(of: try await reader.marks(of: inner), at: position.offset)
@@ -139,9 +138,7 @@ package struct PointChooser: Sendable {
 
   /// Whether the log of `point` was last seen at its cut before `at`.
   func isBefore(_ point: RestorePoint, _ at: Instant) -> Bool {
-    let seen = PointFinder(
-      history: reader.history, timeline: point.timeline, snapshots: [:]
-    ).marks(of: point.snapshot).first { $0.position == point.cut }?.time
+    let seen = point.cut.flatMap { reader.history.chain(of: point.snapshot).mark(at: $0)?.time }
     return max(seen ?? point.instant, point.instant) < at
   }
 

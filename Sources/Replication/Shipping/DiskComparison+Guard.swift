@@ -80,8 +80,7 @@ extension DiskComparison {
     }
     if match == .proved {
       guard let fork = comparison.fork, let cut = newest.cut, fork < cut else { return nil }
-      let marks = PointFinder(history: history, timeline: newest.timeline, snapshots: [:])
-        .marks(of: newest.snapshot)
+      let marks = history.chain(of: newest.snapshot).marks
       let at =
         marks.last { $0.position <= fork }?.time
         ?? newest.snapshot.chain?.base.flatMap { indexes[$0.generation]?.contentAt }

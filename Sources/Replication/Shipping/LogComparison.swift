@@ -33,7 +33,7 @@ struct LogComparison: Sendable {
       let log = history.log(
         of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
       var reached = segment.from
-      for span in log.picks {
+      for span in log.spans {
         moves()
         let end = min(span.to, segment.to ?? span.to)
         let common = try await commonEnd(file, size: size, span, segment, upTo: end)

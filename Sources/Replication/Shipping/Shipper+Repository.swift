@@ -98,7 +98,7 @@ extension Comparison {
     if let position = before.position,
       let last = history.log(
         of: position.timeline, ordinal: position.ordinal, from: 0, limit: position.offset
-      ).picks.last
+      ).spans.last
     {
       objects.append(.log(position.timeline, ordinal: position.ordinal, last))
     }

@@ -11,7 +11,7 @@ extension VerifyPass {
     let named = references.start(of: number, ordinal: ordinal)
     let start = named ?? all.map(\.from).min() ?? 0
     let taken =
-      claim == nil ? [] : history.log(of: number, ordinal: ordinal, from: start).picks
+      claim == nil ? [] : Array(history.log(of: number, ordinal: ordinal, from: start).spans)
     noteUnnamed(number, ordinal, isNamed: named != nil, isTaken: !taken.isEmpty)
     noteAfterEnd(number, ordinal, all, history)
     var check = LogCheck(

@@ -175,7 +175,7 @@ extension VerifyPass {
     _ history: History, _ number: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64?
   ) -> Bool {
     let log = history.log(of: number, ordinal: ordinal, from: from, limit: to)
-    guard to.map({ log.reached < $0 }) ?? (log.beyondHole > 0) else { return true }
+    guard to.map({ log.reached < $0 }) ?? (log.objectsBehindHole > 0) else { return true }
     let spans = catalogue.timelines[number]?.log[ordinal] ?? []
     let next = spans.map(\.from).filter { $0 > log.reached }.min()
     let uses = references.uses(of: number, ordinal: ordinal, behind: log.reached)

@@ -4,8 +4,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-@Suite struct LogCoverageTests {
-  @Test("coverage agrees with a byte-by-byte model, with overlaps, folds and holes")
+@Suite struct LogRunTests {
+  @Test("a run agrees with a byte-by-byte model, with overlaps, folds and holes")
   func model() {
     for seed in UInt64(1)...4000 {
       var random = SeededRandom(seed: seed)
@@ -17,20 +17,24 @@ import Testing
       }
       let from = UInt64(random.int(0...10))
       let limit = random.chance(50) ? from + UInt64(random.int(0...30)) : nil
-      let found = LogCoverage(spans, from: from, limit: limit)
+      let found = LogRun(spans, from: from).slice(upTo: limit)
       var reached = from
       while limit.map({ reached < $0 }) ?? true,
         spans.contains(where: { $0.from <= reached && $0.to > reached })
       { reached += 1 }
       let isFull = limit.map { found.reached >= $0 } ?? false
       #expect(isFull ? reached >= limit! : found.reached == reached, "seed \(seed)")
-      #expect(isFull || found.beyondHole == spans.count { $0.from > reached }, "seed \(seed)")
+      #expect(isFull || found.objectsBehindHole == spans.count { $0.from > reached }, "seed \(seed)")
       var position = from
-      for pick in found.picks {
+      for pick in found.spans {
         #expect(pick.from <= position && pick.to > position, "seed \(seed)")
         position = pick.to
       }
       #expect(position == found.reached, "seed \(seed)")
+      #expect(
+        Array(found.marks.map(\.offset))
+          == found.spans.filter { span in span.mark != nil && limit.map { span.to <= $0 } ?? true }
+          .map(\.to), "seed \(seed)")
     }
   }
 }
