@@ -265,7 +265,7 @@ package struct Audit: Sendable {
         + "moved or unmounted? Restart Redis on the directory that it is to use, or put the old one back"
     }
     if !sample.holdsFiles, hadData || lastLog != nil {
-      return "\(data) holds nothing any more: its files were deleted or moved. If Redis runs on, "
+      return "\(data) is empty: its files were deleted or moved. If Redis runs on, "
         + "BGREWRITEAOF or BGSAVE writes its data to disk again"
     }
     if isWithoutItsLog(sample) {

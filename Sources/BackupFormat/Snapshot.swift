@@ -147,7 +147,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var contentAt: Instant
-    /// How far the log was when the dump was pinned: the dump joins a cut only at or after this position.
+    /// How far the log was when the dump was pinned: the dump joins a cut only after it, or
+    /// exactly there if the log ends there.
     package var pinnedAt: LogPosition?
     package init(
       generation: GenerationID, file: String, contentAt: Instant, pinnedAt: LogPosition?

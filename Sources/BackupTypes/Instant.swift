@@ -53,17 +53,19 @@ extension Instant: Codable {
 }
 
 extension Instant {
-  /// Parses RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), or unix seconds. A time
-  /// without a zone is refused, so that nobody has to guess whose clock it means.
+  /// Parses RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), unix seconds, or, with
+  /// 13 digits, unix milliseconds. A time without a zone is refused, so that nobody has to guess whose clock
+  /// it means.
   package init(parsing text: String, now: Instant) throws(TimeSyntaxError) {
     let bytes = Array(text.utf8)
     if bytes.first == UInt8(ascii: "-") {
       self = try Instant.relative(bytes.dropFirst(), now: now, text: text)
     } else if !bytes.isEmpty, bytes.allSatisfy({ $0 >= 48 && $0 <= 57 }) {
-      guard let seconds = Int64(text) else {
+      guard let number = Int64(text) else {
         throw TimeSyntaxError(text: text, problem: .unreadable)
       }
-      self.init(seconds: seconds)
+      // 13 digits of seconds are a time after the year 33,000.
+      self = bytes.count == 13 ? Instant(milliseconds: number) : Instant(seconds: number)
     } else {
       self = try Instant.rfc3339(bytes, text: text)
     }

@@ -1,33 +1,54 @@
 import BackupTypes
 import SystemIO
 
-/// One page of a listing of a directory store, in the order of the UTF-8 bytes of full names.
+/// A listing of a directory store, page by page, in the order of the UTF-8 bytes of full names.
 ///
 /// A directory sorts as its name with a "/": `a-b` comes before `a/b`, which comes before `a0`, since
-/// "-" < "/" < "0". The place to go on from is the last name itself, so nothing is kept between
-/// pages, and what is created or deleted meanwhile doesn't shift the rest.
+/// "-" < "/" < "0". The place to go on from is the last name itself, so what is created or deleted
+/// meanwhile doesn't shift the rest.
 ///
-/// Memory is bounded by the page, not by the directory: of each directory no more than `batchMax`
-/// candidates are held, the smallest ones after the place reached; when they are used up it is read
-/// again.
-struct DirectoryListing {
+/// From the second page on the names of a directory are kept, sorted, for the pages that follow. If they
+/// need more than `keptMax`, only the smallest `batchMax` of them after the place reached are held; when they are used
+/// up, the directory is read again.
+struct DirectoryListing: Sendable {
   private static let batchMax = ListPage.entriesMax + 1
+  /// Bytes of kept names: a quarter of the 64 MiB in which every command works.
+  private static let keptMax = 16 << 20
 
   private let prefix: [UInt8]
   /// Everything up to and including this name is done.
   private var cursor: [UInt8]
   private var entries: [ObjectEntry] = []
+  /// By the directory's path. Names that are done are still among them.
+  private var kept: [[UInt8]: Names] = [:]
+  /// Bytes of names in `kept`, and in the directories that are being visited.
+  private var keptBytes = 0
+  private let keptMax: Int
 
-  init(prefix: String, after cursor: String?) {
+  init(prefix: String, after cursor: String?, keptMax: Int = DirectoryListing.keptMax) {
     self.prefix = Array(prefix.utf8)
     self.cursor = cursor.map { Array($0.utf8) } ?? []
+    self.keptMax = keptMax
   }
 
+  /// Whether its next page is the one that follows `cursor`.
+  func continues(prefix: String, after cursor: String?) -> Bool {
+    cursor.map { self.cursor.elementsEqual($0.utf8) } ?? false
+      && self.prefix.elementsEqual(prefix.utf8)
+  }
+
+  /// Keeps no names.
+  mutating func forget() { (kept, keptBytes) = ([:], 0) }
+
+  /// The next page.
   mutating func page(of root: OpenDirectory) throws(LifeboatError) -> ListPage {
+    entries = []
     try walk(root, path: [])
-    guard entries.count > ListPage.entriesMax else { return ListPage(entries: entries, next: nil) }
+    guard isFull else { return ListPage(entries: entries, next: nil) }
     entries.removeLast()
-    return ListPage(entries: entries, next: entries.last!.name)
+    let last = entries.last!.name
+    cursor = Array(last.utf8)
+    return ListPage(entries: entries, next: last)
   }
 
   /// One more than a page is looked for, to know whether there is a next one.
@@ -37,88 +58,140 @@ struct DirectoryListing {
   private mutating func walk(
     _ directory: OpenDirectory, path: [UInt8]
   ) throws(LifeboatError) {
-    var reached: [UInt8]?
-    while !isFull {
-      let batch = try candidates(in: directory, path: path, after: reached)
-      for candidate in batch.sorted where !isFull {
-        try visit(candidate, in: directory)
-        reached = candidate.name
-      }
-      if batch.isComplete { return }
+    var names: Names
+    if let known = kept.removeValue(forKey: path) {
+      names = known
+    } else {
+      names = try read(directory, path: path, after: nil)
+      keptBytes += names.bytes.count
     }
+    var next = names.first { isAhead(path + $0) }
+    while !isFull {
+      if next < names.count {
+        try visit(Array(names[next]), path, in: directory)
+        next += 1
+      } else if names.isComplete {
+        keptBytes -= names.bytes.count
+        return
+      } else {
+        let reached = Array(names[names.count - 1])
+        keptBytes -= names.bytes.count
+        names = try read(directory, path: path, after: reached)
+        keptBytes += names.bytes.count
+        next = 0
+      }
+    }
+    if names.isComplete { kept[path] = names } else { keptBytes -= names.bytes.count }
   }
 
   private mutating func visit(
-    _ candidate: Candidate, in directory: OpenDirectory
+    _ name: [UInt8], _ path: [UInt8], in directory: OpenDirectory
   ) throws(LifeboatError) {
-    if candidate.isDirectory {
+    let isDirectory = name.last == UInt8(ascii: "/")
+    let component = String(decoding: isDirectory ? name.dropLast() : name[...], as: UTF8.self)
+    if isDirectory {
       // Removed since it was listed: nothing was in it.
-      guard let child = try directory.openDirectory(candidate.component) else { return }
-      try walk(child, path: candidate.name)
-    } else if let status = try directory.status(of: candidate.component),
-      status.kind == .regular
-    {
+      guard let child = try directory.openDirectory(component) else { return }
+      try walk(child, path: path + name)
+    } else if let status = try directory.status(of: component), status.kind == .regular {
       entries.append(
         ObjectEntry(
-          name: String(decoding: candidate.name, as: UTF8.self),
+          name: String(decoding: path + name, as: UTF8.self),
           size: Int(clamping: status.size), modified: status.modified.instant))
     }
   }
 
-  private struct Candidate {
-    /// The full name; of a directory, with a "/" at the end.
-    var name: [UInt8]
-    var component: String
-    var isDirectory: Bool
-  }
+  // MARK: Names
 
-  private struct Batch {
-    var sorted: [Candidate]
+  /// The names in one directory, in order. That of a directory ends with a "/".
+  private struct Names: Sendable {
+    private(set) var bytes: [UInt8] = []
+    private var ends: [UInt32] = []
+    private var order: [UInt32] = []
     /// Whether nothing after these is left in the directory.
-    var isComplete: Bool
-  }
-
-  private func candidates(
-    in directory: OpenDirectory, path: [UInt8], after reached: [UInt8]?
-  ) throws(LifeboatError) -> Batch {
-    var found: [Candidate] = []
     var isComplete = true
-    func keepSmallest() {
-      found.sort { $0.name.lexicographicallyPrecedes($1.name) }
-      guard found.count > DirectoryListing.batchMax else { return }
-      found.removeLast(found.count - DirectoryListing.batchMax)
-      isComplete = false
+
+    var count: Int { order.count }
+    subscript(index: Int) -> ArraySlice<UInt8> { name(order[index]) }
+
+    private func name(_ number: UInt32) -> ArraySlice<UInt8> {
+      bytes[(number == 0 ? 0 : Int(ends[Int(number) - 1]))..<Int(ends[Int(number)])]
     }
-    try directory.forEachEntry { (entry: OpenDirectory.Entry) throws(LifeboatError) in
-      guard let candidate = candidate(entry, path: path) else { return }
-      if let reached, !reached.lexicographicallyPrecedes(candidate.name) { return }
-      found.append(candidate)
-      // Sorting at twice the bound makes it one comparison sort per `batchMax` entries.
-      if found.count >= 2 * DirectoryListing.batchMax { keepSmallest() }
+
+    mutating func add(_ name: some Sequence<UInt8>) {
+      bytes += name
+      order.append(UInt32(ends.count))
+      ends.append(UInt32(bytes.count))
     }
-    keepSmallest()
-    return Batch(sorted: found, isComplete: isComplete)
+
+    mutating func sort() {
+      let names = self
+      order.sort { names.name($0).lexicographicallyPrecedes(names.name($1)) }
+    }
+
+    /// Leaves the first `count` of them.
+    mutating func truncate(to count: Int) {
+      guard self.count > count else { return }
+      var rest = Names()
+      for index in 0..<count { rest.add(self[index]) }
+      rest.isComplete = false
+      self = rest
+    }
+
+    /// The index of the first that satisfies `predicate`, which all after it do, too.
+    func first(where predicate: (ArraySlice<UInt8>) -> Bool) -> Int {
+      var (low, high) = (0, count)
+      while low < high {
+        let middle = (low + high) / 2
+        if predicate(self[middle]) { high = middle } else { low = middle + 1 }
+      }
+      return low
+    }
   }
 
-  /// nil for what holds nothing of this page: not ours, of another prefix, or done already.
-  private func candidate(_ entry: OpenDirectory.Entry, path: [UInt8]) -> Candidate? {
+  /// The names in `directory` that may have something of this page or a later one.
+  /// - Parameter reached: those up to it are done.
+  private func read(
+    _ directory: OpenDirectory, path: [UInt8], after reached: [UInt8]?
+  ) throws(LifeboatError) -> Names {
+    var names = Names()
+    var isBounded = false
+    try directory.forEachEntry { (entry: OpenDirectory.Entry) throws(LifeboatError) in
+      guard let name = name(entry, path: path), isAhead(path + name) else { return }
+      if let reached, !reached.lexicographicallyPrecedes(name) { return }
+      names.add(name)
+      if !isBounded { isBounded = keptBytes + names.bytes.count > keptMax }
+      // Sorting at twice the bound makes it one comparison sort per `batchMax` entries.
+      if isBounded, names.count >= 2 * DirectoryListing.batchMax {
+        names.sort()
+        names.truncate(to: DirectoryListing.batchMax)
+      }
+    }
+    names.sort()
+    if isBounded { names.truncate(to: DirectoryListing.batchMax) }
+    return names
+  }
+
+  /// nil for what holds nothing of this listing: it is not ours, or has another prefix.
+  private func name(_ entry: OpenDirectory.Entry, path: [UInt8]) -> [UInt8]? {
     // A name that is not UTF-8 can't be one of ours.
     guard entry.isUTF8, !entry.name.hasPrefix(DurableFile.temporaryPrefix),
       !(path.isEmpty && entry.name == ObjectName.foreignDirectory)
     else { return nil }
-    let name = path + Array(entry.name.utf8)
+    var name = Array(entry.name.utf8)
     switch entry.kind {
-    case .regular:
-      guard name.starts(with: prefix), cursor.lexicographicallyPrecedes(name) else { return nil }
-      return Candidate(name: name, component: entry.name, isDirectory: false)
+    case .regular: return (path + name).starts(with: prefix) ? name : nil
     case .directory:
-      let below = name + [UInt8(ascii: "/")]
-      guard below.starts(with: prefix) || prefix.starts(with: below) else { return nil }
-      guard cursor.lexicographicallyPrecedes(below) || cursor.starts(with: below) else {
-        return nil
-      }
-      return Candidate(name: below, component: entry.name, isDirectory: true)
+      name.append(UInt8(ascii: "/"))
+      let full = path + name
+      return full.starts(with: prefix) || prefix.starts(with: full) ? name : nil
     case .symlink, .other: return nil
     }
+  }
+
+  /// Whether the object, or something in the directory, comes after the cursor.
+  private func isAhead(_ name: [UInt8]) -> Bool {
+    cursor.lexicographicallyPrecedes(name)
+      || (name.last == UInt8(ascii: "/") && cursor.starts(with: name))
   }
 }

@@ -32,6 +32,10 @@ package final class DirectoryStore: ObjectStore {
   /// or the mount point of a volume that is gone.
   private let known = Mutex<DirectoryIdentity?>(nil)
 
+  /// The listing of which the last page was read, if more pages follow. If several listings run at once,
+  /// only one of them has this help.
+  private let begun = Mutex<DirectoryListing?>(nil)
+
   package init(root: FilePath) { self.root = root }
 
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
@@ -76,8 +80,16 @@ package final class DirectoryStore: ObjectStore {
 
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try translating { () throws(LifeboatError) in
-      var walk = DirectoryListing(prefix: prefix, after: continuing)
-      return try walk.page(of: try openRoot())
+      let known = begun.withLock { begun -> DirectoryListing? in
+        guard begun?.continues(prefix: prefix, after: continuing) ?? false else { return nil }
+        return begun.take()
+      }
+      var listing = known ?? DirectoryListing(prefix: prefix, after: continuing)
+      let page = try listing.page(of: try openRoot())
+      // Most of those that look at one page do not want the next one.
+      if known == nil { listing.forget() }
+      if page.next != nil { begun.withLock { [listing] in $0 = listing } }
+      return page
     }
   }
 

@@ -96,7 +96,7 @@ extension ReportPage {
         "Last drill", drillValue(chronicle.lastDrill),
         chronicle.lastDrill.map { moment($0.at) } ?? "<code>lifeboat verify --drill</code>")
       let pins = chronicle.events.count { $0.kind == .pin }
-      if pins > 0 { card("Pins", "\(pins)", "kept until let go") }
+      if pins > 0 { card("Pins", "\(pins)", "kept until released") }
     }
     return """
       <section aria-label="Figures"><dl class="cards">\(cards)</dl></section>

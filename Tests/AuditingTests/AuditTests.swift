@@ -189,7 +189,7 @@ import Testing
     #expect(!audit.verdict(confirmed(500), now: 5001).isCovered)
     audit.saw(sample(16_000, .none), confirmed(500))
     let reason = audit.verdict(confirmed(500), now: 16_000).reason
-    #expect(reason?.contains("holds nothing any more") == true, "\(reason ?? "none")")
+    #expect(reason?.contains("is empty: its files") == true, "\(reason ?? "none")")
   }
 
   @Test func `an AOF that goes needs a dump that came since`() {

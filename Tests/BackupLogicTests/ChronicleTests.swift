@@ -240,7 +240,8 @@ import Testing
           #expect(found?.instant == window.to, "seed \(seed): \(window)")
         }
         for snapshot in snapshots.values where snapshot.primary == .aof {
-          for mark in history.chain(of: snapshot).marks where mark.position.timeline == timeline.number {
+          for mark in history.chain(of: snapshot).marks
+          where mark.position.timeline == timeline.number {
             let isInside = timeline.windows.contains {
               $0.from <= mark.time && mark.time <= $0.to
             }

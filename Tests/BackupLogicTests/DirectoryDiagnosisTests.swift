@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test func `a log that a server refuses fails, and says how to go on`() throws {
-    let reason = "behind its last command, at offset 50, it ends in 6 NUL bytes"
+    let reason = "after its last command, at offset 50, it ends in 6 NUL bytes"
     for setting in [AppendOnly.unknown, .yes] {
       let found = findings(setting) { aof(&$0, last: .broken(reason)) }
       let content = try #require(one("content", found))

@@ -59,6 +59,7 @@ import Testing
   @Test func `files that are larger together than any number are no plan`() throws {
     var files = (0..<2000).map { file("f\($0)", 9, most) }
     files.append(file("i", 1, nil))
+    for index in files.indices { files[index].sequence = Int64(index) }
     let error = #expect(throws: LifeboatError.self) { try plan(files) }
     #expect(error?.code == .corrupt)
     #expect(error?.cause?.contains("larger together") == true, "\(String(describing: error))")

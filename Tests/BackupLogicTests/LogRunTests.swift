@@ -24,7 +24,8 @@ import Testing
       { reached += 1 }
       let isFull = limit.map { found.reached >= $0 } ?? false
       #expect(isFull ? reached >= limit! : found.reached == reached, "seed \(seed)")
-      #expect(isFull || found.objectsBehindHole == spans.count { $0.from > reached }, "seed \(seed)")
+      #expect(
+        isFull || found.objectsBehindHole == spans.count { $0.from > reached }, "seed \(seed)")
       var position = from
       for pick in found.spans {
         #expect(pick.from <= position && pick.to > position, "seed \(seed)")

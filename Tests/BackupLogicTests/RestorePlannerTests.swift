@@ -101,7 +101,9 @@ import Testing
     }
   }
 
-  @Test func `--appendonly no lays down no AOF that would be stale, and says what yes would do`()
+  @Test
+  func
+    `with --appendonly no, restore writes no AOF that would be stale, and says what yes would do`()
     throws
   {
     let made = try plan(snapshot(.rdb, dump: dump())) { $0.appendOnly = .no }

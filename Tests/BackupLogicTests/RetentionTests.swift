@@ -25,6 +25,7 @@ import Testing
       let named = try world.namedLogs()
       let policy = RetentionPolicy(
         keepWithin: Int64(world.random.int(0...12)) * RetentionPolicy.day,
+        keepHourly: Int64(world.random.int(0...8)) * RetentionPolicy.day,
         keepDaily: world.random.int(0...25))
       let promises = try promises(policy, &world)
       promised += promises.count
@@ -98,7 +99,7 @@ import Testing
       var world = RetentionWorld(seed: seed)
       world.pins = []
       world.now = world.now.advanced(byMilliseconds: 100 * RetentionPolicy.day)
-      let policy = RetentionPolicy(keepWithin: 0, keepDaily: 0)
+      let policy = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
       let newest = try world.newest()
       let plan = try world.plan(policy)
       world.record(plan)
@@ -110,10 +111,62 @@ import Testing
     }
   }
 
+  /// A server without AOF that saves every ten minutes, for twelve days.
+  @Test func `of dumps alone all of a day are kept, then one an hour, then one a day`() throws {
+    let step: Int64 = 600_000
+    let count = 12 * RetentionPolicy.day / step
+    let now = at(20_000 * RetentionPolicy.day + count * step)
+    let claimed = claim(1, instance: "i", directory: "d")
+    var catalogue = Catalogue(youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace))
+    catalogue.add(name: ObjectPath.claim(.first).text, size: 1)
+    var made: [SnapshotKey: Snapshot] = [:]
+    for number in 1...Int(count) {
+      let time = now.advanced(byMilliseconds: (Int64(number) - count) * step)
+      let snapshot = Snapshot(
+        timeline: .first, sequence: number, nonce: claimed.nonce, at: time, cause: .generation,
+        primary: .rdb, chain: nil,
+        dump: .init(
+          generation: generationID(UInt64(number)), file: "dump.rdb", contentAt: time,
+          pinnedAt: nil), detached: nil, isClean: false, destructive: nil)
+      made[snapshot.key] = snapshot
+      catalogue.add(
+        name: ObjectPath.snapshot(.first, sequence: number).text, size: 1, modified: time)
+    }
+    let history = try History(catalogue: catalogue, claims: [.first: claimed])
+    let basis = RetentionBasis(history: history, snapshots: made, now: now)
+    /// How many are kept of each day, the newest day first.
+    func kept(_ policy: RetentionPolicy) -> [Int] {
+      let gone = Set(PrunePlan(basis, policy).snapshots)
+      var days = [Int](repeating: 0, count: 12)
+      for snapshot in made.values where !gone.contains(snapshot.key) {
+        days[min(11, Int(now.since(snapshot.at) / RetentionPolicy.day))] += 1
+      }
+      return days
+    }
+    // The first two are the grace period and the last day. A dump next to a boundary is kept, too.
+    func expect(
+      _ policy: RetentionPolicy, _ least: [Int], sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+      let days = kept(policy)
+      #expect(
+        zip(days, least).allSatisfy { $0 >= $1 && $0 <= $1 + 2 }, "\(days)",
+        sourceLocation: sourceLocation)
+    }
+    expect(.init(), [144, 144, 24, 24, 24, 24, 24, 24, 1, 1, 1, 1])
+    expect(
+      .init(keepHourly: 3 * RetentionPolicy.day), [144, 144, 24, 24, 1, 1, 1, 1, 1, 1, 1, 1])
+    let policy = RetentionPolicy()
+    #expect(policy.dumpsKept(savedEvery: 60_000) == 2 * 1440 + 6 * 24 + 23)
+    #expect(policy.dumpsKept(savedEvery: RetentionPolicy.day) == 2 + 6 + 23)
+    expect(.init(keepDaily: 0), [144, 144, 24, 24, 24, 24, 24, 24, 0, 0, 0, 0])
+    expect(
+      .init(keepWithin: 0, keepHourly: 0, keepDaily: 0), [144, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+  }
+
   @Test func `a run that would take most says so, waits a grace, and lapses after three`() throws {
     var world = try large()
     world.now = world.now.advanced(byMilliseconds: 100 * RetentionPolicy.day)
-    let policy = RetentionPolicy(keepWithin: 0, keepDaily: 0)
+    let policy = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
     let plan = try world.plan(policy)
     #expect(plan.takesMost)
     #expect(PruneDecision.decide(plan, isConfirmed: true, now: world.now) == .go)
@@ -174,12 +227,27 @@ import Testing
   {
     var promises: [Promise] = []
     func promise(_ instant: Instant, _ timeline: TimelineNumber? = nil) throws {
-      guard let point = try world.answer(at: instant, in: timeline), try isWhole(point, world)
+      guard let point = try world.answer(at: instant, in: timeline), try isWhole(point, world),
+        try isKept(point, at: instant, timeline)
       else { return }
       promises.append(
         Promise(instant: instant, timeline: timeline, cut: point.cut, answer: point.instant))
     }
     let since = Retention.fullSince(world.now, policy)
+    /// Of older dumps without a log, only the last of each hour or day is kept.
+    func isKept(_ point: RestorePoint, at instant: Instant, _ timeline: TimelineNumber?) throws
+      -> Bool
+    {
+      let asOf = world.now.advanced(byMilliseconds: -RetentionPolicy.grace)
+      func isYounger(_ age: Int64) -> Bool { point.instant >= asOf.advanced(byMilliseconds: -age) }
+      guard point.primary == .rdb, instant >= since, !isYounger(RetentionPolicy.day) else {
+        return true
+      }
+      let length = isYounger(policy.keepHourly) ? RetentionPolicy.hour : RetentionPolicy.day
+      let end = (point.instant.milliseconds / length + 1) * length - 1
+      let last = try world.answer(at: at(end), in: point.timeline)
+      return last?.instant == point.instant && last?.snapshot.key == point.snapshot.key
+    }
     try promise(world.now)
     try promise(since)
     for _ in 0..<4 {

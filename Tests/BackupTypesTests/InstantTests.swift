@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test("relative times and unix seconds")
+  @Test("relative times, unix seconds and milliseconds")
   func relative() throws {
     for (text, seconds) in [
       ("-15m", 900), ("-0s", 0), ("-2h", 7200), ("-1d", 86_400), ("-1w", 604_800),
@@ -47,6 +47,7 @@ import Testing
       #expect(try Instant(parsing: text, now: now).since(now) == Int64(-seconds * 1000))
     }
     #expect(try Instant(parsing: "1700000000", now: now) == now)
+    #expect(try Instant(parsing: "1700000000123", now: now).since(now) == 123)
     #expect(try Instant(parsing: "9223372036854775807", now: now).milliseconds == .max)
     #expect(
       try Instant(parsing: "-999999999w", now: Instant(milliseconds: .min)).milliseconds == .min)

@@ -13,7 +13,7 @@ import Testing
 /// stopped or started meanwhile.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PruneTests {
-  private static let nothing = RetentionPolicy(keepWithin: 0, keepDaily: 0)
+  private static let nothing = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
 
   /// A store's clock that can be set ahead.
   private final class Ahead: Sendable {

@@ -79,6 +79,57 @@ struct UpgradeTests {
     }
   }
 
+  /// A CronJob of the old release beside a sidecar of this one: what it may delete, nobody needs.
+  @Test(arguments: [ServerVersion.v7_0, .valkey9_1], ["yes", "no"])
+  func `an old prune beside a new ship`(version: ServerVersion, preamble: String) async throws {
+    let place = try Place()
+    let old = try EarlierRelease.v0_1_0.path
+    let redis = try await RedisServer.start(
+      version, directory: place.data,
+      options: ["appendonly": "yes", "appendfsync": "always", "aof-use-rdb-preamble": preamble])
+    let ship = try place.ship("--ship-interval", "100ms", "--admin-listen", "off")
+    func write(_ round: Int) async throws {
+      try redis.fill("round:\(round):", 1...20)
+      if round > 0 { try await redis.rewriteAOF() }
+      try redis.command("SET", "round", "\(round)")
+      let before = await place.newest()
+      try await eventually(
+        deadline: 60, "round \(round) is shipped",
+        condition: {
+          try redis.command("INCR", "ticks")
+          return await place.newest() != before
+        }, state: { ship.errorText })
+    }
+    for round in 0..<4 { try await write(round) }
+    let snapshots = place.objects { $0.contains("/snapshots/") }
+    // In forty days nothing of this is young.
+    let clock = try await SteppedClock(place.folder, seconds: 40 * 86_400)
+    let pruned = try await LifeboatCommand.run(
+      [
+        "prune", "--repo", place.repository, "--keep-within", "0s", "--keep-daily", "0",
+        "--confirm",
+      ], environment: clock.environment, binary: old)
+    #expect(pruned.exitCode == 0, "\(pruned)")
+    #expect(place.objects { $0.contains("/snapshots/") } < snapshots, "\(pruned)")
+    try await write(4)
+    let end = try await ship.terminate()
+    #expect(end.exitCode == 0, "\(end)")
+    let expected = try await redis.dataset()
+    let verified = try await place.run("verify", [])
+    #expect(verified.exitCode == 0, "\(verified)")
+    for (name, binary) in [("by-this", nil), ("by-old", old)] {
+      // 0.1.0 takes a BASE without bytes for a damaged one.
+      if binary != nil, preamble == "no" { continue }
+      let target = try place.folder.makeDirectory(name)
+      let restore = try await LifeboatCommand.run(
+        ["restore", "--repo", place.repository, "--data", target], binary: binary)
+      #expect(restore.exitCode == 0, "\(restore)")
+      let again = try await RedisServer.start(
+        version, directory: target, options: ["appendonly": "yes"])
+      #expect(try await again.dataset() == expected, "\(name)")
+    }
+  }
+
   @Test func `a relative and an absolute path are one Redis`() async throws {
     let place = try Place()
     func write(_ key: String) throws {

@@ -131,6 +131,36 @@ import Testing
     #expect(access(path("a"), F_OK) != 0 && access(root.string, F_OK) == 0)
   }
 
+  /// The store keeps the names of a directory for the pages after the second.
+  @Test func pagesThatFollowEachOtherAreTheSameAsPagesOfTheirOwn() async throws {
+    var names: [String] = []
+    for directory in ["a", "a/b", "a-b", "a0", "log"] {
+      #expect(mkdir(path(directory), 0o700) == 0)
+      for number in 0..<900 { names.append("\(directory)/\(number % 7)-\(number)") }
+    }
+    for name in names { close(open(path(name), O_CREAT | O_WRONLY, 0o600)) }
+    names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    for prefix in ["", "a", "a/", "log/3", "a/b/"] {
+      var (listed, pages): ([String], Int) = ([], 0)
+      var cursor: String?
+      repeat {
+        let page = try await store.list(prefix: prefix, continuing: cursor)
+        let alone = try await DirectoryStore(root: root).list(prefix: prefix, continuing: cursor)
+        #expect(
+          page.entries == alone.entries && page.next == alone.next, "\(prefix), page \(pages)")
+        listed += page.entries.map(\.name)
+        cursor = page.next
+        pages += 1
+        // What is gone is not listed, although its name was read before.
+        if let last = names.last(where: { $0.hasPrefix(prefix) }), !listed.contains(last) {
+          #expect(unlink(path(last)) == 0)
+          names.removeAll { $0 == last }
+        }
+      } while cursor != nil
+      #expect(listed == names.filter { $0.hasPrefix(prefix) }, "\(prefix)")
+    }
+  }
+
   @Test func creatorsAndDeletersOfOneDirectoryGetAlong() async throws {
     let other = DirectoryStore(root: root)
     try await withThrowingTaskGroup(of: Void.self) { group in

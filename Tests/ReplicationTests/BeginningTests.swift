@@ -51,10 +51,11 @@ import Testing
 
   private func refusal(_ made: MadeRepository, _ second: Int, _ timeline: Int?) async -> ExitCode? {
     await code {
-      _ = try await made.choose {
-        $0.at = at(Int64(second) * 1000)
-        $0.timeline = timeline.flatMap { TimelineNumber($0) }
-      }
+      _ = try await made.choose(
+        {
+          $0.at = at(Int64(second) * 1000)
+          $0.timeline = timeline.flatMap { TimelineNumber($0) }
+        }, now: at(Int64(second) * 1000))
     }
   }
 
@@ -79,6 +80,29 @@ import Testing
     for id in ["1.1@1:\(2 * first)", "1.2@2:0"] {
       #expect(try await made.choose { $0.point = id }?.id == id)
     }
+  }
+
+  /// `aof-timestamp-enabled` was switched on after an accident, or was off for a while: the first annotation
+  /// says nothing about what is before it.
+  @Test(arguments: [false, true])
+  func `an annotation does not date what was written without one`(hasEarlier: Bool) async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    let first = (hasEarlier ? LogBytes.stamp(10) : []) + Self.set("at:10")
+    let accident = LogBytes.command("FLUSHALL")
+    var end = UInt64(first.count)
+    try await made.addLog(1, 0, bytes: first, at: 10_500)
+    try await made.addLog(1, end, bytes: accident, at: 40_000)
+    end += UInt64(accident.count)
+    try await made.addLog(1, end, bytes: LogBytes.stamp(60) + Self.set("at:60"), at: 60_500)
+    for second: Int64 in [15, 30] {
+      let point = try await made.known(at: second * 1000)
+      #expect(point.id == "1.1@1:\(first.count)", "second \(second): the accident is of later")
+    }
+    // It was certainly over when annotations were on.
+    let after = try await made.known(at: 60_000)
+    #expect(after.cut?.offset ?? 0 > UInt64(first.count))
   }
 
   /// Somebody went back to a place inside of an object, and the server has not written yet.

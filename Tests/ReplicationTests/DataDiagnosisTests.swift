@@ -70,7 +70,7 @@ import Testing
     #expect(found.verdict == .failed && found.code == .corrupt, "\(found)")
     #expect(
       found.detail.contains(
-        "appendonly.aof.2.incr.aof can't be loaded: behind its last command, at ")
+        "appendonly.aof.2.incr.aof can't be loaded: after its last command, at ")
         && found.detail.contains("it ends in \(count) NUL bytes"), "\(found)")
     // And `inspect` no more says that a server loads it.
     let seen = try DirectoryInspection.make(FilePath(data), names: ServerNames())

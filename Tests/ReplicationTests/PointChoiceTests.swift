@@ -30,7 +30,7 @@ import Testing
   @Test(
     arguments: [
       (100, "1.1"), (199, "1.1"), (200, "1.2"), (999, "1.2"), (1000, "1.2"), (1099, "1.2"),
-      (1100, "2.1"), (1999, "2.1"), (2000, "2.1"), (Int64.max, "2.1"),
+      (1100, "2.1"), (1999, "2.1"), (2000, "2.1"), (70_000, "2.1"),
     ] as [(Int64, String)])
   func
     `--at takes the newest timeline that was claimed by then, and its ancestors where that has nothing`(
@@ -39,6 +39,18 @@ import Testing
   {
     let made = try await three()
     #expect(try await made.choose { $0.at = at(time) }?.id == expected)
+  }
+
+  /// `now` is 10 s. A minute is for clocks that differ.
+  @Test(arguments: [70_001, .max] as [Int64])
+  func `a time in the future is a mistake, and the error names the newest point`(_ time: Int64)
+    async throws
+  {
+    let made = try await three()
+    let error = await #expect(throws: LifeboatError.self) {
+      try await made.choose { $0.at = at(time) }
+    }
+    #expect(error?.code == .usage && error?.hint?.contains("--point 2.1,") == true, "\(error!)")
   }
 
   @Test(arguments: [.min, -1, 0, 99] as [Int64])

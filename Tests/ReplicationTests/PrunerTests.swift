@@ -112,7 +112,7 @@ import Testing
     async throws
   {
     let history = try await VirtualHistory(days: 12)
-    let policy = RetentionPolicy(keepWithin: 0, keepDaily: 0)
+    let policy = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
     let before = history.store.names
     let dry = try await history.pruner(policy, on: history.store, isDryRun: true).run()
     #expect(dry.result == .planned && history.store.names == before)

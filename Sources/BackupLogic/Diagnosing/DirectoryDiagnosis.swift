@@ -171,7 +171,7 @@ package struct DirectoryDiagnosis: Sendable {
     if sight.isVacant {
       return Finding(
         .data, "names", .failed, detail + "; there is no \(told)",
-        consequence: "nothing of it is shipped, and a restore would lay down other names",
+        consequence: "none of it is shipped, and a restore would write other names",
         remedy: "if Redis writes it, give \(flags)")
     }
     guard foreign.isYounger else {

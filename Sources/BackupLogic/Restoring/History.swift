@@ -51,7 +51,8 @@ package struct History: Sendable {
   /// Whether a successor abandoned some of this timeline's history. The timeline then ends in a branch that
   /// can only be reached by its own number.
   package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
-    guard let successor = successors[timeline], let end = successor.end, let last = end.ordinals.last, let fork = successor.fork
+    guard let successor = successors[timeline], let end = successor.end,
+      let last = end.ordinals.last, let fork = successor.fork
     else { return false }
     return fork < LogPosition(timeline: timeline, ordinal: last.ordinal, offset: last.offset)
   }

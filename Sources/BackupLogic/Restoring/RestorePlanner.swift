@@ -60,7 +60,7 @@ package struct RestorePlanner: Sendable {
       // No AOF for a server that would never write to it: it would be stale when AOF is switched on later.
       if index.dataset?.isEmpty != true {
         plan.warnings.append(
-          "a server with `appendonly yes` would start EMPTY on this: --appendonly no lays down no AOF"
+          "a server with `appendonly yes` would start EMPTY on this: with --appendonly no, restore writes no AOF"
         )
       }
       return
@@ -98,6 +98,7 @@ package struct RestorePlanner: Sendable {
 
   private func planChain(_ plan: inout RestorePlan) throws(LifeboatError) {
     guard let chain = point.snapshot.chain else { throw inconsistent("its snapshot has no chain") }
+    try checkOrder(chain)
     if options.appendOnly == .no {
       throw LifeboatError(
         .corrupt, "a server with `appendonly no` would not load this restore point",
@@ -117,7 +118,7 @@ package struct RestorePlanner: Sendable {
     case .multiPart:
       if options.usesLegacyForm {
         throw LifeboatError(
-          .versionMismatch, "this restore point can't be laid down as a single legacy AOF",
+          .versionMismatch, "this restore point can't be restored as a single legacy AOF",
           cause: "a server with a multi-part AOF wrote it",
           hint: "restore without --legacy-aof, for Redis 7 or newer, or Valkey")
       }
@@ -142,7 +143,7 @@ package struct RestorePlanner: Sendable {
     plan.loss = loss
     guard try holdsKeys(chain) else {
       var error = LifeboatError(
-        .corrupt, "the restore point \(point.id) is lost: its log is not there any more",
+        .corrupt, "the restore point \(point.id) is lost: its log is missing from the repository",
         cause: "\(loss.what) were durable, behind a full copy without keys",
         hint: "`lifeboat list` shows other restore points; `lifeboat verify` names what is missing")
       error.missingObject = loss.object
@@ -286,6 +287,18 @@ package struct RestorePlanner: Sendable {
     plan.warnings.append(
       "\(printable(index.file)) was archived unverified: \(index.remark ?? "its structure is unknown")"
     )
+  }
+
+  /// Redis refuses a manifest that names a file twice, or whose sequence numbers fall.
+  private func checkOrder(_ chain: Snapshot.Chain) throws(LifeboatError) {
+    let names = chain.files.map(\.file) + (chain.base.map { [$0.file] } ?? [])
+    guard Set(names).count == names.count else {
+      throw inconsistent("its chain names a file twice")
+    }
+    let sequences = chain.files.map(\.sequence)
+    guard zip(sequences, sequences.dropFirst()).allSatisfy({ $0 < $1 }) else {
+      throw inconsistent("the files of its chain are not in order")
+    }
   }
 
   /// Invariant: no name from a bucket leads out of the data directory.

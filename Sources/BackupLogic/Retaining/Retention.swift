@@ -43,6 +43,7 @@ package struct Retention: Sendable {
     var kept = Kept()
     keepYoungAndForeign(&kept)
     keepWithin(&kept)
+    keepDumps(&kept)
     keepDaily(&kept)
     keepNewest(&kept)
     keepPinned(&kept)
@@ -66,20 +67,48 @@ package struct Retention: Sendable {
     basis.history.catalogue.young.contains(.snapshot(key.timeline, sequence: key.sequence))
   }
 
-  /// Every instant since `fullSince`: all snapshots that reach into that time, and those that `--at` gives
-  /// for the instants before the first mark in it. A snapshot that was cut since then is kept even if its
+  /// Every instant since `fullSince` that a log has: all its snapshots that reach into that time, and those
+  /// that `--at` gives for the instants before the first mark in it. A snapshot that was cut since then is kept even if its
   /// state is older: a directory that was restored to an earlier time, and not written to.
   private func keepWithin(_ kept: inout Kept) {
     let since = fullSince
     var reaching: Set<TimelineNumber> = []
     for (key, snapshot) in basis.snapshots
     where max(windows[key]?.to ?? snapshot.at, snapshot.at) >= since {
-      kept.snapshots.insert(key)
+      if snapshot.primary != .rdb { kept.snapshots.insert(key) }
       reaching.insert(key.timeline)
     }
     kept.snapshots.formUnion(answer(at: since))
     // For `--timeline N --at T` an abandoned branch has its own answers.
     for number in reaching { kept.snapshots.formUnion(answer(at: since, in: number).keys) }
+  }
+
+  /// A dump without a log is one instant, and each is a full copy. A server that saves every minute makes
+  /// 10,000 of them in a week. Those of the last day are kept, then the last of each hour, then the last of
+  /// each day.
+  private func keepDumps(_ kept: inout Kept) {
+    struct Slot: Hashable {
+      var timeline: TimelineNumber
+      var length: Int64
+      var number: Int64
+    }
+    let allSince = max(fullSince, basis.asOf.advanced(byMilliseconds: -RetentionPolicy.day))
+    let hourlySince = basis.asOf.advanced(byMilliseconds: -policy.keepHourly)
+    var last: [Slot: (at: Instant, key: SnapshotKey)] = [:]
+    for (key, snapshot) in basis.snapshots where snapshot.primary == .rdb {
+      let at = windows[key]?.to ?? snapshot.at
+      if max(at, snapshot.at) >= allSince {
+        kept.snapshots.insert(key)
+        continue
+      }
+      guard at >= min(hourlySince, fullSince) else { continue }
+      let length = at >= hourlySince ? RetentionPolicy.hour : RetentionPolicy.day
+      let slot = Slot(
+        timeline: key.timeline, length: length, number: at.milliseconds / length)
+      if let known = last[slot], (known.at, known.key) > (at, key) { continue }
+      last[slot] = (at, key)
+    }
+    kept.snapshots.formUnion(last.values.map(\.key))
   }
 
   /// For each day before that, what `--at` gives for its last instant; and the ends of branches that were

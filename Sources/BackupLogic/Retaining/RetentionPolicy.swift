@@ -1,15 +1,31 @@
 /// Which part of a history is kept.
 package struct RetentionPolicy: Sendable, Equatable {
-  /// Every mark of the last this many milliseconds is a restore point.
+  /// Every mark of a log of the last this many milliseconds is a restore point.
   package var keepWithin: Int64
+  /// Of dumps without a log, the last of each hour of this many milliseconds is kept, and before that, as
+  /// long as `keepWithin` lasts, the last of each day. Those of the last day are all kept.
+  package var keepHourly: Int64
   /// Before that, the last restore point of each of this many days (UTC) is kept.
   package var keepDaily: Int
 
-  package init(keepWithin: Int64 = 7 * RetentionPolicy.day, keepDaily: Int = 30) {
+  package init(
+    keepWithin: Int64 = 7 * RetentionPolicy.day, keepHourly: Int64 = 7 * RetentionPolicy.day,
+    keepDaily: Int = 30
+  ) {
     self.keepWithin = keepWithin
+    self.keepHourly = keepHourly
     self.keepDaily = keepDaily
   }
 
+  /// How many dumps without a log are kept if one is saved every `interval` milliseconds.
+  package func dumpsKept(savedEvery interval: Int64) -> Int64 {
+    let hourly = max(0, keepHourly - RetentionPolicy.day)
+    return (RetentionPolicy.grace + RetentionPolicy.day) / interval
+      + hourly / max(interval, RetentionPolicy.hour)
+      + max(0, Int64(keepDaily) - hourly / RetentionPolicy.day - 1)
+  }
+
+  package static let hour: Int64 = 3_600_000
   package static let day: Int64 = 86_400_000
   /// Anything that was kept this long ago, by the store's clock, still is, so that a reader that planned
   /// with it can use it.

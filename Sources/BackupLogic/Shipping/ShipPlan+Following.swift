@@ -124,8 +124,8 @@ extension ShipPlan {
     return dump.record.contentAt.milliseconds / 1000
   }
 
-  /// Records the position of the log when a dump is first seen. A dump without a position joins every cut,
-  /// which is right only for one that existed before the log.
+  /// Records the position of the log when a dump is first seen. A dump without a position joins no
+  /// cut of the log.
   mutating func noteDumpPosition() {
     // A look that found no settled set measured no file, so what is known of the log is outdated.
     if case .unsettled = view.aof { return }

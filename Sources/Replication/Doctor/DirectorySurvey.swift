@@ -157,7 +157,7 @@ struct DirectorySurvey {
       return isZero
     }
     guard isZero else { return nil }
-    return "behind its last command, at offset \(from), it ends in \(to - from) NUL bytes"
+    return "after its last command, at offset \(from), it ends in \(to - from) NUL bytes"
   }
 
   // MARK: What lies beside them

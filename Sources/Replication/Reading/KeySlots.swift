@@ -117,8 +117,9 @@ struct KeySlots {
         guard case .key(let id) = ObjectPath(entry.name), id != first, Nonce(hexadecimal: id) == nil
         else { continue }
         ids.append(id)
-        if ids.count == KeySlots.triesMax { return ids }
       }
+      // Which ones are tried does not depend on the order in which the store lists them.
+      ids = Array(ids.sorted().prefix(KeySlots.triesMax))
       token = page.next
     } while token != nil
     return ids

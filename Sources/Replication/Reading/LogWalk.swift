@@ -137,7 +137,7 @@ struct LogWalk {
     guard
       let content = try await reader.repository.content(
         name, kind: .log, limit: LogPayload.sizeMax)
-    else { throw broken("is not there any more", isGone: true) }
+    else { throw broken("is missing", isGone: true) }
     let payload = try LogPayload(decoding: content, span: span)
     guard reader.repository.frame.digest(payload.bytes).short == span.digest else {
       throw broken("does not have the digest in its name")

@@ -10,7 +10,7 @@ extension PointInspection {
     for file in files { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
     if let dataset { text += dataset.text }
     if logBytesBehindDataset > 0 {
-      text += "and \(humanBytes(logBytesBehindDataset)) of commands behind it\n"
+      text += "and \(humanBytes(logBytesBehindDataset)) of commands after it\n"
     }
     text += keys?.text ?? ""
     if let keysUnread { text += "largest keys and Ray clusters are not shown: \(keysUnread)\n" }

@@ -32,7 +32,9 @@ extension RepositoryListing {
         text += "\n"
       }
     }
-    if !losses.isEmpty { text += "\nLOST: log that was durable and is not there any more\n" }
+    if !losses.isEmpty {
+      text += "\nLOST: log that was durable and is missing from the repository\n"
+    }
     for loss in losses { text += loss.text }
     if !quarantined.isEmpty { text += "\nfound damaged, and left out\n" }
     for id in quarantined { text += "  \(id)\n" }
@@ -62,7 +64,7 @@ extension RepositoryListing.Loss {
     var text = "  from \(since) to \(until): the bytes \(from) to \(to) of \(file), timeline "
     text += "\(timeline) (objects \(object)...)\n"
     if let before { text += "    the last whole state before it:  --point \(before)\n" }
-    if let behind { text += "    the first whole state behind it: --point \(behind)\n" }
+    if let behind { text += "    the first whole state after it:  --point \(behind)\n" }
     return text
   }
 }

@@ -119,12 +119,12 @@ extension PointChooser {
       ways.append("the last whole state before it is --point \(before.id) of \(before.instant)")
     }
     if let behind = try await firstWhole(behind: lost) {
-      ways.append("the first whole one behind it is --point \(behind.id) of \(behind.instant)")
+      ways.append("the first whole one after it is --point \(behind.id) of \(behind.instant)")
     }
     ways.append("`lifeboat verify` names what is missing")
     var error = LifeboatError(
       .corrupt, message,
-      cause: "\(loss.what) were durable and are not there any more: what was written from "
+      cause: "\(loss.what) were durable and are missing: what was written from "
         + "\(loss.since) to \(loss.until) is lost",
       hint: ways.joined(separator: "; "))
     error.missingObject = loss.object

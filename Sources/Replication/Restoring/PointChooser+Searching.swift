@@ -136,7 +136,8 @@ extension PointChooser {
           timeline = next
           continue
         }
-        let reading = try await read(snapshot, from: cut, at: at, annotated: best.annotated)
+        let reading = try await read(
+          snapshot, from: cut, of: best.point.instant, at: at, annotated: best.annotated)
         guard let end = reading.cut else { return best }
         if !reading.isDoubtful, reading.annotated != nil || reading.isExact,
           end != cut || best.point.cut != cut || number != point.timeline
@@ -181,6 +182,8 @@ extension PointChooser {
     /// The log continued for long after its last annotation: either the server stopped writing annotations,
     /// or this is the beginning of a large transaction.
     var isDoubtful = false
+    /// An annotation of a later second was found, and none before what was written until then.
+    var isUndated = false
   }
 
   /// This many objects contain an annotation, if the server writes any, because each object spans at least
@@ -188,21 +191,31 @@ extension PointChooser {
   private static let annotationSpan = 12
 
   private func read(
-    _ snapshot: Snapshot, from cut: LogPosition, at: Instant, annotated: Instant?
+    _ snapshot: Snapshot, from cut: LogPosition, of cutAt: Instant, at: Instant,
+    annotated: Instant?
   ) async throws -> Reading {
-    let reading = try await read(snapshot, from: cut, margin: 1, at: at, annotated: annotated)
+    func read(margin: Int) async throws -> Reading {
+      try await self.read(
+        snapshot, from: cut, of: cutAt, margin: margin, at: at, annotated: annotated)
+    }
+    let reading = try await read(margin: 1)
     guard !reading.isExact, reading.annotated == nil else { return reading }
-    return try await read(
-      snapshot, from: cut, margin: PointChooser.annotationSpan, at: at, annotated: annotated)
+    let second = try await read(margin: PointChooser.annotationSpan)
+    guard second.isUndated else { return second }
+    // The server writes annotations, at least later. At full speed a second has many objects.
+    return try await read(margin: 10 * PointChooser.annotationSpan)
   }
 
   private func read(
-    _ snapshot: Snapshot, from cut: LogPosition, margin: Int, at: Instant, annotated: Instant?
+    _ snapshot: Snapshot, from cut: LogPosition, of cutAt: Instant, margin: Int, at: Instant,
+    annotated: Instant?
   ) async throws -> Reading {
     var reading = Reading(annotated: annotated)
     var lastCut = cut
     var seenAt: Instant?
     var isSilent = false
+    // Whether there is a command after the cut and after the last annotation.
+    var hasMore = false
     // Starts before the cut, because the last annotation there applies to what follows, too.
     let walk = LogWalk(reader: reader, snapshot: snapshot)
     let end = try await walk.run(from: cut, margin: margin) { step in
@@ -210,11 +223,19 @@ extension PointChooser {
       if case .timestamp(let seconds, _) = step.event {
         let second = Instant(seconds: seconds)
         if second > at {
+          guard !hasMore || isDated(until: second, seenAt, after: reading.annotated, cutAt) else {
+            isSilent = true
+            reading.isUndated = reading.annotated == nil
+            return false
+          }
           reading.cut = lastCut
           reading.isExact = true
           return false
         }
         reading.annotated = second
+        hasMore = false
+      } else if !hasMore, !isBefore(step.place, cut, in: snapshot) {
+        hasMore = true
       } else if reading.annotated == nil, let seenAt, step.seenAt > seenAt,
         seenAt.since(at) > PointChooser.annotationGapMax
       {
@@ -231,6 +252,33 @@ extension PointChooser {
       reading.annotated.map { seenAt.since($0) >= PointChooser.annotationGapMax } ?? false
     reading.cut = later(end, cut, in: snapshot)
     return reading
+  }
+
+  /// Whether annotations date the commands between the cut and the annotation of `next`.
+  ///
+  /// An annotation dates what follows it. What is before it belongs to the second of the annotation before,
+  /// if the server wrote annotations then. For example, they were switched on after an accident: the accident
+  /// has no time, and may be of after the wanted one. A file begins without an annotation for at most a
+  /// second, which is the last one of the file before it.
+  /// - Parameters:
+  ///   - seenAt: when the last command was seen.
+  ///   - annotated: the annotation before these commands; nil if there is none.
+  ///   - cutAt: a time at which the state at the cut existed.
+  private func isDated(
+    until next: Instant, _ seenAt: Instant?, after annotated: Instant?, _ cutAt: Instant
+  ) -> Bool {
+    guard let seenAt else { return true }
+    if let annotated {
+      // If they were seen together with `next`, nothing shows that there was a pause.
+      return seenAt >= next || seenAt.since(annotated) <= PointChooser.annotationGapMax
+    }
+    let last = seenAt < next ? seenAt : next.advanced(byMilliseconds: 1000)
+    return last.since(cutAt) <= 3000
+  }
+
+  private func isBefore(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> Bool {
+    guard let chain = snapshot.chain else { return false }
+    return chain.order(of: one) < chain.order(of: other)
   }
 
   /// The later of two positions in a chain. Its first files can belong to an earlier timeline than the

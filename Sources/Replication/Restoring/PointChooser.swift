@@ -44,7 +44,10 @@ package struct PointChooser: Sendable {
   package func choose(_ selection: PointSelection) async throws -> RestorePoint? {
     if let id = selection.point { return try await named(id) }
     if let command = selection.before { return try await last(before: command, selection) }
-    if let at = selection.at { return try await state(at: at, selection) }
+    if let at = selection.at {
+      try await refuseFuture(at)
+      return try await state(at: at, selection)
+    }
     if selection.isBaseEmpty, let timeline = selection.timeline {
       return try await unfinished(of: timeline)
     }
@@ -57,6 +60,21 @@ package struct PointChooser: Sendable {
     }
     guard let newest = try await reader.newestPoint() else { return nil }
     return try await resolveSuspicion(newest, selection.suspect)
+  }
+
+  /// How far the clock of this machine may be behind the one that a person reads a time from.
+  private static let clockSlack: Int64 = 60_000
+
+  /// A time in the future is a mistake, as when somebody forgets the zone: what he expects is not what the
+  /// newest restore point is.
+  private func refuseFuture(_ at: Instant) async throws {
+    guard at.since(now) > PointChooser.clockSlack else { return }
+    let newest = try await reader.newestUnlessDamaged()
+    throw LifeboatError(
+      .usage, "\(at) is in the future: it is \(now)",
+      hint: newest.map {
+        "the newest restore point is of \($0.instant): restore it with --point \($0.id), or without --at"
+      } ?? "`lifeboat list` shows the restore points")
   }
 
   /// An abandoned branch is read to its own end, past the position where its successor forked off.
@@ -82,7 +100,16 @@ package struct PointChooser: Sendable {
       throw LifeboatError(
         .noBackup, "there is no restore point \(printable(id))", hint: "see `lifeboat list`")
     }
-    let snapshot = try await reader.snapshot(parsed.timeline, parsed.sequence)
+    var snapshot = try await reader.snapshot(parsed.timeline, parsed.sequence)
+    if parsed.position != nil, snapshot.primary == .rdb {
+      // A position is one of the log, also where a server would load the dump instead.
+      guard snapshot.chain != nil else {
+        throw LifeboatError(
+          .noBackup, "\(printable(id)) names a position in a log, and this restore point is a dump",
+          hint: "take the dump with --point \(parsed.timeline).\(parsed.sequence)")
+      }
+      snapshot.primary = .aof
+    }
     let finder = PointFinder(
       history: reader.history, timeline: parsed.timeline, snapshots: [parsed.sequence: snapshot])
     guard !reader.history.isQuarantined(snapshot) else {
@@ -163,7 +190,7 @@ package struct PointChooser: Sendable {
     }
     var hint = "see `lifeboat list`"
     if let first = try await reader.firstState() {
-      hint = "the first behind it is --point \(first.id) of \(first.instant); " + hint
+      hint = "the first after it is --point \(first.id) of \(first.instant); " + hint
     }
     throw LifeboatError(.noBackup, "there is no restore point at or before \(at)", hint: hint)
   }

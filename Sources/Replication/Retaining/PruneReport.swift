@@ -22,6 +22,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var at: String
   /// Every mark since then is kept.
   package var keepsAllSince: String
+  package var keepHourly: String
   package var keepDaily: Int
   /// The first remaining restore point; absent if there is none.
   package var recoverableFrom: String?
@@ -46,7 +47,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var losses: [LogLoss] = []
 
   private enum CodingKeys: String, CodingKey {
-    case result, repository, location, at, keepsAllSince, keepDaily, recoverableFrom, due, points
+    case result, repository, location, at, keepsAllSince, keepHourly, keepDaily, recoverableFrom,
+      due, points
     case pointsLeft, snapshots, logObjects, generations, foldedObjects, operations, lost, objects
   }
 
@@ -55,7 +57,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
       "\(objects) objects: \(points - pointsLeft) of \(points) restore points "
       + "(\(snapshots) snapshots), \(generations) dumps and BASEs, \(logObjects + foldedObjects) log objects\n"
     let keeps =
-      "kept is everything since \(keepsAllSince), and before that the last restore point of each of "
+      "kept is everything since \(keepsAllSince) (of dumps without an AOF, those of the last two days, "
+      + "and then the last of each hour of \(keepHourly)), and before that the last restore point of each of "
       + "\(keepDaily) days\n"
     return (lost == 0 ? "" : "missing, and taken as lost: \(lost) snapshots\n") + said(goes, keeps)
   }

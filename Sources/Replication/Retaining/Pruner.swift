@@ -83,7 +83,7 @@ package struct Pruner: Sendable {
         "nothing was deleted at \(repository.store.location): the pin \(printable(pin)) can't be read",
         cause: "what it keeps is not known",
         hint:
-          "bring ops/pins/\(printable(pin)) back from a copy, or let it go with `lifeboat unpin "
+          "bring ops/pins/\(printable(pin)) back from a copy, or release it with `lifeboat unpin "
           + "--repo \(repository.store.location) \(printable(pin))`")
     }
     let plan = PrunePlan(basis, options.policy)
@@ -124,6 +124,7 @@ package struct Pruner: Sendable {
       result: .nothing, repository: repository.id.hexadecimal,
       location: repository.store.location, at: basis.now.description,
       keepsAllSince: Retention.fullSince(basis.now, options.policy).description,
+      keepHourly: humanDuration(milliseconds: options.policy.keepHourly),
       keepDaily: options.policy.keepDaily, recoverableFrom: plan.firstLeft?.description, due: nil,
       points: plan.points,
       pointsLeft: plan.pointsLeft, snapshots: plan.snapshots.count, logObjects: plan.logs.count,

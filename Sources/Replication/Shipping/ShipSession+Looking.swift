@@ -93,12 +93,12 @@ extension ShipSession {
     case .nothing: return nil
     case .dropped(let names):
       logger.error(
-        "files that Redis replaced are let go unshipped: they held too much of the volume",
+        "files that Redis replaced are dropped before they were shipped: they used too much of the volume",
         metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
       capture.release(except: plan.neededPins)
       return nil
     case .endsTimeline(let name):
-      return begunAgain("\(name) is let go unshipped: it held too much of the volume")
+      return begunAgain("\(name) is dropped before it was shipped: it used too much of the volume")
     }
   }
 

@@ -131,6 +131,7 @@ extension Shipper {
       return .again
     }
     logClaim(claim, repository)
+    logDumps(view)
     acknowledged.claimed(claim)
     seen.withLock { $0.claim = claim }
     auditor.compared()
@@ -140,6 +141,24 @@ extension Shipper {
         plan: ShipPlan(claim: claim, comparison: comparison, view: view, options: options.plan),
         reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
         quarantined: comparison.quarantined))
+  }
+
+  /// Says what backups by dumps alone take and lose.
+  private func logDumps(_ view: CaptureView) {
+    guard view.aof == .absent, let dump = view.dump else { return }
+    func kept(_ interval: Int64) -> String {
+      guard let count = options.retention?.dumpsKept(savedEvery: interval) else { return "all" }
+      let bytes = dump.size.multipliedReportingOverflow(by: UInt64(count))
+      return "\(count) dumps, "
+        + "\(humanBytes(bytes.overflow ? .max : bytes.partialValue)) before compression"
+    }
+    logger.notice(
+      "Redis has no AOF: each of its dumps is shipped, and what comes after the last is not backed up",
+      metadata: [
+        "dump": "\(humanBytes(dump.size))", "keptIfOneAMinute": "\(kept(60_000))",
+        "keptIfOneAnHour": "\(kept(3_600_000))",
+        "remedy": "set appendonly yes, if the volume can append",
+      ])
   }
 
   /// The guard's pin for a start that may be the result of an accident. It keeps the state that the start
@@ -169,7 +188,7 @@ extension Shipper {
       ])
     guard let suspicion = claim.suspicion else { return }
     logger.warning(
-      "this start may be an accident: the state before it is pinned, and a restore will ask which",
+      "this start may be an accident: the state before it is pinned, and `restore` will ask which of the two states to use",
       metadata: [
         "reason": "\(suspicion.detail)", "pin": "\(suspicion.pin)",
         "remedy": "\(repository.command(options.url).unpin(suspicion.pin)) accepts it",

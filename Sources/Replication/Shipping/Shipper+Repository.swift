@@ -24,7 +24,7 @@ extension Shipper {
         store, keys: options.keys, compression: options.compression)
     else {
       throw LifeboatError(
-        .corrupt, "the repository \(expected) is not at \(store.location) any more",
+        .corrupt, "the repository \(expected) is no longer at \(store.location)",
         cause: "nothing is there",
         hint: known == nil
           ? "check the bucket and prefix; without --repository-id a new repository is made"

@@ -197,7 +197,7 @@ extension VerifyPass {
     var records: [Prune] = []
     try await readRecords(
       Prune.self, (catalogue.operations[.prunes] ?? []).sorted(), .operation,
-      consequence: "what retention let go of looks as if it was lost, and nothing is pruned",
+      consequence: "what retention pruned looks lost, and nothing is pruned",
       group: { _ in .operations }, name: { .operation(.prunes, id: $0) }
     ) { id, record in
       if record.repository == expectedRepository {
@@ -231,7 +231,8 @@ extension VerifyPass {
             consequence), to: .operations)
       }
     }
-    try await read(Pin.self, .pins, "nothing is deleted until it is let go with `lifeboat unpin`") {
+    try await read(Pin.self, .pins, "nothing is deleted until it is released with `lifeboat unpin`")
+    {
       $0.repository
     }
     try await read(Release.self, .releases, "none: its name says all") { $0.repository }

@@ -9,7 +9,8 @@ struct Prune: ExitingCommand {
     abstract: "Apply the retention policy: delete old restore points.",
     discussion: """
       Keeps every restore point of --keep-within, then the last of each day for --keep-daily, whatever a \
-      pin keeps, and always the newest. ship does the same once an hour, by its own flags; this is for a \
+      pin keeps, and always the newest. Of dumps without an AOF it keeps those of the last day, then one for \
+      each hour of --keep-hourly, then one for each day. ship does the same once an hour, by its own flags; this is for a \
       ship that runs with --no-prune, or to see with --dry-run what would go.
       A run that would delete more than half of the restore points says so and deletes nothing; the first \
       run a day later goes through with it, or --confirm at once.

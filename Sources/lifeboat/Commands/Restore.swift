@@ -37,7 +37,7 @@ struct Restore: ExitingCommand {
   var timeline: Int?
   @Option(
     help: ArgumentHelp(
-      "With --timeline: lay down log whose BASE was never shipped; \"empty\" says that Redis began with no keys.",
+      "With --timeline: restore log whose BASE was never shipped; \"empty\" says that Redis began with no keys.",
       discussion: "Right only if Redis started on an empty directory when that log began.",
       valueName: "empty"))
   var base: String?
@@ -160,7 +160,7 @@ struct Restore: ExitingCommand {
       throw LifeboatError(
         .usage, "\(printable(text)) is not a time",
         cause: error.problem == .noZone ? "it has no zone" : nil,
-        hint: "write 2026-11-22T14:02:00Z (or +01:00), -15m, or unix seconds")
+        hint: "write 2026-11-22T14:02:00Z (or +01:00), -15m, or unix seconds or milliseconds")
     }
   }
 

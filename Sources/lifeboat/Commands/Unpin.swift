@@ -45,7 +45,7 @@ struct Unpin: ExitingCommand {
       _ = try await opened.create(
         Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),
         .operation(.releases, id: id), kind: .operation)
-      if !json { Console.line("let go: \(id)") }
+      if !json { Console.line("released: \(id)") }
     }
     if json { try Console.json(Document(released: wanted)) }
     return .success

@@ -99,10 +99,15 @@ struct KeyOptions: ParsableArguments {
 struct RetentionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Keep every restore point of this time.",
+      "Keep every restore point of this time that has a log.",
       discussion: "An object is deleted only after it has not been needed for a day.",
       valueName: "time"))
   var keepWithin = Milliseconds(7 * RetentionPolicy.day)
+  @Option(
+    help: ArgumentHelp(
+      "Of dumps without an AOF, keep the last one of each hour of this time.",
+      discussion: "Those of the last day are all kept.", valueName: "time"))
+  var keepHourly = Milliseconds(7 * RetentionPolicy.day)
   @Option(
     help: ArgumentHelp(
       "Before that, keep the last restore point of each of so many days (UTC).", valueName: "days"))
@@ -115,7 +120,8 @@ struct RetentionOptions: ParsableArguments {
       throw LifeboatError(
         .usage, "--keep-daily takes a number of days from 0 to \(RetentionOptions.daysMax)")
     }
-    return RetentionPolicy(keepWithin: keepWithin.value, keepDaily: keepDaily)
+    return RetentionPolicy(
+      keepWithin: keepWithin.value, keepHourly: keepHourly.value, keepDaily: keepDaily)
   }
 }
 

@@ -33,7 +33,7 @@ struct RepositoryLossTests {
         deadline: 90, "it is blocked and makes no new repository",
         condition: {
           let status = try await shown.run("status")
-          return status.exitCode == 1 && status.outputText.contains("is not at")
+          return status.exitCode == 1 && status.outputText.contains("is no longer at")
         }, state: { shown.command.errorText })
       #expect(try await names(store).filter { $0 == "lifeboat.json" }.isEmpty)
       // Started again it makes a new one, of what is on disk.

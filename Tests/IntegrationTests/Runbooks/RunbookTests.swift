@@ -40,7 +40,7 @@ struct RunbookTests {
     try await expect(before, stage)
     #expect(texts(ran, "redis-cli DBSIZE") == ["1\n", "301\n"])
     #expect(texts(ran, "redis-cli -p 6390 DBSIZE") == ["301\n"])
-    #expect(texts(ran, "lifeboat unpin").first?.contains("let go: p") == true, "\(ran)")
+    #expect(texts(ran, "lifeboat unpin").first?.contains("released: p") == true, "\(ran)")
     #expect(texts(ran, "lifeboat list").first?.contains("abandoned branch") == true, "\(ran)")
   }
 
