@@ -55,7 +55,7 @@ enum PageScript {
       if (found.best === null) return ["Before the first restore point: nothing can be restored to this instant." + next, null];
       if (found.branch !== null) return ["On the abandoned branch of timeline " + found.branch + ": restores its state of this instant.", at + " --timeline " + found.branch];
       if (found.inside !== null) return ["In a recovery window: restores the state of this instant.", at];
-      if (data.newest && t > data.newest[1] && found.best === data.newest[1]) return ["After the newest restore point: restores that, of " + shown(found.best) + ".", at];
+      if (data.newest && t > data.newest[1] && found.best === data.newest[1]) return ["After the newest restore point: restores that, of " + shown(found.best) + ".", "--at " + iso(found.best)];
       return ["No restore point at this instant: restores the last one before it, of " + shown(found.best) + "." + next, "--at " + iso(found.best)];
     }
 

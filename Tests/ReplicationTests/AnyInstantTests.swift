@@ -35,6 +35,69 @@ import Testing
     print("instants: \(exact) exact, \(gaps) where no log was shipped")
   }
 
+  /// Retention keeps what `--at` gave before, for each time that the policy promises: since any moment, and
+  /// for the end of a day.
+  @Test(arguments: 0..<4) func `what the policy keeps is answered as before`(_ part: Int)
+    async throws
+  {
+    var (asked, deleted) = (0, 0)
+    for number in 0..<max(1, Self.count / 4) {
+      let seed =
+        getenv("LIFEBOAT_TEST_SEED").flatMap { UInt64(String(cString: $0)) }
+        ?? UInt64(number * 4 + part + 1)
+      let isDaily = number % 2 == 0
+      let midnight = RetentionPolicy.day
+      var world = try await InstantWorld(
+        seed: seed, start: isDaily ? midnight - 1000 * Int64(number % 30) : 1_000_000)
+      let first = world.entries.first!.time
+      let since = Int64.random(in: first...world.now, using: &world.random)
+      var times = [midnight - 1]
+      if !isDaily {
+        times = (0..<6).map { _ in Int64.random(in: since...world.now, using: &world.random) }
+        if world.annotates { times = times.map { $0 / 1000 * 1000 }.filter { $0 >= since } }
+      }
+      let before = try await answers(times, world)
+      let policy = RetentionPolicy(
+        keepWithin: isDaily ? 0 : RetentionPolicy.hour, keepHourly: 0, keepDaily: isDaily ? 9 : 0)
+      let now =
+        isDaily
+        ? world.now + 2 * RetentionPolicy.day : since + RetentionPolicy.grace + policy.keepWithin
+      let report = try await Pruner(
+        world.made.repository, options: .init(policy: policy, by: "test", isConfirmed: true),
+        now: { at(now) }
+      ).run()
+      deleted += report.objects
+      let after = try await answers(times, world)
+      for (index, time) in times.enumerated() where before[index] != after[index] {
+        Issue.record(
+          """
+          seed \(seed), at \(time): \(after[index]) instead of \(before[index]); kept since \(since), \
+          \(report), \(world.events.joined(separator: "; "))
+          """)
+      }
+      asked += times.count
+    }
+    print("retained instants: \(asked) asked, \(deleted) objects deleted")
+    #expect(asked > Self.count / 4 && deleted > Self.count / 4)
+  }
+
+  /// What `--at` gives for each of `times`: a state of the server and its time, or an error.
+  private func answers(_ times: [Int64], _ world: InstantWorld) async throws -> [String] {
+    let reader = try await world.made.reader
+    var found: [String] = []
+    for time in times {
+      do throws(any Error) {
+        let point = try await PointChooser(reader: reader, now: at(world.now)).known(
+          at: at(time), PointSelection())
+        let state = try await world.replay(point, reader)
+        found.append("state \(state) of \(point.instant)")
+      } catch let error as LifeboatError {
+        found.append("exit \(error.code.rawValue)")
+      }
+    }
+    return found
+  }
+
   private enum Outcome { case exact, gap }
 
   private func check(_ world: inout InstantWorld, _ reader: HistoryReader, _ what: String)

@@ -35,7 +35,7 @@ struct InstantWorld {
   let made: MadeRepository
   let annotates: Bool
   var random: SeededRandom
-  var now: Int64 = 1_000_000
+  var now: Int64
   var truth = [Moment(time: 0, state: 0)]
   /// Places that the log can be cut at without annotations, in the order of the history: from when on a
   /// restore may give each.
@@ -63,7 +63,9 @@ struct InstantWorld {
   /// A rewrite that the shipper saw begin: its BASE is not there yet.
   var rewrite: (base: Base, first: Int)?
 
-  init(seed: UInt64) async throws {
+  /// - Parameter start: when it begins, in milliseconds.
+  init(seed: UInt64, start: Int64 = 1_000_000) async throws {
+    now = start
     random = SeededRandom(seed: seed)
     annotates = Int.random(in: 0..<3, using: &random) > 0
     made = try await MadeRepository()

@@ -176,15 +176,33 @@ package struct Retention: Sendable {
   // MARK: Answers
 
   /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
-  /// has no restore point, of its parent.
+  /// has no restore point, of its parent; and of the timelines that went on with its log.
   private func answer(at instant: Instant) -> Set<SnapshotKey> {
     var number = basis.history.timeline(at: instant)
-    var keys: Set<SnapshotKey> = []
+    var keys = number.map { continuing($0, past: instant) } ?? []
     while let current = number {
       let found = answer(at: instant, in: current)
       keys.formUnion(found.keys)
       if found.isCertain { return keys }
       number = basis.history.claims[current]?.parent
+    }
+    return keys
+  }
+
+  /// What Redis wrote while no shipper ran is in the log of the next timeline, although that was claimed
+  /// later. For example, a shipper is killed at 23:59 and starts again at 00:05: its first object has what
+  /// was written until midnight.
+  private func continuing(_ number: TimelineNumber, past instant: Instant) -> Set<SnapshotKey> {
+    var keys: Set<SnapshotKey> = []
+    var next = basis.history.successor(of: number)
+    while let timeline = next?.timeline {
+      keys.formUnion(answer(at: instant, in: timeline).keys)
+      let readable = (byTimeline[timeline] ?? [:]).filter { $0.value.primary != nil }
+      if let first = readable.keys.min() { keys.insert(SnapshotKey(timeline, first)) }
+      // From here on its log is of a later second.
+      let last = readable.keys.compactMap { windows[SnapshotKey(timeline, $0)]?.to }.max()
+      if let last, last.since(instant) >= 1000 { break }
+      next = basis.history.successor(of: timeline)
     }
     return keys
   }
