@@ -81,7 +81,7 @@ import Testing
     #expect(asked > Self.count / 4 && deleted > Self.count / 4)
   }
 
-  /// What `--at` gives for each of `times`: a state of the server and its time, or an error.
+  /// What `--at` gives for each of `times`: a state of the server, or an error.
   private func answers(_ times: [Int64], _ world: InstantWorld) async throws -> [String] {
     let reader = try await world.made.reader
     var found: [String] = []
@@ -90,7 +90,7 @@ import Testing
         let point = try await PointChooser(reader: reader, now: at(world.now)).known(
           at: at(time), PointSelection())
         let state = try await world.replay(point, reader)
-        found.append("state \(state) of \(point.instant)")
+        found.append("state \(state)")
       } catch let error as LifeboatError {
         found.append("exit \(error.code.rawValue)")
       }
