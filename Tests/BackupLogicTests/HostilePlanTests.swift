@@ -56,6 +56,18 @@ import Testing
     #expect(made.loadsWithNo == nil && made.loadsWithYes != nil)
   }
 
+  /// Redis refuses such a manifest, and would not start.
+  @Test func `a chain that names a file twice, or whose files are not in order, is refused`() {
+    let first = file("i", 1, 10)
+    var second = file("j", 2, nil)
+    for (name, sequence, words) in [("i", 2, "twice"), ("j", 1, "order"), ("j", 0, "order")] {
+      (second.file, second.sequence) = (name, Int64(sequence))
+      let error = #expect(throws: LifeboatError.self) { try plan([first, second]) }
+      #expect(error?.code == .corrupt && error?.cause?.contains(words) == true, "\(error!)")
+    }
+    #expect(throws: Never.self) { try plan([file("i", 1, nil)]) }
+  }
+
   @Test func `files that are larger together than any number are no plan`() throws {
     var files = (0..<2000).map { file("f\($0)", 9, most) }
     files.append(file("i", 1, nil))

@@ -111,6 +111,8 @@ struct HostileRecordTests {
         segments: [.init(timeline: .first, ordinal: 9, from: 0, to: span.to)], identity: nil)
     }
     target.snapshot.chain?.files.insert(contentsOf: files, at: 0)
+    // In order, or it is refused for that.
+    target.snapshot.chain?.files[2000].sequence = 2001
     try await target.replaceSnapshot()
     let restored = try target.scene.folder.makeDirectory("restored")
     let result = try await target.scene.restore(restored)
