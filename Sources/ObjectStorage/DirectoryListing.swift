@@ -8,12 +8,13 @@ import SystemIO
 /// meanwhile doesn't shift the rest.
 ///
 /// From the second page on the names of a directory are kept, sorted, for the pages that follow. If they
-/// need more than `keptMax`, only the smallest `batchMax` of them after the place reached are held; when they are used
+/// need more than `keptMax`, only the next `batchMax` of them are held; when they are used
 /// up, the directory is read again.
 struct DirectoryListing: Sendable {
   private static let batchMax = ListPage.entriesMax + 1
-  /// Bytes of kept names: a quarter of the 64 MiB in which every command works.
-  private static let keptMax = 16 << 20
+  /// Bytes of kept names. Growing arrays take up to twice that for a moment, which is still a quarter of the
+  /// 64 MiB in which every command works.
+  private static let keptMax = 8 << 20
 
   private let prefix: [UInt8]
   /// Everything up to and including this name is done.
@@ -63,7 +64,7 @@ struct DirectoryListing: Sendable {
       names = known
     } else {
       names = try read(directory, path: path, after: nil)
-      keptBytes += names.bytes.count
+      keptBytes += names.size
     }
     var next = names.first { isAhead(path + $0) }
     while !isFull {
@@ -71,17 +72,17 @@ struct DirectoryListing: Sendable {
         try visit(Array(names[next]), path, in: directory)
         next += 1
       } else if names.isComplete {
-        keptBytes -= names.bytes.count
+        keptBytes -= names.size
         return
       } else {
         let reached = Array(names[names.count - 1])
-        keptBytes -= names.bytes.count
+        keptBytes -= names.size
         names = try read(directory, path: path, after: reached)
-        keptBytes += names.bytes.count
+        keptBytes += names.size
         next = 0
       }
     }
-    if names.isComplete { kept[path] = names } else { keptBytes -= names.bytes.count }
+    if names.isComplete { kept[path] = names } else { keptBytes -= names.size }
   }
 
   private mutating func visit(
@@ -112,6 +113,8 @@ struct DirectoryListing: Sendable {
     var isComplete = true
 
     var count: Int { order.count }
+    /// In memory, in bytes.
+    var size: Int { bytes.count + 8 * order.count }
     subscript(index: Int) -> ArraySlice<UInt8> { name(order[index]) }
 
     private func name(_ number: UInt32) -> ArraySlice<UInt8> {
@@ -160,7 +163,7 @@ struct DirectoryListing: Sendable {
       guard let name = name(entry, path: path), isAhead(path + name) else { return }
       if let reached, !reached.lexicographicallyPrecedes(name) { return }
       names.add(name)
-      if !isBounded { isBounded = keptBytes + names.bytes.count > keptMax }
+      if !isBounded { isBounded = keptBytes + names.size > keptMax }
       // Sorting at twice the bound makes it one comparison sort per `batchMax` entries.
       if isBounded, names.count >= 2 * DirectoryListing.batchMax {
         names.sort()

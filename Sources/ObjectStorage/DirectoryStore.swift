@@ -26,14 +26,14 @@ package final class DirectoryStore: ObjectStore {
   /// emptied, which costs some fsyncs and nothing else.
   private static let durableMax = 4096
   /// How often a `create` makes its directories again.
-  private static let attemptsMax = 8
+  private static let attemptsMax = 100
 
   /// The root as it was when it was first opened: another directory under its path is another repository,
   /// or the mount point of a volume that is gone.
   private let known = Mutex<DirectoryIdentity?>(nil)
 
-  /// The listing of which the last page was read, if more pages follow. If several listings run at once,
-  /// only one of them has this help.
+  /// The listing whose page was read last, if it has more pages. If several listings run at once, only one of
+  /// them has this help. A listing that begins forgets it: the names that another has kept may be older.
   private let begun = Mutex<DirectoryListing?>(nil)
 
   package init(root: FilePath) { self.root = root }
@@ -81,6 +81,7 @@ package final class DirectoryStore: ObjectStore {
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try translating { () throws(LifeboatError) in
       let known = begun.withLock { begun -> DirectoryListing? in
+        if continuing == nil { begun = nil }
         guard begun?.continues(prefix: prefix, after: continuing) ?? false else { return nil }
         return begun.take()
       }

@@ -156,8 +156,8 @@ import Testing
     expect(
       .init(keepHourly: 3 * RetentionPolicy.day), [144, 144, 24, 24, 1, 1, 1, 1, 1, 1, 1, 1])
     let policy = RetentionPolicy()
-    #expect(policy.dumpsKept(savedEvery: 60_000) == 2 * 1440 + 6 * 24 + 23)
-    #expect(policy.dumpsKept(savedEvery: RetentionPolicy.day) == 2 + 6 + 23)
+    #expect(policy.dumpsKept(savedEvery: 60_000) == 2 * 1440 + 6 * 24 + 30)
+    #expect(policy.dumpsKept(savedEvery: RetentionPolicy.day) == 2 + 6 + 30)
     expect(.init(keepDaily: 0), [144, 144, 24, 24, 24, 24, 24, 24, 0, 0, 0, 0])
     expect(
       .init(keepWithin: 0, keepHourly: 0, keepDaily: 0), [144, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])

@@ -110,7 +110,7 @@ struct LostObjectTests {
       #expect(list.exitCode == 0 && list.outputText.contains("BEFORE A LOSS"), "\(list)")
       #expect(list.outputText.contains("LOST: log") && list.outputText.contains(object))
       // What it prints is whole.
-      try await expectStatus(object, place, whole.data)
+      try await expectStatus(object, place, target)
       let before = try #require(try await place.listing().losses.first?.before)
       let again = try place.folder.makeDirectory("again")
       let named = try await place.run("restore", ["--data", again, "--point", before])

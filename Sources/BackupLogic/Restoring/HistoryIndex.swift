@@ -2,7 +2,8 @@ import BackupFormat
 import BackupTypes
 import Synchronization
 
-/// The runs of a history's log, each made once. A log of 100,000 objects is in hundreds of snapshots.
+/// The runs of a history's log, each made once. Hundreds of snapshots can name the same log of 100,000
+/// objects.
 final class HistoryIndex: Sendable {
   private struct Log: Hashable {
     var timeline: TimelineNumber
@@ -36,8 +37,8 @@ final class HistoryIndex: Sendable {
       let sorted = state.sorted[log] ?? visible(log)
       state.sorted[log] = sorted
       let run = LogRun(sorted: sorted, from: offset)
-      if state.size > sizeMax { (state.runs, state.size) = ([:], 0) }
-      state.size += run.spans.count
+      if state.size > sizeMax { state = State() }
+      state.size += run.spans.count + 1
       state.runs[log, default: [:]][offset] = run
       return run
     }

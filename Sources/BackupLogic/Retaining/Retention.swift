@@ -67,8 +67,8 @@ package struct Retention: Sendable {
     basis.history.catalogue.young.contains(.snapshot(key.timeline, sequence: key.sequence))
   }
 
-  /// Every instant since `fullSince` that a log has: all its snapshots that reach into that time, and those
-  /// that `--at` gives for the instants before the first mark in it. A snapshot that was cut since then is kept even if its
+  /// Keeps every instant since `fullSince` that a log covers: all snapshots with a log that reach into that
+  /// time, and those that `--at` gives for instants before the first mark in it. A snapshot that was cut since then is kept even if its
   /// state is older: a directory that was restored to an earlier time, and not written to.
   private func keepWithin(_ kept: inout Kept) {
     let since = fullSince
@@ -111,7 +111,7 @@ package struct Retention: Sendable {
     kept.snapshots.formUnion(last.values.map(\.key))
   }
 
-  /// For each day before that, what `--at` gives for its last instant; and the ends of branches that were
+  /// For each day before `fullSince`, what `--at` gives for its last instant; and the ends of branches that were
   /// abandoned on one of these days.
   private func keepDaily(_ kept: inout Kept) {
     guard policy.keepDaily > 0,

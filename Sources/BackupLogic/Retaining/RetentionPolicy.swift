@@ -5,7 +5,7 @@ package struct RetentionPolicy: Sendable, Equatable {
   /// Of dumps without a log, the last of each hour of this many milliseconds is kept, and before that, as
   /// long as `keepWithin` lasts, the last of each day. Those of the last day are all kept.
   package var keepHourly: Int64
-  /// Before that, the last restore point of each of this many days (UTC) is kept.
+  /// Before `keepWithin`, the last restore point of each of this many days (UTC) is kept.
   package var keepDaily: Int
 
   package init(
@@ -22,7 +22,8 @@ package struct RetentionPolicy: Sendable, Equatable {
     let hourly = max(0, keepHourly - RetentionPolicy.day)
     return (RetentionPolicy.grace + RetentionPolicy.day) / interval
       + hourly / max(interval, RetentionPolicy.hour)
-      + max(0, Int64(keepDaily) - hourly / RetentionPolicy.day - 1)
+      + max(0, keepWithin - max(keepHourly, RetentionPolicy.day)) / RetentionPolicy.day
+      + Int64(keepDaily)
   }
 
   package static let hour: Int64 = 3_600_000

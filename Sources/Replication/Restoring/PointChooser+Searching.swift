@@ -182,7 +182,7 @@ extension PointChooser {
     /// The log continued for long after its last annotation: either the server stopped writing annotations,
     /// or this is the beginning of a large transaction.
     var isDoubtful = false
-    /// An annotation of a later second was found, and none before what was written until then.
+    /// An annotation of a later second was found, but no annotation comes before the commands in front of it.
     var isUndated = false
   }
 
@@ -216,6 +216,7 @@ extension PointChooser {
     var isSilent = false
     // Whether there is a command after the cut and after the last annotation.
     var hasMore = false
+    let cutPlace = place(cut, in: snapshot)
     // Starts before the cut, because the last annotation there applies to what follows, too.
     let walk = LogWalk(reader: reader, snapshot: snapshot)
     let end = try await walk.run(from: cut, margin: margin) { step in
@@ -223,7 +224,10 @@ extension PointChooser {
       if case .timestamp(let seconds, _) = step.event {
         let second = Instant(seconds: seconds)
         if second > at {
-          guard !hasMore || isDated(until: second, seenAt, after: reading.annotated, cutAt) else {
+          guard
+            !hasMore
+              || isDated(until: second, seenAt, after: reading.annotated, cutAt)
+          else {
             isSilent = true
             reading.isUndated = reading.annotated == nil
             return false
@@ -234,7 +238,7 @@ extension PointChooser {
         }
         reading.annotated = second
         hasMore = false
-      } else if !hasMore, !isBefore(step.place, cut, in: snapshot) {
+      } else if !hasMore, place(step.place, in: snapshot) >= cutPlace {
         hasMore = true
       } else if reading.annotated == nil, let seenAt, step.seenAt > seenAt,
         seenAt.since(at) > PointChooser.annotationGapMax
@@ -257,8 +261,8 @@ extension PointChooser {
   /// Whether annotations date the commands between the cut and the annotation of `next`.
   ///
   /// An annotation dates what follows it. What is before it belongs to the second of the annotation before,
-  /// if the server wrote annotations then. For example, they were switched on after an accident: the accident
-  /// has no time, and may be of after the wanted one. A file begins without an annotation for at most a
+  /// if the server wrote annotations then. For example, they were switched on after an accident: nothing dates
+  /// the accident, which may have happened after the wanted time. A file begins without an annotation for at most a
   /// second, which is the last one of the file before it.
   /// - Parameters:
   ///   - seenAt: when the last command was seen.
@@ -276,9 +280,10 @@ extension PointChooser {
     return last.since(cutAt) <= 3000
   }
 
-  private func isBefore(_ one: LogPosition, _ other: LogPosition, in snapshot: Snapshot) -> Bool {
-    guard let chain = snapshot.chain else { return false }
-    return chain.order(of: one) < chain.order(of: other)
+  private func place(_ position: LogPosition, in snapshot: Snapshot) -> (
+    segment: Int, offset: UInt64
+  ) {
+    snapshot.chain?.order(of: position) ?? (0, position.offset)
   }
 
   /// The later of two positions in a chain. Its first files can belong to an earlier timeline than the

@@ -89,7 +89,7 @@ package struct Pruner: Sendable {
     let plan = PrunePlan(basis, options.policy)
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)
-    report.losses = LossFinder.losses(of: basis.snapshots.values, in: basis.history)
+    report.losses = try await losses(basis)
     report.lost = lost.values.joined().reduce(0) { $0 + min($1.count, 1 << 32) }
     if options.isDryRun {
       report.result = decision == .nothing ? .nothing : .planned
@@ -116,6 +116,16 @@ package struct Pruner: Sendable {
       report.result = .pruned
     }
     return report
+  }
+
+  /// What the restore points have lost. A snapshot that was written during the listing can name log that the
+  /// listing lacks, so a loss is looked for in a second one.
+  private func losses(_ basis: RetentionBasis) async throws -> [LogLoss] {
+    let snapshots = basis.snapshots.values
+    let found = LossFinder.losses(of: snapshots, in: basis.history)
+    guard !found.isEmpty else { return [] }
+    let again = LossFinder.losses(of: snapshots, in: try await repository.history())
+    return found.filter { loss in again.contains { $0.position == loss.position } }
   }
 
   private func report(_ plan: PrunePlan, _ basis: RetentionBasis) -> PruneReport {

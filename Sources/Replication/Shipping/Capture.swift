@@ -58,7 +58,8 @@ package final class Capture {
     visited = []
     let dump = try pin(names.dump, in: directory, as: names.dump)
     let aof = try observeAOF()
-    let view = CaptureView(at: clock(), dump: dump, aof: aof, held: measure())
+    let held = measure()
+    let view = CaptureView(at: clock(), dump: dump, aof: aof, held: held)
     lastDump = dump
     // A name that no manifest lists any more is dropped: its file is held only if the plan needs it.
     current = current.filter { visited.contains($0.key) }
@@ -69,9 +70,10 @@ package final class Capture {
     let isFilled = [names.dump, names.appendFile, names.appendDirectory].contains {
       ((try? other.status(of: $0)) ?? nil) != nil
     }
+    let held = measure()
     var view = CaptureView(
       at: clock(), dump: lastDump, aof: .unsettled("\(path) is another directory than before"),
-      held: measure())
+      held: held)
     view.otherDirectory = (true, isFilled)
     return view
   }

@@ -42,7 +42,7 @@ package struct DiskComparison {
     /// That snapshot was the last thing that its writer did.
     package var isEnded: Bool
     package var isHeir: Bool
-    /// What the log of the newest state has lost, so far as it is not on disk either.
+    /// What is missing in the log of the newest state, and not on disk either.
     package var losses: [LogLoss]
     /// The first restore point; nil when there is none.
     package var recoverableFrom: Instant?
@@ -107,8 +107,17 @@ package struct DiskComparison {
     return Outcome(
       comparison: comparison, history: history, isClean: last?.isClean ?? false, isEnded: isEnded,
       isHeir: isHeir,
-      losses: LossFinder.losses(of: basis.map { [$0] } ?? [], in: history),
+      losses: LossFinder.losses(of: basis.map { [$0] } ?? [], in: history).filter {
+        !isOnDisk($0, matched?.chain)
+      },
       recoverableFrom: point == nil ? nil : try await reader.firstPoint())
+  }
+
+  /// Whether the chain on disk continues the log from the loss on: it is shipped again.
+  private func isOnDisk(_ loss: LogLoss, _ chain: FollowedChain?) -> Bool {
+    chain?.files.contains { file in
+      file.name == loss.file && file.start <= loss.from && loss.to <= file.size
+    } ?? false
   }
 
   /// The existing indexes of what a snapshot names. A full copy without an index was lost and is sent

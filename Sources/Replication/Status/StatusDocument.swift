@@ -32,8 +32,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     /// The prefix of the names of the missing objects.
     package var object: String
   }
-  /// At most eight of them.
-  package var losses: [Loss]
+  /// At most eight of them; nil: an earlier release does not say.
+  package var losses: [Loss]?
   package var syncAsked: UInt64
   package var syncDone: UInt64
   /// All is well: a restore would give what is on disk, within the limits of the alerts.
@@ -124,7 +124,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
         "SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`"
       )
     }
-    for loss in losses {
+    for loss in losses ?? [] {
       add(
         "LOST",
         "what was written from \(loss.since) to \(loss.until) can't be restored: the log "
