@@ -56,7 +56,7 @@ import Testing
     #expect(made.loadsWithNo == nil && made.loadsWithYes != nil)
   }
 
-  /// Redis refuses such a manifest, and would not start.
+  /// A server would load the file twice, or refuse to start.
   @Test func `a chain that names a file twice, or whose files are not in order, is refused`() {
     let first = file("i", 1, 10)
     var second = file("j", 2, nil)

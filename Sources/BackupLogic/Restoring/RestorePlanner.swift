@@ -289,7 +289,8 @@ package struct RestorePlanner: Sendable {
     )
   }
 
-  /// Redis refuses a manifest that names a file twice, or whose sequence numbers fall.
+  /// A server loads a file that its manifest names twice two times, and refuses one whose sequence numbers
+  /// fall. No writer makes such a chain.
   private func checkOrder(_ chain: Snapshot.Chain) throws(LifeboatError) {
     let names = chain.files.map(\.file) + (chain.base.map { [$0.file] } ?? [])
     guard Set(names).count == names.count else {

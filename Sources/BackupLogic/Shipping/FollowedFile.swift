@@ -62,8 +62,8 @@ package struct FollowedFile: Sendable {
   private var scanner: AOFScanner
   /// When it was last written, as of the last look.
   package private(set) var lastWrite: Instant
-  /// The file had reached its measured size by this time at the latest. A kernel stamps a file with the time of its last tick, which is up
-  /// to 10 ms ago (CONFIG_HZ=100).
+  /// The file had reached its measured size by this time at the latest. A kernel stamps a file with the time
+  /// of its last tick, which is up to 10 ms ago (CONFIG_HZ=100).
   package var writtenBy: Instant { lastWrite.advanced(byMilliseconds: 10) }
 
   package init(
