@@ -88,7 +88,7 @@ struct PruneTests {
   ) async throws {
     let target = try place.folder.makeDirectory("restored-\(name)")
     let options = Restorer.Options(
-      data: FilePath(target), selection: PointSelection(), plan: RestorePlan.Options())
+      data: FilePath(target), question: .newest(), plan: RestorePlan.Options())
     _ = try await Restorer(
       options: options, store: store, now: { SystemClock.now() }, note: { _ in },
       progress: { _, _ in }

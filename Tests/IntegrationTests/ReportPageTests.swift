@@ -85,9 +85,8 @@ import Testing
     #expect(between.words.contains(". The next one is of 20"), "\(between)")
     // There is none to give `--at` the instant itself: what is copied has the one before it.
     let chosen = try #require(between.line.firstMatch(of: /--at ([^ ]+) --data/)?.output.1)
-    var selection = PointSelection()
-    selection.at = try Instant(parsing: String(chosen), now: now)
-    #expect(try await chooser(repository).choose(selection) != nil, "\(between)")
+    let at = try Instant(parsing: String(chosen), now: now)
+    #expect(try await reader(repository).point(.at(at), now: now) != nil, "\(between)")
     let point = try await command("#point=2.7@1:4096")
     #expect(point.line.contains(" --point 2.7@1:4096 --data"))
     // Whoever makes a link does not write into a command that is copied.
@@ -118,12 +117,10 @@ import Testing
     #expect(visit.document.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"))
   }
 
-  private func chooser(_ path: String) async throws -> PointChooser {
+  private func reader(_ path: String) async throws -> HistoryReader {
     let repository = try #require(
       try await Repository.open(DirectoryStore(root: FilePath(path))))
-    return PointChooser(
-      reader: HistoryReader(repository: repository, history: try await repository.history()),
-      now: now)
+    return HistoryReader(repository: repository, history: try await repository.history())
   }
 
   @Test func `what the page says of an instant is what a restore finds`() async throws {
@@ -133,16 +130,15 @@ import Testing
       try await make(folder(name), now)
       let store = DirectoryStore(root: FilePath(folder(name)))
       let chronicle = try await ChronicleReader.read(store, now: now)
-      let chooser = try await chooser(folder(name))
+      let reader = try await reader(folder(name))
       func found(_ at: Instant, _ timeline: TimelineNumber? = nil) async throws -> Instant? {
-        var selection = PointSelection()
-        (selection.at, selection.timeline) = (at, timeline)
-        return try await chooser.choose(selection)?.instant
+        try await reader.point(.at(at, in: timeline), now: now)?.instant
       }
       func before(_ at: Instant) async throws -> RestorePoint {
-        var selection = PointSelection()
-        selection.at = at
-        return try await chooser.known(at: at, selection)
+        switch try await reader.answer(.at(at), now: now) {
+        case .point(let point, _), .gap(_, let point): return point
+        case let other: return try #require(try other.point { _ in "" })
+        }
       }
       for timeline in chronicle.timelines {
         for window in timeline.windows {

@@ -39,11 +39,9 @@ import Testing
     emptyBaseOf timeline: Int? = nil
   ) async throws -> Ended {
     let folder = try TemporaryDirectory("absence")
-    var selection = PointSelection()
-    selection.timeline = timeline.flatMap { TimelineNumber($0) }
-    selection.isBaseEmpty = timeline != nil
+    let question = timeline.flatMap { TimelineNumber($0) }.map { Question.unfinished($0) }
     var options = Restorer.Options(
-      data: FilePath(folder.path), selection: selection, plan: .init())
+      data: FilePath(folder.path), question: question ?? .newest(), plan: .init())
     options.isIfBackupExists = ifBackupExists
     options.repositoryID = id
     let restorer = Restorer(

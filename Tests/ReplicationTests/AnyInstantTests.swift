@@ -87,8 +87,7 @@ import Testing
     var found: [String] = []
     for time in times {
       do throws(any Error) {
-        let point = try await PointChooser(reader: reader, now: at(world.now)).known(
-          at: at(time), PointSelection())
+        let point = try await reader.known(at: at(time))
         let state = try await world.replay(point, reader)
         found.append("state \(state)")
       } catch let error as LifeboatError {
@@ -108,10 +107,7 @@ import Testing
     // A time to the second means all of it.
     time = world.annotates ? time / 1000 * 1000 : time % 1000 == 0 ? time + 1 : time
     guard time >= first, !world.blind.contains(where: { $0.contains(time) }) else { return nil }
-    var selection = PointSelection()
-    selection.at = at(time)
-    let chooser = PointChooser(reader: reader, now: at(world.now))
-    let point = try await chooser.known(at: at(time), selection)
+    let point = try await reader.known(at: at(time))
     let found = try await world.replay(point, reader)
     let text =
       "\(what), at \(time): state \(found) by \(point.id) of \(point.instant), "
@@ -134,7 +130,9 @@ import Testing
     }
     #expect(point.gap != nil, "\(text): it is not said")
     // Where the window ends within that second it is only warned about.
-    let refusal = await code { _ = try await chooser.choose(selection) }
+    let refusal = await code {
+      _ = try await reader.point(.at(at(time)), now: at(world.now))
+    }
     #expect(refusal == .noBackup || refusal == nil, "\(text)")
     return .gap
   }

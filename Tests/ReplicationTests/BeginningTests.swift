@@ -52,10 +52,8 @@ import Testing
   private func refusal(_ made: MadeRepository, _ second: Int, _ timeline: Int?) async -> ExitCode? {
     await code {
       _ = try await made.choose(
-        {
-          $0.at = at(Int64(second) * 1000)
-          $0.timeline = timeline.flatMap { TimelineNumber($0) }
-        }, now: at(Int64(second) * 1000))
+        .at(at(Int64(second) * 1000), in: timeline.flatMap { TimelineNumber($0) }),
+        now: at(Int64(second) * 1000))
     }
   }
 
@@ -63,7 +61,7 @@ import Testing
     let made = try await made(annotated: false)
     let first = Self.set("at:10").count
     do {
-      _ = try await made.choose { $0.at = at(25_000) }
+      _ = try await made.choose(.at(at(25_000)))
       Issue.record("there is no state of that time")
     } catch let error as LifeboatError {
       #expect(error.code == .noBackup)
@@ -71,14 +69,14 @@ import Testing
       #expect(error.hint?.contains("--point 1.2@2:0 ") == true, "\(error)")
     }
     do {
-      _ = try await made.choose { $0.at = at(1000) }
+      _ = try await made.choose(.at(at(1000)))
       Issue.record("there is no state of that time")
     } catch let error as LifeboatError {
       #expect(
         error.code == .noBackup && error.hint?.contains("--point 1.1@1:0 ") == true, "\(error)")
     }
     for id in ["1.1@1:\(2 * first)", "1.2@2:0"] {
-      #expect(try await made.choose { $0.point = id }?.id == id)
+      #expect(try await made.choose(.point(id))?.id == id)
     }
   }
 
@@ -119,9 +117,9 @@ import Testing
     try await made.addForkedSnapshot(2, 1, at: fork)
     let newest = try #require(try await made.choose())
     #expect(newest.id == "2.1@1/1:\(fork)" && newest.instant == at(20_000))
-    #expect(try await made.choose { $0.point = newest.id }?.cut == newest.cut)
-    #expect(try await made.choose { $0.at = at(20_000) }?.cut == newest.cut)
-    #expect(try await made.choose { $0.at = at(19_000) }?.timeline == .first)
+    #expect(try await made.choose(.point(newest.id))?.cut == newest.cut)
+    #expect(try await made.choose(.at(at(20_000)))?.cut == newest.cut)
+    #expect(try await made.choose(.at(at(19_000)))?.timeline == .first)
     // With its first object the log says itself how far it goes.
     try await made.addLog(2, fork, bytes: Self.set("at:21"), at: 21_000)
     #expect(try await made.choose()?.id == "2.1@1:\(2 * first.count)")
@@ -134,9 +132,9 @@ import Testing
     try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
     try await addNext(made, end: 31)
     try await made.addChain(2, 1, ordinal: 2, baseAt: 30_000)
-    #expect(await code { _ = try await made.choose { $0.point = "1.1@1:31" } } == .corrupt)
-    #expect(await code { _ = try await made.choose { $0.point = "1.1@1:32" } } == .noBackup)
-    let point = try #require(try await made.choose { $0.timeline = .first })
+    #expect(await code { _ = try await made.choose(.point("1.1@1:31")) } == .corrupt)
+    #expect(await code { _ = try await made.choose(.point("1.1@1:32")) } == .noBackup)
+    let point = try #require(try await made.choose(.timeline(.first)))
     let reader = try await made.reader
     let indexes = try await reader.indexes(of: point.snapshot)
     let planned = await code {

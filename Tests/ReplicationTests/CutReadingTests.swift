@@ -21,9 +21,9 @@ import Testing
   }
 
   private func surroundings(
-    _ made: MadeRepository, _ change: (inout PointSelection) -> Void = { _ in }
+    _ made: MadeRepository, _ question: Question = .newest()
   ) async throws -> CutSurroundings? {
-    let point = try #require(try await made.choose(change, now: at(99_000)))
+    let point = try #require(try await made.choose(question, now: at(99_000)))
     return try await CutReading(reader: try await made.reader).surroundings(of: point)
   }
 
@@ -34,7 +34,7 @@ import Testing
   @Test func `at a mark`() async throws {
     let (first, second) = (LogBytes.command("SET a 1"), LogBytes.command("SET b 2"))
     let made = try await made([first, second, LogBytes.command("SET c 3")])
-    let found = try #require(try await surroundings(made) { $0.at = at(12_500) })
+    let found = try #require(try await surroundings(made, .at(at(12_500))))
     #expect(found.precision == .mark)
     #expect(found.markBefore?.time == at(12_000))
     #expect(found.markBefore?.position.offset == UInt64(first.count + second.count))
@@ -49,12 +49,12 @@ import Testing
       LogBytes.stamp(10) + LogBytes.command("SET a 1") + LogBytes.stamp(11)
       + LogBytes.command("SET b 2")
     let made = try await made([first, LogBytes.stamp(12) + LogBytes.command("FLUSHALL")])
-    let found = try #require(try await surroundings(made) { $0.at = at(10_000) })
+    let found = try #require(try await surroundings(made, .at(at(10_000))))
     #expect(found.precision == .second && found.nextSecond == at(11_000))
     #expect(found.markBefore == nil && found.markBehind?.time == at(11_000))
     #expect(words(found.lastKept) == "SET a" && words(found.firstLeftOut) == "SET b")
     // The cut is the end of an object, too.
-    let next = try #require(try await surroundings(made) { $0.at = at(11_000) })
+    let next = try #require(try await surroundings(made, .at(at(11_000))))
     #expect(next.precision == .second && next.nextSecond == at(12_000))
     #expect(next.markBefore?.time == at(11_000) && next.markBehind?.time == at(12_000))
     #expect(words(next.lastKept) == "SET b" && words(next.firstLeftOut) == "FLUSHALL ")
@@ -64,7 +64,7 @@ import Testing
     let made = try await made([
       LogBytes.command("SET a 1") + LogBytes.command("FLUSHALL") + LogBytes.command("SET b 2")
     ])
-    let found = try #require(try await surroundings(made) { $0.before = "FLUSHALL" })
+    let found = try #require(try await surroundings(made, .before("FLUSHALL")))
     #expect(found.precision == .command)
     #expect(words(found.lastKept) == "SET a" && words(found.firstLeftOut) == "FLUSHALL ")
     #expect(found.markBefore == nil && found.markBehind?.time == at(11_000))
@@ -75,7 +75,7 @@ import Testing
     let newest = try #require(try await surroundings(made))
     #expect(newest.precision == .mark && newest.markBehind == nil && newest.firstLeftOut == nil)
     #expect(words(newest.lastKept) == "SET a")
-    let start = try #require(try await surroundings(made) { $0.point = "1.1@1:0" })
+    let start = try #require(try await surroundings(made, .point("1.1@1:0")))
     #expect(start.precision == .copy && start.lastKept == nil)
     #expect(words(start.firstLeftOut) == "SET a" && start.markBehind?.time == at(11_000))
   }
@@ -93,7 +93,7 @@ import Testing
     try await folded.addClaim(1, at: 50)
     try await folded.addLogSnapshot(1, 1)
     try await folded.addLog(1, 0, 30, at: 3000, inner: [(10, 1000), (20, 2000)])
-    let point = try #require(try await folded.choose { $0.at = at(1500) })
+    let point = try #require(try await folded.choose(.at(at(1500))))
     #expect(point.cut?.offset == 10)
     let inside = try await CutReading(reader: try await folded.reader).surroundings(of: point)
     #expect(inside?.markBefore?.time == at(1000) && inside?.markBefore?.position.offset == 10)

@@ -56,7 +56,7 @@ import Testing
         { _ = try await RepositoryListing.make(store, keys: keys(key), now: at(0)) },
         {
           _ = try await PointInspection.make(
-            store, keys: keys(key), selection: PointSelection(), now: at(0))
+            store, keys: keys(key), question: .newest(), now: at(0))
         },
       ] { #expect(await code(call) == .wrongKey) }
       let diagnosis = try await RepositoryDiagnosis(store, keys: keys(key), now: at(0)).findings()

@@ -14,8 +14,8 @@ import Testing
     try await made.addSnapshot(1, 1, dumpAt: 100)
     try await made.addSnapshot(1, 2, dumpAt: 200, by: 9)
     #expect(try await made.choose()?.id == "1.1")
-    #expect(try await made.choose { $0.at = at(5000) }?.id == "1.1")
-    #expect(try await made.choose { $0.timeline = .first }?.id == "1.1")
+    #expect(try await made.choose(.at(at(5000)))?.id == "1.1")
+    #expect(try await made.choose(.timeline(.first))?.id == "1.1")
     #expect(try await made.reader.lastSnapshot(of: .first)?.sequence == 1)
   }
 
@@ -25,8 +25,8 @@ import Testing
     try await made.addSnapshot(1, 1, dumpAt: 100, by: 9)
     try await made.addSnapshot(1, 2, dumpAt: 200)
     #expect(try await made.choose()?.id == "1.2")
-    #expect(try await made.choose { $0.at = at(5000) }?.id == "1.2")
-    #expect(await code { _ = try await made.choose { $0.at = at(150) } } == .noBackup)
+    #expect(try await made.choose(.at(at(5000)))?.id == "1.2")
+    #expect(await code { _ = try await made.choose(.at(at(150))) } == .noBackup)
   }
 
   @Test func `a newest timeline that has only foreign snapshots is no more than a fence`()
@@ -38,16 +38,16 @@ import Testing
     try await made.addClaim(2, at: 1000, parentSnapshots: 1)
     try await made.addSnapshot(2, 1, dumpAt: 1100, by: 9)
     #expect(try await made.choose()?.id == "1.1")
-    #expect(try await made.choose { $0.at = at(5000) }?.id == "1.1")
+    #expect(try await made.choose(.at(at(5000)))?.id == "1.1")
     #expect(
-      await code { _ = try await made.choose { $0.timeline = TimelineNumber(2)! } } == .noBackup)
+      await code { _ = try await made.choose(.timeline(TimelineNumber(2)!)) } == .noBackup)
   }
 
   @Test func `asked for by its number a foreign snapshot is an error`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 0)
     try await made.addSnapshot(1, 1, dumpAt: 100, by: 9)
-    #expect(await code { _ = try await made.choose { $0.point = "1.1" } } == .corrupt)
+    #expect(await code { _ = try await made.choose(.point("1.1")) } == .corrupt)
   }
 
   @Test func `a foreign snapshot never proves that there has been no restore point`() async throws {

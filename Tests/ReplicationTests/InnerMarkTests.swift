@@ -28,7 +28,7 @@ import Testing
   {
     let made = try await folded()
     var point: RestorePoint?
-    let found = await code { point = try await made.choose { $0.at = at(time) } }
+    let found = await code { point = try await made.choose(.at(at(time))) }
     #expect(found == (offset == nil ? .noBackup : nil))
     #expect(point?.cut?.offset == offset)
     #expect(point.map { $0.instant <= at(time) } ?? true)
@@ -39,14 +39,14 @@ import Testing
     try await made.addClaim(1, at: 50)
     try await made.addLogSnapshot(1, 1)
     try await made.addLog(1, 0, 40, at: 400, inner: [(10, 100)])
-    #expect(try await made.choose { $0.at = at(300) }?.cut?.offset == 10)
+    #expect(try await made.choose(.at(at(300)))?.cut?.offset == 10)
   }
 
   @Test func `an id that a fold took out of the listing is still one`() async throws {
     let made = try await folded()
-    #expect(try await made.choose { $0.point = "1.1@1:20" }?.instant == at(200))
+    #expect(try await made.choose(.point("1.1@1:20"))?.instant == at(200))
     for offset in [11, 25, 39] {
-      let found = await code { _ = try await made.choose { $0.point = "1.1@1:\(offset)" } }
+      let found = await code { _ = try await made.choose(.point("1.1@1:\(offset)")) }
       #expect(found == .noBackup, "\(offset)")
     }
   }
@@ -55,13 +55,13 @@ import Testing
     async throws
   {
     for made in [try await folded(inner: nil), try await folded(by: 9)] {
-      #expect(try await made.choose { $0.at = at(399) }?.cut?.offset == 10)
+      #expect(try await made.choose(.at(at(399)))?.cut?.offset == 10)
     }
   }
 
   @Test func `an annotation may stand inside a transaction, and is no cut`() async throws {
     let made = try await folded(kind: .annotation)
-    #expect(try await made.choose { $0.at = at(399) }?.cut?.offset == 10)
+    #expect(try await made.choose(.at(at(399)))?.cut?.offset == 10)
   }
 
   @Test func `behind a fork a fold gives its marks up to there, and none of the abandoned rest`()
@@ -72,9 +72,9 @@ import Testing
       2, at: 1000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: 50)])
     try await made.addForkedSnapshot(2, 1, at: 30)
     try await made.addLog(2, 30, 60, at: 2000)
-    #expect(try await made.choose { $0.at = at(1999) }?.id == "2.1@1/1:30")
-    #expect(try await made.choose { $0.at = at(2000) }?.id == "2.1@1:60")
-    #expect(try await made.choose { $0.point = "2.1@1/1:20" }?.instant == at(200))
-    #expect(await code { _ = try await made.choose { $0.point = "2.1@1/1:40" } } == .noBackup)
+    #expect(try await made.choose(.at(at(1999)))?.id == "2.1@1/1:30")
+    #expect(try await made.choose(.at(at(2000)))?.id == "2.1@1:60")
+    #expect(try await made.choose(.point("2.1@1/1:20"))?.instant == at(200))
+    #expect(await code { _ = try await made.choose(.point("2.1@1/1:40")) } == .noBackup)
   }
 }

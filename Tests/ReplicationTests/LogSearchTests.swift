@@ -21,7 +21,7 @@ import Testing
   }
 
   private func cut(_ made: MadeRepository, before command: String) async throws -> UInt64? {
-    try await made.choose { $0.before = command }?.cut?.offset
+    try await made.choose(.before(command))?.cut?.offset
   }
 
   @Test func `the state before a command is where it begins`() async throws {
@@ -31,12 +31,12 @@ import Testing
     let made = try await made([first, second])
     let flush = UInt64(first.count + LogBytes.command("set b 2").count)
     #expect(try await cut(made, before: "FLUSHALL") == flush)
-    #expect(await code { _ = try await made.choose { $0.before = "SET" } } == .suspect)
-    #expect(await code { _ = try await made.choose { $0.before = "FLUSHDB" } } == .noBackup)
+    #expect(await code { _ = try await made.choose(.before("SET")) } == .suspect)
+    #expect(await code { _ = try await made.choose(.before("FLUSHDB")) } == .noBackup)
     // Its id brings the same back.
-    let id = try #require(try await made.choose { $0.before = "FLUSHALL" }?.id)
+    let id = try #require(try await made.choose(.before("FLUSHALL"))?.id)
     #expect(id == "1.1@1:\(flush)")
-    #expect(try await made.choose { $0.point = id }?.cut?.offset == flush)
+    #expect(try await made.choose(.point(id))?.cut?.offset == flush)
   }
 
   @Test func `of several the last, unless there were no keys before it`() async throws {
@@ -46,7 +46,7 @@ import Testing
     #expect(try await cut(both, before: "FLUSHALL") == UInt64(2 * set.count + flush.count))
     let empty = try await made([set + flush, flush + set])
     do {
-      _ = try await empty.choose { $0.before = "FLUSHALL" }
+      _ = try await empty.choose(.before("FLUSHALL"))
       Issue.record("the second FLUSHALL leads to nothing")
     } catch let error as LifeboatError {
       #expect(error.code == .suspect)
@@ -54,7 +54,7 @@ import Testing
       #expect(error.cause?.contains("1.1@1:\(set.count + flush.count) ") == true, "\(error)")
     }
     #expect(
-      try await empty.choose { $0.point = "1.1@1:\(set.count)" }?.cut?.offset == UInt64(set.count))
+      try await empty.choose(.point("1.1@1:\(set.count)"))?.cut?.offset == UInt64(set.count))
   }
 
   @Test func `a transaction is undone as a whole`() async throws {
@@ -65,7 +65,7 @@ import Testing
     let made = try await made([head + transaction + head])
     #expect(try await cut(made, before: "FLUSHDB") == UInt64(head.count))
     let inside = head.count + LogBytes.command("MULTI").count
-    #expect(await code { _ = try await made.choose { $0.point = "1.1@1:\(inside)" } } == .noBackup)
+    #expect(await code { _ = try await made.choose(.point("1.1@1:\(inside)")) } == .noBackup)
   }
 
   @Test func `what only looks like a command is none`() async throws {
@@ -75,7 +75,7 @@ import Testing
     let made = try await made([bait, LogBytes.command("FLUSHALL")])
     #expect(try await cut(made, before: "FLUSHALL") == UInt64(bait.count))
     let baits = try await self.made([bait])
-    #expect(await code { _ = try await baits.choose { $0.before = "FLUSHALL" } } == .noBackup)
+    #expect(await code { _ = try await baits.choose(.before("FLUSHALL")) } == .noBackup)
   }
 
   @Test func `a row of DEL that takes half of the keys is a drop, a single one is none`()
@@ -91,14 +91,14 @@ import Testing
         fill, LogBytes.command("SET job 1") + tail + LogBytes.command("SET x 1"),
       ])
       let found = try await PointInspection.make(
-        made.store, keys: .none, selection: PointSelection(), now: at(10_000)
+        made.store, keys: .none, question: .newest(), now: at(10_000)
       ).destructive
       #expect(found.count == drops)
       guard let drop = found.first else { continue }
       let before = UInt64(fill.count + LogBytes.command("SET job 1").count)
       #expect(drop.before == "1.1@1:\(before)" && drop.keysBefore == 8)
       #expect(drop.restore.contains("--point \(drop.before) "))
-      #expect(try await made.choose { $0.point = drop.before }?.cut?.offset == before)
+      #expect(try await made.choose(.point(drop.before))?.cut?.offset == before)
     }
   }
 
@@ -141,10 +141,10 @@ import Testing
     let firstMark = try #require(parts.firstIndex { !$0.isEmpty }) + 1
     for time in Int64(firstMark)..<20 {
       let expected = began.filter { $0.key > time }.map(\.value).min() ?? offset
-      let point = try await made.choose { $0.at = at(time * 1000) }
+      let point = try await made.choose(.at(at(time * 1000)))
       #expect(point?.cut?.offset == expected, "seed \(seed), second \(time)")
       guard let point else { continue }
-      #expect(try await made.choose { $0.point = point.id }?.cut == point.cut, "seed \(seed)")
+      #expect(try await made.choose(.point(point.id))?.cut == point.cut, "seed \(seed)")
     }
   }
 }

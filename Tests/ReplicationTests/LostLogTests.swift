@@ -10,11 +10,11 @@ import Testing
 @Suite struct LostLogTests {
   private static func set(_ key: String) -> [UInt8] { SmallRepository.set(key) }
 
-  private func error(_ made: MadeRepository, _ change: (inout PointSelection) -> Void) async
+  private func error(_ made: MadeRepository, _ question: Question) async
     -> LifeboatError?
   {
     do {
-      _ = try await made.choose(change)
+      _ = try await made.choose(question)
       return nil
     } catch { return error as? LifeboatError }
   }
@@ -40,32 +40,32 @@ import Testing
 
   @Test func `a time or a point that needs what is lost names both sides of it`() async throws {
     let made = try await two()
-    #expect(try await made.choose { $0.at = at(12_000) }?.id == "1.1@1:81")
+    #expect(try await made.choose(.at(at(12_000)))?.id == "1.1@1:81")
     try lose(made, 27)
     for time in [11_000, 12_000, 19_000] as [Int64] {
-      let found = await error(made) { $0.at = at(time) }
+      let found = await error(made, .at(at(time)))
       #expect(found?.code == .corrupt, "\(time)")
       #expect(found?.cause?.contains("log/00000001/0000000000000027-") == true)
       #expect(found?.hint?.contains("--point 1.1@1:27 of") == true, "\(found!)")
       #expect(found?.hint?.contains("--point 1.2@2:0 of") == true, "\(found!)")
     }
     for id in ["1.1@1:54", "1.1@1:81", "1.1"] {
-      let found = await error(made) { $0.point = id }
+      let found = await error(made, .point(id))
       #expect(found?.code == .corrupt && found?.hint?.contains("1.1@1:27") == true, "\(id)")
     }
-    #expect(await error(made) { $0.point = "1.1@1:82" }?.code == .noBackup)
+    #expect(await error(made, .point("1.1@1:82"))?.code == .noBackup)
     // None of these needs it.
     for (time, id) in [(10_000, "1.1@1:27"), (20_000, "1.2@2:0"), (21_000, "1.2@2:27")]
       as [(Int64, String)]
     {
-      #expect(try await made.choose { $0.at = at(time) }?.id == id, "\(time)")
+      #expect(try await made.choose(.at(at(time)))?.id == id, "\(time)")
     }
     for id in ["1.1@1:0", "1.1@1:27", "1.2@2:27", "1.2"] {
-      #expect(await error(made) { $0.point = id } == nil, "\(id)")
+      #expect(await error(made, .point(id)) == nil, "\(id)")
     }
     #expect(try await made.choose()?.id == "1.2@2:27")
     // That a command is not there can't be told.
-    #expect(await error(made) { $0.before = "FLUSHALL" }?.code == .corrupt)
+    #expect(await error(made, .before("FLUSHALL"))?.code == .corrupt)
   }
 
   @Test func `log of a parent that is lost is no state of its successor's`() async throws {
@@ -90,10 +90,10 @@ import Testing
     let plan = try await reader.plan(newest, .init())
     #expect(plan.loss == loss)
     for time in [12_000, 19_000, 20_500, 21_000, 69_000] as [Int64] {
-      #expect(await error(made) { $0.at = at(time) }?.code == .corrupt, "\(time)")
+      #expect(await error(made, .at(at(time)))?.code == .corrupt, "\(time)")
     }
-    #expect(await error(made) { $0.point = "2.1@1:108" }?.code == .corrupt)
-    #expect(try await made.choose { $0.at = at(11_000) }?.cut?.offset == 54)
+    #expect(await error(made, .point("2.1@1:108"))?.code == .corrupt)
+    #expect(try await made.choose(.at(at(11_000)))?.cut?.offset == 54)
   }
 
   @Test func `a log without a full copy whose beginning is lost has no state at all`() async throws
@@ -106,8 +106,8 @@ import Testing
         1, UInt64(27 * number), bytes: Self.set("k"), at: 10_000 + 1000 * Int64(number))
     }
     try lose(made, 0)
-    #expect(await error(made) { $0.at = at(11_000) }?.code == .corrupt)
-    #expect(await error(made) { $0.point = "1.1@1:54" }?.code == .corrupt)
+    #expect(await error(made, .at(at(11_000)))?.code == .corrupt)
+    #expect(await error(made, .point("1.1@1:54"))?.code == .corrupt)
     let newest = try #require(try await made.choose())
     let reader = try await made.reader
     #expect(await code { _ = try await reader.plan(newest, .init()) } == .corrupt)

@@ -24,20 +24,15 @@ struct MadeRepository {
     }
   }
 
-  func choose(_ change: (inout PointSelection) -> Void = { _ in }, now: Instant = at(10_000))
-    async throws -> RestorePoint?
+  func choose(_ question: Question = .newest(), now: Instant = at(10_000)) async throws
+    -> RestorePoint?
   {
-    var selection = PointSelection()
-    change(&selection)
-    return try await PointChooser(reader: try await reader, now: now).choose(selection)
+    try await reader.point(question, now: now)
   }
 
   /// The last state that is known at a time.
   func known(at time: Int64, timeline: Int? = nil) async throws -> RestorePoint {
-    var selection = PointSelection()
-    selection.timeline = timeline.flatMap { TimelineNumber($0) }
-    return try await PointChooser(reader: try await reader, now: at(time)).known(
-      at: at(time), selection)
+    try await reader.known(at: at(time), in: timeline.flatMap { TimelineNumber($0) })
   }
 
   func addClaim(
@@ -206,5 +201,16 @@ func code(_ body: () async throws -> Void) async -> ExitCode? {
     return nil
   } catch {
     return (error as? LifeboatError)?.code ?? .failure
+  }
+}
+
+extension HistoryReader {
+  /// The last state that is known at a time, also if log of that time was not shipped.
+  func known(at instant: Instant, in timeline: TimelineNumber? = nil) async throws -> RestorePoint {
+    switch try await answer(.at(instant, in: timeline), now: instant) {
+    case .point(let point, _), .gap(_, let point): return point
+    case let other:
+      return try other.point { _ in "" }!
+    }
   }
 }

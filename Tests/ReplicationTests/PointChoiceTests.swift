@@ -38,7 +38,7 @@ import Testing
     ) async throws
   {
     let made = try await three()
-    #expect(try await made.choose { $0.at = at(time) }?.id == expected)
+    #expect(try await made.choose(.at(at(time)))?.id == expected)
   }
 
   /// `now` is 10 s. A minute is for clocks that differ.
@@ -48,7 +48,7 @@ import Testing
   {
     let made = try await three()
     let error = await #expect(throws: LifeboatError.self) {
-      try await made.choose { $0.at = at(time) }
+      try await made.choose(.at(at(time)))
     }
     #expect(error?.code == .usage && error?.hint?.contains("--point 2.1,") == true, "\(error!)")
   }
@@ -56,37 +56,28 @@ import Testing
   @Test(arguments: [.min, -1, 0, 99] as [Int64])
   func `before the first point there is none`(_ time: Int64) async throws {
     let made = try await three()
-    #expect(await code { _ = try await made.choose { $0.at = at(time) } } == .noBackup)
+    #expect(await code { _ = try await made.choose(.at(at(time))) } == .noBackup)
   }
 
   @Test func `with --timeline later ones do not count, and what lies before it does`() async throws
   {
     let made = try await three()
-    #expect(try await made.choose { $0.timeline = .first }?.id == "1.2")
-    let early = try await made.choose {
-      $0.timeline = .first
-      $0.at = at(5000)
-    }
+    #expect(try await made.choose(.timeline(.first))?.id == "1.2")
+    let early = try await made.choose(.at(at(5000), in: .first))
     #expect(early?.id == "1.2")
     for number in [3, 4, 99_999_999] {
       let found = await code {
-        _ = try await made.choose { $0.timeline = TimelineNumber(number)! }
+        _ = try await made.choose(.timeline(TimelineNumber(number)!))
       }
       #expect(found == .noBackup, "\(number)")
     }
     // Like PostgreSQL: before it began its history is that of the one that it forked off from.
     for (time, id) in [(500, "1.2"), (5000, "2.1")] {
-      let point = try await made.choose {
-        $0.timeline = TimelineNumber(2)!
-        $0.at = at(Int64(time))
-      }
+      let point = try await made.choose(.at(at(Int64(time)), in: TimelineNumber(2)!))
       #expect(point?.id == id)
     }
     let absent = await code {
-      _ = try await made.choose {
-        $0.timeline = TimelineNumber(9)!
-        $0.at = at(500)
-      }
+      _ = try await made.choose(.at(at(500), in: TimelineNumber(9)!))
     }
     #expect(absent == .noBackup)
   }
@@ -104,7 +95,7 @@ import Testing
   ) async throws {
     let made = try await three()
     var found: String?
-    #expect(await code { found = try await made.choose { $0.point = id }?.id } == expected)
+    #expect(await code { found = try await made.choose(.point(id))?.id } == expected)
     if expected == nil { #expect(found == id) }
   }
 
@@ -124,16 +115,16 @@ import Testing
       try await made.addLog(1, from, to, at: time)
     }
     #expect(try await made.choose()?.id == "1.1@1:20")
-    #expect(try await made.choose { $0.at = at(299) }?.id == "1.1@1:10")
+    #expect(try await made.choose(.at(at(299)))?.id == "1.1@1:10")
     for (offset, instant) in [(0, 0), (10, 100), (15, 250), (20, 300)] as [(Int, Int64)] {
-      let point = try await made.choose { $0.point = "1.1@1:\(offset)" }
+      let point = try await made.choose(.point("1.1@1:\(offset)"))
       #expect(point?.instant == at(instant), "\(offset)")
     }
     // From 20 on the log is lost: what follows a hole was durable after it.
     for (offset, expected) in [
       (1, .noBackup), (11, .noBackup), (30, .corrupt), (40, .corrupt), (41, .noBackup),
     ] as [(Int, ExitCode)] {
-      let found = await code { _ = try await made.choose { $0.point = "1.1@1:\(offset)" } }
+      let found = await code { _ = try await made.choose(.point("1.1@1:\(offset)")) }
       #expect(found == expected, "\(offset)")
     }
   }
@@ -151,10 +142,10 @@ import Testing
     #expect(try await made.choose()?.id == "2.1", "no pin: nothing to choose from")
     try await made.addPin("p1", 1, 1, until: 20_000)
     #expect(await code { _ = try await made.choose() } == .suspect)
-    #expect(try await made.choose { $0.suspect = .newest }?.id == "2.1")
-    #expect(try await made.choose { $0.suspect = .before }?.id == "1.1")
-    #expect(try await made.choose { $0.at = at(9000) }?.id == "2.1", "a named point is no surprise")
-    #expect(try await made.choose({ _ in }, now: at(20_000))?.id == "2.1", "the pin has ended")
+    #expect(try await made.choose(.newest(.newest))?.id == "2.1")
+    #expect(try await made.choose(.newest(.before))?.id == "1.1")
+    #expect(try await made.choose(.at(at(9000)))?.id == "2.1", "a named point is no surprise")
+    #expect(try await made.choose(.newest(), now: at(20_000))?.id == "2.1", "the pin has ended")
     // A restart of the shipper answers nothing.
     try await made.addClaim(3, at: 2000, parentSnapshots: 1)
     try await made.addSnapshot(3, 1, dumpAt: 2100)
@@ -183,8 +174,8 @@ import Testing
       let whole = made.store.contents[name]!
       made.store.overwrite(name, bytes)
       #expect(await code { _ = try await made.choose() } == .suspect, "\(offset)")
-      #expect(try await made.choose { $0.suspect = .newest }?.id == "2.1")
-      #expect(try await made.choose { $0.suspect = .before }?.id == "1.1")
+      #expect(try await made.choose(.newest(.newest))?.id == "2.1")
+      #expect(try await made.choose(.newest(.before))?.id == "1.1")
       made.store.overwrite(name, whole)
     }
     made.store.overwrite(name, [0])

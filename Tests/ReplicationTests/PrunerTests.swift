@@ -251,11 +251,10 @@ import Testing
     let data = try folder.makeDirectory("data")
     let store = FaultyStore(history.store)
     let gate = store.hold { operation, name in operation == .read && name.contains("/log/") }
-    var selection = PointSelection()
     // Of the first days, which no policy keeps.
-    selection.at = VirtualHistory.start.advanced(byMilliseconds: 3 * RetentionPolicy.day)
+    let old = VirtualHistory.start.advanced(byMilliseconds: 3 * RetentionPolicy.day)
     let options = Restorer.Options(
-      data: FilePath(data), selection: selection, plan: RestorePlan.Options())
+      data: FilePath(data), question: .at(old), plan: RestorePlan.Options())
     let now = history.now
     let restore = Task {
       try await Restorer(

@@ -33,7 +33,7 @@ import Testing
       try await writer(made).remove(small)
     }
     #expect(small.allSatisfy(made.store.names.contains))
-    #expect(try await made.choose { $0.timeline = .first }?.cut?.offset == 20)
+    #expect(try await made.choose(.timeline(.first))?.cut?.offset == 20)
   }
 
   @Test func `while nobody has, it goes`() async throws {

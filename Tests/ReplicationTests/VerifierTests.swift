@@ -234,10 +234,7 @@ import Testing
     let history = try await made.repository.history()
     let reader = HistoryReader(repository: made.repository, history: history)
     #expect(try await reader.newestPoint() == nil)
-    let chooser = PointChooser(reader: reader, now: at(9000))
-    var selection = PointSelection()
-    selection.point = "2.1"
-    #expect(await code { _ = try await chooser.choose(selection) } == .corrupt)
+    #expect(await code { _ = try await reader.point(.point("2.1"), now: at(9000)) } == .corrupt)
     let listing = try await RepositoryListing.make(made.store, now: at(9000))
     #expect(listing.quarantined.contains(made.base.description) && listing.newest == nil)
   }

@@ -7,7 +7,7 @@ package import RedisFormats
 /// It is fed with the events of each file in order. The number of results is bounded: the last ones are
 /// kept.
 package struct LogSearch: Sendable {
-  package enum Question: Sendable, Equatable {
+  package enum Question: Sendable, Hashable {
     /// A command by its name, in capitals.
     case command(String)
     /// Commands that remove whole databases, and series of removals that take half of what there is.

@@ -86,11 +86,9 @@ package struct Driller: Sendable {
 
   private func restore(into data: FilePath) async throws -> (RestorePlan, milliseconds: Int64) {
     let began = SystemClock.monotonicMilliseconds()
-    var selection = PointSelection()
     // A person would be asked. Here either state is worth a test, and the newest is the default.
-    selection.suspect = .newest
     // Both forms are restored, as for any server. The restore point decides which is tested.
-    var restore = Restorer.Options(data: data, selection: selection, plan: .init())
+    var restore = Restorer.Options(data: data, question: .newest(.newest), plan: .init())
     restore.keys = options.keys
     let restorer = Restorer(
       options: restore, store: store, now: now, note: note, progress: progress)

@@ -54,80 +54,45 @@ package struct HistoryReader: Sendable {
     }
   }
 
-  /// The readable snapshots of `timeline`, by sequence, and the numbers of the others.
+  /// The readable snapshots of `timeline`, by sequence, and what is wrong with the others.
   package func readableSnapshots(of timeline: TimelineNumber) async throws -> (
-    read: [Int: Snapshot], damaged: [Int]
+    read: [Int: Snapshot], damaged: [Int: LifeboatError]
   ) {
     do {
-      return (try await snapshots(of: timeline), [])
+      return (try await snapshots(of: timeline), [:])
     } catch let error as LifeboatError where error.isDamage {
       // Damage is rare. If there is any, snapshots are read one by one.
-      var (read, damaged): ([Int: Snapshot], [Int]) = ([:], [])
+      var (read, damaged): ([Int: Snapshot], [Int: LifeboatError]) = ([:], [:])
       for sequence in history.snapshots(of: timeline) {
         do {
           if let snapshot = try await own(timeline, sequence) { read[sequence] = snapshot }
-        } catch let error as LifeboatError where error.isDamage { damaged.append(sequence) }
+        } catch let error as LifeboatError where error.isDamage { damaged[sequence] = error }
       }
       return (read, damaged)
     }
   }
 
-  /// The newest restore point of `timeline`, read from its end: a few records at most.
-  package func newestPoint(of timeline: TimelineNumber) async throws -> RestorePoint? {
-    for sequence in history.snapshots(of: timeline).reversed() {
-      guard let snapshot = try await own(timeline, sequence) else { continue }
-      let finder = PointFinder(
-        history: history, timeline: timeline, snapshots: [sequence: snapshot])
-      if let point = finder.newest() { return point }
-    }
-    return nil
-  }
-
-  /// The newest restore point of the repository: in the highest timeline that has one. A claim without
-  /// snapshots, or a timeline that has only named files so far, only marks an end.
-  package func newestPoint() async throws -> RestorePoint? {
-    for timeline in history.claims.keys.sorted(by: >) {
-      if let point = try await newestPoint(of: timeline) { return point }
-    }
-    return nil
-  }
+  /// The newest restore point of the repository, read from its end; nil if it has none.
+  package func newestPoint() async throws -> RestorePoint? { try await ask { try $0.newest() } }
 
   /// What a restore without a choice would give; nil if that would end at something damaged.
   func newestUnlessDamaged() async throws -> RestorePoint? {
-    do {
-      return try await newestPoint()
-    } catch let error as LifeboatError where error.isDamage {
-      return nil
-    }
+    try await ask { try $0.newestUnlessDamaged() }
   }
 
   /// The time of the first remaining restore point; nil if there is none.
-  package func firstPoint() async throws -> Instant? { try await firstState()?.instant }
-
-  /// The first remaining restore point.
-  package func firstState() async throws -> RestorePoint? {
-    for timeline in history.claims.keys.sorted() {
-      for sequence in history.snapshots(of: timeline) {
-        guard let snapshot = try await own(timeline, sequence) else { continue }
-        let finder = PointFinder(
-          history: history, timeline: timeline, snapshots: [sequence: snapshot])
-        guard let newest = finder.newest() else { continue }
-        return snapshot.primary == .aof ? finder.start(of: snapshot) ?? newest : newest
-      }
-    }
-    return nil
-  }
+  package func firstPoint() async throws -> Instant? { try await ask { try $0.first() }?.instant }
 
   /// The marks inside a log object. If the object is missing or damaged, none of them can be restored; the
   /// restore points before it remain.
-  package func marks(of inner: InnerMarks) async throws -> [Mark] {
+  package func marks(of name: ObjectPath) async throws -> [Mark] {
+    guard case .log(let timeline, _, let span) = name else { return [] }
     do {
       guard
-        let content = try await repository.content(
-          inner.name, kind: .log, limit: LogPayload.sizeMax)
+        let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax)
       else { return [] }
-      let payload = try LogPayload(decoding: content, span: inner.span)
-      return payload.nonce == history.claims[inner.timeline]?.nonce ? payload.marks : []
+      let payload = try LogPayload(decoding: content, span: span)
+      return payload.nonce == history.claims[timeline]?.nonce ? payload.marks : []
     } catch let error as LifeboatError where error.code == .corrupt {
       return []
     }

@@ -1,12 +1,12 @@
 import BackupFormat
-import BackupLogic
+package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 
 extension PointInspection {
   /// - Parameter progress: receives how much of the full copy and the log after it was read.
   package static func make(
-    _ store: any ObjectStore, keys: KeySource = .none, selection: PointSelection,
+    _ store: any ObjectStore, keys: KeySource = .none, question: Question,
     options: Options = Options(), now: Instant,
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
   ) async throws -> PointInspection {
@@ -16,19 +16,20 @@ extension PointInspection {
     }
     return try await repository.withHistory { history in
       try await make(
-        HistoryReader(repository: repository, history: history), selection, options, now: now,
+        HistoryReader(repository: repository, history: history), question, options, now: now,
         progress: progress)
     }
   }
 
   private static func make(
-    _ reader: HistoryReader, _ selection: PointSelection, _ options: Options, now: Instant,
+    _ reader: HistoryReader, _ question: Question, _ options: Options, now: Instant,
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void
   ) async throws -> PointInspection {
     let store = reader.repository.store
     let command = reader.repository.command(options.url)
-    let chooser = PointChooser(reader: reader, now: now, url: options.url, progress: progress)
-    guard let point = try await chooser.choose(selection) else {
+    guard
+      let point = try await reader.point(question, now: now, url: options.url, progress: progress)
+    else {
       throw LifeboatError(.noBackup, "there is no restore point at \(store.location) yet")
     }
     let plan = try await reader.plan(point, .init())
@@ -37,7 +38,7 @@ extension PointInspection {
       reader: reader, point: point, indexes: indexes, copyBytesMax: options.copyBytesMax,
       progress: progress
     ).run()
-    let drops = try await drops(before: point, chooser, content.search, command)
+    let drops = try await drops(before: point, reader, content.search, command, progress)
     let shrunk = try await CopyComparison(reader: reader, point: point).drops(
       known: drops.map(\.at))
     return PointInspection(
@@ -55,14 +56,16 @@ extension PointInspection {
 
   /// From the log and, for older events, from the snapshots that were cut for them.
   private static func drops(
-    before point: RestorePoint, _ chooser: PointChooser, _ own: LogSearch?,
-    _ command: RestoreCommand
+    before point: RestorePoint, _ reader: HistoryReader, _ own: LogSearch?,
+    _ command: RestoreCommand, _ progress: @escaping HistoryReader.Progress
   ) async throws -> [(at: Instant, drop: Destructive)] {
     var drops: [(at: Instant, drop: Destructive)] = []
-    let found = try await chooser.drops(before: point, own: own)
+    var known = Evidence()
+    if let own { known.searches[point.snapshot.key] = own }
+    let found = try await reader.ask(known: known, progress: progress) { try $0.drops(before: point) }
     for one in found { drops.append((one.occurrence.at, Destructive(one, command))) }
     let places = Set(found.map(\.occurrence.before))
-    for snapshot in try await chooser.reader.snapshots(of: point.timeline).values {
+    for snapshot in try await reader.snapshots(of: point.timeline).values {
       guard let drop = snapshot.destructive, !places.contains(drop.before) else { continue }
       let id = RestorePoint(
         snapshot: snapshot, primary: .aof, cut: drop.before, instant: drop.at
@@ -80,7 +83,7 @@ extension PointInspection {
 }
 
 extension PointInspection.Destructive {
-  fileprivate init(_ found: PointChooser.Found, _ command: RestoreCommand) {
+  fileprivate init(_ found: Answering.Found, _ command: RestoreCommand) {
     let one = found.occurrence
     self.init(
       command: one.command, at: one.at.description, before: found.point.id,

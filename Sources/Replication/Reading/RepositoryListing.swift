@@ -190,7 +190,7 @@ package struct RepositoryListing: Sendable, Encodable {
     let history = reader.history
     let claim = history.claims[number]!
     let (snapshots, damaged) = try await reader.readableSnapshots(of: number)
-    unreadable += damaged.map { ObjectPath.snapshot(number, sequence: $0).text }
+    unreadable += damaged.keys.sorted().map { ObjectPath.snapshot(number, sequence: $0).text }
     let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
     drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)

@@ -48,7 +48,7 @@ package struct CutReading {
     let behind = LogPosition(timeline: cut.timeline, ordinal: cut.ordinal, offset: cut.offset + 1)
     for place in [cut, behind] {
       guard let inner = finder.inner(of: snapshot, at: place) else { continue }
-      marks += inner.points(of: try await reader.marks(of: inner)).map {
+      marks += inner.points(of: try await reader.marks(of: inner.name)).map {
         CutSurroundings.Place(position: $0.cut!, time: $0.instant)
       }
     }

@@ -18,13 +18,7 @@ package struct RestoreRequest: Sendable, Equatable, Codable {
 
 extension RestoreRequest {
   init(_ options: Restorer.Options, repository: String) {
-    let chosen = options.selection
-    selection = RestoreRequest.line([
-      ("at", chosen.at.map { "\($0.milliseconds)" }),
-      ("base", chosen.isBaseEmpty ? "empty" : nil), ("before", chosen.before),
-      ("point", chosen.point), ("suspect", chosen.suspect?.rawValue),
-      ("timeline", chosen.timeline.map { "\($0)" }),
-    ])
+    selection = RestoreRequest.line(RestoreRequest.fields(options.question))
     let plan = options.plan
     form = RestoreRequest.line([
       ("repository", repository), ("id", options.repositoryID?.hexadecimal),
@@ -33,6 +27,20 @@ extension RestoreRequest {
       ("owner", options.owner.map { "\($0.user):\($0.group)" }),
     ])
     replaces = options.replaces
+  }
+
+  private static func fields(_ question: Question) -> [(name: String, value: String?)] {
+    func of(_ timeline: TimelineNumber?) -> (String, String?) {
+      ("timeline", timeline.map { "\($0)" })
+    }
+    return switch question {
+    case .newest(let suspect): [("suspect", suspect?.rawValue)]
+    case .timeline(let number): [of(number)]
+    case .unfinished(let number): [("base", "empty"), of(number)]
+    case .at(let instant, let number): [("at", "\(instant.milliseconds)"), of(number)]
+    case .before(let command, let number): [("before", command), of(number)]
+    case .point(let id): [("point", id)]
+    }
   }
 
   private static func line(_ fields: [(name: String, value: String?)]) -> String {

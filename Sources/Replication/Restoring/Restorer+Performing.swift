@@ -23,7 +23,7 @@ extension Restorer {
     try checkRoom(plan, target)
     let marker = Marker(
       repository: repository.id, point: plan.point.id, instant: plan.point.instant,
-      isDeliberate: options.selection.isNamed, newest: history.newestClaim!.timeline,
+      isDeliberate: options.question.isNamed, newest: history.newestClaim!.timeline,
       end: history.contiguousEnd(of: history.newestClaim!.timeline, starts: [:]),
       restoredAt: now())
     var journal = RestoreJournal(

@@ -95,7 +95,7 @@ extension Restorer {
     if RestoreRequest(options, repository: store.location).isThat(of: journal) { return .same }
     let isOtherRepository =
       options.repositoryID.map { $0 != journal.marker.repository } ?? false
-    return options.isIfEmpty && !options.selection.isNamed && !isOtherRepository
+    return options.isIfEmpty && !options.question.isNamed && !isOtherRepository
       ? .anyState : .another
   }
 

@@ -11,7 +11,7 @@ package struct Restorer: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
     package var names: ServerNames?
-    package var selection: PointSelection
+    package var question: Question
     package var plan: RestorePlan.Options
     package var isIfEmpty = false
     package var isIfBackupExists = false
@@ -23,9 +23,9 @@ package struct Restorer: Sendable {
     /// The value of `--repo`, for commands that are printed.
     package var url: String?
 
-    package init(data: FilePath, selection: PointSelection, plan: RestorePlan.Options) {
+    package init(data: FilePath, question: Question, plan: RestorePlan.Options) {
       self.data = data
-      self.selection = selection
+      self.question = question
       self.plan = plan
     }
   }
@@ -196,7 +196,7 @@ package struct Restorer: Sendable {
           .noBackup, "\(store.location) is empty", cause: "the repository \(id) was expected there",
           hint: "check the bucket and prefix")
       }
-      if options.isIfBackupExists, !options.selection.isNamed { return .absent(.noBackup) }
+      if options.isIfBackupExists, !options.question.isNamed { return .absent(.noBackup) }
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)",
         hint: "check the prefix; on a first start, give --if-backup-exists")
@@ -209,10 +209,9 @@ package struct Restorer: Sendable {
     var isLossConfirmed = false
     return try await repository.withHistory { history in
       let reader = HistoryReader(repository: repository, history: history)
-      let chooser = PointChooser(reader: reader, now: now(), url: options.url)
-      var found = try await chooser.choose(options.selection)
+      var found = try await reader.point(options.question, now: now(), url: options.url)
       if found == nil {
-        switch try await concludeAbsence(chooser) {
+        switch try await concludeAbsence(reader) {
         case .outcome(let outcome): return .absent(outcome)
         case .point(let point): found = point
         }
@@ -224,13 +223,13 @@ package struct Restorer: Sendable {
       do {
         plan = try await reader.plan(point, planOptions, without: damaged)
       } catch let error as LifeboatError {
-        throw try await chooser.explained(error, point)
+        throw try await reader.ask { try $0.explained(error, point) }
       }
       if let loss = plan.loss, !isLossConfirmed {
         isLossConfirmed = true
         throw LifeboatError(missing: loss.object)
       }
-      if options.selection.isBaseEmpty {
+      if case .unfinished = options.question {
         plan.warnings.append(
           "this is Redis's state only if Redis began with no keys when this log began: its BASE was "
             + "never shipped. Look at it with `lifeboat inspect --data` before Redis starts")
@@ -248,8 +247,7 @@ package struct Restorer: Sendable {
   }
 
   /// Concludes "there is no backup" only from a complete listing that proves it.
-  private func concludeAbsence(_ chooser: PointChooser) async throws -> Conclusion {
-    let reader = chooser.reader
+  private func concludeAbsence(_ reader: HistoryReader) async throws -> Conclusion {
     var snapshots: [Snapshot] = []
     for timeline in reader.history.claims.keys {
       snapshots += try await reader.snapshots(of: timeline).values
@@ -264,12 +262,12 @@ package struct Restorer: Sendable {
         hint: "look at it with `lifeboat list`; if nothing in it is of worth, use another prefix")
     }
     for log in logs where log.snapshot.detached?.awaitedBase == nil {
-      if let point = chooser.point(of: log) { return .point(point) }
+      if let point = reader.history.point(of: log) { return .point(point) }
     }
     if let log = logs.first(where: { !$0.isShort }) ?? logs.first {
-      return .outcome(try concludeUnfinished(log, chooser))
+      return .outcome(try concludeUnfinished(log, reader))
     }
-    if options.isIfBackupExists, !options.selection.isNamed { return .outcome(.noBackup) }
+    if options.isIfBackupExists, !options.question.isNamed { return .outcome(.noBackup) }
     throw LifeboatError(
       .noBackup, "there is no restore point at \(store.location) yet",
       hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")
@@ -277,15 +275,15 @@ package struct Restorer: Sendable {
 
   /// An interrupted first ship must not keep a new pod from starting. An hour of log is more than that, and
   /// so is any log if the caller knows that there is a backup.
-  private func concludeUnfinished(_ log: UnfinishedLog, _ chooser: PointChooser) throws -> Outcome {
-    let command = chooser.reader.repository.command(options.url).line(
+  private func concludeUnfinished(_ log: UnfinishedLog, _ reader: HistoryReader) throws -> Outcome {
+    let command = reader.repository.command(options.url).line(
       "--timeline \(log.timeline) --base empty")
     let isShort = log.isShort && options.repositoryID == nil
-    if isShort, options.isIfBackupExists, !options.selection.isNamed {
+    if isShort, options.isIfBackupExists, !options.question.isNamed {
       return .neverCompleted(log, command: command)
     }
     let way =
-      chooser.point(of: log) == nil
+      reader.history.point(of: log) == nil
       ? "nothing in it can be loaded"
       : "if Redis began with no keys when that log began, `\(command)` restores it"
     throw LifeboatError(

@@ -52,14 +52,13 @@ struct Inspect: ExitingCommand {
       if json { try Console.json(found) } else { Console.write(found.text) }
       return found.isSound ? .success : .corrupt
     }
-    var selection = PointSelection()
-    selection.point = point
-    selection.at = try at.map { try Restore.time($0, now: SystemClock.now()) }
     // A person is looking, so nothing is asked: `inspect` shows what a restore would ask about.
-    selection.suspect = .newest
+    var question = Question.newest(.newest)
+    if let at { question = .at(try Restore.time(at, now: SystemClock.now())) }
+    if let point { question = .point(point) }
     let store = try Stores.interactive(repo!, transport)
     let found = try await PointInspection.make(
-      store, keys: key.source(), selection: selection,
+      store, keys: key.source(), question: question,
       options: .init(readsAnyCopy: keys, url: RestoreCommand.url(repo!, store)),
       now: SystemClock.now(), progress: progress)
     if json { try Console.json(found) } else { Console.write(found.text) }

@@ -50,7 +50,7 @@ struct Restore: ExitingCommand {
     help: ArgumentHelp("Refuse any other repository, and its absence.", valueName: "id"))
   var repositoryID: String?
   @Option(help: "Which state to restore if the newest may be an accident.")
-  var suspect: PointSelection.Suspect?
+  var suspect: Question.Suspect?
   @Flag(help: "Move existing files aside.")
   var replace = false
   @Option(
@@ -92,39 +92,45 @@ struct Restore: ExitingCommand {
     return .success
   }
 
-  private func options() throws -> Restorer.Options {
-    let now = SystemClock.now()
-    var selection = PointSelection()
-    selection.at = try at.map { try Restore.time($0, now: now) }
-    selection.point = point
-    selection.suspect = suspect
-    if let timeline {
+  private func question(_ now: Instant) throws -> Question {
+    let number = try timeline.map { timeline in
       guard let number = TimelineNumber(timeline) else {
         throw LifeboatError(.usage, "--timeline \(timeline) is not the number of a timeline")
       }
-      selection.timeline = number
+      return number
     }
     if let base {
       guard base == "empty" else {
         throw LifeboatError(.usage, "--base takes empty, not \(printable(base))")
       }
-      guard timeline != nil, at == nil, point == nil, before == nil else {
+      guard let number, at == nil, point == nil, before == nil else {
         throw LifeboatError(
           .usage, "--base empty goes with --timeline, and with no other choice of a point",
           hint: "`lifeboat list` shows which timeline has log without its BASE")
       }
-      selection.isBaseEmpty = true
+      return .unfinished(number)
     }
-    if point != nil, at != nil || timeline != nil || before != nil {
-      throw LifeboatError(
-        .usage, "--point says it all: give it without --at, --before and --timeline")
+    if let point {
+      guard at == nil, number == nil, before == nil else {
+        throw LifeboatError(
+          .usage, "--point says it all: give it without --at, --before and --timeline")
+      }
+      return .point(point)
     }
     if let before {
       guard at == nil else {
         throw LifeboatError(.usage, "--at and --before name two points: give one of them")
       }
-      selection.before = try Restore.command(before)
+      return .before(try Restore.command(before), in: number)
     }
+    if let at { return .at(try Restore.time(at, now: now), in: number) }
+    if let number { return .timeline(number) }
+    return .newest(suspect)
+  }
+
+  private func options() throws -> Restorer.Options {
+    let now = SystemClock.now()
+    let question = try question(now)
     let (names, configured) = try nameOptions.resolve()
     var plan = RestorePlan.Options()
     plan.usesLegacyForm = legacyAOF
@@ -135,7 +141,7 @@ struct Restore: ExitingCommand {
       }
       plan.appendOnly = value
     }
-    var options = Restorer.Options(data: FilePath(data), selection: selection, plan: plan)
+    var options = Restorer.Options(data: FilePath(data), question: question, plan: plan)
     options.names = names
     options.isIfEmpty = ifEmpty
     options.isIfBackupExists = ifBackupExists

@@ -56,7 +56,7 @@ struct Bytes: ExpressibleByArgument, Sendable {
 
 extension LogFormat: ExpressibleByArgument {}
 extension Compression: ExpressibleByArgument {}
-extension PointSelection.Suspect: ExpressibleByArgument {}
+extension Question.Suspect: ExpressibleByArgument {}
 
 /// Where the backups are.
 struct RepositoryOptions: ParsableArguments {

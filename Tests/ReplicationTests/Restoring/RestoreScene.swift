@@ -81,10 +81,10 @@ struct RestoreScene {
   static let nothing: @Sendable (inout Restorer.Options) -> Void = { _ in }
   static let replacing: @Sendable (inout Restorer.Options) -> Void = { $0.replaces = true }
   static let another: @Sendable (inout Restorer.Options) -> Void = {
-    $0.selection.point = "1.2@1:27"
+    $0.question = .point("1.2@1:27")
   }
   static let anotherReplacing: @Sendable (inout Restorer.Options) -> Void = {
-    $0.selection.point = "1.2@1:27"
+    $0.question = .point("1.2@1:27")
     $0.replaces = true
   }
   static let ifEmpty: @Sendable (inout Restorer.Options) -> Void = {
@@ -101,7 +101,7 @@ struct RestoreScene {
     notes: @escaping @Sendable (String) -> Void = { _ in }
   ) async throws -> Restorer.Report {
     var options = Restorer.Options(
-      data: FilePath(data), selection: PointSelection(), plan: RestorePlan.Options())
+      data: FilePath(data), question: .newest(), plan: RestorePlan.Options())
     var names = ServerNames()
     names.appendFile = "a"
     options.names = names

@@ -59,9 +59,7 @@ struct VirtualHistory {
     }
     let history = try await repository.history()
     let reader = HistoryReader(repository: repository, history: history)
-    var selection = PointSelection()
-    selection.at = instant
-    guard let point = try await PointChooser(reader: reader, now: now).choose(selection) else {
+    guard let point = try await reader.point(instant.map { .at($0) } ?? .newest(), now: now) else {
       throw HarnessError("there is no restore point")
     }
     let plan = try RestorePlanner(

@@ -133,7 +133,7 @@ import Testing
   {
     let outcome = try await Restorer(
       options: Restorer.Options(
-        data: FilePath(data), selection: PointSelection(), plan: RestorePlan.Options()),
+        data: FilePath(data), question: .newest(), plan: RestorePlan.Options()),
       store: store, now: { now }, note: { _ in }, progress: { _, _ in }
     ).run()
     guard case .restored(let plan, _) = outcome else { throw HarnessError("\(outcome)") }

@@ -1,0 +1,72 @@
+package import BackupFormat
+package import BackupTypes
+
+/// What is known about the restore point that a question asks for.
+package enum Answer: Sendable {
+  case point(RestorePoint, CutSurroundings.Precision)
+  /// No log of that time was shipped, or none is kept. `before` has the gap after it.
+  case gap(at: Instant, before: RestorePoint)
+  /// The newest state may be the result of an accident, and nobody has chosen yet.
+  case suspect(newest: RestorePoint, before: RestorePoint, Claim.Suspicion)
+  /// It needs log that was durable and has disappeared.
+  case lost(LostState)
+  /// There is no such restore point: the error says why, and what there is.
+  case nothing(LifeboatError)
+  /// The repository has no restore point at all.
+  case empty
+}
+
+/// Why a state can't be restored, and the whole states around what is missing.
+package struct LostState: Sendable {
+  package var message: String
+  package var loss: LogLoss
+  package var before: RestorePoint?
+  package var behind: RestorePoint?
+
+  package var error: LifeboatError {
+    var ways: [String] = []
+    if let before {
+      ways.append("the last whole state before it is --point \(before.id) of \(before.instant)")
+    }
+    if let behind {
+      ways.append("the first whole one after it is --point \(behind.id) of \(behind.instant)")
+    }
+    ways.append("`lifeboat verify` names what is missing")
+    var error = LifeboatError(
+      .corrupt, message,
+      cause: "\(loss.what) were durable and are missing: what was written from "
+        + "\(loss.since) to \(loss.until) is lost",
+      hint: ways.joined(separator: "; "))
+    error.missingObject = loss.object
+    return error
+  }
+}
+
+extension Answer {
+  /// The restore point; nil if the repository has none.
+  /// - Parameter unpin: the command that accepts the newest state, for the id of its pin.
+  /// - Throws: what a person has to decide or can't have, with the restore points that there are.
+  package func point(unpin: (String) -> String) throws(LifeboatError) -> RestorePoint? {
+    switch self {
+    case .point(let point, _): return point
+    case .empty: return nil
+    case .nothing(let error): throw error
+    case .lost(let lost): throw lost.error
+    case .gap(let at, let before):
+      let next =
+        before.gap.map { "or the one after it with --point \($0.next) (of \($0.until))" } ?? ""
+      throw LifeboatError(
+        .noBackup, "\(at) lies between two recovery windows",
+        cause: "from \(before.instant) until \(before.gap?.until ?? at) no log was shipped, or "
+          + "none is kept",
+        hint: "take the state before it with --point \(before.id) (of \(before.instant)), " + next)
+    case .suspect(let newest, let before, let suspicion):
+      throw LifeboatError(
+        .suspect, "the newest state may be an accident: \(suspicion.detail)",
+        cause:
+          "newest: \(newest.id) of \(newest.instant); before it: \(before.id) of \(before.instant)",
+        hint: "choose with --suspect newest or --suspect before; "
+          + "`\(unpin(suspicion.pin))` accepts the newest for good")
+    }
+  }
+}

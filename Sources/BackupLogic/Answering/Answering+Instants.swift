@@ -1,0 +1,404 @@
+import BackupFormat
+import BackupTypes
+
+/// `--at`: the state at a time.
+extension Answering {
+  /// The last known state not after a time, and how exactly it is that of the time.
+  struct Known {
+    var point: RestorePoint
+    var precision: CutSurroundings.Precision
+  }
+
+  /// A state that needs lost log does not count, and neither does a time of which no log was shipped.
+  func state(at: Instant, in selected: TimelineNumber?) throws -> Answer {
+    try refuseFuture(at)
+    let timeline = selected ?? history.timeline(at: at)
+    let message = "the state at \(at) needs log that is lost"
+    guard let found = try known(at: at, in: selected) else {
+      // A log without a full copy before it has no state at all if its beginning is lost.
+      if let lost = try lost(of: timeline, from: nil, until: at) {
+        throw try self.lost(message, lost)
+      }
+      var hint = "see `lifeboat list`"
+      if let first = try first() {
+        hint = "the first after it is --point \(first.id) of \(first.instant); " + hint
+      }
+      throw LifeboatError(
+        .noBackup, "there is no restore point at or before \(at)", hint: hint)
+    }
+    let point = found.point
+    guard isBefore(point, at) else { return .point(point, found.precision) }
+    let losses = LossFinder(history, snapshots: try evidence.readable(point.timeline).values)
+    if let loss = losses.loss(rightBehind: point) {
+      throw try lost(message, LostLog(loss: loss, snapshot: point.snapshot))
+    }
+    if let lost = try lost(of: timeline, from: point, until: at), isWithoutState(lost) {
+      throw try self.lost(message, lost)
+    }
+    // A window that ends within the requested second contains it.
+    return point.gap == nil ? .point(point, found.precision) : .gap(at: at, before: point)
+  }
+
+  /// How far the clock of this machine may be behind the one that a person reads a time from.
+  private static let clockSlack: Int64 = 60_000
+
+  /// A time in the future is a mistake, as when somebody forgets the zone: what he expects is not what the
+  /// newest restore point is.
+  private func refuseFuture(_ at: Instant) throws {
+    guard at.since(now) > Answering.clockSlack else { return }
+    let newest = try newestUnlessDamaged()
+    // This machine's clock may be the one that is wrong.
+    if let newest, at.since(newest.instant) <= Answering.clockSlack { return }
+    throw LifeboatError(
+      .usage, "\(at) is in the future: it is \(now)",
+      hint: newest.map {
+        "the newest restore point is of \($0.instant): restore it with --point \($0.id), or without --at"
+      } ?? "`lifeboat list` shows the restore points")
+  }
+
+  /// What a restore without a choice would give; nil if that would end at something damaged.
+  package func newestUnlessDamaged() throws -> RestorePoint? {
+    do {
+      return try newest()
+    } catch let error as LifeboatError where error.code == .corrupt && error.missingObject == nil {
+      return nil
+    }
+  }
+
+  /// Whether the log of `point` was last seen at its cut before `at`.
+  private func isBefore(_ point: RestorePoint, _ at: Instant) -> Bool {
+    let seen = point.cut.flatMap { history.chain(of: point.snapshot).mark(at: $0)?.time }
+    return max(seen ?? point.instant, point.instant) < at
+  }
+
+  /// The last known state at a time, with a gap if it is not proved to be the state at that time. Follows
+  /// the ancestry of the newest timeline, or of the named one. Of each timeline only the part before its
+  /// successor counts. Nil: no state is that old.
+  func known(at: Instant, in selected: TimelineNumber?) throws -> Known? {
+    if let selected { try require(selected) }
+    var timeline = selected ?? history.timeline(at: at)
+    let limit = selected ?? history.newestClaim?.timeline ?? .first
+    while let number = timeline {
+      let finder = try finder(of: number)
+      let marked = try last(notAfter: at, finder)
+      if let known = try known(at: at, marked: marked, finder, upTo: limit) { return known }
+      timeline = history.claims[number]?.parent
+    }
+    return nil
+  }
+
+  func finder(of timeline: TimelineNumber) throws -> PointFinder {
+    PointFinder(history: history, timeline: timeline, snapshots: try evidence.all(timeline))
+  }
+
+  /// Names show the marks at the ends of objects. The marks inside the object that covers the time are read
+  /// from it.
+  private func last(notAfter at: Instant, _ finder: PointFinder) throws -> RestorePoint? {
+    var best = finder.last(notAfter: at)
+    for (object, marks) in try evidence.marks(of: finder.inner(around: at)) {
+      guard let point = object.last(of: marks, notAfter: at) else { continue }
+      if best.map({ point.instant > $0.instant }) ?? true { best = point }
+    }
+    return best
+  }
+
+  /// The state at a time between two chains: the second chain begins with the state of its BASE, which no
+  /// mark shows. Such a place exists after a rewrite that no shipper saw, after the AOF was switched off and
+  /// on, and after a pause of the shipper.
+  /// - Parameters:
+  ///   - marked: the last mark not after `at`.
+  ///   - limit: the beginnings of timelines up to this one count, too.
+  private func known(
+    at: Instant, marked: RestorePoint?, _ finder: PointFinder, upTo limit: TimelineNumber
+  ) throws -> Known? {
+    func precision(of point: RestorePoint) -> CutSurroundings.Precision {
+      point.primary == .rdb ? .copy : .mark
+    }
+    var found = marked
+    var annotated: Instant?
+    if found == nil, let first = try firstStart(finder, at: at) {
+      found = first
+      annotated = try lastAnnotation(before: finder.timeline, at: at).map { max($0, first.instant) }
+    }
+    guard var known = found else { return nil }
+    while true {
+      let refined = try refined(known, at: at, annotated: annotated)
+      if refined.isExact { return Known(point: refined.point, precision: .second) }
+      annotated = refined.annotated
+      var best = refined.point
+      if annotated == nil { best = try continued(best, at: at, upTo: limit) }
+      let finder = try self.finder(of: best.timeline)
+      if goesOn(best, past: at, finder) {
+        return Known(point: best, precision: precision(of: best))
+      }
+      let next = try beginnings(behind: best, at: at, finder, upTo: limit)
+      guard let begun = next.last else {
+        return Known(point: best.unknown(until: next.later), precision: precision(of: best))
+      }
+      // For a server that annotates: the part before the first annotation belongs to the last second before
+      // it, at the latest to that of the BASE.
+      if annotated == nil {
+        let tried = try self.refined(begun, at: at)
+        if tried.isExact { return Known(point: tried.point, precision: .second) }
+        annotated = tried.annotated
+      }
+      if let second = annotated {
+        (known, annotated) = (begun, max(second, begun.instant))
+      } else if let over = next.lastOver {
+        known = over
+      } else {
+        return Known(point: best.unknown(until: begun), precision: precision(of: best))
+      }
+    }
+  }
+
+  /// The state with which the timeline begins, if it existed by `at`. The state exists when the timeline is
+  /// claimed, whatever the time of its BASE.
+  private func firstStart(_ finder: PointFinder, at: Instant) throws -> RestorePoint? {
+    for sequence in finder.snapshots.keys.sorted() {
+      let snapshot = finder.snapshots[sequence]!
+      guard let start = try start(of: snapshot, finder)?.point else { continue }
+      return snapshot.primary == .aof && start.instant <= at ? start : nil
+    }
+    return nil
+  }
+
+  /// Without annotations: if a log continued while no shipper ran, its next mark comes from the file
+  /// itself, and can be older than the claim under which it was shipped.
+  private func continued(_ point: RestorePoint, at: Instant, upTo limit: TimelineNumber) throws
+    -> RestorePoint
+  {
+    guard var cut = point.cut else { return point }
+    var best = point
+    var number = point.timeline
+    while let next = history.continuation(of: number, from: cut), next <= limit {
+      number = next
+      let finder = try finder(of: next)
+      guard finder.newestSnapshot(with: cut) != nil else {
+        guard finder.newest() == nil else { break }
+        continue
+      }
+      guard let later = try last(notAfter: at, finder), let end = later.cut, end > cut else {
+        break
+      }
+      (best, cut) = (later, end)
+    }
+    return best
+  }
+
+  /// The last annotation not after `at` in the timeline before `timeline`.
+  private func lastAnnotation(before timeline: TimelineNumber, at: Instant) throws -> Instant? {
+    guard let parent = history.claims[timeline]?.parent,
+      let last = try finder(of: parent).last(notAfter: at)
+    else { return nil }
+    return try refined(last, at: at).annotated
+  }
+
+  /// Whether the point's own log shows that it continued for the whole second of `at`, or a clean end shows
+  /// that nothing was written until then.
+  private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
+    guard point.primary == .aof, let last = history.chain(of: point.snapshot).last else {
+      return false
+    }
+    if last.time.since(at) >= 1000 { return true }
+    return finder.snapshots.values.contains {
+      $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
+    }
+  }
+
+  // MARK: Beginnings of chains
+
+  private struct Beginnings {
+    /// The last beginning of a chain that is not after the time.
+    var last: RestorePoint?
+    /// The last beginning whose time is completely over by then. The time of an RDB is a whole second, and
+    /// its state is from some moment in it; a time to the second means all of that second. A BASE in AOF
+    /// form has the time of its last byte, by which its log had continued.
+    var lastOver: RestorePoint?
+    /// The first beginning after it.
+    var later: RestorePoint?
+    var finder: PointFinder
+  }
+
+  /// The beginnings of chains that share no log with that of `point`, in order.
+  private func beginnings(
+    behind point: RestorePoint, at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
+  ) throws -> Beginnings {
+    var found = Beginnings(finder: finder)
+    while true {
+      for sequence in found.finder.snapshots.keys.sorted() {
+        let snapshot = found.finder.snapshots[sequence]!
+        guard isBehind(snapshot, point),
+          let (start, isTimed) = try start(of: snapshot, found.finder)
+        else { continue }
+        guard start.instant <= at else {
+          found.later = start
+          return found
+        }
+        // An old copy that somebody put there is not a state from after the point's.
+        let before = found.last ?? point
+        guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
+          continue
+        }
+        found.last = start
+        let isOver = at.since(start.instant) >= 999 || at.milliseconds % 1000 == 0
+        if isTimed, isOver { found.lastOver = start }
+      }
+      let number = found.finder.timeline
+      guard let next = history.successor(of: number), next.timeline <= limit else { return found }
+      let finder = try self.finder(of: next.timeline)
+      let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
+      guard isContinued || (next.fork == nil && !isBack(finder, behind: found.finder)) else {
+        return found
+      }
+      found.finder = finder
+    }
+  }
+
+  /// Whether a timeline without common log begins with a full copy from which the timeline before it had
+  /// continued: somebody went back to it.
+  private func isBack(_ finder: PointFinder, behind parent: PointFinder) -> Bool {
+    func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
+    let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
+    guard let first, let begun = base(first) else { return false }
+    return parent.snapshots.values.contains {
+      base($0) == begun && !history.chain(of: $0).isEmpty
+    }
+  }
+
+  private func isBehind(_ snapshot: Snapshot, _ point: RestorePoint) -> Bool {
+    snapshot.key > point.snapshot.key
+      && !(snapshot.chain?.files.flatMap(\.segments) ?? []).contains {
+        point.cut.map($0.isOf) ?? false
+      }
+  }
+
+  /// The state with which a snapshot's point begins, with its time; nil if the snapshot has none.
+  private func start(of snapshot: Snapshot, _ finder: PointFinder) throws -> (
+    point: RestorePoint, isTimed: Bool
+  )? {
+    guard let newest = finder.newest(of: snapshot) else { return nil }
+    if newest.primary == .rdb { return (newest, true) }
+    // A log without a BASE begins with nothing, which is not a state to go back to.
+    guard let base = snapshot.chain?.base else {
+      return history.chain(of: snapshot).first.map {
+        (
+          RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time), true
+        )
+      }
+    }
+    guard var start = finder.start(of: snapshot) else { return nil }
+    let index = try evidence.index(base.generation)
+    start.instant = Instant(
+      milliseconds: index.contentAt.milliseconds - index.contentAt.milliseconds % 1000)
+    return (start, index.dataset != nil)
+  }
+
+  // MARK: To the second
+
+  private struct Refined {
+    var point: RestorePoint
+    /// An annotation of a later second proves that nothing is missing.
+    var isExact = false
+    /// The last annotation not after the time; nil if the server wrote none.
+    var annotated: Instant?
+  }
+
+  /// With `#TS:` annotations the log itself shows what had been executed at `at`: everything up to the
+  /// first annotation of a later second. The part that was not shipped by then is in the log of the
+  /// timeline that continued from there. Without any annotation, `point` is the answer.
+  /// - Parameter annotated: the second of the log after `point`, up to the next annotation.
+  private func refined(_ point: RestorePoint, at: Instant, annotated: Instant? = nil) throws
+    -> Refined
+  {
+    var best = Refined(point: point, annotated: annotated)
+    guard point.primary == .aof, var cut = point.cut else { return best }
+    var timeline: TimelineNumber? = point.timeline
+    do {
+      while let number = timeline {
+        let next = history.continuation(of: number, from: cut)
+        let finder = try finder(of: number)
+        guard let snapshot = finder.newestSnapshot(with: cut) else {
+          // A timeline that was killed before it had a restore point only marks an end.
+          guard finder.newest() == nil else { return best }
+          timeline = next
+          continue
+        }
+        let reading = try second(
+          SecondQuestion(
+            snapshot: snapshot.key, from: cut, fromAt: best.point.instant, margin: 1, at: at,
+            annotated: best.annotated))
+        guard let end = reading.cut else { return best }
+        if !reading.isDoubtful, reading.annotated != nil || reading.isExact,
+          end != cut || best.point.cut != cut || number != point.timeline
+        {
+          best.point = RestorePoint(
+            snapshot: snapshot, primary: .aof, cut: end,
+            instant: max(point.instant, reading.annotated ?? point.instant))
+        }
+        if !reading.isDoubtful { best.annotated = reading.annotated }
+        best.isExact = reading.isExact
+        guard !reading.isExact else { return best }
+        cut = end
+        // A rewrite after this snapshot may have closed its last file and opened another.
+        if finder.newestSnapshot(with: cut)?.sequence == snapshot.sequence {
+          timeline = history.continuation(of: number, from: cut)
+        }
+      }
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return best  // the points before what is damaged stay
+    }
+    return best
+  }
+
+  /// This many objects contain an annotation, if the server writes any, because each object spans at least
+  /// a second.
+  private static let annotationSpan = 12
+
+  private func second(_ asked: SecondQuestion) throws -> SecondReading {
+    var question = asked
+    let reading = try evidence.second(question)
+    guard !reading.isExact, reading.annotated == nil else { return reading }
+    question.margin = Answering.annotationSpan
+    let wider = try evidence.second(question)
+    guard wider.isUndated else { return wider }
+    // The server writes annotations, at least later. At full speed a second has many objects.
+    question.margin = 10 * Answering.annotationSpan
+    return try evidence.second(question)
+  }
+}
+
+extension History {
+  /// The timeline that continues where `number` ends, if `cut` is that end; nil if it forked off earlier
+  /// because somebody went back to an earlier state.
+  func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
+    guard let next = successor(of: number) else { return nil }
+    // A timeline without log of its own ends where it began.
+    guard let end = next.end?.ordinals.last else { return next.timeline }
+    let last = LogPosition(timeline: number, ordinal: end.ordinal, offset: end.offset)
+    return cut.timeline == number && cut >= last ? next.timeline : nil
+  }
+}
+
+extension PointFinder {
+  /// The newest snapshot whose chain contains `position`: it shows how the log continues.
+  func newestSnapshot(with position: LogPosition) -> Snapshot? {
+    snapshots.sorted { $0.key > $1.key }.map(\.value).first {
+      $0.primary == .aof
+        && $0.chain?.files.flatMap(\.segments).contains {
+          $0.isOf(position) && $0.from <= position.offset
+            && $0.to.map { position.offset <= $0 } ?? true
+        } ?? false
+    }
+  }
+}
+
+extension RestorePoint {
+  fileprivate func unknown(until later: RestorePoint?) -> RestorePoint {
+    var copy = self
+    if primary == .aof {
+      copy.gap = later.map { Gap(until: max($0.instant, instant), next: $0.id) }
+    }
+    return copy
+  }
+}
