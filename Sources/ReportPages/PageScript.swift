@@ -16,27 +16,15 @@ enum PageScript {
 
     const setText = (id, text) => { const e = byId(id); if (e && e.textContent !== text) e.textContent = text; };
 
-    // What `restore --at t` finds: the newest timeline claimed by then, and what came before it. Between two
-    // windows it finds nothing: then `best` is the end of the one before, `next` the beginning of the other.
+    // The row of the instant: [first instant, kind, last restorable before it, first after it, timeline].
     function find(t) {
-      const all = data.timelines || [];
-      let own = null;
-      for (const line of all) if (line[1] <= t) own = line;
-      if (!own) own = all[0];
-      let best = null, next = null, inside = null, branch = null;
-      for (const line of all) for (const w of line[2]) if (!w[2] && w[0] > t && (next === null || w[0] < next)) next = w[0];
-      const take = (w, n) => {
-        if (w[0] > t) return;
-        const end = Math.min(t, w[1]);
-        if (best === null || end >= best) best = end;
-        if (t <= w[1]) { if (w[2]) branch = n; else inside = n; }
-      };
-      for (const w of data.earlier || []) take(w, 0);
-      for (const line of all) {
-        if (own && line[0] > own[0]) break;
-        for (const w of line[2]) if (!w[2] || line === own) take(w, line[0]);
+      const rows = data.rows || [];
+      let low = 0, high = rows.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (rows[middle][0] !== null && rows[middle][0] > t) high = middle; else low = middle + 1;
       }
-      return { best, next, inside, branch: inside === null ? branch : null };
+      return rows[Math.max(0, low - 1)] || [null, 0, null, null, null];
     }
 
     let chosen = { kind: "newest" };
@@ -50,13 +38,10 @@ enum PageScript {
         if (data.suspect) return ["The newest state may be an accident: this restores the one before it.", "--suspect before"];
         return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
       }
-      const t = chosen.at, found = find(t), at = "--at " + iso(t);
-      const next = found.next === null ? "" : " The next one is of " + shown(found.next) + ".";
-      if (found.best === null) return ["Before the first restore point: nothing can be restored to this instant." + next, null];
-      if (found.branch !== null) return ["On the abandoned branch of timeline " + found.branch + ": restores its state of this instant.", at + " --timeline " + found.branch];
-      if (found.inside !== null) return ["In a recovery window: restores the state of this instant.", at];
-      if (data.newest && t > data.newest[1] && found.best === data.newest[1]) return ["After the newest restore point: restores that, of " + shown(found.best) + ".", "--at " + iso(found.best)];
-      return ["No restore point at this instant: restores the last one before it, of " + shown(found.best) + "." + next, "--at " + iso(found.best)];
+      const t = chosen.at, [, kind, last, next, timeline] = find(t), [words, argument] = data.kinds[kind];
+      const names = { at: iso(t), last: last === null ? "" : iso(last), lastShown: last === null ? "" : shown(last), next: next === null ? "" : " The next one is of " + shown(next) + ".", timeline: timeline };
+      const fill = text => text === null ? null : text.replace(/\{([a-zA-Z]+)\}/g, (_, name) => names[name]);
+      return [fill(words), fill(argument)];
     }
 
     function show() {

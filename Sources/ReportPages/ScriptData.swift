@@ -20,24 +20,42 @@ struct ScriptData {
       }
       fields.append("\"unread\":\(chronicle.recordsUnreadable > 0)")
       fields.append("\"suspect\":\(chronicle.suspicion != nil)")
-      fields.append("\"earlier\":" + windows(chronicle.earlier))
-      fields.append(
-        "\"timelines\":[" + chronicle.timelines.map(timeline).joined(separator: ",") + "]")
+      let rows = RecoveryMap(chronicle).rows.map(row)
+      fields.append("\"rows\":[" + rows.joined(separator: ",") + "]")
+      let kinds = RecoveryMap.Kind.allCases.map { kind in
+        let (words, argument) = ScriptData.text(of: kind)
+        return "[\(scriptString(words)),\(argument.map { scriptString($0) } ?? "null")]"
+      }
+      fields.append("\"kinds\":[" + kinds.joined(separator: ",") + "]")
     }
     return "{" + fields.joined(separator: ",") + "}"
   }
 
-  private func windows(_ windows: [Chronicle.Window]) -> String {
-    let parts = windows.map {
-      "[\($0.from.milliseconds),\($0.to.milliseconds),\($0.isAbandoned ? 1 : 0)]"
-    }
-    return "[" + parts.joined(separator: ",") + "]"
+  private func row(_ row: RecoveryMap.Row) -> String {
+    func text(_ instant: Instant?) -> String { instant.map { "\($0.milliseconds)" } ?? "null" }
+    let timeline = row.timeline.map { "\($0)" } ?? "null"
+    return "[\(text(row.from)),\(row.kind.rawValue),\(text(row.last)),\(text(row.next)),\(timeline)]"
   }
 
-  /// Points are windows of no length.
-  private func timeline(_ timeline: Chronicle.Timeline) -> String {
-    let points = timeline.points.map { Chronicle.Window(from: $0.at, to: $0.at) }
-    return "[\(timeline.number),\(timeline.claimedAt.milliseconds),"
-      + windows(timeline.windows + points) + "]"
+  /// What the page says of an instant, and the arguments of the command for it; nil: there is no command.
+  /// `{at}` is the instant, `{last}` the last one before it that can be restored.
+  private static func text(of kind: RecoveryMap.Kind) -> (words: String, argument: String?) {
+    switch kind {
+    case .nothing:
+      ("Before the first restore point: nothing can be restored to this instant.{next}", nil)
+    case .window: ("In a recovery window: restores the state of this instant.", "--at {at}")
+    case .branch:
+      (
+        "On the abandoned branch of timeline {timeline}: restores its state of this instant.",
+        "--at {at} --timeline {timeline}"
+      )
+    case .between:
+      (
+        "No restore point at this instant: restores the last one before it, of {lastShown}.{next}",
+        "--at {last}"
+      )
+    case .newest:
+      ("After the newest restore point: restores that, of {lastShown}.", "--at {last}")
+    }
   }
 }

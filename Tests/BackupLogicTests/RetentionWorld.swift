@@ -124,29 +124,42 @@ struct RetentionWorld {
 
   // MARK: Restoring
 
-  /// What `--at` gives: as `PointChooser` finds it, with the marks that folds have inside.
+  /// What `--at` gives. The log is without annotations.
   func answer(
     at instant: Instant, in timeline: TimelineNumber? = nil, _ known: History? = nil
   ) throws -> RestorePoint? {
     let history = try known ?? history()
-    var number = timeline ?? history.timeline(at: instant)
-    while let current = number {
-      let finder = try finder(current, history)
-      var best = finder.last(notAfter: instant)
-      for one in finder.inner(around: instant) {
-        let point = one.last(of: inner[one.name] ?? [], notAfter: instant)
-        if let point, best.map({ point.instant > $0.instant }) ?? true { best = point }
-      }
-      if let best { return best }
-      number = timeline == nil ? claims[current]?.parent : nil
+    var evidence = Evidence()
+    for number in history.claims.keys {
+      evidence.snapshots[number] = .init(read: present(number, history))
     }
-    return nil
+    for (id, index) in indexes { evidence.indexes[id] = .success(index) }
+    while true {
+      do throws(any Error) {
+        switch try Answering(history, evidence, now: now).answer(.at(instant, in: timeline)) {
+        case .point(let point, _), .gap(_, let point): return point
+        default: return nil
+        }
+      } catch let unknown as Unknown {
+        for need in unknown.needs {
+          switch need {
+          case .marks(let name): evidence.marks[name] = inner[name] ?? []
+          case .second(let question):
+            let snapshot = snapshots[question.snapshot]!
+            evidence.seconds[question] = .success(SecondReading(question, snapshot))
+          default: throw HarnessError("\(need) is not among the records")
+          }
+        }
+      }
+    }
   }
 
   func newest() throws -> RestorePoint? {
     let history = try history()
     for number in claims.keys.sorted(by: >) {
-      if let point = try finder(number, history).newest() { return point }
+      let finder = PointFinder(
+        history: history, timeline: number, snapshots: present(number, history))
+      if let point = finder.newest() { return point }
     }
     return nil
   }
@@ -161,12 +174,12 @@ struct RetentionWorld {
     ).newest()
   }
 
-  private func finder(_ number: TimelineNumber, _ history: History) throws -> PointFinder {
+  private func present(_ number: TimelineNumber, _ history: History) -> [Int: Snapshot] {
     var found: [Int: Snapshot] = [:]
     for sequence in history.snapshots(of: number) {
       found[sequence] = snapshots[SnapshotKey(number, sequence)]
     }
-    return PointFinder(history: history, timeline: number, snapshots: found)
+    return found
   }
 
   /// Every object that a restore of `point` fetches is there. Returns a problem, or nil.

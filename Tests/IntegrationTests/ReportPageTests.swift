@@ -155,6 +155,15 @@ import Testing
             "\(name): \(window)")
         }
       }
+      for row in RecoveryMap(chronicle).rows {
+        guard let from = row.from else { continue }
+        let answer = try await reader.answer(.at(from, in: row.timeline), now: now)
+        switch (row.kind, answer) {
+        case (.window, .point), (.branch, .point), (.nothing, .nothing), (.between, _): break
+        case (.newest, .point), (.newest, .gap), (.newest, .nothing): break
+        default: Issue.record("\(name): \(row), and a restore finds \(answer)")
+        }
+      }
       let branches = chronicle.abandonedWindows.map(\.window)
       for gap in chronicle.gaps {
         let middle = gap.from.advanced(byMilliseconds: gap.to.since(gap.from) / 2)

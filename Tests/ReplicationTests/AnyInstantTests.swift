@@ -87,7 +87,7 @@ import Testing
     var found: [String] = []
     for time in times {
       do throws(any Error) {
-        let point = try await reader.known(at: at(time))
+        let point = try #require(try await reader.point(.at(at(time)), now: at(world.now)))
         let state = try await world.replay(point, reader)
         found.append("state \(state)")
       } catch let error as LifeboatError {
@@ -95,6 +95,15 @@ import Testing
       }
     }
     return found
+  }
+
+  /// What retention keeps for the time.
+  private func candidates(_ time: Instant, _ reader: HistoryReader) async throws -> [Snapshot] {
+    var snapshots: [TimelineNumber: [Int: Snapshot]] = [:]
+    for number in reader.history.claims.keys {
+      snapshots[number] = try await reader.snapshots(of: number)
+    }
+    return reader.history.candidates(at: time, snapshots).map { snapshots[$0.timeline]![$0.sequence]! }
   }
 
   private enum Outcome { case exact, gap }
@@ -108,6 +117,10 @@ import Testing
     time = world.annotates ? time / 1000 * 1000 : time % 1000 == 0 ? time + 1 : time
     guard time >= first, !world.blind.contains(where: { $0.contains(time) }) else { return nil }
     let point = try await reader.known(at: at(time))
+    let candidates = try await candidates(at(time), reader)
+    #expect(
+      candidates.contains { $0 == point.snapshot || $0.gives(point) },
+      "\(what), at \(time): \(point.id), candidates \(candidates.map(\.key))")
     let found = try await world.replay(point, reader)
     let text =
       "\(what), at \(time): state \(found) by \(point.id) of \(point.instant), "
@@ -135,5 +148,17 @@ import Testing
     }
     #expect(refusal == .noBackup || refusal == nil, "\(text)")
     return .gap
+  }
+}
+
+extension Snapshot {
+  /// Whether its chain can be cut at the point as well, with the same full copy.
+  fileprivate func gives(_ point: RestorePoint) -> Bool {
+    guard let cut = point.cut, let chain, chain.base == point.snapshot.chain?.base else {
+      return false
+    }
+    return chain.files.flatMap(\.segments).contains {
+      $0.isOf(cut) && $0.from <= cut.offset && cut.offset <= $0.to ?? .max
+    }
   }
 }

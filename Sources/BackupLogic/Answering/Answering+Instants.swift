@@ -87,7 +87,7 @@ extension Answering {
     return nil
   }
 
-  func finder(of timeline: TimelineNumber) throws -> PointFinder {
+  private func finder(of timeline: TimelineNumber) throws -> PointFinder {
     PointFinder(history: history, timeline: timeline, snapshots: try evidence.all(timeline))
   }
 

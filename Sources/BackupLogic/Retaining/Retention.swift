@@ -6,7 +6,7 @@ package import BackupTypes
 package struct Retention: Sendable {
   private let basis: RetentionBasis
   private let policy: RetentionPolicy
-  private let windows: [SnapshotKey: (from: Instant, to: Instant)]
+  private let candidates: [TimelineNumber: Candidates]
   private let byTimeline: [TimelineNumber: [Int: Snapshot]]
 
   /// What is kept, and why, if that matters for what the snapshots need.
@@ -23,12 +23,11 @@ package struct Retention: Sendable {
     self.basis = basis
     self.policy = policy
     byTimeline = basis.byTimeline
-    var windows: [SnapshotKey: (from: Instant, to: Instant)] = [:]
-    for (key, snapshot) in basis.snapshots where snapshot.primary != nil {
-      windows[key] = PointFinder(history: basis.history, timeline: key.timeline, snapshots: [:])
-        .window(of: snapshot)
+    var candidates: [TimelineNumber: Candidates] = [:]
+    for (number, snapshots) in byTimeline {
+      candidates[number] = Candidates(basis.history, number, snapshots)
     }
-    self.windows = windows
+    self.candidates = candidates
   }
 
   /// Since when everything is kept.
@@ -50,10 +49,14 @@ package struct Retention: Sendable {
     kept.first =
       kept.snapshots.compactMap { key in
         basis.snapshots[key].flatMap { snapshot in
-          snapshot.primary == nil ? nil : windows[key]?.from ?? snapshot.at
+          snapshot.primary == nil ? nil : window(of: key)?.from ?? snapshot.at
         }
       }.min()
     return kept
+  }
+
+  private func window(of key: SnapshotKey) -> (from: Instant, to: Instant)? {
+    candidates[key.timeline]?.windows[key.sequence]
   }
 
   // MARK: Rules
@@ -74,13 +77,16 @@ package struct Retention: Sendable {
     let since = fullSince
     var reaching: Set<TimelineNumber> = []
     for (key, snapshot) in basis.snapshots
-    where max(windows[key]?.to ?? snapshot.at, snapshot.at) >= since {
+    where max(window(of: key)?.to ?? snapshot.at, snapshot.at) >= since {
       if snapshot.primary != .rdb { kept.snapshots.insert(key) }
       reaching.insert(key.timeline)
     }
     kept.snapshots.formUnion(answer(at: since))
     // For `--timeline N --at T` an abandoned branch has its own answers.
-    for number in reaching { kept.snapshots.formUnion(answer(at: since, in: number).keys) }
+    for number in reaching {
+      let own = candidates[number]?.at(since) ?? []
+      kept.snapshots.formUnion(own.map { SnapshotKey(number, $0) })
+    }
   }
 
   /// A dump without a log is one instant, and each is a full copy. A server that saves every minute makes
@@ -96,7 +102,7 @@ package struct Retention: Sendable {
     let hourlySince = basis.asOf.advanced(byMilliseconds: -policy.keepHourly)
     var last: [Slot: (at: Instant, key: SnapshotKey)] = [:]
     for (key, snapshot) in basis.snapshots where snapshot.primary == .rdb {
-      let at = windows[key]?.to ?? snapshot.at
+      let at = window(of: key)?.to ?? snapshot.at
       if max(at, snapshot.at) >= allSince {
         kept.snapshots.insert(key)
         continue
@@ -115,8 +121,9 @@ package struct Retention: Sendable {
   /// abandoned on one of these days.
   private func keepDaily(_ kept: inout Kept) {
     guard policy.keepDaily > 0,
-      let earliest = (windows.values.map(\.from) + basis.history.claims.values.map(\.claimedAt))
-        .min()
+      let earliest =
+        (candidates.values.flatMap { $0.windows.values.map(\.from) }
+        + basis.history.claims.values.map(\.claimedAt)).min()
     else { return }
     let day = RetentionPolicy.day
     let since = fullSince.milliseconds
@@ -173,90 +180,8 @@ package struct Retention: Sendable {
     }
   }
 
-  // MARK: Answers
-
-  /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
-  /// has no restore point, of its parent; and of the timelines that went on with its log.
   private func answer(at instant: Instant) -> Set<SnapshotKey> {
-    var number = basis.history.timeline(at: instant)
-    var keys = number.map { continuing($0, past: instant) } ?? []
-    while let current = number {
-      let found = answer(at: instant, in: current)
-      keys.formUnion(found.keys)
-      if found.isCertain { return keys }
-      number = basis.history.claims[current]?.parent
-    }
-    return keys
-  }
-
-  /// What Redis wrote while no shipper ran is in the log of the next timeline, although that was claimed
-  /// later. For example, a shipper is killed at 23:59 and starts again at 00:05: its first object has what
-  /// was written until midnight.
-  private func continuing(_ number: TimelineNumber, past instant: Instant) -> Set<SnapshotKey> {
-    var keys: Set<SnapshotKey> = []
-    var next = basis.history.successor(of: number)
-    while let timeline = next?.timeline {
-      keys.formUnion(answer(at: instant, in: timeline).keys)
-      let readable = (byTimeline[timeline] ?? [:]).filter { $0.value.primary != nil }
-      if let first = readable.keys.min() { keys.insert(SnapshotKey(timeline, first)) }
-      // From here on its log is of a later second.
-      let last = readable.keys.compactMap { windows[SnapshotKey(timeline, $0)]?.to }.max()
-      if let last, last.since(instant) >= 1000 { break }
-      next = basis.history.successor(of: timeline)
-    }
-    return keys
-  }
-
-  /// `isCertain`: names alone show a restore point, so no other timeline has to be searched.
-  private func answer(at instant: Instant, in number: TimelineNumber) -> (
-    keys: Set<SnapshotKey>, isCertain: Bool
-  ) {
-    let finder = PointFinder(
-      history: basis.history, timeline: number, snapshots: around(instant, number))
-    var keys = Set(finder.inner(around: instant).map(\.snapshot.key))
-    let point = finder.last(notAfter: instant)
-    if let point { keys.insert(point.snapshot.key) }
-    keys.formUnion(beginnings(at: instant, number))
-    return (keys, point != nil)
-  }
-
-  /// If no log continues over a time, the beginning of a chain may be the state of that time: of a chain
-  /// that was readable by then, or soon after, in this timeline or in one that shares no log with it.
-  private func beginnings(at instant: Instant, _ number: TimelineNumber) -> [SnapshotKey] {
-    let snapshots = (byTimeline[number] ?? [:]).filter { $0.value.primary != nil }
-    let isInside = snapshots.keys.contains { sequence in
-      guard let window = windows[SnapshotKey(number, sequence)] else { return false }
-      return window.from <= instant && instant < window.to
-    }
-    if isInside { return [] }
-    let before = snapshots.filter { $0.value.at <= instant }.keys.max()
-    var behind = snapshots.filter { $0.value.at > instant }.keys.min()
-      .map { SnapshotKey(number, $0) }
-    if behind == nil,
-      let next = basis.history.successor(of: number), next.fork == nil
-    {
-      behind = (byTimeline[next.timeline] ?? [:]).filter { $0.value.primary != nil }.keys.min()
-        .map { SnapshotKey(next.timeline, $0) }
-    }
-    return [before.map { SnapshotKey(number, $0) }, behind].compactMap { $0 }
-  }
-
-  /// The few snapshots of a timeline that can give the answer for `instant`: those whose window contains
-  /// it, those that end last before it, and those that begin first after it, whose first object may contain
-  /// older marks.
-  private func around(_ instant: Instant, _ number: TimelineNumber) -> [Int: Snapshot] {
-    var before: Instant?
-    var behind: Instant?
-    for sequence in (byTimeline[number] ?? [:]).keys {
-      guard let window = windows[SnapshotKey(number, sequence)] else { continue }
-      if window.to < instant { before = max(before ?? window.to, window.to) }
-      if window.from > instant { behind = min(behind ?? window.from, window.from) }
-    }
-    return (byTimeline[number] ?? [:]).filter { sequence, _ in
-      guard let window = windows[SnapshotKey(number, sequence)] else { return false }
-      return (window.from <= instant && instant <= window.to) || window.to == before
-        || window.from == behind
-    }
+    basis.history.candidates(at: instant, candidates)
   }
 
   private func newest(of number: TimelineNumber) -> RestorePoint? {

@@ -1,0 +1,111 @@
+package import BackupFormat
+package import BackupTypes
+
+/// The snapshots of one timeline that can give the state at a time, whatever their log would say when it is
+/// read. An answer is among them, and retention keeps them for each time that it promises.
+///
+/// For example, a timeline has snapshots every hour and no annotations. For 12:30 these is the newest
+/// snapshot whose log has marks on both sides of it. If Redis was not followed from 12:00 to 13:00, they are the last
+/// one before 12:30 and the first one after it, whose BASE may be of 12:20.
+struct Candidates {
+  private let history: History
+  private let timeline: TimelineNumber
+  /// Those with a restore point.
+  private let snapshots: [Int: Snapshot]
+  /// The first and the last instant at which each one's chain can be cut.
+  let windows: [Int: (from: Instant, to: Instant)]
+
+  init(_ history: History, _ timeline: TimelineNumber, _ snapshots: [Int: Snapshot]) {
+    self.history = history
+    self.timeline = timeline
+    self.snapshots = snapshots.filter { $0.value.primary != nil }
+    let finder = PointFinder(history: history, timeline: timeline, snapshots: [:])
+    windows = self.snapshots.compactMapValues { finder.window(of: $0) }
+  }
+
+  /// By sequence. Of those that share the log at the time it is the newest.
+  func at(_ instant: Instant) -> Set<Int> {
+    let finder = finder(around: instant)
+    var found = Set(finder.inner(around: instant).map(\.snapshot.sequence))
+    if let point = finder.last(notAfter: instant) { found.insert(point.snapshot.sequence) }
+    return found.union(beginnings(at: instant))
+  }
+
+  /// Whether names alone show a restore point not after the time, so that no earlier timeline is searched.
+  func isCertain(at instant: Instant) -> Bool {
+    finder(around: instant).last(notAfter: instant) != nil
+  }
+
+  /// Whether its log is of a later second, so that no later timeline is searched.
+  func goesOn(past instant: Instant) -> Bool {
+    windows.values.contains { $0.to.since(instant) >= 1000 }
+  }
+
+  /// Those whose window contains the time, those that end last before it, and those that begin first after
+  /// it, whose first object may contain older marks.
+  private func finder(around instant: Instant) -> PointFinder {
+    let before = windows.values.filter { $0.to < instant }.map(\.to).max()
+    let after = windows.values.filter { $0.from > instant }.map(\.from).min()
+    let around = snapshots.filter { sequence, _ in
+      guard let window = windows[sequence] else { return false }
+      return (window.from <= instant && instant <= window.to) || window.to == before
+        || window.from == after
+    }
+    return PointFinder(history: history, timeline: timeline, snapshots: around)
+  }
+
+  /// If no log continues over a time, the beginning of a chain may be the state of that time: of one that
+  /// was readable by then, or of the next one. What Redis wrote while no shipper ran is in the log of a
+  /// timeline that was claimed later.
+  private func beginnings(at instant: Instant) -> [Int] {
+    let isLater = history.claims[timeline].map { $0.claimedAt > instant } ?? false
+    let isInside = windows.values.contains { $0.from <= instant && instant < $0.to }
+    if isInside, !isLater { return [] }
+    // A time to the second means all of that second.
+    let end = instant.advanced(byMilliseconds: 999)
+    let within = snapshots.filter { instant < $0.value.at && $0.value.at <= end }.keys
+    return within
+      + [
+        snapshots.filter { $0.value.at <= instant }.keys.max(),
+        snapshots.filter { $0.value.at > end }.keys.min(),
+      ].compactMap { $0 }
+  }
+}
+
+extension History {
+  /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
+  /// has no restore point, of its parent; and of the timelines that went on with its log. For example, a
+  /// shipper is killed at 23:59 and starts again at 00:05: the first object of the next timeline has what
+  /// was written until midnight.
+  func candidates(at instant: Instant, _ timelines: [TimelineNumber: Candidates]) -> Set<SnapshotKey>
+  {
+    let own = timeline(at: instant)
+    var keys: Set<SnapshotKey> = []
+    func add(_ number: TimelineNumber) {
+      for sequence in timelines[number]?.at(instant) ?? [] {
+        keys.insert(SnapshotKey(number, sequence))
+      }
+    }
+    var number = own
+    while let current = number {
+      add(current)
+      number = timelines[current]?.isCertain(at: instant) == true ? nil : claims[current]?.parent
+    }
+    var next = own.flatMap { successor(of: $0)?.timeline }
+    while let current = next {
+      add(current)
+      if timelines[current]?.goesOn(past: instant) == true { break }
+      next = successor(of: current)?.timeline
+    }
+    return keys
+  }
+
+  /// The same of snapshots that were read.
+  package func candidates(at instant: Instant, _ snapshots: [TimelineNumber: [Int: Snapshot]])
+    -> Set<SnapshotKey>
+  {
+    var timelines: [TimelineNumber: Candidates] = [:]
+    for (number, read) in snapshots { timelines[number] = Candidates(self, number, read) }
+    return candidates(at: instant, timelines)
+  }
+}
