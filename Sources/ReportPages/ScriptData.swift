@@ -34,7 +34,8 @@ struct ScriptData {
   private func row(_ row: RecoveryMap.Row) -> String {
     func text(_ instant: Instant?) -> String { instant.map { "\($0.milliseconds)" } ?? "null" }
     let timeline = row.timeline.map { "\($0)" } ?? "null"
-    return "[\(text(row.from)),\(row.kind.rawValue),\(text(row.last)),\(text(row.next)),\(timeline)]"
+    return
+      "[\(text(row.from)),\(row.kind.rawValue),\(text(row.last)),\(text(row.next)),\(timeline)]"
   }
 
   /// What the page says of an instant, and the arguments of the command for it; nil: there is no command.

@@ -91,7 +91,9 @@ import Testing
     let next = timelines.flatMap(present).map(\.from).filter { $0 > instant }.min()
     let known = timelines.filter { $0.number <= own.number }.flatMap(present)
     let branch = own.windows.filter(\.isAbandoned)
-    func holds(_ window: Chronicle.Window) -> Bool { window.from <= instant && instant <= window.to }
+    func holds(_ window: Chronicle.Window) -> Bool {
+      window.from <= instant && instant <= window.to
+    }
     if known.contains(where: holds) { return (.window, nil, nil) }
     if branch.contains(where: holds) { return (.branch, nil, nil) }
     let last = (known + branch).filter { $0.from <= instant }.map { min($0.to, instant) }.max()

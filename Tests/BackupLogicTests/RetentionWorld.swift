@@ -129,7 +129,7 @@ struct RetentionWorld {
     at instant: Instant, in timeline: TimelineNumber? = nil, _ known: History? = nil
   ) throws -> RestorePoint? {
     let history = try known ?? history()
-    var evidence = Evidence()
+    var evidence = Answering.Evidence()
     for number in history.claims.keys {
       evidence.snapshots[number] = .init(read: present(number, history))
     }
@@ -140,7 +140,7 @@ struct RetentionWorld {
         case .point(let point, _), .gap(_, let point): return point
         default: return nil
         }
-      } catch let unknown as Unknown {
+      } catch let unknown as Answering.Unknown {
         for need in unknown.needs {
           switch need {
           case .marks(let name): evidence.marks[name] = inner[name] ?? []

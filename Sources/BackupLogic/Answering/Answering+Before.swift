@@ -11,7 +11,8 @@ extension Answering {
   /// `--before`: the state just before the last `command`. Follows the ancestry of the newest timeline, as
   /// for a time.
   func last(before command: String, in selected: TimelineNumber?) throws -> Answer {
-    guard let newest = try selected.map({ try self.newest(of: require($0)) }) ?? self.newest() else {
+    guard let newest = try selected.map({ try self.newest(of: require($0)) }) ?? self.newest()
+    else {
       throw LifeboatError(
         .noBackup,
         selected.map { "timeline \($0) has no restore point" } ?? "there is no restore point yet",

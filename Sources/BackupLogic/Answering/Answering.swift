@@ -138,7 +138,8 @@ package struct Answering: Sendable {
     let others = try evidence.readable(key.timeline)
     try checkWhole(snapshot, at: position, id, by: Array(others.values))
     throw LifeboatError(
-      .noBackup, "\(printable(id)) is no place where the log can be cut", hint: "see `lifeboat list`")
+      .noBackup, "\(printable(id)) is no place where the log can be cut",
+      hint: "see `lifeboat list`")
   }
 
   /// The restore point of `snapshot` at `position`: at a mark, or at any command outside a transaction.

@@ -54,19 +54,22 @@ struct Candidates {
     return PointFinder(history: history, timeline: timeline, snapshots: around)
   }
 
-  /// If no log continues over a time, the beginning of a chain may be the state of that time: of one that
-  /// was readable by then, or of the next one. What Redis wrote while no shipper ran is in the log of a
-  /// timeline that was claimed later.
+  /// If no log continues over the whole second of a time, the beginning of a chain may be the state of that
+  /// time: of one that was readable by then, or of the next one. A full copy has the time of a whole second,
+  /// and may be of any moment in it, so the chain before one of that second counts, too. What Redis wrote
+  /// while no shipper ran is in the log of a timeline that was claimed later.
   private func beginnings(at instant: Instant) -> [Int] {
     let isLater = history.claims[timeline].map { $0.claimedAt > instant } ?? false
-    let isInside = windows.values.contains { $0.from <= instant && instant < $0.to }
+    let isInside = windows.values.contains {
+      $0.from <= instant && $0.to.since(instant) >= 1000
+    }
     if isInside, !isLater { return [] }
-    // A time to the second means all of that second.
+    let begin = instant.advanced(byMilliseconds: -1000)
     let end = instant.advanced(byMilliseconds: 999)
-    let within = snapshots.filter { instant < $0.value.at && $0.value.at <= end }.keys
+    let within = snapshots.filter { begin < $0.value.at && $0.value.at <= end }.keys
     return within
       + [
-        snapshots.filter { $0.value.at <= instant }.keys.max(),
+        snapshots.filter { $0.value.at <= begin }.keys.max(),
         snapshots.filter { $0.value.at > end }.keys.min(),
       ].compactMap { $0 }
   }
@@ -77,8 +80,9 @@ extension History {
   /// has no restore point, of its parent; and of the timelines that went on with its log. For example, a
   /// shipper is killed at 23:59 and starts again at 00:05: the first object of the next timeline has what
   /// was written until midnight.
-  func candidates(at instant: Instant, _ timelines: [TimelineNumber: Candidates]) -> Set<SnapshotKey>
-  {
+  func candidates(at instant: Instant, _ timelines: [TimelineNumber: Candidates]) -> Set<
+    SnapshotKey
+  > {
     let own = timeline(at: instant)
     var keys: Set<SnapshotKey> = []
     func add(_ number: TimelineNumber) {

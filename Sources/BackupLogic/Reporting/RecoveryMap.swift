@@ -48,9 +48,10 @@ package struct RecoveryMap: Sendable, Equatable {
       let from = index == 0 ? nil : timeline.claimedAt
       let until = index + 1 < timelines.count ? timelines[index + 1].claimedAt : nil
       if let from, let until, until <= from { continue }
-      let edges = (present.spans + branch.spans).flatMap {
+      let ends = (present.spans + branch.spans).flatMap {
         [$0.from, $0.to.advanced(byMilliseconds: 1)]
-      }.filter { edge in from.map { edge > $0 } ?? true && until.map { edge < $0 } ?? true }
+      }
+      let edges = (ends + starts).filter { edge in from.map { edge > $0 } ?? true && until.map { edge < $0 } ?? true }
       add(from, present, branch, starts, timeline.number)
       for edge in Set(edges).sorted() { add(edge, present, branch, starts, timeline.number) }
     }

@@ -25,21 +25,22 @@ extension HistoryReader {
 
   /// - Parameter known: facts that were read before.
   package func ask<Result>(
-    now: Instant = Instant(milliseconds: 0), known: Evidence = Evidence(),
+    now: Instant = Instant(milliseconds: 0), known: Answering.Evidence = .init(),
     progress: @escaping Progress = { _, _ in }, _ question: (Answering) throws -> Result
   ) async throws -> Result {
     var evidence = known
     while true {
       do {
         return try question(Answering(history, evidence, now: now))
-      } catch let unknown as Unknown {
+      } catch let unknown as Answering.Unknown {
         for need in unknown.needs { try await read(need, into: &evidence, now, progress) }
       }
     }
   }
 
   private func read(
-    _ need: Need, into evidence: inout Evidence, _ now: Instant, _ progress: @escaping Progress
+    _ need: Answering.Need, into evidence: inout Answering.Evidence, _ now: Instant,
+    _ progress: @escaping Progress
   ) async throws {
     switch need {
     case .snapshots(let timeline):
@@ -90,7 +91,8 @@ extension HistoryReader {
   }
 
   /// A need names only snapshots that were read.
-  private func snapshot(_ key: SnapshotKey, _ evidence: Evidence) async throws -> Snapshot {
+  private func snapshot(_ key: SnapshotKey, _ evidence: Answering.Evidence) async throws -> Snapshot
+  {
     if let known = try? evidence.snapshot(key) { return known }
     return try await snapshot(key.timeline, key.sequence)
   }
@@ -99,7 +101,7 @@ extension HistoryReader {
   /// again.
   /// - Parameter isAbsent: the listing does not have it.
   private func fact<Value>(isAbsent: Bool = false, _ read: () async throws -> Value) async throws
-    -> Evidence.Fact<Value>
+    -> Answering.Evidence.Fact<Value>
   {
     do {
       return .success(try await read())

@@ -60,9 +60,11 @@ extension PointInspection {
     _ command: RestoreCommand, _ progress: @escaping HistoryReader.Progress
   ) async throws -> [(at: Instant, drop: Destructive)] {
     var drops: [(at: Instant, drop: Destructive)] = []
-    var known = Evidence()
+    var known = Answering.Evidence()
     if let own { known.searches[point.snapshot.key] = own }
-    let found = try await reader.ask(known: known, progress: progress) { try $0.drops(before: point) }
+    let found = try await reader.ask(known: known, progress: progress) {
+      try $0.drops(before: point)
+    }
     for one in found { drops.append((one.occurrence.at, Destructive(one, command))) }
     let places = Set(found.map(\.occurrence.before))
     for snapshot in try await reader.snapshots(of: point.timeline).values {
