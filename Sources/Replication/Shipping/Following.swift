@@ -17,17 +17,17 @@ struct Following {
   mutating func note(_ view: CaptureView) { looked = view }
 
   /// The last decision to stand by, and the comparison behind it.
-  private var standby: (reason: String, outcome: DiskComparison.Outcome)?
+  private var standby: (reason: String, comparison: Comparison)?
 
   /// Why a shipper that stands by still has to. It is decided from a listing alone, without comparing the
   /// disk again, as long as the owner's timeline did not change. Nil: compare again.
   mutating func stillStandsBy(_ repository: Repository, now: Int64) async throws -> String? {
-    guard let (_, outcome) = standby else { return nil }
+    guard let (_, comparison) = standby else { return nil }
     let history = try await repository.history()
     guard let newest = history.newestClaim,
-      newest.timeline == outcome.comparison.parent,
-      history.contiguousEnd(of: newest.timeline, starts: [:]) == outcome.comparison.end,
-      case .standby(let reason) = decide(outcome, isFresh: false, now: now)
+      newest.timeline == comparison.parent,
+      history.contiguousEnd(of: newest.timeline, starts: [:]) == comparison.end,
+      case .standby(let reason) = decide(comparison, history, isFresh: false, now: now)
     else {
       standby = nil
       return nil
@@ -39,12 +39,11 @@ struct Following {
   /// The nonces of the claims that this process made.
   var ownClaims: Set<Nonce> = []
 
-  mutating func decide(_ outcome: DiskComparison.Outcome, isFresh: Bool, now: Int64)
-    -> Ownership.Decision
-  {
-    let history = outcome.history
+  mutating func decide(
+    _ comparison: Comparison, _ history: History, isFresh: Bool, now: Int64
+  ) -> Ownership.Decision {
     var still: Int64?
-    if let newest = history.newestClaim, let end = outcome.comparison.end {
+    if let newest = history.newestClaim, let end = comparison.end {
       if let seen, seen.timeline == newest.timeline, seen.end == end {
         still = now - seen.at
       } else {
@@ -54,13 +53,13 @@ struct Following {
     let decision = ownership.decide(
       .init(
         newest: history.newestClaim, instances: Set(history.claims.values.map(\.instance)),
-        isClean: outcome.isClean, isPointless: !outcome.comparison.hasPoint, still: still,
-        isHeir: outcome.isHeir,
+        isClean: comparison.isClean, isPointless: !comparison.hasPoint, still: still,
+        isHeir: comparison.isHeir,
         isOwn: history.newestClaim.map { ownClaims.contains($0.nonce) } ?? false,
-        isEnded: outcome.isEnded))
+        isEnded: comparison.isEnded))
     switch decision {
     case .claim: standby = nil
-    case .standby(let reason): if isFresh { standby = (reason, outcome) }
+    case .standby(let reason): if isFresh { standby = (reason, comparison) }
     }
     return decision
   }
