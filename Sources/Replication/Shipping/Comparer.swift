@@ -17,11 +17,8 @@ struct Comparer {
   let moves: @Sendable () -> Void
 
   func run(_ view: CaptureView) async throws -> (comparison: Comparison, history: History) {
-    try await repository.withHistory { whole in
-      let history =
-        damaged.isEmpty
-        ? whole
-        : try History(catalogue: whole.catalogue.without(damaged), claims: whole.claims)
+    try await repository.withHistory(passesClaims: true) { whole in
+      let history = try whole.without(damaged)
       let reader = HistoryReader(repository: repository, history: history)
       var evidence = Evidence()
       var snapshots: [SnapshotKey: Snapshot] = [:]

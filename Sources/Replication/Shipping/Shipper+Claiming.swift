@@ -51,6 +51,7 @@ extension Shipper {
       $0.dumpAt = comparison.dump?.record.contentAt
       $0.losses = comparison.losses
     }
+    noteUnreadable(history)
     noteMatches(comparison, view)
     guard comparison.hasNews else {
       status.update { $0.recoverableTo = comparison.lastMark }
@@ -71,6 +72,23 @@ extension Shipper {
       return .standby(reason)
     }
     return try await claim(repository, source, following.ownership, view, comparison, history)
+  }
+
+  /// Says which claims were passed, once.
+  private func noteUnreadable(_ history: History) {
+    let numbers = history.unreadable.map(\.timeline)
+    guard numbers != status.shipping.unreadableClaims else { return }
+    status.update { $0.unreadableClaims = numbers }
+    for claim in history.unreadable {
+      logger.error(
+        "a claim can't be read: it counts as a number only, and a restore refuses as long as it is there",
+        metadata: [
+          "timeline": "\(claim.timeline)", "cause": "\(claim.reason)",
+          "object": "\(ObjectPath.claim(claim.timeline).text)", "objects": "\(claim.objects)",
+          "remedy":
+            "bring an older version of that object back; if there never was one, delete it",
+        ])
+    }
   }
 
   /// Files on disk whose bytes the comparison found in the repository.
@@ -112,8 +130,12 @@ extension Shipper {
     _ compared: Comparison, _ history: History
   ) async throws -> Prepared {
     var comparison = compared
-    guard let number = comparison.parent.map({ $0.next }) ?? .first else {
-      throw LifeboatError(.failure, "the repository has used up its timelines")
+    guard let number = history.highestNumber.map({ $0.next }) ?? .first else {
+      throw LifeboatError(
+        .failure, "the repository has used up its timelines",
+        cause: history.unreadableAbove.map {
+          "the claim of timeline \($0.timeline), which can't be read, has the highest number"
+        })
     }
     let now = time.wall
     let pin = startPin(comparison, repository, now)

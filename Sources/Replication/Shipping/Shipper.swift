@@ -250,7 +250,7 @@ package final class Shipper: Sendable {
       case .claimed(var session):
         (hasShipped, pending) = (true, (0, nil))
         (following.looked, following.isWatched) = (nil, false)
-        following.ownClaims.insert(session.claim.nonce)
+        following.ownClaims[session.claim.timeline] = session.claim.nonce
         pause.began(now: time.monotonic)
         session.begun = begun
         switch try await session.run(watch, stopsAtOnce: ending != nil) {
