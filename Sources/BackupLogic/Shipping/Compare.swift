@@ -288,7 +288,7 @@ struct Comparing {
   private func hasNews(_ comparison: Comparison, isMatched: Bool) throws(Evidence.Missing) -> Bool {
     var hasNews = false
     if let chain = comparison.chain {
-      hasNews = !isMatched || chain.candidate.map { !$0.isBroken } ?? false
+      hasNews = !isMatched || chain.candidate != nil
       for file in chain.files where !hasNews && file.size > file.start {
         hasNews = try facts.answer(.command(file.pin, from: file.start, to: file.size))
       }
