@@ -49,7 +49,7 @@ import Testing
     }
     if count > 100 {
       #expect(relations == ["nothing", "continues", "restored", "back", "anew"])
-      #expect(kinds.count == 17, "\(kinds.sorted())")
+      #expect(kinds.count == 16, "\(kinds.sorted())")
     }
   }
 }

@@ -33,10 +33,15 @@ struct UnreadableClaimTests {
     // Somebody writes where the next claim would be.
     try TestFiles.makeDirectory(place.repository + "/timelines/00000002")
     try TestFiles.write("not a claim", to: claim(2, in: place))
-    try server.command("SET", "second", "2")
-    _ = ship.shipper.requestSync()
+    // A writer looks for a higher claim before each snapshot, and every minute while it writes.
     try await eventually(
-      deadline: 120, "the third timeline", condition: { isShipped(ship, as: 3, passing: [2]) },
+      deadline: 240, "the third timeline",
+      condition: {
+        try server.command("SET", "second", "2")
+        return ship.status.timeline?.value == 3
+      }, state: { "\(ship.status)" })
+    try await eventually(
+      deadline: 120, "all is shipped", condition: { isShipped(ship, as: 3, passing: [2]) },
       state: { "\(ship.status)" })
     #expect(!ship.status.isHealthy(at: .init(milliseconds: 0)))
     _ = try await ship.end()
