@@ -78,6 +78,10 @@ import Testing
         plan.close(isProved: true)
         plan.close(isProved: false)
       }
+      await #expect(processExitsWith: .failure) {
+        var plan = StopTests.plan()
+        plan.recordDurable(span: nil, now: at(0))
+      }
     }
   #endif
 }

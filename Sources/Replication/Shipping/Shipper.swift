@@ -270,10 +270,10 @@ package final class Shipper: Sendable {
           following.isWatched = session.plan.isReadyToAsk
           endTimeline(reason)
         case .failed(let illegal as IllegalTransition):
-          // A fault of this program: nothing that it would do next can be relied on.
+          // A fault of this program. After a while the disk is compared and claimed again.
           let error = LifeboatError(
             .failure, "shipping came into a state that must not exist", cause: illegal.reason,
-            hint: "report it, and start lifeboat ship again")
+            hint: "report it as a fault of Lifeboat; the disk is compared again")
           guard !options.isOnce else { throw error }
           report(blocked: error)
           prepared = .blocked
