@@ -248,19 +248,24 @@ extension Answering {
       guard let next = history.successor(of: number), next.timeline <= limit else { return found }
       let finder = try self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
-      guard isContinued || (next.fork == nil && !isBack(finder, behind: found.finder)) else {
+      guard try isContinued || (next.fork == nil && !isBack(finder, behind: found.finder, point)) else {
         return found
       }
       found.finder = finder
     }
   }
 
-  /// Whether a timeline without common log begins with a full copy from which the timeline before it had
-  /// continued: somebody went back to it.
-  private func isBack(_ finder: PointFinder, behind parent: PointFinder) -> Bool {
+  /// Somebody went back to an earlier state: a timeline without common log begins with a full copy from
+  /// which the timeline before it had continued, or with one that is older than the point. (Retention may
+  /// have deleted what shows the former.)
+  private func isBack(
+    _ finder: PointFinder, behind parent: PointFinder, _ point: RestorePoint
+  ) throws -> Bool {
     func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
     let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
     guard let first, let begun = base(first) else { return false }
+    let start = first.primary == .aof ? try start(of: first, finder)?.point : nil
+    if let start, start.instant.since(point.instant) <= -1000 { return true }
     return parent.snapshots.values.contains {
       base($0) == begun && !history.chain(of: $0).isEmpty
     }

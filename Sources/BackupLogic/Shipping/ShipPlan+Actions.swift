@@ -32,8 +32,8 @@ extension ShipPlan {
   /// The actions to begin now, at most one for each lane. The caller reports how each ended.
   package mutating func actions(now: Instant) -> [Action] {
     var actions: [Action] = []
-    if recordInFlight == nil, let record = nextRecord(now: now) {
-      recordInFlight = record
+    if records.isIdle, let record = nextRecord(now: now) {
+      if let illegal = records.begin(record) { fail(illegal) }
       switch record {
       case .log(let shipment):
         withFile(shipment.pin) { $0.noteSent(shipment) }
@@ -43,8 +43,8 @@ extension ShipPlan {
       case .fold(let fold): actions.append(.putFold(fold))
       }
     }
-    if generationInFlight == nil, let upload = nextGeneration(now: now) {
-      generationInFlight = upload
+    if copies.isIdle, let upload = nextGeneration(now: now) {
+      if let illegal = copies.begin(upload) { fail(illegal) }
       if upload.kind == .dump { lastDumpBegun = now }
       actions.append(.uploadGeneration(upload))
     }
@@ -54,17 +54,17 @@ extension ShipPlan {
   /// When `actions` will next return something new, if nothing else happens.
   package func nextWake(now: Instant) -> Instant? {
     var times: [Instant] = []
-    if recordInFlight == nil, nextShipment != nil, let last = lastLogPut {
+    if records.isIdle, nextShipment != nil, let last = lastLogPut {
       times.append(last.advanced(byMilliseconds: options.shipInterval))
     }
-    if generationInFlight == nil, pendingDump != nil {
-      if liveness != .live, let since = quietSince {
+    if copies.isIdle, pendingDump != nil {
+      if let since = liveness.since {
         times.append(since.advanced(byMilliseconds: options.quietAfter))
       } else if let last = lastDumpBegun {
         times.append(last.advanced(byMilliseconds: options.dumpInterval))
       }
     }
-    times += removalsDue.map(\.at)
+    times += compactor.times
     return times.filter { $0 > now }.min()
   }
 
@@ -76,7 +76,7 @@ extension ShipPlan {
     // Snapshots first: what they name is durable already, and log may wait to be named.
     if let snapshot = nextSnapshot(now: now) { return .snapshot(snapshot) }
     if let shipment = nextShipment, isDue(shipment, now: now) { return .log(shipment) }
-    return isFlushing ? nil : foldsDue.first.map(Record.fold)
+    return isFlushing ? nil : compactor.next.map(Record.fold)
   }
 
   /// The oldest log bytes that are not durable and whose ordinal a durable snapshot names. Invariant (no
@@ -110,7 +110,7 @@ extension ShipPlan {
   private func nextGeneration(now: Instant) -> GenerationUpload? {
     // What may be the result of an accident is shipped under the next claim.
     guard suspicion == nil else { return nil }
-    if let candidate = chain?.candidate, candidate.isPending {
+    if let candidate = chain?.candidate, candidate.upload == .wanted {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
     }
     guard let file = pendingDump, isDumpDue(now: now) else { return nil }
@@ -128,7 +128,7 @@ extension ShipPlan {
   /// only for servers that run without AOF, and one in each interval is enough.
   private func isDumpDue(now: Instant) -> Bool {
     guard chain != nil, view.aof.set != nil else { return true }
-    if liveness != .live, let since = quietSince {
+    if let since = liveness.since {
       return isFlushing || now.since(since) >= options.quietAfter
     }
     guard let last = lastDumpBegun else { return true }
@@ -142,16 +142,19 @@ extension ShipPlan {
   package mutating func shed(unlinked: [PinID: UInt64], limit: UInt64) -> Shed {
     var total = unlinked.values.reduce(0, +)
     var dropped: [String] = []
-    if let candidate = chain?.candidate, generationInFlight?.pin != candidate.file.pin,
+    if let candidate = chain?.candidate, copies.work?.pin != candidate.file.pin,
       let bytes = unlinked[candidate.file.pin], total > limit
     {
-      chain?.candidate?.isBroken = true
-      dropped.append(candidate.file.name)
+      // One that is durable is not held any more.
       total -= bytes
+      if candidate.upload == .wanted {
+        if let illegal = chain?.candidate?.refuse() { fail(illegal) }
+        dropped.append(candidate.file.name)
+      }
     }
     guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
     // An upload that began is finished, and may exceed the bound alone.
-    let uploading = generationInFlight.flatMap { unlinked[$0.pin] } ?? 0
+    let uploading = copies.work.flatMap { unlinked[$0.pin] } ?? 0
     guard total - uploading > limit, let file = allFiles.first(where: { unlinked[$0.pin] != nil })
     else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
     return .endsTimeline(file.name)
@@ -165,7 +168,7 @@ extension ShipPlan {
 
   /// Whether nothing is left to do for what was seen on disk. `--once` waits for this.
   package func isSettled(now: Instant) -> Bool {
-    recordInFlight == nil && generationInFlight == nil && isLogSettled
+    records.isIdle && copies.isIdle && isLogSettled
       && nextGeneration(now: now) == nil
   }
 
@@ -205,7 +208,7 @@ extension ShipPlan {
     result.bytes = allFiles.reduce(0) { $0 + $1.pendingBytes }
     result.logSince = allFiles.compactMap(\.pendingSince).min()
     var generations: [PinnedFile] = []
-    if chain == nil || liveness != .live, let file = pendingDump { generations.append(file) }
+    if chain == nil || !liveness.isLive, let file = pendingDump { generations.append(file) }
     if let chain, chain.anchor == nil, let candidate = chain.candidate {
       generations.append(candidate.file)
     }

@@ -18,7 +18,7 @@ extension ShipPlan {
     // It could not be restored so far, and never will be.
     if guarded.isUnjudged { old.anchor = nil }
     for index in old.files.indices { old.files[index].makeFinal() }
-    let isUploading = generationInFlight.map { $0.pin == old.candidate?.file.pin } ?? false
+    let isUploading = copies.work.map { $0.pin == old.candidate?.file.pin } ?? false
     // Unscanned bytes count too: a dump must not win over log that is still to be drained.
     let until = old.files.last?.lastWrite ?? lastMark
     if old.anchor != nil || isUploading { draining.append((old, until)) }
@@ -81,8 +81,7 @@ extension ShipPlan {
     noteGrowth()
     // Observation comes first: a log that grew after the dump appeared is live, whatever the clock was set
     // to meanwhile.
-    let before = liveness
-    liveness =
+    let judged =
       hasGrownSinceDump
       ? .live
       : AOFLiveness.judge(
@@ -91,15 +90,17 @@ extension ShipPlan {
         dump: view.dump.map {
           .init(born: $0.born, modified: $0.modified, contentAtSeconds: dumpContentSeconds)
         }, now: view.at)
-    if liveness == .unknown, before != .unknown {
-      warnings.append(
-        "the times of the dump or of the AOF lie in the future: the clock was set back. The AOF stays "
-          + "the newest state, and the dump is shipped, too")
-    }
-    if liveness == .live {
-      quietSince = nil
-    } else if quietSince == nil {
-      quietSince = view.at
+    let since = liveness.since ?? view.at
+    switch judged {
+    case .live: liveness = .live
+    case .quiet: liveness = .quiet(since: since)
+    case .unknown:
+      if !liveness.isUnknown {
+        warnings.append(
+          "the times of the dump or of the AOF lie in the future: the clock was set back. The AOF stays "
+            + "the newest state, and the dump is shipped, too")
+      }
+      liveness = .unknown(since: since)
     }
   }
 
@@ -129,11 +130,11 @@ extension ShipPlan {
   mutating func noteDumpPosition() {
     // A look that found no settled set measured no file, so what is known of the log is outdated.
     if case .unsettled = view.aof { return }
-    let dumps = [view.dump?.pin, generationInFlight?.pin, dump?.file?.pin].compactMap { $0 }
+    let dumps = [view.dump?.pin, copies.work?.pin, dump?.file?.pin].compactMap { $0 }
     coveringPositions = coveringPositions.filter { dumps.contains($0.key) }
     for pin in dumps where coveringPositions[pin] == nil { coveringPositions[pin] = logPosition }
     guard let file = view.dump, dumpPositions[file.pin] == nil else { return }
-    dumpPositions = dumpPositions.filter { $0.key == generationInFlight?.pin }
+    dumpPositions = dumpPositions.filter { $0.key == copies.work?.pin }
     dumpPositions[file.pin] = logPosition
   }
 

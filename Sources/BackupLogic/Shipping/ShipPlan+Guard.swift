@@ -40,7 +40,7 @@ extension ShipPlan {
 
   /// Everything before the suspect state is durable and recorded, so the timeline can end.
   package var isReadyToAsk: Bool {
-    guard suspicion != nil, recordInFlight == nil, operationsDue.isEmpty, destructiveDue.isEmpty,
+    guard suspicion != nil, records.isIdle, operationsDue.isEmpty, destructiveDue.isEmpty,
       draining.isEmpty, lastBody == snapshotBody()
     else { return false }
     return !isChainReadable || !(chain?.isReadableAndPending ?? false)
@@ -114,7 +114,7 @@ extension ShipPlan {
   /// Whether a durable dump is suspect. Beside a live AOF a dump is not a separate state, and a dump from
   /// before the claim was judged then.
   mutating func isSuspect(_ dump: GenerationIndex, _ file: PinnedFile) -> Bool {
-    if file.version == guarded.judgedDump || (isChainReadable && liveness != .quiet) {
+    if file.version == guarded.judgedDump || (isChainReadable && !liveness.isQuiet) {
       return false
     }
     guard let verdict = verdict(on: .init(keys: KeyBounds(dump)), isWatched: false) else {

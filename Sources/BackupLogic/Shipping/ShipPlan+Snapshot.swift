@@ -27,7 +27,7 @@ extension ShipPlan {
     guard isClosing, !isClosed else { return nil }
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
-    body.isClean = isProved && isLogSettled && isNewestStateReadable
+    body.isClean = isProvedClean
     body.cause = .end
     body.reached = reached(by: body)
     body.estimate = keyBounds(of: body)?.estimate
@@ -43,12 +43,12 @@ extension ShipPlan {
 
   /// Whether the last snapshot closes the timeline and is still up to date.
   package var isClosed: Bool {
-    guard recordInFlight == nil else { return false }
+    guard records.isIdle else { return false }
     guard let last = lastSnapshot, last.cause == .end else {
       return snapshotBody().primary == nil && snapshotBody().detached == nil
     }
     return lastBody == snapshotBody()
-      && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
+      && (last.isClean || !isProvedClean)
   }
 
   /// The content of a snapshot written now. Everything it names is durable.
@@ -84,15 +84,15 @@ extension ShipPlan {
       // An old dump beside a live AOF that is not readable yet is not a state to go back to: the history
       // before this timeline ended with a newer one.
       let isOlder = historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
-      return chain != nil && liveness == .live && isOlder ? nil : .rdb
+      return chain != nil && liveness.isLive && isOlder ? nil : .rdb
     }
     if isChainReadable, !isDrainingReadable {
       // A live AOF has everything. A quiet AOF is replaced by the dump that made it quiet, once the dump is
       // durable and the AOF has not changed for long enough to exclude a pause between two writes. A newer
       // dump that is not durable yet changes nothing, since the log does not improve because of it.
       let isYounger = chain?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
-      guard liveness == .quiet, isYounger || dump.isRead(from: view.dump),
-        let since = quietSince, isFlushing || view.at.since(since) >= options.quietAfter
+      guard case .quiet(let since) = liveness, isYounger || dump.isRead(from: view.dump),
+        isFlushing || view.at.since(since) >= options.quietAfter
       else {
         // A BASE can be durable long before its log. Until the log holds what the dump does, the dump is
         // the newest state.

@@ -1,6 +1,6 @@
 package import BackupFormat
 package import BackupTypes
-package import RedisFormats
+import RedisFormats
 
 /// Decides what a shipper that holds a claim does next.
 ///
@@ -50,12 +50,19 @@ package struct ShipPlan: Sendable {
 
   package let claim: Claim
   package var options: Options
-  /// Ship now, whatever the interval: a shutdown, `--once`.
-  package var isFlushing = false
-  /// The closing snapshot comes next, whatever is still pending.
-  package var isClosing = false
-  /// A look found everything on disk durable. The closing snapshot says so.
-  package var isProved = true
+  /// How soon the plan ships what there is.
+  package enum Pace: Sendable, Equatable {
+    /// Log once in each interval, dumps when they are due.
+    case steady
+    /// Everything now: a shutdown, `sync`, `--once`.
+    case flushing
+    /// Everything now, and next the closing snapshot, whatever is still pending. It says whether a look
+    /// found everything on disk durable. Nothing comes after that.
+    case closing(isProved: Bool)
+  }
+  package private(set) var pace = Pace.steady
+  /// What must not have happened.
+  package private(set) var fault: IllegalTransition?
 
   package internal(set) var chain: FollowedChain?
   /// The newest chain that is readable but no longer followed.
@@ -65,8 +72,7 @@ package struct ShipPlan: Sendable {
   package internal(set) var draining: [(chain: FollowedChain, until: Instant)] = []
   package internal(set) var dump: DurableDump?
   package internal(set) var view: CaptureView
-  package internal(set) var liveness: AOFLiveness = .live
-  var quietSince: Instant?
+  package internal(set) var liveness = Liveness.live
 
   var nextOrdinal = 1
   var nextSequence = 1
@@ -75,8 +81,8 @@ package struct ShipPlan: Sendable {
   var lastBody: Snapshot?
   package internal(set) var lastSnapshot: Snapshot?
 
-  var recordInFlight: Record?
-  var generationInFlight: GenerationUpload?
+  var records = Lane<Record>.idle
+  var copies = Lane<GenerationUpload>.idle
   var lastLogPut: Instant?
   var lastShippedMark: Instant?
   var lastDumpBegun: Instant?
@@ -101,9 +107,7 @@ package struct ShipPlan: Sendable {
   var isDumpNewest = false
   var destructiveDue: [Snapshot.Destructive] = []
   var operationsDue: [Operation] = []
-  var gathering: [Int: FoldGatherer] = [:]
-  var foldsDue: [FoldGatherer.Fold] = []
-  var removalsDue: [(at: Instant, names: [String])] = []
+  var compactor = Compactor()
   package var pins: PinsInForce
   var lastMark: Instant
   var guarded = Guarded()
@@ -143,6 +147,29 @@ package struct ShipPlan: Sendable {
     judgeLiveness()
     assignOrdinals()
     noteDumpPosition()
+  }
+
+  // MARK: Pace
+
+  package mutating func flush() {
+    if pace == .steady { pace = .flushing }
+  }
+  /// A `sync` is done.
+  package mutating func slowDown() {
+    guard !isClosing else { return fail(IllegalTransition("a timeline that closes goes on")) }
+    pace = .steady
+  }
+  package mutating func close(isProved: Bool) {
+    guard !isClosing else { return fail(IllegalTransition("a timeline closes twice")) }
+    pace = .closing(isProved: isProved)
+  }
+  mutating func fail(_ transition: IllegalTransition) { fault = fault ?? transition }
+
+  var isFlushing: Bool { pace != .steady }
+  package var isClosing: Bool { if case .closing = pace { true } else { false } }
+  /// The closing snapshot may say that everything on disk is durable.
+  var isProvedClean: Bool {
+    pace == .closing(isProved: true) && isLogSettled && isNewestStateReadable
   }
 
   // MARK: Events
@@ -187,11 +214,14 @@ package struct ShipPlan: Sendable {
 
   /// `span` names what was written, for a log object.
   package mutating func recordDurable(span: LogSpan?, now: Instant) {
-    guard let record = recordInFlight else { preconditionFailure("no record is in flight") }
-    recordInFlight = nil
+    let record: Record
+    switch records.end() {
+    case .success(let ended): record = ended
+    case .failure(let illegal): return fail(illegal)
+    }
     switch record {
     case .log(let shipment):
-      gather(shipment, span)
+      if let span { compactor.gather(shipment, span) }
       logDurable(shipment, now: now)
     case .snapshot(let snapshot):
       lastSnapshot = snapshot
@@ -205,33 +235,20 @@ package struct ShipPlan: Sendable {
       }
     case .operation: operationsDue.removeFirst()
     case .fold(let fold):
-      foldsDue.removeFirst()
-      guard options.removesFolded else { break }
-      let due = now.advanced(byMilliseconds: options.foldGrace)
       let names = fold.parts.map {
         ObjectPath.log(claim.timeline, ordinal: fold.ordinal, $0).text
       }
-      removalsDue.append((due, names))
+      compactor.end(
+        removal: options.removesFolded
+          ? (now.advanced(byMilliseconds: options.foldGrace), names) : nil)
     }
-  }
-
-  private mutating func gather(_ shipment: LogShipment, _ span: LogSpan?) {
-    guard let span else { return }
-    var gatherer =
-      gathering[shipment.ordinal] ?? FoldGatherer(pin: shipment.pin, ordinal: shipment.ordinal)
-    if let fold = gatherer.add(span, marks: shipment.marks) { foldsDue.append(fold) }
-    // Only the growing file gathers.
-    gathering = [shipment.ordinal: gatherer]
   }
 
   /// Folds what was gathered of a complete file, while the file is still held.
   private mutating func foldComplete() {
-    for (ordinal, var gatherer) in gathering {
-      guard let file = allFiles.first(where: { $0.ordinal == ordinal }), file.isComplete,
-        file.durable == file.size
-      else { continue }
-      if let fold = gatherer.finish() { foldsDue.append(fold) }
-      gathering[ordinal] = nil
+    let files = allFiles
+    compactor.finish { ordinal in
+      files.first { $0.ordinal == ordinal }.map { $0.isComplete && $0.durable == $0.size } ?? false
     }
   }
 
@@ -257,7 +274,7 @@ package struct ShipPlan: Sendable {
     }
     draining.removeAll { old in
       // A chain without a BASE whose upload is over can't be read, so nothing of it is needed.
-      if old.chain.anchor == nil { return generationInFlight?.pin != old.chain.candidate?.file.pin }
+      if old.chain.anchor == nil { return copies.work?.pin != old.chain.candidate?.file.pin }
       return old.chain.files.allSatisfy(\.isDurable)
     }
     if isChainReadable { closed = nil }
@@ -270,7 +287,7 @@ package struct ShipPlan: Sendable {
     let listed = isChainReadable ? nil : draining.lastIndex { $0.chain.anchor != nil }
     for position in draining.indices where position != listed {
       let old = draining[position].chain
-      guard old.anchor != nil || generationInFlight?.pin != old.candidate?.file.pin,
+      guard old.anchor != nil || copies.work?.pin != old.candidate?.file.pin,
         let cut = old.files.firstIndex(where: {
           !$0.isDurable && !($0.ordinal.map(namedOrdinals.contains) ?? false)
         })
@@ -281,24 +298,30 @@ package struct ShipPlan: Sendable {
 
   /// The folded objects whose grace period has passed.
   package mutating func takeRemovals(now: Instant) -> [String] {
-    let due = removalsDue.filter { $0.at <= now }.flatMap(\.names)
-    removalsDue.removeAll { $0.at <= now }
-    return due
+    compactor.takeRemovals(now: now)
   }
 
   /// The record in flight could not be written. A failed fold is dropped: the objects it would have
   /// replaced all exist. Returns whether the plan can continue without the record.
   package mutating func recordFailed() -> Bool {
-    defer { recordInFlight = nil }
-    guard case .fold = recordInFlight else { return false }
-    foldsDue.removeFirst()
-    return true
+    switch records.end() {
+    case .success(.fold):
+      compactor.end(removal: nil)
+      return true
+    case .success: return false
+    case .failure(let illegal):
+      fail(illegal)
+      return false
+    }
   }
 
   /// A generation and its index are durable.
   package mutating func generationDurable(_ result: GenerationResult) {
-    guard let upload = generationInFlight else { preconditionFailure("no generation is in flight") }
-    generationInFlight = nil
+    let upload: GenerationUpload
+    switch copies.end() {
+    case .success(let ended): upload = ended
+    case .failure(let illegal): return fail(illegal)
+    }
     let index = result.index
     switch upload.kind {
     case .dump:
@@ -310,9 +333,11 @@ package struct ShipPlan: Sendable {
     case .base:
       noteBase(result)
       let base = Snapshot.Base(index, file: upload.file.name, sequence: upload.sequence)
-      chain?.anchor(on: base, pin: upload.pin)
+      if let illegal = chain?.anchor(on: base, pin: upload.pin) { fail(illegal) }
       for position in draining.indices {
-        draining[position].chain.anchor(on: base, pin: upload.pin)
+        if let illegal = draining[position].chain.anchor(on: base, pin: upload.pin) {
+          fail(illegal)
+        }
       }
     }
     settleDraining()
@@ -320,12 +345,21 @@ package struct ShipPlan: Sendable {
 
   /// The generation in flight failed its checks and can never become a restore point. Returns its name.
   package mutating func generationBroken() -> String {
-    guard let upload = generationInFlight else { preconditionFailure("no generation is in flight") }
-    generationInFlight = nil
+    let upload: GenerationUpload
+    switch copies.end() {
+    case .success(let ended): upload = ended
+    case .failure(let illegal):
+      fail(illegal)
+      return "a file"
+    }
     defer { settleDraining() }
     refused.insert(upload.file.version)
-    if chain?.candidate?.file.pin == upload.pin { chain?.candidate?.isBroken = true }
+    if chain?.candidate?.file.pin == upload.pin { refuseCandidate() }
     return upload.file.name
+  }
+
+  private mutating func refuseCandidate() {
+    if let illegal = chain?.candidate?.refuse() { fail(illegal) }
   }
 
   /// A refused file was perhaps still being copied into place. Another version of it is read once it no
@@ -343,7 +377,7 @@ package struct ShipPlan: Sendable {
   }
 
   /// The file whose upload is in progress.
-  package var uploading: PinnedFile? { generationInFlight?.file }
+  package var uploading: PinnedFile? { copies.work?.file }
 
   /// The dump on disk was compared: it has the bytes of the durable one, whatever its times are.
   package mutating func dumpMatches(_ file: PinnedFile) { dump?.file = file }
@@ -375,8 +409,8 @@ package struct ShipPlan: Sendable {
   package var neededPins: Set<PinID> {
     var pins = chain?.pins ?? []
     for old in draining { pins.formUnion(old.chain.files.map(\.pin)) }
-    if let upload = generationInFlight { pins.insert(upload.pin) }
-    pins.formUnion(foldsDue.map(\.pin))
+    if let upload = copies.work { pins.insert(upload.pin) }
+    pins.formUnion(compactor.pins)
     if let file = view.dump, !(dump?.isRead(from: file) ?? false) { pins.insert(file.pin) }
     return pins
   }

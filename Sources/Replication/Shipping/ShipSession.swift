@@ -8,17 +8,9 @@ import SystemIO
 
 /// Ships under one claim: the loop that feeds the plan and performs its actions.
 struct ShipSession {
-  enum End {
-    case ended(Shipper.Outcome)
-    /// Another shipper claimed. `stop` says whether an end was requested meanwhile.
-    case superseded(String, stop: Bool)
-    /// The files on disk no longer continue what was shipped. The next claim begins at the common position.
-    case begunAgain(String, stop: Bool)
-  }
-
   let shipper: Shipper
   let repository: Repository
-  let capture: Capture
+  let source: any Source
   let claim: Claim
   var plan: ShipPlan
   let reusable: [ShortDigest: GenerationID]
@@ -26,7 +18,7 @@ struct ShipSession {
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
-  var stopping: ShipStopping?
+  private(set) var stop: Stop?
   /// The `sync` in progress, when it began, and the number of the question that the repository was asked for
   /// it.
   var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
@@ -36,11 +28,11 @@ struct ShipSession {
   var confirmed: Set<FileVersion> = []
   var patience: Patience?
   /// When a single snapshot was begun, by the monotonic clock.
-  var begun = SystemClock.monotonicMilliseconds()
+  var begun: Int64
   /// How often to check, while active, whether another shipper has claimed.
-  var fenceCheck = Turn(every: 60_000)
+  var fenceCheck: Turn
   /// How often to check whether one of its generations was found damaged.
-  var operationsLook = Turn(every: 3_600_000)
+  var operationsLook: Turn
   private var warned = 0
   var tails = TailGuard()
   /// Due soon after a claim, so that a shipper that never lives long applies retention, too.
@@ -48,13 +40,13 @@ struct ShipSession {
   private let snapshotMemory = SnapshotMemory()
 
   init(
-    shipper: Shipper, repository: Repository, capture: Capture, claim: Claim, plan: ShipPlan,
+    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, plan: ShipPlan,
     reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
     quarantined: Set<GenerationID>
   ) {
     self.shipper = shipper
     self.repository = repository
-    self.capture = capture
+    self.source = source
     self.claim = claim
     self.plan = plan
     self.reusable = reusable
@@ -65,24 +57,31 @@ struct ShipSession {
       confirmed.insert(base.version)
     }
     if let file = plan.dump?.file { confirmed.insert(file.version) }
+    let now = shipper.time.monotonic
+    begun = now
+    fenceCheck = Turn(every: 60_000, from: now)
+    operationsLook = Turn(every: 3_600_000, from: now)
     pruningTurn = Turn(
-      every: shipper.options.pruneInterval,
+      every: shipper.options.pruneInterval, from: now,
       firstAfter: min(ShipSession.firstPruning, shipper.options.pruneInterval))
   }
 
   var options: Shipper.Options { shipper.options }
   var logger: Logger { shipper.logger }
+  var time: any TimeSource { shipper.time }
 
   private static let firstPruning: Int64 = 600_000
 
-  mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
-    plan.isFlushing = options.isOnce
-    if stopsAtOnce { beginStopping() }
+  /// - Parameter stop: what was asked for before.
+  mutating func run(_ watch: (any SourceWatch)?, _ stop: Stop?) async throws -> Ending {
+    if options.isOnce { plan.flush() }
+    if let stop { begin(stop) }
     if shipper.status.shipping.isSyncDue { beginSync() }
     // Runs beside everything else. Cancelled if the session ends first.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)
+    if case .failed = end { return end }
     if options.isOnce {
       _ = await probe
       await pruning()?()
@@ -90,7 +89,24 @@ struct ShipSession {
     return end
   }
 
-  private mutating func loop(_ watch: DirectoryWatch) async throws -> End {
+  mutating func begin(_ requested: Stop) {
+    guard stop == nil else { return }
+    stop = requested
+    plan.flush()
+    logger.info("shutting down: shipping what is on disk")
+  }
+
+  /// Takes what a look saw of other processes' work.
+  mutating func note(_ view: CaptureView) {
+    let now = time.monotonic
+    stop?.saw(view, now: now)
+  }
+  mutating func noteSaves() async throws {
+    let (saves, now) = (try await source.savesInProgress(), time.monotonic)
+    stop?.saw(saves: saves, now: now)
+  }
+
+  private mutating func loop(_ watch: (any SourceWatch)?) async throws -> Ending {
     // Discarding: any other group keeps each finished child until someone takes its result, and a session
     // lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
@@ -99,42 +115,43 @@ struct ShipSession {
         return try await loop(watch, &group)
       } catch let error as LifeboatError where !options.isOnce {
         // Waits until the file is readable (after an I/O error, or a directory in its place).
-        return begunAgain("\(error)")
+        return .failed(error)
       }
     }
   }
 
   private mutating func loop(
-    _ watch: DirectoryWatch, _ group: inout ThrowingDiscardingTaskGroup<any Error>
-  ) async throws -> End {
-    let lookInterval = watch.isWorking ? Shipper.pollInterval : options.plan.shipInterval
-    var nextLook = SystemClock.monotonicMilliseconds()
+    _ watch: (any SourceWatch)?, _ group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) async throws -> Ending {
+    let lookInterval = watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
+    var nextLook = time.monotonic
     while true {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
-      if let loss = shipper.auditor.loss { return begunAgain(loss) }
-      let clock = SystemClock.monotonicMilliseconds()
+      if let fault = plan.fault { return .failed(fault) }
+      if let loss = shipper.auditor.loss { return .diverged(loss) }
+      let clock = time.monotonic
       if clock >= nextLook {
         // A single snapshot is taken from one look.
-        if !options.isOnce, let end = try look() { return end }
+        if !options.isOnce, let end = try await look() { return end }
         nextLook = clock + lookInterval
       }
-      if let end = try scan() { return end }
+      if let end = try await scan() { return end }
       if plan.isReadyToAsk, let suspicion = plan.suspicion {
         report()
-        return begunAgain("what is on disk may be an accident: \(suspicion.detail)")
+        return .diverged("what is on disk may be an accident: \(suspicion.detail)")
       }
       start(&group)
       report()
       settleSync()
       let wasClosing = plan.isClosing
-      if let end = try finish() { return end }
+      if let end = try await finish() { return end }
       // Only the closing snapshot is left. Nothing else is worth waiting for.
       if canScanMore || plan.isClosing != wasClosing { continue }
-      if isIdle { watch.rearm() } else { watch.rearmForNames() }
+      if isIdle { watch?.rearm() } else { watch?.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
-      if events.contains(.stop) { beginStopping() }
+      if events.contains(.stop) { begin(shipper.makeStop(plan.view)) }
       if events.contains(.sync) { beginSync() }
       // The time is up: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
@@ -144,8 +161,8 @@ struct ShipSession {
   // MARK: Lanes
 
   private mutating func start(_ group: inout ThrowingDiscardingTaskGroup<any Error>) {
-    for action in plan.actions(now: SystemClock.now()) { perform(action, in: &group) }
-    let removals = plan.takeRemovals(now: SystemClock.now())
+    for action in plan.actions(now: time.wall) { perform(action, in: &group) }
+    let removals = plan.takeRemovals(now: time.wall)
     if !removals.isEmpty {
       let writer = recordWriter
       // Losing this is safe: folded objects that remain are only superfluous.
@@ -154,7 +171,7 @@ struct ShipSession {
   }
 
   mutating func isPruningDue() -> Bool {
-    options.retention != nil && stopping == nil && pruningTurn.isDue()
+    options.retention != nil && stop == nil && pruningTurn.isDue(time.monotonic)
   }
 
   /// Applies the retention policy; nil if nothing is ever deleted.
@@ -165,24 +182,23 @@ struct ShipSession {
     }
   }
 
-  private mutating func takeResults() throws -> End? {
+  private mutating func takeResults() throws -> Ending? {
     if let operations = results.takeOperations() {
-      plan.pins.settle(released: operations.released, now: SystemClock.now())
+      plan.pins.settle(released: operations.released, now: time.wall)
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
-        return begunAgain("the generation \(id) was found damaged: it is shipped again")
+        return .diverged("the generation \(id) was found damaged: it is shipped again")
       }
     }
     if let result = results.takeRecord() {
       do {
         count(try result.get())
-        plan.recordDurable(span: try result.get(), now: SystemClock.now())
+        plan.recordDurable(span: try result.get(), now: time.wall)
       } catch let error as RecordWriter.Superseded {
-        return .superseded(error.reason, stop: stopping != nil)
+        return .superseded(error.reason)
       } catch {
-        if options.isOnce { throw error }
-        guard plan.recordFailed() else { return begunAgain("\(error)") }
+        guard plan.recordFailed() else { return .failed(error) }
         logger.error("log objects can't be folded", metadata: ["cause": "\(error)"])
       }
     }
@@ -196,8 +212,7 @@ struct ShipSession {
           "\(plan.generationBroken()) is damaged and makes no restore point; the last good one stays",
           metadata: ["cause": "\(error.reason)"])
       } catch {
-        if options.isOnce { throw error }
-        return begunAgain("\(error)")
+        return .failed(error)
       }
     }
     return nil
@@ -228,11 +243,11 @@ struct ShipSession {
   private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
 
   private func waitingTime(until nextLook: Int64) -> Int64 {
-    var wait = max(0, nextLook - SystemClock.monotonicMilliseconds())
-    let now = SystemClock.now()
+    var wait = max(0, nextLook - time.monotonic)
+    let now = time.wall
     if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
     // Work in flight posts its result. The short wait is for other files to become quiet.
-    if stopping != nil { wait = min(wait, 100) }
+    if stop != nil { wait = min(wait, 100) }
     return wait
   }
 
@@ -251,5 +266,4 @@ struct ShipSession {
     warned = plan.warnings.count
   }
 
-  func begunAgain(_ reason: String) -> End { .begunAgain(reason, stop: stopping != nil) }
 }

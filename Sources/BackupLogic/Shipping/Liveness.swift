@@ -1,0 +1,21 @@
+package import BackupTypes
+
+/// Whether a server appends to the AOF on disk, and since which look not.
+package enum Liveness: Sendable, Equatable {
+  case live
+  /// A dump is younger: it replaces the AOF.
+  case quiet(since: Instant)
+  /// The times contradict each other. The AOF stays the newest state, and the dump is shipped, too.
+  case unknown(since: Instant)
+
+  /// Since when it is not known to be live; nil: it is.
+  var since: Instant? {
+    switch self {
+    case .live: nil
+    case .quiet(let since), .unknown(let since): since
+    }
+  }
+  var isLive: Bool { self == .live }
+  var isQuiet: Bool { if case .quiet = self { true } else { false } }
+  var isUnknown: Bool { if case .unknown = self { true } else { false } }
+}
