@@ -17,6 +17,19 @@ package struct Retention: Sendable {
     package var whole: Set<SnapshotKey> = []
     /// The first restore point of all that is kept.
     package var first: Instant?
+    /// What is kept although the policy would not keep it.
+    package var held: [Held] = []
+  }
+
+  /// A state that is kept beyond the policy.
+  package struct Held: Sendable, Equatable {
+    /// Nil: it is the newest state. Redis's own disk holds it, too, until a rewrite or a new dump replaces it.
+    package var pin: (id: String, until: Instant)?
+    /// What was in Redis at this time is in it.
+    package var from: Instant
+    package static func == (a: Held, b: Held) -> Bool {
+      a.pin?.id == b.pin?.id && a.pin?.until == b.pin?.until && a.from == b.from
+    }
   }
 
   package init(_ basis: RetentionBasis, _ policy: RetentionPolicy) {
@@ -28,7 +41,37 @@ package struct Retention: Sendable {
       windows[key] = PointFinder(history: basis.history, timeline: key.timeline, snapshots: [:])
         .window(of: snapshot)
     }
+    Retention.limit(&windows, basis)
     self.windows = windows
+  }
+
+  /// A snapshot answers no later than the chain that replaced its BASE begins.
+  ///
+  /// For example, snapshot 4 has BASE 1 with the files 1 and 2, and snapshot 5, after a rewrite, BASE 2 with
+  /// file 2. The log of file 2 continues both. From its first mark on, snapshot 5 is used, and BASE 1 is only
+  /// needed for what comes before.
+  private static func limit(
+    _ windows: inout [SnapshotKey: (from: Instant, to: Instant)], _ basis: RetentionBasis
+  ) {
+    for (number, snapshots) in basis.byTimeline {
+      /// Where the chains of later snapshots begin, by the first span of their first file.
+      var begun: [LogPosition: Instant] = [:]
+      for sequence in snapshots.keys.sorted(by: >) {
+        let key = SnapshotKey(number, sequence)
+        guard let chain = snapshots[sequence]?.chain, snapshots[sequence]?.primary == .aof,
+          let window = windows[key]
+        else { continue }
+        let next = chain.files.dropFirst().compactMap {
+          LogPosition(beginOf: $0).flatMap { begun[$0] }
+        }.min()
+        if let next, next < window.to { windows[key]?.to = max(window.from, next) }
+        if let first = chain.files.first, let position = LogPosition(beginOf: first),
+          chain.base.map({ basis.history.isUsable($0.generation) }) ?? false
+        {
+          begun[position] = window.from
+        }
+      }
+    }
   }
 
   /// Since when everything is kept.
@@ -45,8 +88,9 @@ package struct Retention: Sendable {
     keepWithin(&kept)
     keepDumps(&kept)
     keepDaily(&kept)
-    keepNewest(&kept)
-    keepPinned(&kept)
+    let byPolicy = kept.snapshots
+    keepNewest(&kept, byPolicy)
+    keepPinned(&kept, byPolicy)
     kept.first =
       kept.snapshots.compactMap { key in
         basis.snapshots[key].flatMap { snapshot in
@@ -139,23 +183,32 @@ package struct Retention: Sendable {
     }
   }
 
-  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims,
-  /// and reuses: the last snapshots of the two highest timelines that have any, and of the parent of the
-  /// highest claim, whose shipper may use them for as long as it runs.
-  private func keepNewest(_ kept: inout Kept) {
+  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims:
+  /// the last snapshot of the highest timeline that has any.
+  ///
+  /// For a grace period after a claim also what its holder compared with and uses again: the last snapshots of
+  /// the timeline below, and of the parent. For example, timeline 7 was claimed in May and has snapshots. In
+  /// June only its own last snapshot is kept by this rule, and those of timeline 6 go by the policy.
+  private func keepNewest(_ kept: inout Kept, _ byPolicy: Set<SnapshotKey>) {
     let highestFirst = basis.history.claims.keys.sorted(by: >)
     if let number = highestFirst.first(where: { newest(of: $0) != nil }),
       let point = newest(of: number)
     {
       kept.snapshots.insert(point.snapshot.key)
       kept.whole.insert(point.snapshot.key)
+      let from = from(point.snapshot)
+      if !byPolicy.contains(point.snapshot.key) || from < fullSince {
+        kept.held.append(Held(pin: nil, from: from))
+      }
     }
-    var compared = Array(highestFirst.filter { byTimeline[$0] != nil }.prefix(2))
-    // The holder of the highest claim compared with the last earlier claim that had a snapshot.
-    if let claim = basis.history.newestClaim,
-      let before = highestFirst.first(where: { $0 < claim.timeline && byTimeline[$0] != nil })
-    {
-      compared.append(before)
+    let withSnapshots = highestFirst.filter { byTimeline[$0] != nil }
+    var compared = Array(withSnapshots.prefix(1))
+    if let claim = basis.history.newestClaim, mayReuse(claim, withSnapshots.first) {
+      compared = Array(withSnapshots.prefix(2))
+      // The holder of the highest claim compared with the last earlier claim that had a snapshot.
+      if let before = withSnapshots.first(where: { $0 < claim.timeline }) {
+        compared.append(before)
+      }
     }
     for number in compared {
       guard let last = byTimeline[number]?.keys.max() else { continue }
@@ -164,14 +217,30 @@ package struct Retention: Sendable {
     }
   }
 
-  private func keepPinned(_ kept: inout Kept) {
-    for pin in basis.pins where basis.isInForce(pin) {
+  /// Whether a shipper may still use generations of timelines below the highest one with snapshots. Another
+  /// shipper may have compared before that timeline had any.
+  private func mayReuse(_ claim: Claim, _ highest: TimelineNumber?) -> Bool {
+    if claim.reusesForEver || basis.history.catalogue.young.contains(.claim(claim.timeline)) {
+      return true
+    }
+    return highest.map { number in
+      (byTimeline[number] ?? [:]).keys.allSatisfy { isYoung(SnapshotKey(number, $0)) }
+    } ?? true
+  }
+
+  private func keepPinned(_ kept: inout Kept, _ byPolicy: Set<SnapshotKey>) {
+    for pin in basis.pins.sorted(by: { $0.id < $1.id }) where basis.isInForce(pin) {
       let key = SnapshotKey(pin.timeline, pin.snapshot)
-      guard basis.snapshots[key] != nil else { continue }
+      guard let snapshot = basis.snapshots[key] else { continue }
       kept.snapshots.insert(key)
       kept.whole.insert(key)
+      if !byPolicy.contains(key) {
+        kept.held.append(Held(pin: (pin.id, pin.until), from: from(snapshot)))
+      }
     }
   }
+
+  private func from(_ snapshot: Snapshot) -> Instant { windows[snapshot.key]?.from ?? snapshot.at }
 
   // MARK: Answers
 
@@ -263,6 +332,27 @@ package struct Retention: Sendable {
     PointFinder(
       history: basis.history, timeline: number, snapshots: byTimeline[number] ?? [:]
     ).newest()
+  }
+}
+
+extension Claim {
+  /// Release 0.1.0 uses generations of earlier timelines, and continues unfinished ones, for as long as it
+  /// runs.
+  var reusesForEver: Bool { place == nil }
+}
+
+extension LogPosition {
+  /// Where a file of a chain begins; nil if none of it is known.
+  fileprivate init?(beginOf file: Snapshot.LogFile) {
+    guard let first = file.segments.first else { return nil }
+    self.init(timeline: first.timeline, ordinal: first.ordinal, offset: first.from)
+  }
+}
+
+extension History {
+  /// Whether a dump or BASE exists, and was not found damaged.
+  fileprivate func isUsable(_ id: GenerationID) -> Bool {
+    catalogue.generations[id]?.hasIndex == true && !catalogue.quarantined.contains(id)
   }
 }
 
