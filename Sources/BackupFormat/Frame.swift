@@ -142,9 +142,9 @@ package struct Frame: Sendable {
       }
       return Opened(content: try unpack(plain[...], compression, Int(size), broken))
     case (1, nil):
-      throw LifeboatError(
-        .wrongKey, "the object \(name.text) is encrypted and no key was given",
-        hint: "give the key of this repository")
+      throw broken(
+        "it is encrypted, and its repository is not: it is from another one, or lifeboat.json was replaced"
+      )
     case (0, _?): throw broken("it is not encrypted, but its repository is")
     default: throw broken("its cipher is unknown")
     }

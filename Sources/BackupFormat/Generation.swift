@@ -53,10 +53,10 @@ package struct DatasetRecord: Sendable, Equatable, Codable {
 /// generation exists.
 package struct GenerationIndex: Sendable, Equatable, Codable {
   package static let pieceBytes = 4 << 20
-  package enum Kind: String, Sendable, Codable { case dump, base }
+  package enum Kind: String, DecidingWord { case dump, base }
   /// `good`: the structure was walked to the end, and the checksum matched (or was switched off by Redis).
   /// `unverified`: well framed as far as it could be read, but of an unknown kind.
-  package enum Verdict: String, Sendable, Codable { case good, unverified }
+  package enum Verdict: String, DecidingWord { case good, unverified }
 
   package var generation: GenerationID
   package var kind: Kind

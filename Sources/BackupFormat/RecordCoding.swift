@@ -13,12 +13,18 @@ package enum RecordCoding {
     return Array(try encoder.encode(record))
   }
 
-  /// Safe for any input: what does not fit is `.corrupt`, naming the object.
+  /// Safe for any input: what does not fit is `.corrupt`, naming the object. A word that decides something and
+  /// is not known is `.versionMismatch`.
   package static func decode<Record: Decodable>(
     _ type: Record.Type, from bytes: [UInt8], name: String
   ) throws -> Record {
     do {
       return try JSONDecoder().decode(type, from: Data(bytes))
+    } catch let error as UnknownWord {
+      throw LifeboatError(
+        .versionMismatch, "the record \(printable(name)) was made by a newer release of Lifeboat",
+        cause: "its field \(error.field) is \(printable(error.word))",
+        hint: "use a newer release of Lifeboat")
     } catch {
       throw LifeboatError(
         .corrupt, "the record \(printable(name)) can't be read", cause: "\(describe(error))")

@@ -69,7 +69,14 @@ package struct Claim: Sendable, Equatable, Codable {
 
   /// Why this start may be the result of an accident, and which state it would hide.
   package struct Suspicion: Sendable, Equatable, Codable {
-    package enum Reason: String, Sendable, Codable { case empty, smaller, older }
+    package struct Reason: InformingWord {
+      package let rawValue: String
+      package init(rawValue: String) { self.rawValue = rawValue }
+      package static let empty = Reason(rawValue: "empty")
+      package static let smaller = Reason(rawValue: "smaller")
+      package static let older = Reason(rawValue: "older")
+      package static let known: Set<Reason> = [empty, smaller, older]
+    }
     package var reason: Reason
     package var detail: String
     package var pin: String
@@ -133,12 +140,15 @@ package struct Claim: Sendable, Equatable, Codable {
 
 /// `ops/pins/<id>`: a restore point that nothing may delete until the pin is released or expires.
 package struct Pin: Sendable, Equatable, Codable {
-  package enum Origin: String, Sendable, Codable {
+  package struct Origin: InformingWord {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
     /// Set by the shrink guard at a start that may be the result of an accident. Restores ask (exit 9) as
     /// long as this pin exists.
-    case start
+    package static let start = Origin(rawValue: "start")
     /// Set by the shrink guard because data was removed while Lifeboat watched.
-    case drop
+    package static let drop = Origin(rawValue: "drop")
+    package static let known: Set<Origin> = [start, drop]
   }
   package var id: String
   package var repository: Nonce

@@ -4,9 +4,21 @@ package import BackupTypes
 /// Everything it refers to was durable before it was written.
 package struct Snapshot: Sendable, Equatable, Codable {
   /// Which file a server of this directory loads.
-  package enum Primary: String, Sendable, Codable { case aof, rdb }
-  package enum Cause: String, Sendable, Codable {
-    case claim, detached, chain, generation, primary, destructive, end
+  package enum Primary: String, DecidingWord { case aof, rdb }
+  /// Why it was cut.
+  package struct Cause: InformingWord {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
+    package static let claim = Cause(rawValue: "claim")
+    package static let detached = Cause(rawValue: "detached")
+    package static let chain = Cause(rawValue: "chain")
+    package static let generation = Cause(rawValue: "generation")
+    package static let primary = Cause(rawValue: "primary")
+    package static let destructive = Cause(rawValue: "destructive")
+    package static let end = Cause(rawValue: "end")
+    package static let known: Set<Cause> = [
+      claim, detached, chain, generation, primary, destructive, end,
+    ]
   }
 
   package var timeline: TimelineNumber

@@ -111,6 +111,49 @@ import Testing
     }
   }
 
+  /// The ceiling: once the policy, the last pin and a grace period are over, nothing is left but what the disk
+  /// holds. Then no object has a key that was deleted before.
+  @Test func `after the ceiling only what the disk holds is left`() throws {
+    let (first, count) = seeds(default: 400)
+    var (deleted, pinned, worlds) = (0, 0, 0)
+    for seed in first..<first + count {
+      var world = RetentionWorld(seed: 2 * seed + 1)
+      let policy = RetentionPolicy(
+        keepWithin: Int64(world.random.int(0...12)) * RetentionPolicy.day,
+        keepHourly: Int64(world.random.int(0...8)) * RetentionPolicy.day,
+        keepDaily: world.random.int(0...25))
+      pinned += world.pins.count
+      let last = (world.pins.map(\.until) + [world.now]).max()!
+      world.now = last.advanced(
+        byMilliseconds: max(
+          max(policy.keepWithin, policy.keepHourly)
+            + (Int64(policy.keepDaily) + 1) * RetentionPolicy.day, RetentionPolicy.unfinished)
+          + RetentionPolicy.grace)
+      // Until the newest state has a mark of its own, `--at` answers with the state before it.
+      guard let newest = try world.newest(), try world.answer(at: world.now)?.id == newest.id else {
+        continue
+      }
+      worlds += 1
+      let disk = try world.onDisk()
+      for _ in 0..<2 {
+        let plan = try world.plan(policy)
+        world.record(plan)
+        for path in world.deletions(plan) where world.objects.removeValue(forKey: path) != nil {
+          deleted += 1
+        }
+      }
+      let catalogue = try world.history().catalogue
+      let generations = Set(catalogue.generations.keys).subtracting(disk.generations)
+      #expect(generations.isEmpty, "seed \(seed): \(generations)")
+      let logs = world.listedLogs().subtracting(disk.logs)
+      #expect(logs.isEmpty, "seed \(seed): \(logs)")
+      #expect(catalogue.operations[.pins] == nil, "seed \(seed)")
+      let held = try world.plan(policy).held
+      #expect(held.count == 1 && held.first?.pin == nil, "seed \(seed): \(held)")
+    }
+    #expect(count == 1 || (worlds > count / 4 && deleted > Int(count) && pinned > 20))
+  }
+
   /// A server without AOF that saves every ten minutes, for twelve days.
   @Test func `of dumps alone all of a day are kept, then one an hour, then one a day`() throws {
     let step: Int64 = 600_000

@@ -20,7 +20,15 @@ struct RetentionWorld {
     // A world of some 40 steps spans about as many days.
     let world = HistoryWorld(seed: seed, pace: 300_000)
     random = SeededRandom(seed: ~seed)
-    claims = world.claims
+    // Release 0.1.0 wrote no place, and uses generations of earlier timelines for as long as it runs.
+    claims =
+      seed % 2 == 0
+      ? world.claims
+      : world.claims.mapValues { claim in
+        var claim = claim
+        claim.place = Claim.Place()
+        return claim
+      }
     indexes = world.indexes
     inner = world.inner
     var snapshots: [SnapshotKey: Snapshot] = [:]
@@ -120,6 +128,24 @@ struct RetentionWorld {
     let id = "\(decimal(now.milliseconds, width: 13))-\(records.count)"
     records.append(
       PruneRecords.deleting(plan).record(id: id, repository: nonce(99), at: now, by: "test"))
+  }
+
+  /// What the disk still holds, if nothing was written since: what the newest point needs, and what a shipper
+  /// compares with.
+  func onDisk() throws -> (generations: Set<GenerationID>, logs: Set<Prune.Log>) {
+    let basis = try basis()
+    let highest = basis.snapshots.keys.map(\.timeline).max()
+    let last = highest.flatMap { number in
+      basis.snapshots.keys.filter { $0.timeline == number }.max()
+    }
+    let snapshots = [try newest()?.snapshot, last.flatMap { basis.snapshots[$0] }].compactMap { $0 }
+    let files = snapshots.flatMap { ($0.chain?.files ?? []) + ($0.detached?.files ?? []) }
+    return (
+      Set(
+        snapshots.flatMap { [$0.chain?.base?.generation, $0.dump?.generation].compactMap { $0 } }),
+      Set(
+        files.flatMap(\.segments).map { Prune.Log(timeline: $0.timeline, ordinal: $0.ordinal) })
+    )
   }
 
   // MARK: Restoring

@@ -31,6 +31,7 @@ struct ShipWorld {
     comparison.chain = view.aof.set.map { FollowedChain(fresh: $0) }
     var options = ShipPlan.Options()
     if seed % 3 == 0 { options.dumpInterval = 20_000 }
+    if seed % 5 == 0 { options.dumpIntervalAlone = 15_000 }
     options.foldGrace = 10_000
     plan = ShipPlan(claim: claimed, comparison: comparison, view: view, options: options)
     held = disk.named.union(plan.neededPins)

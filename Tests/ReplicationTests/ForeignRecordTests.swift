@@ -2,6 +2,7 @@ import BackupFormat
 import BackupLogic
 import BackupTypes
 import Replication
+import TestSupport
 import Testing
 
 /// Decision 0008: what another process wrote under a timeline's names does not exist.
@@ -48,6 +49,22 @@ import Testing
     try await made.addClaim(1, at: 0)
     try await made.addSnapshot(1, 1, dumpAt: 100, by: 9)
     #expect(await code { _ = try await made.choose(.point("1.1")) } == .corrupt)
+  }
+
+  @Test func `a claim of another repository, or of another number, is an error`() async throws {
+    for change in [{ $0.repository = nonce(5) }, { $0.timeline = TimelineNumber(7)! }]
+      as [@Sendable (inout Claim) -> Void]
+    {
+      let made = try await MadeRepository()
+      try await made.addClaim(1, at: 0)
+      try await made.addSnapshot(1, 1, dumpAt: 100)
+      #expect(try await made.choose()?.id == "1.1")
+      var claim = try await made.repository.claim(.first)
+      change(&claim)
+      made.store.lose(ObjectPath.claim(.first).text)
+      _ = try await made.repository.create(claim, .claim(.first), kind: .claim)
+      #expect(await code { _ = try await made.choose() } == .corrupt)
+    }
   }
 
   @Test func `a foreign snapshot never proves that there has been no restore point`() async throws {

@@ -47,7 +47,7 @@ struct MadeRepository {
       parent: parentSnapshots == nil ? nil : timeline.previous,
       fork: fork.map { LogPosition(timeline: timeline.previous!, ordinal: 1, offset: $0) },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
-      suspicion: suspicion)
+      suspicion: suspicion, place: Claim.Place())
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)
   }
 

@@ -45,6 +45,85 @@ import Testing
     #expect(report.isSound, "\(what): \(report.text)")
   }
 
+  /// The ceiling, by what is in the objects: a value that was overwritten before it is in none of them, neither
+  /// because of a pin that is over, nor of an upload that was left unfinished, nor of a BASE that the last
+  /// rewrite replaced long ago. What a rewrite has not replaced yet is on Redis's own disk, too.
+  @Test(arguments: [Int.max, 3])
+  func `no object holds what was overwritten before the ceiling`(rewritesFor days: Int) async throws
+  {
+    let history = try await VirtualHistory(days: 20, rewrites: days)
+    let (store, start) = (history.store, VirtualHistory.start)
+    let repository = history.repository
+    let pin = Pin(
+      id: "p", repository: repository.id, origin: .drop, reason: "test", at: start,
+      until: start.advanced(byMilliseconds: 10 * RetentionPolicy.day), timeline: .first,
+      snapshot: 1, position: nil)
+    _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
+    // The store has had both since the beginning.
+    let late = history.clock.now
+    history.clock.set(start)
+    let left = GenerationID(
+      fingerprint: ShortDigest(bytes: [UInt8](repeating: 5, count: 16))!, nonce: nonce(1))
+    let old = VirtualRedis.dump(count: 0)
+    try await repository.createContent(
+      old, .piece(left, number: 0, repository.frame.digest(old).short), kind: .piece)
+    history.clock.set(late)
+    store.overwrite(ObjectPath.operation(.pins, id: pin.id).text, store.contents["ops/pins/p"]!)
+    let early = try await lowest(store, repository)
+    #expect(early == 0)
+    for _ in 0..<2 { _ = try await history.pruner(PrunerTests.policy, on: store).run() }
+    // Two days, the day that began before them, four days and a grace period; and one rewrite.
+    let policy = (2 + 1 + 4 + 1) * 144 + 2 * 36
+    let ceiling = min(history.redis.count - policy, (min(days, 20) - 1) * 144)
+    let found = try await lowest(store, repository)
+    #expect(found > ceiling, "a value of step \(found) is left")
+    try await check(store, history, "done")
+    let report = try await history.pruner(PrunerTests.policy, on: store, isDryRun: true).run()
+    #expect(report.held.isEmpty == (days == .max), "\(report.text)")
+    if days != .max {
+      #expect(
+        report.text.contains("the newest state holds what Redis's own disk does"), "\(report.text)")
+    }
+  }
+
+  /// The oldest value of `c` that any dump, BASE or log holds.
+  private func lowest(_ store: MemoryStore, _ repository: Repository) async throws -> Int {
+    var lowest = Int.max
+    for (name, object) in store.contents {
+      switch ObjectPath(name) {
+      case .piece(let id, let number, let digest)?:
+        let path = ObjectPath.piece(id, number: number, digest)
+        let bytes = try repository.frame.open(
+          object, kind: .piece, name: path, limit: GenerationIndex.pieceBytes
+        ).content
+        lowest = min(lowest, try #require(VirtualRedis.count(dump: bytes, logs: [])))
+      case .log(let timeline, let ordinal, let span)?:
+        let path = ObjectPath.log(timeline, ordinal: ordinal, span)
+        let content = try repository.frame.open(
+          object, kind: .log, name: path, limit: LogPayload.sizeMax
+        ).content
+        let log = String(
+          decoding: try LogPayload(decoding: content, span: span).bytes, as: UTF8.self)
+        lowest = min(lowest, try #require(Int(log.split(separator: "\r\n")[6])))
+      default: break
+      }
+    }
+    return lowest
+  }
+
+  @Test func `a pin is named for as long as only it keeps its state`() async throws {
+    let history = try await VirtualHistory(days: 20)
+    let until = history.now.advanced(byMilliseconds: 10 * RetentionPolicy.day)
+    let pin = Pin(
+      id: "p", repository: history.repository.id, origin: .drop, reason: "test", at: history.now,
+      until: until, timeline: .first, snapshot: 2, position: nil)
+    _ = try await history.repository.create(
+      pin, .operation(.pins, id: pin.id), kind: .operation)
+    let report = try await history.pruner(PrunerTests.policy, on: history.store).run()
+    #expect(report.held.map(\.pin) == ["p"] && report.held[0].until == until.description)
+    #expect(report.text.contains("the pin p holds data since"), "\(report.text)")
+  }
+
   @Test func `stopped at any object, it loses nothing, and the next run ends it`() async throws {
     let history = try await VirtualHistory(days: 12)
     try await check(history.store, history, "before")

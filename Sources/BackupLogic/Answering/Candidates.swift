@@ -12,7 +12,7 @@ struct Candidates {
   private let timeline: TimelineNumber
   /// Those with a restore point.
   private let snapshots: [Int: Snapshot]
-  /// The first and the last instant at which each one's chain can be cut.
+  /// The first and the last instant for which each one's chain is the one to cut.
   let windows: [Int: (from: Instant, to: Instant)]
 
   init(_ history: History, _ timeline: TimelineNumber, _ snapshots: [Int: Snapshot]) {
@@ -20,7 +20,35 @@ struct Candidates {
     self.timeline = timeline
     self.snapshots = snapshots.filter { $0.value.primary != nil }
     let finder = PointFinder(history: history, timeline: timeline, snapshots: [:])
-    windows = self.snapshots.compactMapValues { finder.window(of: $0) }
+    windows = Candidates.limited(
+      self.snapshots.compactMapValues { finder.window(of: $0) }, self.snapshots, history)
+  }
+
+  /// A snapshot answers no later than the chain that replaced its BASE begins.
+  ///
+  /// For example, snapshot 4 has BASE 1 with the files 1 and 2, and snapshot 5, after a rewrite, BASE 2 with
+  /// file 2. The log of file 2 continues both. From its first mark on, snapshot 5 is used, and BASE 1 is only
+  /// needed for what comes before.
+  private static func limited(
+    _ windows: [Int: (from: Instant, to: Instant)], _ snapshots: [Int: Snapshot],
+    _ history: History
+  ) -> [Int: (from: Instant, to: Instant)] {
+    var limited = windows
+    /// Where the chains of later snapshots begin, by the first span of their first file.
+    var begun: [LogPosition: Instant] = [:]
+    for sequence in snapshots.keys.sorted(by: >) {
+      guard let chain = snapshots[sequence]?.chain, snapshots[sequence]?.primary == .aof,
+        let window = windows[sequence]
+      else { continue }
+      let next = chain.files.dropFirst().compactMap { $0.begin.flatMap { begun[$0] } }.min()
+      if let next, next < window.to { limited[sequence]?.to = max(window.from, next) }
+      if let position = chain.files.first?.begin,
+        chain.base.map({ history.isUsable($0.generation) }) ?? false
+      {
+        begun[position] = window.from
+      }
+    }
+    return limited
   }
 
   /// By sequence. Of those that share the log at the time it is the newest.
@@ -111,5 +139,17 @@ extension History {
     var timelines: [TimelineNumber: Candidates] = [:]
     for (number, read) in snapshots { timelines[number] = Candidates(self, number, read) }
     return candidates(at: instant, timelines)
+  }
+}
+
+extension Snapshot.LogFile {
+  /// Where it begins; nil if none of it is known.
+  fileprivate var begin: LogPosition? { segments.first.map { $0.position($0.from) } }
+}
+
+extension History {
+  /// Whether a dump or BASE exists, and was not found damaged.
+  fileprivate func isUsable(_ id: GenerationID) -> Bool {
+    catalogue.generations[id]?.hasIndex == true && !catalogue.quarantined.contains(id)
   }
 }

@@ -17,6 +17,8 @@ package struct Catalogue: Sendable {
     package var hasIndex = false
     /// By piece number. Hostile or interrupted writers can leave several with one number.
     package var pieces: [Int: [ShortDigest]] = [:]
+    /// When the last of its objects was written, by the store's clock; nil if that is unknown.
+    package var written: Instant?
   }
 
   package private(set) var hasDescriptor = false
@@ -60,7 +62,10 @@ package struct Catalogue: Sendable {
     case .key(let id): keySlots.append(id)
     case .piece(let id, let number, let digest):
       generations[id, default: Generation()].pieces[number, default: []].append(digest)
-    case .index(let id): generations[id, default: Generation()].hasIndex = true
+      noteWritten(id, modified)
+    case .index(let id):
+      generations[id, default: Generation()].hasIndex = true
+      noteWritten(id, modified)
     case .claim(let number): timelines[number, default: Timeline()].hasClaim = true
     case .snapshot(let number, let sequence):
       timelines[number, default: Timeline()].snapshots.insert(sequence)
@@ -74,6 +79,12 @@ package struct Catalogue: Sendable {
       operations[kind, default: []].insert(id)
       if kind == .quarantines, let generation = GenerationID(id) { quarantined.insert(generation) }
     }
+  }
+
+  private mutating func noteWritten(_ id: GenerationID, _ modified: Instant?) {
+    guard let modified else { return }
+    let before = generations[id]?.written ?? modified
+    generations[id]?.written = max(before, modified)
   }
 
   /// A copy without some timelines whose claims can't be read.

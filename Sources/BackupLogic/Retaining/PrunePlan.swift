@@ -33,6 +33,8 @@ package struct PrunePlan: Sendable, Equatable {
   package private(set) var pointsLeft = 0
   /// The first remaining restore point.
   package var firstLeft: Instant? { kept.first }
+  /// What is kept although the policy would not keep it.
+  package var held: [Retention.Held] { kept.held }
 
   private let basis: RetentionBasis
   private let kept: Retention.Kept
@@ -155,16 +157,22 @@ package struct PrunePlan: Sendable, Equatable {
   }
 
   /// A generation that no snapshot names yet belongs to its writer, if that may still run: the holder of
-  /// the highest claim, or the one before it. One that snapshots named does not.
+  /// the highest claim, or the one before it. One that snapshots named does not, and neither does one that
+  /// was left unfinished long ago.
   private mutating func chooseGenerations(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
-    let writers = Set(
-      basis.history.claims.keys.sorted(by: >).prefix(2)
-        .compactMap { basis.history.claims[$0]?.nonce })
+    let writers = basis.history.claims.values.sorted { $0.timeline > $1.timeline }.prefix(2)
+    func isUnfinished(_ id: GenerationID, _ listed: Catalogue.Generation) -> Bool {
+      guard writers.contains(where: { $0.nonce == id.nonce }) else { return false }
+      guard !writers.contains(where: \.reusesForEver), let written = listed.written else {
+        return true
+      }
+      return basis.now.since(written) <= RetentionPolicy.unfinished
+    }
     for (id, listed) in catalogue.generations where !needs.generations.contains(id) {
       let wasNamed = needs.named.contains(id) || basis.letGo.generations.contains(id)
-      guard wasNamed || !writers.contains(id.nonce) else { continue }
+      guard wasNamed || !isUnfinished(id, listed) else { continue }
       let made = listed.pieces.flatMap { number, digests in
         digests.map { ObjectPath.piece(id, number: number, $0) }
       }

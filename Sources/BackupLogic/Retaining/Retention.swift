@@ -17,6 +17,19 @@ package struct Retention: Sendable {
     package var whole: Set<SnapshotKey> = []
     /// The first restore point of all that is kept.
     package var first: Instant?
+    /// What is kept although the policy would not keep it.
+    package var held: [Held] = []
+  }
+
+  /// A state that is kept beyond the policy.
+  package struct Held: Sendable, Equatable {
+    /// Nil: it is the newest state. Redis's own disk holds it, too, until a rewrite or a new dump replaces it.
+    package var pin: (id: String, until: Instant)?
+    /// What was in Redis at this time is in it.
+    package var from: Instant
+    package static func == (a: Held, b: Held) -> Bool {
+      a.pin?.id == b.pin?.id && a.pin?.until == b.pin?.until && a.from == b.from
+    }
   }
 
   package init(_ basis: RetentionBasis, _ policy: RetentionPolicy) {
@@ -44,8 +57,9 @@ package struct Retention: Sendable {
     keepWithin(&kept)
     keepDumps(&kept)
     keepDaily(&kept)
-    keepNewest(&kept)
-    keepPinned(&kept)
+    let byPolicy = kept.snapshots
+    keepNewest(&kept, byPolicy)
+    keepPinned(&kept, byPolicy)
     kept.first =
       kept.snapshots.compactMap { key in
         basis.snapshots[key].flatMap { snapshot in
@@ -146,23 +160,32 @@ package struct Retention: Sendable {
     }
   }
 
-  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims,
-  /// and reuses: the last snapshots of the two highest timelines that have any, and of the parent of the
-  /// highest claim, whose shipper may use them for as long as it runs.
-  private func keepNewest(_ kept: inout Kept) {
+  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims:
+  /// the last snapshot of the highest timeline that has any.
+  ///
+  /// For a grace period after a claim also what its holder compared with and uses again: the last snapshots of
+  /// the timeline below, and of the parent. For example, timeline 7 was claimed in May and has snapshots. In
+  /// June only its own last snapshot is kept by this rule, and those of timeline 6 go by the policy.
+  private func keepNewest(_ kept: inout Kept, _ byPolicy: Set<SnapshotKey>) {
     let highestFirst = basis.history.claims.keys.sorted(by: >)
     if let number = highestFirst.first(where: { newest(of: $0) != nil }),
       let point = newest(of: number)
     {
       kept.snapshots.insert(point.snapshot.key)
       kept.whole.insert(point.snapshot.key)
+      let from = from(point.snapshot)
+      if !byPolicy.contains(point.snapshot.key) || from < fullSince {
+        kept.held.append(Held(pin: nil, from: from))
+      }
     }
-    var compared = Array(highestFirst.filter { byTimeline[$0] != nil }.prefix(2))
-    // The holder of the highest claim compared with the last earlier claim that had a snapshot.
-    if let claim = basis.history.newestClaim,
-      let before = highestFirst.first(where: { $0 < claim.timeline && byTimeline[$0] != nil })
-    {
-      compared.append(before)
+    let withSnapshots = highestFirst.filter { byTimeline[$0] != nil }
+    var compared = Array(withSnapshots.prefix(1))
+    if let claim = basis.history.newestClaim, mayReuse(claim, withSnapshots.first) {
+      compared = Array(withSnapshots.prefix(2))
+      // The holder of the highest claim compared with the last earlier claim that had a snapshot.
+      if let before = withSnapshots.first(where: { $0 < claim.timeline }) {
+        compared.append(before)
+      }
     }
     for number in compared {
       guard let last = byTimeline[number]?.keys.max() else { continue }
@@ -171,13 +194,31 @@ package struct Retention: Sendable {
     }
   }
 
-  private func keepPinned(_ kept: inout Kept) {
-    for pin in basis.pins where basis.isInForce(pin) {
+  /// Whether a shipper may still use generations of timelines below the highest one with snapshots. Another
+  /// shipper may have compared before that timeline had any.
+  private func mayReuse(_ claim: Claim, _ highest: TimelineNumber?) -> Bool {
+    if claim.reusesForEver || basis.history.catalogue.young.contains(.claim(claim.timeline)) {
+      return true
+    }
+    return highest.map { number in
+      (byTimeline[number] ?? [:]).keys.allSatisfy { isYoung(SnapshotKey(number, $0)) }
+    } ?? true
+  }
+
+  private func keepPinned(_ kept: inout Kept, _ byPolicy: Set<SnapshotKey>) {
+    for pin in basis.pins.sorted(by: { $0.id < $1.id }) where basis.isInForce(pin) {
       let key = SnapshotKey(pin.timeline, pin.snapshot)
-      guard basis.snapshots[key] != nil else { continue }
+      guard let snapshot = basis.snapshots[key] else { continue }
       kept.snapshots.insert(key)
       kept.whole.insert(key)
+      if !byPolicy.contains(key) {
+        kept.held.append(Held(pin: (pin.id, pin.until), from: from(snapshot)))
+      }
     }
+  }
+
+  private func from(_ snapshot: Snapshot) -> Instant {
+    window(of: snapshot.key)?.from ?? snapshot.at
   }
 
   private func answer(at instant: Instant) -> Set<SnapshotKey> {
@@ -189,6 +230,12 @@ package struct Retention: Sendable {
       history: basis.history, timeline: number, snapshots: byTimeline[number] ?? [:]
     ).newest()
   }
+}
+
+extension Claim {
+  /// Release 0.1.0 uses generations of earlier timelines, and continues unfinished ones, for as long as it
+  /// runs.
+  var reusesForEver: Bool { place == nil }
 }
 
 extension RetentionBasis {

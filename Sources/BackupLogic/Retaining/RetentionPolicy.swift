@@ -31,6 +31,13 @@ package struct RetentionPolicy: Sendable, Equatable {
   /// Anything that was kept this long ago, by the store's clock, still is, so that a reader that planned
   /// with it can use it.
   package static let grace: Int64 = day
+  /// What an upload left unfinished is kept this long after its last object, by the store's clock. A shipper
+  /// continues only what is younger than `continues`, so it never continues what is being deleted.
+  package static let unfinished: Int64 = 8 * day
+  package static let continues: Int64 = 3 * day
+  /// A shipper uses a generation of an earlier timeline for this long after its claim. Retention keeps it for
+  /// a grace period.
+  package static let reuses: Int64 = grace / 2
   /// An announced run is due after a grace period, and expires after this time.
   package static let announcementEnds: Int64 = 3 * grace
   /// How many dumps are kept beside a live chain, which has everything. They are for servers that run

@@ -58,11 +58,7 @@ extension ShipPlan {
       times.append(last.advanced(byMilliseconds: options.shipInterval))
     }
     if copies.isIdle, pendingDump != nil {
-      if let since = liveness.since {
-        times.append(since.advanced(byMilliseconds: options.quietAfter))
-      } else if let last = lastDumpBegun {
-        times.append(last.advanced(byMilliseconds: options.dumpInterval))
-      }
+      times += [dumpDue(now: now)].compactMap { $0 }
     }
     times += compactor.times
     return times.filter { $0 > now }.min()
@@ -124,15 +120,30 @@ extension ShipPlan {
     return file
   }
 
-  /// Without a live AOF every dump counts. The chain of a live AOF has everything, so a dump beside it is
-  /// only for servers that run without AOF, and one in each interval is enough.
   private func isDumpDue(now: Instant) -> Bool {
-    guard chain != nil, view.aof.set != nil else { return true }
-    if let since = liveness.since {
-      return isFlushing || now.since(since) >= options.quietAfter
+    guard let due = dumpDue(now: now), now < due else { return true }
+    return isFlushing && (chain == nil || view.aof.set == nil || !liveness.isLive)
+  }
+
+  /// When the dump on disk may be shipped; nil: at once.
+  ///
+  /// The chain of a live AOF has everything, so a dump beside it is only for servers that run without AOF, and
+  /// one in each interval is enough. Without a live AOF the dump is the newest state. Then it waits only if
+  /// the caller gave an interval, and the first dump that replaces a log does not wait for that.
+  private func dumpDue(now: Instant) -> Instant? {
+    let isBeside = chain != nil && view.aof.set != nil
+    if isBeside, liveness.isLive {
+      return lastDumpBegun?.advanced(byMilliseconds: options.dumpInterval)
     }
-    guard let last = lastDumpBegun else { return true }
-    return now.since(last) >= options.dumpInterval
+    var times: [Instant] = []
+    if isBeside, let since = liveness.since {
+      times.append(since.advanced(byMilliseconds: options.quietAfter))
+    }
+    // A dump of the future: the clock was set back.
+    if isDumpNewest, options.dumpIntervalAlone > 0, let last = lastDumpBegun, last <= now {
+      times.append(last.advanced(byMilliseconds: options.dumpIntervalAlone))
+    }
+    return times.max()
   }
 
   // MARK: Ending

@@ -75,6 +75,9 @@ extension ShipPlan {
       body.chain = readableOld?.record
     }
     body.primary = primary(of: body)
+    // The snapshots before this one name the chain that the dump replaced. Retention keeps it for as long as
+    // the policy says, and not for as long as the server runs without AOF.
+    if body.primary == .rdb, chain == nil, draining.isEmpty { body.chain = nil }
     return body
   }
 

@@ -11,7 +11,10 @@ import RedisFormats
 package struct ShipPlan: Sendable {
   package struct Options: Sendable, Equatable {
     package var shipInterval: Int64 = 1000
+    /// Beside a live AOF, at most one dump in this time.
     package var dumpInterval: Int64 = 3_600_000
+    /// The same where the dump is the newest state. What is saved meanwhile is lost with the volume.
+    package var dumpIntervalAlone: Int64 = 0
     package var pinFor: Int64 = 30 * 86_400_000
     package var foldGrace: Int64 = 3_600_000
     /// Whether folded objects are deleted; false with append-only credentials.
@@ -193,6 +196,8 @@ package struct ShipPlan: Sendable {
       }
     }
     judgeLiveness()
+    // A dump beside a live AOF that was deleted from the disk goes by the policy, too.
+    if newView.dump == nil, isChainReadable, snapshotBody().primary == .aof { dump = nil }
     assignOrdinals()
     noteDumpPosition()
     judgeChain()
@@ -354,6 +359,8 @@ package struct ShipPlan: Sendable {
     }
     defer { settleDraining() }
     refused.insert(upload.file.version)
+    // Nothing was shipped, so the next dump need not wait.
+    if upload.kind == .dump, isDumpNewest { lastDumpBegun = dump?.record.contentAt }
     if chain?.candidate?.file.pin == upload.pin { refuseCandidate() }
     return upload.file.name
   }

@@ -249,7 +249,13 @@ package struct Repository: Sendable {
   }
 
   package func claim(_ number: TimelineNumber) async throws -> Claim {
-    try await record(Claim.self, .claim(number), kind: .claim)
+    let claim = try await record(Claim.self, .claim(number), kind: .claim)
+    if let problem = claimProblem(claim, number: number, repository: id) {
+      throw LifeboatError(
+        .corrupt, "the claim of timeline \(number) can't be used", cause: problem,
+        hint: "`lifeboat verify` names what else is wrong")
+    }
+    return claim
   }
 
   /// A snapshot by its timeline's own writer; nil for a foreign one, which does not exist for a reader.

@@ -216,7 +216,7 @@ package struct RepositoryListing: Sendable, Encodable {
       let begin = point.primary == .aof ? index?.contentAt : nil
       points.append(
         Point(
-          id: point.id, primary: point.primary.rawValue, cause: snapshot.cause.rawValue,
+          id: point.id, primary: point.primary.rawValue, cause: snapshot.cause.shown,
           from: (begin.map { min($0, window?.from ?? $0) } ?? window?.from ?? point.instant)
             .description,
           to: point.instant.description, keys: index?.dataset?.keys,

@@ -94,9 +94,9 @@ struct RestoreStaging: Sendable {
       Part(
         name: .piece(index.generation, number: number, index.pieces[number].short), kind: .piece,
         limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
-        digest: index.pieces[number].short, span: nil)
+        content: index.pieces[number], span: nil)
     }
-    // A piece has the digest in its name, or is rejected.
+    // A piece has the digest in the index, or is rejected.
     if repository.frame.secrets == nil {
       _ = try await fetch(parts, into: staged, file, hashes: false)
       return StagedDigest.of(chunks: index.pieces)
@@ -113,7 +113,7 @@ struct RestoreStaging: Sendable {
         let isWhole = part.from == part.span.from && part.to == part.span.to
         return Part(
           name: part.name, kind: .log, limit: LogPayload.sizeMax, range: part.from..<part.to,
-          skip: Int(part.from - part.span.from), digest: isWhole ? part.span.digest : nil,
+          skip: Int(part.from - part.span.from), isWhole: isWhole,
           span: (part.span, part.timeline))
       }, into: staged, file)
   }
@@ -124,9 +124,18 @@ struct RestoreStaging: Sendable {
     var limit: Int
     var range: Range<UInt64>
     var skip: Int
-    /// The digest of exactly `range`, if known. A part that is already staged is recognised by it.
-    var digest: ShortDigest?
+    /// Of a piece: the digest in the index.
+    var content: Digest?
+    /// Of log: whether all bytes of the object are wanted.
+    var isWhole = false
     var span: (LogSpan, TimelineNumber)?
+
+    /// Whether bytes with this digest are the part, which is then staged already. Log is known by the part of
+    /// its digest that is in the name.
+    func isFound(_ digest: Digest) -> Bool {
+      if let content { return digest == content }
+      return isWhole && digest.short == span?.0.digest
+    }
   }
 
   /// - Parameter hashes: whether to return the digest of the file; otherwise the returned value means
@@ -177,10 +186,11 @@ struct RestoreStaging: Sendable {
   private func fetch(_ part: Part, into staged: OpenFile) async throws {
     let length = part.range.upperBound - part.range.lowerBound
     defer { progress(length) }
-    if reuses, let digest = part.digest, try staged.status().size >= part.range.upperBound,
-      repository.frame.digest(
-        try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)
-      ).short == digest
+    if reuses, part.content != nil || part.isWhole,
+      try staged.status().size >= part.range.upperBound,
+      part.isFound(
+        try staged.digest(
+          from: part.range.lowerBound, to: part.range.upperBound, frame: repository.frame))
     {
       return
     }
@@ -226,9 +236,9 @@ struct RestoreStaging: Sendable {
   private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
     guard let (span, timeline) = part.span else {
       let digest = opened.digest ?? repository.frame.digest(opened.content)
-      guard digest.short == part.digest else {
+      guard digest == part.content else {
         throw LifeboatError(
-          .corrupt, "the object \(part.name.text) does not have the digest in its name",
+          .corrupt, "the object \(part.name.text) does not have the digest in its index",
           hint: "`lifeboat list` shows the restore points that do not need it")
       }
       return opened.content

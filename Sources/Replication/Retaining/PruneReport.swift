@@ -41,6 +41,32 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var lost = 0
   package var objects: Int
 
+  /// What is kept although the policy would not keep it.
+  package var held: [Held] = []
+
+  package struct Held: Sendable, Equatable, Encodable {
+    /// Absent: it is the newest state.
+    package var pin: String?
+    package var until: String?
+    package var from: String
+
+    init(_ held: Retention.Held) {
+      pin = held.pin?.id
+      until = held.pin?.until.description
+      from = held.from.description
+    }
+
+    fileprivate var text: String {
+      guard let pin, let until else {
+        return
+          "the newest state holds what Redis's own disk does: data since \(from), until a rewrite of the "
+          + "AOF (BGREWRITEAOF) or the next dump replaces it\n"
+      }
+      return "the pin \(printable(pin)) holds data since \(from) until \(until), and a day more; "
+        + "`lifeboat unpin` releases it\n"
+    }
+  }
+
   /// `recoverableFrom`, as a time.
   package var recoverableFromInstant: Instant?
   /// What any restore point has lost.
@@ -50,6 +76,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     case result, repository, location, at, keepsAllSince, keepHourly, keepDaily, recoverableFrom,
       due, points
     case pointsLeft, snapshots, logObjects, generations, foldedObjects, operations, lost, objects
+    case held
   }
 
   package var text: String {
@@ -61,6 +88,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
       + "and then the last of each hour of \(keepHourly)), and before that the last restore point of each of "
       + "\(keepDaily) days\n"
     return (lost == 0 ? "" : "missing, and taken as lost: \(lost) snapshots\n") + said(goes, keeps)
+      + held.map(\.text).joined()
   }
 
   private func said(_ goes: String, _ keeps: String) -> String {

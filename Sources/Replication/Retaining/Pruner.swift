@@ -90,6 +90,7 @@ package struct Pruner: Sendable {
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)
     report.losses = try await losses(basis)
+    report.held = plan.held.map { PruneReport.Held($0) }
     report.lost = lost.values.joined().reduce(0) { $0 + min($1.count, 1 << 32) }
     if options.isDryRun {
       report.result = decision == .nothing ? .nothing : .planned

@@ -91,27 +91,36 @@ package struct GenerationUploader: Sendable {
   }
 
   /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
-  /// unfinished is continued. A complete generation that no snapshot names is an orphan. A complete
-  /// generation of this claim was replaced by something newer since, and retention may be deleting it.
+  /// unfinished is continued, and only for some days, since retention deletes it then. A complete generation
+  /// that no snapshot names is an orphan. A complete generation of this claim was replaced by something newer
+  /// since, and retention may be deleting it.
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
     for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
       if quarantined.contains(id) { continue }
       var names: Set<String> = []
+      var written: Instant?
       var token: String?
       repeat {
         let page = try await repository.store.list(
           prefix: ObjectPath.generation(id), continuing: token)
         names.formUnion(page.entries.map(\.name))
+        written = (page.entries.map(\.modified) + [written].compactMap { $0 }).max()
         token = page.next
       } while token != nil
       let isComplete = names.contains(ObjectPath.index(id).text)
-      if nonce == claim.nonce, isComplete {
+      var isOld = false
+      if let written {
+        let now = try await repository.store.now() ?? SystemClock.now()
+        isOld = now.since(written) > RetentionPolicy.continues
+      }
+      if nonce == claim.nonce, isComplete || isOld {
         throw LifeboatError(
           .failure, "the generation \(id) was shipped before, and replaced since",
           cause: "the file on disk is an older one again",
           hint: "it is shipped again under the next timeline")
       }
+      if isOld { continue }
       if nonce == claim.nonce || (!names.isEmpty && !isComplete) { return (id, names) }
     }
     return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
@@ -155,6 +164,12 @@ package struct GenerationUploader: Sendable {
         try await pace(position, since: started)
       }
       try await group.waitForAll()
+    }
+    // Retention may have deleted the first pieces if the store was away for days.
+    guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
+      throw LifeboatError(
+        .failure, "the upload of \(upload.file.name) took too long",
+        hint: "it is continued under the next timeline")
     }
     let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
     guard try await repository.create(index, .index(id), kind: .index) == .created else {

@@ -114,7 +114,10 @@ extension ShipSession {
 
   private func uploader() -> GenerationUploader {
     let (options, status) = (shipper.options, shipper.status)
-    var known = reusable
+    // Retention keeps them for a grace period after the claim.
+    let age = max(
+      SystemClock.monotonicMilliseconds() - begun, SystemClock.now().since(claim.claimedAt))
+    var known = age < RetentionPolicy.reuses ? reusable : [:]
     for id in plan.knownGenerations { known[id.fingerprint] = id }
     return GenerationUploader(
       repository: repository, claim: claim,

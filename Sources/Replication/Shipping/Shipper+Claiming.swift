@@ -178,11 +178,18 @@ extension Shipper {
       return "\(count) dumps, "
         + "\(humanBytes(bytes.overflow ? .max : bytes.partialValue)) before compression"
     }
+    let interval = options.plan.dumpIntervalAlone
+    let limit = humanDuration(milliseconds: interval)
     logger.notice(
-      "Redis has no AOF: each of its dumps is shipped, and what comes after the last is not backed up",
+      interval == 0
+        ? "Redis has no AOF: each of its dumps is shipped, and what comes after the last is not backed up"
+        : "Redis has no AOF: one of its dumps is shipped in \(limit), and what comes after it is not backed up",
       metadata: [
-        "dump": "\(humanBytes(dump.size))", "keptIfOneAMinute": "\(kept(60_000))",
-        "keptIfOneAnHour": "\(kept(3_600_000))",
+        "dump": "\(humanBytes(dump.size))",
+        "lostWithTheVolume":
+          "\(interval == 0 ? "" : "up to \(limit) and ")what came after the last save",
+        "keptIfOneAMinute": "\(kept(max(interval, 60_000)))",
+        "keptIfOneAnHour": "\(kept(max(interval, 3_600_000)))",
         "remedy": "set appendonly yes, if the volume can append",
       ])
   }

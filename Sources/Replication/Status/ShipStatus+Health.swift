@@ -4,6 +4,7 @@ package import BackupTypes
 extension ShipStatus.Value {
   /// The limit of the alerts (deploy/monitoring): a longer lag needs a person.
   package static let logLagMax: Int64 = 120_000
+  /// A dump that waits for its interval is behind, as the lag says, and may be for that long.
   package static let generationLagMax: Int64 = 3_600_000
 
   /// Whether a loss of the volume now would cost no more than it should, and a restore would not ask. The
@@ -14,6 +15,7 @@ extension ShipStatus.Value {
     let hasPoint = audit.map { $0.verdict != .nothing && recoverableTo != nil } ?? true
     return (state == .following || state == .active) && outage == nil && !isSuspect && hasPoint
       && unreadableClaims.isEmpty
-      && age(logSince) <= Self.logLagMax && age(generationSince) <= Self.generationLagMax
+      && age(logSince) <= Self.logLagMax
+      && age(generationSince) <= Self.generationLagMax + dumpInterval
   }
 }

@@ -59,6 +59,8 @@ package final class ShipStatus: Sendable {
     /// first.
     package var syncAsked: UInt64 = 0
     package var syncDone: UInt64 = 0
+    /// How long a dump of a server without an AOF may wait (`--dump-interval`), in milliseconds.
+    package var dumpInterval: Int64 = 0
     /// The time of the content of the newest durable dump.
     package var dumpAt: Instant?
     /// The findings of the audit; nil if there is no audit.

@@ -28,8 +28,13 @@ struct Ship: ExitingCommand {
   var shipInterval = Milliseconds(1000)
   @Option(
     help: ArgumentHelp(
-      "With a live AOF, at most one dump in this time; 0 ships every dump.", valueName: "time"))
-  var dumpInterval = Milliseconds(3_600_000)
+      "At most one dump in this time; 0 ships every dump. Default: 1h with a live AOF, every dump without.",
+      discussion: """
+        A dump with a live AOF is only for servers that run without it. Without an AOF the dumps are the \
+        backup: if the volume is lost, so is what Redis saved after the last shipped dump, up to this time. \
+        A sync and the end of ship do not wait.
+        """, valueName: "time"))
+  var dumpInterval: Milliseconds?
   @Flag(help: "Ship one consistent snapshot of what is on disk, then exit.")
   var once = false
   @Option(
@@ -113,6 +118,7 @@ struct Ship: ExitingCommand {
     let logger = logFormat.logger()
     var options = try options()
     let status = ShipStatus(time: SystemClock())
+    status.update { [wait = options.plan.dumpIntervalAlone] in $0.dumpInterval = wait }
     let statistics = StoreStatistics()
     let stop = StopRequest(time: SystemClock())
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
@@ -181,7 +187,10 @@ struct Ship: ExitingCommand {
     }
     var plan = ShipPlan.Options()
     plan.shipInterval = max(100, shipInterval.value)
-    plan.dumpInterval = dumpInterval.value
+    if let dumpInterval {
+      plan.dumpInterval = dumpInterval.value
+      plan.dumpIntervalAlone = dumpInterval.value
+    }
     plan.pinFor = pinFor.value
     plan.foldGrace = foldGrace.value
     plan.removesFolded = !noPrune
@@ -238,9 +247,18 @@ struct Ship: ExitingCommand {
       metadata: [
         "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
         "interval": "\(humanDuration(milliseconds: options.plan.shipInterval))",
+        "dumps": "\(dumps(options.plan))",
         "encryption": "\(options.keys.isGiven ? "with the key given" : "none: no key was given")",
         "requests": "at most \(perDay) log objects a day while Redis writes, none while it is idle",
       ])
+  }
+
+  private func dumps(_ plan: ShipPlan.Options) -> String {
+    let beside = humanDuration(milliseconds: plan.dumpInterval)
+    guard plan.dumpIntervalAlone > 0 else {
+      return "one in \(beside) with a live AOF, each without"
+    }
+    return "one in \(beside); without an AOF what Redis saved in that time can be lost"
   }
 
   /// An unusable key is a state, like an unreachable store: the Secret may be fixed later. It is logged

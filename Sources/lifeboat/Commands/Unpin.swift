@@ -1,5 +1,6 @@
 import ArgumentParser
 import BackupFormat
+import BackupLogic
 import BackupTypes
 import ObjectStorage
 import Replication
@@ -18,7 +19,10 @@ struct Unpin: ExitingCommand {
   @Flag(help: "Print one JSON document.")
   var json = false
 
-  private struct Document: Encodable { var released: [String] }
+  private struct Document: Encodable {
+    var released: [String]
+    var keptUntil: String
+  }
 
   func execute() async throws -> BackupTypes.ExitCode {
     guard all != !pins.isEmpty else {
@@ -47,7 +51,14 @@ struct Unpin: ExitingCommand {
         .operation(.releases, id: id), kind: .operation)
       if !json { Console.line("released: \(id)") }
     }
-    if json { try Console.json(Document(released: wanted)) }
+    let until = now.advanced(byMilliseconds: RetentionPolicy.grace).description
+    if json {
+      try Console.json(Document(released: wanted, keptUntil: until))
+    } else if !wanted.isEmpty {
+      Console.line(
+        "what only a pin kept is deleted by the first run of retention after \(until); "
+          + "`lifeboat prune --dry-run` then shows what still holds old data")
+    }
     return .success
   }
 }

@@ -20,7 +20,8 @@ struct VirtualHistory {
   let repository: Repository
   private var shipper: VirtualShipper
 
-  init(days: Int, options: ShipPlan.Options = .init()) async throws {
+  /// - Parameter rewrites: for so many days; then the AOF only grows.
+  init(days: Int, rewrites: Int = .max, options: ShipPlan.Options = .init()) async throws {
     let clock = clock
     store = MemoryStore(clock: { clock.now })
     repository = try await Repository.openOrCreate(
@@ -28,8 +29,9 @@ struct VirtualHistory {
     shipper = try await VirtualShipper(repository, redis, options: options)
     for tick in 1...days * 144 {
       redis.tick(seconds: VirtualHistory.step)
-      if tick % 36 == 17 { redis.beginRewrite() }
-      if tick % 36 == 18 { redis.finishRewrite() }
+      let isRewriting = tick / 144 < rewrites
+      if isRewriting, tick % 36 == 17 { redis.beginRewrite() }
+      if isRewriting, tick % 36 == 18 { redis.finishRewrite() }
       clock.set(redis.now)
       try await shipper.turn(&redis)
     }

@@ -26,7 +26,9 @@ struct VirtualRedis {
   }
 
   private(set) var now: Instant
-  private(set) var count = 0
+  /// When each command was executed.
+  private(set) var written: [Instant] = []
+  var count: Int { written.count }
   private(set) var base: File
   private(set) var increments: [File]
   private(set) var files: [PinID: File] = [:]
@@ -50,11 +52,16 @@ struct VirtualRedis {
   /// So many seconds later, with one command in them.
   mutating func tick(seconds: Int64 = 1) {
     now = now.advanced(byMilliseconds: seconds * 1000)
-    count += 1
+    written.append(now)
     let value = "\(count)"
     increments.last!.bytes += Array(
       "*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$\(value.utf8.count)\r\n\(value)\r\n".utf8)
     increments.last!.modified = now
+  }
+
+  /// How many commands were executed by then.
+  func count(at instant: Instant) -> Int {
+    written.lastIndex { $0 <= instant }.map { $0 + 1 } ?? 0
   }
 
   /// The first half of a rewrite: commands go into the next file.

@@ -20,7 +20,7 @@ struct VirtualShipper {
     claim = Claim(
       timeline: .first, nonce: nonce(1), repository: repository.id, source: "s", instance: "i",
       directory: "d", claimedAt: redis.now, writer: "test", parent: nil, fork: nil, end: nil,
-      suspicion: nil)
+      suspicion: nil, place: Claim.Place())
     _ = try await repository.create(claim, .claim(.first), kind: .claim)
     var comparison = Comparison(hasNews: true, hasPoint: false)
     comparison.chain = redis.view.aof.set.map { FollowedChain(fresh: $0) }
