@@ -16,6 +16,25 @@ let nio: [Target.Dependency] = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurren
 }
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
+// What reads foreign bytes. With LIFEBOAT_FUZZ it is the program that `scripts/fuzz` runs, else a test of the
+// inputs that were found.
+let fuzzed: [Target.Dependency] = [
+  "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "CloudAuth", "S3Storage", "GCSStorage",
+  "Replication",
+]
+let fuzzing: [Target] =
+  Context.environment["LIFEBOAT_FUZZ"] == nil
+  ? [
+    .testTarget(
+      name: "FuzzTests", dependencies: fuzzed + ["TestSupport"],
+      exclude: ["Fuzz.swift", "Regressions"], swiftSettings: strict)
+  ]
+  : [
+    .executableTarget(
+      name: "Fuzz", dependencies: fuzzed, path: "Tests/FuzzTests",
+      exclude: ["RegressionTests.swift", "Regressions"], swiftSettings: strict)
+  ]
+
 let package = Package(
   name: "lifeboat",
   products: [.executable(name: "lifeboat", targets: ["lifeboat"])],
@@ -180,6 +199,6 @@ let package = Package(
         "Replication", "HTTPTransport", "CloudAuth", "S3Storage", "TestSupport", "RedisFormats",
         system, logging,
       ], swiftSettings: strict),
-  ],
+  ] + fuzzing,
   swiftLanguageModes: [.v6]
 )

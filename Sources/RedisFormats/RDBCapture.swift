@@ -3,31 +3,21 @@ struct RDBCapture: Sendable {
   /// At most `limit` bytes, decompressed.
   private(set) var head: [UInt8] = []
   private var limit = 0
-  private var lzf: LZFHead?
   /// The name of an auxiliary field, until its value is there.
   var auxiliaryName: [UInt8] = []
 
   var isWanted: Bool { limit > 0 }
-  var isBroken: Bool { lzf?.isBroken ?? false }
+  /// More of the string is to be kept.
+  var isHungry: Bool { head.count < limit }
 
   /// Keeps up to `limit` bytes of the string that follows.
-  mutating func begin(limit: Int, isCompressed: Bool) {
+  mutating func begin(limit: Int) {
     head.removeAll(keepingCapacity: true)
     self.limit = limit
-    lzf = isCompressed ? LZFHead() : nil
   }
 
+  /// The next bytes of the string, decompressed.
   mutating func take(_ bytes: UnsafeRawBufferPointer) {
-    guard head.count < limit else { return }
-    if lzf != nil {
-      lzf?.decompress(bytes, into: &head, limit: limit)
-    } else {
-      head.append(contentsOf: bytes.prefix(limit &- head.count))
-    }
-  }
-
-  /// A string that is encoded as an integer stands for its decimal text.
-  mutating func take(integer: Int64) {
-    if limit > 0 { head = Array(String(integer).utf8) }
+    if isHungry { head.append(contentsOf: bytes.prefix(limit &- head.count)) }
   }
 }

@@ -86,7 +86,7 @@ struct RDBKeyWatch: Sendable {
   /// A value that packs its elements in one string.
   /// - Parameter entries: the count in its header.
   mutating func takePacked(
-    _ kind: PackedHeader.Kind, _ bytes: [UInt8], size: UInt64, entriesPerElement: Int,
+    _ kind: PackedCheck.Kind, _ bytes: [UInt8], size: UInt64, entriesPerElement: Int,
     elements: UInt64
   ) {
     var entries: [[UInt8]]?

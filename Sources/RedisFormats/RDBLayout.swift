@@ -6,21 +6,29 @@ enum RDBOperation: UInt8, Sendable {
   // Bytes and lengths of no interest.
   case skip1, skip4, skip8, skip16, length, string
   // Strings and lengths with a meaning.
-  case key, auxiliaryName, auxiliaryValue, function, database, streamLength
+  case key, auxiliaryName, auxiliaryValue, function, database, nodeKey, streamLength
   /// L n, then n times everything up to the matching `end`. `elements`: each round is an element.
   case loop, elements, end
-  /// A sorted set's ASCII score, preceded by its length or one of three special values.
-  case oldScore
+  /// A sorted set's score as 8 bytes; or as ASCII, preceded by its length or one of three special values.
+  case score, oldScore
   /// L container: 1 plain, 2 packed; and the node that follows it.
   case container, node
-  /// Strings that pack many elements; a digit says how many entries make one.
-  case ziplist, ziplistPairs, listpack, listpackPairs, listpackTriples, intset, zipmap
+  /// Strings that pack many elements, made of one, two or three entries. `ziplistList` is a whole list.
+  case ziplist, ziplistPairs, ziplistList, listpack, listpackPairs, listpackTriples, streamNode
+  case intset, zipmap
   /// A field's time to live: L ttl (0 none), or 8 bytes (−1 none).
   case fieldTTL, fieldExpiry
   /// One opcode of a module's stream, repeated until its end; the FLOAT and DOUBLE it may announce.
   case moduleOpcode, moduleLength, moduleFloat, moduleDouble, moduleString
   /// The end of a value, and of any other record.
   case valueDone, recordDone
+
+  /// Strings that pack many elements, or may.
+  @inline(__always)
+  var mayPack: Bool {
+    self == .node
+      || (RDBOperation.ziplist.rawValue...RDBOperation.zipmap.rawValue).contains(rawValue)
+  }
 }
 
 /// The records of an RDB as short programs (Redis's `rdb.c`, `rdbLoadRio` and `rdbLoadObject`).
@@ -68,7 +76,7 @@ struct RDBLayout: Sendable {
     value(2, "set", [.elements, .string, .end])
     value(3, "zset", [.elements, .string, .oldScore, .end])
     value(4, "hash", [.elements, .string, .string, .end])
-    value(5, "zset", [.elements, .string, .skip8, .end])
+    value(5, "zset", [.elements, .string, .score, .end])
     value(7, "module", [.length, .moduleOpcode])
     value(22, "hash", [.elements, .fieldTTL, .string, .string, .end], in: .redis)
     value(22, "hash", [.elements, .string, .string, .fieldExpiry, .end], in: .valkey)
@@ -77,7 +85,7 @@ struct RDBLayout: Sendable {
 
   private mutating func addPackedValues() {
     value(9, "hash", [.zipmap])
-    value(10, "list", [.ziplist])
+    value(10, "list", [.ziplistList])
     value(11, "set", [.intset])
     value(12, "zset", [.ziplistPairs])
     value(13, "hash", [.ziplistPairs])
@@ -92,7 +100,7 @@ struct RDBLayout: Sendable {
 
   private mutating func addStreams() {
     for (type, version) in [(UInt8(15), 1), (19, 2), (21, 3)] {
-      var layout: [RDBOperation] = [.loop, .string, .string, .end]
+      var layout: [RDBOperation] = [.loop, .nodeKey, .streamNode, .end]
       layout += [.streamLength, .length, .length]
       if version >= 2 { layout += [.length, .length, .length, .length, .length] }
       layout += [.loop, .string, .length, .length]

@@ -107,4 +107,13 @@ extension RDBSummary {
   /// Whether a server of this version may write types that this release can't read (Redis 8.6 and newer,
   /// Valkey 9.2 and newer), although all types seen so far are known.
   package var isNewerThanRead: Bool { version > (magic == "VALKEY" ? 80 : 12) }
+
+  /// Whether the writer reads all of a packed value when it loads one: Valkey 9.1.2 and newer. Of its
+  /// development versions, which call themselves 255.255.255, that is not known.
+  var isReadWhole: Bool {
+    guard isValkey, let version = serverVersion?.split(separator: ".").map({ Int($0) ?? 0 }) else {
+      return false
+    }
+    return version.first != 255 && !version.lexicographicallyPrecedes([9, 1, 2])
+  }
 }

@@ -17,8 +17,13 @@ struct RDBRegisters: Sendable {
   /// Bytes of the current string after decompression.
   var stringSize: UInt64 = 0
 
-  /// Of the current value.
+  /// Of the file.
   var isValkeyMagic = false
+  /// A server that can read the file converts its ziplists (Redis 7.0 and newer, RDB version 10).
+  var isConverting = false
+  /// The writer reads all of a packed value when it loads one.
+  var isReadWhole = false
+  /// Of the current value.
   var hasExpiry = false
   var expiresAt: Int64?
   /// Milliseconds in a unit of the expiry that follows; 0: none follows.

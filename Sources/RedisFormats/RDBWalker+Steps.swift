@@ -5,7 +5,8 @@ extension RDBWalker {
     switch registers.operation {
     case .record: return record(bytes)
     case .string, .key, .auxiliaryName, .auxiliaryValue, .function, .node, .moduleString,
-      .ziplist, .ziplistPairs, .listpack, .listpackPairs, .listpackTriples, .intset, .zipmap:
+      .nodeKey, .ziplist, .ziplistPairs, .ziplistList, .listpack, .listpackPairs, .listpackTriples,
+      .streamNode, .intset, .zipmap:
       return stringHeader(bytes)
     case .length, .loop, .elements, .streamLength, .container, .fieldTTL, .database,
       .moduleLength, .moduleOpcode:
@@ -15,6 +16,7 @@ extension RDBWalker {
     case .skip8, .moduleDouble: return skip(8, bytes)
     case .skip16: return skip(16, bytes)
     case .fieldExpiry: return fieldExpiry(bytes)
+    case .score: return score(bytes)
     case .oldScore: return oldScore(bytes)
     case .magic: return magic(bytes)
     case .trailer: return trailer(bytes)
@@ -120,6 +122,7 @@ extension RDBWalker {
     tally.header.version = version
     tally.header.isValkey = isValkey
     registers.isValkeyMagic = isValkey
+    registers.isConverting = version >= 10
   }
 
   private mutating func trailer(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -148,7 +151,8 @@ extension RDBWalker {
 
   private mutating func length(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let length = RDBLength.read(bytes) else { return 0 }
-    guard length.size > 0, !length.isSpecial else {
+    // Where no string can stand, a server takes the number of a special encoding as the length.
+    guard length.size > 0 else {
       fail("invalid length encoding")
       return 0
     }
@@ -227,7 +231,22 @@ extension RDBWalker {
   private mutating func fieldExpiry(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard bytes.count >= 8 else { return 0 }
     let expiry = Int64(littleEndian: bytes.loadUnaligned(as: Int64.self))
+    guard expiry >= -1 else {
+      fail("a field expires at an impossible time")
+      return 0
+    }
     if expiry != -1 { registers.fieldExpires &+= 1 }
+    advance(used: 8)
+    return 8
+  }
+
+  private mutating func score(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard bytes.count >= 8 else { return 0 }
+    let bits = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+    guard !Double(bitPattern: bits).isNaN else {
+      fail("a score is not a number")
+      return 0
+    }
     advance(used: 8)
     return 8
   }
@@ -235,6 +254,10 @@ extension RDBWalker {
   /// 253 NaN, 254 and 255 the infinities, else that many ASCII bytes.
   private mutating func oldScore(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let length = bytes.first else { return 0 }
+    guard length != 253 else {
+      fail("a score is not a number")
+      return 0
+    }
     if length == 0 || length >= 253 {
       advance(used: 1)
     } else {

@@ -7,7 +7,7 @@ extension RDBWalker {
       return 0
     }
     guard length.isSpecial else {
-      beginString(body: length.value, size: length.value, isCompressed: false)
+      beginString(body: length.value, size: length.value)
       if length.value == 0 { endString(used: length.size) }
       return length.size
     }
@@ -32,8 +32,15 @@ extension RDBWalker {
       integer = Int64(
         Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int32.self)))
     }
-    beginString(body: 0, size: 0, isCompressed: false)
-    capture.take(integer: integer)
+    // It stands for its decimal text, which is needed where something is made of it.
+    beginString(body: 0, size: 0)
+    if capture.isWanted || packed != nil {
+      let text = Array(String(integer).utf8)
+      beginString(body: 0, size: UInt64(text.count))
+      text.withUnsafeBytes { take(plain: $0) }
+    } else {
+      registers.stringSize = 1
+    }
     endString(used: 1 &+ count)
     return 1 &+ count
   }
@@ -41,36 +48,42 @@ extension RDBWalker {
   private mutating func compressedString(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let compressed = RDBLength.read(bytes, at: 1) else { return 0 }
     guard let plain = RDBLength.read(bytes, at: 1 &+ compressed.size) else { return 0 }
-    guard compressed.size > 0, plain.size > 0, !compressed.isSpecial, !plain.isSpecial,
-      compressed.value > 0, plain.value > 0
-    else {
+    guard compressed.size > 0, plain.size > 0 else {
       fail("invalid lengths of a compressed string")
       return 0
     }
-    beginString(body: compressed.value, size: plain.value, isCompressed: true)
-    return 1 &+ compressed.size &+ plain.size
+    beginString(body: compressed.value, size: plain.value)
+    lzf = LZFDecoder(size: plain.value)
+    window.reset()
+    let used = 1 &+ compressed.size &+ plain.size
+    if compressed.value == 0 { endString(used: used) }
+    return used
   }
 
   /// Prepares for `body` bytes that stand for a string of `size` bytes.
-  private mutating func beginString(body: UInt64, size: UInt64, isCompressed: Bool) {
+  private mutating func beginString(body: UInt64, size: UInt64) {
     registers.bodyLeft = body
     registers.stringSize = size
+    if lzf != nil { lzf = nil }
+    if let packing = registers.packing {
+      packed = PackedCheck(packing.kind, size: size, depth: packing.depth)
+    } else if packed != nil {
+      packed = nil
+    }
     switch registers.operation {
     case .auxiliaryName, .auxiliaryValue:
       // One byte more than is kept, so that a longer one is recognised.
-      capture.begin(limit: RDBTally.auxiliaryBytesMax + 1, isCompressed: isCompressed)
+      capture.begin(limit: RDBTally.auxiliaryBytesMax + 1)
     case .listpackTriples:
-      capture.begin(limit: FieldExpiries.byteCountMax, isCompressed: isCompressed)
-    case .ziplist, .ziplistPairs, .listpack, .listpackPairs, .intset, .zipmap, .node:
-      capture.begin(
-        limit: isWatched ? RDBKeyWatch.packedBytesMax : PackedHeader.byteCount,
-        isCompressed: isCompressed)
+      capture.begin(limit: FieldExpiries.byteCountMax)
+    case _ where packed != nil && isWatched:
+      capture.begin(limit: RDBKeyWatch.packedBytesMax)
     case .string where isWatched:
-      capture.begin(limit: watch!.stringBytesMax, isCompressed: isCompressed)
+      capture.begin(limit: watch!.stringBytesMax)
     case .key where keyPlaces != nil || watch != nil:
-      capture.begin(limit: KeySampling.nameBytesMax + 1, isCompressed: isCompressed)
+      capture.begin(limit: KeySampling.nameBytesMax + 1)
     default:
-      if capture.isWanted { capture.begin(limit: 0, isCompressed: false) }
+      if capture.isWanted { capture.begin(limit: 0) }
     }
   }
 
@@ -80,8 +93,8 @@ extension RDBWalker {
   /// Takes bytes of the body at hand; returns how many.
   mutating func takeBody(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = Int(min(UInt64(bytes.count), registers.bodyLeft))
-    if capture.isWanted {
-      capture.take(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+    if registers.operation != .oldScore {
+      decode(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
     }
     registers.bodyLeft &-= UInt64(count)
     offset &+= UInt64(count)
@@ -91,11 +104,35 @@ extension RDBWalker {
     return count
   }
 
+  private mutating func decode(_ bytes: UnsafeRawBufferPointer) {
+    guard lzf != nil else { return take(plain: bytes) }
+    var used = 0
+    while used < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[used...])
+      if packed != nil || capture.isHungry {
+        used &+= window.decode(rest, with: &lzf!)
+        window.drain(into: &packed, &capture)
+      } else {
+        lzf!.check(rest)
+        used = bytes.count
+      }
+    }
+  }
+
+  /// Bytes of the string itself.
+  private mutating func take(plain bytes: UnsafeRawBufferPointer) {
+    packed?.take(bytes)
+    capture.take(bytes)
+  }
+
   /// The string is complete; `used` are its bytes that the offset does not include yet.
   private mutating func endString(used: Int) {
-    guard !(capture.isWanted && capture.isBroken) else {
-      fail("a compressed string refers to bytes before its beginning")
+    guard lzf?.isComplete ?? true else {
+      fail("a compressed string is damaged")
       return
+    }
+    if packed != nil {
+      guard endPacked() else { return }
     }
     switch registers.operation {
     case .key:
@@ -107,57 +144,76 @@ extension RDBWalker {
     case .string where isWatched: watch?.take(capture.head, size: registers.stringSize)
     case .function: tally.header.functions &+= 1
     case .auxiliaryName: capture.auxiliaryName = capture.head
-    case .auxiliaryValue: tally.addAuxiliary(name: capture.auxiliaryName, value: capture.head)
+    case .auxiliaryValue:
+      tally.addAuxiliary(name: capture.auxiliaryName, value: capture.head)
+      registers.isReadWhole = tally.header.isReadWhole
     case .moduleString:
       registers.redirect(to: .moduleOpcode)
       return
-    case .ziplist, .ziplistPairs, .listpack, .listpackPairs, .listpackTriples, .intset, .zipmap,
-      .node:
-      guard countPacked() else { return }
+    case .node where registers.isPlainNode:
+      guard registers.stringSize > 0 else {
+        fail("a list node is empty")
+        return
+      }
+      registers.elements &+= 1
+    case .nodeKey:
+      guard registers.stringSize == 16 else {
+        fail("the id of a stream's node does not have 16 bytes")
+        return
+      }
     default: break
     }
     advance(used: used)
   }
 
   /// Adds the elements of a packed string; false after a fault.
-  private mutating func countPacked() -> Bool {
-    if registers.operation == .node, registers.isPlainNode {
-      registers.elements &+= 1
-      return true
-    }
-    let (kind, entriesPerElement) = registers.operation.packing
-    guard let header = PackedHeader(kind, head: capture.head) else {
-      fail("a packed value is too short for its header")
+  private mutating func endPacked() -> Bool {
+    guard let entriesPerElement = registers.packing?.entriesPerElement else { return true }
+    if let reason = packed!.finish() {
+      fail(reason)
       return false
     }
-    if let total = header.totalBytes, total != registers.stringSize {
-      fail("a packed value of \(registers.stringSize) bytes claims to have \(total)")
-      return false
-    }
-    registers.elements &+= header.entries / entriesPerElement
+    // The entries of a stream's node are counted in the stream.
+    guard entriesPerElement > 0 else { return true }
+    let elements = packed!.entries / entriesPerElement
+    registers.elements &+= elements
     if registers.operation == .listpackTriples {
       registers.fieldExpires &+= FieldExpiries.count(capture.head)
     }
     if isWatched {
       watch?.takePacked(
-        kind, capture.head, size: registers.stringSize, entriesPerElement: Int(entriesPerElement),
-        elements: header.entries / entriesPerElement)
+        packed!.kind, capture.head, size: registers.stringSize,
+        entriesPerElement: Int(entriesPerElement), elements: elements)
     }
     return true
   }
 }
 
-extension RDBOperation {
-  /// How a packed string holds its elements.
-  fileprivate var packing: (PackedHeader.Kind, entriesPerElement: UInt64) {
-    switch self {
-    case .ziplist: (.ziplist, 1)
-    case .ziplistPairs: (.ziplist, 2)
-    case .listpackPairs: (.listpack, 2)
-    case .listpackTriples: (.listpack, 3)
-    case .intset: (.intset, 1)
-    case .zipmap: (.zipmap, 1)
-    default: (.listpack, 1)
+extension RDBRegisters {
+  /// How the string at hand packs its elements; nil if it does not.
+  fileprivate var packing:
+    (kind: PackedCheck.Kind, entriesPerElement: UInt64, depth: PackedCheck.Depth)?
+  {
+    guard operation.mayPack else { return nil }
+    let entries: UInt64 =
+      switch operation {
+      case .ziplistPairs, .listpackPairs: 2
+      case .listpackTriples: 3
+      case .streamNode: 0
+      default: 1
+      }
+    let ziplist = isConverting ? PackedCheck.Depth.whole(of: entries) : nil
+    let listpack = isReadWhole ? PackedCheck.Depth.whole(of: entries) : nil
+    return switch operation {
+    case .ziplist, .ziplistPairs: (.ziplist, entries, ziplist ?? .entries(0))
+    case .ziplistList: (.ziplist, entries, ziplist ?? .all)
+    case .listpack, .listpackPairs: (.listpack, entries, listpack ?? .entries(0))
+    case .listpackTriples: (.listpack, entries, listpack ?? .entries(3))
+    case .node: isPlainNode ? nil : (.listpack, entries, listpack ?? .entries(0))
+    case .streamNode: (.listpack, entries, listpack ?? .firstEntry)
+    case .intset: (.intset, entries, listpack ?? .entries(0))
+    case .zipmap: (.zipmap, entries, .all)
+    default: nil
     }
   }
 }

@@ -1,9 +1,9 @@
 /// Walks the structure of an RDB without loading it: checks that every record is well formed up to
 /// the trailer and that the CRC matches, and counts keys, expiries and elements on the way.
 ///
-/// Fed with the file in arbitrary pieces. Memory is bounded whatever the input: strings are skipped
-/// as they stream by, and only heads of some are kept (256 bytes; 256 KiB of a packed hash with
-/// field expiries). No input traps.
+/// Fed with the file in arbitrary pieces. Memory is bounded whatever the input: strings are checked
+/// as they stream by (`LZFDecoder`, `PackedCheck`), and only heads of some are kept (256 bytes; 256 KiB of a
+/// packed hash with field expiries). No input traps.
 ///
 /// Every record is a short program of `RDBLayout`; this file drives it, `RDBWalker+Steps.swift`
 /// does one operation, `RDBWalker+Strings.swift` the strings. An atom (length, score, number) that
@@ -33,6 +33,10 @@ package struct RDBWalker: Sendable {
   var registers = RDBRegisters()
   var tally = RDBTally()
   var capture = RDBCapture()
+  /// Of the string at hand, if it is compressed or packs many elements.
+  var lzf: LZFDecoder?
+  var window = LZFWindow()
+  var packed: PackedCheck?
   private var carry = Carry()
 
   var checksum = TrailingChecksum()

@@ -95,7 +95,7 @@ package struct RDBValueReader {
   }
 
   private mutating func count() -> UInt64? {
-    guard let length = length(), !length.isSpecial else { return nil }
+    guard let length = length() else { return nil }
     position += length.size
     return length.value
   }
@@ -117,10 +117,7 @@ package struct RDBValueReader {
       guard let packed = count(), let plain = count(), plain <= RDBValueReader.stringBytesMax,
         let body = take(packed)
       else { return nil }
-      var head = LZFHead()
-      var output: [UInt8] = []
-      body.withUnsafeBytes { head.decompress($0, into: &output, limit: Int(plain)) }
-      return head.isBroken || output.count != Int(plain) ? nil : output
+      return LZFDecoder.decode(body, size: Int(plain))
     default: return nil
     }
   }

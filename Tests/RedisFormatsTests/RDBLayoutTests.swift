@@ -16,17 +16,18 @@ struct RDBLayoutTests {
     15, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0xf3, 2, 0xf4, 0xff,
   ]
   private static let compressedListpack: [UInt8] = [
-    // 40 bytes, 6 entries claimed, then a run; 14 bytes of LZF.
-    0xc3, 12, 40, 7, 40, 0, 0, 0, 6, 0, 1, 1, 0xe0, 23, 1,
+    // 41 bytes, 6 entries claimed, then a run and the end byte; 14 bytes of LZF.
+    0xc3, 14, 41, 7, 41, 0, 0, 0, 6, 0, 1, 1, 0xe0, 23, 1, 0, 0xff,
   ]
 
   private static let cases: [Case] = [
     Case(name: "list", record: [1, 1, 107, 2, 1, 97, 0xc0, 5], type: "list", elements: 2),
     Case(
       name: "old sorted set",
-      record: [3, 1, 107, 4, 1, 97, 3, 49, 46, 53, 1, 98, 253, 1, 99, 254, 1, 100, 255],
-      type: "zset", elements: 4),
-    Case(name: "zipmap", record: [9, 1, 107, 6, 1, 1, 97, 1, 0, 98], type: "hash", elements: 1),
+      record: [3, 1, 107, 3, 1, 97, 3, 49, 46, 53, 1, 99, 254, 1, 100, 255],
+      type: "zset", elements: 3),
+    Case(
+      name: "zipmap", record: [9, 1, 107, 7, 1, 1, 97, 1, 0, 98, 0xff], type: "hash", elements: 1),
     Case(name: "list ziplist", record: [10, 1, 107, 15] + ziplist, type: "list", elements: 2),
     Case(name: "hash ziplist", record: [13, 1, 107, 15] + ziplist, type: "hash", elements: 1),
     Case(

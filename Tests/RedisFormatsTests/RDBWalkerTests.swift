@@ -140,10 +140,16 @@ struct RDBWalkerTests {
     }
   }
 
-  @Test(arguments: [0x82, 0xbf, 0xc0, 0xc3] as [UInt8])
+  @Test(arguments: [0x82, 0xbf] as [UInt8])
   func refusesAnInvalidLength(_ encoding: UInt8) {
     let state = walk(rdb([0xfe, encoding])).walker.state
     #expect(state == .malformed(RDBFault(offset: 10, reason: "invalid length encoding")))
+  }
+
+  /// A server takes the number of a special encoding where no string can stand.
+  @Test func takesASpecialEncodingAsANumber() {
+    let summary = walk(rdb([0xfe, 0xc3, 0, 1, 107, 1, 118])).walker.summary
+    #expect(summary.databases[3]?.keys == 1)
   }
 
   /// A size in the header of a packed value that contradicts the string around it.
