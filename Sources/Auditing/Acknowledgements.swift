@@ -1,7 +1,7 @@
 package import BackupFormat
 import BackupTypes
 import Synchronization
-import SystemIO
+package import SystemIO
 
 /// The list of what the store acknowledged. Entries are added where a reply of the store is received; the
 /// audit reads them.
@@ -32,13 +32,14 @@ package final class Acknowledgements: Sendable {
     var found: Confirmed?
     /// Objects that the newest state needs, as found by a comparison.
     var foundObjects: [ObjectPath] = []
-    var count: UInt64 = 0 { didSet { lastAt = SystemClock.monotonicMilliseconds() } }
+    let time: any TimeSource
+    var count: UInt64 = 0 { didSet { lastAt = time.monotonic } }
     /// When the last acknowledgement arrived, by the monotonic clock, in milliseconds.
     var lastAt: Int64 = 0
   }
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
-  package init() {}
+  package init(time: any TimeSource) { state = Mutex(State(time: time)) }
 
   // MARK: Filled where a reply of the store is received
 
@@ -129,7 +130,7 @@ package final class Acknowledgements: Sendable {
   package func forget() {
     state.withLock { state in
       let count = state.count
-      state = State()
+      state = State(time: state.time)
       state.count = count
     }
   }

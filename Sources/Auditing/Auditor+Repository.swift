@@ -14,7 +14,7 @@ extension Auditor {
   /// Runs until its task is cancelled.
   /// - Parameter onNews: called when something is found to be missing, and when a question is answered.
   package func watchRepository(onNews: @Sendable () -> Void) async {
-    var schedule = Schedule()
+    var schedule = Schedule(begun: time.monotonic)
     for await _ in ticks.stream {
       let before = (loss != nil, answered)
       await check(&schedule)
@@ -38,15 +38,21 @@ extension Auditor {
   private var answered: UInt64 { repository.withLock { $0.answered } }
 
   struct Schedule {
-    var claimAt = SystemClock.monotonicMilliseconds()
-    var logAt = SystemClock.monotonicMilliseconds()
-    var probedAt = SystemClock.monotonicMilliseconds()
+    var claimAt: Int64
+    var logAt: Int64
+    var probedAt: Int64
     var claimCount: UInt64 = 0
     var logCount: UInt64 = 0
     /// The end of the log at the last two looks. Objects from before the older look had been acknowledged
     /// long before.
     var seen: (timeline: TimelineNumber, ordinal: Int, last: UInt64, before: UInt64)?
     var turn = 0
+
+    init(begun: Int64) {
+      claimAt = begun
+      logAt = begun
+      probedAt = begun
+    }
   }
 
   private enum Turn { case claim(Claim), log, probe }
@@ -63,7 +69,7 @@ extension Auditor {
         repository.withLock { $0.answered = asked }
         guard isThere else { return }
       } else {
-        let now = SystemClock.monotonicMilliseconds()
+        let now = time.monotonic
         switch due(schedule, now) {
         case nil: return
         case .claim(let claim):
@@ -77,7 +83,7 @@ extension Auditor {
           try await probe(&schedule, store, frame)
         }
       }
-      let wall = SystemClock.now()
+      let wall = time.wall
       repository.withLock { $0.lastLook = wall }
     } catch {
       // The store itself retries and reports failures. The next look stays on schedule.

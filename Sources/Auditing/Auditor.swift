@@ -3,7 +3,7 @@ package import BackupTypes
 package import ObjectStorage
 import RedisFormats
 import Synchronization
-import SystemIO
+package import SystemIO
 package import SystemPackage
 
 /// Checks again and again whether everything on disk is durable. It reads the data directory by its path,
@@ -24,11 +24,12 @@ package final class Auditor: Sendable {
     package init() {}
   }
 
-  let path: FilePath
+  private let data: String
   let options: Options
+  let time: any TimeSource
   let acknowledged: Acknowledgements
   /// Held while files are examined, which can take long on a network file system.
-  private let source: Mutex<SourceLook>
+  private let source: Mutex<any AuditedSource>
   private let audit: Mutex<Audit>
   let repository = Mutex(RepositoryState())
   /// One tick for each look at the source that nobody has handled yet. Ticks do not queue up, so an idle
@@ -46,16 +47,27 @@ package final class Auditor: Sendable {
     var answered: UInt64 = 0
   }
 
+  /// - Parameter data: what `source` looks at, for messages.
   package init(
-    path: FilePath, names: ServerNames, acknowledged: Acknowledgements, options: Options
+    _ source: any AuditedSource, data: String, acknowledged: Acknowledgements, options: Options,
+    time: any TimeSource
   ) {
-    self.path = path
+    self.data = data
     self.options = options
     self.acknowledged = acknowledged
-    source = Mutex(SourceLook(path, names: names))
-    audit = Mutex(
-      Audit(
-        data: "\(path)", options: options.audit, now: SystemClock.monotonicMilliseconds()))
+    self.time = time
+    self.source = Mutex(source)
+    audit = Mutex(Audit(data: data, options: options.audit, now: time.monotonic))
+  }
+
+  /// Audits a data directory.
+  package convenience init(
+    path: FilePath, names: ServerNames, acknowledged: Acknowledgements, options: Options
+  ) {
+    let time = SystemClock()
+    self.init(
+      SourceLook(path, names: names, time: time), data: "\(path)", acknowledged: acknowledged,
+      options: options, time: time)
   }
 
   /// Sets the repository to watch, once it is known.
@@ -74,7 +86,7 @@ package final class Auditor: Sendable {
 
   package var verdict: Verdict {
     let confirmed = acknowledged.confirmed
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     return audit.withLock {
       $0.judge(confirmed)
       return $0.verdict(confirmed, now: now)
@@ -84,7 +96,7 @@ package final class Auditor: Sendable {
   /// The verdict, and the other results of the looks.
   package var facts: AuditFacts {
     let confirmed = acknowledged.confirmed
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     let lookedAt = repositoryLookedAt
     return audit.withLock {
       $0.judge(confirmed)
@@ -97,7 +109,7 @@ package final class Auditor: Sendable {
   /// Whether a look that began at `mark` (monotonic, ms) or later is covered.
   package func isCovered(since mark: Int64) -> Bool {
     let confirmed = acknowledged.confirmed
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     return audit.withLock {
       $0.judge(confirmed)
       return $0.isCovered(since: mark, now: now)
@@ -119,12 +131,12 @@ package final class Auditor: Sendable {
       }
     }
     let confirmed = acknowledged.confirmed
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     let unclear = audit.withLock { audit in
       switch result {
       case .success(let sample): audit.saw(sample, confirmed)
       case .failure(let error):
-        audit.failed(at: now, "\(path) can't be looked at: \(error.inOneLine)")
+        audit.failed(at: now, "\(data) can't be looked at: \(error.inOneLine)")
       }
       return audit.toExplain(confirmed, now: now)
     }
@@ -137,7 +149,7 @@ package final class Auditor: Sendable {
       look()
       afterEach()
       ticks.continuation.yield()
-      try? await Task.sleep(for: .milliseconds(options.lookInterval))
+      try? await time.sleep(milliseconds: options.lookInterval)
     }
   }
 
@@ -177,7 +189,7 @@ package final class Auditor: Sendable {
 
   /// - Parameter damaged: the objects that are not, or no longer, what was written.
   func lost(_ reason: String, damaged: Set<ObjectPath> = []) {
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     repository.withLock { state in
       if state.damaged.count > Auditor.damagedMax { state.damaged = [] }
       state.damaged.formUnion(damaged)

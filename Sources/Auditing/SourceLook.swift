@@ -1,15 +1,15 @@
 import BackupFormat
-import BackupTypes
+package import BackupTypes
 import RedisFormats
-import SystemIO
-import SystemPackage
+package import SystemIO
+package import SystemPackage
 
 /// Looks at the data directory: opens it by its path, reads the AOF's manifest, and examines every file
 /// that a server could load. It keeps open only the files that a server appends to, so that a server which
 /// still writes to a deleted file is noticed.
 ///
 /// Only reads. Blocks. Used by one caller at a time.
-struct SourceLook {
+package struct SourceLook: AuditedSource {
   /// How often a manifest that changes while it is read is read again in one look.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
@@ -20,6 +20,7 @@ struct SourceLook {
 
   let path: FilePath
   let names: ServerNames
+  private let time: any TimeSource
   private var held: [Held] = []
   private var foreign = ForeignFiles()
   /// Whether small files hold no keys, by their version.
@@ -38,13 +39,14 @@ struct SourceLook {
     var grew: SourceSample.Line?
   }
 
-  init(_ path: FilePath, names: ServerNames) {
+  package init(_ path: FilePath, names: ServerNames, time: any TimeSource) {
     self.path = path
     self.names = names
+    self.time = time
   }
 
-  mutating func sample() throws(LifeboatError) -> SourceSample {
-    let at = SystemClock.monotonicMilliseconds()
+  package mutating func sample() throws(LifeboatError) -> SourceSample {
+    let at = time.monotonic
     let directory = try OpenDirectory(path)
     let root = try directory.status()
     var line = try line(directory)
@@ -63,7 +65,7 @@ struct SourceLook {
     }
     keyless = keyless.filter { $0.key == dump?.version || $0.key == line.log?.base?.version }
     var sample = SourceSample(
-      at: at, wall: SystemClock.now(), root: FileVersion(root).identity, line: line, dump: dump,
+      at: at, wall: time.wall, root: FileVersion(root).identity, line: line, dump: dump,
       dumpBorn: born.map { FileMoment($0) })
     try hold(sample, directory)
     sample.outOfSight = try outOfSight(sample, directory)
@@ -72,7 +74,7 @@ struct SourceLook {
   }
 
   /// The bytes of a file that a look saw, from `offset` on.
-  func read(_ file: SourceSample.File, from offset: UInt64, count: Int) -> [UInt8]? {
+  package func read(_ file: SourceSample.File, from offset: UInt64, count: Int) -> [UInt8]? {
     guard let open = held.first(where: { $0.identity == file.version.identity })?.file else {
       return nil
     }

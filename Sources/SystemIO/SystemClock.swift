@@ -3,6 +3,8 @@ import Glibc
 
 /// The only place that reads a clock. Everything else is given the time, or a closure that tells it.
 package struct SystemClock: Sendable {
+  package init() {}
+
   /// The wall clock (CLOCK_REALTIME): to stamp, never to wait or to order.
   package static func now() -> Instant {
     let time = read(CLOCK_REALTIME)

@@ -1,6 +1,7 @@
 import Auditing
 import BackupFormat
 import BackupTypes
+import SystemIO
 import Testing
 
 /// Only what the store acknowledged counts, in order and without a gap.
@@ -49,7 +50,7 @@ import Testing
     modified: .init(seconds: 1, nanoseconds: 0), changed: .init(seconds: 1, nanoseconds: 0))
 
   @Test func `a file is durable up to the first gap of its acknowledged log`() {
-    let list = Acknowledgements()
+    let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
     list.stored(
       snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))
@@ -63,7 +64,7 @@ import Testing
   }
 
   @Test func `a base counts once its index is acknowledged, in the version that was read`() {
-    let list = Acknowledgements()
+    let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
     list.stored(snapshot([], base: generation(1)))
     list.matched(version, generation(1))
@@ -75,7 +76,7 @@ import Testing
   }
 
   @Test func `a snapshot without a restore point, or of another writer, confirms nothing`() {
-    let list = Acknowledgements()
+    let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
     list.stored(snapshot([], base: generation(1), primary: nil))
     #expect(list.confirmed == Confirmed())
@@ -85,7 +86,7 @@ import Testing
   }
 
   @Test func `what earlier timelines hold was compared, and what is ours has to be acknowledged`() {
-    let list = Acknowledgements()
+    let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
     let parent = TimelineNumber(2)!
     list.stored(
@@ -100,7 +101,7 @@ import Testing
   }
 
   @Test func `a new claim, and a loss, begin with nothing`() {
-    let list = Acknowledgements()
+    let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
     list.stored(
       snapshot([.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1)))

@@ -3,6 +3,7 @@ import BackupFormat
 import BackupTypes
 import Codec
 import ObjectStorage
+import SystemIO
 import SystemPackage
 import TestSupport
 import Testing
@@ -12,7 +13,7 @@ import Testing
   private let timeline = TimelineNumber(1)!
   private let nonce = Nonce(bytes: [UInt8](repeating: 7, count: Nonce.byteCount))!
   private let frame = Frame(compression: .none, secrets: nil, randomBytes: { _ in [] })
-  private let acknowledged = Acknowledgements()
+  private let acknowledged = Acknowledgements(time: SystemClock())
   private let store = MemoryStore()
 
   private var claim: Claim {

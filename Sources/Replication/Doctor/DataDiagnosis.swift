@@ -47,7 +47,7 @@ package struct DataDiagnosis: Sendable {
   /// Whether every file that would be shipped can be opened.
   private func readable() -> Finding {
     do {
-      let view = try Capture(path, names: names).observe(SystemClock.now)
+      let view = try Capture(path, names: names, time: SystemClock()).look()
       if case .unsettled(let reason) = view.aof {
         return Finding(
           .data, "readable", .warning, "the AOF is not complete: \(reason)",

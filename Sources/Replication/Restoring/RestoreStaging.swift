@@ -178,8 +178,8 @@ struct RestoreStaging: Sendable {
     let length = part.range.upperBound - part.range.lowerBound
     defer { progress(length) }
     if reuses, let digest = part.digest, try staged.status().size >= part.range.upperBound,
-      try staged.digest(
-        from: part.range.lowerBound, to: part.range.upperBound, frame: repository.frame
+      repository.frame.digest(
+        try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)
       ).short == digest
     {
       return

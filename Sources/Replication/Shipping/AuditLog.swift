@@ -34,8 +34,7 @@ final class AuditLog: Sendable {
   }
   private let state = Mutex(State())
 
-  func note(_ verdict: Verdict, _ logger: Logger) {
-    let now = SystemClock.monotonicMilliseconds()
+  func note(_ verdict: Verdict, now: Int64, _ logger: Logger) {
     if let reason = verdict.reason {
       guard state.withLock({ $0.begin(reason, at: now) }) else { return }
       logger.error(

@@ -13,10 +13,11 @@ package import SystemPackage
 /// a time.
 package final class Capture {
   package let path: FilePath
-  private let names: ServerNames
+  let names: ServerNames
+  private let time: any TimeSource
   /// The directory that the path led to when the capture began. Each look opens it again, as long as it is
   /// the same.
-  private var directory: OpenDirectory
+  private(set) var directory: OpenDirectory
   private let root: FileIdentity
   private var lastDump: PinnedFile?
   private var files: [PinID: OpenFile] = [:]
@@ -31,19 +32,15 @@ package final class Capture {
   private static let manifestBytesMax = 4 << 20
 
   /// - Throws: `.usage` when `path` is not a directory that can be read.
-  package init(_ path: FilePath, names: ServerNames) throws(LifeboatError) {
+  package init(_ path: FilePath, names: ServerNames, time: any TimeSource) throws(LifeboatError) {
     self.path = path
     self.names = names
+    self.time = time
     directory = try OpenDirectory(path)
     root = try FileIdentity(directory.status())
   }
 
-  package func file(_ pin: PinID) -> OpenFile? { files[pin] }
-
-  /// Identifies this directory across mounts.
-  package func identity() throws(LifeboatError) -> String {
-    DirectoryName(try directory.identity()).description
-  }
+  func openFile(_ pin: PinID) -> OpenFile? { files[pin] }
 
   /// Looks once. The dump is opened before the AOF is measured, so a dump seen now holds nothing that came
   /// after the measured log. The clock is read last. Otherwise bytes that a busy server appends during the
@@ -51,28 +48,28 @@ package final class Capture {
   ///
   /// The path is opened again each time. If it leads to another directory, the held files are measured, and
   /// the view says so.
-  package func observe(_ clock: () -> Instant) throws(LifeboatError) -> CaptureView {
+  package func look() throws(LifeboatError) -> CaptureView {
     let now = try OpenDirectory(path)
-    guard try FileIdentity(now.status()) == root else { return elsewhere(now, clock) }
+    guard try FileIdentity(now.status()) == root else { return elsewhere(now) }
     directory = now
     visited = []
     let dump = try pin(names.dump, in: directory, as: names.dump)
     let aof = try observeAOF()
     let held = measure()
-    let view = CaptureView(at: clock(), dump: dump, aof: aof, held: held)
+    let view = CaptureView(at: time.wall, dump: dump, aof: aof, held: held)
     lastDump = dump
     // A name that no manifest lists any more is dropped: its file is held only if the plan needs it.
     current = current.filter { visited.contains($0.key) }
     return view
   }
 
-  private func elsewhere(_ other: OpenDirectory, _ clock: () -> Instant) -> CaptureView {
+  private func elsewhere(_ other: OpenDirectory) -> CaptureView {
     let isFilled = [names.dump, names.appendFile, names.appendDirectory].contains {
       ((try? other.status(of: $0)) ?? nil) != nil
     }
     let held = measure()
     var view = CaptureView(
-      at: clock(), dump: lastDump, aof: .unsettled("\(path) is another directory than before"),
+      at: time.wall, dump: lastDump, aof: .unsettled("\(path) is another directory than before"),
       held: held)
     view.otherDirectory = (true, isFilled)
     return view
@@ -98,7 +95,7 @@ package final class Capture {
   }
 
   /// Sizes of pinned files that have no name any more: disk space that only Lifeboat keeps in use.
-  package func pinnedBytes() -> [PinID: UInt64] {
+  package func unlinkedBytes() -> [PinID: UInt64] {
     var bytes: [PinID: UInt64] = [:]
     for (pin, file) in files {
       if let status = try? file.status(), status.links == 0 { bytes[pin] = status.size }
@@ -109,7 +106,7 @@ package final class Capture {
 
   /// Describes a save in progress that will soon give a new dump. The text changes while the save
   /// continues.
-  package func temporaryDumps() throws(LifeboatError) -> String {
+  package func savesInProgress() throws(LifeboatError) -> String {
     var state = ""
     for entry in try directory.entries()
     where entry.name.hasPrefix("temp-") && entry.name.hasSuffix(".rdb") {

@@ -5,23 +5,19 @@ import SystemPackage
 
 /// Wakes the shipper when something changes, using inotify if the kernel provides it. Otherwise the caller
 /// polls.
-final class DirectoryWatch: Sendable {
+final class DirectoryWatch: SourceWatch {
   private let watcher: DirectoryWatcher?
   private let data: FilePath
   private let appendDirectory: FilePath
   private let logger: Logger
 
   init(
-    data: FilePath, appendDirectory: FilePath, isOn: Bool, logger: Logger,
+    data: FilePath, appendDirectory: FilePath, logger: Logger,
     onChange: @escaping @Sendable () -> Void
   ) {
     self.data = data
     self.appendDirectory = appendDirectory
     self.logger = logger
-    guard isOn else {
-      watcher = nil
-      return
-    }
     do throws(LifeboatError) {
       if try FileSystemSpace.at(data).isNetworkOrFuse {
         logger.notice("the volume may not tell of changes: it is polled")

@@ -30,13 +30,17 @@ extension DiskComparison {
     else {
       // A dump, which stands as BASE, too.
       guard let dump = snapshot.dump else { return false }
-      return try [view.dump, view.aof.set?.base?.file].compactMap { $0 }.contains {
-        try isGeneration(dump.generation, $0)
+      for file in [view.dump, view.aof.set?.base?.file].compactMap({ $0 })
+      where try await isGeneration(dump.generation, file) {
+        return true
       }
+      return false
     }
     guard let set = view.aof.set else { return false }
     if let base = chain.base {
-      guard let file = set.base?.file, try isGeneration(base.generation, file) else { return false }
+      guard let file = set.base?.file, try await isGeneration(base.generation, file) else {
+        return false
+      }
     }
     let index = chain.files.firstIndex { file in
       file.segments.contains { $0.timeline == cut.timeline && $0.ordinal == cut.ordinal }
@@ -45,9 +49,10 @@ extension DiskComparison {
     return set.increments[index].file.size >= cut.offset
   }
 
-  private func isGeneration(_ id: GenerationID, _ pinned: PinnedFile) throws -> Bool {
-    guard let file = capture.file(pinned.pin) else { return false }
-    return try Fingerprint.of(file, size: pinned.size, frame: repository.frame) == id.fingerprint
+  private func isGeneration(_ id: GenerationID, _ pinned: PinnedFile) async throws -> Bool {
+    guard let file = source.file(pinned.pin) else { return false }
+    return try await Fingerprint.of(file, size: pinned.size, frame: repository.frame)
+      == id.fingerprint
   }
 
   /// A dump that the repository lacks has made the AOF quiet: the dump becomes the newest state.
@@ -68,12 +73,12 @@ extension DiskComparison {
   func suspect(
     _ view: CaptureView, _ comparison: Comparison, newest: RestorePoint, known: KeyBounds,
     _ history: History, _ indexes: [GenerationID: GenerationIndex], _ match: Match
-  ) throws -> ShrinkGuard.Suspicion? {
+  ) async throws -> ShrinkGuard.Suspicion? {
     if match == .proved, isOverDump(view, comparison), let dump = view.dump {
       // The log on disk continues the shipped one, and explains any decrease.
-      let log = try measure(view.aof.set, bases: comparison.bases)
+      let log = try await measure(view.aof.set, bases: comparison.bases)
       if let verdict = ShrinkGuard.suspicion(
-        known: log, found: try measure(dump, .dump).found, isWatched: false)
+        known: log, found: try await measure(dump, .dump).found, isWatched: false)
       {
         return verdict
       }
@@ -88,7 +93,7 @@ extension DiskComparison {
       return newest.instant.since(at) > ShrinkGuard.toleratedLoss
         ? (.older, "it ends at \(at), and the repository at \(newest.instant)") : nil
     }
-    let disk = try measure(view)
+    let disk = try await measure(view)
     if let verdict = ShrinkGuard.suspicion(
       known: known, found: disk.found, isWatched: isWatched && newest.primary == .aof)
     {
@@ -143,10 +148,12 @@ extension DiskComparison {
   }
 
   /// Measures a full copy on disk by walking it.
-  private func measure(_ pinned: PinnedFile, _ kind: GenerationIndex.Kind) throws -> Measure {
-    guard let file = capture.file(pinned.pin) else { return Measure(found: .init(keys: .unknown)) }
+  private func measure(_ pinned: PinnedFile, _ kind: GenerationIndex.Kind) async throws
+    -> Measure
+  {
+    guard let file = source.file(pinned.pin) else { return Measure(found: .init(keys: .unknown)) }
     var check = GenerationCheck(kind: kind)
-    try file.forEachChunk(from: 0, to: pinned.size) {
+    try await file.stream(from: 0, to: pinned.size) {
       check.consume($0)
       moves()
       return true
@@ -159,28 +166,32 @@ extension DiskComparison {
 
   /// How many keys a server would load from a set: those of its BASE, changed by the log. A BASE with a
   /// known number is not read.
-  private func measure(_ set: AOFSetView?, base: KeyBounds) throws -> KeyBounds {
+  private func measure(_ set: AOFSetView?, base: KeyBounds) async throws -> KeyBounds {
     var keys = base
     for entry in set?.increments ?? [] {
-      guard let file = capture.file(entry.file.pin) else { return .unknown }
+      guard let file = source.file(entry.file.pin) else { return .unknown }
       var scanner = AOFScanner()
       scanner.keys = KeySample()
-      try scan(file, upTo: entry.file.size, &scanner)
+      try await scan(file, upTo: entry.file.size, &scanner)
       keys = scanner.keyBounds(over: keys)
     }
     return keys
   }
 
-  private func measure(_ set: AOFSetView?, bases: [GenerationID: KeyBounds]) throws -> KeyBounds {
-    guard let base = set?.base else { return try measure(set, base: .none) }
-    if let known = try bases.first(where: { try isGeneration($0.key, base.file) }) {
-      return try measure(set, base: known.value)
+  private func measure(_ set: AOFSetView?, bases: [GenerationID: KeyBounds]) async throws
+    -> KeyBounds
+  {
+    guard let base = set?.base else { return try await measure(set, base: .none) }
+    for (id, keys) in bases where try await isGeneration(id, base.file) {
+      return try await measure(set, base: keys)
     }
-    return try measure(set, base: try measure(base.file, .base).found.keys)
+    return try await measure(set, base: try await measure(base.file, .base).found.keys)
   }
 
-  private func scan(_ file: OpenFile, upTo end: UInt64, _ scanner: inout AOFScanner) throws {
-    try file.forEachChunk(from: 0, to: end) {
+  private func scan(_ file: any SourceFile, upTo end: UInt64, _ scanner: inout AOFScanner)
+    async throws
+  {
+    try await file.stream(from: 0, to: end) {
       scanner.consume($0)
       moves()
       return scanner.fault == nil
@@ -188,28 +199,30 @@ extension DiskComparison {
   }
 
   /// How many keys a server would load from disk: from the AOF if it is live, otherwise from the dump.
-  private func measure(_ view: CaptureView) throws -> Measure {
-    let base = try view.aof.set?.base.map { try measure($0.file, .base) }
-    let dump = try view.dump.map { try measure($0, .dump) }
+  private func measure(_ view: CaptureView) async throws -> Measure {
+    var (base, dump): (Measure?, Measure?)
+    if let entry = view.aof.set?.base { base = try await measure(entry.file, .base) }
+    if let file = view.dump { dump = try await measure(file, .dump) }
     let contentAt = [base?.contentAt, dump?.contentAt].compactMap { $0 }.max()
     if view.aof.set == nil || isQuiet(view), let dump {
       return Measure(found: dump.found, contentAt: contentAt)
     }
     let keys = base?.found.keys ?? .none
     return Measure(
-      found: .init(base: keys, keys: try measure(view.aof.set, base: keys)), contentAt: contentAt)
+      found: .init(base: keys, keys: try await measure(view.aof.set, base: keys)),
+      contentAt: contentAt)
   }
 
   /// For files that are followed from the middle, reads the part before, so that the sample of names
   /// continues from there.
-  func seed(_ comparison: inout Comparison) throws {
+  func seed(_ comparison: inout Comparison) async throws {
     guard let files = comparison.chain?.files else { return }
     for (index, followed) in files.enumerated()
     where followed.start > 0 && followed.start <= DiskComparison.seedBytesMax {
-      guard let file = capture.file(followed.pin) else { continue }
+      guard let file = source.file(followed.pin) else { continue }
       var scanner = AOFScanner()
       scanner.keys = KeySample()
-      try scan(file, upTo: followed.start, &scanner)
+      try await scan(file, upTo: followed.start, &scanner)
       if scanner.fault == nil, let keys = scanner.keys {
         comparison.chain?.files[index].seed(keys)
       }

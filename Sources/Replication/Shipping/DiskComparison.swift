@@ -9,8 +9,7 @@ import SystemIO
 /// differ.
 package struct DiskComparison {
   let repository: Repository
-  let capture: Capture
-  let names: ServerNames
+  let source: any Source
   /// Who compares.
   let owner: Ownership
   /// The history in the repository was followed up to now, so expired keys were logged.
@@ -21,13 +20,12 @@ package struct DiskComparison {
   let moves: @Sendable () -> Void
 
   package init(
-    repository: Repository, capture: Capture, names: ServerNames, owner: Ownership,
-    isWatched: Bool = false, damaged: Set<ObjectPath> = [],
+    repository: Repository, source: any Source, owner: Ownership, isWatched: Bool = false,
+    damaged: Set<ObjectPath> = [],
     moves: @escaping @Sendable () -> Void = {}
   ) {
     self.repository = repository
-    self.capture = capture
-    self.names = names
+    self.source = source
     self.owner = owner
     self.isWatched = isWatched
     self.damaged = damaged
@@ -83,25 +81,25 @@ package struct DiskComparison {
     let matched = try await match(view, basis, history, isSameDirectory: isSameDirectory)
     comparison.chain = matched?.chain ?? view.aof.set.map { FollowedChain(fresh: $0) }
     comparison.fork = matched?.fork
-    try matchDump(view, basis, indexes, isProved: matched != nil, &comparison)
-    let marker = Marker.read(in: capture.path)
+    try await matchDump(view, basis, indexes, isProved: matched != nil, &comparison)
+    let marker = await source.receipt()
     let isHeir = isHeir(marker, comparison)
     var isDeliberate = false
     if isHeir, let marker, marker.isDeliberate {
       isDeliberate = try await holds(marker, view, comparison, reader)
     }
-    try findNews(view, isMatched: matched != nil, &comparison)
-    if isDeliberate, try isBack(comparison) { comparison.hasNews = true }
+    try await findNews(view, isMatched: matched != nil, &comparison)
+    if isDeliberate, try await isBack(comparison) { comparison.hasNews = true }
     if comparison.hasNews, let point, !isDeliberate, comparison.question == nil {
       let known = try await keyBounds(of: point, reader)
       let match: Match = matched.map { $0.isReadable ? .proved : .detached } ?? .nothing
-      comparison.suspicion = try suspect(
+      comparison.suspicion = try await suspect(
         view, comparison, newest: point, known: known, history, indexes, match)
       if let suspicion = comparison.suspicion, suspicion.reason != .older {
         beginAnew(view, &comparison)
       }
     }
-    if comparison.hasNews { try seed(&comparison) }
+    if comparison.hasNews { try await seed(&comparison) }
     let last = basis.flatMap { $0.timeline == comparison.parent ? $0 : nil }
     let isEnded = last?.cause == .end
     return Outcome(
@@ -164,7 +162,7 @@ package struct DiskComparison {
     {
       return matched
     }
-    if let matched = try matchDumpAsBase(set, basis, history) { return matched }
+    if let matched = try await matchDumpAsBase(set, basis, history) { return matched }
     guard let detached = basis.detached else { return nil }
     return try await match(
       set, detached.form, base: nil, detached.files, history, isSameDirectory: isSameDirectory,
@@ -173,13 +171,14 @@ package struct DiskComparison {
 
   /// Matches a set whose BASE is the dump of the last snapshot, as a restore of a dump makes it. It begins
   /// a chain of its own, which is readable at once.
-  private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot, _ history: History) throws
+  private func matchDumpAsBase(_ set: AOFSetView, _ basis: Snapshot, _ history: History)
+    async throws
     -> Matched?
   {
-    guard let base = set.base, let dump = basis.dump, let file = capture.file(base.file.pin),
+    guard let base = set.base, let dump = basis.dump, let file = source.file(base.file.pin),
       !history.catalogue.quarantined.contains(dump.generation),
       history.catalogue.generations[dump.generation]?.hasIndex == true,
-      try Fingerprint.of(file, size: base.file.size, frame: repository.frame)
+      try await Fingerprint.of(file, size: base.file.size, frame: repository.frame)
         == dump.generation.fingerprint
     else { return nil }
     var files = set.increments.map { fresh($0) }
@@ -197,7 +196,7 @@ package struct DiskComparison {
     _ history: History, isSameDirectory: Bool, isReadable: Bool
   ) async throws -> Matched? {
     guard set.form == form else { return nil }
-    let isSameBase = try baseMatches(set.base, base)
+    let isSameBase = try await baseMatches(set.base, base)
     guard let first = firstMatch(set, files, isSameBase: isSameBase, isSameDirectory) else {
       return nil
     }
@@ -209,7 +208,7 @@ package struct DiskComparison {
     for (position, entry) in set.increments.enumerated() {
       let index = first + position
       guard !hasDiverged, index < files.count, files[index].file == entry.file.name,
-        files[index].sequence == entry.sequence, let file = capture.file(entry.file.pin)
+        files[index].sequence == entry.sequence, let file = source.file(entry.file.pin)
       else {
         hasDiverged = true
         followed.append(fresh(entry))
@@ -217,9 +216,10 @@ package struct DiskComparison {
       }
       let common = try await logs.compare(file, size: entry.file.size, with: files[index])
       // If no BASE proves where a chain begins, its first bytes have to.
-      let provesNothing =
-        try common.offset == 0
-        || (base == nil && !common.isWhole && !hasContent(file, upTo: common.offset))
+      var provesNothing = common.offset == 0
+      if !provesNothing, base == nil, !common.isWhole {
+        provesNothing = !(try await hasContent(file, upTo: common.offset))
+      }
       if position == 0, provesNothing, base == nil || isProvedByFile,
         !(isProvedByFile && isSameDirectory && common.isWhole && isReadable)
       {
@@ -253,9 +253,9 @@ package struct DiskComparison {
   }
 
   /// Whether more than SELECT, with which every log begins, is common to both.
-  private func hasContent(_ file: OpenFile, upTo end: UInt64) throws -> Bool {
+  private func hasContent(_ file: any SourceFile, upTo end: UInt64) async throws -> Bool {
     var scanner = AOFScanner()
-    try file.forEachChunk(from: 0, to: end) {
+    try await file.stream(from: 0, to: end) {
       scanner.consume($0)
       moves()
       return !scanner.hasContent && scanner.fault == nil
@@ -282,10 +282,12 @@ package struct DiskComparison {
     return chain
   }
 
-  private func baseMatches(_ onDisk: AOFSetView.Entry?, _ record: Snapshot.Base?) throws -> Bool {
+  private func baseMatches(_ onDisk: AOFSetView.Entry?, _ record: Snapshot.Base?) async throws
+    -> Bool
+  {
     guard let onDisk else { return record == nil }
-    guard let record, let file = capture.file(onDisk.file.pin) else { return false }
-    return try Fingerprint.of(file, size: onDisk.file.size, frame: repository.frame)
+    guard let record, let file = source.file(onDisk.file.pin) else { return false }
+    return try await Fingerprint.of(file, size: onDisk.file.size, frame: repository.frame)
       == record.generation.fingerprint
   }
 
@@ -316,12 +318,12 @@ package struct DiskComparison {
   private func matchDump(
     _ view: CaptureView, _ basis: Snapshot?, _ indexes: [GenerationID: GenerationIndex],
     isProved: Bool, _ comparison: inout Comparison
-  ) throws {
+  ) async throws {
     // Without an index the dump is damaged, or retention deleted it.
     guard let record = basis?.dump, indexes[record.generation] != nil else { return }
     let dataset = indexes[record.generation]?.dataset
-    if let dump = view.dump, let file = capture.file(dump.pin), dump.size > 0,
-      try Fingerprint.of(file, size: dump.size, frame: repository.frame)
+    if let dump = view.dump, let file = source.file(dump.pin), dump.size > 0,
+      try await Fingerprint.of(file, size: dump.size, frame: repository.frame)
         == record.generation.fingerprint
     {
       comparison.dump = .init(record: record, dataset: dataset, file: dump)
@@ -336,12 +338,13 @@ package struct DiskComparison {
 
   /// Whether the disk holds anything that the repository lacks. Bytes after the last complete command do
   /// not count: a torn tail must not make every restart claim a timeline.
-  private func findNews(_ view: CaptureView, isMatched: Bool, _ comparison: inout Comparison) throws
+  private func findNews(_ view: CaptureView, isMatched: Bool, _ comparison: inout Comparison)
+    async throws
   {
     if let chain = comparison.chain, isMatched {
       if let candidate = chain.candidate, !candidate.isBroken { comparison.hasNews = true }
       for file in chain.files where !comparison.hasNews {
-        comparison.hasNews = try hasCommand(file)
+        comparison.hasNews = try await hasCommand(file)
       }
     }
     let isDumpKnown = comparison.dump?.isRead(from: view.dump) ?? false
@@ -351,24 +354,19 @@ package struct DiskComparison {
     if comparison.chain != nil, !isMatched { comparison.hasNews = true }
     // Never for a directory without data. A dump that replaced one with keys while it was watched is an
     // exception: it shows that the server is now empty.
-    if comparison.hasNews, !(isWatched && view.dump != nil), try isEmpty() {
+    if comparison.hasNews, !(isWatched && view.dump != nil), try await source.isEmpty() {
       comparison.hasNews = false
     }
-  }
-
-  private func isEmpty() throws -> Bool {
-    let facts = try DirectoryLook(capture.path, names: names).facts()
-    return DataVerdict.judge(facts, appendOnly: .unknown) == .empty
   }
 
   /// Somebody restored an earlier state of the history on purpose. That is news even before Redis writes.
   /// Otherwise the abandoned state would stay the newest restore point, and an empty volume would be filled
   /// with it.
-  private func isBack(_ comparison: Comparison) throws -> Bool {
+  private func isBack(_ comparison: Comparison) async throws -> Bool {
     guard let fork = comparison.fork, let left = comparison.before?.position, fork < left else {
       return false
     }
-    return try !isEmpty()
+    return try await !source.isEmpty()
   }
 
   func isQuiet(_ view: CaptureView) -> Bool {
@@ -380,12 +378,12 @@ package struct DiskComparison {
       }) == .quiet
   }
 
-  private func hasCommand(_ followed: FollowedFile) throws -> Bool {
-    guard followed.size > followed.start, let file = capture.file(followed.pin) else {
+  private func hasCommand(_ followed: FollowedFile) async throws -> Bool {
+    guard followed.size > followed.start, let file = source.file(followed.pin) else {
       return false
     }
     var scanner = AOFScanner(at: followed.start)
-    try file.forEachChunk(from: followed.start, to: followed.size) {
+    try await file.stream(from: followed.start, to: followed.size) {
       scanner.consume($0)
       moves()
       return scanner.boundary == followed.start && scanner.fault == nil

@@ -1,6 +1,5 @@
-package import BackupFormat
-package import BackupTypes
-import Codec
+import BackupFormat
+import BackupTypes
 package import SystemIO
 
 extension OpenFile {
@@ -45,10 +44,5 @@ extension OpenFile {
       guard try body(UnsafeRawBufferPointer(rebasing: buffer[..<count])) else { return }
       position += UInt64(count)
     }
-  }
-
-  /// The digest of [from, to), keyed if the repository is encrypted.
-  package func digest(from: UInt64, to: UInt64, frame: Frame) throws -> Digest {
-    try frame.digest(bytes(from: from, to: to))
   }
 }

@@ -1,7 +1,6 @@
 package import BackupFormat
 package import BackupTypes
 import Codec
-package import SystemIO
 
 /// Recognises a dump or BASE that is already in the repository.
 ///
@@ -11,10 +10,12 @@ package enum Fingerprint {
   private static let headBytes: UInt64 = 64
   private static let tailBytes: UInt64 = 9
 
-  package static func of(_ file: OpenFile, size: UInt64, frame: Frame) throws -> ShortDigest {
+  package static func of(_ file: any SourceFile, size: UInt64, frame: Frame) async throws
+    -> ShortDigest
+  {
     if size > headBytes + tailBytes {
-      let head = try file.bytes(from: 0, to: headBytes)
-      let tail = try file.bytes(from: size - tailBytes, to: size)
+      let head = try await file.whole(from: 0, to: headBytes)
+      let tail = try await file.whole(from: size - tailBytes, to: size)
       if isWholeRDB(head: head, tail: tail) {
         let text = Array("rdb".utf8) + littleEndianBytes(size) + head + tail
         return frame.digest(text).short
@@ -24,7 +25,7 @@ package enum Fingerprint {
     var position: UInt64 = 0
     while position < size {
       let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
-      digests += try file.digest(from: position, to: end, frame: frame).bytes
+      digests += try await file.digest(from: position, to: end, frame: frame).bytes
       position = end
     }
     return frame.digest(digests).short

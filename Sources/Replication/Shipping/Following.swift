@@ -1,7 +1,6 @@
 import BackupFormat
 import BackupLogic
 import BackupTypes
-import SystemIO
 
 /// What a shipper without a claim remembers between two looks.
 struct Following {
@@ -22,13 +21,13 @@ struct Following {
 
   /// Why a shipper that stands by still has to. It is decided from a listing alone, without comparing the
   /// disk again, as long as the owner's timeline did not change. Nil: compare again.
-  mutating func stillStandsBy(_ repository: Repository) async throws -> String? {
+  mutating func stillStandsBy(_ repository: Repository, now: Int64) async throws -> String? {
     guard let (_, outcome) = standby else { return nil }
     let history = try await repository.history()
     guard let newest = history.newestClaim,
       newest.timeline == outcome.comparison.parent,
       history.contiguousEnd(of: newest.timeline, starts: [:]) == outcome.comparison.end,
-      case .standby(let reason) = decide(outcome, isFresh: false)
+      case .standby(let reason) = decide(outcome, isFresh: false, now: now)
     else {
       standby = nil
       return nil
@@ -40,11 +39,12 @@ struct Following {
   /// The nonces of the claims that this process made.
   var ownClaims: Set<Nonce> = []
 
-  mutating func decide(_ outcome: DiskComparison.Outcome, isFresh: Bool) -> Ownership.Decision {
+  mutating func decide(_ outcome: DiskComparison.Outcome, isFresh: Bool, now: Int64)
+    -> Ownership.Decision
+  {
     let history = outcome.history
     var still: Int64?
     if let newest = history.newestClaim, let end = outcome.comparison.end {
-      let now = SystemClock.monotonicMilliseconds()
       if let seen, seen.timeline == newest.timeline, seen.end == end {
         still = now - seen.at
       } else {

@@ -23,9 +23,11 @@ package struct GenerationUploader: Sendable {
     package var width: Int
     /// How many bytes a second are read next to a running server; nil: no limit.
     package var readLimit: UInt64?
-    package init(width: Int, readLimit: UInt64?) {
+    package var time: any TimeSource
+    package init(width: Int, readLimit: UInt64?, time: any TimeSource) {
       self.width = width
       self.readLimit = readLimit
+      self.time = time
     }
   }
 
@@ -52,12 +54,13 @@ package struct GenerationUploader: Sendable {
     self.progress = progress
   }
 
-  package func upload(_ upload: GenerationUpload, _ file: OpenFile) async throws -> GenerationResult
+  package func upload(_ upload: GenerationUpload, _ file: any SourceFile) async throws
+    -> GenerationResult
   {
-    let before = FileVersion(try file.status())
+    let before = try await file.version()
     do {
       let result = try await read(upload, file, size: before.size)
-      let after = FileVersion(try file.status())
+      let after = try await file.version()
       // The file is being copied into place or overwritten, so the bytes that were read are not a state of
       // Redis.
       guard after.size == before.size, after.modified == before.modified else {
@@ -72,11 +75,11 @@ package struct GenerationUploader: Sendable {
     }
   }
 
-  private func read(_ upload: GenerationUpload, _ file: OpenFile, size: UInt64) async throws
+  private func read(_ upload: GenerationUpload, _ file: any SourceFile, size: UInt64) async throws
     -> GenerationResult
   {
     guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
-    let fingerprint = try Fingerprint.of(file, size: size, frame: repository.frame)
+    let fingerprint = try await Fingerprint.of(file, size: size, frame: repository.frame)
     if let known = reusable[fingerprint], !quarantined.contains(known),
       let index = try? await repository.index(known), index.size == size
     {
@@ -115,12 +118,12 @@ package struct GenerationUploader: Sendable {
   }
 
   private func write(
-    _ upload: GenerationUpload, _ file: OpenFile, size: UInt64, id: GenerationID,
+    _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64, id: GenerationID,
     existing: Set<String>
   ) async throws -> GenerationResult {
     var check = GenerationCheck(kind: upload.kind)
     var digests: [Digest] = []
-    let started = SystemClock.monotonicMilliseconds()
+    let started = settings.time.monotonic
     file.adviseSequential()
     try await withThrowingTaskGroup(of: Void.self) { group in
       var running = 0
@@ -132,7 +135,7 @@ package struct GenerationUploader: Sendable {
           running -= 1
         }
         let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
-        let bytes = try file.bytes(from: position, to: end)
+        let bytes = try await file.whole(from: position, to: end)
         bytes.withUnsafeBytes { check.consume($0) }
         let digest = repository.frame.digest(bytes)
         let name = ObjectPath.piece(id, number: digests.count, digest.short)
@@ -198,7 +201,7 @@ package struct GenerationUploader: Sendable {
   private func pace(_ bytes: UInt64, since started: Int64) async throws {
     guard let limit = settings.readLimit, limit > 0 else { return }
     let due = started + Int64(bytes * 1000 / limit)
-    let ahead = due - SystemClock.monotonicMilliseconds()
-    if ahead > 0 { try await Task.sleep(for: .milliseconds(ahead)) }
+    let ahead = due - settings.time.monotonic
+    if ahead > 0 { try await settings.time.sleep(milliseconds: ahead) }
   }
 }

@@ -24,7 +24,8 @@ struct LogComparison: Sendable {
 
   /// Compares by the digests in the names. Only an object whose digest does not match is downloaded and
   /// compared byte by byte (a fold may extend past the fork).
-  func compare(_ file: OpenFile, size: UInt64, with record: Snapshot.LogFile) async throws -> Result
+  func compare(_ file: any SourceFile, size: UInt64, with record: Snapshot.LogFile) async throws
+    -> Result
   {
     var result = Result(offset: 0, segments: [], position: nil, isWhole: true)
     var boundary: UInt64 = 0
@@ -39,7 +40,7 @@ struct LogComparison: Sendable {
         let common = try await commonEnd(file, size: size, span, segment, upTo: end)
         if common < end {
           result.isWhole = false
-          reached = try lastBoundary(file, from: boundary, upTo: common)
+          reached = try await lastBoundary(file, from: boundary, upTo: common)
           break
         }
         reached = end
@@ -60,7 +61,7 @@ struct LogComparison: Sendable {
     }
     if result.offset > boundary {
       // The last object ended inside a command, so the common part ends before that command.
-      trim(&result, to: try lastBoundary(file, from: boundary, upTo: result.offset))
+      trim(&result, to: try await lastBoundary(file, from: boundary, upTo: result.offset))
     }
     return result
   }
@@ -77,10 +78,12 @@ struct LogComparison: Sendable {
 
   /// How far disk and object agree, from the object's start and at most to `end`.
   private func commonEnd(
-    _ file: OpenFile, size: UInt64, _ span: LogSpan, _ segment: Snapshot.Segment, upTo end: UInt64
+    _ file: any SourceFile, size: UInt64, _ span: LogSpan, _ segment: Snapshot.Segment,
+    upTo end: UInt64
   ) async throws -> UInt64 {
     if span.to <= size,
-      try file.digest(from: span.from, to: span.to, frame: repository.frame).short == span.digest
+      try await file.digest(from: span.from, to: span.to, frame: repository.frame).short
+        == span.digest
     {
       return end
     }
@@ -90,15 +93,17 @@ struct LogComparison: Sendable {
     else { return span.from }
     let payload = try LogPayload(decoding: content, span: span)
     guard size > span.from else { return size }
-    let onDisk = try file.bytes(from: span.from, to: min(span.to, size))
+    let onDisk = try await file.whole(from: span.from, to: min(span.to, size))
     let common = zip(onDisk, payload.bytes).prefix { $0 == $1 }.count
     return min(span.from + UInt64(common), end)
   }
 
-  private func lastBoundary(_ file: OpenFile, from: UInt64, upTo end: UInt64) throws -> UInt64 {
+  private func lastBoundary(_ file: any SourceFile, from: UInt64, upTo end: UInt64) async throws
+    -> UInt64
+  {
     guard end > from else { return from }
     var scanner = AOFScanner(at: from)
-    try file.forEachChunk(from: from, to: end) {
+    try await file.stream(from: from, to: end) {
       scanner.consume($0)
       return true
     }

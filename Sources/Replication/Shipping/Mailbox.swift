@@ -1,5 +1,5 @@
 import Synchronization
-import SystemIO
+package import SystemIO
 
 /// Where the shipper's loop waits for results of its lanes, a change in the data directory, or a signal.
 ///
@@ -7,9 +7,9 @@ import SystemIO
 /// posted twice.
 package final class Mailbox<Event: Sendable & Equatable>: Sendable {
   private let events = Mutex<[Event]>([])
-  private let bell = WaitPoint()
+  private let bell: any Bell
 
-  package init() {}
+  package init(bell: any Bell) { self.bell = bell }
 
   /// Leaves an event for the loop. An event that is equal to a pending one is dropped.
   package func post(_ event: Event) {
@@ -19,14 +19,11 @@ package final class Mailbox<Event: Sendable & Equatable>: Sendable {
 
   /// Returns the pending events; if there are none, waits for at most `milliseconds`. An empty result means
   /// that the time is up or the task was cancelled.
-  ///
-  /// It blocks its thread, one of the pool's: an idle shipper is then woken once for each poll, while
-  /// suspending would cost a dozen switches between threads.
   package func next(waiting milliseconds: Int64) async -> [Event] {
     let ready = take()
     guard ready.isEmpty, milliseconds > 0, !Task.isCancelled else { return ready }
     await withTaskCancellationHandler {
-      bell.wait(milliseconds: milliseconds)
+      await bell.wait(milliseconds: milliseconds)
     } onCancel: {
       bell.signal()
     }

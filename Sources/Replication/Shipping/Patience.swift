@@ -1,5 +1,4 @@
 import Auditing
-import SystemIO
 
 /// How long `--once` waits for a covered look. A rewrite may be in progress, which takes moments. What is
 /// not resolved within the grace period of an audit is reported as it is.
@@ -12,9 +11,8 @@ struct Patience {
   init(since mark: Int64) { self.mark = mark }
 
   /// Whether to stop waiting: everything is durable, or the time is up.
-  mutating func isOver(_ auditor: Auditor) -> Bool {
+  mutating func isOver(_ auditor: Auditor, now: Int64) -> Bool {
     if auditor.isCovered(since: mark) { return true }
-    let now = SystemClock.monotonicMilliseconds()
     switch auditor.verdict {
     case .covered, .nothing: return true
     case .behind, .blind, .lost:

@@ -1,26 +1,25 @@
 import BackupLogic
-import SystemIO
 
 /// A requested end while there is no claim. A server that is ending too may still write.
 struct Quiesce {
   private static let quiet: Int64 = 2000
   private let deadline: Int64
-  private var lastChange = SystemClock.monotonicMilliseconds()
+  private var lastChange: Int64
   private var last: CaptureView?
   private var temporaryDumps = ""
 
-  init(timeout: Int64) { deadline = SystemClock.monotonicMilliseconds() + timeout }
+  init(now: Int64, timeout: Int64) {
+    deadline = now + timeout
+    lastChange = now
+  }
 
-  mutating func note(_ view: CaptureView, _ temporary: String) {
+  mutating func note(_ view: CaptureView, _ temporary: String, now: Int64) {
     if last.map({ !$0.isSame(as: view) }) ?? false || temporary != temporaryDumps {
-      lastChange = SystemClock.monotonicMilliseconds()
+      lastChange = now
     }
     last = view
     temporaryDumps = temporary
   }
 
-  var isOver: Bool {
-    let now = SystemClock.monotonicMilliseconds()
-    return now - lastChange >= Quiesce.quiet || now >= deadline
-  }
+  func isOver(_ now: Int64) -> Bool { now - lastChange >= Quiesce.quiet || now >= deadline }
 }

@@ -26,19 +26,20 @@ package struct RecordWriter: Sendable {
 
   /// Writes [from, to) of a followed file; returns the object's name. The bytes are read once: a retry
   /// sends the same.
-  func write(_ shipment: LogShipment, _ file: OpenFile) async throws -> LogSpan {
-    let bytes = try file.bytes(from: shipment.from, to: shipment.to)
+  func write(_ shipment: LogShipment, _ file: any SourceFile) async throws -> LogSpan {
+    let bytes = try await file.whole(from: shipment.from, to: shipment.to)
     let span = LogSpan(
       from: shipment.from, to: shipment.to, mark: shipment.mark,
       digest: repository.frame.digest(bytes).short)
     try await put(span, ordinal: shipment.ordinal, marks: shipment.marks, bytes: bytes)
+    await file.confirm(upTo: shipment.to)
     return span
   }
 
   /// Writes the object that covers several. Before that, its bytes are checked against the digests of the
   /// objects it replaces.
-  func write(_ fold: FoldGatherer.Fold, _ file: OpenFile) async throws {
-    let bytes = try file.bytes(from: fold.from, to: fold.to)
+  func write(_ fold: FoldGatherer.Fold, _ file: any SourceFile) async throws {
+    let bytes = try await file.whole(from: fold.from, to: fold.to)
     for part in fold.parts {
       let range = Int(part.from - fold.from)..<Int(part.to - fold.from)
       let digest = bytes.withUnsafeBytes {
@@ -46,7 +47,7 @@ package struct RecordWriter: Sendable {
       }
       guard digest.short == part.digest else {
         throw LifeboatError(
-          .corrupt, "\(file.path) differs at offset \(part.from) from what was shipped of it")
+          .corrupt, "\(file.name) differs at offset \(part.from) from what was shipped of it")
       }
     }
     let span = LogSpan(

@@ -1,5 +1,3 @@
-import SystemIO
-
 /// How long to wait before the next claim after a timeline ended by itself: not at all the first time, and
 /// longer each time it happens again, so that a permanent fault makes few timelines.
 struct RestartPause {
@@ -8,8 +6,7 @@ struct RestartPause {
   private var begun: Int64?
   private var current = shortest
 
-  mutating func began() {
-    let now = SystemClock.monotonicMilliseconds()
+  mutating func began(now: Int64) {
     let lasted = begun.map { now - $0 } ?? RestartPause.longest
     current =
       lasted >= RestartPause.longest

@@ -21,8 +21,8 @@ extension ShipSession {
     }
     switch action {
     case .putLog(let shipment):
-      let file = capture.file(shipment.pin)
-      let checksFence = fenceCheck.isDue()
+      let file = source.file(shipment.pin)
+      let checksFence = fenceCheck.isDue(time.monotonic)
       let noteOperations = checksFence ? operationsNoter(isSnapshot: false) : nil
       record(in: &group) {
         if checksFence { try await writer.checkFence() }
@@ -44,7 +44,7 @@ extension ShipSession {
       }
     case .putFold(let fold):
       shipper.status.update { $0.folds += 1 }
-      let file = capture.file(fold.pin)
+      let file = source.file(fold.pin)
       record(in: &group) {
         try await writer.write(fold, try pinned(file))
         return nil
@@ -56,7 +56,9 @@ extension ShipSession {
   /// Reads what people and other commands have written: released pins, damaged generations, drills. If no
   /// pin is in force, this happens only with a snapshot, and once an hour while there is something to ship.
   private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
-    guard operationsLook.isDue() || isSnapshot || plan.pins.count > 0 else { return nil }
+    guard operationsLook.isDue(time.monotonic) || isSnapshot || plan.pins.count > 0 else {
+      return nil
+    }
     let (repository, results, status) = (repository, results, shipper.status)
     // Losing this is harmless: the next look finds it.
     return {
@@ -99,7 +101,7 @@ extension ShipSession {
       "a generation is uploaded",
       metadata: ["file": "\(upload.file.name)", "size": "\(humanBytes(upload.file.size))"])
     let (results, mailbox, uploader) = (results, shipper.mailbox, uploader())
-    let file = capture.file(upload.pin)
+    let file = source.file(upload.pin)
     group.addTask {
       do {
         results.set(generation: .success(try await uploader.upload(upload, try pinned(file))))
@@ -117,14 +119,15 @@ extension ShipSession {
     return GenerationUploader(
       repository: repository, claim: claim,
       settings: .init(
-        width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit),
+        width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit,
+        time: time),
       reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
     ) { bytes in status.update { $0.generationBytes += bytes } }
   }
 }
 
 /// Every pin that the plan names is held. If one were not, the next claim would pick the file up again.
-private func pinned(_ file: OpenFile?) throws -> OpenFile {
+private func pinned(_ file: (any SourceFile)?) throws -> any SourceFile {
   guard let file else { throw LifeboatError(.failure, "a file that is to be shipped is not open") }
   return file
 }

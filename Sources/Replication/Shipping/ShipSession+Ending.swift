@@ -8,7 +8,7 @@ import SystemIO
 extension ShipSession {
   /// Ships everything on disk now, whatever the interval.
   mutating func beginSync() {
-    syncing = (shipper.status.shipping.syncAsked, SystemClock.monotonicMilliseconds(), nil)
+    syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
     plan.isFlushing = true
     // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
@@ -33,33 +33,33 @@ extension ShipSession {
   mutating func beginStopping() {
     guard stopping == nil else { return }
     stopping = ShipStopping(
-      now: SystemClock.monotonicMilliseconds(), timeout: options.shutdownTimeout)
+      now: time.monotonic, timeout: options.shutdownTimeout)
     plan.isFlushing = true
     logger.info("shutting down: shipping what is on disk")
   }
 
   /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
   /// snapshot comes first, and says whether a look found everything durable.
-  mutating func finish() throws -> End? {
-    let now = SystemClock.monotonicMilliseconds()
+  mutating func finish() async throws -> End? {
+    let now = time.monotonic
     if options.isOnce {
-      if plan.isSettled(now: SystemClock.now()), !plan.isClosing {
+      if plan.isSettled(now: time.wall), !plan.isClosing {
         shipper.auditor.look()
         plan.isProved = shipper.auditor.isCovered(since: begun)
         var patience = self.patience ?? Patience(since: begun)
         defer { self.patience = patience }
-        if plan.isProved || patience.isOver(shipper.auditor) {
+        if plan.isProved || patience.isOver(shipper.auditor, now: now) {
           plan.isClosing = true
         } else {
           // A rewrite may be in progress: what was incomplete at the first look is looked at again.
-          return try look()
+          return try await look()
         }
       }
-      return plan.isClosing && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+      return plan.isClosing && plan.isSettled(now: time.wall) && plan.isClosed
         ? .ended(outcome()) : nil
     }
     guard stopping != nil else { return nil }
-    stopping!.note(temporaryDumps: try capture.temporaryDumps(), now: now)
+    stopping!.note(temporaryDumps: try await source.savesInProgress(), now: now)
     let isQuiet = stopping!.isQuiet(now)
     if isQuiet, plan.isLogSettled, !plan.isClosing {
       shipper.auditor.look()
@@ -69,7 +69,7 @@ extension ShipSession {
     if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
       return .ended(outcome())
     }
-    return isQuiet && plan.isSettled(now: SystemClock.now()) && plan.isClosed
+    return isQuiet && plan.isSettled(now: time.wall) && plan.isClosed
       ? .ended(outcome()) : nil
   }
 

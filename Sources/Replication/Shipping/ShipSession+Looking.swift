@@ -12,18 +12,19 @@ extension ShipSession {
   /// Scanning pauses when this much is scanned but not durable, which limits the number of marks and cuts.
   private static let scanAheadMax: UInt64 = 64 << 20
 
-  mutating func look() throws -> End? {
-    let view = try capture.observe(SystemClock.now)
-    if !view.isSame(as: plan.view) { stopping?.noteChange() }
+  mutating func look() async throws -> End? {
+    let view = try await source.look()
+    let now = time.monotonic
+    if !view.isSame(as: plan.view) { stopping?.noteChange(now: now) }
     if let end = noteDirectory(view) { return end }
     plan.observe(view)
-    if let end = try compareVersions(view) { return end }
+    if let end = try await compareVersions(view) { return end }
     if let file = plan.allFiles.first(where: \.isCutBack) {
       return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
     }
-    capture.release(except: plan.neededPins)
+    source.release(except: plan.neededPins)
     tails.forget(except: plan.neededPins)
-    return shedPins()
+    return await shedPins()
   }
 
   /// If the path leads to another directory, the held files of the old one are still shipped, since a
@@ -34,7 +35,7 @@ extension ShipSession {
       movedSince = nil
       return nil
     }
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     movedSince = movedSince ?? now
     plan.isFlushing = true
     guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
@@ -43,11 +44,11 @@ extension ShipSession {
 
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
   /// another file.
-  private mutating func compareVersions(_ view: CaptureView) throws -> End? {
+  private mutating func compareVersions(_ view: CaptureView) async throws -> End? {
     if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
       case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
     {
-      guard try isGeneration(record.generation, base) else {
+      guard try await isGeneration(record.generation, base) else {
         return begunAgain("\(base.name) was overwritten")
       }
       confirm(base, record.generation)
@@ -55,7 +56,7 @@ extension ShipSession {
     if let file = view.dump, let dump = plan.dump, dump.file?.identity == file.identity,
       !confirmed.contains(file.version)
     {
-      if try isGeneration(dump.record.generation, file) {
+      if try await isGeneration(dump.record.generation, file) {
         plan.dumpMatches(file)
         confirm(file, dump.record.generation)
       } else {
@@ -64,17 +65,18 @@ extension ShipSession {
     }
     for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
       // A growing file that was written to without growing was overwritten.
-      guard let open = capture.file(file.pin), tails.isKnown(file.pin) else { continue }
-      guard try tails.isUnchanged(open, file.pin, at: file.scanned) else {
+      guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
+      guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {
         return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
       }
     }
     return nil
   }
 
-  private func isGeneration(_ id: GenerationID, _ file: PinnedFile) throws -> Bool {
-    guard let open = capture.file(file.pin) else { return false }
-    return try Fingerprint.of(open, size: file.size, frame: repository.frame) == id.fingerprint
+  private func isGeneration(_ id: GenerationID, _ file: PinnedFile) async throws -> Bool {
+    guard let open = source.file(file.pin) else { return false }
+    return try await Fingerprint.of(open, size: file.size, frame: repository.frame)
+      == id.fingerprint
   }
 
   private mutating func confirm(_ file: PinnedFile, _ id: GenerationID) {
@@ -84,8 +86,8 @@ extension ShipSession {
   }
 
   /// Limits the disk space that only our descriptors keep in use.
-  private mutating func shedPins() -> End? {
-    let unlinked = capture.pinnedBytes()
+  private mutating func shedPins() async -> End? {
+    let unlinked = await source.unlinkedBytes()
     let total = unlinked.values.reduce(0, +)
     shipper.status.update { $0.pinnedBytes = total }
     guard total > options.pinnedMax else { return nil }
@@ -95,7 +97,7 @@ extension ShipSession {
       logger.error(
         "files that Redis replaced are dropped before they were shipped: they used too much of the volume",
         metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
-      capture.release(except: plan.neededPins)
+      source.release(except: plan.neededPins)
       return nil
     case .endsTimeline(let name):
       return begunAgain("\(name) is dropped before it was shipped: it used too much of the volume")
@@ -106,27 +108,27 @@ extension ShipSession {
     plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
   }
 
-  mutating func scan() throws -> End? {
+  mutating func scan() async throws -> End? {
     var budget = ShipSession.scanTurnBytes
     for (pin, from, to) in plan.unscanned where budget > 0 {
-      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = capture.file(pin) else {
+      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = source.file(pin) else {
         return nil
       }
-      guard try tails.isUnchanged(file, pin, at: from) else {
-        return begunAgain("\(file.path) changed below offset \(from), which had been read")
+      guard try await tails.isUnchanged(file, pin, at: from) else {
+        return begunAgain("\(file.name) changed below offset \(from), which had been read")
       }
       let end = min(to, from + budget)
       var position = from
-      try file.forEachChunk(from: from, to: end) { chunk in
+      try await file.stream(from: from, to: end) { chunk in
         plan.consume(chunk, of: pin)
         position += UInt64(chunk.count)
         return true
       }
       // A file that no manifest names any more is not measured again: it would be read for ever.
       guard position == end else {
-        return begunAgain("\(file.path) ended at offset \(position) while it was read")
+        return begunAgain("\(file.name) ended at offset \(position) while it was read")
       }
-      try tails.remember(file, pin, upTo: end)
+      try await tails.remember(file, pin, upTo: end)
       budget -= end - from
     }
     return nil

@@ -18,7 +18,7 @@ struct ShipSession {
 
   let shipper: Shipper
   let repository: Repository
-  let capture: Capture
+  let source: any Source
   let claim: Claim
   var plan: ShipPlan
   let reusable: [ShortDigest: GenerationID]
@@ -36,11 +36,11 @@ struct ShipSession {
   var confirmed: Set<FileVersion> = []
   var patience: Patience?
   /// When a single snapshot was begun, by the monotonic clock.
-  var begun = SystemClock.monotonicMilliseconds()
+  var begun: Int64
   /// How often to check, while active, whether another shipper has claimed.
-  var fenceCheck = Turn(every: 60_000)
+  var fenceCheck: Turn
   /// How often to check whether one of its generations was found damaged.
-  var operationsLook = Turn(every: 3_600_000)
+  var operationsLook: Turn
   private var warned = 0
   var tails = TailGuard()
   /// Due soon after a claim, so that a shipper that never lives long applies retention, too.
@@ -48,13 +48,13 @@ struct ShipSession {
   private let snapshotMemory = SnapshotMemory()
 
   init(
-    shipper: Shipper, repository: Repository, capture: Capture, claim: Claim, plan: ShipPlan,
+    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, plan: ShipPlan,
     reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
     quarantined: Set<GenerationID>
   ) {
     self.shipper = shipper
     self.repository = repository
-    self.capture = capture
+    self.source = source
     self.claim = claim
     self.plan = plan
     self.reusable = reusable
@@ -65,17 +65,22 @@ struct ShipSession {
       confirmed.insert(base.version)
     }
     if let file = plan.dump?.file { confirmed.insert(file.version) }
+    let now = shipper.time.monotonic
+    begun = now
+    fenceCheck = Turn(every: 60_000, from: now)
+    operationsLook = Turn(every: 3_600_000, from: now)
     pruningTurn = Turn(
-      every: shipper.options.pruneInterval,
+      every: shipper.options.pruneInterval, from: now,
       firstAfter: min(ShipSession.firstPruning, shipper.options.pruneInterval))
   }
 
   var options: Shipper.Options { shipper.options }
   var logger: Logger { shipper.logger }
+  var time: any TimeSource { shipper.time }
 
   private static let firstPruning: Int64 = 600_000
 
-  mutating func run(_ watch: DirectoryWatch, stopsAtOnce: Bool) async throws -> End {
+  mutating func run(_ watch: (any SourceWatch)?, stopsAtOnce: Bool) async throws -> End {
     plan.isFlushing = options.isOnce
     if stopsAtOnce { beginStopping() }
     if shipper.status.shipping.isSyncDue { beginSync() }
@@ -90,7 +95,7 @@ struct ShipSession {
     return end
   }
 
-  private mutating func loop(_ watch: DirectoryWatch) async throws -> End {
+  private mutating func loop(_ watch: (any SourceWatch)?) async throws -> End {
     // Discarding: any other group keeps each finished child until someone takes its result, and a session
     // lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
@@ -105,22 +110,22 @@ struct ShipSession {
   }
 
   private mutating func loop(
-    _ watch: DirectoryWatch, _ group: inout ThrowingDiscardingTaskGroup<any Error>
+    _ watch: (any SourceWatch)?, _ group: inout ThrowingDiscardingTaskGroup<any Error>
   ) async throws -> End {
-    let lookInterval = watch.isWorking ? Shipper.pollInterval : options.plan.shipInterval
-    var nextLook = SystemClock.monotonicMilliseconds()
+    let lookInterval = watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
+    var nextLook = time.monotonic
     while true {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
       if let loss = shipper.auditor.loss { return begunAgain(loss) }
-      let clock = SystemClock.monotonicMilliseconds()
+      let clock = time.monotonic
       if clock >= nextLook {
         // A single snapshot is taken from one look.
-        if !options.isOnce, let end = try look() { return end }
+        if !options.isOnce, let end = try await look() { return end }
         nextLook = clock + lookInterval
       }
-      if let end = try scan() { return end }
+      if let end = try await scan() { return end }
       if plan.isReadyToAsk, let suspicion = plan.suspicion {
         report()
         return begunAgain("what is on disk may be an accident: \(suspicion.detail)")
@@ -129,10 +134,10 @@ struct ShipSession {
       report()
       settleSync()
       let wasClosing = plan.isClosing
-      if let end = try finish() { return end }
+      if let end = try await finish() { return end }
       // Only the closing snapshot is left. Nothing else is worth waiting for.
       if canScanMore || plan.isClosing != wasClosing { continue }
-      if isIdle { watch.rearm() } else { watch.rearmForNames() }
+      if isIdle { watch?.rearm() } else { watch?.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
       if events.contains(.stop) { beginStopping() }
       if events.contains(.sync) { beginSync() }
@@ -144,8 +149,8 @@ struct ShipSession {
   // MARK: Lanes
 
   private mutating func start(_ group: inout ThrowingDiscardingTaskGroup<any Error>) {
-    for action in plan.actions(now: SystemClock.now()) { perform(action, in: &group) }
-    let removals = plan.takeRemovals(now: SystemClock.now())
+    for action in plan.actions(now: time.wall) { perform(action, in: &group) }
+    let removals = plan.takeRemovals(now: time.wall)
     if !removals.isEmpty {
       let writer = recordWriter
       // Losing this is safe: folded objects that remain are only superfluous.
@@ -154,7 +159,7 @@ struct ShipSession {
   }
 
   mutating func isPruningDue() -> Bool {
-    options.retention != nil && stopping == nil && pruningTurn.isDue()
+    options.retention != nil && stopping == nil && pruningTurn.isDue(time.monotonic)
   }
 
   /// Applies the retention policy; nil if nothing is ever deleted.
@@ -167,7 +172,7 @@ struct ShipSession {
 
   private mutating func takeResults() throws -> End? {
     if let operations = results.takeOperations() {
-      plan.pins.settle(released: operations.released, now: SystemClock.now())
+      plan.pins.settle(released: operations.released, now: time.wall)
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
@@ -177,7 +182,7 @@ struct ShipSession {
     if let result = results.takeRecord() {
       do {
         count(try result.get())
-        plan.recordDurable(span: try result.get(), now: SystemClock.now())
+        plan.recordDurable(span: try result.get(), now: time.wall)
       } catch let error as RecordWriter.Superseded {
         return .superseded(error.reason, stop: stopping != nil)
       } catch {
@@ -228,8 +233,8 @@ struct ShipSession {
   private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
 
   private func waitingTime(until nextLook: Int64) -> Int64 {
-    var wait = max(0, nextLook - SystemClock.monotonicMilliseconds())
-    let now = SystemClock.now()
+    var wait = max(0, nextLook - time.monotonic)
+    let now = time.wall
     if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
     // Work in flight posts its result. The short wait is for other files to become quiet.
     if stopping != nil { wait = min(wait, 100) }

@@ -1,5 +1,3 @@
-import SystemIO
-
 /// A requested end. In a plain container both processes get SIGTERM at once, and Redis may still be
 /// writing. Shipping continues until nothing has changed for a while.
 struct ShipStopping {
@@ -15,7 +13,7 @@ struct ShipStopping {
     lastChange = now
   }
 
-  mutating func noteChange() { lastChange = SystemClock.monotonicMilliseconds() }
+  mutating func noteChange(now: Int64) { lastChange = now }
   mutating func note(temporaryDumps state: String, now: Int64) {
     guard state != temporaryDumps else { return }
     temporaryDumps = state

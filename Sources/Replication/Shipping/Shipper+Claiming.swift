@@ -24,7 +24,7 @@ extension Shipper {
   }
 
   func prepare(
-    _ view: CaptureView, _ capture: Capture, _ following: inout Following
+    _ view: CaptureView, _ source: any Source, _ following: inout Following
   ) async throws -> Prepared {
     guard following.needsLook(view) else { return .nothing }
     if isBare(view) { return .nothing }
@@ -32,13 +32,15 @@ extension Shipper {
       logger.debug("the AOF is not complete yet", metadata: ["reason": "\(reason)"])
     }
     noteUncompared(view)
-    let now = SystemClock.now()
-    var repository = try await openRepository(now)
+    let now = time.now()
+    var repository = try await openRepository(now.wall)
     repository.acknowledged = acknowledged
     auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
-    if let reason = try await following.stillStandsBy(repository) { return .standby(reason) }
+    if let reason = try await following.stillStandsBy(repository, now: now.monotonic) {
+      return .standby(reason)
+    }
     let comparer = DiskComparison(
-      repository: repository, capture: capture, names: options.names, owner: following.ownership,
+      repository: repository, source: source, owner: following.ownership,
       isWatched: following.isWatched, damaged: auditor.damaged
     ) { [status] in status.turn() }
     let outcome = try await comparer.run(view)
@@ -63,10 +65,10 @@ extension Shipper {
       }
       return .nothing
     }
-    if case .standby(let reason) = following.decide(outcome, isFresh: true) {
+    if case .standby(let reason) = following.decide(outcome, isFresh: true, now: time.monotonic) {
       return .standby(reason)
     }
-    return try await claim(repository, capture, following.ownership, view, outcome)
+    return try await claim(repository, source, following.ownership, view, outcome)
   }
 
   /// Files on disk whose bytes the comparison found in the repository.
@@ -104,14 +106,14 @@ extension Shipper {
   private func isBare(_ view: CaptureView) -> Bool { view.dump == nil && view.aof == .absent }
 
   private func claim(
-    _ repository: Repository, _ capture: Capture, _ owner: Ownership, _ view: CaptureView,
+    _ repository: Repository, _ source: any Source, _ owner: Ownership, _ view: CaptureView,
     _ outcome: DiskComparison.Outcome
   ) async throws -> Prepared {
     var comparison = outcome.comparison
     guard let number = comparison.parent.map({ $0.next }) ?? .first else {
       throw LifeboatError(.failure, "the repository has used up its timelines")
     }
-    let now = SystemClock.now()
+    let now = time.wall
     let pin = startPin(comparison, repository, now)
     if let pin {
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
@@ -137,7 +139,7 @@ extension Shipper {
     auditor.compared()
     return .claimed(
       ShipSession(
-        shipper: self, repository: repository, capture: capture, claim: claim,
+        shipper: self, repository: repository, source: source, claim: claim,
         plan: ShipPlan(claim: claim, comparison: comparison, view: view, options: options.plan),
         reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
         quarantined: comparison.quarantined))

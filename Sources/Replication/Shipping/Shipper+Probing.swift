@@ -10,7 +10,8 @@ extension Shipper {
   ///
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
-    let report = try await CapabilityProbe(store, now: SystemClock.now).run()
+    let time = time
+    let report = try await CapabilityProbe(store, now: { time.wall }).run()
     for finding in report.findings where finding.verdict > .ok && isCountedOn(finding.check) {
       logger.warning(
         "the store lacks what backups count on",

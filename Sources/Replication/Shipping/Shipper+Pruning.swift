@@ -11,14 +11,15 @@ extension Shipper {
   /// Applies the retention policy once. Failures are logged and tried again with the next run: an extra old
   /// restore point is no reason to stop shipping.
   func prune(_ repository: Repository, _ policy: RetentionPolicy, _ memory: SnapshotMemory) async {
-    let start = SystemClock.monotonicMilliseconds()
+    let start = time.monotonic
     guard start >= deletingDeniedUntil.withLock({ $0 }) else { return }
+    let time = time
     let pruner = Pruner(
       repository, options: .init(policy: policy, by: options.writer), memory: memory,
-      now: { SystemClock.now() })
+      now: { time.wall })
     do {
       let report = try await pruner.run()
-      let now = SystemClock.now()
+      let now = time.wall
       status.update {
         $0.pruned = now
         $0.losses = report.losses
@@ -32,7 +33,7 @@ extension Shipper {
         "old restore points are not deleted; shipping goes on", metadata: ["cause": "\(error)"])
     } catch {
       let cause = "\(error)"
-      let now = SystemClock.monotonicMilliseconds()
+      let now = time.monotonic
       guard pruneNews.withLock({ $0.isNews(failure: cause, at: now) }) else { return }
       logger.warning("old restore points can't be deleted", metadata: ["cause": "\(cause)"])
     }
@@ -42,7 +43,7 @@ extension Shipper {
     if report.result == .pruned {
       status.update { $0.recoverableFrom = report.recoverableFromInstant ?? $0.recoverableFrom }
     }
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     let line = pruneNews.withLock {
       $0.line(of: report.result, deleted: report.objects, due: report.due, at: now)
     }

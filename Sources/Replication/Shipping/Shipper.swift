@@ -7,7 +7,7 @@ package import Logging
 package import ObjectStorage
 import RedisFormats
 import Synchronization
-import SystemIO
+package import SystemIO
 package import SystemPackage
 
 /// The sidecar: watches a data directory and ships it, for as long as the process lives.
@@ -107,9 +107,11 @@ package final class Shipper: Sendable {
   let logger: Logger
   package let status: ShipStatus
   private let stop: StopDeadline
-  let mailbox = Mailbox<Event>()
+  let time: any TimeSource
+  private let makeSource: @Sendable () throws(LifeboatError) -> any Source
+  let mailbox: Mailbox<Event>
   let refusal = StoreRefusal()
-  let acknowledged = Acknowledgements()
+  let acknowledged: Acknowledgements
   package let auditor: Auditor
   /// The repository that this process has seen. No other is ever made in its place.
   let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
@@ -119,17 +121,38 @@ package final class Shipper: Sendable {
   let pruneNews = Mutex(PruneNews())
 
   /// The store shares `stop`, so that its retries end with it.
+  /// - Parameters:
+  ///   - makeSource: called at the beginning, and again when `options.data` leads elsewhere.
+  ///   - audited: what the auditor looks at: the same data, read by another way.
   package init(
     options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
-    logger: Logger
+    logger: Logger, time: any TimeSource, audited: any AuditedSource,
+    makeSource: @escaping @Sendable () throws(LifeboatError) -> any Source
   ) {
     self.options = options
     self.store = store
     self.stop = stop
     self.status = status
     self.logger = logger
+    self.time = time
+    self.makeSource = makeSource
+    mailbox = Mailbox(bell: time.makeBell())
+    acknowledged = Acknowledgements(time: time)
     auditor = Auditor(
-      path: options.data, names: options.names, acknowledged: acknowledged, options: options.audit)
+      audited, data: "\(options.data)", acknowledged: acknowledged, options: options.audit,
+      time: time)
+  }
+
+  /// Ships the files of `options.data`.
+  package convenience init(
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
+    logger: Logger
+  ) {
+    let (path, names, time) = (options.data, options.names, SystemClock())
+    self.init(
+      options: options, store: store, status: status, stop: stop, logger: logger, time: time,
+      audited: SourceLook(path, names: names, time: time)
+    ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
   }
 
   /// Asks for an orderly end; safe to call from any thread, more than once.
@@ -160,49 +183,50 @@ package final class Shipper: Sendable {
   }
 
   private func ship() async throws -> Outcome {
-    var capture = try Capture(options.data, names: options.names)
-    var directory = try capture.identity()
-    let watch = DirectoryWatch(
-      data: options.data, appendDirectory: options.data.appending(options.names.appendDirectory),
-      isOn: !options.isOnce, logger: logger
-    ) { [mailbox] in mailbox.post(.change) }
-    defer { watch.stop() }
-    var following = try following(directory)
+    var source = try makeSource()
+    var origin = try await source.origin()
+    let watch =
+      options.isOnce
+      ? nil : await source.watch(logger) { [mailbox] in mailbox.post(.change) }
+    defer { watch?.stop() }
+    var following = Following(ownership: ownership(of: origin))
     var ending: Quiesce?
     var pause = RestartPause()
     var hasShipped = false
     /// Data on disk that was found not to be in the repository, and the time of its last write.
     var pending: (bytes: UInt64, since: Instant?) = (0, nil)
-    let begun = SystemClock.monotonicMilliseconds()
+    let begun = time.monotonic
     var patience = Patience(since: begun)
     // Before the capture's first look, so that the one snapshot holds at least what this look saw.
     if options.isOnce { auditor.look() }
     while true {
       try Task.checkCancellation()
       status.turn()
-      let (asked, askedAt) = (status.shipping.syncAsked, SystemClock.monotonicMilliseconds())
+      let (asked, askedAt) = (status.shipping.syncAsked, time.monotonic)
       var prepared = Prepared.nothing
       var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
-        var view = try capture.observe(SystemClock.now)
+        var view = try await source.look()
         if view.otherDirectory.isThere {
-          capture = try Capture(options.data, names: options.names)
-          let other = try capture.identity()
-          if other != directory {
-            directory = other
-            following = try self.following(other, after: following)
+          source = try makeSource()
+          let other = try await source.origin()
+          if other.directory != origin.directory {
+            let ownClaims = following.ownClaims
+            following = Following(ownership: ownership(of: other))
+            following.ownClaims = ownClaims
           } else {
             // Mounted again, perhaps from another device.
-            following.ownership = try ownership(of: directory)
+            following.ownership = ownership(of: other)
           }
-          view = try capture.observe(SystemClock.now)
+          origin = other
+          view = try await source.look()
         }
         // Without a claim only existing files are held: a standby shipper uses no disk space.
-        capture.release(except: [])
-        ending?.note(view, try capture.temporaryDumps())
+        source.release(except: [])
+        ending?.note(view, try await source.savesInProgress(), now: time.monotonic)
         (bytes, lastWrite) = (view.bytes, view.lastWrite)
         if auditor.loss != nil { following.looked = nil }
-        prepared = try await prepare(view, capture, &following)
+        prepared = try await prepare(view, source, &following)
         if case .nothing = prepared {
           following.note(view)
           report(durable: asked, askedAt)
@@ -216,7 +240,9 @@ package final class Shipper: Sendable {
       case .nothing:
         if options.isOnce {
           auditor.look()
-          if patience.isOver(auditor) { return outcome(hasShipped, pending, since: begun) }
+          if patience.isOver(auditor, now: time.monotonic) {
+            return outcome(hasShipped, pending, since: begun)
+          }
         }
       case .standby(let reason):
         guard !options.isOnce else { throw ownedByAnother(reason) }
@@ -225,32 +251,36 @@ package final class Shipper: Sendable {
         (hasShipped, pending) = (true, (0, nil))
         (following.looked, following.isWatched) = (nil, false)
         following.ownClaims.insert(session.claim.nonce)
-        pause.began()
+        pause.began(now: time.monotonic)
         session.begun = begun
         switch try await session.run(watch, stopsAtOnce: ending != nil) {
         case .ended(let outcome): return outcome
         case .superseded(let reason, let stop):
           guard !options.isOnce else { throw ownedByAnother(reason) }
           report(standby: reason)
-          if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
+          if stop {
+            ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
+          }
         case .begunAgain(let reason, let stop):
           following.isWatched = session.plan.isReadyToAsk
           logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
-          if stop { ending = ending ?? Quiesce(timeout: options.shutdownTimeout) }
+          if stop {
+            ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
+          }
         }
       case .again, .blocked: break
       }
-      if let ending, ending.isOver {
+      if let ending, ending.isOver(time.monotonic) {
         auditor.look()
-        return outcome(hasShipped, pending, since: SystemClock.monotonicMilliseconds())
+        return outcome(hasShipped, pending, since: time.monotonic)
       }
       let interval =
         ending == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
-      watch.rearm()
+      watch?.rearm()
       var isPause = false
       if case .claimed = prepared, ending == nil { isPause = true }
       if await wait(interval, isPause: isPause) {
-        ending = ending ?? Quiesce(timeout: options.shutdownTimeout)
+        ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
       }
     }
   }
@@ -258,21 +288,21 @@ package final class Shipper: Sendable {
   /// Waits until something happens, or that long; whether an end was asked for. Only that cuts a pause
   /// between two timelines short: a Redis that writes all the time would leave none of it.
   private func wait(_ milliseconds: Int64, isPause: Bool) async -> Bool {
-    let end = SystemClock.monotonicMilliseconds() + milliseconds
+    let end = time.monotonic + milliseconds
     while true {
-      let left = end - SystemClock.monotonicMilliseconds()
+      let left = end - time.monotonic
       let events = await mailbox.next(waiting: left)
       if events.contains(.stop) { return true }
       if !isPause || left <= 0 || Task.isCancelled { return false }
     }
   }
 
-  private func following(_ directory: String, after before: Following? = nil)
-    throws(LifeboatError) -> Following
-  {
-    var made = Following(ownership: try ownership(of: directory))
-    made.ownClaims = before?.ownClaims ?? []
-    return made
+  /// The identity under which this shipper claims: this Redis, on this machine, with this directory.
+  private func ownership(of origin: SourceOrigin) -> Ownership {
+    Ownership(
+      source: options.sourceName, instance: options.host + "/" + origin.directory,
+      directory: origin.directory, place: origin.place, isStable: origin.isStable,
+      takesOver: options.takesOver)
   }
 
   /// How a run without a claim ends: with the verdict of an audit.
@@ -291,7 +321,7 @@ package final class Shipper: Sendable {
   /// Logs what the audit finds, once when it begins and once when it is over.
   private func tellOfAudit() {
     guard status.shipping.state != .standby else { return }
-    auditLog.note(auditor.verdict, logger)
+    auditLog.note(auditor.verdict, now: time.monotonic, logger)
   }
 
   private func ownedByAnother(_ reason: String) -> LifeboatError {
@@ -302,13 +332,13 @@ package final class Shipper: Sendable {
 
   /// How long to wait until the next look if nothing wakes the shipper.
   private func waitingTime(
-    _ prepared: Prepared, _ pause: RestartPause, _ watch: DirectoryWatch
+    _ prepared: Prepared, _ pause: RestartPause, _ watch: (any SourceWatch)?
   ) -> Int64 {
     switch prepared {
     case .blocked, .standby: Shipper.standbyInterval
     case .claimed: pause.milliseconds
     case .again: 500
-    case .nothing: watch.isWorking ? Shipper.pollInterval : options.plan.shipInterval
+    case .nothing: watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
     }
   }
 

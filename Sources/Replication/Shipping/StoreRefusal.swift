@@ -3,6 +3,7 @@ import BackupTypes
 import Logging
 import ObjectStorage
 import Synchronization
+import SystemIO
 
 /// Whether the store has been seen to refuse a second creation of one name.
 final class StoreRefusal: Sendable {
@@ -13,7 +14,7 @@ final class StoreRefusal: Sendable {
 
 extension Shipper {
   /// How long all racers for a claim may take to write theirs, on a store that refuses none of them.
-  private static let settlingTime = Duration.seconds(5)
+  private static let settlingTime: Int64 = 5000
 
   /// Creates a claim. Returns whether it is the one that stands.
   ///
@@ -37,7 +38,7 @@ extension Shipper {
         "repository": "\(store.location)",
         "remedy": "never let two shippers use one repository, or use a store that refuses",
       ])
-    try await Task.sleep(for: Shipper.settlingTime)
+    try await time.sleep(milliseconds: Shipper.settlingTime)
     return try await repository.claim(claim.timeline).nonce == claim.nonce
   }
 }

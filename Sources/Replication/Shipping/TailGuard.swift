@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupLogic
 import BackupTypes
 import SystemIO
@@ -11,17 +12,17 @@ struct TailGuard {
 
   func isKnown(_ pin: PinID) -> Bool { tails[pin] != nil }
 
-  func isUnchanged(_ file: OpenFile, _ pin: PinID, at offset: UInt64) throws -> Bool {
+  func isUnchanged(_ file: any SourceFile, _ pin: PinID, at offset: UInt64) async throws -> Bool {
     // Only a read that continues where the last one ended can be checked. A rescan starts lower.
-    guard let tail = tails[pin], tail.end == offset, try file.status().size >= offset else {
+    guard let tail = tails[pin], tail.end == offset, try await file.version().size >= offset else {
       return true
     }
-    return try file.bytes(from: offset - UInt64(tail.bytes.count), to: offset) == tail.bytes
+    return try await file.whole(from: offset - UInt64(tail.bytes.count), to: offset) == tail.bytes
   }
 
-  mutating func remember(_ file: OpenFile, _ pin: PinID, upTo end: UInt64) throws {
-    guard end > 0, try file.status().size >= end else { return }
-    tails[pin] = (end, try file.bytes(from: end - min(end, TailGuard.bytesMax), to: end))
+  mutating func remember(_ file: any SourceFile, _ pin: PinID, upTo end: UInt64) async throws {
+    guard end > 0, try await file.version().size >= end else { return }
+    tails[pin] = (end, try await file.whole(from: end - min(end, TailGuard.bytesMax), to: end))
   }
 
   mutating func forget(except pins: Set<PinID>) {

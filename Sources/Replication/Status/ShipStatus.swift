@@ -4,7 +4,7 @@ package import BackupLogic
 package import BackupTypes
 package import ObjectStorage
 import Synchronization
-import SystemIO
+package import SystemIO
 
 /// The state of a running shipper: one value, replaced by its loop, and read by anyone.
 package final class ShipStatus: Sendable {
@@ -113,22 +113,26 @@ package final class ShipStatus: Sendable {
 
   private struct Guarded: Sendable {
     var value = Value()
-    var turned = SystemClock.monotonicMilliseconds()
+    var turned: Int64
   }
-  private let state = Mutex(Guarded())
+  private let state: Mutex<Guarded>
+  private let time: any TimeSource
 
   /// The auditor itself and no closure that asks it: a `Mutex` wraps a closure anew with every access, until
   /// a call of it overflows the stack.
   private let auditor = Mutex<Auditor?>(nil)
 
-  package init() {}
+  package init(time: any TimeSource) {
+    self.time = time
+    state = Mutex(Guarded(turned: time.monotonic))
+  }
 
   /// The values to be shown, as limited by the audit.
   package var current: Value {
     let value = shipping
     guard let facts = auditor.withLock({ $0 })?.facts else { return value }
     return value.audited(
-      facts, wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
+      facts, wall: time.wall, monotonic: time.monotonic)
   }
   /// The values that the shipping path believes.
   package var shipping: Value { state.withLock { $0.value } }
@@ -138,12 +142,12 @@ package final class ShipStatus: Sendable {
 
   /// The loop is alive: it made progress, or the work it waits for did, or waits for the store.
   package func turn() {
-    let now = SystemClock.monotonicMilliseconds()
+    let now = time.monotonic
     state.withLock { $0.turned = now }
   }
   /// How long the loop has made no progress, in milliseconds.
   package var stillness: Int64 {
-    SystemClock.monotonicMilliseconds() - state.withLock { $0.turned }
+    time.monotonic - state.withLock { $0.turned }
   }
   package var turns: Bool { stillness < ShipStatus.turnMax }
 

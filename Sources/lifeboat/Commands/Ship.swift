@@ -112,9 +112,9 @@ struct Ship: ExitingCommand {
   func execute() async throws -> BackupTypes.ExitCode {
     let logger = logFormat.logger()
     var options = try options()
-    let status = ShipStatus()
+    let status = ShipStatus(time: SystemClock())
     let statistics = StoreStatistics()
-    let stop = StopDeadline()
+    let stop = StopDeadline(time: SystemClock())
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
     // `--once` and the page, for which a person waits, give up after a while.
     let brief = Stores.interactive(counted.store)

@@ -26,7 +26,8 @@ struct InProcessShipper {
       shutdownTimeout: 30_000, writer: "test")
     change(&options)
     let shipper = Shipper(
-      options: options, store: store, status: ShipStatus(), stop: StopDeadline(),
+      options: options, store: store, status: ShipStatus(time: SystemClock()),
+      stop: StopDeadline(time: SystemClock()),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let pool = try BlockingPool(name: "ship", threads: 6)
     self.shipper = shipper
