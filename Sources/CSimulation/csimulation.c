@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -390,8 +391,11 @@ static void crashed(int number) {
   raise(number);
 }
 
-void csim_describe_crash(const char *text) {
+void csim_guard(const char *text, unsigned int seconds, uint64_t bytes) {
+  struct rlimit limit = {bytes, bytes};
+  setrlimit(RLIMIT_DATA, &limit);
+  alarm(seconds);
   strncpy(crash_text, text, sizeof crash_text - 1);
-  const int numbers[] = {SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE};
+  const int numbers[] = {SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGALRM};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], crashed);
 }

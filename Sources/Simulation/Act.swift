@@ -11,6 +11,7 @@ struct Act: CustomStringConvertible {
     case outage, denied, wait, check, settle
     case wallSteps, volumeMoves, isTouched
     case restoreReplaces, prune, night
+    case sync, dumpIsCopied, isUnmounted, storeForgets, storeIsWiped
 
     /// How often it is drawn.
     var weight: Int {
@@ -20,11 +21,13 @@ struct Act: CustomStringConvertible {
       case .rewriteBegins, .rewriteEnds: 7
       case .writePartly, .saveBegins, .saveEnds, .sidecarDies, .sidecarStarts, .serverStarts: 4
       case .wait: 5
+      case .sync: 5
       case .flush, .rewriteFails, .serverIsKilled, .outage, .prune, .switchOn: 3
       case .switchOff, .powerIsLost, .serverStops, .sidecarStops, .once, .settle,
-        .restoreReplaces, .volumeMoves, .secondSidecar, .wallSteps, .denied, .isTouched:
+        .restoreReplaces, .volumeMoves, .secondSidecar, .dumpIsCopied, .isUnmounted, .storeForgets,
+        .wallSteps, .denied, .isTouched:
         2
-      case .night: 1
+      case .night, .storeIsWiped: 1
       }
     }
   }
@@ -37,7 +40,7 @@ struct Act: CustomStringConvertible {
 
   static func draw(seed: UInt64) -> [Act] {
     var random = SeededRandom(seed: seed ^ 0xac75)
-    return (0..<Int.random(in: 8...40, using: &random)).map {
+    return (0..<Int.random(in: 10...60, using: &random)).map {
       Act(number: $0, kind: bag.randomElement(using: &random)!)
     }
   }

@@ -81,7 +81,9 @@ final class Machine: @unchecked Sendable {
   enum End: Error { case nothingIsReady, endless }
 
   /// Runs `body`, and everything that it starts, in a machine of its own.
-  static func run(seed: UInt64, _ body: @escaping @Sendable () async -> Void) -> Result<Machine, End> {
+  static func run(seed: UInt64, _ body: @escaping @Sendable () async -> Void) -> Result<
+    Machine, End
+  > {
     let machine = Machine(seed: seed)
     shared = machine
     csim_activate(1)
@@ -92,7 +94,9 @@ final class Machine: @unchecked Sendable {
       isDone = true
     }
     while !isDone {
-      guard let job = machine.scheduler.next(&machine.random) else { return .failure(.nothingIsReady) }
+      guard let job = machine.scheduler.next(&machine.random) else {
+        return .failure(.nothingIsReady)
+      }
       machine.jobs += 1
       guard machine.jobs < jobsMax else { return .failure(.endless) }
       csim_run(job)
@@ -114,7 +118,8 @@ final class Machine: @unchecked Sendable {
         }
       },
       read: {
-        Machine.shared.disk.read($0, UnsafeMutableRawBufferPointer(start: $1, count: Int($2)), at: $3)
+        Machine.shared.disk.read(
+          $0, UnsafeMutableRawBufferPointer(start: $1, count: Int($2)), at: $3)
       },
       write: {
         Machine.shared.disk.write($0, UnsafeRawBufferPointer(start: $1, count: Int($2)), at: $3)
@@ -122,7 +127,9 @@ final class Machine: @unchecked Sendable {
       truncate: { Machine.shared.disk.truncate($0, to: $1) },
       synchronize: { Machine.shared.disk.synchronize($0) },
       set_mode: { descriptor, mode in Machine.shared.disk.change(descriptor) { $0.mode = mode } },
-      set_modified: { descriptor, time in Machine.shared.disk.change(descriptor) { $0.modified = time } },
+      set_modified: { descriptor, time in
+        Machine.shared.disk.change(descriptor) { $0.modified = time }
+      },
       lock: { Machine.shared.disk.lock($0) },
       rename: {
         Machine.shared.disk.rename(

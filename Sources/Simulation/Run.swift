@@ -1,3 +1,4 @@
+import CSimulation
 import TestSupport
 
 /// One world from its beginning to its end.
@@ -20,6 +21,9 @@ struct Run {
   }
 
   func run() -> Result {
+    let text =
+      "\nsimulate: a trap, no memory left, or no end in seed \(seed)\n  replay: \(Simulation.replay(self))\n"
+    csim_guard(text, 60, 4 << 30)
     nonisolated(unsafe) var violation: Violation?
     nonisolated(unsafe) var counts: [String: Int] = [:]
     let (seed, acts, without) = (seed, acts, without)
@@ -47,7 +51,9 @@ struct Run {
   }
 
   /// Faults that a world can do without.
-  static let faults = ["lost reply", "failed call", "slow call", "away", "denied", "clock", "death"]
+  static let faults = [
+    "lost reply", "failed call", "slow call", "away", "denied", "clock", "death", "loss",
+  ]
 
   /// The shortest run that is found with a violation of the same kind: faults and acts are left out as long
   /// as it is still there.

@@ -136,7 +136,9 @@ final class SimDisk {
 
   private var isDead: Bool { Process.current?.isDead ?? false }
 
-  private func resolve(_ directory: Int32, _ path: String) -> (parent: Inode?, name: String, found: Inode?)? {
+  private func resolve(_ directory: Int32, _ path: String) -> (
+    parent: Inode?, name: String, found: Inode?
+  )? {
     var parts = path.split(separator: "/").map(String.init)
     var inode: Inode
     if path.hasPrefix("/") {
@@ -210,7 +212,8 @@ final class SimDisk {
   }
   struct Failure: Error { var number: Int32 }
 
-  func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int64 {
+  func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int64
+  {
     if isDead { return Int64(-EIO) }
     guard let file = handles[descriptor]?.inode else { return Int64(-EBADF) }
     let from = min(Int(offset), file.bytes.count)

@@ -100,7 +100,7 @@ final class SimRedis {
     finishUnit()
     let (bytes, made) = unit(next, flushes: false)
     data = made
-    guard isAOFOn, let log else { return }
+    guard isAOFOn, let log else { return append(bytes) }
     let cut = Int.random(in: 1..<bytes.count, using: &machine.random)
     partial = (Array(bytes[cut...]), log.bytes.count, made)
     append(Array(bytes[..<cut]))
@@ -450,7 +450,9 @@ final class SimRedis {
   static func rdb(_ data: Dataset, at time: Int64, isBase: Bool) -> [UInt8] {
     var bytes = Array("REDIS0011".utf8)
     func string(_ text: String) -> [UInt8] { [UInt8(text.utf8.count)] + Array(text.utf8) }
-    func auxiliary(_ name: String, _ value: String) { bytes += [0xfa] + string(name) + string(value) }
+    func auxiliary(_ name: String, _ value: String) {
+      bytes += [0xfa] + string(name) + string(value)
+    }
     auxiliary("redis-ver", "7.2.5")
     auxiliary("ctime", "\(time / 1000)")
     if isBase { auxiliary("aof-base", "1") }
@@ -497,7 +499,9 @@ final class SimRedis {
         }
         var crc = CRC64()
         bytes[..<position].withUnsafeBytes { crc.update($0) }
-        let found = bytes[position..<position + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let found = bytes[position..<position + 8].reversed().reduce(UInt64(0)) {
+          $0 << 8 | UInt64($1)
+        }
         guard found == crc.value else { throw Broken(description: "the RDB's checksum is wrong") }
         return (data, position + 8)
       case let code: throw Broken(description: "the RDB has the byte \(code) at \(position - 1)")
@@ -510,7 +514,7 @@ final class SimRedis {
 extension SimRedis {
   /// After somebody else changed the files.
   func refreshOnDisk() {
-    guard !isRunning else { return }
+    guard !isRunning || !isAOFOn else { return }
     var copy = (try? SimRedis.load(root, isAOFOn: isAOFOn, isLegacy: isLegacy))
     if copy == nil { copy = Dataset(state: -1, keys: []) }
     setOnDisk(copy!)

@@ -9,6 +9,13 @@ final class SimBucket {
   struct Object {
     var bytes: [UInt8]
     var modified: Int64
+    /// In the order of their creation.
+    var number: Int
+  }
+  private(set) var created = 0
+  func create(_ name: String, _ bytes: [UInt8], at time: Int64) {
+    created += 1
+    objects[name] = Object(bytes: bytes, modified: time, number: created)
   }
   var objects: [String: Object] = [:] { didSet { sorted = nil } }
   private var sorted: [String]?
@@ -19,6 +26,8 @@ final class SimBucket {
   /// Nothing gets through before this time, in milliseconds; nil: all does.
   var awayUntil: Int64?
   var isDenied = false
+  /// Called after each effect.
+  var onCall: () -> Void = {}
   /// Calls take no time.
   var isInstant = false
   /// Answered calls, by kind.
@@ -33,7 +42,11 @@ final class SimBucket {
     return made
   }
 
-  func lose(_ name: String) { objects[name] = nil }
+  /// The last objects that were created are gone.
+  func forgetTail(_ count: Int) {
+    let newest = objects.sorted { ($0.value.number, $0.key) > ($1.value.number, $1.key) }
+    for (name, _) in newest.prefix(count) where name != "lifeboat.json" { objects[name] = nil }
+  }
 }
 
 /// `@unchecked Sendable`: everything in a simulation runs on one thread.
@@ -81,6 +94,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     bucket.calls[kind, default: 0] += 1
     machine.note("\(kind) \(name)")
     let value = try effect()
+    bucket.onCall()
     if death == .withoutReply {
       process?.die()
       throw CancellationError()
@@ -105,7 +119,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     _ = try ObjectName.components(name)
     return try await call("create", "\(name) \(bytes.count)") {
       guard bucket.objects[name] == nil else { return .exists }
-      bucket.objects[name] = .init(bytes: bytes, modified: machine.wallMilliseconds)
+      bucket.create(name, bytes, at: machine.wallMilliseconds)
       return .created
     }
   }

@@ -6,7 +6,8 @@ import Glibc
 struct Simulation {
   private static let usage = """
     usage: simulate [--seeds N] [--from S] [--seed S] [--only ACT,...] [--without FAULT,...]
-                    [--twice] [--verbose] [--counts FILE] [--keep-going]
+                    [--twice] [--traces] [--verbose]
+                    [--counts FILE] [--keep-going] [--no-shrink] [--break-a-rule]
     """
 
   static func main() {
@@ -28,10 +29,10 @@ struct Simulation {
       var run = Run(seed: seed)
       if let only = options.only { run.acts.removeAll { !only.contains($0.number) } }
       run.without = options.without
-      csim_describe_crash("\nsimulate: the process crashed in seed \(seed)\n  replay: \(replay(run))\n")
       let result = run.run()
       jobs += result.jobs
       counts.merge(result.counts) { $0 + $1 }
+      if options.showsTraces { print("trace \(seed) \(result.trace)") }
       if options.isTwice, run.run().trace != result.trace {
         fail("seed \(seed) runs differently each time")
       }
@@ -61,7 +62,7 @@ struct Simulation {
         + "  replay: \(replay(shortest)) --verbose")
   }
 
-  private static func replay(_ run: Run) -> String {
+  static func replay(_ run: Run) -> String {
     var text = "scripts/simulate --seed \(run.seed)"
     if run.acts.count != Act.draw(seed: run.seed).count {
       text += " --only " + run.acts.map { "\($0.number)" }.joined(separator: ",")
@@ -83,6 +84,7 @@ struct Simulation {
     var only: Set<Int>?
     var without: Set<String> = []
     var isTwice = false
+    var showsTraces = false
     var isVerbose = false
     var keepsGoing = false
     var shrinks = true
@@ -108,6 +110,8 @@ struct Simulation {
           only = text == "none" ? [] : Set(text.split(separator: ",").compactMap { Int($0) })
         case "--without": without = Set(value().split(separator: ",").map(String.init))
         case "--twice": isTwice = true
+        case "--traces": showsTraces = true
+        case "--break-a-rule": World.breaksRule = true
         case "--verbose": isVerbose = true
         case "--keep-going": keepsGoing = true
         case "--no-shrink": shrinks = false

@@ -1,3 +1,4 @@
+import Auditing
 import BackupLogic
 import BackupTypes
 import ObjectStorage
@@ -41,11 +42,9 @@ extension World {
     case .once: try await shipOnce()
     case .outage:
       guard !without.contains("away") else { return }
-      fault()
       bucket.awayUntil = machine.milliseconds + int(500...90_000)
     case .denied:
       guard !without.contains("denied") else { return }
-      fault()
       bucket.isDenied = true
       await sleep(int(1000...20_000))
       bucket.isDenied = false
@@ -62,10 +61,13 @@ extension World {
     case .restoreReplaces: try await restoreInPlace()
     case .prune: try await prune()
     case .night: try await night()
+    case .sync: try await sync()
+    case .dumpIsCopied: await copyDump()
+    case .isUnmounted: await unmount()
+    case .storeForgets: try await forget()
+    case .storeIsWiped: try await wipe()
     }
   }
-
-  func fault() { lastFault = machine.milliseconds }
 
   private func endServer(_ body: () throws -> Void) rethrows {
     try body()
@@ -87,11 +89,14 @@ extension World {
     let once = makeSidecar(isOnce: true)
     let begun = machine.milliseconds
     nonisolated(unsafe) var outcome: Shipper.Outcome?
-    run(once.process) { outcome = try await once.shipper.run() } failed: { _ in }
+    run(once.process) {
+      outcome = try await once.shipper.run()
+    } failed: { _ in
+    }
     await once.process.task?.value
     guard let outcome, outcome.isComplete else { return }
     count("once is complete")
-    try await require(onDisk(before: begun), "`ship --once` ended with success")
+    try await require(onDisk(at: begun), "`ship --once` ended with success")
   }
 
   /// The pod moves: its volume is copied to another, and mounted in its place.
@@ -99,6 +104,7 @@ extension World {
     for sidecar in sidecars { sidecar.process.die() }
     buryDead()
     redis.stop()
+    hasMoved = true
     let root = disk.makeVolume()
     disk.copy(redis.root, onto: root)
     disk.mount(root, at: World.data)
@@ -108,6 +114,103 @@ extension World {
     await sleep(int(100...30_000))
     try start(redis)
     startSidecar(host: "host-c")
+  }
+
+  /// `lifeboat sync --wait`: when it is done, a restore gives what was on disk when it was asked for.
+  private func sync() async throws {
+    buryDead()
+    guard let sidecar = sidecars.randomElement(using: &random) else { return }
+    let asked = machine.milliseconds
+    let number = sidecar.shipper.requestSync()
+    for _ in 0..<60 where !sidecar.process.isDead {
+      if sidecar.shipper.status.shipping.syncDone >= number {
+        count("sync is done")
+        return try await require(onDisk(at: asked), "a sync was done")
+      }
+      await sleep(500)
+    }
+  }
+
+  /// Somebody copies an older dump over the dump, slowly, while the server runs on.
+  private func copyDump() async {
+    guard let dump = redis.root.entries["dump.rdb"], let old = oldDump else {
+      oldDump = redis.root.entries["dump.rdb"]?.bytes
+      return
+    }
+    disk.overwrite(dump, Array(old.prefix(old.count / 2)))
+    refreshDump()
+    await sleep(int(10...5000))
+    disk.overwrite(dump, old)
+    refreshDump()
+    count("dump is copied")
+  }
+
+  private func refreshDump() {
+    guard !redis.isAOFOn else { return }
+    redis.refreshOnDisk()
+    life += 1
+    noteDisk()
+  }
+
+  /// For a while another volume is mounted, or none; the server writes to its own.
+  private func unmount() async {
+    // What just started has found its directory.
+    await sleep(100)
+    disk.mount(chance(50) ? disk.makeVolume() : nil, at: World.data)
+    noteDisk(Dataset())
+    life += 1
+    if chance(50) { write() }
+    await sleep(int(100...40_000))
+    disk.mount(redis.root, at: World.data)
+    noteDisk(redis.onDisk)
+    life += 1
+  }
+
+  /// The store loses what it was given last. The auditor finds that, and all is shipped again.
+  private func forget() async throws {
+    guard setting.probes, !without.contains("loss"), bucket.objects.count > 3 else { return }
+    lose { bucket.forgetTail(Int(int(1...4))) }
+    count("the store forgets its tail")
+    await writeOn(360)
+    try await settle()
+  }
+
+  /// The store loses everything. Who has seen the repository makes no other.
+  private func wipe() async throws {
+    guard setting.probes, !without.contains("loss"), !bucket.objects.isEmpty else { return }
+    lose { bucket.objects = [:] }
+    count("the store is wiped")
+    let witnesses = sidecars.filter { sidecar in
+      covers.contains { $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 } }
+    }
+    await writeOn(360)
+    for witness in witnesses where !witness.process.isDead {
+      guard !witness.shipper.auditor.verdict.isCovered, bucket.objects.isEmpty else {
+        throw Violation(
+          kind: "a repository that vanished is made again",
+          detail: "by \(witness.process.name), with \(bucket.objects.count) objects")
+      }
+      count("a wiped store is left alone")
+    }
+    for sidecar in sidecars { sidecar.process.die() }
+    buryDead()
+    bucket.objects = [:]
+    startSidecar()
+    try await settle()
+  }
+
+  private func lose(_ body: () -> Void) {
+    body()
+    hasLost = true
+    life += 1
+  }
+
+  /// So many seconds, with a write now and then.
+  private func writeOn(_ seconds: Int) async {
+    for _ in 0..<seconds / 10 {
+      write()
+      await sleep(10_000)
+    }
   }
 
   /// `chown`, `chmod`, a hard link: times change, and nothing else.
@@ -137,7 +240,9 @@ extension World {
     for attempt in 0..<2 {
       let process = newProcess("restore")
       if attempt == 0, chance(50), !without.contains("death") {
-        process.effectsLeft = (Int(int(0...40)), Process.Death.allCases.randomElement(using: &random)!)
+        process.effectsLeft = (
+          Int(int(0...40)), Process.Death.allCases.randomElement(using: &random)!
+        )
       }
       let store = RetryingStore(
         SimStore(bucket: bucket, process: process),
@@ -149,7 +254,9 @@ extension World {
           progress: { _, _ in }
         ).run()
         isDone = true
-      } failed: { [self] _ in count("restore is refused") }
+      } failed: { [self] _ in
+        count("restore is refused")
+      }
       await process.task?.value
       if process.isDead { count("restore dies") } else { break }
     }
@@ -161,7 +268,7 @@ extension World {
         kind: "a restore that failed changed the data",
         detail: "\(redis.onDisk) instead of \(before)")
     }
-    if redis.root.entries.keys.contains(where: { $0.hasPrefix(".lifeboat-restore") }), !isDone {
+    if redis.root.entries.keys.contains(".lifeboat-restore"), !isDone {
       // Nobody starts a server on a half restored directory: the operator looks again.
       let process = newProcess("restore")
       let store = SimStore(bucket: bucket, process: process)
@@ -171,7 +278,8 @@ extension World {
           options: options, store: store, now: { SystemClock.now() }, note: { _ in },
           progress: { _, _ in }
         ).run()
-      } failed: { _ in }
+      } failed: { _ in
+      }
       await process.task?.value
     }
     redis.refreshOnDisk()
@@ -181,7 +289,7 @@ extension World {
   }
 
   private var restoreIsUnfinished: Bool {
-    redis.root.entries.keys.contains { $0.hasPrefix(".lifeboat") }
+    redis.root.entries.keys.contains(".lifeboat-restore")
   }
 
   private func replacing(_ selection: PointSelection) -> Restorer.Options {
@@ -199,7 +307,9 @@ extension World {
     guard bucket.objects["lifeboat.json"] != nil else { return }
     let process = newProcess("prune")
     if chance(30), !without.contains("death") {
-      process.effectsLeft = (Int(int(0...12)), Process.Death.allCases.randomElement(using: &random)!)
+      process.effectsLeft = (
+        Int(int(0...12)), Process.Death.allCases.randomElement(using: &random)!
+      )
     }
     let store = RetryingStore(
       SimStore(bucket: bucket, process: process),
@@ -212,7 +322,9 @@ extension World {
         now: { SystemClock.now() }
       ).run()
       if report.objects > 0 { count("prune deletes") }
-    } failed: { [self] _ in count("prune is refused") }
+    } failed: { [self] _ in
+      count("prune is refused")
+    }
     await process.task?.value
   }
 

@@ -26,13 +26,14 @@ final class World: @unchecked Sendable {
   struct Sidecar {
     var process: Process
     var shipper: Shipper
-    var host: String
     var startedAt: Int64
   }
 
   /// What a seed decides before anything happens.
   struct Setting {
     var isLegacy, annotates, isAOFOn, isEncrypted: Bool
+    /// The repository is looked at twice a minute, also while all is idle; the store may lose objects.
+    var probes: Bool
     var compression: Compression
     var shipInterval, dumpInterval: Int64
     var lostReply, failure, slow: Int
@@ -60,25 +61,40 @@ final class World: @unchecked Sendable {
   var datasets: [Int: Dataset] = [0: Dataset()]
   var began: [(wall: Int64, state: Int)] = []
   /// What a server would have loaded from the disk, since when (monotonic, ms).
-  var disks: [(at: Int64, data: Dataset)] = [(0, Dataset())]
-  /// Looks that were covered: the sidecar, when by either clock, and what was on disk.
+  var disks: [Disk] = [Disk(at: 0, data: Dataset(), isAOFOn: true)]
+  struct Disk {
+    var at: Int64
+    var data: Dataset
+    var isAOFOn: Bool
+  }
+  /// Looks that were covered: the sidecar, when it looked (monotonic), when it knew (wall), and what was on
+  /// disk.
   var covers: [Cover] = []
   struct Cover {
     var process: String
     var at, wall: Int64
-    var data: Dataset
+    var disks: [Disk]
     var life: Int
   }
   /// Counts the lives of the server: between two, its data may have gone back.
   var life = 0
   /// The wall clock was set back: times are ambiguous.
   var wentBack = false
-  var lastFault: Int64 = 0
+  /// The store lost objects: what was promised before counts no longer.
+  var hasLost = false
+  /// Claims came from more than one machine, or volume: only a person knows that the other is gone.
+  var hasMoved = false
+  /// The state of each sidecar when it was last seen.
+  var states: [String: ShipStatus.State] = [:]
+  /// A dump as it was once.
+  var oldDump: [UInt8]?
   var restores = 0
   var processes = 0
   var counts: [String: Int] = [:]
 
   static let data = "/sim/data"
+  /// For the simulator's own tests: a write is a violation.
+  nonisolated(unsafe) static var breaksRule = false
 
   init(seed: UInt64, acts: [Act], without: Set<String>) {
     self.seed = seed
@@ -87,7 +103,7 @@ final class World: @unchecked Sendable {
     var random = SeededRandom(seed: seed)
     func one(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &random) == 0 }
     setting = Setting(
-      isLegacy: one(4), annotates: !one(3), isAOFOn: !one(5), isEncrypted: one(8),
+      isLegacy: one(4), annotates: !one(3), isAOFOn: !one(5), isEncrypted: one(8), probes: one(3),
       compression: [.zstd, .gzip, .none].randomElement(using: &random)!,
       shipInterval: [200, 1000, 5000].randomElement(using: &random)!,
       dumpInterval: [0, 20_000, 3_600_000].randomElement(using: &random)!,
@@ -103,6 +119,7 @@ final class World: @unchecked Sendable {
       disk: disk, root: root, isLegacy: setting.isLegacy, annotates: setting.annotates,
       isAOFOn: setting.isAOFOn)
     allowFaults(true)
+    bucket.onCall = { [unowned self] in for sidecar in sidecars { note(sidecar) } }
   }
 
   func count(_ what: String) { counts[what, default: 0] += 1 }
@@ -124,6 +141,9 @@ final class World: @unchecked Sendable {
       machine.note("act \(act)")
       count(act.kind.rawValue)
       try await perform(act.kind)
+      if World.breaksRule, act.kind == .write {
+        throw Violation(kind: "the rule that --break-a-rule breaks", detail: "\(act)")
+      }
       noteDisk()
       try checkBounds()
       await sleep(int(1...900))
@@ -187,11 +207,19 @@ final class World: @unchecked Sendable {
   }
 
   func noteDisk() {
-    if disks.last?.data != redis.onDisk { disks.append((machine.milliseconds, redis.onDisk)) }
+    guard disks.last?.data != redis.onDisk || disks.last?.isAOFOn != redis.isAOFOn else { return }
+    noteDisk(redis.onDisk)
   }
 
-  /// What was on disk just before that time.
-  func onDisk(before time: Int64) -> Dataset { disks.last { $0.at < time }?.data ?? Dataset() }
+  func noteDisk(_ data: Dataset) {
+    disks.append(Disk(at: machine.milliseconds, data: data, isAOFOn: redis.isAOFOn))
+  }
+
+  /// What a look at that time may have seen: what was on disk just before, and what came in that millisecond.
+  func onDisk(at time: Int64) -> [Disk] {
+    let index = disks.lastIndex { $0.at < time } ?? 0
+    return Array(disks[index...].prefix { $0.at <= time })
+  }
 
   /// Whether `state` is `earlier`, or was made of it.
   func follows(_ state: Int, _ earlier: Int) -> Bool {
@@ -223,7 +251,7 @@ final class World: @unchecked Sendable {
       keepWithin: RetentionPolicy.hour, keepHourly: RetentionPolicy.hour, keepDaily: 7)
   }
 
-  func options(isOnce: Bool, host: String) -> Shipper.Options {
+  func options(isOnce: Bool, host: String, takesOver: Bool) -> Shipper.Options {
     var plan = ShipPlan.Options()
     plan.shipInterval = setting.shipInterval
     plan.dumpInterval = setting.dumpInterval
@@ -234,22 +262,35 @@ final class World: @unchecked Sendable {
       pinnedMax: 1 << 20, shutdownTimeout: 25_000, writer: "simulation", keys: keys)
     options.retention = policy
     options.pruneInterval = 60_000
+    options.takesOver = takesOver
+    if setting.probes {
+      (options.audit.probeInterval, options.audit.claimInterval) = (30_000, 30_000)
+      options.audit.logInterval = 30_000
+    }
     return options
   }
 
-  func makeSidecar(isOnce: Bool = false, host: String = "host-a") -> Sidecar {
+  func makeSidecar(
+    isOnce: Bool = false, host: String = "host-a", takesOver: Bool = false
+  ) -> Sidecar {
     let process = newProcess(isOnce ? "once" : "sidecar")
-    let stop = StopDeadline()
-    var retries = isOnce
+    let time = SimTime()
+    let stop = StopDeadline(time: time)
+    var retries =
+      isOnce
       ? RetryingStore.Policy(budget: .seconds(15), permanentTries: 1) : .sidecar
     if !isOnce { retries.givesUpAt = { stop.current } }
     let store = RetryingStore(
       SimStore(bucket: bucket, process: process), policy: retries, report: { _ in })
     let shipper = Shipper(
-      options: options(isOnce: isOnce, host: host), store: store, status: ShipStatus(), stop: stop,
-      logger: World.logger, time: SimTime())
-    return Sidecar(
-      process: process, shipper: shipper, host: host, startedAt: machine.milliseconds)
+      options: options(isOnce: isOnce, host: host, takesOver: takesOver), store: store,
+      status: ShipStatus(time: time), stop: stop,
+      logger: World.logger, time: time,
+      audited: SourceLook(FilePath(World.data), names: ServerNames(), time: time)
+    ) { () throws(LifeboatError) in
+      try Capture(FilePath(World.data), names: ServerNames(), time: time)
+    }
+    return Sidecar(process: process, shipper: shipper, startedAt: machine.milliseconds)
   }
 
   /// Runs in `process` until its end, or its death.
@@ -269,16 +310,22 @@ final class World: @unchecked Sendable {
     }
   }
 
-  func startSidecar(host: String = "host-a") {
-    let sidecar = makeSidecar(host: host)
+  func startSidecar(host: String = "host-a", takesOver: Bool = false) {
+    if host != "host-a" { hasMoved = true }
+    let sidecar = makeSidecar(host: host, takesOver: takesOver)
     sidecars.append(sidecar)
     machine.note("\(sidecar.process.name) starts on \(host)")
     run(sidecar.process) { [self] in
       _ = try await sidecar.shipper.run()
       sidecars.removeAll { $0.process === sidecar.process }
     } failed: { [self] in
-      // A running `ship` exits only on a signal or a usage error.
-      failure = Violation(kind: "a sidecar ended by itself", detail: "\($0)")
+      sidecars.removeAll { $0.process === sidecar.process }
+      // A running `ship` exits only on a signal or a usage error: there is no directory.
+      if ($0 as? LifeboatError)?.code == .usage, disk.root(World.data) == nil {
+        count("a start without a directory is refused")
+      } else {
+        failure = Violation(kind: "a sidecar ended by itself", detail: "\($0)")
+      }
     }
   }
   var failure: Violation?

@@ -343,6 +343,9 @@ package struct DiskComparison {
   {
     if let chain = comparison.chain, isMatched {
       if let candidate = chain.candidate, !candidate.isBroken { comparison.hasNews = true }
+      // All of it may be durable, and no restore point begins with it: the last shipper died just before it
+      // wrote one.
+      if chain.anchor == nil { comparison.hasNews = true }
       for file in chain.files where !comparison.hasNews {
         comparison.hasNews = try await hasCommand(file)
       }
