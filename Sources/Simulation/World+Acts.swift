@@ -181,7 +181,9 @@ extension World {
     lose { bucket.objects = [:] }
     count("the store is wiped")
     let witnesses = sidecars.filter { sidecar in
-      covers.contains { $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 } }
+      covers.contains {
+        $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 }
+      }
     }
     await writeOn(360)
     for witness in witnesses where !witness.process.isDead {

@@ -275,11 +275,11 @@ final class World: @unchecked Sendable {
   ) -> Sidecar {
     let process = newProcess(isOnce ? "once" : "sidecar")
     let time = SimTime()
-    let stop = StopDeadline(time: time)
+    let stop = StopRequest(time: time)
     var retries =
       isOnce
       ? RetryingStore.Policy(budget: .seconds(15), permanentTries: 1) : .sidecar
-    if !isOnce { retries.givesUpAt = { stop.current } }
+    if !isOnce { retries.givesUpAt = { stop.retriesEnd } }
     let store = RetryingStore(
       SimStore(bucket: bucket, process: process), policy: retries, report: { _ in })
     let shipper = Shipper(

@@ -20,6 +20,8 @@ import Testing
     var isPointless = false
     var still: Int64?
     var isHeir = false
+    /// The objects under a claim above the newest that can't be read; nil: there is none.
+    var unreadable: Int?
   }
 
   private static let rows = [
@@ -65,6 +67,36 @@ import Testing
     Row(
       rule: "no point to protect, owned and lost it", claims: false, known: ["other", "mine"],
       isPointless: true),
+    Row(
+      rule: "an unreadable claim under which nothing was shipped is only a number", claims: true,
+      instance: "other", unreadable: 0),
+    Row(
+      rule: "an unreadable claim changes nothing about the newest readable one", claims: false,
+      unreadable: 0),
+    Row(
+      rule: "something was shipped under it: an unknown writer may live", claims: false,
+      instance: "other", still: Ownership.courtesy - 1, unreadable: 3),
+    Row(
+      rule: "nothing was added to it for a while, after a claim of its own", claims: true,
+      instance: "other", still: Ownership.courtesy, unreadable: 3),
+    Row(
+      rule: "after another's claim it has to be still for longer", claims: false, isClean: true,
+      still: Ownership.stagnation - 1, unreadable: 3),
+    Row(
+      rule: "after another's clean end, still for long", claims: true, isClean: true,
+      still: Ownership.stagnation, unreadable: 3),
+    Row(
+      rule: "no claim can be read at all, and something was shipped", claims: false,
+      hasNewest: false, unreadable: 3),
+    Row(
+      rule: "no claim can be read at all: still", claims: true, hasNewest: false,
+      still: Ownership.courtesy, unreadable: 3),
+    Row(
+      rule: "no claim can be read at all: garbage", claims: true, hasNewest: false, unreadable: 0),
+    Row(rule: "--take-over of it", claims: true, takesOver: true, still: 0, unreadable: 3),
+    Row(
+      rule: "another source stands by before it", claims: false, source: "t", still: .max,
+      unreadable: 0),
   ]
 
   @Test(arguments: rows.indices) func `each rule`(_ number: Int) {
@@ -77,7 +109,10 @@ import Testing
       .init(
         newest: row.hasNewest ? claim(1, instance: "other", directory: "d") : nil,
         instances: row.known, isClean: row.isClean, isPointless: row.isPointless, still: row.still,
-        isHeir: row.isHeir))
+        isHeir: row.isHeir,
+        unreadable: row.unreadable.map {
+          UnreadableClaim(timeline: TimelineNumber(2)!, reason: "", objects: $0)
+        }))
     #expect((decision == .claim) == row.claims, "\(row.rule)")
     if case .standby(let reason) = decision {
       #expect(reason.contains("--take-over"), "\(row.rule): it says what one can do")

@@ -114,7 +114,7 @@ extension ShipWorld {
   /// Everything succeeds and the directory does not change: the plan must settle.
   mutating func settle() throws {
     disk.becomeStill()
-    plan.isFlushing = true
+    plan.flush()
     for round in 0..<2000 {
       disk.now += 1000
       if round % 5 == 0 || round < 3 { try lookStill() }
@@ -127,7 +127,7 @@ extension ShipWorld {
       // What may be an accident ends the timeline: the session begins the next.
       if plan.suspicion != nil { return isOver = true }
       if plan.isSettled(now: at(disk.now)), round > 10 {
-        plan.isClosing = true
+        if !plan.isClosing { plan.close(isProved: true) }
         if plan.isClosed { return try checkSettled() }
       }
     }

@@ -189,7 +189,7 @@ extension ShipPlan {
   var describe: String {
     func text(_ chain: FollowedChain) -> String {
       "[anchor \(chain.anchor.map { "\($0.first)" } ?? "none"), candidate "
-        + "\(chain.candidate.map { "\($0.first)\($0.isBroken ? " broken" : "")" } ?? "none"): "
+        + "\(chain.candidate.map { "\($0.first)\($0.upload == .refused ? " refused" : "")" } ?? "none"): "
         + chain.files.map {
           "\($0.name) #\($0.ordinal ?? 0) \($0.start)/\($0.durable)/\($0.boundary)/\($0.scanned)/"
             + "\($0.size)\($0.isFinal ? " final" : "")\($0.fault.map { " \($0)" } ?? "")"

@@ -1,19 +1,41 @@
 package import BackupFormat
 package import BackupTypes
 
+/// A claim that a writer could not read: it does not parse, or it fails authentication. Only its number
+/// counts.
+package struct UnreadableClaim: Sendable, Equatable {
+  package var timeline: TimelineNumber
+  package var reason: String
+  /// How many snapshots and log objects its timeline has. If they are none, nobody ever shipped under it.
+  package var objects: Int
+  package init(timeline: TimelineNumber, reason: String, objects: Int) {
+    self.timeline = timeline
+    self.reason = reason
+    self.objects = objects
+  }
+}
+
 /// A repository as readers see it: the catalogue, limited by what each claim says about its predecessor.
 /// Anything added to a timeline after its successor's `end` does not exist.
 package struct History: Sendable {
   package let catalogue: Catalogue
   package let claims: [TimelineNumber: Claim]
+  /// In order. Nothing of their timelines is in `catalogue`.
+  package let unreadable: [UnreadableClaim]
   /// By its number, the claim that continues each timeline, and so says where it ends.
   private let successors: [TimelineNumber: Claim]
   private let newestFirst: [Claim]
   private let index: HistoryIndex
 
   /// Checks that every timeline up to the highest claim has a claim, and that they are consistent.
-  package init(catalogue: Catalogue, claims: [TimelineNumber: Claim]) throws(LifeboatError) {
+  /// - Parameter unreadable: claims that are passed, which only a writer does.
+  package init(
+    catalogue whole: Catalogue, claims: [TimelineNumber: Claim], unreadable: [UnreadableClaim] = []
+  ) throws(LifeboatError) {
+    let catalogue =
+      unreadable.isEmpty ? whole : whole.without(Set(unreadable.map(\.timeline)))
     self.catalogue = catalogue
+    self.unreadable = unreadable.sorted { $0.timeline < $1.timeline }
     self.claims = claims
     newestFirst = claims.values.sorted { $0.timeline > $1.timeline }
     var successors: [TimelineNumber: Claim] = [:]
@@ -58,6 +80,23 @@ package struct History: Sendable {
   }
 
   package var newestClaim: Claim? { newestFirst.first }
+  /// The highest number that is taken. The next claim goes above it: whoever wrote an unreadable claim may
+  /// still write, and ends when it finds a higher one.
+  package var highestNumber: TimelineNumber? {
+    [newestClaim?.timeline, unreadable.last?.timeline].compactMap { $0 }.max()
+  }
+  /// The unreadable claim that is above every readable one.
+  package var unreadableAbove: UnreadableClaim? {
+    unreadable.last { claim in newestClaim.map { $0.timeline < claim.timeline } ?? true }
+  }
+
+  /// The same history if some objects did not exist.
+  package func without(_ damaged: Set<ObjectPath>) throws(LifeboatError) -> History {
+    damaged.isEmpty
+      ? self
+      : try History(
+        catalogue: catalogue.without(damaged), claims: claims, unreadable: unreadable)
+  }
 
   /// Whether the full copy at the beginning of a snapshot's restore point counts as absent.
   package func isQuarantined(_ snapshot: Snapshot) -> Bool {

@@ -37,6 +37,40 @@ package struct Comparison: Sendable {
   /// The nonce of the direct predecessor. A generation that it left unfinished may be continued.
   package var unfinishedNonce: Nonce?
 
+  /// How the disk relates to the newest state of the repository.
+  package enum Relation: Sendable, Equatable, CustomStringConvertible {
+    /// The repository lacks nothing.
+    case nothingNew
+    /// What is new follows the newest state, from there on.
+    case continues(from: LogPosition)
+    /// The disk holds an earlier state of the log, perhaps continued. `isNamed`: a restore that named this
+    /// state put it there.
+    case wentBack(to: LogPosition, isNamed: Bool)
+    /// There is no common log: the first state, a dump, or another log.
+    case unrelated
+
+    package var description: String {
+      switch self {
+      case .nothingNew: "nothing new"
+      case .continues(let position): "continues \(position)"
+      case .wentBack(let position, isNamed: true): "restored to \(position)"
+      case .wentBack(let position, isNamed: false): "back at \(position)"
+      case .unrelated: "anew"
+      }
+    }
+  }
+  package internal(set) var relation = Relation.nothingNew
+  /// The last snapshot of the newest timeline says that its writer ended cleanly.
+  package internal(set) var isClean = false
+  /// That snapshot was the last thing that its writer did.
+  package internal(set) var isEnded = false
+  /// A restore made this directory from the newest history, which has not grown since.
+  package internal(set) var isHeir = false
+  /// What is missing in the log of the newest state, and not on disk either.
+  package internal(set) var losses: [LogLoss] = []
+  /// The time of the first restore point; nil when there is none.
+  package internal(set) var recoverableFrom: Instant?
+
   package init(hasNews: Bool, hasPoint: Bool) {
     self.hasNews = hasNews
     self.hasPoint = hasPoint

@@ -21,17 +21,45 @@ package struct FollowedChain: Sendable {
     }
   }
 
+  /// What became of a file that is to be uploaded.
+  package enum UploadState: Sendable, Equatable {
+    /// It is to be uploaded, or is being uploaded.
+    case wanted
+    case durable(Snapshot.Base)
+    /// This version of it can never be used.
+    case refused
+  }
+
   /// A BASE that a manifest names and that is not yet the anchor of the chain.
   package struct Candidate: Sendable, Equatable {
     package var file: PinnedFile
     package var sequence: Int64
     package var first: Int
-    /// The upload failed its checks, so it can never be an anchor.
-    package var isBroken = false
-    /// It is durable, and waits for the log before it: see `moveToCandidate`.
-    package var durable: Snapshot.Base?
-    /// Whether it is still to be uploaded.
-    package var isPending: Bool { !isBroken && durable == nil }
+    package private(set) var upload = UploadState.wanted
+    /// What is durable of it, and waits for the log before it: see `moveToCandidate`.
+    var durable: Snapshot.Base? { if case .durable(let base) = upload { base } else { nil } }
+
+    /// Its upload failed its checks, or it was dropped.
+    mutating func refuse() -> IllegalTransition? {
+      guard upload == .wanted else {
+        return IllegalTransition("\(file.name) is refused, and is \(upload)")
+      }
+      upload = .refused
+      return nil
+    }
+    /// Another version of a refused file is wanted.
+    mutating func retry(_ other: PinnedFile) {
+      guard upload == .refused else { return }
+      (file, upload) = (other, .wanted)
+    }
+    fileprivate mutating func store(_ base: Snapshot.Base) -> IllegalTransition? {
+      guard upload == .wanted else {
+        return IllegalTransition("\(file.name) is durable, and is \(upload)")
+      }
+      upload = .durable(base)
+      return nil
+    }
+
     package init(file: PinnedFile, sequence: Int64, first: Int) {
       self.file = file
       self.sequence = sequence
@@ -122,9 +150,7 @@ package struct FollowedChain: Sendable {
 
   /// The base was refused and has another version now: it is read again.
   package mutating func retryBase(_ file: PinnedFile) {
-    guard candidate?.file.pin == file.pin, candidate?.isBroken == true else { return }
-    candidate?.file = file
-    candidate?.isBroken = false
+    if candidate?.file.pin == file.pin { candidate?.retry(file) }
   }
 
   private mutating func adoptBase(of set: AOFSetView) {
@@ -140,10 +166,11 @@ package struct FollowedChain: Sendable {
   package var anchoredPin: PinID?
 
   /// The BASE of `candidate` is durable.
-  package mutating func anchor(on base: Snapshot.Base, pin: PinID) {
-    guard let made = candidate, made.file.pin == pin else { return }
-    candidate?.durable = base
+  mutating func anchor(on base: Snapshot.Base, pin: PinID) -> IllegalTransition? {
+    guard candidate?.file.pin == pin else { return nil }
+    if let illegal = candidate?.store(base) { return illegal }
     moveToCandidate()
+    return nil
   }
 
   /// Moves the chain to a durable BASE, once the log before it is durable. The BASE holds the result of
@@ -202,7 +229,7 @@ package struct FollowedChain: Sendable {
 
   package var pins: Set<PinID> {
     var pins = Set(files.map(\.pin))
-    if let candidate, !candidate.isBroken { pins.insert(candidate.file.pin) }
+    if let candidate, candidate.upload == .wanted { pins.insert(candidate.file.pin) }
     return pins
   }
 }

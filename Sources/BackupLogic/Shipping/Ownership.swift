@@ -44,16 +44,18 @@ package struct Ownership: Sendable {
     package var isEnded: Bool
     /// The repository holds no restore point.
     package var isPointless: Bool
-    /// For how long the newest timeline has not grown, by our own looks; nil if there were not two looks.
+    /// For how long nothing was added to the newest timeline, readable or not, by our own looks; nil if there were not two looks.
     package var still: Int64?
     /// A `restore` made this directory from the newest history, which has not grown since.
     package var isHeir: Bool
+    /// A claim above `newest` that can't be read.
+    package var unreadable: UnreadableClaim?
     /// The newest claim is from this very process, perhaps for another directory under the same path.
     package var isOwn: Bool
 
     package init(
       newest: Claim?, instances: Set<String>, isClean: Bool, isPointless: Bool, still: Int64?,
-      isHeir: Bool, isOwn: Bool = false, isEnded: Bool = false
+      isHeir: Bool, isOwn: Bool = false, isEnded: Bool = false, unreadable: UnreadableClaim? = nil
     ) {
       self.newest = newest
       self.instances = instances
@@ -63,6 +65,7 @@ package struct Ownership: Sendable {
       self.isHeir = isHeir
       self.isOwn = isOwn
       self.isEnded = isEnded
+      self.unreadable = unreadable
     }
   }
 
@@ -72,8 +75,14 @@ package struct Ownership: Sendable {
   }
 
   package func decide(_ facts: Facts) -> Decision {
-    guard let newest = facts.newest, !takesOver else { return .claim }
-    guard isSameSource(newest) else { return .standby(belongsToAnother(newest)) }
+    guard !takesOver else { return .claim }
+    if let newest = facts.newest, !isSameSource(newest) {
+      return .standby(belongsToAnother(newest))
+    }
+    if let unreadable = facts.unreadable, !mayPass(unreadable, facts) {
+      return .standby(isUnreadable(unreadable))
+    }
+    guard let newest = facts.newest else { return .claim }
     if facts.isOwn || isOwn(newest) { return .claim }
     let isSameDirectory = isSameDirectory(newest)
     let still = facts.still ?? 0
@@ -87,6 +96,15 @@ package struct Ownership: Sendable {
     // writing until the time for ending was up.
     if isSameVolume, facts.isEnded || still >= Ownership.stagnation { return .claim }
     return .standby(isWritten(newest, isSameVolume: isSameVolume))
+  }
+
+  /// Whether a claim that can't be read is passed at once. If something was shipped under it, an unknown
+  /// writer may still live: it gets the time to show that. It can never write beside us, since it ends when
+  /// it finds our claim.
+  private func mayPass(_ claim: UnreadableClaim, _ facts: Facts) -> Bool {
+    if claim.objects == 0 || facts.isOwn { return true }
+    let isProbablyOwn = facts.newest.map { isOwn($0) } ?? true
+    return facts.still ?? 0 >= (isProbablyOwn ? Ownership.courtesy : Ownership.stagnation)
   }
 
   /// The source in a new claim that follows `newest`.
@@ -163,6 +181,11 @@ package struct Ownership: Sendable {
       "the repository belongs to \(theirs) (this is \(printable(source.text))); if this is the "
       + "same Redis, give \(name); else give this Redis a repository of its own (another prefix), or "
       + "--take-over"
+  }
+
+  private func isUnreadable(_ claim: UnreadableClaim) -> String {
+    "the claim of timeline \(claim.timeline) can't be read, and something was shipped under it; it is "
+      + "passed when that timeline has not grown for a while, or with --take-over"
   }
 
   private func isWritten(_ newest: Claim, isSameVolume: Bool) -> String {

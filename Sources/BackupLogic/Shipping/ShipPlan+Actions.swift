@@ -110,7 +110,7 @@ extension ShipPlan {
   private func nextGeneration(now: Instant) -> GenerationUpload? {
     // What may be the result of an accident is shipped under the next claim.
     guard suspicion == nil else { return nil }
-    if let candidate = chain?.candidate, candidate.isPending {
+    if let candidate = chain?.candidate, candidate.upload == .wanted {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
     }
     guard let file = pendingDump, isDumpDue(now: now) else { return nil }
@@ -145,9 +145,12 @@ extension ShipPlan {
     if let candidate = chain?.candidate, generationInFlight?.pin != candidate.file.pin,
       let bytes = unlinked[candidate.file.pin], total > limit
     {
-      chain?.candidate?.isBroken = true
-      dropped.append(candidate.file.name)
+      // One that is durable is not held any more.
       total -= bytes
+      if candidate.upload == .wanted {
+        if let illegal = chain?.candidate?.refuse() { fail(illegal) }
+        dropped.append(candidate.file.name)
+      }
     }
     guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
     // An upload that began is finished, and may exceed the bound alone.

@@ -27,7 +27,7 @@ extension ShipPlan {
     guard isClosing, !isClosed else { return nil }
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
-    body.isClean = isProved && isLogSettled && isNewestStateReadable
+    body.isClean = isProvedClean
     body.cause = .end
     body.reached = reached(by: body)
     body.estimate = keyBounds(of: body)?.estimate
@@ -48,7 +48,7 @@ extension ShipPlan {
       return snapshotBody().primary == nil && snapshotBody().detached == nil
     }
     return lastBody == snapshotBody()
-      && (last.isClean || !(isProved && isLogSettled && isNewestStateReadable))
+      && (last.isClean || !isProvedClean)
   }
 
   /// The content of a snapshot written now. Everything it names is durable.

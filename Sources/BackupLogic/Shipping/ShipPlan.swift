@@ -50,12 +50,19 @@ package struct ShipPlan: Sendable {
 
   package let claim: Claim
   package var options: Options
-  /// Ship now, whatever the interval: a shutdown, `--once`.
-  package var isFlushing = false
-  /// The closing snapshot comes next, whatever is still pending.
-  package var isClosing = false
-  /// A look found everything on disk durable. The closing snapshot says so.
-  package var isProved = true
+  /// How soon the plan ships what there is.
+  package enum Pace: Sendable, Equatable {
+    /// Log once in each interval, dumps when they are due.
+    case steady
+    /// Everything now: a shutdown, `sync`, `--once`.
+    case flushing
+    /// Everything now, and next the closing snapshot, whatever is still pending. It says whether a look
+    /// found everything on disk durable. Nothing comes after that.
+    case closing(isProved: Bool)
+  }
+  package private(set) var pace = Pace.steady
+  /// What must not have happened.
+  package private(set) var fault: IllegalTransition?
 
   package internal(set) var chain: FollowedChain?
   /// The newest chain that is readable but no longer followed.
@@ -143,6 +150,29 @@ package struct ShipPlan: Sendable {
     judgeLiveness()
     assignOrdinals()
     noteDumpPosition()
+  }
+
+  // MARK: Pace
+
+  package mutating func flush() {
+    if pace == .steady { pace = .flushing }
+  }
+  /// A `sync` is done.
+  package mutating func slowDown() {
+    guard !isClosing else { return fail(IllegalTransition("a timeline that closes goes on")) }
+    pace = .steady
+  }
+  package mutating func close(isProved: Bool) {
+    guard !isClosing else { return fail(IllegalTransition("a timeline closes twice")) }
+    pace = .closing(isProved: isProved)
+  }
+  mutating func fail(_ transition: IllegalTransition) { fault = fault ?? transition }
+
+  var isFlushing: Bool { pace != .steady }
+  package var isClosing: Bool { if case .closing = pace { true } else { false } }
+  /// The closing snapshot may say that everything on disk is durable.
+  var isProvedClean: Bool {
+    pace == .closing(isProved: true) && isLogSettled && isNewestStateReadable
   }
 
   // MARK: Events
@@ -310,9 +340,11 @@ package struct ShipPlan: Sendable {
     case .base:
       noteBase(result)
       let base = Snapshot.Base(index, file: upload.file.name, sequence: upload.sequence)
-      chain?.anchor(on: base, pin: upload.pin)
+      if let illegal = chain?.anchor(on: base, pin: upload.pin) { fail(illegal) }
       for position in draining.indices {
-        draining[position].chain.anchor(on: base, pin: upload.pin)
+        if let illegal = draining[position].chain.anchor(on: base, pin: upload.pin) {
+          fail(illegal)
+        }
       }
     }
     settleDraining()
@@ -324,8 +356,12 @@ package struct ShipPlan: Sendable {
     generationInFlight = nil
     defer { settleDraining() }
     refused.insert(upload.file.version)
-    if chain?.candidate?.file.pin == upload.pin { chain?.candidate?.isBroken = true }
+    if chain?.candidate?.file.pin == upload.pin { refuseCandidate() }
     return upload.file.name
+  }
+
+  private mutating func refuseCandidate() {
+    if let illegal = chain?.candidate?.refuse() { fail(illegal) }
   }
 
   /// A refused file was perhaps still being copied into place. Another version of it is read once it no

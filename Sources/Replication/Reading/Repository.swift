@@ -158,9 +158,10 @@ package struct Repository: Sendable {
   }
 
   /// The history from a complete listing and every claim.
-  package func history(youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in })
-    async throws -> History
-  {
+  /// - Parameter passesClaims: a claim that can't be read counts as a number only, as for a writer.
+  package func history(
+    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
+  ) async throws -> History {
     var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
     if catalogue.hasUnclaimedSnapshots {
       catalogue = try await self.catalogue(youngAfter: youngAfter)
@@ -175,18 +176,55 @@ package struct Repository: Sendable {
           + " for a policy that hides objects from listings", isRetryable: true)
     }
     let numbers = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key)
-    let claims = try await withThrowingTaskGroup(of: Claim.self) { group in
-      var claims: [TimelineNumber: Claim] = [:]
+    typealias Reading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
+    let readings = try await withThrowingTaskGroup(of: Reading.self) { group in
+      var readings: [Reading] = []
       for (count, number) in numbers.enumerated() {
-        if count >= Repository.readWidth, let claim = try await group.next() {
-          claims[claim.timeline] = claim
+        if count >= Repository.readWidth, let reading = try await group.next() {
+          readings.append(reading)
         }
-        group.addTask { try await self.claim(number) }
+        group.addTask {
+          (
+            number,
+            passesClaims ? try await self.readClaim(number) : .success(try await self.claim(number))
+          )
+        }
       }
-      for try await claim in group { claims[claim.timeline] = claim }
-      return claims
+      for try await reading in group { readings.append(reading) }
+      return readings
     }
-    return try History(catalogue: catalogue, claims: claims)
+    var claims: [TimelineNumber: Claim] = [:]
+    var unreadable: [UnreadableClaim] = []
+    for (number, result) in readings {
+      switch result {
+      case .success(let claim): claims[passesClaims ? number : claim.timeline] = claim
+      case .failure(let error):
+        let listed = catalogue.timelines[number]
+        unreadable.append(
+          UnreadableClaim(
+            timeline: number, reason: error.inOneLine,
+            objects: (listed?.snapshots.count ?? 0)
+              + (listed?.log.values.reduce(0) { $0 + $1.count } ?? 0)))
+      }
+    }
+    return try History(catalogue: catalogue, claims: claims, unreadable: unreadable)
+  }
+
+  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or contradicts its
+  /// name. One of a newer format is not passed, since its writer knows more than this release.
+  private func readClaim(_ number: TimelineNumber) async throws -> Result<Claim, LifeboatError> {
+    do {
+      let claim = try await self.claim(number)
+      guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
+        claim.parent == nil || claim.end != nil
+      else {
+        return .failure(
+          LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself"))
+      }
+      return .success(claim)
+    } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
+      return .failure(error)
+    }
   }
 
   /// The content of an object; nil only if the store proves that it does not exist.

@@ -98,7 +98,7 @@ package struct RecordWriter: Sendable {
     throw Superseded(
       reason: successor.map {
         "timeline \(next) was claimed by \(printable($0.source)) (instance \(printable($0.instance)))"
-      } ?? "timeline \(next) was claimed by another")
+      } ?? "timeline \(next) was claimed, by a claim that can't be read")
   }
 
   private func checkOwnClaim() async throws {

@@ -9,7 +9,7 @@ extension ShipSession {
   /// Ships everything on disk now, whatever the interval.
   mutating func beginSync() {
     syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
-    plan.isFlushing = true
+    plan.flush()
     // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
   }
@@ -24,53 +24,43 @@ extension ShipSession {
     // In this order: a loss is recorded before the answer is.
     guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
     syncing = nil
-    if stopping == nil, !options.isOnce { plan.isFlushing = false }
+    if stop == nil, !options.isOnce { plan.slowDown() }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }
   }
 
   // MARK: Ending
 
-  mutating func beginStopping() {
-    guard stopping == nil else { return }
-    stopping = ShipStopping(
-      now: time.monotonic, timeout: options.shutdownTimeout)
-    plan.isFlushing = true
-    logger.info("shutting down: shipping what is on disk")
-  }
-
   /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
   /// snapshot comes first, and says whether a look found everything durable.
-  mutating func finish() async throws -> End? {
+  mutating func finish() async throws -> Ending? {
     let now = time.monotonic
     if options.isOnce {
       if plan.isSettled(now: time.wall), !plan.isClosing {
         shipper.auditor.look()
-        plan.isProved = shipper.auditor.isCovered(since: begun)
+        let isProved = shipper.auditor.isCovered(since: begun)
         var patience = self.patience ?? Patience(since: begun)
         defer { self.patience = patience }
-        if plan.isProved || patience.isOver(shipper.auditor, now: now) {
-          plan.isClosing = true
+        if isProved || patience.isOver(shipper.auditor, now: now) {
+          plan.close(isProved: isProved)
         } else {
           // A rewrite may be in progress: what was incomplete at the first look is looked at again.
           return try await look()
         }
       }
       return plan.isClosing && plan.isSettled(now: time.wall) && plan.isClosed
-        ? .ended(outcome()) : nil
+        ? .stopped(outcome()) : nil
     }
-    guard stopping != nil else { return nil }
-    stopping!.note(temporaryDumps: try await source.savesInProgress(), now: now)
-    let isQuiet = stopping!.isQuiet(now)
-    if isQuiet, plan.isLogSettled, !plan.isClosing {
+    guard stop != nil else { return nil }
+    try await noteSaves()
+    guard let stop else { return nil }
+    let isQuiet = stop.isQuiet(now)
+    if !plan.isClosing, (isQuiet && plan.isLogSettled) || stop.isLate(now) {
       shipper.auditor.look()
-      plan.isProved = shipper.auditor.verdict.isCovered
+      plan.close(isProved: shipper.auditor.verdict.isCovered)
     }
-    plan.isClosing = plan.isClosing || (isQuiet && plan.isLogSettled) || stopping!.isLate(now)
-    if now >= stopping!.deadline || (stopping!.isLate(now) && plan.isClosed) {
-      return .ended(outcome())
-    }
+    if stop.isOver(now) || (stop.isLate(now) && plan.isClosed) { return .stopped(outcome()) }
     return isQuiet && plan.isSettled(now: time.wall) && plan.isClosed
-      ? .ended(outcome()) : nil
+      ? .stopped(outcome()) : nil
   }
 
   private func outcome() -> Shipper.Outcome {

@@ -12,15 +12,14 @@ extension ShipSession {
   /// Scanning pauses when this much is scanned but not durable, which limits the number of marks and cuts.
   private static let scanAheadMax: UInt64 = 64 << 20
 
-  mutating func look() async throws -> End? {
+  mutating func look() async throws -> Ending? {
     let view = try await source.look()
-    let now = time.monotonic
-    if !view.isSame(as: plan.view) { stopping?.noteChange(now: now) }
+    note(view)
     if let end = noteDirectory(view) { return end }
     plan.observe(view)
     if let end = try await compareVersions(view) { return end }
     if let file = plan.allFiles.first(where: \.isCutBack) {
-      return begunAgain("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
+      return .diverged("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
     }
     source.release(except: plan.neededPins)
     tails.forget(except: plan.neededPins)
@@ -30,26 +29,26 @@ extension ShipSession {
   /// If the path leads to another directory, the held files of the old one are still shipped, since a
   /// server may still write there. Files in the new directory begin a new timeline, once the old log is
   /// durable.
-  private mutating func noteDirectory(_ view: CaptureView) -> End? {
+  private mutating func noteDirectory(_ view: CaptureView) -> Ending? {
     guard view.otherDirectory.holdsFiles else {
       movedSince = nil
       return nil
     }
     let now = time.monotonic
     movedSince = movedSince ?? now
-    plan.isFlushing = true
+    plan.flush()
     guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
-    return begunAgain("\(options.data) is another directory than before")
+    return .diverged("\(options.data) is another directory than before")
   }
 
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
   /// another file.
-  private mutating func compareVersions(_ view: CaptureView) async throws -> End? {
+  private mutating func compareVersions(_ view: CaptureView) async throws -> Ending? {
     if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
       case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
     {
       guard try await isGeneration(record.generation, base) else {
-        return begunAgain("\(base.name) was overwritten")
+        return .diverged("\(base.name) was overwritten")
       }
       confirm(base, record.generation)
     }
@@ -67,7 +66,7 @@ extension ShipSession {
       // A growing file that was written to without growing was overwritten.
       guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {
-        return begunAgain("\(file.name) changed below offset \(file.scanned), which had been read")
+        return .diverged("\(file.name) changed below offset \(file.scanned), which had been read")
       }
     }
     return nil
@@ -86,7 +85,7 @@ extension ShipSession {
   }
 
   /// Limits the disk space that only our descriptors keep in use.
-  private mutating func shedPins() async -> End? {
+  private mutating func shedPins() async -> Ending? {
     let unlinked = await source.unlinkedBytes()
     let total = unlinked.values.reduce(0, +)
     shipper.status.update { $0.pinnedBytes = total }
@@ -100,7 +99,7 @@ extension ShipSession {
       source.release(except: plan.neededPins)
       return nil
     case .endsTimeline(let name):
-      return begunAgain("\(name) is dropped before it was shipped: it used too much of the volume")
+      return .diverged("\(name) is dropped before it was shipped: it used too much of the volume")
     }
   }
 
@@ -108,14 +107,14 @@ extension ShipSession {
     plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
   }
 
-  mutating func scan() async throws -> End? {
+  mutating func scan() async throws -> Ending? {
     var budget = ShipSession.scanTurnBytes
     for (pin, from, to) in plan.unscanned where budget > 0 {
       guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = source.file(pin) else {
         return nil
       }
       guard try await tails.isUnchanged(file, pin, at: from) else {
-        return begunAgain("\(file.name) changed below offset \(from), which had been read")
+        return .diverged("\(file.name) changed below offset \(from), which had been read")
       }
       let end = min(to, from + budget)
       var position = from
@@ -126,7 +125,7 @@ extension ShipSession {
       }
       // A file that no manifest names any more is not measured again: it would be read for ever.
       guard position == end else {
-        return begunAgain("\(file.name) ended at offset \(position) while it was read")
+        return .diverged("\(file.name) ended at offset \(position) while it was read")
       }
       try await tails.remember(file, pin, upTo: end)
       budget -= end - from

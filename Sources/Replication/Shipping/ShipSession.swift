@@ -8,14 +8,6 @@ import SystemIO
 
 /// Ships under one claim: the loop that feeds the plan and performs its actions.
 struct ShipSession {
-  enum End {
-    case ended(Shipper.Outcome)
-    /// Another shipper claimed. `stop` says whether an end was requested meanwhile.
-    case superseded(String, stop: Bool)
-    /// The files on disk no longer continue what was shipped. The next claim begins at the common position.
-    case begunAgain(String, stop: Bool)
-  }
-
   let shipper: Shipper
   let repository: Repository
   let source: any Source
@@ -26,7 +18,7 @@ struct ShipSession {
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
-  var stopping: ShipStopping?
+  private(set) var stop: Stop?
   /// The `sync` in progress, when it began, and the number of the question that the repository was asked for
   /// it.
   var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
@@ -80,14 +72,16 @@ struct ShipSession {
 
   private static let firstPruning: Int64 = 600_000
 
-  mutating func run(_ watch: (any SourceWatch)?, stopsAtOnce: Bool) async throws -> End {
-    plan.isFlushing = options.isOnce
-    if stopsAtOnce { beginStopping() }
+  /// - Parameter stop: what was asked for before.
+  mutating func run(_ watch: (any SourceWatch)?, _ stop: Stop?) async throws -> Ending {
+    if options.isOnce { plan.flush() }
+    if let stop { begin(stop) }
     if shipper.status.shipping.isSyncDue { beginSync() }
     // Runs beside everything else. Cancelled if the session ends first.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)
+    if case .failed = end { return end }
     if options.isOnce {
       _ = await probe
       await pruning()?()
@@ -95,7 +89,24 @@ struct ShipSession {
     return end
   }
 
-  private mutating func loop(_ watch: (any SourceWatch)?) async throws -> End {
+  mutating func begin(_ requested: Stop) {
+    guard stop == nil else { return }
+    stop = requested
+    plan.flush()
+    logger.info("shutting down: shipping what is on disk")
+  }
+
+  /// Takes what a look saw of other processes' work.
+  mutating func note(_ view: CaptureView) {
+    let now = time.monotonic
+    stop?.saw(view, now: now)
+  }
+  mutating func noteSaves() async throws {
+    let (saves, now) = (try await source.savesInProgress(), time.monotonic)
+    stop?.saw(saves: saves, now: now)
+  }
+
+  private mutating func loop(_ watch: (any SourceWatch)?) async throws -> Ending {
     // Discarding: any other group keeps each finished child until someone takes its result, and a session
     // lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
@@ -104,21 +115,22 @@ struct ShipSession {
         return try await loop(watch, &group)
       } catch let error as LifeboatError where !options.isOnce {
         // Waits until the file is readable (after an I/O error, or a directory in its place).
-        return begunAgain("\(error)")
+        return .failed(error)
       }
     }
   }
 
   private mutating func loop(
     _ watch: (any SourceWatch)?, _ group: inout ThrowingDiscardingTaskGroup<any Error>
-  ) async throws -> End {
+  ) async throws -> Ending {
     let lookInterval = watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
     var nextLook = time.monotonic
     while true {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
-      if let loss = shipper.auditor.loss { return begunAgain(loss) }
+      if let fault = plan.fault { return .failed(fault) }
+      if let loss = shipper.auditor.loss { return .diverged(loss) }
       let clock = time.monotonic
       if clock >= nextLook {
         // A single snapshot is taken from one look.
@@ -128,7 +140,7 @@ struct ShipSession {
       if let end = try await scan() { return end }
       if plan.isReadyToAsk, let suspicion = plan.suspicion {
         report()
-        return begunAgain("what is on disk may be an accident: \(suspicion.detail)")
+        return .diverged("what is on disk may be an accident: \(suspicion.detail)")
       }
       start(&group)
       report()
@@ -139,7 +151,7 @@ struct ShipSession {
       if canScanMore || plan.isClosing != wasClosing { continue }
       if isIdle { watch?.rearm() } else { watch?.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
-      if events.contains(.stop) { beginStopping() }
+      if events.contains(.stop) { begin(shipper.makeStop(plan.view)) }
       if events.contains(.sync) { beginSync() }
       // The time is up: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
@@ -159,7 +171,7 @@ struct ShipSession {
   }
 
   mutating func isPruningDue() -> Bool {
-    options.retention != nil && stopping == nil && pruningTurn.isDue(time.monotonic)
+    options.retention != nil && stop == nil && pruningTurn.isDue(time.monotonic)
   }
 
   /// Applies the retention policy; nil if nothing is ever deleted.
@@ -170,13 +182,13 @@ struct ShipSession {
     }
   }
 
-  private mutating func takeResults() throws -> End? {
+  private mutating func takeResults() throws -> Ending? {
     if let operations = results.takeOperations() {
       plan.pins.settle(released: operations.released, now: time.wall)
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
-        return begunAgain("the generation \(id) was found damaged: it is shipped again")
+        return .diverged("the generation \(id) was found damaged: it is shipped again")
       }
     }
     if let result = results.takeRecord() {
@@ -184,10 +196,9 @@ struct ShipSession {
         count(try result.get())
         plan.recordDurable(span: try result.get(), now: time.wall)
       } catch let error as RecordWriter.Superseded {
-        return .superseded(error.reason, stop: stopping != nil)
+        return .superseded(error.reason)
       } catch {
-        if options.isOnce { throw error }
-        guard plan.recordFailed() else { return begunAgain("\(error)") }
+        guard plan.recordFailed() else { return .failed(error) }
         logger.error("log objects can't be folded", metadata: ["cause": "\(error)"])
       }
     }
@@ -201,8 +212,7 @@ struct ShipSession {
           "\(plan.generationBroken()) is damaged and makes no restore point; the last good one stays",
           metadata: ["cause": "\(error.reason)"])
       } catch {
-        if options.isOnce { throw error }
-        return begunAgain("\(error)")
+        return .failed(error)
       }
     }
     return nil
@@ -237,7 +247,7 @@ struct ShipSession {
     let now = time.wall
     if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
     // Work in flight posts its result. The short wait is for other files to become quiet.
-    if stopping != nil { wait = min(wait, 100) }
+    if stop != nil { wait = min(wait, 100) }
     return wait
   }
 
@@ -256,5 +266,4 @@ struct ShipSession {
     warned = plan.warnings.count
   }
 
-  func begunAgain(_ reason: String) -> End { .begunAgain(reason, stop: stopping != nil) }
 }

@@ -39,23 +39,24 @@ extension Shipper {
     if let reason = try await following.stillStandsBy(repository, now: now.monotonic) {
       return .standby(reason)
     }
-    let comparer = DiskComparison(
+    let comparer = Comparer(
       repository: repository, source: source, owner: following.ownership,
-      isWatched: following.isWatched, damaged: auditor.damaged
-    ) { [status] in status.turn() }
-    let outcome = try await comparer.run(view)
-    try await noteDrill(repository, outcome.history.catalogue)
+      isWatched: following.isWatched, damaged: auditor.damaged,
+      moves: { [status] in status.turn() })
+    let (comparison, history) = try await comparer.run(view)
+    try await noteDrill(repository, history.catalogue)
     status.update {
-      $0.recoverableFrom = outcome.recoverableFrom
-      $0.note(outcome.comparison.pins)
-      $0.dumpAt = outcome.comparison.dump?.record.contentAt
-      $0.losses = outcome.losses
+      $0.recoverableFrom = comparison.recoverableFrom
+      $0.note(comparison.pins)
+      $0.dumpAt = comparison.dump?.record.contentAt
+      $0.losses = comparison.losses
     }
-    noteMatches(outcome.comparison, view)
-    guard outcome.comparison.hasNews else {
-      status.update { $0.recoverableTo = outcome.comparison.lastMark }
+    noteUnreadable(history)
+    noteMatches(comparison, view)
+    guard comparison.hasNews else {
+      status.update { $0.recoverableTo = comparison.lastMark }
       acknowledged.found(
-        Confirmed(outcome.comparison, view), objects: outcome.comparison.objects(outcome.history))
+        Confirmed(comparison, view), objects: comparison.objects(history))
       auditor.compared()
       auditor.look()
       if auditor.verdict.isCovered {
@@ -65,10 +66,29 @@ extension Shipper {
       }
       return .nothing
     }
-    if case .standby(let reason) = following.decide(outcome, isFresh: true, now: time.monotonic) {
+    if case .standby(let reason) = following.decide(
+      comparison, history, isFresh: true, now: time.monotonic)
+    {
       return .standby(reason)
     }
-    return try await claim(repository, source, following.ownership, view, outcome)
+    return try await claim(repository, source, following.ownership, view, comparison, history)
+  }
+
+  /// Says which claims were passed, once.
+  private func noteUnreadable(_ history: History) {
+    let numbers = history.unreadable.map(\.timeline)
+    guard numbers != status.shipping.unreadableClaims else { return }
+    status.update { $0.unreadableClaims = numbers }
+    for claim in history.unreadable {
+      logger.error(
+        "a claim can't be read: it counts as a number only, and a restore refuses as long as it is there",
+        metadata: [
+          "timeline": "\(claim.timeline)", "cause": "\(claim.reason)",
+          "object": "\(ObjectPath.claim(claim.timeline).text)", "objects": "\(claim.objects)",
+          "remedy":
+            "bring an older version of that object back; if there never was one, delete it",
+        ])
+    }
   }
 
   /// Files on disk whose bytes the comparison found in the repository.
@@ -107,11 +127,15 @@ extension Shipper {
 
   private func claim(
     _ repository: Repository, _ source: any Source, _ owner: Ownership, _ view: CaptureView,
-    _ outcome: DiskComparison.Outcome
+    _ compared: Comparison, _ history: History
   ) async throws -> Prepared {
-    var comparison = outcome.comparison
-    guard let number = comparison.parent.map({ $0.next }) ?? .first else {
-      throw LifeboatError(.failure, "the repository has used up its timelines")
+    var comparison = compared
+    guard let number = history.highestNumber.map({ $0.next }) ?? .first else {
+      throw LifeboatError(
+        .failure, "the repository has used up its timelines",
+        cause: history.unreadableAbove.map {
+          "the claim of timeline \($0.timeline), which can't be read, has the highest number"
+        })
     }
     let now = time.wall
     let pin = startPin(comparison, repository, now)
@@ -119,10 +143,10 @@ extension Shipper {
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
       _ = comparison.pins.add(pin)
     }
-    try await pinUnfinishedLog(outcome, repository, now)
+    try await pinUnfinishedLog(comparison, history, repository, now)
     let claim = Claim(
       timeline: number, nonce: Nonce(bytes: secureRandomBytes(Nonce.byteCount))!,
-      repository: repository.id, source: owner.sourceText(after: outcome.history.newestClaim),
+      repository: repository.id, source: owner.sourceText(after: history.newestClaim),
       instance: owner.instance, directory: owner.directory, claimedAt: now,
       writer: options.writer, parent: comparison.parent, fork: comparison.fork, end: comparison.end,
       suspicion: comparison.suspicion.flatMap { suspicion in
@@ -132,7 +156,7 @@ extension Shipper {
       logger.notice("another process claimed first", metadata: ["timeline": "\(number)"])
       return .again
     }
-    logClaim(claim, repository)
+    logClaim(claim, comparison.relation, repository)
     logDumps(view)
     acknowledged.claimed(claim)
     seen.withLock { $0.claim = claim }
@@ -176,7 +200,9 @@ extension Shipper {
       snapshot: before.snapshot, position: before.position)
   }
 
-  private func logClaim(_ claim: Claim, _ repository: Repository) {
+  private func logClaim(
+    _ claim: Claim, _ relation: Comparison.Relation, _ repository: Repository
+  ) {
     status.update {
       $0.state = .active
       $0.reason = nil
@@ -186,7 +212,7 @@ extension Shipper {
       "claimed a timeline",
       metadata: [
         "timeline": "\(claim.timeline)", "source": "\(claim.source)",
-        "fork": "\(claim.fork.map { "\($0)" } ?? "none")", "repository": "\(store.location)",
+        "begins": "\(relation)", "repository": "\(store.location)",
       ])
     guard let suspicion = claim.suspicion else { return }
     logger.warning(

@@ -23,6 +23,8 @@ extension Shipper {
       status.update {
         $0.pruned = now
         $0.losses = report.losses
+        // It read every claim.
+        $0.unreadableClaims = []
       }
       tell(report)
     } catch is CancellationError {

@@ -9,17 +9,17 @@ extension Shipper {
   /// Pins such log with the next claim. Retention then keeps it until `unpin`, or as long as any pin: it is
   /// all that exists of that history. Log that this claim continues needs no pin.
   func pinUnfinishedLog(
-    _ outcome: DiskComparison.Outcome, _ repository: Repository, _ now: Instant
+    _ comparison: Comparison, _ history: History, _ repository: Repository, _ now: Instant
   ) async throws {
-    guard !outcome.comparison.hasPoint, outcome.comparison.parent != nil else { return }
-    let reader = HistoryReader(repository: repository, history: outcome.history)
+    guard !comparison.hasPoint, comparison.parent != nil else { return }
+    let reader = HistoryReader(repository: repository, history: history)
     var snapshots: [Snapshot] = []
-    for timeline in outcome.history.claims.keys {
+    for timeline in history.claims.keys {
       snapshots += try await reader.snapshots(of: timeline).values
     }
-    let held = try await repository.pins(outcome.history.catalogue.operations[.pins] ?? []).pins
-    let ours = outcome.comparison.chain?.files.flatMap(\.inherited) ?? []
-    for log in outcome.history.unfinishedLogs(snapshots) {
+    let held = try await repository.pins(history.catalogue.operations[.pins] ?? []).pins
+    let ours = comparison.chain?.files.flatMap(\.inherited) ?? []
+    for log in history.unfinishedLogs(snapshots) {
       let segments = log.snapshot.detached?.files.flatMap(\.segments) ?? []
       let isOurs = segments.contains { segment in
         ours.contains { $0.timeline == segment.timeline && $0.ordinal == segment.ordinal }

@@ -106,7 +106,7 @@ package final class Shipper: Sendable {
   let store: any ObjectStore
   let logger: Logger
   package let status: ShipStatus
-  private let stop: StopDeadline
+  private let request: StopRequest
   let time: any TimeSource
   private let makeSource: @Sendable () throws(LifeboatError) -> any Source
   let mailbox: Mailbox<Event>
@@ -125,13 +125,13 @@ package final class Shipper: Sendable {
   ///   - makeSource: called at the beginning, and again when `options.data` leads elsewhere.
   ///   - audited: what the auditor looks at: the same data, read by another way.
   package init(
-    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopRequest,
     logger: Logger, time: any TimeSource, audited: any AuditedSource,
     makeSource: @escaping @Sendable () throws(LifeboatError) -> any Source
   ) {
     self.options = options
     self.store = store
-    self.stop = stop
+    request = stop
     self.status = status
     self.logger = logger
     self.time = time
@@ -145,7 +145,7 @@ package final class Shipper: Sendable {
 
   /// Ships the files of `options.data`.
   package convenience init(
-    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopDeadline,
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopRequest,
     logger: Logger
   ) {
     let (path, names, time) = (options.data, options.names, SystemClock())
@@ -157,7 +157,7 @@ package final class Shipper: Sendable {
 
   /// Asks for an orderly end; safe to call from any thread, more than once.
   package func requestStop() {
-    stop.set(in: options.shutdownTimeout)
+    request.set(in: options.shutdownTimeout)
     mailbox.post(.stop)
   }
 
@@ -190,7 +190,7 @@ package final class Shipper: Sendable {
       ? nil : await source.watch(logger) { [mailbox] in mailbox.post(.change) }
     defer { watch?.stop() }
     var following = Following(ownership: ownership(of: origin))
-    var ending: Quiesce?
+    var stop: Stop?
     var pause = RestartPause()
     var hasShipped = false
     /// Data on disk that was found not to be in the repository, and the time of its last write.
@@ -223,7 +223,11 @@ package final class Shipper: Sendable {
         }
         // Without a claim only existing files are held: a standby shipper uses no disk space.
         source.release(except: [])
-        ending?.note(view, try await source.savesInProgress(), now: time.monotonic)
+        if stop != nil {
+          let (now, saves) = (time.monotonic, try await source.savesInProgress())
+          stop?.saw(view, now: now)
+          stop?.saw(saves: saves, now: now)
+        }
         (bytes, lastWrite) = (view.bytes, view.lastWrite)
         if auditor.loss != nil { following.looked = nil }
         prepared = try await prepare(view, source, &following)
@@ -250,39 +254,58 @@ package final class Shipper: Sendable {
       case .claimed(var session):
         (hasShipped, pending) = (true, (0, nil))
         (following.looked, following.isWatched) = (nil, false)
-        following.ownClaims.insert(session.claim.nonce)
+        following.ownClaims[session.claim.timeline] = session.claim.nonce
         pause.began(now: time.monotonic)
         session.begun = begun
-        switch try await session.run(watch, stopsAtOnce: ending != nil) {
-        case .ended(let outcome): return outcome
-        case .superseded(let reason, let stop):
+        let ending = try await session.run(watch, stop)
+        let now = time.monotonic
+        stop = session.stop
+        stop?.beginAgain(now: now)
+        switch ending {
+        case .stopped(let outcome): return outcome
+        case .superseded(let reason):
           guard !options.isOnce else { throw ownedByAnother(reason) }
           report(standby: reason)
-          if stop {
-            ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
-          }
-        case .begunAgain(let reason, let stop):
+        case .diverged(let reason):
           following.isWatched = session.plan.isReadyToAsk
-          logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
-          if stop {
-            ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
-          }
+          endTimeline(reason)
+        case .failed(let illegal as IllegalTransition):
+          // A fault of this program: nothing that it would do next can be relied on.
+          let error = LifeboatError(
+            .failure, "shipping came into a state that must not exist", cause: illegal.reason,
+            hint: "report it, and start lifeboat ship again")
+          guard !options.isOnce else { throw error }
+          report(blocked: error)
+          prepared = .blocked
+        case .failed(let error):
+          guard !options.isOnce else { throw error }
+          endTimeline("\(error)")
         }
       case .again, .blocked: break
       }
-      if let ending, ending.isOver(time.monotonic) {
+      if let stop, stop.isQuiet(time.monotonic) || stop.isOver(time.monotonic) {
         auditor.look()
         return outcome(hasShipped, pending, since: time.monotonic)
       }
       let interval =
-        ending == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
+        stop == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
       watch?.rearm()
       var isPause = false
-      if case .claimed = prepared, ending == nil { isPause = true }
+      if case .claimed = prepared, stop == nil { isPause = true }
       if await wait(interval, isPause: isPause) {
-        ending = ending ?? Quiesce(now: time.monotonic, timeout: options.shutdownTimeout)
+        stop = stop ?? makeStop(nil)
       }
     }
+  }
+
+  /// - Parameter view: the last look.
+  func makeStop(_ view: CaptureView?) -> Stop {
+    let now = time.monotonic
+    return Stop(now: now, deadline: request.deadline ?? now + options.shutdownTimeout, view: view)
+  }
+
+  private func endTimeline(_ reason: String) {
+    logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
   }
 
   /// Waits until something happens, or that long; whether an end was asked for. Only that cuts a pause

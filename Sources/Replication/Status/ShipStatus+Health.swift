@@ -13,6 +13,7 @@ extension ShipStatus.Value {
     // Before the first restore point nothing is healthy.
     let hasPoint = audit.map { $0.verdict != .nothing && recoverableTo != nil } ?? true
     return (state == .following || state == .active) && outage == nil && !isSuspect && hasPoint
+      && unreadableClaims.isEmpty
       && age(logSince) <= Self.logLagMax && age(generationSince) <= Self.generationLagMax
   }
 }

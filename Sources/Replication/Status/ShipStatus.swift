@@ -46,6 +46,8 @@ package final class ShipStatus: Sendable {
     /// Log that was durable and is missing from the repository: of the newest state, as of the last
     /// comparison, and of all restore points, as of the last run of retention.
     package var losses: [LogLoss] = []
+    /// Claims that can't be read, as of the last comparison. A restore refuses as long as there are any.
+    package var unreadableClaims: [TimelineNumber] = []
     /// The last drill in the repository.
     package var drill: Drill?
     /// When this process last completed a run of the retention policy.

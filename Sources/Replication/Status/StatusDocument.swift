@@ -34,6 +34,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   }
   /// At most eight of them; nil: an earlier release does not say.
   package var losses: [Loss]?
+  /// Timelines whose claims can't be read, at most eight; nil: an earlier release does not say.
+  package var unreadableClaims: [TimelineNumber]?
   package var syncAsked: UInt64
   package var syncDone: UInt64
   /// All is well: a restore would give what is on disk, within the limits of the alerts.
@@ -75,6 +77,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     losses = status.losses.prefix(8).map {
       Loss(since: $0.since.description, until: $0.until.description, object: $0.object)
     }
+    unreadableClaims = Array(status.unreadableClaims.prefix(8))
     syncAsked = status.syncAsked
     syncDone = status.syncDone
     isWell = status.isHealthy(at: now)
@@ -131,6 +134,12 @@ package struct StatusDocument: Codable, Sendable, Equatable {
           + "\(printable(loss.object))... is missing; `lifeboat list` shows the restore points before "
           + "and after it")
     }
+    for number in unreadableClaims ?? [] {
+      add(
+        "UNREADABLE",
+        "the claim of timeline \(number) can't be read: a restore refuses until that object is brought "
+          + "back, or deleted if it never was a claim")
+    }
     if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -145,6 +154,9 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
     if let storeWords { return "NOT OK: the store \(storeWords)" }
     if isSuspect { return "NOT OK: the newest state may be an accident" }
+    if !(unreadableClaims ?? []).isEmpty {
+      return "NOT OK: a claim can't be read: a restore refuses"
+    }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
     return "NOT OK: what is on disk is not durable, since \(lag)"
   }

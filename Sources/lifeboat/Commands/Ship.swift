@@ -114,7 +114,7 @@ struct Ship: ExitingCommand {
     var options = try options()
     let status = ShipStatus(time: SystemClock())
     let statistics = StoreStatistics()
-    let stop = StopDeadline(time: SystemClock())
+    let stop = StopRequest(time: SystemClock())
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
     // `--once` and the page, for which a person waits, give up after a while.
     let brief = Stores.interactive(counted.store)

@@ -109,10 +109,10 @@ enum Stores {
   /// For the sidecar: retries without end. The beginning and the end of an outage are logged once; a store
   /// that comes and goes causes at most one line a minute.
   static func enduring(
-    _ opened: Opened, status: ShipStatus, stop: StopDeadline, logger: Logger
+    _ opened: Opened, status: ShipStatus, stop: StopRequest, logger: Logger
   ) -> any ObjectStore {
     var policy = RetryingStore.Policy.sidecar
-    policy.givesUpAt = { stop.current }
+    policy.givesUpAt = { stop.retriesEnd }
     let outage = Mutex(StoreOutage())
     let log = OutageLog(status, logger)
     return RetryingStore(opened.store, policy: policy) { report in

@@ -27,7 +27,7 @@ struct InProcessShipper {
     change(&options)
     let shipper = Shipper(
       options: options, store: store, status: ShipStatus(time: SystemClock()),
-      stop: StopDeadline(time: SystemClock()),
+      stop: StopRequest(time: SystemClock()),
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let pool = try BlockingPool(name: "ship", threads: 6)
     self.shipper = shipper

@@ -1,0 +1,12 @@
+/// How a session ends.
+enum Ending {
+  /// It was asked to: nothing is left to do, or the time is up.
+  case stopped(Shipper.Outcome)
+  /// Another shipper claimed.
+  case superseded(String)
+  /// The files on disk no longer continue what was shipped, or may be the result of an accident. The next
+  /// claim begins at the common position.
+  case diverged(String)
+  /// Something could not be read or written.
+  case failed(any Error)
+}
