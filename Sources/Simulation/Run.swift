@@ -52,7 +52,7 @@ struct Run {
 
   /// Faults that a world can do without.
   static let faults = [
-    "lost reply", "failed call", "slow call", "away", "denied", "clock", "death", "loss",
+    "lost-reply", "failed-call", "slow-call", "away", "denied", "clock", "death", "loss",
   ]
 
   /// The shortest run that is found with a violation of the same kind: faults and acts are left out as long

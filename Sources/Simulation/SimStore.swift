@@ -90,8 +90,9 @@ struct SimStore: ObjectStore, @unchecked Sendable {
       bucket.faults["denied", default: 0] += 1
       throw error("denied", isRetryable: false)
     }
-    if happens(bucket.failure, "failed call") { throw error("connection refused") }
+    if happens(bucket.failure, "failed-call") { throw error("connection refused") }
     bucket.calls[kind, default: 0] += 1
+    process?.lastCall = machine.milliseconds
     machine.note("\(kind) \(name)")
     let value = try effect()
     bucket.onCall()
@@ -99,7 +100,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
       process?.die()
       throw CancellationError()
     }
-    if happens(bucket.lostReply, "lost reply") { throw error("connection reset") }
+    if happens(bucket.lostReply, "lost-reply") { throw error("connection reset") }
     try await pass()
     if death == .after { process?.die() }
     if process?.isDead ?? false { throw CancellationError() }
@@ -109,7 +110,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
   private func pass() async throws {
     if bucket.isInstant { return }
     let time =
-      happens(bucket.slow, "slow call")
+      happens(bucket.slow, "slow-call")
       ? Int64.random(in: 500...8000, using: &machine.random)
       : Int64.random(in: 1...15, using: &machine.random)
     try await Task.sleep(for: .milliseconds(time))

@@ -68,7 +68,7 @@ struct Simulation {
       text += " --only " + run.acts.map { "\($0.number)" }.joined(separator: ",")
     }
     if !run.without.isEmpty {
-      text += " --without '" + run.without.sorted().joined(separator: ",") + "'"
+      text += " --without " + run.without.sorted().joined(separator: ",")
     }
     return text
   }

@@ -125,9 +125,9 @@ final class World: @unchecked Sendable {
   func count(_ what: String) { counts[what, default: 0] += 1 }
 
   func allowFaults(_ isOn: Bool) {
-    bucket.lostReply = isOn && !without.contains("lost reply") ? setting.lostReply : 0
-    bucket.failure = isOn && !without.contains("failed call") ? setting.failure : 0
-    bucket.slow = isOn && !without.contains("slow call") ? setting.slow : 0
+    bucket.lostReply = isOn && !without.contains("lost-reply") ? setting.lostReply : 0
+    bucket.failure = isOn && !without.contains("failed-call") ? setting.failure : 0
+    bucket.slow = isOn && !without.contains("slow-call") ? setting.slow : 0
     if !isOn { (bucket.awayUntil, bucket.isDenied) = (nil, false) }
   }
 
@@ -282,8 +282,10 @@ final class World: @unchecked Sendable {
     if !isOnce { retries.givesUpAt = { stop.retriesEnd } }
     let store = RetryingStore(
       SimStore(bucket: bucket, process: process), policy: retries, report: { _ in })
+    var options = options(isOnce: isOnce, host: host, takesOver: takesOver)
+    options.lastStoreCall = { process.lastCall }
     let shipper = Shipper(
-      options: options(isOnce: isOnce, host: host, takesOver: takesOver), store: store,
+      options: options, store: store,
       status: ShipStatus(time: time), stop: stop,
       logger: World.logger, time: time,
       audited: SourceLook(FilePath(World.data), names: ServerNames(), time: time)

@@ -313,21 +313,6 @@ import Testing
     #expect(chain.anchor?.kind == .base(.init(generation: generationID(1), file: "b", sequence: 1)))
   }
 
-  /// Its shipper died just before the snapshot that makes it a restore point.
-  @Test func `log that is durable to its end, and that no restore point begins with, is news`()
-    throws
-  {
-    var scene = CompareScene()
-    scene.addSnapshot { snapshot in
-      snapshot.detached = .init(
-        form: CompareScene.form, awaitedBase: nil, files: snapshot.chain!.files, isBaseEmpty: nil)
-      (snapshot.chain, snapshot.primary) = (nil, nil)
-    }
-    scene.base = nil
-    let found = try scene.compared().result
-    #expect(found.hasNews && found.chain?.files.map(\.start) == [3 * CompareScene.step])
-  }
-
   @Test func `a suspect start continues nothing`() throws {
     var scene = CompareScene()
     try #require(Self.rest.first { $0.suspicion == .smaller }).change(&scene)

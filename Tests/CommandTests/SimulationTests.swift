@@ -1,4 +1,3 @@
-import Glibc
 import TestSupport
 import Testing
 
@@ -14,9 +13,9 @@ import Testing
   }
 
   @Test func `a seed decides everything, in one process and in another`() async throws {
-    let first = try await simulate("--seeds", "6", "--from", "101", "--twice", "--traces")
+    let first = try await simulate("--seeds", "6", "--from", "1", "--twice", "--traces")
     #expect(first.exitCode == 0, "\(first)")
-    let second = try await simulate("--seeds", "6", "--from", "101", "--traces")
+    let second = try await simulate("--seeds", "6", "--from", "1", "--traces")
     let traces = { (result: CommandResult) in
       result.outputText.split(separator: "\n").filter { $0.hasPrefix("trace ") }
     }

@@ -288,9 +288,7 @@ struct Comparing {
   private func hasNews(_ comparison: Comparison, isMatched: Bool) throws(Evidence.Missing) -> Bool {
     var hasNews = false
     if let chain = comparison.chain {
-      // All of a log may be durable, and no restore point begin with it: its shipper died just before it
-      // wrote one.
-      hasNews = !isMatched || chain.candidate != nil || chain.anchor == nil
+      hasNews = !isMatched || chain.candidate != nil
       for file in chain.files where !hasNews && file.size > file.start {
         hasNews = try facts.answer(.command(file.pin, from: file.start, to: file.size))
       }
