@@ -47,6 +47,7 @@ let package = Package(
   targets: [
     // C at arm's length.
     .target(name: "CLinux"),
+    .target(name: "CSimulation"),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
@@ -117,6 +118,14 @@ let package = Package(
         "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Auditing",
         "ReportPages", "Replication", "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    // The simulator: `scripts/simulate`.
+    .executableTarget(
+      name: "Simulation",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "ObjectStorage", "Auditing", "Replication", "TestSupport", "CSimulation", system, logging,
       ], swiftSettings: strict),
 
     // Tests.

@@ -222,12 +222,11 @@ extension Auditor {
     let claim = acknowledged.claim
     let names = acknowledged.essentials
     schedule.turn = (schedule.turn + 1) % (names.count + 1)
-    guard schedule.turn < names.count else {
+    if schedule.turn == names.count {
       if acknowledged.openLog != nil {
         return try await checkLog(.whole, &schedule, store, frame)
       }
       schedule.turn = 0
-      return try await probe(&schedule, store, frame)
     }
     let name = names[schedule.turn]
     let found = try await readBack(name, store, frame)

@@ -63,7 +63,13 @@ package struct SourceLook: AuditedSource {
       log.base?.isKeyless = isBaseKeyless
       line = .log(log)
     }
-    keyless = keyless.filter { $0.key == dump?.version || $0.key == line.log?.base?.version }
+    // A rewrite of an empty Redis 6 makes a single AOF that is an RDB without keys.
+    if case .log(var log) = line, log.files.count == 1, log.files[0].name == names.appendFile {
+      log.files[0].isKeyless = isKeyless(log.files[0], in: directory)
+      line = .log(log)
+    }
+    let looked = [dump, line.log?.base, line.log?.files.first].map { $0?.version }
+    keyless = keyless.filter { looked.contains($0.key) }
     var sample = SourceSample(
       at: at, wall: time.wall, root: FileVersion(root).identity, line: line, dump: dump,
       dumpBorn: born.map { FileMoment($0) })

@@ -33,7 +33,7 @@ package struct SourceSample: Sendable, Equatable {
     package var hasContent: Bool { base != nil || files.contains { $0.version.size > 0 } }
     var isVacant: Bool {
       base.map { $0.isKeyless || $0.version.size == 0 } ?? true
-        && files.allSatisfy { $0.version.size == 0 }
+        && files.allSatisfy { $0.version.size == 0 || $0.isKeyless }
     }
   }
 

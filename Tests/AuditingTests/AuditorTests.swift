@@ -110,6 +110,18 @@ import Testing
     #expect(auditor.loss?.contains("has lost log") == true, "\(auditor.loss ?? "none")")
   }
 
+  /// As for a server that wrote nothing yet: no claim, no log.
+  @Test func `where only the descriptor is known, that is what is read back`() async throws {
+    let auditor = auditor(store) { $0.probeInterval = 0 }
+    let watching = Task {
+      async let _: Void = auditor.watchRepository {}
+      await auditor.run {}
+    }
+    defer { watching.cancel() }
+    try await eventually("it is missed", condition: { auditor.loss != nil })
+    #expect(auditor.loss?.contains("lifeboat.json") == true, "\(auditor.loss ?? "none")")
+  }
+
   @Test func `a claim that is always due leaves a look to the log`() async throws {
     try await begin()
     acknowledged.stored(log(0, 100))

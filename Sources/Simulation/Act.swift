@@ -1,0 +1,47 @@
+import TestSupport
+
+/// One thing that happens in a world. Its random numbers come from the seed and from its own number, so a
+/// shorter list of acts does the same with those that are left.
+struct Act: CustomStringConvertible {
+  enum Kind: String, CaseIterable {
+    case write, burst, writePartly, flush
+    case rewriteBegins, rewriteEnds, rewriteFails, saveBegins, saveEnds, switchOff, switchOn
+    case serverIsKilled, powerIsLost, serverStops, serverStarts
+    case sidecarDies, sidecarStops, sidecarStarts, secondSidecar, once
+    case outage, denied, wait, check, settle
+    case wallSteps, volumeMoves, isTouched
+    case restoreReplaces, prune, night
+    case sync, dumpIsCopied, isUnmounted, storeForgets, storeIsWiped
+
+    /// How often it is drawn.
+    var weight: Int {
+      switch self {
+      case .write: 14
+      case .burst, .check: 8
+      case .rewriteBegins, .rewriteEnds: 7
+      case .writePartly, .saveBegins, .saveEnds, .sidecarDies, .sidecarStarts, .serverStarts: 4
+      case .wait: 5
+      case .sync: 5
+      case .flush, .rewriteFails, .serverIsKilled, .outage, .prune, .switchOn: 3
+      case .switchOff, .powerIsLost, .serverStops, .sidecarStops, .once, .settle,
+        .restoreReplaces, .volumeMoves, .secondSidecar, .dumpIsCopied, .isUnmounted, .storeForgets,
+        .wallSteps, .denied, .isTouched:
+        2
+      case .night, .storeIsWiped: 1
+      }
+    }
+  }
+
+  var number: Int
+  var kind: Kind
+  var description: String { "\(number):\(kind.rawValue)" }
+
+  private static let bag = Kind.allCases.flatMap { Array(repeating: $0, count: $0.weight) }
+
+  static func draw(seed: UInt64) -> [Act] {
+    var random = SeededRandom(seed: seed ^ 0xac75)
+    return (0..<Int.random(in: 10...60, using: &random)).map {
+      Act(number: $0, kind: bag.randomElement(using: &random)!)
+    }
+  }
+}

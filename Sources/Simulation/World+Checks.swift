@@ -1,0 +1,224 @@
+import Auditing
+import BackupLogic
+import BackupTypes
+import Replication
+import SystemIO
+
+/// What must hold.
+extension World {
+  /// So many descriptors does a sidecar have at most.
+  private static let handlesMax = 40
+
+  func checkBounds() throws {
+    if let failure { throw failure }
+    for sidecar in sidecars {
+      let handles = disk.handles(of: sidecar.process)
+      guard handles <= World.handlesMax else {
+        throw Violation(kind: "too many descriptors", detail: "\(handles)")
+      }
+      note(sidecar)
+    }
+  }
+
+  /// What a sidecar claims now.
+  func note(_ sidecar: Sidecar) {
+    let (name, state) = (sidecar.process.name, sidecar.shipper.status.shipping.state)
+    let before = states.updateValue(state, forKey: name) ?? .starting
+    if before != state { count("\(before.rawValue) to \(state.rawValue)") }
+    guard case .covered(let at) = sidecar.shipper.auditor.verdict, at >= sidecar.startedAt,
+      covers.last?.at != at || covers.last?.process != sidecar.process.name
+    else { return }
+    covers.append(
+      Cover(
+        process: sidecar.process.name, at: at, wall: machine.wallMilliseconds,
+        disks: onDisk(at: at), life: life))
+  }
+
+  /// At any instant the repository is sound, and what a sidecar calls covered is what a restore gives.
+  func check() async throws {
+    buryDead()
+    let objects = bucket.objects
+    let claims = sidecars.compactMap { sidecar -> (String, [Disk])? in
+      guard case .covered(let at) = sidecar.shipper.auditor.verdict else { return nil }
+      return (sidecar.process.name, onDisk(at: at))
+    }
+    try checkBounds()
+    try await verify(objects)
+    // A loss is found by the next look at what was lost, not before.
+    if hasLost { return }
+    _ = try await newest(objects, isAOFOn: redis.isAOFOn)
+    for (name, disks) in claims {
+      try await require(disks, "\(name.prefix { $0 != "-" }) says covered", of: objects)
+    }
+    if !claims.isEmpty { count("covered is true") }
+    try await checkPromises(objects)
+  }
+
+  /// A restore of the newest state gives what was on disk, or what was made of it.
+  func require(_ disks: [Disk], _ what: String, of objects: [String: SimBucket.Object]? = nil)
+    async throws
+  {
+    var found = 0
+    for disk in disks {
+      if disk.data.state == 0 { return }
+      found = try await newest(objects ?? bucket.objects, isAOFOn: disk.isAOFOn)?.state ?? 0
+      if follows(found, disk.data.state) { return }
+    }
+    throw Violation(
+      kind: "\(what), and a restore does not give it",
+      detail: "state \(disks.map(\.data.state)) was on disk, and a restore gives \(found)")
+  }
+
+  /// What a restore of the newest state gives; nil if there is nothing to restore.
+  private func newest(_ objects: [String: SimBucket.Object], isAOFOn: Bool) async throws
+    -> Dataset?
+  {
+    var selection = PointSelection()
+    do {
+      return try await held(objects, selection, isAOFOn)
+    } catch let error as LifeboatError where error.code == .suspect {
+      count("a restore asks")
+      selection.suspect = .newest
+      return try await held(objects, selection, isAOFOn)
+    } catch let error as LifeboatError where error.code == .noBackup {
+      return nil
+    }
+  }
+
+  /// A restore gives a state that was, with all that it held.
+  private func held(
+    _ objects: [String: SimBucket.Object], _ selection: PointSelection, _ isAOFOn: Bool
+  ) async throws -> Dataset? {
+    do {
+      let found = try await restore(objects, selection, isAOFOn: isAOFOn)
+      guard let found else { return nil }
+      guard datasets[found.state] == found else {
+        throw Violation(
+          kind: "a restored state never was",
+          detail: "\(found), and \(String(describing: datasets[found.state])) was")
+      }
+      return found
+    } catch let error as LifeboatError
+      where error.message.contains("holds no restore point") && !wasCovered
+    {
+      // A first upload was cut off: it is said, and nothing is taken for it.
+      count("a first upload is cut off")
+      return nil
+    } catch let error as LifeboatError where error.code != .suspect && error.code != .noBackup {
+      throw Violation(kind: "a restore fails", detail: "\(error)")
+    } catch let error as SimRedis.Broken {
+      throw Violation(kind: "no server starts on what was restored", detail: "\(error)")
+    }
+  }
+
+  private var wasCovered: Bool { covers.contains { $0.disks.contains { $0.data.state > 0 } } }
+
+  private func verify(_ objects: [String: SimBucket.Object]) async throws {
+    guard !hasLost, objects["lifeboat.json"] != nil else { return }
+    let report = try await Verifier(
+      still(objects), options: .init(sample: nil, by: "simulation", keys: keys),
+      now: { SystemClock.now() }, draw: { 0 }, progress: { _, _ in }
+    ).run()
+    guard report.isSound else {
+      throw Violation(kind: "the repository is not sound", detail: report.text)
+    }
+    count("sound")
+  }
+
+  /// `--at` a time that lay between two covered looks of one sidecar gives what was held by then.
+  private func checkPromises(_ objects: [String: SimBucket.Object]) async throws {
+    guard !wentBack, covers.count > 1 else { return }
+    let first = max(1, covers.count - 12)
+    let index = Int.random(in: first..<covers.count, using: &random)
+    let (before, after) = (covers[index - 1], covers[index])
+    guard before.process == after.process, before.life == after.life, let disk = before.disks.first,
+      disk.data.state > 0,
+      after.at - before.at < 60_000,
+      machine.wallMilliseconds - before.wall < policy.keepWithin
+    else { return }
+    let time = Int64.random(in: before.wall...after.wall, using: &random) / 1000 * 1000
+    guard time >= before.wall else { return }
+    var selection = PointSelection()
+    selection.at = Instant(milliseconds: time)
+    let found: Dataset?
+    do {
+      found = try await held(objects, selection, disk.isAOFOn)
+    } catch let error as LifeboatError {
+      throw Violation(
+        kind: "a promised time is refused", detail: "at \(time): \(error)")
+    }
+    count("a promised time")
+    // Times of dumps and annotations are whole seconds.
+    let latest = began.last { $0.wall <= time + 999 }?.state ?? 0
+    guard let found, follows(found.state, disk.data.state), follows(latest, found.state) else {
+      throw Violation(
+        kind: "a promised time gives another state",
+        detail:
+          "at \(time): state \(found?.state ?? 0), not between \(disk.data.state) and \(latest)")
+    }
+  }
+
+  /// The faults end, one sidecar lives, and nobody writes: within a minute all is covered, and then nothing
+  /// is asked of the store.
+  func settle() async throws {
+    allowFaults(false)
+    defer { allowFaults(true) }
+    try start(redis)
+    redis.finishUnit()
+    noteDisk()
+    buryDead()
+    for sidecar in sidecars.dropFirst() {
+      sidecar.process.die()
+      await sidecar.process.task?.value
+    }
+    if let first = sidecars.first { first.process.effectsLeft = nil }
+    buryDead()
+    if sidecars.isEmpty { startSidecar() }
+    await sleep(61_000)
+    try checkBounds()
+    let sidecar = sidecars.first
+    guard let sidecar, !sidecar.process.isDead else {
+      // It was asked to end just before.
+      startSidecar()
+      await sleep(61_000)
+      return try await checkSettled(sidecars[0])
+    }
+    try await checkSettled(sidecar)
+  }
+
+  private func checkSettled(_ sidecar: Sidecar) async throws {
+    let shown = sidecar.shipper.status.current
+    let verdict = sidecar.shipper.auditor.verdict
+    if shown.state == .standby, hasMoved {
+      // Only a person knows that the other is gone.
+      count("a person takes over")
+      sidecar.process.die()
+      await sidecar.process.task?.value
+      buryDead()
+      startSidecar(takesOver: true)
+      await sleep(61_000)
+      hasMoved = false
+      defer { hasMoved = true }
+      return try await checkSettled(sidecars[0])
+    }
+    guard verdict.isCovered || (verdict == .nothing && redis.onDisk.state == 0) else {
+      throw Violation(
+        kind: "not covered a minute after the last fault",
+        detail: "\(sidecar.process.name) says \(verdict), \(shown.state) \(shown.reason ?? "")")
+    }
+    count("settled")
+    try checkBounds()
+    try await check()
+    noteDisk()
+    try await require([disks.last!], "all is covered")
+    let before = bucket.calls
+    await sleep(60_000)
+    let calls = bucket.calls.reduce(into: [:]) {
+      $0[$1.key] = $1.value - before[$1.key, default: 0]
+    }
+    let asked = calls.values.reduce(0, +)
+    if asked > (setting.probes ? 16 : 0) {
+      throw Violation(kind: "an idle world asks the store", detail: "\(calls)")
+    }
+  }
+}

@@ -1,0 +1,423 @@
+import Auditing
+import BackupFormat
+import BackupLogic
+import BackupTypes
+import Codec
+import Logging
+import ObjectStorage
+import Replication
+import SystemIO
+import SystemPackage
+import TestSupport
+
+/// Something that must never be, and is.
+struct Violation: Error {
+  /// What it breaks, in a few words: two violations of one kind have one cause.
+  var kind: String
+  var detail: String
+}
+
+/// A server, its data directory, sidecars, restores and runs of `prune`, and a store, of which a seed decides
+/// everything: what happens, when, and in which order jobs run. The code under test is the real one.
+///
+/// `@unchecked Sendable`: everything in a simulation runs on one thread.
+final class World: @unchecked Sendable {
+  /// A sidecar, as `lifeboat ship` makes it.
+  struct Sidecar {
+    var process: Process
+    var shipper: Shipper
+    var startedAt: Int64
+  }
+
+  /// What a seed decides before anything happens.
+  struct Setting {
+    var isLegacy, annotates, isAOFOn, isEncrypted: Bool
+    /// The repository is looked at twice a minute, also while all is idle; the store may lose objects.
+    var probes: Bool
+    var compression: Compression
+    var shipInterval, dumpInterval: Int64
+    var lostReply, failure, slow: Int
+  }
+
+  let seed: UInt64
+  let acts: [Act]
+  /// Faults that do not happen, for a shorter account of a failure.
+  let without: Set<String>
+  let setting: Setting
+  let bucket = SimBucket()
+  let machine: Machine
+  let disk: SimDisk
+  let redis: SimRedis
+  var sidecars: [Sidecar] = []
+  /// Random numbers of the act that is performed: the same whatever was performed before.
+  var random: SeededRandom
+  var isOver = false
+
+  // MARK: The model
+
+  var lastState = 0
+  /// What each state was made of, what it holds, and when it began, by the wall clock.
+  var parents: [Int: Int] = [:]
+  var datasets: [Int: Dataset] = [0: Dataset()]
+  var began: [(wall: Int64, state: Int)] = []
+  /// What a server would have loaded from the disk, since when (monotonic, ms).
+  var disks: [Disk] = [Disk(at: 0, data: Dataset(), isAOFOn: true)]
+  struct Disk {
+    var at: Int64
+    var data: Dataset
+    var isAOFOn: Bool
+  }
+  /// Looks that were covered: the sidecar, when it looked (monotonic), when it knew (wall), and what was on
+  /// disk.
+  var covers: [Cover] = []
+  struct Cover {
+    var process: String
+    var at, wall: Int64
+    var disks: [Disk]
+    var life: Int
+  }
+  /// Counts the lives of the server: between two, its data may have gone back.
+  var life = 0
+  /// The wall clock was set back: times are ambiguous.
+  var wentBack = false
+  /// The store lost objects: what was promised before counts no longer.
+  var hasLost = false
+  /// Claims came from more than one machine, or volume: only a person knows that the other is gone.
+  var hasMoved = false
+  /// The state of each sidecar when it was last seen.
+  var states: [String: ShipStatus.State] = [:]
+  /// A dump as it was once.
+  var oldDump: [UInt8]?
+  var restores = 0
+  var processes = 0
+  var counts: [String: Int] = [:]
+
+  static let data = "/sim/data"
+  /// For the simulator's own tests: a write is a violation.
+  nonisolated(unsafe) static var breaksRule = false
+
+  init(seed: UInt64, acts: [Act], without: Set<String>) {
+    self.seed = seed
+    self.acts = acts
+    self.without = without
+    var random = SeededRandom(seed: seed)
+    func one(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &random) == 0 }
+    setting = Setting(
+      isLegacy: one(4), annotates: !one(3), isAOFOn: !one(5), isEncrypted: one(8), probes: one(3),
+      compression: [.zstd, .gzip, .none].randomElement(using: &random)!,
+      shipInterval: [200, 1000, 5000].randomElement(using: &random)!,
+      dumpInterval: [0, 20_000, 3_600_000].randomElement(using: &random)!,
+      lostReply: [0, 5, 40].randomElement(using: &random)!,
+      failure: [0, 5, 40].randomElement(using: &random)!,
+      slow: [0, 10, 100].randomElement(using: &random)!)
+    self.random = random
+    machine = Machine.shared
+    disk = machine.disk
+    let root = disk.makeVolume()
+    disk.mount(root, at: World.data)
+    redis = SimRedis(
+      disk: disk, root: root, isLegacy: setting.isLegacy, annotates: setting.annotates,
+      isAOFOn: setting.isAOFOn)
+    allowFaults(true)
+    bucket.onCall = { [unowned self] in for sidecar in sidecars { note(sidecar) } }
+  }
+
+  func count(_ what: String) { counts[what, default: 0] += 1 }
+
+  func allowFaults(_ isOn: Bool) {
+    bucket.lostReply = isOn && !without.contains("lost-reply") ? setting.lostReply : 0
+    bucket.failure = isOn && !without.contains("failed-call") ? setting.failure : 0
+    bucket.slow = isOn && !without.contains("slow-call") ? setting.slow : 0
+    if !isOn { (bucket.awayUntil, bucket.isDenied) = (nil, false) }
+  }
+
+  // MARK: Life
+
+  func live() async throws {
+    try start(redis)
+    startSidecar()
+    for act in acts {
+      random = SeededRandom(seed: seed &* 31 &+ UInt64(act.number) &* 0x9e37_79b9)
+      machine.note("act \(act)")
+      count(act.kind.rawValue)
+      try await perform(act.kind)
+      if World.breaksRule, act.kind == .write {
+        throw Violation(kind: "the rule that --break-a-rule breaks", detail: "\(act)")
+      }
+      noteDisk()
+      try checkBounds()
+      await sleep(int(1...900))
+    }
+    try await settle()
+    try await end()
+  }
+
+  /// Everything dies, so that nothing of this world is left.
+  func end() async throws {
+    for sidecar in sidecars {
+      sidecar.process.die()
+      await sidecar.process.task?.value
+    }
+    sidecars = []
+  }
+
+  func int(_ range: ClosedRange<Int64>) -> Int64 { .random(in: range, using: &random) }
+  func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+
+  func sleep(_ milliseconds: Int64) async {
+    try? await Task.sleep(for: .milliseconds(milliseconds))
+  }
+
+  // MARK: The server
+
+  func start(_ redis: SimRedis) throws {
+    guard !redis.isRunning else { return }
+    do {
+      try redis.start()
+    } catch {
+      throw Violation(kind: "the server can't start", detail: "\(error)")
+    }
+    life += 1
+    noteDisk()
+  }
+
+  func write(flushes: Bool = false) {
+    guard redis.isRunning else { return }
+    nextState()
+    redis.write(lastState, flushes: flushes)
+    noteState()
+  }
+
+  func writePartly() {
+    guard redis.isRunning else { return }
+    nextState()
+    redis.writePartly(lastState)
+    noteState()
+  }
+
+  private func nextState() {
+    lastState += 1
+    parents[lastState] = redis.data.state
+  }
+
+  private func noteState() {
+    datasets[lastState] = redis.data
+    began.append((machine.wallMilliseconds, lastState))
+    noteDisk()
+  }
+
+  func noteDisk() {
+    guard disks.last?.data != redis.onDisk || disks.last?.isAOFOn != redis.isAOFOn else { return }
+    noteDisk(redis.onDisk)
+  }
+
+  func noteDisk(_ data: Dataset) {
+    disks.append(Disk(at: machine.milliseconds, data: data, isAOFOn: redis.isAOFOn))
+  }
+
+  /// What a look at that time may have seen: what was on disk just before, and what came in that millisecond.
+  func onDisk(at time: Int64) -> [Disk] {
+    let index = disks.lastIndex { $0.at < time } ?? 0
+    return Array(disks[index...].prefix { $0.at <= time })
+  }
+
+  /// Whether `state` is `earlier`, or was made of it.
+  func follows(_ state: Int, _ earlier: Int) -> Bool {
+    var state = state
+    while state > earlier, let parent = parents[state] { state = parent }
+    return state == earlier
+  }
+
+  // MARK: Processes
+
+  func newProcess(_ name: String) -> Process {
+    processes += 1
+    return Process(name: "\(name)-\(processes)")
+  }
+
+  var keys: KeySource {
+    setting.isEncrypted
+      ? KeySource(file: nil, value: World.key) : .none
+  }
+
+  private static let key = EncryptionKey(bytes: [UInt8](repeating: 0x5a, count: 32)).reveal()
+
+  static let logger = Logger(label: "simulation") { _ -> any LogHandler in
+    if Machine.isVerbose { TraceLog() } else { SwiftLogNoOpLogHandler() }
+  }
+
+  var policy: RetentionPolicy {
+    RetentionPolicy(
+      keepWithin: RetentionPolicy.hour, keepHourly: RetentionPolicy.hour, keepDaily: 7)
+  }
+
+  func options(isOnce: Bool, host: String, takesOver: Bool) -> Shipper.Options {
+    var plan = ShipPlan.Options()
+    plan.shipInterval = setting.shipInterval
+    plan.dumpInterval = setting.dumpInterval
+    plan.foldGrace = 20_000
+    var options = Shipper.Options(
+      data: FilePath(World.data), names: ServerNames(), compression: setting.compression,
+      source: "redis", host: host, takesOver: false, isOnce: isOnce, plan: plan, readLimit: nil,
+      pinnedMax: 1 << 20, shutdownTimeout: 25_000, writer: "simulation", keys: keys)
+    options.retention = policy
+    options.pruneInterval = 60_000
+    options.takesOver = takesOver
+    if setting.probes {
+      (options.audit.probeInterval, options.audit.claimInterval) = (30_000, 30_000)
+      options.audit.logInterval = 30_000
+    }
+    return options
+  }
+
+  func makeSidecar(
+    isOnce: Bool = false, host: String = "host-a", takesOver: Bool = false
+  ) -> Sidecar {
+    let process = newProcess(isOnce ? "once" : "sidecar")
+    let time = SimTime()
+    let stop = StopRequest(time: time)
+    var retries =
+      isOnce
+      ? RetryingStore.Policy(budget: .seconds(15), permanentTries: 1) : .sidecar
+    if !isOnce { retries.givesUpAt = { stop.retriesEnd } }
+    let store = RetryingStore(
+      SimStore(bucket: bucket, process: process), policy: retries, report: { _ in })
+    var options = options(isOnce: isOnce, host: host, takesOver: takesOver)
+    options.lastStoreCall = { process.lastCall }
+    let shipper = Shipper(
+      options: options, store: store,
+      status: ShipStatus(time: time), stop: stop,
+      logger: World.logger, time: time,
+      audited: SourceLook(FilePath(World.data), names: ServerNames(), time: time)
+    ) { () throws(LifeboatError) in
+      try Capture(FilePath(World.data), names: ServerNames(), time: time)
+    }
+    return Sidecar(process: process, shipper: shipper, startedAt: machine.milliseconds)
+  }
+
+  /// Runs in `process` until its end, or its death.
+  func run(
+    _ process: Process, _ body: @escaping @Sendable () async throws -> Void,
+    failed: @escaping @Sendable (any Error) -> Void
+  ) {
+    process.task = Task.detached {
+      await Process.$current.withValue(process) {
+        do {
+          try await body()
+        } catch {
+          if !process.isDead { failed(error) }
+        }
+      }
+      Machine.shared.disk.end(process)
+    }
+  }
+
+  func startSidecar(host: String = "host-a", takesOver: Bool = false) {
+    if host != "host-a" { hasMoved = true }
+    let sidecar = makeSidecar(host: host, takesOver: takesOver)
+    sidecars.append(sidecar)
+    machine.note("\(sidecar.process.name) starts on \(host)")
+    run(sidecar.process) { [self] in
+      _ = try await sidecar.shipper.run()
+      sidecars.removeAll { $0.process === sidecar.process }
+    } failed: { [self] in
+      sidecars.removeAll { $0.process === sidecar.process }
+      // A running `ship` exits only on a signal or a usage error: there is no directory.
+      if ($0 as? LifeboatError)?.code == .usage, disk.root(World.data) == nil {
+        count("a start without a directory is refused")
+      } else {
+        failure = Violation(kind: "a sidecar ended by itself", detail: "\($0)")
+      }
+    }
+  }
+  var failure: Violation?
+
+  func buryDead() { sidecars.removeAll { $0.process.isDead } }
+
+  /// A restore of `objects` into a new directory, at once and without faults.
+  func restore(
+    _ objects: [String: SimBucket.Object], _ selection: PointSelection = PointSelection(),
+    isAOFOn: Bool
+  ) async throws -> Dataset? {
+    restores += 1
+    let path = "/sim/restored-\(restores)"
+    let root = disk.makeVolume()
+    disk.mount(root, at: path)
+    defer { disk.mount(nil, at: path) }
+    var plan = RestorePlan.Options()
+    plan.usesLegacyForm = setting.isLegacy
+    var options = Restorer.Options(data: FilePath(path), selection: selection, plan: plan)
+    options.keys = keys
+    let restorer = Restorer(
+      options: options, store: still(objects), now: { SystemClock.now() }, note: { _ in },
+      progress: { _, _ in })
+    guard case .restored = try await restorer.run() else { return nil }
+    return try SimRedis.load(root, isAOFOn: isAOFOn, isLegacy: setting.isLegacy)
+  }
+
+  /// A store that holds these objects and answers at once.
+  func still(_ objects: [String: SimBucket.Object]) -> SimStore {
+    let copy = SimBucket()
+    copy.objects = objects
+    copy.isInstant = true
+    return SimStore(bucket: copy, process: nil)
+  }
+}
+
+/// Waits without blocking the one thread.
+struct SimTime: TimeSource {
+  func now() -> Now {
+    Now(wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
+  }
+  func sleep(milliseconds: Int64) async throws {
+    try await Task.sleep(for: .milliseconds(milliseconds))
+  }
+  func makeBell() -> any Bell { SimBell() }
+}
+
+/// `@unchecked Sendable`: everything in a simulation runs on one thread.
+private final class SimBell: Bell, @unchecked Sendable {
+  private var isSet = false
+  private var waiter: CheckedContinuation<Void, Never>?
+  private var number = 0
+
+  func signal() {
+    isSet = true
+    wake()
+  }
+
+  private func wake() {
+    guard let waiter else { return }
+    self.waiter = nil
+    isSet = false
+    number += 1
+    waiter.resume()
+  }
+
+  func wait(milliseconds: Int64) async {
+    if isSet {
+      isSet = false
+      return
+    }
+    let mine = number
+    let timer = Task { [self] in
+      try await Task.sleep(for: .milliseconds(milliseconds))
+      if number == mine { wake() }
+    }
+    await withCheckedContinuation { waiter = $0 }
+    timer.cancel()
+  }
+}
+
+/// Log lines as part of what is printed.
+private struct TraceLog: LogHandler {
+  var metadata: Logger.Metadata = [:]
+  var logLevel = Logger.Level.info
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+  func log(event: LogEvent) {
+    print("  | \(event.level) \(event.message) \(event.metadata ?? [:])")
+  }
+}
