@@ -237,11 +237,9 @@ extension World {
     buryDead()
     if redis.isRunning { endServer { redis.stop() } }
     let before = redis.onDisk
-    var selection = PointSelection()
+    var question = Question.newest(.newest)
     if chance(50), !wentBack, let at = began.randomElement(using: &random)?.wall {
-      selection.at = Instant(milliseconds: at + 1000)
-    } else {
-      selection.suspect = .newest
+      question = .at(Instant(milliseconds: at + 1000))
     }
     nonisolated(unsafe) var isDone = false
     for attempt in 0..<2 {
@@ -254,7 +252,7 @@ extension World {
       let store = RetryingStore(
         SimStore(bucket: bucket, process: process),
         policy: .init(budget: .seconds(60), permanentTries: 3), report: { _ in })
-      let options = replacing(selection)
+      let options = replacing(question)
       run(process) {
         _ = try await Restorer(
           options: options, store: store, now: { SystemClock.now() }, note: { _ in },
@@ -279,7 +277,7 @@ extension World {
       // Nobody starts a server on a half restored directory: the operator looks again.
       let process = newProcess("restore")
       let store = SimStore(bucket: bucket, process: process)
-      let options = replacing(selection)
+      let options = replacing(question)
       run(process) {
         _ = try await Restorer(
           options: options, store: store, now: { SystemClock.now() }, note: { _ in },
@@ -299,11 +297,11 @@ extension World {
     redis.root.entries.keys.contains(".lifeboat-restore")
   }
 
-  private func replacing(_ selection: PointSelection) -> Restorer.Options {
+  private func replacing(_ question: Question) -> Restorer.Options {
     var plan = RestorePlan.Options()
     plan.usesLegacyForm = setting.isLegacy
     var options = Restorer.Options(
-      data: FilePath(World.data), selection: selection, plan: plan)
+      data: FilePath(World.data), question: question, plan: plan)
     options.replaces = true
     options.keys = keys
     return options

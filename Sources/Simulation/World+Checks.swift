@@ -73,13 +73,11 @@ extension World {
   private func newest(_ objects: [String: SimBucket.Object], isAOFOn: Bool) async throws
     -> Dataset?
   {
-    var selection = PointSelection()
     do {
-      return try await held(objects, selection, isAOFOn)
+      return try await held(objects, .newest(), isAOFOn)
     } catch let error as LifeboatError where error.code == .suspect {
       count("a restore asks")
-      selection.suspect = .newest
-      return try await held(objects, selection, isAOFOn)
+      return try await held(objects, .newest(.newest), isAOFOn)
     } catch let error as LifeboatError where error.code == .noBackup {
       return nil
     }
@@ -87,10 +85,10 @@ extension World {
 
   /// A restore gives a state that was, with all that it held.
   private func held(
-    _ objects: [String: SimBucket.Object], _ selection: PointSelection, _ isAOFOn: Bool
+    _ objects: [String: SimBucket.Object], _ question: Question, _ isAOFOn: Bool
   ) async throws -> Dataset? {
     do {
-      let found = try await restore(objects, selection, isAOFOn: isAOFOn)
+      let found = try await restore(objects, question, isAOFOn: isAOFOn)
       guard let found else { return nil }
       guard datasets[found.state] == found else {
         throw Violation(
@@ -138,11 +136,9 @@ extension World {
     else { return }
     let time = Int64.random(in: before.wall...after.wall, using: &random) / 1000 * 1000
     guard time >= before.wall else { return }
-    var selection = PointSelection()
-    selection.at = Instant(milliseconds: time)
     let found: Dataset?
     do {
-      found = try await held(objects, selection, disk.isAOFOn)
+      found = try await held(objects, .at(Instant(milliseconds: time)), disk.isAOFOn)
     } catch let error as LifeboatError {
       throw Violation(
         kind: "a promised time is refused", detail: "at \(time): \(error)")

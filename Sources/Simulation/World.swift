@@ -336,7 +336,7 @@ final class World: @unchecked Sendable {
 
   /// A restore of `objects` into a new directory, at once and without faults.
   func restore(
-    _ objects: [String: SimBucket.Object], _ selection: PointSelection = PointSelection(),
+    _ objects: [String: SimBucket.Object], _ question: Question = .newest(),
     isAOFOn: Bool
   ) async throws -> Dataset? {
     restores += 1
@@ -346,7 +346,7 @@ final class World: @unchecked Sendable {
     defer { disk.mount(nil, at: path) }
     var plan = RestorePlan.Options()
     plan.usesLegacyForm = setting.isLegacy
-    var options = Restorer.Options(data: FilePath(path), selection: selection, plan: plan)
+    var options = Restorer.Options(data: FilePath(path), question: question, plan: plan)
     options.keys = keys
     let restorer = Restorer(
       options: options, store: still(objects), now: { SystemClock.now() }, note: { _ in },

@@ -136,10 +136,10 @@ import Testing
     world.turn()
     world.save(2)
     world.turn()
-    world.plan.isFlushing = true
+    world.plan.flush()
     world.turn()
     #expect(world.uploads == ["1", "2"])
-    world.plan.isFlushing = false
+    world.plan.slowDown()
     world.save(3)
     world.turn()
     #expect(world.uploads == ["1", "2"])

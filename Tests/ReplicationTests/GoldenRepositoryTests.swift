@@ -40,11 +40,10 @@ import Testing
   func `a golden repository restores as it did`(_ test: Case) async throws {
     let scratch = try TemporaryDirectory("golden")
     let data = try scratch.makeDirectory("data")
-    var selection = PointSelection()
-    selection.point = test.point
-    selection.timeline = test.timeline.flatMap { TimelineNumber($0) }
+    let timeline = test.timeline.flatMap { TimelineNumber($0) }.map { Question.timeline($0) }
+    let question = test.point.map { .point($0) } ?? timeline ?? .newest()
     var options = Restorer.Options(
-      data: FilePath(data), selection: selection, plan: RestorePlan.Options())
+      data: FilePath(data), question: question, plan: RestorePlan.Options())
     options.keys = keys(test.name)
     let outcome = try await Restorer(
       options: options, store: store(test.name), now: { Instant(milliseconds: 1_800_000_000_000) },
@@ -112,7 +111,7 @@ import Testing
     let scratch = try TemporaryDirectory("golden")
     let restorer = Restorer(
       options: .init(
-        data: FilePath(try scratch.makeDirectory("data")), selection: PointSelection(),
+        data: FilePath(try scratch.makeDirectory("data")), question: .newest(),
         plan: RestorePlan.Options()), store: copy,
       now: { Instant(milliseconds: 1_800_000_000_000) }, note: { _ in }, progress: { _, _ in })
     #expect(await code { _ = try await restorer.run() } == .corrupt)

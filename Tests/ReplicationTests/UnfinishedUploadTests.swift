@@ -25,13 +25,14 @@ import Testing
       let file = try OpenFile(reading: FilePath(folder("dump.rdb")))
       let frame = made.repository.frame
       let left = GenerationID(
-        fingerprint: try Fingerprint.of(file, size: UInt64(bytes.count), frame: frame),
+        fingerprint: try await Fingerprint.of(file, size: UInt64(bytes.count), frame: frame),
         nonce: nonce(isOfParent ? 1 : 2))
       try await made.repository.createContent(
         bytes, .piece(left, number: 0, frame.digest(bytes).short), kind: .piece)
       clock.set(clock.now.advanced(byMilliseconds: days * RetentionPolicy.day))
       let uploader = GenerationUploader(
-        repository: made.repository, claim: claim, settings: .init(width: 2, readLimit: nil),
+        repository: made.repository, claim: claim,
+        settings: .init(width: 2, readLimit: nil, time: SystemClock()),
         reusable: [:], unfinishedNonce: nonce(1)
       ) { _ in }
       let upload = try upload(claim, size: bytes.count)

@@ -248,7 +248,8 @@ extension Answering {
       guard let next = history.successor(of: number), next.timeline <= limit else { return found }
       let finder = try self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
-      guard try isContinued || (next.fork == nil && !isBack(finder, behind: found.finder, point)) else {
+      guard try isContinued || (next.fork == nil && !isBack(finder, behind: found.finder, point))
+      else {
         return found
       }
       found.finder = finder

@@ -51,7 +51,9 @@ package struct RecoveryMap: Sendable, Equatable {
       let ends = (present.spans + branch.spans).flatMap {
         [$0.from, $0.to.advanced(byMilliseconds: 1)]
       }
-      let edges = (ends + starts).filter { edge in from.map { edge > $0 } ?? true && until.map { edge < $0 } ?? true }
+      let edges = (ends + starts).filter { edge in
+        from.map { edge > $0 } ?? true && until.map { edge < $0 } ?? true
+      }
       add(from, present, branch, starts, timeline.number)
       for edge in Set(edges).sorted() { add(edge, present, branch, starts, timeline.number) }
     }

@@ -189,8 +189,8 @@ struct RestoreStaging: Sendable {
     if reuses, part.content != nil || part.isWhole,
       try staged.status().size >= part.range.upperBound,
       part.isFound(
-        try staged.digest(
-          from: part.range.lowerBound, to: part.range.upperBound, frame: repository.frame))
+        repository.frame.digest(
+          try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)))
     {
       return
     }
