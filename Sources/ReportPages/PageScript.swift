@@ -16,7 +16,8 @@ enum PageScript {
 
     const setText = (id, text) => { const e = byId(id); if (e && e.textContent !== text) e.textContent = text; };
 
-    // The row of the instant: [first instant, kind, last restorable before it, first after it, timeline].
+    // The row of the instant: [first instant, kind, last restorable one before it, next one, timeline]. The
+    // two are relative to the first, and what is not there is left out.
     function find(t) {
       const rows = data.rows || [];
       let low = 0, high = rows.length;
@@ -24,7 +25,9 @@ enum PageScript {
         const middle = (low + high) >> 1;
         if (rows[middle][0] !== null && rows[middle][0] > t) high = middle; else low = middle + 1;
       }
-      return rows[Math.max(0, low - 1)] || [null, 0, null, null, null];
+      const [from, kind, last, next, timeline] = rows[Math.max(0, low - 1)] || [null, 0];
+      const time = distance => distance == null ? null : (from || 0) + distance;
+      return { kind, last: time(last), next: time(next), timeline };
     }
 
     let chosen = { kind: "newest" };
@@ -38,7 +41,7 @@ enum PageScript {
         if (data.suspect) return ["The newest state may be an accident: this restores the one before it.", "--suspect before"];
         return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
       }
-      const t = chosen.at, [, kind, last, next, timeline] = find(t), [words, argument] = data.kinds[kind];
+      const t = chosen.at, { kind, last, next, timeline } = find(t), [words, argument] = data.kinds[kind];
       const names = { at: iso(t), last: last === null ? "" : iso(last), lastShown: last === null ? "" : shown(last), next: next === null ? "" : " The next one is of " + shown(next) + ".", timeline: timeline };
       const fill = text => text === null ? null : text.replace(/\{([a-zA-Z]+)\}/g, (_, name) => names[name]);
       return [fill(words), fill(argument)];

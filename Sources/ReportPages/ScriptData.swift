@@ -32,10 +32,17 @@ struct ScriptData {
   }
 
   private func row(_ row: RecoveryMap.Row) -> String {
-    func text(_ instant: Instant?) -> String { instant.map { "\($0.milliseconds)" } ?? "null" }
-    let timeline = row.timeline.map { "\($0)" } ?? "null"
-    return
-      "[\(text(row.from)),\(row.kind.rawValue),\(text(row.last)),\(text(row.next)),\(timeline)]"
+    // A page of thousands of rows has to load on a phone.
+    func distance(_ instant: Instant?) -> String {
+      instant.map { "\($0.milliseconds.subtractingReportingOverflow(from).partialValue)" } ?? ""
+    }
+    let from = row.from?.milliseconds ?? 0
+    var parts = [
+      row.from == nil ? "null" : "\(from)", "\(row.kind.rawValue)", distance(row.last),
+      distance(row.next), row.timeline.map { "\($0)" } ?? "",
+    ]
+    while parts.last == "" { parts.removeLast() }
+    return "[" + parts.map { $0.isEmpty ? "null" : $0 }.joined(separator: ",") + "]"
   }
 
   /// What the page says of an instant, and the arguments of the command for it; nil: there is no command.

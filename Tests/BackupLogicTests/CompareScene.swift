@@ -125,9 +125,10 @@ struct CompareScene {
   mutating func setNoLog() { (base, increments) = (nil, []) }
 
   var sequences: [Int64] = [1]
+  var form = CompareScene.form
   var view: CaptureView {
     let set = AOFSetView(
-      form: Self.form, base: base.map { .init(file: $0, sequence: 1) },
+      form: form, base: base.map { .init(file: $0, sequence: 1) },
       increments: zip(increments, sequences).map { .init(file: $0, sequence: $1) },
       manifestModified: nil)
     return CaptureView(

@@ -228,6 +228,18 @@ import Testing
       }
       $0.setLog(set + set + set + other)
     },
+    Row(
+      name: "a single AOF that is durable, and that no snapshot made a restore point",
+      relation: .continues(from: position(1, 1, 3 * step)), starts: [3 * step]
+    ) {
+      $0.form = .legacy
+      $0.base = nil
+      $0.addSnapshot { snapshot in
+        snapshot.detached = .init(
+          form: .legacy, awaitedBase: nil, files: snapshot.chain!.files, isBaseEmpty: nil)
+        (snapshot.chain, snapshot.primary) = (nil, nil)
+      }
+    },
   ]
 
   private static func dumpRecord(_ number: UInt64) -> Snapshot.Dump {

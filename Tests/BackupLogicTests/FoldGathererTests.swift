@@ -56,8 +56,9 @@ import Testing
     for fold in made { #expect(fold.marks.count <= LogPayload.marksMax) }
   }
 
-  @Test func `no byte is folded twice, none is invented, and every mark is kept`() throws {
+  @Test func `no byte is folded twice, none is invented, and every mark is kept`() async throws {
     for seed in UInt64(1)...300 {
+      await Task.yield()  // tests that wait need a thread
       var random = SeededRandom(seed: seed)
       var gatherer = FoldGatherer(pin: PinID(1), ordinal: 1)
       var (position, time, last) = (UInt64(0), Int64(1000), UInt64(0))

@@ -68,9 +68,10 @@ import Testing
     #expect(series.buckets.compactMap(\.lagMax).max() == 3_599_000)
   }
 
-  @Test func `whatever there is, it is bounded, and nothing is lost`() {
+  @Test func `whatever there is, it is bounded, and nothing is lost`() async {
     let (first, count) = seeds(default: 20)
     for seed in first..<first + count {
+      await Task.yield()  // tests that wait need a thread
       var random = SeededRandom(seed: seed)
       var series = LogSeries()
       let reach = [Int64(1000), 1_000_000, 1_000_000_000, 4_000_000_000_000].randomElement(
@@ -96,9 +97,10 @@ import Testing
     #expect(!series.buckets.isEmpty)
   }
 
-  @Test func `windows that touch are one, and the smallest gaps close first`() {
+  @Test func `windows that touch are one, and the smallest gaps close first`() async {
     let (first, count) = seeds(default: 200)
     for seed in first..<first + count {
+      await Task.yield()  // tests that wait need a thread
       var random = SeededRandom(seed: seed)
       var union = WindowUnion()
       var isInside = [Bool](repeating: false, count: 200)

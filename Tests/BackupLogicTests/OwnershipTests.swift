@@ -132,8 +132,10 @@ import Testing
 
   /// Shippers on directories of their own that are killed and started again for ever, all with news:
   /// after the first claim the owner changes only when it ended in good order.
-  @Test func `killed and restarted for ever, they never take the repository from each other`() {
+  @Test func `killed and restarted for ever, they never take the repository from each other`() async
+  {
     for seed in UInt64(1)...500 {
+      await Task.yield()  // tests that wait need a thread
       var world = World(seed: seed)
       for _ in 0..<400 { world.step() }
       // A pointless repository changes hands once for each that never owned it.
@@ -141,8 +143,9 @@ import Testing
     }
   }
 
-  @Test func `each change of owner is explained by one clean end`() {
+  @Test func `each change of owner is explained by one clean end`() async {
     for seed in UInt64(1)...500 {
+      await Task.yield()  // tests that wait need a thread
       var world = World(seed: seed, endsWell: true)
       for _ in 0..<400 { world.step() }
       #expect(world.changes <= world.cleanEnds + world.shippers.count - 1, "seed \(seed)")

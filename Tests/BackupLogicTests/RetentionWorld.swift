@@ -200,6 +200,14 @@ struct RetentionWorld {
     ).newest()
   }
 
+  /// The last restore point of a timeline that names show.
+  func lastMark(of timeline: TimelineNumber) throws -> RestorePoint? {
+    let history = try history()
+    return PointFinder(
+      history: history, timeline: timeline, snapshots: present(timeline, history)
+    ).last(notAfter: now)
+  }
+
   private func present(_ number: TimelineNumber, _ history: History) -> [Int: Snapshot] {
     var found: [Int: Snapshot] = [:]
     for sequence in history.snapshots(of: number) {

@@ -24,6 +24,15 @@ struct Candidates {
       self.snapshots.compactMapValues { finder.window(of: $0) }, self.snapshots, history)
   }
 
+  /// Just after the beginning of a chain the log before it, and its annotations, may still date what the chain
+  /// has; in milliseconds.
+  private static let settled: Int64 = 60_000
+
+  private static func hasBase(_ snapshot: Snapshot, _ history: History) -> Bool {
+    snapshot.primary == .aof
+      && snapshot.chain?.base.map { history.isUsable($0.generation) } ?? false
+  }
+
   /// A snapshot answers no later than the chain that replaced its BASE begins.
   ///
   /// For example, snapshot 4 has BASE 1 with the files 1 and 2, and snapshot 5, after a rewrite, BASE 2 with
@@ -42,9 +51,7 @@ struct Candidates {
       else { continue }
       let next = chain.files.dropFirst().compactMap { $0.begin.flatMap { begun[$0] } }.min()
       if let next, next < window.to { limited[sequence]?.to = max(window.from, next) }
-      if let position = chain.files.first?.begin,
-        chain.base.map({ history.isUsable($0.generation) }) ?? false
-      {
+      if let position = chain.files.first?.begin, hasBase(snapshots[sequence]!, history) {
         begun[position] = window.from
       }
     }
@@ -59,9 +66,13 @@ struct Candidates {
     return found.union(beginnings(at: instant))
   }
 
-  /// Whether names alone show a restore point not after the time, so that no earlier timeline is searched.
+  /// Whether the timeline has a state not after the time, so that no earlier timeline is searched: by its
+  /// names, or that with which a chain began.
   func isCertain(at instant: Instant) -> Bool {
     finder(around: instant).last(notAfter: instant) != nil
+      || snapshots.values.contains {
+        instant.since($0.at) >= Candidates.settled && Candidates.hasBase($0, history)
+      }
   }
 
   /// Whether its log is of a later second, so that no later timeline is searched.

@@ -288,7 +288,10 @@ struct Comparing {
   private func hasNews(_ comparison: Comparison, isMatched: Bool) throws(Evidence.Missing) -> Bool {
     var hasNews = false
     if let chain = comparison.chain {
-      hasNews = !isMatched || chain.candidate != nil
+      // Log of a single AOF that is durable is no restore point until a snapshot says so. The shipper may
+      // have been killed before it wrote that.
+      let isUnnamed = chain.anchor == nil && chain.files.contains { $0.start > 0 }
+      hasNews = !isMatched || chain.candidate != nil || isUnnamed
       for file in chain.files where !hasNews && file.size > file.start {
         hasNews = try facts.answer(.command(file.pin, from: file.start, to: file.size))
       }

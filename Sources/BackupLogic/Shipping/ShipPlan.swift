@@ -145,6 +145,7 @@ package struct ShipPlan: Sendable {
     guarded.judgedDump = view.dump?.version
     lastMark = comparison.lastMark ?? Instant(milliseconds: 0)
     chain = comparison.chain
+    chain?.anchorLegacyIfReady()
     if comparison.before?.position != nil { historyEnd = comparison.lastMark }
     isDumpNewest = comparison.before.map { $0.position == nil } ?? false
     judgeLiveness()
