@@ -1,4 +1,5 @@
 import Auditing
+import BackupFormat
 import BackupLogic
 import BackupTypes
 import ObjectStorage
@@ -88,6 +89,7 @@ extension World {
   private func shipOnce() async throws {
     let once = makeSidecar(isOnce: true)
     let begun = machine.milliseconds
+    let before = highestClaim
     nonisolated(unsafe) var outcome: Shipper.Outcome?
     run(once.process) {
       outcome = try await once.shipper.run()
@@ -96,7 +98,19 @@ extension World {
     await once.process.task?.value
     guard let outcome, outcome.isComplete else { return }
     count("once is complete")
+    // A sidecar of the same directory may claim at the same time, from a listing that does not have what was
+    // shipped meanwhile. Until it has shipped that again, a restore gives less.
+    if let highest = highestClaim, highest != before, highest != outcome.timeline {
+      count("once is overtaken")
+      return
+    }
     try await require(onDisk(at: begun), "`ship --once` ended with success")
+  }
+
+  private var highestClaim: TimelineNumber? {
+    bucket.objects.keys.compactMap { name -> TimelineNumber? in
+      if case .claim(let number) = ObjectPath(name) { number } else { nil }
+    }.max()
   }
 
   /// The pod moves: its volume is copied to another, and mounted in its place.
