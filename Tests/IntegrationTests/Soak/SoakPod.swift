@@ -1,4 +1,5 @@
 import BackupTypes
+import RedisFormats
 import TestSupport
 import Testing
 
@@ -105,6 +106,7 @@ final class SoakPod {
 
   /// Starts the server on what is on the volume, which must be the model's, and goes on with the load.
   func startServer(isVolumeNew: Bool = false) async throws {
+    try dropOpenTransaction()
     server = try await SoakPod.startServer(place, test)
     let check = try await load.check(server)
     // With `everysec` a busy server may write two seconds late.
@@ -114,6 +116,21 @@ final class SoakPod {
         "\(name): the server holds \(check), and not steps \(least)…\(load.issued)")
     }
     try goOn(after: check.lastStep)
+  }
+
+  /// A server that was killed while it wrote a transaction truncates its AOF behind the last whole command
+  /// (7.0.15 and 8.2.3 tried). That leaves a MULTI open: what it writes next is queued behind it when the file
+  /// is loaded again, and counts twice. The file is truncated before the MULTI here, as a person would.
+  private func dropOpenTransaction() throws {
+    let directory = place.data + "/appendonlydir"
+    for name in TestFiles.list(directory) where name.hasSuffix(".incr.aof") {
+      var scanner = AOFScanner(at: 0)
+      let bytes = try TestFiles.read(directory + "/" + name)
+      bytes.withUnsafeBytes { scanner.consume($0) }
+      if scanner.boundary < bytes.count {
+        try TestFiles.truncate(directory + "/" + name, to: Int(scanner.boundary))
+      }
+    }
   }
 
   /// Everything is lost; a pod of the same name starts on a new volume.
