@@ -11,9 +11,9 @@ struct FencingTests {
   {
     let place = try Place()
     let other = try place.folder.makeDirectory("other")
-    let flags = ["--source", "redis", "--ship-interval", "200ms", "--shutdown-timeout", "4s"]
-    func ship(_ number: Int) throws -> RunningCommand {
-      try place.ship(pod: "pod-\(number)", flags, data: [place.data, other][number])
+    let flags = ["--source", "redis", "--ship-interval", "200ms", "--shutdown-timeout"]
+    func ship(_ number: Int, shutdown: String = "4s") throws -> RunningCommand {
+      try place.ship(pod: "pod-\(number)", flags + [shutdown], data: [place.data, other][number])
     }
     var servers: [RedisServer] = []
     var loads: [TransactionalLoad] = []
@@ -54,7 +54,7 @@ struct FencingTests {
     #expect(changes <= 2, "the owner changed \(changes) times: \(owners)")
     #expect(owners.count > 3, "restarted shippers claim anew: \(owners)")
 
-    let running = [try ship(0), try ship(1)]
+    let running = [try ship(0, shutdown: "100s"), try ship(1, shutdown: "100s")]
     let owner = try #require(owners.last.flatMap { $0 == "pod-0" ? 0 : 1 })
     let loser = 1 - owner
     try await eventually(

@@ -72,7 +72,7 @@ struct RestartTests {
       }
       try await load.reach(load.acknowledged + 50)
     }
-    let ship = try place.ship("--ship-interval", "100ms")
+    let ship = try place.ship("--ship-interval", "100ms", "--shutdown-timeout", "120s")
     _ = try await load.stop()
     _ = try await server.shutdown()
     let result = try await ship.terminate()

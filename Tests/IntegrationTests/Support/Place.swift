@@ -94,7 +94,7 @@ struct Place {
     let target = try folder.makeDirectory(name)
     var failures: [String] = []
     try await eventually(
-      deadline: 30, "a restore point",
+      deadline: 120, "a restore point",
       condition: {
         let result = try await run("restore", ["--data", target] + arguments)
         if result.exitCode != 0, failures.last != "\(result)" { failures.append("\(result)") }
