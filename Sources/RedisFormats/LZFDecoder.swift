@@ -127,7 +127,7 @@ private struct NoOutput: LZFOutput {
 struct LZFWindow: Sendable {
   private static let reach = 1 << 13
   private static let size = 1 << 16
-  /// The most that an instruction produces, and what may be overwritten behind it.
+  /// The longest output of one instruction (264 bytes), and 16 bytes that a copy may write past its end.
   private static let margin = 264 + 16
 
   /// Allocated when first used.

@@ -56,7 +56,7 @@ final class Machine: @unchecked Sendable {
 
   /// 2027-01-15.
   static let start: Int64 = 1_800_000_000_000_000_000
-  /// So many jobs are a loop without an end.
+  /// A world that runs more jobs than this is in an endless loop.
   private static let jobsMax = 3_000_000
 
   private init(seed: UInt64) {

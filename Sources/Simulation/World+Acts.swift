@@ -226,7 +226,7 @@ extension World {
     life += 1
   }
 
-  /// So many seconds, with a write now and then.
+  /// Lets that many seconds pass, with an occasional write.
   private func writeOn(_ seconds: Int) async {
     for _ in 0..<seconds / 10 {
       write()

@@ -6,7 +6,7 @@ import SystemIO
 
 /// What must hold.
 extension World {
-  /// So many descriptors does a sidecar have at most.
+  /// The most file descriptors that one sidecar may have open.
   private static let handlesMax = 40
 
   func checkBounds() throws {

@@ -35,7 +35,7 @@ struct LoadedByServersTests {
       switch verdict {
       case .ended: #expect(refusal == nil, "\(words)")
       case .malformed: #expect(refusal != nil, "\(words)")
-      // What follows can't be told, and nobody is told that it is good.
+      // Lifeboat does not call the file good, so the server may do either.
       case .unknown, .walking: break
       }
       if refusal == nil { counts.loaded += 1 } else { counts.refused += 1 }

@@ -6,7 +6,7 @@ package import BackupTypes
 package struct UnreadableClaim: Sendable, Equatable {
   package var timeline: TimelineNumber
   package var reason: String
-  /// How many snapshots and log objects its timeline has. If they are none, nobody ever shipped under it.
+  /// How many snapshots and log objects its timeline has. 0: nothing was ever shipped under it.
   package var objects: Int
   package init(timeline: TimelineNumber, reason: String, objects: Int) {
     self.timeline = timeline

@@ -118,9 +118,9 @@ final class SoakPod {
     try goOn(after: check.lastStep)
   }
 
-  /// A server that was killed while it wrote a transaction truncates its AOF behind the last whole command
-  /// (7.0.15 and 8.2.3 tried). That leaves a MULTI open: what it writes next is queued behind it when the file
-  /// is loaded again, and counts twice. The file is truncated before the MULTI here, as a person would.
+  /// If a server is killed while it writes a transaction, it truncates its AOF after the last whole command
+  /// when it starts again (tried with 7.0.15 and 8.2.3). The MULTI stays open, so the next load also executes
+  /// the commands of the unfinished transaction. This truncates the file before the MULTI.
   private func dropOpenTransaction() throws {
     let directory = place.data + "/appendonlydir"
     for name in TestFiles.list(directory) where name.hasSuffix(".incr.aof") {
