@@ -112,14 +112,17 @@ package struct Repository: Sendable {
   /// that refuses none of them.
   private static let settlingTime = Duration.seconds(5)
 
-  /// Creates the descriptor. A store that does not refuse a second creation keeps the last one written. In
-  /// an encrypted repository the descriptor decides which key reads everything after it, so this must be
-  /// known before anything else is written. Such a store is detected by creating the same descriptor again.
+  /// Creates the descriptor, and returns when it is known which one stands.
+  ///
+  /// A store that does not refuse a second creation keeps the last one written. The descriptor's id goes
+  /// into every claim, and decides which key reads everything after it. A writer that went on with its own,
+  /// overwritten id would write claims that every reader takes for those of another repository. Such a
+  /// store is detected by creating the same descriptor again.
   private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
     let name = ObjectPath.descriptor.text
     let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
     let isFirst = try await store.create(name, bytes) == .created
-    guard isFirst, descriptor.cipher != .none else { return }
+    guard isFirst else { return }
     if store.createsConditionally, try await store.create(name, bytes) == .exists { return }
     try await Task.sleep(for: settlingTime)
   }
