@@ -135,7 +135,7 @@ package struct Audit: Sendable {
     if now - lastLook >= Audit.lookAge {
       return .blind(
         since: covered?.at ?? since, bytes: 0,
-        reason: failure?.reason ?? "\(data) could not be looked at: its file system does not answer"
+        reason: failure?.reason ?? "\(data) can't be checked: its file system does not respond"
       )
     }
     guard let last else { return .behind(log: since, copy: nil, bytes: 0, fault: nil) }
@@ -261,17 +261,17 @@ package struct Audit: Sendable {
     if let foreign = sample.foreign { return foreign }
     if let before = covered ?? lastLog, before.root != sample.root, !sample.holdsFiles {
       return
-        "\(data) is another directory than the one that was shipped, and it holds nothing: was it "
-        + "moved or unmounted? Restart Redis on the directory that it is to use, or put the old one back"
+        "\(data) is not the directory that was shipped before, and it is empty: was that one moved or "
+        + "unmounted? Restart Redis on the directory it is meant to use, or put the old one back"
     }
     if !sample.holdsFiles, hadData || lastLog != nil {
-      return "\(data) is empty: its files were deleted or moved. If Redis runs on, "
+      return "\(data) is empty: its files were deleted or moved. If Redis is still running, "
         + "BGREWRITEAOF or BGSAVE writes its data to disk again"
     }
     if isWithoutItsLog(sample) {
       return
-        "the AOF in \(data) is gone, and no dump came since: it was deleted or moved. If Redis runs "
-        + "with appendonly yes, BGREWRITEAOF writes it again; if it runs without, BGSAVE shows that"
+        "the AOF in \(data) is missing, and there is no newer dump: it was deleted or moved. If Redis runs "
+        + "with appendonly yes, run BGREWRITEAOF; if it runs without an AOF, run BGSAVE"
     }
     return nil
   }

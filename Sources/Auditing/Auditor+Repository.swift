@@ -118,7 +118,7 @@ extension Auditor {
     let name = ObjectPath.claim(claim.timeline)
     guard let object = try await store.read(name.text) else {
       return ifStill(claim) {
-        lost("\(store.location) has lost \(name.text), which was written there")
+        lost("\(name.text) is missing from \(store.location), although it was uploaded")
       }
     }
     let content = try? frame.open(object, kind: .claim, name: name, limit: RecordCoding.sizeMax)
@@ -128,7 +128,7 @@ extension Auditor {
     guard found?.nonce != claim.nonce else { return }
     ifStill(claim) {
       lost(
-        "\(name.text) in \(store.location) is not what was written there: another process overwrote it"
+        "\(name.text) in \(store.location) is not what was uploaded: another process overwrote it"
       )
     }
   }
@@ -172,8 +172,8 @@ extension Auditor {
     guard position >= open.reach.to else {
       return ifStill(claim) {
         lost(
-          "\(store.location) has lost log of timeline \(open.timeline), file \(open.ordinal): it was "
-            + "durable up to offset \(open.reach.to), and ends at \(position)", damaged: stubs)
+          "log is missing from \(store.location): timeline \(open.timeline), file \(open.ordinal) was "
+            + "uploaded up to offset \(open.reach.to), but now ends at \(position)", damaged: stubs)
       }
     }
     let last = open.reach.last
@@ -189,7 +189,7 @@ extension Auditor {
       frame.digest(bytes).short != last.digest
     else { return }
     ifStill(claim) {
-      lost("the log on disk differs from what was shipped of it, at offset \(last.from)")
+      lost("the log on disk differs from the uploaded log, at offset \(last.from)")
     }
   }
 
@@ -238,7 +238,7 @@ extension Auditor {
     case .whole, .unclear: return
     case .missing:
       lost(
-        "\(store.location) has lost \(name.text), which a restore of the newest state needs",
+        "\(name.text) is missing from \(store.location); a restore of the newest state needs it",
         damaged: [name])
     case .damaged(let cause):
       lost(

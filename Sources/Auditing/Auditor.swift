@@ -136,7 +136,7 @@ package final class Auditor: Sendable {
       switch result {
       case .success(let sample): audit.saw(sample, confirmed)
       case .failure(let error):
-        audit.failed(at: now, "\(data) can't be looked at: \(error.inOneLine)")
+        audit.failed(at: now, "\(data) can't be checked: \(error.inOneLine)")
       }
       return audit.toExplain(confirmed, now: now)
     }
@@ -175,12 +175,11 @@ package final class Auditor: Sendable {
     let name = printable(file.name)
     let reason =
       if let fault = scanner.fault {
-        "\(name) can't be read as commands from offset \(fault.offset) on: \(fault.reason). A server "
-          + "would not start on it. If Redis runs, BGREWRITEAOF writes a new AOF; else redis-check-aof "
-          + "shows what to do"
+        "\(name) is damaged from offset \(fault.offset) on: \(fault.reason). A server would not start "
+          + "with it. If Redis is running, BGREWRITEAOF writes a new AOF; otherwise use redis-check-aof"
       } else {
-        "\(name) ends with an unfinished command at offset \(scanner.boundary): a server cuts it off "
-          + "when it starts. If Redis runs, BGREWRITEAOF writes a new AOF"
+        "\(name) ends with an unfinished command at offset \(scanner.boundary): a server truncates it "
+          + "at its next start. If Redis is running, BGREWRITEAOF writes a new AOF"
       }
     audit.withLock { $0.explained(file.version.identity, from: durable, reason) }
   }

@@ -71,8 +71,8 @@ struct ForeignFiles {
       case .appendDirectory: "--appenddirname"
       }
     return
-      "\(directory.path) holds \(printable(found.name)), which is no name that Redis was said to use: "
-      + "give \(flag)"
+      "\(directory.path) contains \(printable(found.name)), which is not one of the configured file names: "
+      + "pass \(flag)"
   }
 
   private static func isIgnored(_ name: String) -> Bool {

@@ -121,7 +121,7 @@ package struct SourceLook: AuditedSource {
       guard try read(names.manifest, inner) == bytes else { continue }
       return line
     }
-    return .unusable("the AOF's manifest changes faster than its files can be looked at")
+    return .unusable("the AOF manifest changes faster than its files can be checked")
   }
 
   /// Nil if a file that the manifest names was deleted during the look, perhaps together with the manifest.
@@ -134,14 +134,15 @@ package struct SourceLook: AuditedSource {
       manifest = try AOFManifest(parsing: bytes)
     } catch {
       return .unusable(
-        "\(path) can't be used, "
+        "\(path) is invalid, "
           + (error.isEmpty ? "it is empty" : "line \(error.line): \(error.reason)")
-          + ". A server would not start on it. If Redis runs, BGREWRITEAOF writes a new one")
+          + ". A server would not start with it. If Redis is running, BGREWRITEAOF writes a new one"
+      )
     }
     if let name = manifest.nameTwice {
       return .unusable(
-        "\(path) names \(printable(name)) twice, which can't be backed up. If Redis runs, BGREWRITEAOF "
-          + "writes a new AOF")
+        "\(path) lists \(printable(name)) twice, which can't be backed up. If Redis is running, "
+          + "BGREWRITEAOF writes a new AOF")
     }
     func file(_ entry: AOFManifest.Entry) throws(LifeboatError) -> SourceSample.File? {
       guard let status = try status(entry.file, directory) else { return nil }
@@ -156,8 +157,8 @@ package struct SourceLook: AuditedSource {
       guard let found = try file(entry) else {
         guard try read(names.manifest, directory) == bytes else { return nil }
         return .unusable(
-          "\(path) names \(printable(entry.file)), which is missing. A server would not start on it. If "
-            + "Redis runs, BGREWRITEAOF writes a new AOF")
+          "\(path) lists \(printable(entry.file)), which is missing. A server would not start with it. If "
+            + "Redis is running, BGREWRITEAOF writes a new AOF")
       }
       if entry.kind == .base { log.base = found } else { log.files.append(found) }
     }
@@ -172,8 +173,8 @@ package struct SourceLook: AuditedSource {
     where entry.name.hasPrefix(names.appendFile + ".") {
       guard let status = try status(entry.name, directory), status.size > 0 else { continue }
       return .unusable(
-        "\(names.appendDirectory) holds \(printable(entry.name)) but no manifest: a server would start "
-          + "empty. If Redis runs, BGREWRITEAOF writes a new AOF")
+        "\(names.appendDirectory) contains \(printable(entry.name)) but no manifest: a server would start "
+          + "empty. If Redis is running, BGREWRITEAOF writes a new AOF")
     }
     return nil
   }
@@ -245,8 +246,8 @@ package struct SourceLook: AuditedSource {
           one.grew = nil
         } else {
           reason =
-            "Redis writes to \(printable(one.name)), which was deleted or moved: nothing that it writes "
-            + "can be loaded again. BGREWRITEAOF makes it write new files in \(path)"
+            "Redis writes to \(printable(one.name)), which was deleted or moved: those writes will be lost at "
+            + "the next start. BGREWRITEAOF makes it write new files in \(path)"
         }
       }
       // Another file under the same name is not a rewrite: somebody put it there, and the server may not

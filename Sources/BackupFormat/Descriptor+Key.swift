@@ -16,14 +16,14 @@ extension Descriptor {
     case (.aes256gcm, nil):
       throw LifeboatError(
         .wrongKey, "the repository at \(location) is encrypted, and no key was given",
-        hint: "give its key with --encryption-key-file or LIFEBOAT_ENCRYPTION_KEY")
+        hint: "pass its key with --encryption-key-file or LIFEBOAT_ENCRYPTION_KEY")
     case (.none, _?):
       throw LifeboatError(
-        .wrongKey, "a key was given, and the repository at \(location) is not encrypted",
-        cause: "an existing repository does not become encrypted",
+        .wrongKey, "a key was given, but the repository at \(location) is not encrypted",
+        cause: "an existing repository can't be encrypted later",
         hint:
-          "give a prefix of its own, where `lifeboat ship` makes an encrypted repository, or no key;"
-          + " if this one was encrypted before, someone replaced its lifeboat.json")
+          "use a new prefix, where `lifeboat ship` creates an encrypted repository, or pass no key;"
+          + " if this repository was encrypted before, someone replaced its lifeboat.json")
     }
   }
 }

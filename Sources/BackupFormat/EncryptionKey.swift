@@ -32,7 +32,7 @@ package struct EncryptionKey: Sendable, Hashable {
     guard !trimmed.isEmpty else {
       throw LifeboatError(
         .wrongKey, "\(origin) is empty", cause: "a key is expected there",
-        hint: "put the repository's key there; `lifeboat keygen` makes one for a new repository")
+        hint: "put the repository's key there; `lifeboat keygen` creates one for a new repository")
     }
     func refusal(_ cause: String) -> LifeboatError {
       LifeboatError(
@@ -46,8 +46,8 @@ package struct EncryptionKey: Sendable, Hashable {
       {
         throw LifeboatError(
           .versionMismatch, "\(origin) holds a key of another version",
-          cause: "this Lifeboat knows keys that begin with \(EncryptionKey.prefix)",
-          hint: "use the release of Lifeboat that made it, or a newer one")
+          cause: "this release supports keys that begin with \(EncryptionKey.prefix)",
+          hint: "use the release of Lifeboat that created the key, or a newer one")
       }
       throw refusal("it does not begin with \(EncryptionKey.prefix)")
     }
@@ -60,7 +60,7 @@ package struct EncryptionKey: Sendable, Hashable {
       let bytes = BackupTypes.bytes(hexadecimal: String(decoding: digits, as: UTF8.self)),
       bytes.count == EncryptionKey.byteCount,
       Array(EncryptionKey(bytes: bytes).reveal().utf8) == trimmed
-    else { throw refusal("its checksum does not match: a typing error") }
+    else { throw refusal("its checksum does not match: probably a typing error") }
     self.init(bytes: bytes)
   }
 

@@ -90,10 +90,10 @@ package struct Frame: Sendable {
   {
     func broken(_ reason: String) -> LifeboatError {
       LifeboatError(
-        .corrupt, "the object \(name.text) can't be used", cause: reason,
+        .corrupt, "the object \(name.text) is damaged", cause: reason,
         hint:
-          "`lifeboat verify` names what is damaged, `lifeboat report` draws the rest; another restore "
-          + "point may not need it: `lifeboat restore --point ID`, with an id of `lifeboat list`")
+          "`lifeboat verify` lists all damage; another restore point may not need this object: "
+          + "`lifeboat restore --point ID`, with an id from `lifeboat list`")
     }
     guard object.count >= Frame.prefixBytes, Array(object[0..<8]) == Frame.magic else {
       throw broken(
@@ -103,10 +103,10 @@ package struct Frame: Sendable {
     guard object[8] == Frame.version else {
       throw LifeboatError(
         .versionMismatch, "the object \(name.text) has format \(object[8])",
-        cause: "this Lifeboat reads format \(Frame.version)",
+        cause: "this release reads format \(Frame.version)",
         hint: "use a newer release of Lifeboat")
     }
-    guard object[9] == kind.rawValue else { throw broken("it holds another kind of object") }
+    guard object[9] == kind.rawValue else { throw broken("it contains another kind of object") }
     guard let compression = Compression(wireValue: object[10]),
       object[12..<16].allSatisfy({ $0 == 0 })
     else { throw broken("its header is damaged") }
@@ -121,7 +121,7 @@ package struct Frame: Sendable {
         Frame.checksum(name: name.text, header: header, digest: digest).bytes
           == Array(object[Frame.headerBytes..<Frame.prefixBytes])
       else {
-        throw broken("its checksum does not match: it was damaged, or moved from another name")
+        throw broken("its checksum does not match: it was damaged, or renamed")
       }
       return Opened(content: content, digest: digest)
     case (1, let secrets?):
@@ -138,12 +138,12 @@ package struct Frame: Sendable {
             associatedData: associatedData(name: name.text, header: header))
         }
       } catch {
-        throw broken("it fails authentication: it was damaged, or moved from another name")
+        throw broken("authentication failed: it was damaged, or renamed")
       }
       return Opened(content: try unpack(plain[...], compression, Int(size), broken))
     case (1, nil):
       throw broken(
-        "it is encrypted, and its repository is not: it is from another one, or lifeboat.json was replaced"
+        "it is encrypted, but its repository is not: it belongs to another one, or lifeboat.json was replaced"
       )
     case (0, _?): throw broken("it is not encrypted, but its repository is")
     default: throw broken("its cipher is unknown")
@@ -174,7 +174,7 @@ package struct Frame: Sendable {
         try decompress($0, using: compression, exactly: size, limit: size)
       }
     } catch let error as LifeboatError {
-      throw broken("its content can't be unpacked (\(error.cause ?? error.message))")
+      throw broken("its content can't be decompressed (\(error.cause ?? error.message))")
     }
   }
 

@@ -60,7 +60,7 @@ package struct LogPayload: Hashable, Sendable {
   /// Decodes what `encoded` wrote, for the object named by `span`. Safe for any input.
   package init(decoding content: [UInt8], span: LogSpan) throws(LifeboatError) {
     func broken(_ reason: String) -> LifeboatError {
-      LifeboatError(.corrupt, "the log object \(span) can't be used", cause: reason)
+      LifeboatError(.corrupt, "the log object \(span) is damaged", cause: reason)
     }
     guard content.count >= 20, let nonce = Nonce(bytes: Array(content[0..<16])) else {
       throw broken("it is truncated")

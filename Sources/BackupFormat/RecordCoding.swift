@@ -22,7 +22,8 @@ package enum RecordCoding {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as UnknownWord {
       throw LifeboatError(
-        .versionMismatch, "the record \(printable(name)) was made by a newer release of Lifeboat",
+        .versionMismatch,
+        "the record \(printable(name)) was written by a newer release of Lifeboat",
         cause: "its field \(error.field) is \(printable(error.word))",
         hint: "use a newer release of Lifeboat")
     } catch {
@@ -39,8 +40,8 @@ package enum RecordCoding {
     }
     guard let version = try? JSONDecoder().decode(Version.self, from: Data(bytes)).version else {
       throw LifeboatError(
-        .corrupt, "lifeboat.json at \(location) is not a repository's descriptor",
-        hint: "check the prefix: each Redis has a repository of its own")
+        .corrupt, "lifeboat.json at \(location) does not describe a Lifeboat repository",
+        hint: "check the prefix: each Redis needs its own repository")
     }
     guard version == Descriptor.formatVersion else {
       throw LifeboatError(
@@ -57,8 +58,8 @@ package enum RecordCoding {
     case .keyNotFound(let key, _): return "the field \(key.stringValue) is missing"
     case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
       let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-      return "the field \(path.isEmpty ? "(whole)" : path) is not as format 1 has it"
-    @unknown default: return "it is not as format 1 has it"
+      return "the field \(path.isEmpty ? "(whole)" : path) does not conform to format 1"
+    @unknown default: return "it does not conform to format 1"
     }
   }
 }

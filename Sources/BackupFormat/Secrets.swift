@@ -61,7 +61,7 @@ package struct KeySlot: Sendable, Codable, Equatable {
     else {
       throw LifeboatError(
         .wrongKey, "the key does not open this repository",
-        hint: "give the key that the repository was made with, or one that was added to it")
+        hint: "use the key that the repository was created with, or one that was added to it")
     }
     return key
   }

@@ -74,8 +74,8 @@ extension LifeboatError {
       self.init(.failure, "it was interrupted")
     } else {
       self.init(
-        .failure, "something failed in a way that Lifeboat does not know",
-        hint: "please report it as a bug, with what was run")
+        .failure, "unexpected error",
+        hint: "please report this bug, with the command that was run")
     }
   }
 

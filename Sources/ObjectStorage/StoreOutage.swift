@@ -103,18 +103,19 @@ extension StoreOutage.Problem {
   /// The words of a log line.
   package var line: String {
     switch self {
-    case .unreachable: "the store can't be used: shipping waits, and catches up by itself"
+    case .unreachable: "the store is unavailable: shipping waits and catches up by itself"
     case .denied: "the store denies access: nothing is shipped until access is granted"
-    case .refused: "the store can't be used: nothing is shipped until the cause is fixed"
+    case .refused: "the store is unavailable: nothing is shipped until the cause is fixed"
     }
   }
 
   /// The same with the time of its beginning, for `status`.
   package func words(since: String) -> String {
     switch self {
-    case .unreachable: "does not answer since \(since)"
-    case .denied: "denies access since \(since): nothing is shipped until access is granted"
-    case .refused: "can't be used since \(since): nothing is shipped until the cause is fixed"
+    case .unreachable: "has been unavailable since \(since)"
+    case .denied: "has denied access since \(since): nothing is shipped until access is granted"
+    case .refused:
+      "has been unavailable since \(since): nothing is shipped until the cause is fixed"
     }
   }
 }

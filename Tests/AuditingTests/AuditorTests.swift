@@ -107,7 +107,7 @@ import Testing
     let second = auditor.askForLog()
     #expect(!auditor.isAnswered(second + 1))
     try await eventually("it is answered", condition: { auditor.isAnswered(second) })
-    #expect(auditor.loss?.contains("has lost log") == true, "\(auditor.loss ?? "none")")
+    #expect(auditor.loss?.contains("log is missing from") == true, "\(auditor.loss ?? "none")")
   }
 
   /// As for a server that wrote nothing yet: no claim, no log.
@@ -137,7 +137,7 @@ import Testing
     }
     defer { watching.cancel() }
     try await eventually(deadline: 60, "the log is missed", condition: { auditor.loss != nil })
-    #expect(auditor.loss?.contains("has lost log") == true, "\(auditor.loss ?? "none")")
+    #expect(auditor.loss?.contains("log is missing from") == true, "\(auditor.loss ?? "none")")
   }
 }
 

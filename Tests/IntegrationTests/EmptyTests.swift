@@ -70,7 +70,7 @@ struct EmptyTests {
     let shipped = try await scene.shipOnce(started, "--take-over")
     // A directory without any file is not said to be in the repository.
     #expect(
-      shipped.exitCode == 0 || shipped.errorText.has("holds nothing of Redis yet"), "\(shipped)")
+      shipped.exitCode == 0 || shipped.errorText.has("holds no Redis data yet"), "\(shipped)")
     #expect(try await isRestored(version, scene, try await scene.restored("after")))
   }
 

@@ -29,7 +29,9 @@ struct MovedVolumeTests {
     let other = try shipping(place, clone, pod: hasPods ? "pod-b" : nil)
     try await eventually(
       deadline: 60, "the clone stands by",
-      condition: { other.errorText.contains("standby: nothing is written") || place.timelines > 1 },
+      condition: {
+        other.errorText.contains("standby: this shipper uploads nothing") || place.timelines > 1
+      },
       state: { other.errorText })
     #expect(other.errorText.contains("is a clone of"), "\(other.errorText)")
     #expect(!other.errorText.contains("has not grown for"), "\(other.errorText)")

@@ -26,7 +26,7 @@ struct NoSilentStopTests {
       condition: {
         try #require(ship.end == nil, "\(ship.errorText)")
         return ship.errorText.contains("is not a regular file")
-          && ship.errorText.contains("nothing can be shipped")
+          && ship.errorText.contains("shipping is blocked")
       }, state: { ship.errorText })
     try server.command("SET", "second", "2")
     rmdir(blocker)

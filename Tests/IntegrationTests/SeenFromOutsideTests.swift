@@ -57,7 +57,7 @@ struct SeenFromOutsideTests {
     let alone = try Shown(place)
     try await eventually(
       deadline: 60, "it says that nobody is there",
-      condition: { alone.command.errorText.contains("the heartbeat does not arrive") },
+      condition: { alone.command.errorText.contains("the heartbeat request failed") },
       state: { alone.command.errorText })
     let other = try await alone.command.terminate()
     #expect(other.exitCode == 0 && !other.description.contains("planted"), "\(other)")
@@ -139,9 +139,10 @@ struct SeenFromOutsideTests {
     #expect(try await shown.metric("lifeboat_unshipped_bytes") == 0)
     let log = shown.command.errorText
     #expect(
-      log.split(separator: "\n").count { $0.contains("the store can't be used") } == 1, "\(log)")
+      log.split(separator: "\n").count { $0.contains("the store is unavailable") } == 1, "\(log)")
     #expect(
-      log.split(separator: "\n").count { $0.contains("the store works again") } == 1, "\(log)")
+      log.split(separator: "\n").count { $0.contains("the store is available again") } == 1,
+      "\(log)")
     server.kill()
     #expect(try await shown.command.terminate().exitCode == 0)
   }
@@ -164,7 +165,7 @@ struct SeenFromOutsideTests {
       deadline: 60, "it says so and ships all the same",
       condition: {
         second.errorText.contains("can't listen on 127.0.0.1:\(first.ports[0])")
-          && second.errorText.contains("a generation is durable")
+          && second.errorText.contains("uploaded ")
       }, state: { second.errorText })
     for line in second.errorText.split(separator: "\n") {
       #expect(line.hasPrefix("{\"") && line.hasSuffix("}"), "\(line)")

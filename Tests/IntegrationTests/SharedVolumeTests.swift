@@ -57,7 +57,7 @@ struct SharedVolumeTests {
       // The new Redis writes on while the old sidecar ends: what it can't wait for is said.
       let ended = try await old.terminate()
       #expect(
-        ended.exitCode == 0 || ended.errorText.contains("ended with unshipped bytes"), "\(ended)")
+        ended.exitCode == 0 || ended.errorText.contains("stopped with unshipped bytes"), "\(ended)")
     }
     // On the same volume it takes over also where the old one ran out of time while Redis wrote.
     try await eventually(

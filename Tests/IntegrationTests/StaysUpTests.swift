@@ -113,7 +113,7 @@ struct StaysUpTests {
         place: try await place {
           try await $0.shipOnce("--source", "other")
           try write($0)
-        }, words: "standby: nothing is written", arguments: ["--source", "mine"]),
+        }, words: "standby: this shipper uploads nothing", arguments: ["--source", "mine"]),
       Cause(
         name: "an encrypted repository, and no key",
         place: try await place {
@@ -141,7 +141,7 @@ struct StaysUpTests {
           try await $0.shipOnce()
           try overwrite("lifeboat.json", $0) { $0 = Array("{".utf8) }
           try write($0)
-        }, words: "nothing can be shipped until this is fixed"),
+        }, words: "shipping is blocked"),
       Cause(
         name: "a repository of a later release",
         place: try await place {
@@ -159,19 +159,19 @@ struct StaysUpTests {
         place: try await place {
           TestFiles.remove($0.repository)
           try TestFiles.write([1], to: $0.repository)
-        }, words: "the store can't be used"),
+        }, words: "the store is unavailable"),
       Cause(
         name: "a directory in the place of the dump",
         place: try await place {
           TestFiles.remove($0.data + "/dump.rdb")
           try TestFiles.makeDirectory($0.data + "/dump.rdb")
           try write($0)
-        }, words: "nothing can be shipped until this is fixed"),
+        }, words: "shipping is blocked"),
       Cause(
         name: "a dump that is damaged",
         place: try await place {
           try TestFiles.write(Array("REDIS0011 and then nothing".utf8), to: $0.data + "/dump.rdb")
-        }, words: "is damaged and makes no restore point"),
+        }, words: "is damaged and was not backed up"),
     ]
   }
 }

@@ -27,10 +27,10 @@ import Testing
   @Test func `a standby with news on disk`() async throws {
     let place = try await place()
     try write(place)
-    let end = try await end(place, said: "standby: nothing is written")
+    let end = try await end(place, said: "standby: this shipper uploads nothing")
     #expect(end.exitCode == 1, "\(end)")
     #expect(
-      end.errorText.has("ended in standby: nothing of this directory was shipped"), "\(end)")
+      end.errorText.has("stopped in standby: nothing was shipped"), "\(end)")
     #expect(
       end.errorText.has("age") && end.errorText.has("the repository belongs to other"), "\(end)")
     #expect(end.jsonText("state") == "standby", "\(end)")
@@ -42,9 +42,9 @@ import Testing
     let place = try await place()
     try write(place)
     try TestFiles.write("{}", to: place.repository + "/lifeboat.json")
-    let end = try await end(place, said: "nothing can be shipped until this is fixed")
+    let end = try await end(place, said: "shipping is blocked")
     #expect(end.exitCode == 1, "\(end)")
-    #expect(end.errorText.has("ended while blocked: nothing of this directory"), "\(end)")
+    #expect(end.errorText.has("stopped while blocked: nothing was shipped"), "\(end)")
     #expect(end.errorText.has("reason") && end.errorText.has("age"), "\(end)")
     #expect(end.jsonText("state") == "blocked", "\(end)")
     #expect(end.outputText.filter { !$0.isWhitespace }.has("\"isComplete\":false"), "\(end)")
@@ -54,7 +54,7 @@ import Testing
     async throws
   {
     let place = try await place()
-    let end = try await end(place, said: "the repository holds what is on disk")
+    let end = try await end(place, said: "everything on disk is backed up")
     #expect(end.exitCode == 0, "\(end)")
     #expect(end.outputText.filter { !$0.isWhitespace }.has("\"isComplete\":true"), "\(end)")
   }

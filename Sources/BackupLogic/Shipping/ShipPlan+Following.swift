@@ -34,8 +34,8 @@ extension ShipPlan {
     var old = followed
     old.files.removeLast(old.files.count - index - 1)
     warnings.append(
-      "\(torn.name) was left behind with an unfinished command at offset \(torn.boundary); what "
-        + "follows it is readable when Redis has rewritten its AOF (BGREWRITEAOF)")
+      "\(torn.name) ends with an unfinished command at offset \(torn.boundary), but newer files follow it. "
+        + "They can be backed up after Redis has rewritten its AOF (BGREWRITEAOF)")
     var rest = FollowedChain(
       form: followed.form, files: Array(followed.files[(index + 1)...]), anchor: nil, candidate: nil
     )
@@ -97,8 +97,8 @@ extension ShipPlan {
     case .unknown:
       if !liveness.isUnknown {
         warnings.append(
-          "the times of the dump or of the AOF lie in the future: the clock was set back. The AOF stays "
-            + "the newest state, and the dump is shipped, too")
+          "the dump or the AOF has a modification time in the future: the clock was set back. The AOF "
+            + "counts as the newest state; the dump is uploaded as well")
       }
       liveness = .unknown(since: since)
     }

@@ -134,7 +134,7 @@ extension ShipPlan {
     guarded.suspicion = verdict
     warnings.append(
       "\(file) may be an accident: \(verdict.detail). It is shipped as a new timeline; the state before "
-        + "it is pinned, and `restore` will ask which of the two states to use")
+        + "it is pinned, and `restore` will ask which state to use")
   }
 
   // MARK: Destructive commands
@@ -176,7 +176,7 @@ extension ShipPlan {
     operationsDue.append(.pin(pin))
     for oldest in pins.add(pin) {
       warnings.append(
-        "the oldest pin, \(oldest), is released: at most \(ShrinkGuard.pinsMax) are kept")
+        "released the oldest pin, \(oldest): at most \(ShrinkGuard.pinsMax) pins are kept")
       operationsDue.append(
         .release(
           Release(pin: oldest, repository: claim.repository, at: at, by: "lifeboat ship")))

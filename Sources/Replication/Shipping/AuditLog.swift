@@ -38,10 +38,10 @@ final class AuditLog: Sendable {
     if let reason = verdict.reason {
       guard state.withLock({ $0.begin(reason, at: now) }) else { return }
       logger.error(
-        "what is on disk can't be proved to be in the repository", metadata: ["cause": "\(reason)"])
+        "can't confirm that everything on disk is backed up", metadata: ["cause": "\(reason)"])
     } else if verdict.isCovered, let lasted = state.withLock({ $0.end(at: now) }) {
       logger.notice(
-        "the repository holds what is on disk again",
+        "everything on disk is backed up again",
         metadata: ["after": "\(humanDuration(milliseconds: lasted))"])
     }
   }

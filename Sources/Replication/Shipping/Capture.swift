@@ -69,7 +69,7 @@ package final class Capture {
     }
     let held = measure()
     var view = CaptureView(
-      at: time.wall, dump: lastDump, aof: .unsettled("\(path) is another directory than before"),
+      at: time.wall, dump: lastDump, aof: .unsettled("\(path) is no longer the same directory"),
       held: held)
     view.otherDirectory = (true, isFilled)
     return view
@@ -130,7 +130,7 @@ package final class Capture {
       guard try read(names.manifest, in: appendDirectory)?.bytes == manifest.bytes else { continue }
       return set
     }
-    return .unsettled("the AOF's manifest changes faster than its files can be opened")
+    return .unsettled("the AOF manifest changes faster than its files can be opened")
   }
 
   /// Opens every file that the manifest names; nil if one is already gone.
@@ -141,11 +141,11 @@ package final class Capture {
     do throws(AOFManifestFault) {
       parsed = try AOFManifest(parsing: manifest.bytes)
     } catch {
-      return .unsettled("the AOF's manifest can't be used, line \(error.line): \(error.reason)")
+      return .unsettled("the AOF manifest is invalid, line \(error.line): \(error.reason)")
     }
     // A server loads such a file twice, which a chain of files can't express.
     if let name = parsed.nameTwice {
-      return .unsettled("the AOF's manifest names \(printable(name)) twice")
+      return .unsettled("the AOF manifest lists \(printable(name)) twice")
     }
     func entry(_ entry: AOFManifest.Entry) throws(LifeboatError) -> AOFSetView.Entry? {
       let key = names.appendDirectory + "/" + entry.file
@@ -213,7 +213,7 @@ package final class Capture {
     let status = try file.status()
     guard status.kind == .regular else {
       throw LifeboatError(
-        .corrupt, "\(path)/\(key) is not a regular file", hint: "look at what put it there")
+        .corrupt, "\(path)/\(key) is not a regular file", hint: "find out what created it")
     }
     // A held file that comes back under its name, or under another, is the same file.
     if let known = try held(status) {

@@ -101,7 +101,7 @@ struct Comparer {
   /// Every file of the view is held.
   private func held(_ pin: PinID) throws(LifeboatError) -> any SourceFile {
     guard let file = source.file(pin) else {
-      throw LifeboatError(.failure, "a file that is to be compared is not open", isRetryable: true)
+      throw LifeboatError(.failure, "a file to compare is not open", isRetryable: true)
     }
     return file
   }

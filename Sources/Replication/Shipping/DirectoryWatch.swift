@@ -20,14 +20,14 @@ final class DirectoryWatch: SourceWatch {
     self.logger = logger
     do throws(LifeboatError) {
       if try FileSystemSpace.at(data).isNetworkOrFuse {
-        logger.notice("the volume may not tell of changes: it is polled")
+        logger.notice("this file system may not report changes: polling it")
       }
       let made = try DirectoryWatcher(ignoringNamesBeginning: "temp-") { _ in onChange() }
       try made.watch(data, role: .data, watchModifications: false)
       watcher = made
     } catch {
       logger.warning(
-        "inotify does not work here: the volume is polled", metadata: ["cause": "\(error)"])
+        "inotify does not work here: polling the volume", metadata: ["cause": "\(error)"])
       watcher = nil
     }
   }

@@ -113,7 +113,7 @@ package struct GenerationCheck: Sendable {
     let summary = walker.summary
     guard summary.isNewerThanRead else { return .content }
     return .unknown(
-      "\(summary.magic) RDB version \(summary.version) may hold types that are not known")
+      "\(summary.magic) RDB version \(summary.version) may contain unknown types")
   }
 
   private static func scanner(at offset: UInt64 = 0) -> AOFScanner {
@@ -171,7 +171,7 @@ package struct GenerationCheck: Sendable {
     switch state {
     case .ended:
       if trailing > 0 {
-        return .good(remark: "\(trailing) bytes follow its end, which servers ignore")
+        return .good(remark: "\(trailing) bytes after its end, which servers ignore")
       }
       return .good(remark: checksum == .none ? "it has no checksum" : nil)
     case .walking: return .broken("it is truncated")

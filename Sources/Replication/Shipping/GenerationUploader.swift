@@ -70,7 +70,7 @@ package struct GenerationUploader: Sendable {
       return result
     } catch let error as Broken {
       repository.acknowledged?.refused(
-        before, "\(upload.file.name) is damaged and makes no restore point: \(error.reason)")
+        before, "\(upload.file.name) is damaged and was not backed up: \(error.reason)")
       throw error
     }
   }
@@ -116,9 +116,9 @@ package struct GenerationUploader: Sendable {
       }
       if nonce == claim.nonce, isComplete || isOld {
         throw LifeboatError(
-          .failure, "the generation \(id) was shipped before, and replaced since",
-          cause: "the file on disk is an older one again",
-          hint: "it is shipped again under the next timeline")
+          .failure, "the generation \(id) was uploaded before, and replaced since",
+          cause: "the file on disk is the older one again",
+          hint: "it is uploaded again under the next timeline")
       }
       if isOld { continue }
       if nonce == claim.nonce || (!names.isEmpty && !isComplete) { return (id, names) }
@@ -169,7 +169,7 @@ package struct GenerationUploader: Sendable {
     guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
       throw LifeboatError(
         .failure, "the upload of \(upload.file.name) took too long",
-        hint: "it is continued under the next timeline")
+        hint: "the upload continues under the next timeline")
     }
     let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
     guard try await repository.create(index, .index(id), kind: .index) == .created else {

@@ -47,7 +47,7 @@ package struct RecordWriter: Sendable {
       }
       guard digest.short == part.digest else {
         throw LifeboatError(
-          .corrupt, "\(file.name) differs at offset \(part.from) from what was shipped of it")
+          .corrupt, "\(file.name) differs at offset \(part.from) from the bytes that were uploaded")
       }
     }
     let span = LogSpan(

@@ -98,7 +98,7 @@ extension ShipSession {
     _ upload: GenerationUpload, in group: inout ThrowingDiscardingTaskGroup<any Error>
   ) {
     shipper.logger.info(
-      "a generation is uploaded",
+      "uploading \(printable(upload.file.name)) (\(humanBytes(upload.file.size)))",
       metadata: ["file": "\(upload.file.name)", "size": "\(humanBytes(upload.file.size))"])
     let (results, mailbox, uploader) = (results, shipper.mailbox, uploader())
     let file = source.file(upload.pin)
@@ -131,6 +131,6 @@ extension ShipSession {
 
 /// Every pin that the plan names is held. If one were not, the next claim would pick the file up again.
 private func pinned(_ file: (any SourceFile)?) throws -> any SourceFile {
-  guard let file else { throw LifeboatError(.failure, "a file that is to be shipped is not open") }
+  guard let file else { throw LifeboatError(.failure, "a file to upload is not open") }
   return file
 }

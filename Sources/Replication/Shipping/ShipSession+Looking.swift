@@ -19,7 +19,7 @@ extension ShipSession {
     plan.observe(view)
     if let end = try await compareVersions(view) { return end }
     if let file = plan.allFiles.first(where: \.isCutBack) {
-      return .diverged("\(file.name) is shorter than the \(file.durable) bytes shipped of it")
+      return .diverged("\(file.name) is shorter than the \(file.durable) bytes that were uploaded")
     }
     source.release(except: plan.neededPins)
     tails.forget(except: plan.neededPins)
@@ -38,7 +38,7 @@ extension ShipSession {
     movedSince = movedSince ?? now
     plan.flush()
     guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
-    return .diverged("\(options.data) is another directory than before")
+    return .diverged("\(options.data) is no longer the same directory")
   }
 
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
@@ -66,7 +66,8 @@ extension ShipSession {
       // A growing file that was written to without growing was overwritten.
       guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {
-        return .diverged("\(file.name) changed below offset \(file.scanned), which had been read")
+        return .diverged(
+          "\(file.name) changed before offset \(file.scanned), in bytes already read")
       }
     }
     return nil
@@ -94,12 +95,13 @@ extension ShipSession {
     case .nothing: return nil
     case .dropped(let names):
       logger.error(
-        "files that Redis replaced are dropped before they were shipped: they used too much of the volume",
+        "skipped files that Redis replaced before they were uploaded: they used too much disk space (--max-pinned)",
         metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
       source.release(except: plan.neededPins)
       return nil
     case .endsTimeline(let name):
-      return .diverged("\(name) is dropped before it was shipped: it used too much of the volume")
+      return .diverged(
+        "skipped \(name), which Redis replaced before it was uploaded: it used too much disk space")
     }
   }
 
@@ -114,7 +116,7 @@ extension ShipSession {
         return nil
       }
       guard try await tails.isUnchanged(file, pin, at: from) else {
-        return .diverged("\(file.name) changed below offset \(from), which had been read")
+        return .diverged("\(file.name) changed before offset \(from), in bytes already read")
       }
       let end = min(to, from + budget)
       var position = from

@@ -93,7 +93,7 @@ struct ShipSession {
     guard stop == nil else { return }
     stop = requested
     plan.flush()
-    logger.info("shutting down: shipping what is on disk")
+    logger.info("stopping: shipping what is left on disk")
   }
 
   /// Takes what a look saw of other processes' work.
@@ -140,7 +140,7 @@ struct ShipSession {
       if let end = try await scan() { return end }
       if plan.isReadyToAsk, let suspicion = plan.suspicion {
         report()
-        return .diverged("what is on disk may be an accident: \(suspicion.detail)")
+        return .diverged("the data on disk may be the result of an accident: \(suspicion.detail)")
       }
       start(&group)
       report()
@@ -188,7 +188,7 @@ struct ShipSession {
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
-        return .diverged("the generation \(id) was found damaged: it is shipped again")
+        return .diverged("the backup of generation \(id) is damaged: uploading it again")
       }
     }
     if let result = results.takeRecord() {
@@ -199,7 +199,7 @@ struct ShipSession {
         return .superseded(error.reason)
       } catch {
         guard plan.recordFailed() else { return .failed(error) }
-        logger.error("log objects can't be folded", metadata: ["cause": "\(error)"])
+        logger.error("small log objects can't be merged", metadata: ["cause": "\(error)"])
       }
     }
     if let result = results.takeGeneration() {
@@ -209,7 +209,7 @@ struct ShipSession {
         plan.generationDurable(try result.get())
       } catch let error as GenerationUploader.Broken {
         logger.error(
-          "\(plan.generationBroken()) is damaged and makes no restore point; the last good one stays",
+          "\(plan.generationBroken()) is damaged and was not backed up; the last good restore point stays",
           metadata: ["cause": "\(error.reason)"])
       } catch {
         return .failed(error)
@@ -220,12 +220,13 @@ struct ShipSession {
 
   private func note(_ index: GenerationIndex) {
     shipper.status.update { $0.generations += 1 }
+    let keys = index.dataset?.keys
     logger.info(
-      "a generation is durable",
+      "uploaded \(printable(index.file)) (\(humanBytes(index.size))\(keys.map { ", \($0) keys" } ?? ""))",
       metadata: [
         "file": "\(index.file)", "size": "\(humanBytes(index.size))",
         "verdict": "\(index.verdict.rawValue)",
-        "keys": "\(index.dataset.map { String($0.keys) } ?? "unknown")",
+        "keys": "\(keys.map { String($0) } ?? "unknown")",
       ])
   }
 

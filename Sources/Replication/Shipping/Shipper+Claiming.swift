@@ -61,7 +61,7 @@ extension Shipper {
       auditor.look()
       if auditor.verdict.isCovered {
         logger.info(
-          "the repository holds what is on disk",
+          "everything on disk is backed up",
           metadata: ["repository": "\(store.location)"])
       }
       return .nothing
@@ -81,12 +81,12 @@ extension Shipper {
     status.update { $0.unreadableClaims = numbers }
     for claim in history.unreadable {
       logger.error(
-        "a claim can't be read: it counts as a number only, and a restore refuses as long as it is there",
+        "a claim can't be read: its timeline number is skipped, and restores refuse while it exists",
         metadata: [
           "timeline": "\(claim.timeline)", "cause": "\(claim.reason)",
           "object": "\(ObjectPath.claim(claim.timeline).text)", "objects": "\(claim.objects)",
           "remedy":
-            "bring an older version of that object back; if there never was one, delete it",
+            "recover an older version of that object; if it never had one, delete it",
         ])
     }
   }
@@ -132,7 +132,7 @@ extension Shipper {
     var comparison = compared
     guard let number = history.highestNumber.map({ $0.next }) ?? .first else {
       throw LifeboatError(
-        .failure, "the repository has used up its timelines",
+        .failure, "the repository has no timeline number left",
         cause: history.unreadableAbove.map {
           "the claim of timeline \($0.timeline), which can't be read, has the highest number"
         })
@@ -153,7 +153,8 @@ extension Shipper {
         pin.map { .init(reason: suspicion.reason, detail: suspicion.detail, pin: $0.id) }
       }, place: owner.place)
     guard try await isWon(claim, repository) else {
-      logger.notice("another process claimed first", metadata: ["timeline": "\(number)"])
+      logger.notice(
+        "another process claimed this timeline first", metadata: ["timeline": "\(number)"])
       return .again
     }
     logClaim(claim, comparison.relation, repository)
@@ -182,15 +183,15 @@ extension Shipper {
     let limit = humanDuration(milliseconds: interval)
     logger.notice(
       interval == 0
-        ? "Redis has no AOF: each of its dumps is shipped, and what comes after the last is not backed up"
-        : "Redis has no AOF: one of its dumps is shipped in \(limit), and what comes after it is not backed up",
+        ? "Redis has no AOF: every dump is uploaded; writes after the last dump are not backed up"
+        : "Redis has no AOF: one dump every \(limit) is uploaded; writes after it are not backed up",
       metadata: [
         "dump": "\(humanBytes(dump.size))",
         "lostWithTheVolume":
-          "\(interval == 0 ? "" : "up to \(limit) and ")what came after the last save",
+          "\(interval == 0 ? "" : "up to \(limit) of saves, and ")all writes since the last save",
         "keptIfOneAMinute": "\(kept(max(interval, 60_000)))",
         "keptIfOneAnHour": "\(kept(max(interval, 3_600_000)))",
-        "remedy": "set appendonly yes, if the volume can append",
+        "remedy": "set appendonly yes, if the volume supports appending",
       ])
   }
 
@@ -223,7 +224,7 @@ extension Shipper {
       ])
     guard let suspicion = claim.suspicion else { return }
     logger.warning(
-      "this start may be an accident: the state before it is pinned, and `restore` will ask which of the two states to use",
+      "this start may be an accident: the state before it is pinned, and `restore` will ask which state to use",
       metadata: [
         "reason": "\(suspicion.detail)", "pin": "\(suspicion.pin)",
         "remedy": "\(repository.command(options.url).unpin(suspicion.pin)) accepts it",

@@ -14,16 +14,17 @@ extension Shipper {
     let report = try await CapabilityProbe(store, now: { time.wall }).run()
     for finding in report.findings where finding.verdict > .ok && isCountedOn(finding.check) {
       logger.warning(
-        "the store lacks what backups count on",
+        "the store lacks a guarantee that backups need",
         metadata: [
           "check": "\(finding.check.rawValue)", "found": "\(finding.detail)",
           "consequence": "\(finding.consequence ?? "none")",
-          "remedy": "\(finding.remedy ?? "see lifeboat doctor")",
+          "remedy": "\(finding.remedy ?? "run lifeboat doctor")",
         ])
     }
     guard report.verdict == .ok else { return }
     logger.info(
-      "the store can do what backups need", metadata: ["repository": "\(store.location)"])
+      "the store supports everything that backups need",
+      metadata: ["repository": "\(store.location)"])
   }
 
   private func isCountedOn(_ check: CapabilityReport.Check) -> Bool {

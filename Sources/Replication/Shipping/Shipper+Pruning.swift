@@ -32,12 +32,13 @@ extension Shipper {
     } catch let error as LifeboatError where error.isDenied {
       deletingDeniedUntil.withLock { $0 = start + Shipper.deletingPause }
       logger.warning(
-        "old restore points are not deleted; shipping goes on", metadata: ["cause": "\(error)"])
+        "these credentials may not delete: old restore points stay; shipping continues",
+        metadata: ["cause": "\(error)"])
     } catch {
       let cause = "\(error)"
       let now = time.monotonic
       guard pruneNews.withLock({ $0.isNews(failure: cause, at: now) }) else { return }
-      logger.warning("old restore points can't be deleted", metadata: ["cause": "\(cause)"])
+      logger.warning("can't delete old restore points", metadata: ["cause": "\(cause)"])
     }
   }
 
@@ -53,17 +54,18 @@ extension Shipper {
     case nil: break
     case .announced:
       logger.warning(
-        "more than half of the restore points would be deleted: nothing is before \(report.due ?? "")",
+        "retention would delete more than half of the restore points: it waits until \(report.due ?? "")",
         metadata: [
           "points": "\(report.points)", "left": "\(report.pointsLeft)",
           "remedy":
-            "keep more with --keep-within and --keep-daily, or see lifeboat prune --dry-run",
+            "to keep more, raise --keep-within or --keep-daily; to see the list, run lifeboat prune --dry-run",
         ])
     case .waiting:
-      logger.info("old restore points wait to be deleted", metadata: ["due": "\(report.due ?? "")"])
+      logger.info(
+        "old restore points will be deleted later", metadata: ["due": "\(report.due ?? "")"])
     case .pruned(let objects):
       logger.info(
-        "old restore points were deleted",
+        "deleted old restore points",
         metadata: [
           "objects": "\(objects)", "points": "\(report.points)",
           "left": "\(report.pointsLeft)",

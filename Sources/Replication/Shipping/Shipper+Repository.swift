@@ -25,11 +25,11 @@ extension Shipper {
     else {
       throw LifeboatError(
         .corrupt, "the repository \(expected) is no longer at \(store.location)",
-        cause: "nothing is there",
+        cause: "the prefix is empty",
         hint: known == nil
-          ? "check the bucket and prefix; without --repository-id a new repository is made"
-          : "look what deleted it. Bring it back from a copy, or start lifeboat ship again, which makes "
-            + "a new repository of what is on disk")
+          ? "check the bucket and prefix; without --repository-id, ship creates a new repository"
+          : "find out what deleted it. Recover it from a copy, or restart lifeboat ship, which creates "
+            + "a new repository from the data on disk")
     }
     guard repository.id == expected else {
       throw LifeboatError(
@@ -48,7 +48,7 @@ extension Shipper {
       try await repository.create(claim, name, kind: .claim) == .created
     else { return }
     logger.warning(
-      "the repository had lost a claim of ours: it was written again",
+      "a claim of this shipper was missing from the repository: it was written again",
       metadata: ["object": "\(name.text)", "repository": "\(store.location)"])
   }
 
@@ -61,7 +61,7 @@ extension Shipper {
     let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
     guard try await store.create(name, bytes) == .created else { return }
     logger.warning(
-      "the repository had lost its descriptor: it was written again",
+      "lifeboat.json was missing from the repository: it was written again",
       metadata: ["object": "\(name)", "repository": "\(store.location)"])
   }
 }

@@ -32,17 +32,17 @@ extension Shipper {
         id:
           "u\(decimal(max(0, now.milliseconds), width: 13))-\(log.timeline)-\(log.snapshot.sequence)",
         repository: repository.id, origin: .drop,
-        reason: "never completed: \(log.text) of log, whose BASE was not shipped to its end",
+        reason: "first upload never completed: \(log.text) of log without its BASE",
         at: now,
         until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: log.timeline,
         snapshot: log.snapshot.sequence, position: nil)
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
       logger.warning(
-        "log of a first ship that was cut off is pinned",
+        "the first upload was interrupted before its BASE was complete: its log is pinned",
         metadata: [
           "timeline": "\(log.timeline)", "log": "\(log.text)", "pin": "\(pin.id)",
           "remedy":
-            "restore it with `lifeboat restore --timeline \(log.timeline) --base empty`, or `unpin` it",
+            "restore it with `lifeboat restore --timeline \(log.timeline) --base empty`, or release it with `unpin`",
         ])
     }
   }

@@ -272,8 +272,8 @@ package final class Shipper: Sendable {
         case .failed(let illegal as IllegalTransition):
           // A fault of this program. After a while the disk is compared and claimed again.
           let error = LifeboatError(
-            .failure, "shipping came into a state that must not exist", cause: illegal.reason,
-            hint: "report it as a fault of Lifeboat; the disk is compared again")
+            .failure, "internal error in shipping", cause: illegal.reason,
+            hint: "please report this bug; shipping starts over with a fresh comparison")
           guard !options.isOnce else { throw error }
           report(blocked: error)
           prepared = .blocked
@@ -305,7 +305,7 @@ package final class Shipper: Sendable {
   }
 
   private func endTimeline(_ reason: String) {
-    logger.warning("the timeline ends here", metadata: ["reason": "\(reason)"])
+    logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
   }
 
   /// Waits until something happens, or that long; whether an end was asked for. Only that cuts a pause
@@ -350,7 +350,7 @@ package final class Shipper: Sendable {
   private func ownedByAnother(_ reason: String) -> LifeboatError {
     LifeboatError(
       .refused, "another writer owns the repository at \(store.location)", cause: reason,
-      hint: "stop it first, use a prefix of its own, or give --take-over")
+      hint: "stop it first, use a separate prefix, or pass --take-over")
   }
 
   /// How long to wait until the next look if nothing wakes the shipper.
@@ -388,7 +388,7 @@ package final class Shipper: Sendable {
       $0.state = .blocked
       $0.reason = error.inOneLine
     }
-    logger.error("nothing can be shipped until this is fixed", metadata: ["cause": "\(error)"])
+    logger.error("shipping is blocked", metadata: ["cause": "\(error)"])
   }
 
   private func report(standby reason: String) {
@@ -402,6 +402,6 @@ package final class Shipper: Sendable {
       $0.generationSince = nil
       $0.unshippedBytes = 0
     }
-    logger.warning("standby: nothing is written", metadata: ["reason": "\(reason)"])
+    logger.warning("standby: this shipper uploads nothing", metadata: ["reason": "\(reason)"])
   }
 }

@@ -33,10 +33,11 @@ extension Shipper {
       return true
     }
     logger.warning(
-      "this store does not refuse to create an object twice: two shippers that begin at once are only told apart by reading back",
+      "this store has no create-if-absent: of two shippers that start at once, one backs off only after reading back",
       metadata: [
         "repository": "\(store.location)",
-        "remedy": "never let two shippers use one repository, or use a store that refuses",
+        "remedy":
+          "never run two shippers on one repository, or use a store with conditional writes",
       ])
     try await time.sleep(milliseconds: Shipper.settlingTime)
     return try await repository.claim(claim.timeline).nonce == claim.nonce

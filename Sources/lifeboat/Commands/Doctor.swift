@@ -10,15 +10,15 @@ import SystemPackage
 
 struct Doctor: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check everything that goes wrong in practice, and say how to fix it.",
+    abstract: "Check the setup for common problems, and say how to fix each of them.",
     discussion: """
-      Writes, reads, lists and deletes small objects of its own below ops/probes/ in the repository; \
-      looks at the bucket's rules, the newest restore point and, with --data, at the data directory. \
-      Exit 0: nothing failed; warnings are for you to judge. A note is neither good nor bad.
+      Writes, reads, lists and deletes small test objects below ops/probes/ in the repository. Checks \
+      the bucket's rules, the newest restore point and, with --data, the data directory. \
+      Exit 0: nothing failed, though there may be warnings. A note is for information only.
       """)
 
   @OptionGroup var repository: RepositoryOptions
-  @Option(help: ArgumentHelp("Look at this data directory, too.", valueName: "path"))
+  @Option(help: ArgumentHelp("Also check this data directory.", valueName: "path"))
   var data: String?
   @OptionGroup var nameOptions: NameOptions
   @Flag(help: "Print one JSON document.")
@@ -64,16 +64,16 @@ struct Doctor: ExitingCommand {
       findings.append(
         Finding(
           .configuration, "environment", .warning, warning,
-          consequence: "what it was meant to say is not done",
+          consequence: "the setting has no effect",
           remedy:
-            "look for a typing error; a Kubernetes Service named lifeboat sets such names, too"))
+            "check the spelling; a Kubernetes Service named lifeboat also sets such variables"))
     }
     if let warning = keys.warning() {
       findings.append(
         Finding(
           .configuration, "key-file", .warning, warning,
-          consequence: "whoever has the key and the bucket can read every backup",
-          remedy: "chmod 600; if others use this machine, the key may be known to them"))
+          consequence: "anyone with the key and access to the bucket can read every backup",
+          remedy: "chmod 600; if others use this machine, treat the key as leaked"))
     }
     return findings
   }
@@ -86,15 +86,15 @@ struct Doctor: ExitingCommand {
       Finding(
         .configuration, "redis-conf", .warning,
         "\(printable(path)) includes \(printable(include)), which is not read",
-        consequence: "names and appendonly may be others than those that are used here",
-        remedy: "give --dbfilename, --appendfilename and --appenddirname as Redis has them")
+        consequence: "the file names and appendonly may differ from those checked here",
+        remedy: "pass --dbfilename, --appendfilename and --appenddirname as Redis has them")
     }
     if let data, let directory = configuration.directory, directory != data {
       findings.append(
         Finding(
           .configuration, "redis-conf", .note,
-          "it says dir \(printable(directory)), and --data is \(printable(data)): the same volume, "
-            + "if it is mounted in two places"))
+          "its dir is \(printable(directory)), but --data is \(printable(data)): fine if this is the same "
+            + "volume, mounted in two places"))
     }
     return findings
   }
@@ -109,8 +109,8 @@ struct Doctor: ExitingCommand {
       case .failed(let reason, let remedy):
         Finding(
           .credentials, attempt.source, .failed, reason,
-          consequence: "no other source is tried: that would act in another's name",
-          remedy: remedy ?? "correct it, or take its configuration away", code: .storeUnavailable)
+          consequence: "no other source is tried: it could be a different account",
+          remedy: remedy ?? "fix its configuration, or remove it", code: .storeUnavailable)
       case .notReached: nil
       }
     }

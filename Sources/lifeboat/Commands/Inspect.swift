@@ -7,8 +7,8 @@ import SystemPackage
 
 struct Inspect: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show what a restore point, or a data directory, holds.",
-    discussion: "Give --repo for a restore point, or --data for a directory.")
+    abstract: "Show what a restore point or a data directory contains.",
+    discussion: "Pass --repo for a restore point, or --data for a directory.")
 
   @Option(
     help: ArgumentHelp(
@@ -23,12 +23,12 @@ struct Inspect: ExitingCommand {
   var point: String?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The last restore point not after this time.", valueName: "time"))
+    help: ArgumentHelp("The last restore point at or before this time.", valueName: "time"))
   var at: String?
   @Flag(
     help: ArgumentHelp(
-      "With --repo: read the full copy for its largest keys and Ray clusters, whatever its size.",
-      discussion: "Up to 64 MiB it is read in any case."))
+      "With --repo: read a full copy of any size for its largest keys and Ray clusters.",
+      discussion: "Full copies of up to 64 MiB are always read."))
   var keys = false
   @OptionGroup var nameOptions: NameOptions
   @Flag(help: "Print one JSON document.")
@@ -39,7 +39,7 @@ struct Inspect: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     guard (repo == nil) != (data == nil) else {
-      throw LifeboatError(.usage, "give --repo, or --data, and not both")
+      throw LifeboatError(.usage, "pass either --repo or --data")
     }
     let names = try nameOptions.resolve().names ?? ServerNames()
     let bar = ProgressBar("reading")

@@ -5,10 +5,10 @@ import SystemIO
 
 struct Keygen: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make a key for an encrypted repository, and print it.",
+    abstract: "Create a key for an encrypted repository, and print it.",
     discussion: """
-      One line on standard output: (umask 077; lifeboat keygen >lifeboat.key). The first ship to an \
-      empty prefix with this key makes an encrypted repository there; every command that opens it then \
+      Prints one line: (umask 077; lifeboat keygen >lifeboat.key). The first ship with this key to an \
+      empty prefix creates an encrypted repository. From then on, every command on that repository \
       needs the key.
       """)
 
@@ -22,8 +22,8 @@ struct Keygen: ExitingCommand {
     if json { try Console.json(Document(key: key)) } else { Console.line(key) }
     Console.note(
       """
-      lifeboat: without this key nobody can read the backups, and nobody can make it again: keep two \
-      copies, both away from the bucket and from the cluster
+      lifeboat: without this key nobody can read the backups, and it can't be recovered: keep two \
+        copies, both outside the bucket and the cluster
       """)
     return .success
   }

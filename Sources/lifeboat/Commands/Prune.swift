@@ -8,14 +8,15 @@ struct Prune: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Apply the retention policy: delete old restore points.",
     discussion: """
-      Keeps every restore point of --keep-within, then the last of each day for --keep-daily, whatever a \
-      pin keeps, and always the newest. Of dumps without an AOF it keeps those of the last day, then one for \
-      each hour of --keep-hourly, then one for each day. ship does the same once an hour, by its own flags; this is for a \
-      ship that runs with --no-prune, or to see with --dry-run what would go.
-      A run that would delete more than half of the restore points says so and deletes nothing; the first \
-      run a day later goes through with it, or --confirm at once.
-      Where a snapshot is missing nothing is deleted: it is not known what it needed. --confirm takes those \
-      that the store proves not to have as lost, for this run and every later one, ship's too.
+      Keeps every restore point of --keep-within, then the last of each day for --keep-daily, everything \
+      that a pin keeps, and always the newest. Of dumps without an AOF it keeps those of the last day, then \
+      one for each hour of --keep-hourly, then one for each day. ship does the same once an hour, with its \
+      own flags. Use prune if ship runs with --no-prune, or with --dry-run to see what would be deleted.
+      A run that would delete more than half of the restore points deletes nothing and says so. The first \
+      run a day later deletes them; --confirm deletes them at once.
+      While a snapshot is missing, nothing is deleted, because it is not known what the snapshot needs. \
+      --confirm declares the snapshots that the store proves absent as lost, for this run and all later \
+      runs, including those of ship.
       """)
 
   @OptionGroup var repository: RepositoryOptions
@@ -24,7 +25,7 @@ struct Prune: ExitingCommand {
   var dryRun = false
   @Flag(
     help: ArgumentHelp(
-      "Delete now, also more than half of the restore points; missing snapshots are lost."))
+      "Delete now, even more than half of the restore points, and declare missing snapshots lost."))
   var confirm = false
   @Flag(help: "Print one JSON document.")
   var json = false

@@ -10,26 +10,26 @@ struct Report: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw one self-contained page of a repository.",
     discussion: """
-      An HTML page, from the repository alone: recovery windows and gaps, full copies, restarts, \
-      destructive commands, pins, lag and sizes, the last drill, and the restore command for an instant \
-      that is chosen on it. It loads nothing and holds no key and no value. The running sidecar serves the \
-      same page at its --admin-listen.
+      An HTML page, made from the repository alone. It shows recovery windows and gaps, full copies, \
+      restarts, destructive commands, pins, lag and sizes, the last drill, and the restore command for an \
+      instant that you choose on it. It loads nothing from the network and contains no key or value of \
+      Redis. The running sidecar serves the same page at its --admin-listen.
       """)
 
   @OptionGroup var repository: RepositoryOptions
   @Option(
     help: ArgumentHelp(
-      "Write to this file, not to standard output; one that is there is replaced.",
+      "Write to this file instead of standard output; an existing file is replaced.",
       valueName: "path"))
   var output: String?
-  @Flag(help: "Print what is drawn as one JSON document.")
+  @Flag(help: "Print the data of the page as one JSON document.")
   var json = false
 
   func execute() async throws -> BackupTypes.ExitCode {
     guard json || output != nil || !Terminal.outputIsTerminal else {
       throw LifeboatError(
-        .usage, "a page is not for a terminal",
-        hint: "give --output report.html, or send it somewhere: lifeboat report … >report.html")
+        .usage, "refusing to write an HTML page to a terminal",
+        hint: "pass --output report.html, or redirect it: lifeboat report … >report.html")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
     let now = SystemClock.now()

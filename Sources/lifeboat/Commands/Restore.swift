@@ -10,8 +10,8 @@ struct Restore: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fill a data directory from a repository.",
     discussion: """
-      All or nothing: it ends with a complete, verified directory, or with the directory as it was. An \
-      init container says: restore --if-empty --if-backup-exists.
+      All or nothing: the result is a complete, verified directory, or the directory is unchanged. In \
+      an init container, use: restore --if-empty --if-backup-exists.
       """)
 
   @Option(help: ArgumentHelp("The data directory to fill.", valueName: "path"))
@@ -22,7 +22,7 @@ struct Restore: ExitingCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The last restore point not after this time: RFC 3339 with a zone, -15m, or unix seconds.",
+      "The last restore point at or before this time: RFC 3339 with a zone, -15m, or unix seconds.",
       valueName: "time"))
   var at: String?
   @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
@@ -30,46 +30,49 @@ struct Restore: ExitingCommand {
   @Option(
     help: ArgumentHelp(
       "The state just before the last command of this name, for example FLUSHALL.",
-      discussion: "Reads the log. See what removed data with inspect.", valueName: "command"))
+      discussion: "Reads the log. inspect shows the commands that removed data.",
+      valueName: "command"))
   var before: String?
   @Option(
-    help: ArgumentHelp("A timeline, also an abandoned branch (see list).", valueName: "number"))
+    help: ArgumentHelp("A timeline; it may be an abandoned branch (see list).", valueName: "number")
+  )
   var timeline: Int?
   @Option(
     help: ArgumentHelp(
-      "With --timeline: restore log whose BASE was never shipped; \"empty\" says that Redis began with no keys.",
-      discussion: "Right only if Redis started on an empty directory when that log began.",
+      "With --timeline: restore a log whose BASE was never uploaded; \"empty\": Redis started with no keys.",
+      discussion: "Correct only if Redis started on an empty directory when that log began.",
       valueName: "empty"))
   var base: String?
-  @Flag(help: "Do nothing, and succeed, if the directory holds data.")
+  @Flag(help: "If the directory already holds data, do nothing and exit 0.")
   var ifEmpty = false
-  @Flag(help: "Succeed if there has provably never been a backup.")
+  @Flag(help: "Exit 0 if there provably never was a backup.")
   var ifBackupExists = false
   @Option(
     name: .customLong("repository-id"),
-    help: ArgumentHelp("Refuse any other repository, and its absence.", valueName: "id"))
+    help: ArgumentHelp("Restore from this repository only; fail if it is missing.", valueName: "id")
+  )
   var repositoryID: String?
-  @Option(help: "Which state to restore if the newest may be an accident.")
+  @Option(help: "Which state to restore if the newest may be the result of an accident.")
   var suspect: Question.Suspect?
   @Flag(help: "Move existing files aside.")
   var replace = false
   @Option(
-    help: ArgumentHelp("How long a store that can't be reached is waited for.", valueName: "time"))
+    help: ArgumentHelp("How long to retry while the store is unavailable.", valueName: "time"))
   var retryFor = Milliseconds(300_000)
   @Flag(help: "Print the plan; change nothing.")
   var dryRun = false
   @Option(
     help: ArgumentHelp(
-      "What the server's `appendonly` says: yes or no. Default: right either way.",
+      "The server's `appendonly` setting, yes or no. Default: the result works with both.",
       valueName: "yes-or-no"))
   var appendonly: String?
   @Flag(
     name: .customLong("legacy-aof"),
-    help: "Restore a single AOF file, for servers that know no other form (Redis 6 and older).")
+    help: "Restore a single AOF file, for Redis 6 and older.")
   var legacyAOF = false
   @Option(
     help: ArgumentHelp(
-      "Owner of the files, uid:gid. Default: as created; as root, the directory's.",
+      "Owner of the files, uid:gid. Default: the user that runs restore; for root, the directory's owner.",
       valueName: "uid:gid"))
   var owner: String?
   @Flag(help: "Print one JSON document.")
@@ -95,31 +98,31 @@ struct Restore: ExitingCommand {
   private func question(_ now: Instant) throws -> Question {
     let number = try timeline.map { timeline in
       guard let number = TimelineNumber(timeline) else {
-        throw LifeboatError(.usage, "--timeline \(timeline) is not the number of a timeline")
+        throw LifeboatError(.usage, "--timeline \(timeline) is not a timeline number")
       }
       return number
     }
     if let base {
       guard base == "empty" else {
-        throw LifeboatError(.usage, "--base takes empty, not \(printable(base))")
+        throw LifeboatError(.usage, "--base must be empty, not \(printable(base))")
       }
       guard let number, at == nil, point == nil, before == nil else {
         throw LifeboatError(
-          .usage, "--base empty goes with --timeline, and with no other choice of a point",
-          hint: "`lifeboat list` shows which timeline has log without its BASE")
+          .usage, "--base empty needs --timeline, and excludes --at, --before and --point",
+          hint: "`lifeboat list` shows which timeline has a log without its BASE")
       }
       return .unfinished(number)
     }
     if let point {
       guard at == nil, number == nil, before == nil else {
         throw LifeboatError(
-          .usage, "--point says it all: give it without --at, --before and --timeline")
+          .usage, "--point can't be combined with --at, --before or --timeline")
       }
       return .point(point)
     }
     if let before {
       guard at == nil else {
-        throw LifeboatError(.usage, "--at and --before name two points: give one of them")
+        throw LifeboatError(.usage, "--at and --before can't be combined")
       }
       return .before(try Restore.command(before), in: number)
     }
@@ -137,7 +140,7 @@ struct Restore: ExitingCommand {
     plan.appendOnly = configured ?? .unknown
     if let appendonly {
       guard let value = AppendOnly(rawValue: appendonly), value != .unknown else {
-        throw LifeboatError(.usage, "--appendonly takes yes or no, not \(printable(appendonly))")
+        throw LifeboatError(.usage, "--appendonly must be yes or no, not \(printable(appendonly))")
       }
       plan.appendOnly = value
     }
@@ -166,7 +169,9 @@ struct Restore: ExitingCommand {
       throw LifeboatError(
         .usage, "\(printable(text)) is not a time",
         cause: error.problem == .noZone ? "it has no zone" : nil,
-        hint: "write 2026-11-22T14:02:00Z (or +01:00), -15m, or unix seconds or milliseconds")
+        hint:
+          "examples: 2026-11-22T14:02:00Z, 2026-11-22T15:02:00+01:00, -15m, or unix seconds or milliseconds"
+      )
     }
   }
 
@@ -177,7 +182,7 @@ struct Restore: ExitingCommand {
       words.allSatisfy({ $0.utf8.count <= 64 && $0.utf8.allSatisfy { (0x21...0x7e).contains($0) } })
     else {
       throw LifeboatError(
-        .usage, "--before takes the name of a command, not \(printable(text))",
+        .usage, "--before must be the name of a command, not \(printable(text))",
         hint: "for example --before FLUSHALL")
     }
     return words.joined(separator: " ").uppercased()
@@ -186,7 +191,7 @@ struct Restore: ExitingCommand {
   private static func owner(_ text: String) throws -> (user: UInt32, group: UInt32) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     guard parts.count == 2, let user = UInt32(parts[0]), let group = UInt32(parts[1]) else {
-      throw LifeboatError(.usage, "--owner takes numbers, uid:gid, not \(printable(text))")
+      throw LifeboatError(.usage, "--owner must be two numbers, uid:gid, not \(printable(text))")
     }
     return (user, group)
   }

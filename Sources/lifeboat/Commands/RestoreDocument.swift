@@ -99,9 +99,8 @@ struct RestoreDocument: Encodable {
       result = "never-completed"
       unfinished = UnfinishedDocument(log)
       warnings = [
-        "\(log.text) were shipped under timeline \(log.timeline), and never the BASE that they go on "
-          + "from: a first ship was cut off. If Redis began with no keys when that log began, `\(command)` "
-          + "restores it"
+        "timeline \(log.timeline) has \(log.text) of log, but its BASE was never uploaded: the first ship "
+          + "was interrupted. If Redis started with no keys when that log began, `\(command)` restores it"
       ]
     case .finished(let id):
       result = "finished"
@@ -130,10 +129,10 @@ struct RestoreDocument: Encodable {
   var text: String {
     switch result {
     case "data-present":
-      return "\(directory) holds data (\(reason ?? "")): nothing to do\n" + warningText
-    case "no-backup": return "there has never been a backup here: nothing to restore\n"
+      return "\(directory) already holds data (\(reason ?? "")): nothing to do\n" + warningText
+    case "no-backup": return "this repository never had a backup: nothing to restore\n"
     case "never-completed":
-      return "no backup here was ever completed: nothing to restore\n" + warningText
+      return "no backup was ever completed in this repository: nothing to restore\n" + warningText
     case "finished": return "finished the interrupted restore of \(point ?? "") into \(directory)\n"
     default: break
     }
@@ -144,11 +143,11 @@ struct RestoreDocument: Encodable {
     for file in files ?? [] { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
     if result == "planned" {
       text += cut?.text ?? ""
-      text += "  to fetch: \(humanBytes(bytes ?? 0)) in \(requests ?? 0) objects\n"
+      text += "  to download: \(humanBytes(bytes ?? 0)) in \(requests ?? 0) objects\n"
     }
     text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
     text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
-    if let movedAside { text += "  what was there is in \(movedAside)\n" }
+    if let movedAside { text += "  the files that were there are now in \(movedAside)\n" }
     return text + warningText
   }
 
@@ -183,20 +182,20 @@ extension RestoreDocument.Cut {
   }
 
   var text: String {
-    var text = "  the cut: "
+    var text = "  cut: "
     switch precision {
     case "second":
       text +=
-        "to the second: what Redis executed before \(nextSecond ?? ""), by its own annotations"
-    case "mark": text += "at a mark: what the file was seen to hold then"
-    case "command": text += "before a command, between two marks"
-    default: text += "behind the full copy: nothing of the log"
+        "exact to the second: all commands before \(nextSecond ?? ""), by the timestamps in the AOF"
+    case "mark": text += "at a mark: what the file contained when Lifeboat looked at that time"
+    case "command": text += "just before a command, between two marks"
+    default: text += "right after the full copy, without any log"
     }
     text += "\n"
     if let markBefore { text += "    mark before:       \(markBefore.at)  \(markBefore.point)\n" }
-    text += "    mark behind:       "
+    text += "    mark after:        "
     text +=
-      markBehind.map { "\($0.at)  \($0.point)\n" } ?? "none: the log that was shipped ends here\n"
+      markBehind.map { "\($0.at)  \($0.point)\n" } ?? "none: the uploaded log ends here\n"
     if let lastKept { text += "    last command kept: \(lastKept.text)\n" }
     if let firstLeftOut { text += "    first left out:    \(firstLeftOut.text)\n" }
     return text

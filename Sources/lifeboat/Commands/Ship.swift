@@ -12,11 +12,11 @@ import SystemPackage
 
 struct Ship: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Watch a data directory and ship it: the sidecar.",
+    abstract: "Back up a data directory continuously: the sidecar.",
     discussion: """
-      Reads only: it works with the data directory mounted read-only and needs no connection to \
-      Redis. It ends for SIGTERM and SIGINT, after shipping what is on disk; whatever else goes wrong \
-      is a state that it reports and leaves by itself.
+      Reads the data directory only: it can be mounted read-only, and no connection to Redis is \
+      needed. On SIGTERM or SIGINT, ship uploads what is left on disk and exits. It does not exit for \
+      other problems: it reports them and recovers by itself.
       """)
 
   @Option(help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"))
@@ -24,76 +24,79 @@ struct Ship: ExitingCommand {
   @OptionGroup var repository: RepositoryOptions
   @OptionGroup var nameOptions: NameOptions
 
-  @Option(help: ArgumentHelp("At most one log object in this time.", valueName: "time"))
+  @Option(help: ArgumentHelp("Upload at most one log object per interval.", valueName: "time"))
   var shipInterval = Milliseconds(1000)
   @Option(
     help: ArgumentHelp(
-      "At most one dump in this time; 0 ships every dump. Default: 1h with a live AOF, every dump without.",
+      "Upload at most one dump per interval; 0: every dump. Default: 1h with a live AOF, else every dump.",
       discussion: """
-        A dump with a live AOF is only for servers that run without it. Without an AOF the dumps are the \
-        backup: if the volume is lost, so is what Redis saved after the last shipped dump, up to this time. \
-        A sync and the end of ship do not wait.
+        With a live AOF, dumps are only for servers that run without an AOF. Without an AOF, the dumps \
+        are the backup: if the volume is lost, data that Redis saved within this interval is lost, too. \
+        sync and the shutdown of ship upload the newest dump without waiting.
         """, valueName: "time"))
   var dumpInterval: Milliseconds?
   @Flag(help: "Ship one consistent snapshot of what is on disk, then exit.")
   var once = false
   @Option(
     help: ArgumentHelp(
-      "The name of this Redis; required under Kubernetes (namespace/name).",
+      "The name of this Redis; required in Kubernetes (namespace/name).",
       discussion:
         "Default: the absolute path of the data directory. The host name before it is only a label.",
       valueName: "name"))
   var source: String?
-  @Flag(help: "Take the repository over from another source or writer.")
+  @Flag(help: "Take over the repository from another source or shipper.")
   var takeOver = false
-  @Option(help: "How objects are compressed.")
+  @Option(help: "The compression of objects.")
   var compression = Compression.zstd
   @Option(
-    help: ArgumentHelp("Bytes a second read of dumps and BASEs; 0: no limit.", valueName: "bytes"))
+    help: ArgumentHelp(
+      "Read limit for dumps and BASEs, in bytes a second; 0: none.", valueName: "bytes"))
   var readLimit = Bytes(64 << 20)
   @Option(
     help: ArgumentHelp(
-      "Bytes of replaced files that may be kept open. Default: a quarter of the free space.",
+      "Limit for files that Redis deleted and that are not yet uploaded. Default: a quarter of the free space.",
       valueName: "bytes"))
   var maxPinned: Bytes?
-  @Option(help: ArgumentHelp("How long the shrink guard keeps what it pinned.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long the shrink guard keeps a pinned restore point.", valueName: "time")
+  )
   var pinFor = Milliseconds(30 * 86_400_000)
   @Option(
-    help: ArgumentHelp("How long small log objects stay after they were folded.", valueName: "time")
+    help: ArgumentHelp("How long small log objects stay after they were merged.", valueName: "time")
   )
   var foldGrace = Milliseconds(3_600_000)
   @OptionGroup var retention: RetentionOptions
   @Flag(
     help: ArgumentHelp(
-      "Delete nothing, for credentials that only append: `lifeboat prune` does it elsewhere."))
+      "Never delete, for append-only credentials; run `lifeboat prune` elsewhere."))
   var noPrune = false
-  @Option(help: ArgumentHelp("How long the end may take after a signal.", valueName: "time"))
+  @Option(help: ArgumentHelp("How long ship may take to finish after a signal.", valueName: "time"))
   var shutdownTimeout = Milliseconds(25_000)
   @Option(
     help: ArgumentHelp(
-      "Serve /metrics, /livez and /startupz here, for example :9847. Default: nowhere.",
+      "Serve /metrics, /livez and /startupz here, for example :9847. Default: off.",
       valueName: "address"))
   var listen: String?
   @OptionGroup var admin: AdminOptions
   @Option(
     help: ArgumentHelp(
-      "Read back one object that the newest state needs each time this has passed; 0: never.",
+      "How often to read back one object that the newest state needs; 0: never.",
       valueName: "time"))
   var probeInterval = Milliseconds(3_600_000)
   @Option(
     name: .customLong("repository-id"),
     help: ArgumentHelp(
-      "Ship to this repository only. Refuse any other, or a missing one.",
-      discussion: "`lifeboat list` prints the id. Without it a first start makes a repository.",
+      "Ship to this repository only; refuse if it is a different one or missing.",
+      discussion:
+        "`lifeboat list` prints the id. Without this flag, the first start creates a repository.",
       valueName: "id"))
   var repositoryID: String?
   @Option(
     help: ArgumentHelp(
-      "Report blocked if the server writes nothing for this time.",
+      "Report blocked if the server writes nothing for this long.",
       discussion: """
-        Files do not show that CONFIG SET dir sent a server to another directory: the old one looks idle. \
-        For a server that always writes, as that of Ray does, give a time that is several times its \
-        longest pause.
+        After CONFIG SET dir, a server writes to another directory, and the old one only looks idle. For \
+        a server that always writes, as Ray's does, set several times its longest pause.
         """, valueName: "time"))
   var expectWrites: Milliseconds?
   @Option(
@@ -101,14 +104,14 @@ struct Ship: ExitingCommand {
     help: ArgumentHelp(
       "Request this URL once a minute while the backups are healthy.",
       discussion: """
-        For a service that alarms when nothing comes: not while the log lags by two minutes or a full \
-        copy by an hour, nor in standby, while the store is away, or while a start is suspect. Whoever \
-        knows the address can beat, so give it as LIFEBOAT_HEARTBEAT_URL, from a Secret.
+        For a service that alerts when requests stop. No request is made while the log lags by two minutes, \
+        a full copy by an hour, in standby, while the store is unavailable, or while a start is suspect. \
+        Anyone who knows the URL can send requests, so set it as LIFEBOAT_HEARTBEAT_URL, from a Secret.
         """, valueName: "url"))
   var heartbeatURL: String?
-  @Option(help: "How log lines are written to standard error.")
+  @Option(help: "The format of log lines on standard error.")
   var logFormat = LogFormat.text
-  @Flag(help: "At the end, print one JSON document.")
+  @Flag(help: "Print one JSON document on exit.")
   var json = false
 
   var handlesSignals: Bool { !once }
@@ -177,12 +180,13 @@ struct Ship: ExitingCommand {
     let path = FilePath(data)
     guard FileStatus.isDirectory(path) else {
       throw LifeboatError(
-        .usage, "--data \(data) is not a directory", hint: "give Redis's data directory")
+        .usage, "--data \(data) is not a directory", hint: "pass Redis's data directory (its `dir`)"
+      )
     }
     let environment = EnvironmentFlags.processEnvironment()
     if source == nil, environment["KUBERNETES_SERVICE_HOST"] != nil {
       throw LifeboatError(
-        .usage, "--source is required under Kubernetes",
+        .usage, "--source is required in Kubernetes",
         hint: "name this Redis, for example --source $(POD_NAMESPACE)/redis")
     }
     var plan = ShipPlan.Options()
@@ -243,22 +247,24 @@ struct Ship: ExitingCommand {
   private func logStart(_ options: Shipper.Options, _ store: any ObjectStore, _ logger: Logger) {
     let perDay = 86_400_000 / max(1, options.plan.shipInterval)
     logger.notice(
-      "lifeboat \(Lifeboat.version) ships",
+      "lifeboat \(Lifeboat.version) started",
       metadata: [
         "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
         "interval": "\(humanDuration(milliseconds: options.plan.shipInterval))",
         "dumps": "\(dumps(options.plan))",
-        "encryption": "\(options.keys.isGiven ? "with the key given" : "none: no key was given")",
-        "requests": "at most \(perDay) log objects a day while Redis writes, none while it is idle",
+        "encryption":
+          "\(options.keys.isGiven ? "on, with the given key" : "off: no key was given")",
+        "requests":
+          "at most \(perDay) log objects a day while Redis writes; none while Redis is idle",
       ])
   }
 
   private func dumps(_ plan: ShipPlan.Options) -> String {
     let beside = humanDuration(milliseconds: plan.dumpInterval)
     guard plan.dumpIntervalAlone > 0 else {
-      return "one in \(beside) with a live AOF, each without"
+      return "at most one every \(beside) with a live AOF; every dump without an AOF"
     }
-    return "one in \(beside); without an AOF what Redis saved in that time can be lost"
+    return "at most one every \(beside); without an AOF, data saved within that time can be lost"
   }
 
   /// An unusable key is a state, like an unreachable store: the Secret may be fixed later. It is logged
@@ -268,7 +274,7 @@ struct Ship: ExitingCommand {
       _ = try keys.read()
     } catch {
       logger.error(
-        "the repository's key can't be used: nothing will be shipped until it can",
+        "the encryption key can't be used: nothing is shipped until this is fixed",
         metadata: ["cause": "\(error)"])
     }
   }
@@ -284,13 +290,13 @@ struct Ship: ExitingCommand {
     -> BackupTypes.ExitCode
   {
     guard !outcome.isComplete else {
-      logger.notice("shut down: the repository holds what is on disk")
+      logger.notice("shut down cleanly: everything on disk is backed up")
       return .success
     }
     if outcome.verdict == .nothing {
       logger.error(
-        "nothing was shipped: \(data) holds nothing of Redis yet",
-        metadata: ["remedy": "check --data, and that Redis saves: appendonly yes, or save points"])
+        "nothing was shipped: \(data) holds no Redis data yet",
+        metadata: ["remedy": "check --data, and that Redis persists: appendonly yes, or save"])
       return .failure
     }
     var metadata: Logger.Metadata = ["bytes": "\(outcome.unshippedBytes)"]
@@ -301,8 +307,8 @@ struct Ship: ExitingCommand {
     if let reason = outcome.verdict?.reason ?? outcome.reason { metadata["reason"] = "\(reason)" }
     metadata["remedy"] =
       outcome.state == .standby
-      ? "give this directory a repository of its own, or --take-over once the other has ended"
-      : "start lifeboat ship on this volume again, or run it with --once"
+      ? "use a separate repository for this directory, or --take-over after the other shipper stopped"
+      : "run lifeboat ship on this volume again, or lifeboat ship --once"
     logger.error("\(ended(outcome))", metadata: metadata)
     return .failure
   }
@@ -312,13 +318,12 @@ struct Ship: ExitingCommand {
     if !outcome.hasShipped, let reason = outcome.verdict?.reason {
       return "nothing was shipped: \(reason)"
     }
-    let what = outcome.hasShipped ? "what came last" : "nothing"
-    let was = outcome.hasShipped ? "was not shipped" : "of this directory was shipped"
+    let what = outcome.hasShipped ? "the newest data was not shipped" : "nothing was shipped"
     return switch outcome.state {
-    case .standby: "ended in standby: \(what) \(was)"
+    case .standby: "stopped in standby: \(what)"
     case .blocked:
-      "ended while blocked: \(what) \(was), and unshipped bytes are on the volume only"
-    default: "ended with unshipped bytes: they are on the volume only"
+      "stopped while blocked: \(what); the unshipped bytes exist only on the volume"
+    default: "stopped with unshipped bytes: they exist only on the volume"
     }
   }
 }

@@ -6,9 +6,9 @@ struct Status: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show the state of the running sidecar.",
     discussion: """
-      Asks `lifeboat ship` on this machine, or in this pod; no store, no credentials. Exit 0: a restore \
-      gives what is on disk, or something that is being shipped is not late. Exit 1: not so; the first line \
-      says why.
+      Asks `lifeboat ship` on this machine or in this pod; needs no store and no credentials. Exit 0: \
+      everything on disk is backed up, or an upload is running and not late. Exit 1: otherwise; the \
+      first line says why.
       """)
 
   @OptionGroup var admin: AdminOptions

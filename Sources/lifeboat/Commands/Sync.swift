@@ -6,14 +6,14 @@ import SystemIO
 
 struct Sync: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make the running sidecar ship what is on disk now.",
+    abstract: "Make the running sidecar upload everything on disk now.",
     discussion: """
-      Before something risky: `redis-cli WAITAOF 1 0 0` (or a second's patience) puts it on disk, and \
-      `lifeboat sync --wait` into the repository.
+      Use it before a risky change: `redis-cli WAITAOF 1 0 0` (or waiting two seconds) makes sure that \
+      the data is on disk, and `lifeboat sync --wait` that it is backed up.
       """)
 
   @OptionGroup var admin: AdminOptions
-  @Flag(help: "Wait until it is durable in the repository.")
+  @Flag(help: "Wait until the upload is complete.")
   var wait = false
   @Option(help: ArgumentHelp("How long to wait.", valueName: "time"))
   var timeout = Milliseconds(60_000)
@@ -36,7 +36,7 @@ struct Sync: ExitingCommand {
         if json {
           try Console.json(status)
         } else {
-          Console.line(isDone ? "durable: what was on disk is in the repository" : "asked for")
+          Console.line(isDone ? "done: everything on disk is backed up" : "requested")
         }
         return .success
       }
@@ -48,24 +48,24 @@ struct Sync: ExitingCommand {
   private func fail(_ status: StatusDocument, after waited: Int64) throws {
     if status.state == "standby" {
       throw LifeboatError(
-        .refused, "this sidecar ships nothing: another owns the repository",
-        cause: status.reason, hint: "ask the one that does, or see `lifeboat list`")
+        .refused, "this sidecar is in standby: another one ships to the repository",
+        cause: status.reason, hint: "run sync on that sidecar; `lifeboat list` shows which it is")
     }
     if status.holdsData == false, waited >= min(timeout.value, Sync.patience) {
       throw LifeboatError(
-        .failure, "there is nothing to ship: \(printable(status.data)) holds nothing of Redis",
-        hint: "check the sidecar's --data, and that Redis saves: appendonly yes, or save points")
+        .failure, "there is nothing to ship: \(printable(status.data)) holds no Redis data",
+        hint: "check the sidecar's --data, and that Redis persists: appendonly yes, or save")
     }
     guard waited >= timeout.value else { return }
     if let words = status.storeWords {
       throw LifeboatError(
         .storeUnavailable, "the store \(words)", cause: status.reason,
-        hint: "the sidecar's log names the cause, and `lifeboat doctor` what to do about it")
+        hint: "the sidecar's log has the cause; `lifeboat doctor` says how to fix it")
     }
     let lag = humanDuration(milliseconds: Int64(status.lagSeconds * 1000))
     throw LifeboatError(
-      .failure, "not durable after \(humanDuration(milliseconds: timeout.value))",
+      .failure, "not backed up after \(humanDuration(milliseconds: timeout.value))",
       cause: status.reason ?? "\(humanBytes(status.unshippedBytes)) are left, the lag is \(lag)",
-      hint: "wait longer with --timeout, or look at its log")
+      hint: "wait longer with --timeout, or check the sidecar's log")
   }
 }

@@ -9,10 +9,10 @@ import SystemIO
 struct Unpin: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Release pins, and accept the newest state.",
-    discussion: "The newest state is accepted: a restore no longer asks (exit 9).")
+    discussion: "After that, a restore no longer stops to ask which state is meant (exit 9).")
 
   @OptionGroup var repository: RepositoryOptions
-  @Argument(help: "The pin's id, as `lifeboat list` shows it; several may be given.")
+  @Argument(help: "The ids of the pins, as `lifeboat list` shows them.")
   var pins: [String] = []
   @Flag(help: "Release every pin.")
   var all = false
@@ -27,7 +27,7 @@ struct Unpin: ExitingCommand {
   func execute() async throws -> BackupTypes.ExitCode {
     guard all != !pins.isEmpty else {
       throw LifeboatError(
-        .usage, "name the pins to release, or give --all", hint: "see `lifeboat list`")
+        .usage, "name the pins to release, or pass --all", hint: "`lifeboat list` shows them")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
     guard let opened = try await Repository.open(store, keys: repository.key.source()) else {
@@ -56,7 +56,7 @@ struct Unpin: ExitingCommand {
       try Console.json(Document(released: wanted, keptUntil: until))
     } else if !wanted.isEmpty {
       Console.line(
-        "what only a pin kept is deleted by the first run of retention after \(until); "
+        "data that only a pin kept is deleted by the first retention run after \(until); "
           + "`lifeboat prune --dry-run` then shows what still holds old data")
     }
     return .success

@@ -6,29 +6,29 @@ import SystemPackage
 
 struct Verify: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check every object of a repository, or try a restore with a real server.",
+    abstract: "Check every object of a repository, or test a restore with a real server.",
     discussion: """
-      Reads every record, piece and log object and checks digests, references, the contiguity of every \
-      log and the structure of every file. What is damaged is named (exit 5) and, where that may be \
-      written, quarantined: a restore plans around it, and ship sends it again.
-      With --drill it restores the newest point into a scratch directory below TMPDIR, starts a server \
-      there, compares what it holds, and measures how long recovery takes.
+      Reads every object and checks digests, references, the continuity of every log and the structure \
+      of every file. Damaged objects are listed (exit 5). If verify may write to the repository, it \
+      quarantines a damaged full copy: restore avoids it, and ship uploads it again.
+      With --drill, it restores the newest point into a scratch directory below TMPDIR, starts a server \
+      there, compares the data, and measures how long recovery takes.
       """)
 
   @OptionGroup var repository: RepositoryOptions
   @Option(
     help: ArgumentHelp(
-      "Read this percentage of the pieces and log objects, chosen at random, and all records.",
+      "Read all records, and this percentage of the other objects, chosen at random.",
       discussion: "With --drill: verify this much first.", valueName: "percent"))
   var sample: Percent?
-  @Flag(help: "Restore the newest point into a scratch directory and try it with a server.")
+  @Flag(help: "Restore the newest point into a scratch directory and test it with a server.")
   var drill = false
   @Option(
     help: ArgumentHelp(
       "The server for --drill. Default: a redis-server or valkey-server on PATH.", valueName: "path"
     ))
   var server: String?
-  @Option(help: ArgumentHelp("Write the JSON document to this file, too.", valueName: "path"))
+  @Option(help: ArgumentHelp("Also write the JSON document to this file.", valueName: "path"))
   var report: String?
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -43,7 +43,7 @@ struct Verify: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     guard drill || server == nil else {
-      throw LifeboatError(.usage, "--server is for --drill")
+      throw LifeboatError(.usage, "--server needs --drill")
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
     let keys = repository.key.source()

@@ -8,8 +8,9 @@ import StatusPages
 struct AdminOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The sidecar's address for its page, status and sync.",
-      discussion: "Give ship, status and sync the same one; off: none.", valueName: "address"))
+      "The address of the sidecar's page, which status and sync also use.",
+      discussion: "Use the same address for ship, status and sync. off disables it.",
+      valueName: "address"))
   var adminListen = "127.0.0.1:9848"
 
   /// nil: off.
@@ -26,7 +27,7 @@ struct AdminClient {
   init(_ options: AdminOptions) throws {
     guard let address = try options.address() else {
       throw LifeboatError(
-        .usage, "--admin-listen is off", hint: "give the address that ship listens on")
+        .usage, "--admin-listen is off", hint: "pass the address that lifeboat ship listens on")
     }
     self.address = address
     client = try HTTPClient(
@@ -52,14 +53,14 @@ struct AdminClient {
     } catch let error as LifeboatError {
       throw LifeboatError(
         .failure, "no lifeboat ship answers at \(address)", cause: error.message,
-        hint: "is it running here? Give the address of its --admin-listen")
+        hint: "is it running on this machine? Pass the address of its --admin-listen")
     }
     guard (200..<300).contains(reply.status),
       let value = try? JSONDecoder().decode(type, from: Data(reply.body))
     else {
       throw LifeboatError(
-        .failure, "what answers at \(address) is no lifeboat ship of this version",
-        cause: "status \(reply.status)", hint: "give the address of its --admin-listen")
+        .failure, "the server at \(address) is not a lifeboat ship of this version",
+        cause: "status \(reply.status)", hint: "pass the address of lifeboat ship's --admin-listen")
     }
     return value
   }

@@ -64,11 +64,11 @@ struct RepositoryOptions: ParsableArguments {
     help: ArgumentHelp(
       "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
       discussion: """
-        Each Redis has a repository of its own. S3 takes its credentials, region and endpoint from \
-        where AWS's own tools take them, or from the URL: \
-        ?endpoint=https://host:port&region=NAME&path-style=true. Google Cloud Storage takes its \
-        credentials from where Google's own libraries take them (Application Default \
-        Credentials); its options are ?endpoint=https://host:port and ?anonymous=true.
+        Each Redis needs its own repository. For S3, credentials, region and endpoint come from the same \
+        places as for the AWS CLI, or from the URL: \
+        ?endpoint=https://host:port&region=NAME&path-style=true. For Google Cloud Storage, \
+        credentials are the Application Default Credentials; the options are \
+        ?endpoint=https://host:port and ?anonymous=true.
         """, valueName: "url"))
   var repo: String
   @OptionGroup var transport: TransportOptions
@@ -81,8 +81,8 @@ struct KeyOptions: ParsableArguments {
     help: ArgumentHelp(
       "The file that holds the key of an encrypted repository.",
       discussion: """
-        Or give the key itself in the environment, as \(KeySource.variable); there is no flag for it. \
-        With a key, a repository that ship makes is encrypted; `lifeboat keygen` makes a key.
+        The key itself can also be set in the environment, as \(KeySource.variable); there is no flag for \
+        it. With a key, ship creates an encrypted repository. `lifeboat keygen` creates a key.
         """, valueName: "path"))
   var encryptionKeyFile: String?
 
@@ -99,18 +99,19 @@ struct KeyOptions: ParsableArguments {
 struct RetentionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Keep every restore point of this time that has a log.",
-      discussion: "An object is deleted only after it has not been needed for a day.",
+      "Keep every restore point of this period. Of dumps without an AOF, see --keep-hourly.",
+      discussion: "An object is deleted a day after it is no longer needed, not earlier.",
       valueName: "time"))
   var keepWithin = Milliseconds(7 * RetentionPolicy.day)
   @Option(
     help: ArgumentHelp(
-      "Of dumps without an AOF, keep the last one of each hour of this time.",
-      discussion: "Those of the last day are all kept.", valueName: "time"))
+      "Without an AOF, keep the last dump of each hour of this period.",
+      discussion: "All dumps of the last day are kept.", valueName: "time"))
   var keepHourly = Milliseconds(7 * RetentionPolicy.day)
   @Option(
     help: ArgumentHelp(
-      "Before that, keep the last restore point of each of so many days (UTC).", valueName: "days"))
+      "Before that, keep the last restore point of each day (UTC), for this many days.",
+      valueName: "days"))
   var keepDaily = 30
 
   static let daysMax = 36_500
@@ -118,7 +119,7 @@ struct RetentionOptions: ParsableArguments {
   func policy() throws -> RetentionPolicy {
     guard (0...RetentionOptions.daysMax).contains(keepDaily) else {
       throw LifeboatError(
-        .usage, "--keep-daily takes a number of days from 0 to \(RetentionOptions.daysMax)")
+        .usage, "--keep-daily must be a number of days from 0 to \(RetentionOptions.daysMax)")
     }
     return RetentionPolicy(
       keepWithin: keepWithin.value, keepHourly: keepHourly.value, keepDaily: keepDaily)
@@ -129,8 +130,9 @@ struct RetentionOptions: ParsableArguments {
 struct TransportOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Check servers' certificates against this file of CA certificates.",
-      discussion: "Default: AWS_CA_BUNDLE, SSL_CERT_FILE, CURL_CA_BUNDLE, the system's store.",
+      "Verify server certificates with the CA certificates in this file.",
+      discussion:
+        "Default: AWS_CA_BUNDLE, SSL_CERT_FILE, CURL_CA_BUNDLE, or the system's certificates.",
       valueName: "path"))
   var caFile: String?
 }
@@ -164,7 +166,7 @@ struct NameOptions: ParsableArguments {
     for name in [names.dump, names.appendFile, names.appendDirectory] where !isPlainFileName(name) {
       throw LifeboatError(
         .usage, "\"\(printable(name))\" is not a plain file name",
-        hint: "Redis takes names without a path here; `dir` is --data")
+        hint: "Redis allows no path here; its `dir` is --data")
     }
     return (names, appendOnly)
   }

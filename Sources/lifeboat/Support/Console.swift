@@ -49,7 +49,7 @@ enum Console {
   /// Prints an error and returns its exit code.
   static func report(_ error: any Error, asJSON: Bool, interruption: Interruption) -> ExitCode {
     if error is CancellationError, let code = interruption.code {
-      note("lifeboat: interrupted; nothing is half-done, and the next run goes on from here")
+      note("lifeboat: interrupted; no partial result is left, and the next run continues from here")
       return code
     }
     let known = LifeboatError(wording: error)

@@ -46,7 +46,7 @@ struct EnvironmentFlags {
     case "", "0", "false", "no", "off": return false
     default:
       throw LifeboatError(
-        .usage, "\(variable) is \"\(printable(value))\"", hint: "it takes true or false")
+        .usage, "\(variable) is \"\(printable(value))\"", hint: "it must be true or false")
     }
   }
 
@@ -56,7 +56,7 @@ struct EnvironmentFlags {
       (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable)
     ).union([KeySource.variable])
     return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
-      .sorted().map { "\(printable($0)) is set, but there is no such flag: it is ignored" }
+      .sorted().map { "\(printable($0)) is set, but there is no such flag: ignored" }
   }
 
   static func processEnvironment() -> [String: String] {

@@ -28,7 +28,7 @@ struct Heartbeat: Sendable {
     else {
       throw LifeboatError(
         .usage, "--heartbeat-url is not a URL that begins with https:// or http://",
-        hint: "copy the address of the check, with nothing around it")
+        hint: "copy the ping URL of the check, without quotes or spaces")
     }
     self.url = url
     // Without user name and password.
@@ -52,10 +52,10 @@ struct Heartbeat: Sendable {
         if Task.isCancelled { return }
         if let failure, !isFailing {
           logger.warning(
-            "the heartbeat does not arrive; it is tried every minute",
+            "the heartbeat request failed; retrying every minute",
             metadata: ["host": "\(host)", "cause": "\(failure)"])
         } else if failure == nil, isFailing {
-          logger.notice("the heartbeat arrives again", metadata: ["host": "\(host)"])
+          logger.notice("the heartbeat request succeeds again", metadata: ["host": "\(host)"])
         }
         isFailing = failure != nil
       }
@@ -67,10 +67,12 @@ struct Heartbeat: Sendable {
   private func beat() async -> String? {
     do {
       let reply = try await client.send(HTTPRequest(.get, url, responseBytesMax: 64 << 10))
-      return (200..<300).contains(reply.status) ? nil : "it was answered with \(reply.status)"
+      return (200..<300).contains(reply.status)
+        ? nil : "the server answered with status \(reply.status)"
     } catch {
       let code = (error as? LifeboatError)?.code
-      return code == .storeUnavailable ? "it can't be reached" : "it can't be sent"
+      return code == .storeUnavailable
+        ? "the server can't be reached" : "the request could not be sent"
     }
   }
 }

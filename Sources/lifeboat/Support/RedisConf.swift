@@ -10,7 +10,7 @@ enum RedisConf {
     let configuration = try parse(path)
     if let include = configuration.includes.first {
       Console.warn(
-        "\(path) includes \(printable(include)), which is not read: give the names as flags")
+        "\(path) includes \(printable(include)), which is not read: pass the file names as flags")
     }
     var names = ServerNames()
     names.dump = configuration.dumpName ?? names.dump

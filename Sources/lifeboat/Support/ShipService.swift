@@ -39,7 +39,9 @@ struct ShipService {
         try? await Task.sleep(for: .seconds(1 << 40))
         return await server.stop()
       } catch {
-        if !isTold { logger.error("a page can't be served yet", metadata: ["cause": "\(error)"]) }
+        if !isTold {
+          logger.error("can't listen; retrying every 10 s", metadata: ["cause": "\(error)"])
+        }
         isTold = true
         try? await Task.sleep(for: .seconds(10))
       }

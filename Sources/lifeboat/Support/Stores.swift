@@ -91,8 +91,8 @@ enum Stores {
       let left = humanDuration(milliseconds: max(0, retryFor - since))
       Console.note(
         (error.isDenied
-          ? "lifeboat: the store denies access, trying again in case it was granted just now: "
-          : "lifeboat: the store can't be used yet, trying again for up to \(left): ")
+          ? "lifeboat: the store denies access; retrying in case it was granted just now: "
+          : "lifeboat: the store is unavailable; retrying for up to \(left): ")
           + error.inOneLine)
     }
   }
@@ -178,12 +178,12 @@ private final class OutageLog: Sendable {
       }
       guard let told = throttle.withLock({ $0.end("store", at: now) }) else { return }
       logger.notice(
-        "the store works again",
+        "the store is available again",
         metadata: told.metadata(["after": "\(humanDuration(milliseconds: milliseconds))"]))
     case .clocksDiffer(let offset):
       let size = humanDuration(milliseconds: abs(offset))
       logger.warning(
-        "this machine's clock differs from the store's: the times of restore points are off by that",
+        "this machine's clock differs from the store's: the times of restore points are off by as much",
         metadata: [
           "found": "\(size) \(offset > 0 ? "behind" : "ahead")",
           "remedy": "set this machine's clock (NTP)",

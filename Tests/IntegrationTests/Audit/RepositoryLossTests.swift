@@ -45,8 +45,8 @@ struct RepositoryLossTests {
       try await eventually(
         deadline: 90, "the loss is said",
         condition: {
-          shown.command.errorText.contains("has lost")
-            || shown.command.errorText.contains("had lost")
+          shown.command.errorText.contains("missing from")
+            || shown.command.errorText.contains("was missing from the repository")
         },
         state: { shown.command.errorText })
       try await shown.becomesWell()
@@ -117,7 +117,7 @@ struct RepositoryLossTests {
       deadline: 90, "the damage is said",
       condition: {
         let text = shown.command.errorText
-        return text.contains("is damaged") || text.contains("has lost")
+        return text.contains("is damaged") || text.contains("missing from")
       }, state: { shown.command.errorText })
     try server.command("SET", "after", "1")
     try await shown.becomesWell()

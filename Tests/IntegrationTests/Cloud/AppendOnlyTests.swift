@@ -38,7 +38,7 @@ struct AppendOnlyTests {
     #expect(status.jsonText("storeAwaySince") == nil, "\(status)")
     let end = try await ship.terminate()
     #expect(end.exitCode == 0, "\(end)")
-    #expect(end.count("the store can't be used") + end.count("denies access") == 0, "\(end)")
+    #expect(end.count("the store is unavailable") + end.count("denies access") == 0, "\(end)")
     #expect(end.count("may not delete") == (prunes ? 1 : 0), "\(end)")
 
     let doctor = try await place.run("doctor", [])
@@ -69,6 +69,6 @@ struct AppendOnlyTests {
     #expect(end.exitCode == 0, "\(end)")
     #expect(end.count("clock differs from the store's") == 1, "\(end)")
     #expect(end.count("clock agrees with the store's again") == 1, "\(end)")
-    #expect(end.count("can't be used") == 0, "\(end)")
+    #expect(end.count("the store is unavailable") == 0, "\(end)")
   }
 }

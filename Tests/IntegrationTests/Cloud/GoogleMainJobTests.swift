@@ -104,7 +104,7 @@ struct GoogleMainJobTests {
     _ = try await redis.shutdown()
     let end = try await ship.terminate()
     #expect(end.exitCode == 0, "\(end)")
-    #expect(end.count("the store can't be used") == 0, "a rotation is no outage: \(end)")
+    #expect(end.count("the store is unavailable") == 0, "a rotation is no outage: \(end)")
     let step = try await place.restoredStep(Self.test, load, into: "restored")
     #expect(step == load.acknowledged)
 
@@ -133,7 +133,7 @@ struct GoogleMainJobTests {
       ], environment: place.environment)
     try await eventually(
       deadline: 60, "it waits",
-      condition: { restore.errorText.contains("the store can't be used yet") },
+      condition: { restore.errorText.contains("the store is unavailable; retrying") },
       state: { restore.errorText })
     desk.google.change { $0.fault = { _ in nil } }
     let end = try await restore.wait()

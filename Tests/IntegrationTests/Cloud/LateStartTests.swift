@@ -78,7 +78,7 @@ struct LateStartTests {
     let late = try await Late(outage, hasBackup: true)
     let target = try late.place.folder.makeDirectory("target")
     let restore = try late.restore(target)
-    try await waits(restore, "the store can't be used yet")
+    try await waits(restore, "the store is unavailable; retrying")
     #expect(!TestFiles.exists(target + "/dump.rdb"))
     try late.end()
     let result = try await restore.wait()
@@ -94,7 +94,7 @@ struct LateStartTests {
     let late = try await Late(outage)
     let target = try late.place.folder.makeDirectory("target")
     let restore = try late.restore(target)
-    try await waits(restore, "the store can't be used yet")
+    try await waits(restore, "the store is unavailable; retrying")
     try late.end()
     let result = try await restore.wait()
     #expect(result.exitCode == 0 && result.jsonText("result") == "no-backup", "\(result)")
@@ -111,7 +111,7 @@ struct LateStartTests {
   func `ship where nothing is asks nobody, until there is something`(outage: Outage) async throws {
     let late = try await Late(outage)
     let ship = try late.place.ship("--ship-interval", "200ms")
-    try await waits(ship, " ships")
+    try await waits(ship, " started")
     #expect(late.server.server.requests.isEmpty)
     try Volume.writeDump(in: late.place.data)
     try await shipCatchesUp(late, ship)
@@ -119,7 +119,7 @@ struct LateStartTests {
 
   private func shipCatchesUp(_ late: Late, _ running: RunningCommand? = nil) async throws {
     let ship = try running ?? late.place.ship("--ship-interval", "200ms")
-    try await waits(ship, "the store can't be used")
+    try await waits(ship, "the store is unavailable")
     #expect(late.server.names.isEmpty)
     try late.end()
     try await eventually(
@@ -127,8 +127,8 @@ struct LateStartTests {
       state: { ship.errorText })
     let end = try await ship.terminate()
     #expect(end.exitCode == 0, "\(end)")
-    #expect(end.count("the store can't be used") == 1, "\(end)")
-    #expect(end.count("the store works again") == 1, "\(end)")
+    #expect(end.count("the store is unavailable") == 1, "\(end)")
+    #expect(end.count("the store is available again") == 1, "\(end)")
     try await late.place.restore(into: "restored")
   }
 

@@ -28,7 +28,7 @@ struct OutageTests {
   private static func words(_ outage: Outage) -> String {
     outage.isDenial
       ? "the store denies access: nothing is shipped until access is granted"
-      : "the store can't be used: shipping waits, and catches up by itself"
+      : "the store is unavailable: shipping waits and catches up by itself"
   }
 
   /// More than this, in files and in memory, nothing may take while it waits: eight connections with
@@ -81,7 +81,8 @@ struct OutageTests {
     _ = try await load.stop()
     try await eventually(
       deadline: 90, "it tells of the end",
-      condition: { ship.errorText.contains("the store works again") }, state: { ship.errorText })
+      condition: { ship.errorText.contains("the store is available again") },
+      state: { ship.errorText })
     try await place.restoresStep(load.acknowledged, test, load, into: "after")
     try await eventually(
       deadline: 60, "what it held meanwhile is let go",
@@ -91,7 +92,7 @@ struct OutageTests {
     #expect(end.exitCode == 0, "\(end)")
     #expect(end.count(Self.words(outage)) == 1, "\(end)")
     #expect(end.count("catches up by itself") == (outage.isDenial ? 0 : 1), "\(end)")
-    #expect(end.count("the store works again") == 1, "\(end)")
+    #expect(end.count("the store is available again") == 1, "\(end)")
     #expect(try Sent(server.names).timelines == 1, "\(end)")
   }
 }
@@ -115,12 +116,12 @@ extension OutageTests {
     try redis.command("SET", "during", "1")
     try await eventually(
       deadline: 60, "it tells of the outage",
-      condition: { ship.errorText.contains("the store can't be used") }, state: { ship.errorText })
+      condition: { ship.errorText.contains("the store is unavailable") }, state: { ship.errorText })
     _ = try await redis.shutdown()
     let end = try await ship.terminate()
     #expect(end.exitCode == 1, "\(end)")
     #expect(
-      end.errorText.contains("on the volume only") && end.errorText.contains("remedy="), "\(end)")
+      end.errorText.contains("only on the volume") && end.errorText.contains("remedy="), "\(end)")
     #expect(end.outputText.contains("\"isComplete\" : false"), "\(end)")
     // The store is back, and so is a shipper of that volume.
     server.change { $0.fault = { _ in nil } }

@@ -3,7 +3,7 @@ import Replication
 import TestSupport
 import Testing
 
-/// Two shippers that claim at once on a store that does not refuse a second creation: one history.
+/// Two shippers that claim at once on a store that has no create-if-absent a second creation: one history.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RacedClaimTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -58,7 +58,7 @@ struct RacedClaimTests {
       condition: {
         // Who has nothing to write does not look whether another has claimed.
         for redis in servers { try redis.command("INCR", "ticks") }
-        losers = ships.indices.filter { ships[$0].errorText.contains("standby: nothing") }
+        losers = ships.indices.filter { ships[$0].errorText.contains("standby: this shipper") }
         let isReadable = await place.newest() != nil
         return losers.count == 1 && isReadable
       }, state: { ships.map(\.errorText).joined(separator: "\n--\n") })
@@ -69,7 +69,7 @@ struct RacedClaimTests {
     #expect(end.exitCode == 0, "\(end)")
     _ = ships[loser].kill()
     #expect(
-      end.errorText.contains("does not refuse") == (test.condition != .honoured), "\(end)")
+      end.errorText.contains("has no create-if-absent") == (test.condition != .honoured), "\(end)")
     let target = try await place.restore(into: "restored")
     let redis = try await RedisServer.start(
       .v7_4, directory: target, options: ["appendonly": "yes"])

@@ -47,8 +47,8 @@ struct RoughWayTests {
     #expect(end.exitCode == 0, "\(end)")
 
     // What is lost now and then is no outage; a request that stalls for long may be one.
-    let outages = end.count("the store can't be used")
-    #expect(outages <= 5 && outages == end.count("the store works again"), "\(end)")
+    let outages = end.count("the store is unavailable")
+    #expect(outages <= 5 && outages == end.count("the store is available again"), "\(end)")
 
     let sent = try Sent(server.names)
     #expect(sent.problems.isEmpty, "\(sent.problems)")
