@@ -23,7 +23,7 @@ package struct AWSCredentials: VendorCredentials {
 extension AWSCredentials: CustomDebugStringConvertible {
   package static let vendor = "AWS"
   package static let missingHint =
-    "give the pod or the instance a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or say"
+    "give the pod or the instance a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or add"
     + " ?anonymous=true for a public bucket"
 
   package var description: String {

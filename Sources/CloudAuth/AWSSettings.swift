@@ -28,7 +28,7 @@ package struct AWSSettings: VendorSettings {
   func absentFile() throws -> String? {
     for variable in ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
       if let path = self[variable], try text(of: path) == nil {
-        return "\(printable(path)), which \(variable) names, is not there"
+        return "\(printable(path)), named by \(variable), does not exist"
       }
     }
     return nil

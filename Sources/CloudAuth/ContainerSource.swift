@@ -52,8 +52,8 @@ package struct ContainerSource: CredentialSource {
     guard ContainerSource.isPlainAllowed(url) else {
       throw credentialFailure(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI may not be used",
-        cause: "plain http is only for loopback and the agents' own addresses",
-        hint: "use https, or take the variable away")
+        cause: "plain http is allowed only for loopback and the agents' own addresses",
+        hint: "use https, or unset the variable")
     }
     return url
   }

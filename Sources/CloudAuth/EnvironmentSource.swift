@@ -13,7 +13,7 @@ package struct EnvironmentSource: CredentialSource {
     guard let key, let secret else {
       guard key == nil, secret == nil else {
         throw credentialFailure(
-          "only one half of the AWS credentials is set",
+          "only half of the AWS credentials is set",
           cause: (key == nil ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY") + " is missing",
           hint: "set both, or neither to use another source")
       }

@@ -57,7 +57,7 @@ struct HelperProgram: Sendable {
     let code = status! >> 8 & 0xff
     return Result(
       output: output, status: signal == 0 ? code : 128 + signal,
-      ending: signal == 0 ? "it ended with \(code)" : "signal \(signal)")
+      ending: signal == 0 ? "it exited with \(code)" : "signal \(signal)")
   }
 
   private func wait(_ pid: pid_t) -> Int32 {
@@ -74,7 +74,7 @@ struct HelperProgram: Sendable {
       var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
       guard left > 0, poll(&entry, 1, Int32(clamping: left)) != 0 else {
         throw credentialFailure(
-          "the program \(printable(words[0])) does not end", cause: "it was given up",
+          "the program \(printable(words[0])) does not finish", cause: "it was killed",
           isRetryable: true)
       }
       let count = Glibc.read(descriptor, &buffer, buffer.count)
@@ -120,6 +120,6 @@ struct HelperProgram: Sendable {
   private func failure(_ message: String, _ number: Int32) -> LifeboatError {
     credentialFailure(
       printable(message), cause: String(cString: strerror(number)),
-      hint: "check the command and its rights; the image may not hold the program")
+      hint: "check the command and its permissions; the image may not contain the program")
   }
 }

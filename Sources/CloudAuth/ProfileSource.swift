@@ -64,7 +64,7 @@ package struct ProfileSource: CredentialSource {
     if profile["sso_session"] != nil || profile["sso_start_url"] != nil {
       throw credentialFailure(
         "the profile \"\(printable(name))\" signs in through a browser (SSO)",
-        hint: "a backup that runs by itself needs a role: use one of the instance or the pod, or"
+        hint: "an unattended backup needs a role: use the role of the instance or the pod, or"
           + " credential_process = aws configure export-credentials --profile NAME")
     }
     return .notConfigured(reason: "the profile \"\(printable(name))\" holds no credentials")
@@ -77,7 +77,7 @@ package struct ProfileSource: CredentialSource {
     guard profile["mfa_serial"] == nil else {
       throw credentialFailure(
         "the profile \"\(printable(name))\" asks for a one-time code (mfa_serial)",
-        hint: "a backup that runs by itself can't give one: use a role without it")
+        hint: "an unattended backup can't enter one: use a role without MFA")
     }
     return SecurityTokenService.Role(
       arn: arn, sessionName: profile["role_session_name"] ?? defaultSessionName,
@@ -105,11 +105,11 @@ package struct ProfileSource: CredentialSource {
         throw credentialFailure(
           "credential_source of the profile \"\(printable(name))\" is unknown",
           cause: printable(source),
-          hint: "it is Environment, EcsContainer or Ec2InstanceMetadata")
+          hint: "it must be Environment, EcsContainer or Ec2InstanceMetadata")
       }
     } else {
       throw credentialFailure(
-        "the profile \"\(printable(name))\" has a role_arn and nothing to assume it with",
+        "the profile \"\(printable(name))\" has a role_arn but no credentials to assume it with",
         hint: "add source_profile, credential_source or web_identity_token_file")
     }
     switch lookup {
@@ -117,7 +117,7 @@ package struct ProfileSource: CredentialSource {
     case .anonymous: return .anonymous
     case .notConfigured(let reason, let mayAppear):
       throw credentialFailure(
-        "the source of the profile \"\(printable(name))\" gives no credentials", cause: reason,
+        "the source of the profile \"\(printable(name))\" provides no credentials", cause: reason,
         isRetryable: mayAppear)
     }
   }
@@ -129,8 +129,8 @@ package struct ProfileSource: CredentialSource {
     else {
       guard profile["aws_access_key_id"] == nil, profile["aws_secret_access_key"] == nil else {
         throw credentialFailure(
-          "the profile \"\(printable(name))\" holds only one half of the credentials",
-          hint: "aws_access_key_id and aws_secret_access_key belong together")
+          "the profile \"\(printable(name))\" has only half of the credentials",
+          hint: "set both aws_access_key_id and aws_secret_access_key")
       }
       return nil
     }

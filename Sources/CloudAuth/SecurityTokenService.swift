@@ -111,7 +111,7 @@ struct SecurityTokenService: Sendable {
         "the role's trust policy must allow this identity: for IRSA the cluster's OIDC provider,"
         + " with the service account's namespace and name in the condition on sub"
     case "ExpiredTokenException":
-      hint = "the token file is stale: is it the projected one, which is renewed?"
+      hint = "the token has expired: use the projected token file, which Kubernetes renews"
       isRetryable = true
     case "InvalidIdentityToken":
       hint =
@@ -121,13 +121,13 @@ struct SecurityTokenService: Sendable {
       hint = nil
       isRetryable = true
     case "RegionDisabledException":
-      hint = "activate STS in this region, or set AWS_REGION to one where it is"
+      hint = "activate STS in this region, or set AWS_REGION to a region where it is active"
     case "InvalidClientTokenId", "SignatureDoesNotMatch":
-      hint = "the keys that the role is assumed with are wrong: check the source profile"
+      hint = "the keys used to assume the role are wrong: check the source profile"
     default: hint = nil
     }
     return credentialFailure(
-      "AWS STS does not let us assume \(printable(role.arn))",
+      "AWS STS refused to assume \(printable(role.arn))",
       cause: printable(code) + (message.isEmpty ? "" : ": " + printable(message, limit: 400)),
       hint: hint, isRetryable: isRetryable
     ).denied(reply.status == 401 || reply.status == 403)

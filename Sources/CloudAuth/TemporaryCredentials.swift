@@ -32,14 +32,14 @@ struct TemporaryCredentials: Decodable {
       return try JSONDecoder().decode(TemporaryCredentials.self, from: Data(json))
     } catch {
       throw credentialFailure(
-        "can't read the reply of \(origin)", cause: "it is not the JSON that was expected")
+        "can't read the reply of \(origin)", cause: "it is not the expected JSON")
     }
   }
 
   func credentials(origin: String) throws -> AWSCredentials {
     if let code, code != "Success" {
       throw credentialFailure(
-        "\(origin) gives no credentials",
+        "\(origin) provides no credentials",
         cause: printable(code) + (message.map { ": " + printable($0) } ?? ""), isRetryable: true)
     }
     guard let accessKeyID, let secretAccessKey, !accessKeyID.isEmpty, !secretAccessKey.isEmpty
@@ -60,6 +60,7 @@ func expirationInstant(_ text: String, origin: String) throws -> Instant {
     return try Instant(parsing: text.trimmingWhitespace(), now: Instant(milliseconds: 0))
   } catch {
     throw credentialFailure(
-      "can't read the reply of \(origin)", cause: "its Expiration is no time: \(printable(text))")
+      "can't read the reply of \(origin)", cause: "its Expiration is not a time: \(printable(text))"
+    )
   }
 }

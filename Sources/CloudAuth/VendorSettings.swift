@@ -47,8 +47,8 @@ extension VendorSettings {
   func token(of path: String, namedBy origin: String) throws -> String {
     guard let text = try text(of: path) else {
       throw credentialFailure(
-        "the token file \(printable(path)) is not there", cause: "named by \(origin)",
-        hint: "check that the projected volume is mounted and the path right", isRetryable: true)
+        "the token file \(printable(path)) does not exist", cause: "named by \(origin)",
+        hint: "check that the projected volume is mounted and the path is right", isRetryable: true)
     }
     let token = text.trimmingWhitespace()
     guard !token.isEmpty else {

@@ -23,7 +23,7 @@ package struct WebIdentitySource: CredentialSource {
     }
     guard let arn = settings["AWS_ROLE_ARN"] else {
       throw credentialFailure(
-        "AWS_WEB_IDENTITY_TOKEN_FILE is set, and AWS_ROLE_ARN is not",
+        "AWS_WEB_IDENTITY_TOKEN_FILE is set, but AWS_ROLE_ARN is not",
         hint: "annotate the service account with eks.amazonaws.com/role-arn")
     }
     let token = try settings.token(of: file, namedBy: "AWS_WEB_IDENTITY_TOKEN_FILE")

@@ -39,7 +39,7 @@ package struct XMLElement: Sendable {
     }
     guard words == nil, builder.problem == nil, let root = builder.root else {
       throw LifeboatError(
-        .corrupt, "the reply is not the XML that was expected",
+        .corrupt, "the reply is not the expected XML",
         cause: builder.problem ?? words ?? "it is empty")
     }
     self = root
@@ -62,7 +62,7 @@ package struct XMLElement: Sendable {
     func begin(_ name: UnsafePointer<CChar>) -> Int32 {
       count += 1
       guard count <= elementsMax else { return refuse("it has too many elements") }
-      guard stack.count < depthMax else { return refuse("it is nested too deep") }
+      guard stack.count < depthMax else { return refuse("it is nested too deeply") }
       let full = String(cString: name)
       stack.append(XMLElement(name: full.split(separator: ":").last.map(String.init) ?? full))
       texts.append([])

@@ -53,11 +53,11 @@ enum Gzip {
       let result = inflate(&stream, Z_FINISH)
       guard result == Z_STREAM_END else {
         if result == Z_MEM_ERROR { throw failure("can't decompress", result) }
-        throw corrupt(result == Z_BUF_ERROR ? "cut short, or larger than recorded" : "damaged")
+        throw corrupt(result == Z_BUF_ERROR ? "truncated, or larger than recorded" : "damaged")
       }
       guard stream.avail_in == 0 else { throw corrupt("data after the end") }
       guard Int(stream.total_out) == size else {
-        throw corrupt("another size than the \(size) bytes recorded")
+        throw corrupt("its size is not the recorded \(size) bytes")
       }
       return size
     }
@@ -77,6 +77,6 @@ enum Gzip {
   }
 
   private static func tooLarge(_ count: Int) -> LifeboatError {
-    LifeboatError(.corrupt, "\(count) bytes are too many for one gzip member here")
+    LifeboatError(.corrupt, "\(count) bytes are too many for one gzip member")
   }
 }

@@ -64,7 +64,7 @@ enum Zstd {
       guard ZSTD_isError(result) == 0 else { throw corrupt(result) }
       guard result == size else {
         throw LifeboatError(
-          .corrupt, "can't decompress", cause: "another size than the \(size) bytes recorded")
+          .corrupt, "can't decompress", cause: "its size is not the recorded \(size) bytes")
       }
       return result
     }

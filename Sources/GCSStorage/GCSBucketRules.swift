@@ -64,27 +64,27 @@ package struct GCSBucketRules {
   /// are no such thing: objects of every class can be read at once.
   private var lifecycle: Finding {
     guard let rule = deletions.first(where: { $0.condition?.isForOldVersions != true }) else {
-      return Finding(.bucket, "lifecycle", .ok, "no rule takes objects of this prefix away")
+      return Finding(.bucket, "lifecycle", .ok, "no rule expires objects of this prefix")
     }
     let when = rule.condition?.age.map { " after \($0) days" } ?? ""
     return Finding(
       .bucket, "lifecycle", .failed, "a rule deletes objects of this prefix\(when)",
       consequence:
-        "it takes away what the newest restore point needs: a backup that does not restore",
-      remedy: "take the rule away, or limit it with matchesPrefix; retention is Lifeboat's to apply"
+        "it expires objects that the newest restore point needs, so the backup can't be restored",
+      remedy: "remove the rule, or limit it with matchesPrefix; Lifeboat applies its own retention"
     )
   }
 
   private var versioning: Finding {
     guard bucket.versioning?.enabled == true else {
-      return Finding(.bucket, "versioning", .note, "off: what is deleted is gone")
+      return Finding(.bucket, "versioning", .note, "off: deleted objects can't be recovered")
     }
     guard !deletions.contains(where: { $0.condition?.isForOldVersions == true }) else {
       return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
     }
     return Finding(
       .bucket, "versioning", .warning, "on, and old versions never expire",
-      consequence: "what retention and folding delete stays, and is paid for",
+      consequence: "objects that Lifeboat deletes stay, and cost money",
       remedy: "add a lifecycle rule that deletes with daysSinceNoncurrentTime for this prefix")
   }
 
@@ -93,7 +93,7 @@ package struct GCSBucketRules {
     guard seconds > 0 else { return Finding(.bucket, "soft-delete", .note, "off") }
     return Finding(
       .bucket, "soft-delete", .note,
-      "deleted objects stay for \(humanDuration(milliseconds: clamped(seconds))), and are paid for")
+      "deleted objects stay for \(humanDuration(milliseconds: clamped(seconds))), and cost money")
   }
 
   private var retention: Finding {
@@ -102,8 +102,8 @@ package struct GCSBucketRules {
     return Finding(
       .bucket, "retention-policy", .warning,
       "objects can't be deleted for \(humanDuration(milliseconds: clamped(period)))",
-      consequence: "what retention and folding delete stays that long, and is paid for",
-      remedy: "expect that cost, or use a bucket without a retention policy")
+      consequence: "objects that Lifeboat deletes stay that long, and cost money",
+      remedy: "accept the cost, or use a bucket without a retention policy")
   }
 
   private func clamped(_ seconds: Int64) -> Int64 { min(max(0, seconds), 1 << 40) * 1000 }

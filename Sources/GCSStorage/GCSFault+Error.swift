@@ -44,38 +44,42 @@ extension GCSFault {
     let who = identity ?? "anonymous requests"
     switch reason {
     case "retentionPolicyNotMet", "objectUnderActiveHold":
-      return "the bucket's retention policy or a hold keeps the object: it goes when that ends"
+      return
+        "the bucket's retention policy or a hold protects the object: it can be deleted when that ends"
     case "userProjectMissing":
-      return "the bucket lets requesters pay: name the project with GOOGLE_CLOUD_QUOTA_PROJECT"
+      return
+        "the bucket has requester pays enabled: set the project with GOOGLE_CLOUD_QUOTA_PROJECT"
     case "accountDisabled", "billingNotEnabled", "userProjectAccountProblem":
-      return "the project's billing is off, or its account has a problem: see Google's console"
+      return
+        "billing is disabled for the project, or its account has a problem: check Google's console"
     case "accessNotConfigured", "SERVICE_DISABLED":
-      return "switch the Cloud Storage API on in the project"
+      return "enable the Cloud Storage API in the project"
     default: break
     }
     if status == 403, message.lowercased().contains("scope") {
-      return "the machine's access scopes leave out writing to Cloud Storage: give it the scope"
+      return
+        "the machine's access scopes do not include writing to Cloud Storage: give it the scope"
         + " cloud-platform"
     }
     switch status {
     case 401:
       return identity == nil
-        ? "anonymous requests are refused: take ?anonymous=true away"
-        : "the token of \(who) is not taken: check that the account is not disabled, and that the"
+        ? "anonymous requests are refused: remove ?anonymous=true"
+        : "the token of \(who) is rejected: check that the account is not disabled, and that the"
           + " endpoint is the right store"
     case 403 where identity == nil:
-      return "requests are anonymous: take ?anonymous=true away, and give credentials that have"
+      return "requests are anonymous: remove ?anonymous=true, and use credentials that have"
         + " \(action.permission)"
     case 403:
       return
-        "grant \(who) \(action.permission) on the bucket: roles/storage.objectUser has all that"
-        + " is needed"
+        "grant \(who) \(action.permission) on the bucket: roles/storage.objectUser has all required"
+        + " permissions"
     case 404:
       return reason.isEmpty
-        ? "this is not how Google says that something is not there: check the endpoint"
+        ? "this is not a valid \"not found\" reply of Google: check the endpoint"
         : "create the bucket, or check its name and the endpoint"
     case 400 where isDamage:
-      return "what arrived is not what was sent: check proxies and devices on the way"
+      return "the object was changed in transit: check proxies and devices in between"
     default: return ServerFault.hint(status: status)
     }
   }

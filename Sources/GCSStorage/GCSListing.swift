@@ -32,7 +32,7 @@ struct GCSListing {
   ///   anything from it could make objects look absent.
   init(_ body: [UInt8]) throws(LifeboatError) {
     guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(body)) else {
-      throw GCSListing.unreadable("it is not the JSON that was expected")
+      throw GCSListing.unreadable("it is not the expected JSON")
     }
     guard reply.kind == "storage#objects" else {
       throw GCSListing.unreadable("it is a \(printable(reply.kind))")
@@ -40,7 +40,7 @@ struct GCSListing {
     for item in reply.items ?? [] {
       guard let size = Int(item.size), size >= 0,
         let created = try? Instant(parsing: item.timeCreated, now: Instant(milliseconds: 0))
-      else { throw GCSListing.unreadable("the size or the time of an entry is none") }
+      else { throw GCSListing.unreadable("the size or the time of an entry is invalid") }
       entries.append(ObjectEntry(name: item.name, size: size, modified: created))
     }
     next = reply.nextPageToken.flatMap { $0.isEmpty ? nil : $0 }
@@ -48,6 +48,6 @@ struct GCSListing {
 
   private static func unreadable(_ cause: String) -> LifeboatError {
     LifeboatError(
-      .storeUnavailable, "the store's listing can't be read", cause: cause, isRetryable: true)
+      .storeUnavailable, "the store's listing is invalid", cause: cause, isRetryable: true)
   }
 }

@@ -43,8 +43,8 @@ package struct GCSRepository: Sendable {
     guard isAnonymous || PlainHTTP.maySendSecret(to: endpoint) else {
       throw LifeboatError(
         .usage, "a token is not sent to \(printable(endpoint))",
-        cause: "plain http shows it to everyone on the way",
-        hint: "write the endpoint with https://, or say ?anonymous=true for an emulator")
+        cause: "plain http is not encrypted",
+        hint: "use an https:// endpoint, or add ?anonymous=true for an emulator")
     }
     chain =
       isAnonymous

@@ -4,7 +4,7 @@ import HTTPTransport
 extension GCSStore {
   /// What the bucket does to our objects by itself. What may not be looked at is said so.
   package func bucketFindings() async throws -> [Finding] {
-    let unknown = "whether the bucket takes objects away by itself is not known"
+    let unknown = "it is not known whether the bucket expires objects"
     let request = GCSRequest(
       action: .list, method: .get, path: bucketPath, query: [("fields", GCSBucketRules.fields)],
       object: object(""))
@@ -15,8 +15,8 @@ extension GCSStore {
       guard let rules = GCSBucketRules(reply.body, prefix: gcs.prefix) else {
         return [
           Finding(
-            .bucket, "rules", .warning, "the answer can't be read", consequence: unknown,
-            remedy: "look in the console")
+            .bucket, "rules", .warning, "the reply is invalid", consequence: unknown,
+            remedy: "check in the console")
         ]
       }
       return rules.findings
@@ -26,11 +26,12 @@ extension GCSStore {
         Finding(
           .bucket, "rules", .warning,
           isDenied
-            ? "these credentials may not look at them"
-            : "can't be looked at: \(refusal.error.cause ?? refusal.error.message)",
+            ? "these credentials may not read them"
+            : "can't be read: \(refusal.error.cause ?? refusal.error.message)",
           consequence: unknown,
           remedy: isDenied
-            ? "grant storage.buckets.get (roles/storage.bucketViewer), or look in the console" : nil
+            ? "grant storage.buckets.get (roles/storage.bucketViewer), or check in the console"
+            : nil
         )
       ]
     } catch let error as LifeboatError {

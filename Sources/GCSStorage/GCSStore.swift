@@ -44,7 +44,7 @@ package final class GCSStore: ObjectStore {
     let key = try key(name)
     guard bytes.count <= objectByteCountMax else {
       throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than an object may have")
+        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
     }
     return try await unwrapping {
       let upload = try GCSUpload(
@@ -66,12 +66,12 @@ package final class GCSStore: ObjectStore {
       }
       if reply.status == 412 { return .exists }
       guard let stored = GCSUpload.Stored(reply.body) else {
-        throw unusable(.create, name, "the answer is not what a store says of a new object")
+        throw unusable(.create, name, "the reply is not a valid reply to an upload")
       }
       guard upload.matches(stored, count: bytes.count) else {
         // What is there under this name must not be taken for ours when it is tried again.
         try await remove(key: key, name: name, generation: stored.generation)
-        throw unusable(.create, name, "what arrived is not what was sent")
+        throw unusable(.create, name, "the object was changed in transit")
       }
       return .created
     }
@@ -86,15 +86,15 @@ package final class GCSStore: ObjectStore {
       do {
         let reply = try await exchange.send(request, accepting: [200])
         guard reply.isDelimited else {
-          throw unusable(.read, name, "the reply does not say how long it is")
+          throw unusable(.read, name, "the reply has no length")
         }
         if let checksum = checksum(reply.headers), checksum != googleChecksum(reply.body) {
-          throw unusable(.read, name, "what came is not what is stored: its CRC-32C differs")
+          throw unusable(.read, name, "the object was changed in transit: its CRC-32C differs")
         }
         return reply.body
       } catch let refusal as GCSRefusal where refusal.fault.status == 404 {
         guard try await isListed(key, name) else { return nil }
-        throw unusable(.read, name, "it was not there, and then it was listed")
+        throw unusable(.read, name, "the store reports that it does not exist, but lists it")
       }
     }
   }
@@ -201,7 +201,7 @@ package final class GCSStore: ObjectStore {
   private func unusable(_ action: GCSAction, _ name: String, _ cause: String) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object(name))", cause: cause,
-      hint: "check proxies and devices on the way, and the endpoint", isRetryable: true)
+      hint: "check the endpoint, and proxies and devices in between", isRetryable: true)
   }
 
   /// Runs `body` on the client's threads, since it also sums and parses, and gives the operator's

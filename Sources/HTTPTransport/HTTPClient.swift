@@ -92,9 +92,9 @@ package final class HTTPClient: Sendable {
     let texts = [request.url] + request.headers.fields.flatMap { [$0.name, $0.value] }
     guard texts.allSatisfy({ !$0.utf8.contains { $0 == 0 || $0 == 10 || $0 == 13 } }) else {
       throw LifeboatError(
-        .usage, "a request can't hold line ends or NUL",
-        cause: "in its address or in a header field",
-        hint: "look for a stray line end in the endpoint, the keys or the token")
+        .usage, "a request can't contain line breaks or NUL bytes",
+        cause: "in its URL or in a header field",
+        hint: "look for a stray line break in the endpoint, the keys or the token")
     }
   }
 }

@@ -4,8 +4,8 @@ package enum ServerFault {
   package static func hint(status: Int) -> String? {
     switch status {
     case 429, 503:
-      "the store asks for fewer requests or is down: look at its state; `ship` goes on trying"
-    case 500...: "the store has a fault of its own: look at its state and its log"
+      "the store asks for fewer requests or is down: check its status; `ship` keeps retrying"
+    case 500...: "the store has an internal error: check its status and its log"
     default: nil
     }
   }

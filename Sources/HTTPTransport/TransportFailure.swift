@@ -17,27 +17,27 @@ struct TransportFailure {
     switch outcome.code {
     case CCURLE_COULDNT_RESOLVE_HOST:
       return failure(
-        "can't find the host of \(endpoint)", retry: true,
-        hint: "check the name in the endpoint, and the DNS of this machine or pod")
+        "can't resolve the host of \(endpoint)", retry: true,
+        hint: "check the host name in the endpoint, and the DNS of this machine or pod")
     case CCURLE_COULDNT_RESOLVE_PROXY, CCURLE_PROXY:
       return failure(
-        "can't use the proxy on the way to \(endpoint)", retry: true,
-        hint: "check HTTPS_PROXY, and NO_PROXY for hosts that are reached without it")
+        "can't use the proxy for \(endpoint)", retry: true,
+        hint: "check HTTPS_PROXY, and NO_PROXY for hosts that need no proxy")
     case CCURLE_COULDNT_CONNECT:
       return failure(
         "can't connect to \(endpoint)", retry: true,
-        hint: "check that it is up and its port right, and that no firewall or network policy"
-          + " forbids the way")
+        hint: "check that it is up and the port is right, and that no firewall or network policy"
+          + " blocks the connection")
     case CCURLE_OPERATION_TIMEDOUT:
       if detail.hasPrefix("Resolving timed out") {
         return failure(
-          "can't find the host of \(endpoint)", retry: true,
+          "can't resolve the host of \(endpoint)", retry: true,
           hint: "check the DNS of this machine or pod: it does not answer")
       }
       return failure(
         "can't connect to \(endpoint)", retry: true,
         cause: "not within \(humanDuration(milliseconds: limits.connect.milliseconds)): \(detail)",
-        hint: "check that no firewall or network policy drops what is sent there")
+        hint: "check that no firewall or network policy drops the packets")
     case CCURLE_PEER_FAILED_VERIFICATION:
       return untrusted
     case CCURLE_SSL_CACERT_BADFILE:
@@ -46,8 +46,8 @@ struct TransportFailure {
         hint: "the file named by \(trust.origin) must hold certificates in PEM")
     case CCURLE_SSL_CONNECT_ERROR:
       return failure(
-        "can't agree on TLS with \(endpoint)", retry: true,
-        hint: "an endpoint that does not speak TLS is written with http://")
+        "the TLS handshake with \(endpoint) failed", retry: true,
+        hint: "if the endpoint does not use TLS, write it with http://")
     case CCURLE_SEND_ERROR, CCURLE_RECV_ERROR, CCURLE_GOT_NOTHING, CCURLE_PARTIAL_FILE,
       CCURLE_HTTP2,
       CCURLE_HTTP2_STREAM, CCURLE_SEND_FAIL_REWIND, CCURLE_BAD_CONTENT_ENCODING:
@@ -58,8 +58,8 @@ struct TransportFailure {
         hint: "check the scheme and the port of the endpoint")
     case CCURLE_URL_MALFORMAT, CCURLE_UNSUPPORTED_PROTOCOL:
       return LifeboatError(
-        .usage, "can't use the address \(endpoint)", cause: detail,
-        hint: "an endpoint is written as https://host or https://host:port")
+        .usage, "the endpoint \(endpoint) is invalid", cause: detail,
+        hint: "the form is https://host or https://host:port")
     default:
       return failure("the request to \(endpoint) failed", retry: false, hint: nil)
     }
@@ -76,9 +76,8 @@ struct TransportFailure {
       hint = "renew the server's certificate, or set this machine's clock"
     } else {
       hint =
-        "if the server's certificate was issued by an authority of your own, name its"
-        + " certificate with --ca-file (used now: \(trust.origin)); a proxy that inspects TLS"
-        + " needs the same"
+        "if the server's certificate was issued by your own CA, pass the CA certificate with"
+        + " --ca-file (used now: \(trust.origin)); the same applies to a proxy that inspects TLS"
     }
     return failure("the certificate of \(endpoint) is not trusted", retry: false, hint: hint)
   }
@@ -86,38 +85,38 @@ struct TransportFailure {
   private var lost: LifeboatError {
     if detail.contains("from proxy after CONNECT") {
       return failure(
-        "the proxy on the way to \(endpoint) refuses", retry: true,
+        "the proxy for \(endpoint) refused the request", retry: true,
         hint: "check HTTPS_PROXY and its user and password, and NO_PROXY")
     }
     return failure(
       "the connection to \(endpoint) broke", retry: true,
       hint:
-        "if it stays so, look at the store's state and log, and at proxies and firewalls on the way"
+        "if this persists, check the store's status and log, and proxies and firewalls in between"
     )
   }
 
   private func aborted(_ abort: Transfer.Abort) -> LifeboatError {
     switch abort {
     case .cancelled:
-      return failure("the request to \(endpoint) was given up", retry: false, hint: nil)
+      return failure("the request to \(endpoint) was cancelled", retry: false, hint: nil)
     case .firstByteTimedOut:
       let limit = humanDuration(milliseconds: limits.firstByte.milliseconds)
       return failure(
         "\(endpoint) does not answer", retry: true, cause: "nothing came within \(limit)",
-        hint: "look at the store's state and log: it takes connections and does no work")
+        hint: "check the store's status and log: it accepts connections but does not respond")
     case .stalled:
       let window = humanDuration(milliseconds: limits.slowAfter.milliseconds)
       return failure(
-        "the transfer with \(endpoint) stands still", retry: true,
+        "the transfer with \(endpoint) stalled", retry: true,
         cause: "less than \(humanBytes(limits.bytesPerSecondMin)) a second for \(window)",
-        hint: "look at the network and at the store's state")
+        hint: "check the network and the store's status")
     case .bodyTooLarge:
       return LifeboatError(
         .corrupt, "the reply of \(endpoint) is too large",
         cause: "more than \(humanBytes(request.responseBytesMax))")
     case .headersTooLarge:
       return LifeboatError(
-        .storeUnavailable, "the head of the reply of \(endpoint) is too large")
+        .storeUnavailable, "the headers of the reply of \(endpoint) are too large")
     }
   }
 

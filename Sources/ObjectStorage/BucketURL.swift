@@ -19,22 +19,22 @@ package struct BucketURL: Sendable {
     guard url.lowercased().hasPrefix(start) else {
       throw problem("it does not begin with \(start)")
     }
-    guard !url.contains("#") else { throw problem("a \"#\" is written %23") }
+    guard !url.contains("#") else { throw problem("a \"#\" must be written as %23") }
     let parts = url.dropFirst(start.count).split(
       separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     let path = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     bucket = String(path[0])
     guard !bucket.contains("@") else {
-      throw problem("credentials never stand in an address: use the environment, files or roles")
+      throw problem("credentials are not allowed in the URL: use the environment, files or roles")
     }
-    guard BucketURL.isBucket(bucket) else { throw problem("there is no valid bucket name in it") }
+    guard BucketURL.isBucket(bucket) else { throw problem("it has no valid bucket name") }
     guard let decoded = percentDecoded(path.count > 1 ? String(path[1]) : "") else {
-      throw problem("the percent-encoding is broken")
+      throw problem("the percent-encoding is invalid")
     }
     if let cause = strayWhiteSpace(in: url, path: decoded) { throw problem(cause) }
     prefix = BucketURL.trimmed(decoded)
     if !prefix.isEmpty, (try? ObjectName.components(prefix)) == nil {
-      throw problem("the prefix is not a path of names")
+      throw problem("the prefix is not a valid path")
     }
     items = try BucketURL.items(parts.count > 1 ? parts[1] : "", options, problem)
   }
@@ -47,7 +47,7 @@ package struct BucketURL: Sendable {
     case nil: nil
     case "true": true
     case "false": false
-    default: throw problem("\(name) is true or false")
+    default: throw problem("\(name) must be true or false")
     }
   }
 
@@ -76,7 +76,7 @@ package struct BucketURL: Sendable {
       let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard let name = percentDecoded(String(pair[0])),
         let value = percentDecoded(pair.count > 1 ? String(pair[1]) : "")
-      else { throw problem("the percent-encoding is broken") }
+      else { throw problem("the percent-encoding is invalid") }
       guard options.contains(name) else {
         throw problem("the option \(printable(name)) is unknown")
       }
@@ -93,12 +93,12 @@ package struct BucketURL: Sendable {
   ) throws(LifeboatError) -> String {
     let lower = text.lowercased()
     guard lower.hasPrefix("https://") || lower.hasPrefix("http://") else {
-      throw problem("an endpoint begins with https:// (or http://, which hides nothing)")
+      throw problem("an endpoint must begin with https:// (or http://, which is not encrypted)")
     }
     let rest = text.drop { $0 != "/" }.dropFirst(2)
     guard let first = rest.first, first != "/", !rest.contains(where: { "?#@ ".contains($0) }),
       rest.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
-    else { throw problem("an endpoint is https://host, with a port and a path where needed") }
+    else { throw problem("an endpoint must be https://host, with an optional port and path") }
     var trimmed = text
     while trimmed.hasSuffix("/") { trimmed.removeLast() }
     return trimmed
@@ -129,7 +129,7 @@ package struct BucketURL: Sendable {
     func callAsFunction(_ cause: String) -> LifeboatError {
       LifeboatError(
         .usage, "can't use the repository \"\(printable(withoutUser))\"", cause: cause,
-        hint: "it is written \(scheme)://bucket/prefix, with any of ?"
+        hint: "the form is \(scheme)://bucket/prefix, with any of ?"
           + options.map { $0 + "=…" }.joined(separator: "&"))
     }
     /// The user part is removed, because someone may have put a key into it.

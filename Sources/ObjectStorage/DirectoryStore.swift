@@ -42,7 +42,7 @@ package final class DirectoryStore: ObjectStore {
     let components = try ObjectName.components(name)
     guard bytes.count <= objectByteCountMax else {
       throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than an object may have")
+        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
     }
     return try translating { () throws(LifeboatError) in
       for attempt in 1... {
@@ -132,7 +132,8 @@ package final class DirectoryStore: ObjectStore {
 
   // MARK: Directories
 
-  private static let mountHint = "is the volume mounted? create the directory with mkdir -p"
+  private static let mountHint =
+    "check that the volume is mounted, or create the directory with mkdir -p"
 
   private func openRoot() throws(LifeboatError) -> OpenDirectory {
     let directory = try OpenDirectory(root)
@@ -143,10 +144,10 @@ package final class DirectoryStore: ObjectStore {
     }
     guard isSame else {
       throw LifeboatError(
-        .storeUnavailable, "\(location) is another directory than before",
-        cause: "its volume was unmounted, or it was replaced",
-        hint: "mount the volume again; if another directory is meant to be used from now on, start "
-          + "lifeboat again", isRetryable: true)
+        .storeUnavailable, "\(location) is no longer the same directory",
+        cause: "its volume was unmounted, or the directory was replaced",
+        hint: "mount the volume again; if the new directory is intended, restart lifeboat",
+        isRetryable: true)
     }
     return directory
   }
@@ -208,8 +209,8 @@ package final class DirectoryStore: ObjectStore {
       try directory.makeDirectory(component, mode: 0o755)
     }
     throw LifeboatError(
-      .storeUnavailable, "can't make the directory \(directory.path)/\(component)",
-      cause: "it is removed again and again", isRetryable: true)
+      .storeUnavailable, "can't create the directory \(directory.path)/\(component)",
+      cause: "something removes it repeatedly", isRetryable: true)
   }
 
   private func delete(_ components: [String]) throws(LifeboatError) {
@@ -247,7 +248,7 @@ package final class DirectoryStore: ObjectStore {
     switch error.code {
     case .noRoom:
       result.hint =
-        "the REPOSITORY's file system is full (\(location)): enlarge it, or let retention keep less"
+        "the file system of the REPOSITORY is full (\(location)): enlarge it, or keep fewer backups"
     case .corrupt: break
     case .storeUnavailable: break
     default:

@@ -18,7 +18,7 @@ extension ListPage {
     for entry in listed {
       guard entry.name.utf8.starts(with: (base + prefix).utf8) else {
         throw LifeboatError(
-          .storeUnavailable, "the listing of \(location) holds what was not asked for",
+          .storeUnavailable, "the listing of \(location) contains objects that were not requested",
           cause: printable(entry.name), isRetryable: true)
       }
       let name = String(decoding: entry.name.utf8.dropFirst(base.utf8.count), as: UTF8.self)

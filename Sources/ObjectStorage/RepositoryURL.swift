@@ -17,8 +17,8 @@ func strayWhiteSpace(in url: String, path: String) -> String? {
     segments.contains(where: { $0.first?.isWhitespace == true || $0.last?.isWhitespace == true })
   else { return nil }
   return
-    "there is white space at an end of it or of a part of its path; a Secret that is made with "
-    + "`echo` ends with a line feed, one that is made with `printf %s` does not"
+    "it has white space at its end or around a part of its path; a Secret made with `echo` ends with "
+    + "a line feed, one made with `printf %s` does not"
 }
 
 /// The directory that a `--repo` names: `file:///path`, or a path.
@@ -28,13 +28,13 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
   func refuse(_ cause: String) -> LifeboatError {
     LifeboatError(
       .usage, "can't use the repository \"\(printable(url))\"", cause: cause,
-      hint: "it is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
+      hint: "the form is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
   }
   if let problem = strayWhiteSpace(in: url, path: "") { throw refuse(problem) }
   var path = url
   if let separator = url.firstRange(of: "://") {
     let scheme = url[..<separator.lowerBound].lowercased()
-    guard scheme == "file" else { throw refuse("no store for \(printable(scheme)):// is built in") }
+    guard scheme == "file" else { throw refuse("\(printable(scheme)):// is not supported") }
     path = String(url[separator.upperBound...])
     guard path.hasPrefix("/") else {
       throw refuse("a file URL has three slashes: file:///path")
@@ -42,12 +42,14 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
     guard !path.contains(where: { $0 == "?" || $0 == "#" }) else {
       throw refuse("a directory has no options")
     }
-    guard let decoded = percentDecoded(path) else { throw refuse("the percent-encoding is broken") }
+    guard let decoded = percentDecoded(path) else {
+      throw refuse("the percent-encoding is invalid")
+    }
     path = decoded
   }
   guard !path.isEmpty else { throw refuse("it is empty") }
   if let problem = strayWhiteSpace(in: url, path: path) { throw refuse(problem) }
-  guard !path.utf8.contains(0) else { throw refuse("it holds a NUL") }
+  guard !path.utf8.contains(0) else { throw refuse("it contains a NUL byte") }
   return DirectoryStore(root: absolute(FilePath(path)))
 }
 

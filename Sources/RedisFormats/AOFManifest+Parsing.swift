@@ -58,7 +58,7 @@ private struct Reader {
     guard !text.allSatisfy(isSpace) else { throw fault("a blank line") }
     guard let tokens = splitArguments(text) else { throw fault("unbalanced quotes") }
     guard tokens.count.isMultiple(of: 2) else { throw fault("a key without its value") }
-    guard tokens.count >= 6 else { throw fault("file, seq and type are not all there") }
+    guard tokens.count >= 6 else { throw fault("file, seq or type is missing") }
     var file: String?
     var sequence: Int64?
     var kind: AOFManifest.Entry.Kind?
@@ -74,7 +74,7 @@ private struct Reader {
       }
     }
     guard let file, let sequence, let kind else {
-      throw fault("file, seq and type are not all there")
+      throw fault("file, seq or type is missing")
     }
     return AOFManifest.Entry(file: file, sequence: sequence, kind: kind, isClosed: isClosed)
   }
@@ -84,9 +84,9 @@ private struct Reader {
     guard !value.contains(UInt8(ascii: "/")), !value.contains(UInt8(ascii: "\\")) else {
       throw fault("a file name is a path; it must be a bare name")
     }
-    guard !value.contains(0) else { throw fault("a file name holds a NUL byte") }
+    guard !value.contains(0) else { throw fault("a file name contains a NUL byte") }
     guard let name = String(validating: value, as: UTF8.self) else {
-      throw fault("a file name is not valid UTF-8; lifeboat does not handle such names")
+      throw fault("a file name is not valid UTF-8, which Lifeboat does not support")
     }
     guard !name.isEmpty, name != ".", name != ".." else { throw fault("a file has no name") }
     return name

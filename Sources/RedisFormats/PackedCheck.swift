@@ -146,16 +146,16 @@ struct PackedCheck: Sendable {
     case .empty: "a set of integers is empty"
     case .emptyNode: "a node of a stream is empty"
     case .size(let claimed): "a packed value of \(size) bytes claims to have \(claimed)"
-    case .tail: "the last entry of a packed value lies outside of it"
+    case .tail: "the last entry of a packed value is outside of it"
     case .end: "a packed value does not end with its end byte"
-    case .beyond: "an entry of a packed value reaches beyond its end"
+    case .beyond: "an entry of a packed value extends past its end"
     case .encoding: "an entry of a packed value has an unknown encoding"
     case .length: "an entry of a packed value contradicts its own length"
     case .previous: "an entry of a packed value contradicts the length of the one before"
-    case .count: "a packed value has another number of entries than its header says"
+    case .count: "the number of entries of a packed value differs from its header"
     case .lastEntry: "the last entry of a packed value is not where its header says"
     case .order: "the integers of a set do not ascend"
-    case .node: "the entries of a packed value do not belong together"
+    case .node: "the entries of a packed value are inconsistent"
     }
   }
 

@@ -46,7 +46,7 @@ enum RDBOpening: Equatable {
     }
     guard isKnown else {
       guard bytes.count >= headerBytes else { return .undecided }
-      return .foreign(reason: "its magic is not known; its structure is not verified")
+      return .foreign(reason: "its magic is unknown; its structure is not verified")
     }
     return header(head, isRedis: isRedis, textCount: text.count)
   }
@@ -56,14 +56,14 @@ enum RDBOpening: Equatable {
   ) -> RDBOpening {
     let name = isRedis ? "REDIS" : "VALKEY"
     guard textCount == head.count else {
-      return .broken("not an RDB: the version behind \(name) is not a number")
+      return .broken("not an RDB: the version after \(name) is not a number")
     }
     guard head.count == headerBytes else { return .undecided }
     var version = 0
     for byte in head.dropFirst(name.utf8.count) {
       guard byte >= 48, byte <= 57 else {
         return .foreign(
-          reason: "the version behind \(name) is no number; its structure is not verified")
+          reason: "the version after \(name) is not a number; its structure is not verified")
       }
       version = version * 10 + Int(byte - 48)
     }
@@ -72,7 +72,7 @@ enum RDBOpening: Equatable {
     guard known.contains(version) else {
       return .unknown(
         isValkey: !isRedis, version: version,
-        reason: "\(name) RDB version \(version) is not known; its structure is not verified")
+        reason: "\(name) RDB version \(version) is unknown; its structure is not verified")
     }
     return .rdb(isValkey: !isRedis, version: version)
   }
@@ -86,7 +86,7 @@ enum RDBOpening: Equatable {
         "the whole RDB is LZ4-compressed (VCS envelope); its structure is not verified"
       case (true, 2):
         "the whole RDB is zstd-compressed (VCS envelope); its structure is not verified"
-      default: "its VCS envelope is of a kind that is not known; its structure is not verified"
+      default: "its VCS envelope is of an unknown kind; its structure is not verified"
       }
     return .foreign(reason: reason)
   }

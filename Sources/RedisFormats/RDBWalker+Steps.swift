@@ -93,7 +93,7 @@ extension RDBWalker {
   private func unknownRecord(_ byte: UInt8) -> String {
     let what = byte >= 0xf0 ? "opcode" : "value type"
     return "structure not verified beyond offset \(offset): \(what) \(byte) of "
-      + "\(tally.header.magic) RDB version \(tally.header.version) is not known"
+      + "\(tally.header.magic) RDB version \(tally.header.version) is unknown"
   }
 
   private mutating func magic(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -202,7 +202,7 @@ extension RDBWalker {
     case 4: registers.redirect(to: .moduleDouble)
     case 5: registers.redirect(to: .moduleString)
     default:
-      fail("a module value holds an unknown opcode")
+      fail("a module value contains an unknown opcode")
       return 0
     }
     return opcode.size

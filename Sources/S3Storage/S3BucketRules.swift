@@ -28,8 +28,8 @@ package struct S3BucketRules {
             "the rule \(name) deletes objects of this prefix (\(printable(when))"
               + (expiration["Days"] == nil ? ")" : " days)"),
             consequence:
-              "it takes away what the newest restore point needs: a backup that does not restore",
-            remedy: "disable the rule, or exclude the prefix; retention is Lifeboat's to apply"))
+              "it expires objects that the newest restore point needs, so the backup can't be restored",
+            remedy: "disable the rule, or exclude the prefix; Lifeboat applies its own retention"))
       }
       for transition in rule.all("Transition") {
         guard let target = transition["StorageClass"]?.text, S3BucketRules.frozen.contains(target)
@@ -38,24 +38,25 @@ package struct S3BucketRules {
           Finding(
             .bucket, "lifecycle", .failed,
             "the rule \(name) moves objects of this prefix to \(target)",
-            consequence: "a restore has to wait for hours until they are thawed",
+            consequence:
+              "a restore has to wait for hours until they are retrieved from the archive",
             remedy: "exclude the prefix from the rule, or use GLACIER_IR or STANDARD_IA"))
       }
     }
     guard findings.isEmpty else { return findings }
-    return [Finding(.bucket, "lifecycle", .ok, "no rule takes objects of this prefix away")]
+    return [Finding(.bucket, "lifecycle", .ok, "no rule expires objects of this prefix")]
   }
 
   package func versioning(_ root: XMLElement, expiresOldVersions: Bool) -> Finding {
     guard root["Status"]?.text == "Enabled" else {
-      return Finding(.bucket, "versioning", .note, "off: what is deleted is gone")
+      return Finding(.bucket, "versioning", .note, "off: deleted objects can't be recovered")
     }
     guard !expiresOldVersions else {
       return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
     }
     return Finding(
       .bucket, "versioning", .warning, "on, and old versions never expire",
-      consequence: "what retention and folding delete stays, and is paid for",
+      consequence: "objects that Lifeboat deletes stay, and cost money",
       remedy: "add a lifecycle rule with NoncurrentVersionExpiration for this prefix")
   }
 
@@ -70,8 +71,8 @@ package struct S3BucketRules {
       ?? retention["Years"].map { "\(printable($0.text)) years" } ?? "for some time"
     return Finding(
       .bucket, "object-lock", .warning, "objects can't be deleted for \(length)",
-      consequence: "what retention and folding delete stays that long, and is paid for",
-      remedy: "expect that cost, or use a bucket without a default retention")
+      consequence: "objects that Lifeboat deletes stay that long, and cost money",
+      remedy: "accept the cost, or use a bucket without a default retention")
   }
 
   /// Whether the lifecycle deletes old versions of this prefix.

@@ -24,7 +24,7 @@ enum S3Deletion {
     let root = try XMLElement(parsing: body)
     guard root.name == "DeleteResult" || root.name == "DeleteObjectsOutput" else {
       throw LifeboatError(
-        .storeUnavailable, "the store's answer to a deletion can't be read",
+        .storeUnavailable, "the store's reply to a deletion is invalid",
         cause: "it is a \(printable(root.name))", isRetryable: true)
     }
     return root.all("Error").map { item in

@@ -52,12 +52,12 @@ extension S3Fault {
         + " store"
     case "SignatureDoesNotMatch":
       return "the secret access key does not belong to \(who): check AWS_SECRET_ACCESS_KEY or the"
-        + " profile for a mistyped or cut value; if it is right, a proxy on the way changes requests"
+        + " profile for a mistyped or truncated value; if it is right, a proxy in between changes requests"
     case "XAmzContentSHA256Mismatch", "BadDigest":
-      return "what arrived is not what was sent: check proxies and devices on the way, and use"
+      return "the object was changed in transit: check proxies and devices in between, and use"
         + " https://"
     case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-      return "the temporary credentials have expired and their source gives no newer ones"
+      return "the temporary credentials have expired, and their source provides no newer ones"
     case "InvalidToken":
       return "the session token does not belong to \(who): set AWS_ACCESS_KEY_ID,"
         + " AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN together, or unset the token"
@@ -69,24 +69,24 @@ extension S3Fault {
       return "set this machine's clock: it is too far from the store's"
     case "KMS.DisabledException", "KMS.NotFoundException", "KMS.AccessDeniedException",
       "KMS.KMSInvalidStateException":
-      return "check the KMS key and its policy: \(who) needs its use"
+      return "check the KMS key and its policy: \(who) must be allowed to use it"
     case "InvalidObjectState":
-      return "the object lies in an archive class: restore it in S3 first, and take the lifecycle"
-        + " rule away that put it there"
+      return "the object is in an archive class: restore it in S3 first, and remove the lifecycle"
+        + " rule that put it there"
     case "InvalidStorageClass":
       return "this store does not know the class that ?storage-class= names"
     case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
-      return "the store is full: enlarge it or its quota, or let retention keep less"
+      return "the store is full: enlarge it or its quota, or keep fewer backups"
     case "KeyTooLongError": return "the prefix is too long: shorten it"
-    case "MethodNotAllowed", "NotImplemented": return "this store can't do it"
+    case "MethodNotAllowed", "NotImplemented": return "this store does not support the operation"
     default:
       if isWrongRegion {
-        return region.map { "the bucket is in \($0): say ?region=\($0)" }
-          ?? "say ?region=… with the bucket's region"
+        return region.map { "the bucket is in \($0): add ?region=\($0) to the URL" }
+          ?? "add ?region=… with the bucket's region to the URL"
       }
       if status == 401 || status == 403 { return denied(action, key) }
       if status == 404, code.isEmpty {
-        return "this is not how S3 says that something is not there: check the endpoint"
+        return "this is not a valid \"not found\" reply of S3: check the endpoint"
       }
       return ServerFault.hint(status: status)
     }
@@ -95,12 +95,12 @@ extension S3Fault {
   /// The advice is never to open a bucket to everyone: backups hold all of Redis's data.
   private func denied(_ action: S3Action, _ key: String?) -> String {
     guard let key else {
-      return "requests are not signed: take ?anonymous=true away, and give credentials that have"
+      return "requests are not signed: remove ?anonymous=true, and use credentials that have"
         + " \(action.rights)"
     }
     let missing =
       action == .read
-      ? "; without s3:ListBucket S3 also says so of an object that is not there" : ""
+      ? "; without s3:ListBucket, S3 also denies access to objects that do not exist" : ""
     return
       "allow the access key \(key) \(action.rights) in its policy and in the bucket's\(missing)"
   }

@@ -54,6 +54,6 @@ struct S3Listing {
 
   private static func unreadable(_ cause: String) -> LifeboatError {
     LifeboatError(
-      .storeUnavailable, "the store's listing can't be read", cause: cause, isRetryable: true)
+      .storeUnavailable, "the store's listing is invalid", cause: cause, isRetryable: true)
   }
 }

@@ -41,7 +41,9 @@ package struct S3Location: Sendable, Hashable {
     prefix = parts.prefix
     endpoint = try parts.endpoint()
     if let value = parts["region"] {
-      guard AWSRegion.isName(value) else { throw parts.error("the region is no name of one") }
+      guard AWSRegion.isName(value) else {
+        throw parts.error("the region is not a valid region name")
+      }
       region = value
     }
     usesPathStyle = try parts.flag("path-style")
@@ -62,16 +64,16 @@ package struct S3Location: Sendable, Hashable {
   ) throws(LifeboatError) -> Encryption? {
     let key = parts["kms-key"]
     if let key, !key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) {
-      throw parts.error("kms-key is the id, the ARN or the alias of a key")
+      throw parts.error("kms-key must be the id, ARN or alias of a key")
     }
     let name = parts["sse"]
     switch name {
     case nil: return key.map { .kms(algorithm: "aws:kms", key: $0) }
     case "AES256":
-      guard key == nil else { throw parts.error("kms-key goes with sse=aws:kms") }
+      guard key == nil else { throw parts.error("kms-key needs sse=aws:kms") }
       return .managed
     case "aws:kms", "aws:kms:dsse": return .kms(algorithm: name!, key: key)
-    default: throw parts.error("sse is AES256, aws:kms or aws:kms:dsse")
+    default: throw parts.error("sse must be AES256, aws:kms or aws:kms:dsse")
     }
   }
 
@@ -79,9 +81,9 @@ package struct S3Location: Sendable, Hashable {
     _ name: String, _ parts: BucketURL
   ) throws(LifeboatError) -> String {
     guard name.utf8.allSatisfy({ (65...90).contains($0) || (48...57).contains($0) || $0 == 95 })
-    else { throw parts.error("a storage class is written like STANDARD_IA") }
+    else { throw parts.error("a storage class looks like STANDARD_IA") }
     guard !["GLACIER", "DEEP_ARCHIVE"].contains(name) else {
-      throw parts.error("objects of the class \(name) can't be read when a restore needs them")
+      throw parts.error("objects in the class \(name) can't be read without retrieving them first")
     }
     return name
   }

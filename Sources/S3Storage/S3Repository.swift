@@ -37,7 +37,7 @@ package struct S3Repository: Sendable {
     if let region, !AWSRegion.isName(region) {
       throw LifeboatError(
         .usage, "\"\(printable(region))\" is not the name of a region",
-        cause: "from \(configured?.origin ?? "the URL")", hint: "it is written like eu-west-1")
+        cause: "from \(configured?.origin ?? "the URL")", hint: "a region looks like eu-west-1")
     }
     if location.region != nil {
       regionOrigin = "the URL"

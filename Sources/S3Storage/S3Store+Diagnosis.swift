@@ -60,15 +60,15 @@ extension S3Store {
         Finding(
           .bucket, name, .warning,
           isDenied
-            ? "these credentials may not look at it"
-            : "can't be looked at: \(refusal.error.cause ?? refusal.error.message)",
-          consequence: "whether the bucket takes objects away by itself is not known",
-          remedy: isDenied ? "allow \(permission), or look in the console" : nil))
+            ? "these credentials may not read it"
+            : "can't be read: \(refusal.error.cause ?? refusal.error.message)",
+          consequence: "it is not known whether the bucket expires objects",
+          remedy: isDenied ? "allow \(permission), or check in the console" : nil))
     } catch let error as LifeboatError {
       return .unknown(
         Finding(
           .bucket, name, failed: error,
-          consequence: "whether the bucket takes objects away by itself is not known",
+          consequence: "it is not known whether the bucket expires objects",
           verdict: .warning))
     }
   }

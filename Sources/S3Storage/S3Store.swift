@@ -56,7 +56,7 @@ package final class S3Store: ObjectStore {
     let key = try key(name)
     guard bytes.count <= objectByteCountMax else {
       throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than an object may have")
+        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
     }
     var request = request(.create, .put, key: key, name: name)
     request.body = bytes
@@ -234,7 +234,7 @@ package final class S3Store: ObjectStore {
   private func incomplete(_ name: String) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't read \(object(name))",
-      cause: "the reply does not say how long it is", isRetryable: true)
+      cause: "the reply has no length", isRetryable: true)
   }
 
   /// Runs `body` on the client's threads, since it also hashes and parses, and gives the operator's

@@ -52,7 +52,7 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
   private static func wrong(_ text: String) -> LifeboatError {
     LifeboatError(
-      .usage, "\"\(printable(text))\" is not an address to listen on",
-      hint: "it is written like :9847, 127.0.0.1:9848 or [::1]:9848")
+      .usage, "\"\(printable(text))\" is not a valid address to listen on",
+      hint: "examples: :9847, 127.0.0.1:9848, [::1]:9848")
   }
 }

@@ -32,7 +32,7 @@ package final class PageServer: Sendable {
       try? await group.shutdownGracefully()
       throw LifeboatError(
         .failure, "can't listen on \(address)", cause: words(error),
-        hint: "free the port, or give another address")
+        hint: "free the port, or use another address")
     }
   }
 

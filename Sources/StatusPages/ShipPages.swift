@@ -44,12 +44,12 @@ package struct ShipPages: Sendable {
   /// `--admin-listen`: the page, what it asks for, `/status`, and `/sync` by POST.
   package func admin(_ request: PageRequest, at address: ListenAddress) -> Page {
     guard address.accepts(host: request.host) else {
-      return .text(421, "this is \(address), and answers to no other name")
+      return .text(421, "this server answers only to the name \(address)")
     }
     if request.path == "/sync" {
-      guard request.method == "POST" else { return .text(405, "POST asks for a sync") }
+      guard request.method == "POST" else { return .text(405, "use POST to request a sync") }
       guard !request.isOfAnotherSite else {
-        return .text(403, "a page of another site can't ask for a sync")
+        return .text(403, "a page of another site can't request a sync")
       }
       return json(202, SyncDocument(sync: shipper.requestSync()))
     }
@@ -63,7 +63,7 @@ package struct ShipPages: Sendable {
 
   private func route(_ request: PageRequest, _ pages: [String: () -> Page]) -> Page {
     guard let page = pages[request.path] else {
-      return .text(404, "here are: " + pages.keys.sorted().joined(separator: " "))
+      return .text(404, "not found; available: " + pages.keys.sorted().joined(separator: " "))
     }
     guard request.method == "GET" || request.method == "HEAD" else {
       return .text(405, "GET and HEAD only")
@@ -81,7 +81,7 @@ package struct ShipPages: Sendable {
   private var liveness: Page {
     let still = humanDuration(milliseconds: shipper.status.stillness)
     return shipper.status.turns
-      ? .text(200, "ok") : .text(503, "the loop has not turned for \(still)")
+      ? .text(200, "ok") : .text(503, "the main loop has been stuck for \(still)")
   }
 
   private var status: StatusDocument {

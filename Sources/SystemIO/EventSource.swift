@@ -36,7 +36,7 @@ final class EventSource: Sendable {
 
   init(ignoredPrefix: String?) throws(LifeboatError) {
     self.ignoredPrefix = ignoredPrefix.map { Array($0.utf8) }
-    let hint = "changes are then found by polling; see fs.inotify in /proc/sys"
+    let hint = "changes are found by polling; see fs.inotify in /proc/sys"
     let inotify = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
     guard inotify >= 0 else {
       throw LifeboatError(.current, action: "use", object: "inotify").replacing(hint: hint)
@@ -69,7 +69,7 @@ final class EventSource: Sendable {
     if failure == .noSpace {
       // Here ENOSPC has nothing to do with room: inotify_add_watch(2).
       error.code = .failure
-      error.hint = "changes are then found by polling; raise fs.inotify.max_user_watches"
+      error.hint = "changes are found by polling; raise fs.inotify.max_user_watches"
     }
     throw error
   }

@@ -33,7 +33,7 @@ extension FileStatus {
     switch result {
     case .success: return FileStatus(raw)
     case .failure(.noSuchFileOrDirectory): return nil
-    case .failure(let number): throw LifeboatError(number, action: "look at", path: path)
+    case .failure(let number): throw LifeboatError(number, action: "stat", path: path)
     }
   }
 

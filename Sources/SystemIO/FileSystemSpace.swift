@@ -22,7 +22,7 @@ package struct FileSystemSpace: Sendable {
       retryingInterrupts { clinux_file_system_at(name, &raw) }
     }
     if case .failure(let number) = result {
-      throw LifeboatError(number, action: "look at the file system of", path: path)
+      throw LifeboatError(number, action: "read the free space of", path: path)
     }
     return FileSystemSpace(
       freeBytes: product(raw.blocks_available, raw.block_size),

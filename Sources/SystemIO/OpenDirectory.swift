@@ -40,14 +40,14 @@ package final class OpenDirectory: Sendable {
     if clinux_status_at(descriptor, name, &raw) == 0 { return FileStatus(raw) }
     let number = Errno.current
     if number == .noSuchFileOrDirectory { return nil }
-    throw LifeboatError(number, action: "look at", path: path(of: name))
+    throw LifeboatError(number, action: "stat", path: path(of: name))
   }
 
   /// The status of this directory itself.
   package func status() throws(LifeboatError) -> FileStatus {
     var raw = clinux_status()
     guard clinux_status_of(descriptor, &raw) == 0 else {
-      throw LifeboatError(.current, action: "look at", path: path)
+      throw LifeboatError(.current, action: "stat", path: path)
     }
     return FileStatus(raw)
   }
@@ -103,7 +103,7 @@ package final class OpenDirectory: Sendable {
     case .success: return true
     case .failure(.fileExists): return false
     case .failure(let number):
-      throw LifeboatError(number, action: "make the directory", path: path(of: name))
+      throw LifeboatError(number, action: "create the directory", path: path(of: name))
     }
   }
 
@@ -185,7 +185,7 @@ extension OpenDirectory {
     let status = try status()
     var raw = clinux_file_system()
     guard clinux_file_system_of(descriptor, &raw) == 0 else {
-      throw LifeboatError(.current, action: "look at the file system of", path: path)
+      throw LifeboatError(.current, action: "read the file system type of", path: path)
     }
     return DirectoryIdentity(
       fileSystem: raw.identifier, inode: status.inode, born: status.born,

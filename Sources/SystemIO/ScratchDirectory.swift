@@ -12,7 +12,7 @@ package final class ScratchDirectory: Sendable {
     self.parent = try OpenDirectory(parent)
     var template = Array(parent.appending(prefix + "XXXXXX").string.utf8CString)
     guard mkdtemp(&template) != nil else {
-      throw LifeboatError(.current, action: "make a scratch directory in", path: parent)
+      throw LifeboatError(.current, action: "create a scratch directory in", path: parent)
     }
     path = FilePath(
       String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))

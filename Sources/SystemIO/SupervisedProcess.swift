@@ -49,7 +49,8 @@ package final class SupervisedProcess: Sendable {
       // What it left in its group, a save child for one.
       _ = Glibc.kill(-pid, SIGKILL)
       let signal = status & 0x7f
-      end = signal == 0 ? "it ended with \(status >> 8 & 0xff)" : "it was ended by signal \(signal)"
+      end =
+        signal == 0 ? "it exited with \(status >> 8 & 0xff)" : "it was killed by signal \(signal)"
       return end
     }
   }

@@ -56,17 +56,17 @@ private struct Meaning {
       (hint, isRetryable) = ("raise the limit of open files (ulimit -n)", true)
     case .tooManySymbolicLinkLevels:
       code = .corrupt
-      hint = "a symbolic link stands where a file is expected; it is not followed"
+      hint = "there is a symbolic link instead of a file; it is not followed"
     case .fileNameTooLong:
       code = .usage
     case .ioError:
       (hint, isRetryable) = ("the device or network file system failed; see the kernel's log", true)
     case .resourceBusy:
       // From a rename or a removal: rename(2).
-      hint = "it is a mount point, or a program holds it: unmount it, or stop that program"
+      hint = "it is a mount point, or a program uses it: unmount it, or stop that program"
       isRetryable = true
     case .improperLink:
-      hint = "the two lie on different file systems: check what is mounted below the directory"
+      hint = "the two are on different file systems: check what is mounted below the directory"
     case .staleNFSFileHandle, .interrupted, .resourceTemporarilyUnavailable, .noMemory, .timedOut:
       isRetryable = true
     default:

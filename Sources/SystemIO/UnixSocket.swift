@@ -17,7 +17,9 @@ package final class UnixSocket: Sendable {
     }
     self.path = path
     let made = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard made >= 0 else { throw LifeboatError(.current, action: "make a socket for", path: path) }
+    guard made >= 0 else {
+      throw LifeboatError(.current, action: "create a socket for", path: path)
+    }
     descriptor = made
     // From here on a thrown error runs deinit, which closes.
     var limit = timeval(

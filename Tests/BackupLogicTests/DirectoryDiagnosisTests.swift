@@ -45,7 +45,7 @@ import Testing
     #expect(findings(.no) { _ in }.map(\.verdict) == [.note])
     let first = findings(.yes) { _ in }
     #expect(first.map(\.verdict) == [.note, .note], "\(first)")
-    #expect(one("aof-directory", first)?.detail.contains("first start makes it") == true)
+    #expect(one("aof-directory", first)?.detail.contains("creates it at its first start") == true)
   }
 
   @Test func `what one setting alone loads is a warning, until the setting is known`() {
@@ -117,7 +117,7 @@ import Testing
     }
     #expect(one("aof-directory", renamed)?.verdict == .warning)
     #expect(
-      one("names", renamed)?.remedy == "if Redis writes it, give --appenddirname appendonlydir.old")
+      one("names", renamed)?.remedy == "if Redis writes it, pass --appenddirname appendonlydir.old")
     #expect(one("names", renamed)?.verdict == .failed)
   }
 
@@ -151,7 +151,7 @@ import Testing
       let alone = one(
         "names", findings { $0.foreign = [.init(kind, path: path, isYounger: true)] })
       #expect(alone?.verdict == .failed && alone?.code == .failure, "\(String(describing: alone))")
-      #expect(alone?.remedy == "if Redis writes it, give \(flags)")
+      #expect(alone?.remedy == "if Redis writes it, pass \(flags)")
       let younger = one(
         "names",
         findings {

@@ -144,7 +144,7 @@ import Testing
       let made = try plan(
         [dump(own, position(2, 2, pinned))], cut: position(2, 2, cut), keys: [own: 0])
       #expect(joined(made) == base)
-      #expect(made.warnings.contains { $0.contains("holds no keys") }, "\(made.warnings)")
+      #expect(made.warnings.contains { $0.contains("has no keys") }, "\(made.warnings)")
     }
     let nothing = try plan([dump(own, end)], cut: end, keys: [own: 0], baseKeys: 0)
     #expect(joined(nothing) == nil && nothing.loadsWithNo == nil)

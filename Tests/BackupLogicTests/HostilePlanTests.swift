@@ -74,7 +74,7 @@ import Testing
     for index in files.indices { files[index].sequence = Int64(index) }
     let error = #expect(throws: LifeboatError.self) { try plan(files) }
     #expect(error?.code == .corrupt)
-    #expect(error?.cause?.contains("larger together") == true, "\(String(describing: error))")
+    #expect(error?.cause?.contains("sum of its file sizes") == true, "\(String(describing: error))")
     var made = try plan([file("i", 1, nil)])
     for size in [UInt64.max, 1] {
       var large = made.files[0]

@@ -92,6 +92,6 @@ import Testing
     #expect(dump.words.contains("d.rdb can't be loaded: it is torn"))
     let manifest = ServerStart.judge(
       facts { $0.manifest = .broken("line 1: x") }, names: names, appendOnly: true)
-    #expect(manifest.words.contains("dir/a.aof.manifest can't be used: line 1: x"))
+    #expect(manifest.words.contains("dir/a.aof.manifest is invalid: line 1: x"))
   }
 }

@@ -32,8 +32,8 @@ import Testing
   @Test func `keys that are wrong are refused with the remedy`() async throws {
     let server = try GoogleServer()
     let cases = [
-      (server.serviceAccountFile(key: RSAKeyPair()), "Invalid JWT Signature", "make a new one"),
-      (server.serviceAccountFile(keyID: "key-2"), "Invalid JWT Signature", "make a new one"),
+      (server.serviceAccountFile(key: RSAKeyPair()), "Invalid JWT Signature", "create a new one"),
+      (server.serviceAccountFile(keyID: "key-2"), "Invalid JWT Signature", "create a new one"),
       (server.serviceAccountFile(email: "gone@x"), "account not found", "was deleted"),
     ]
     for (file, words, remedy) in cases {
@@ -62,16 +62,16 @@ import Testing
     let encrypted = RSAKeyPair.shared.privatePEM(password: "planted-password")
       .split(separator: "\n").map { $0 + "\\n" }.joined()
     let cases: [(String, String)] = [
-      ("", "not the JSON"), ("{\"client_email\":1}", "not the JSON"),
+      ("", "not the expected JSON"), ("{\"client_email\":1}", "not the expected JSON"),
       ("{\"type\":\"gdch_service_account\"}", "gdch_service_account"),
       ("{\"type\":\"service_account\"}", "no client_email"),
       (
         "{\"type\":\"service_account\",\"client_email\":\"a\",\"private_key\":\"planted\"}",
-        "no RSA key"
+        "not an RSA key"
       ),
       (
         "{\"type\":\"service_account\",\"client_email\":\"a\",\"private_key\":\"\(encrypted)\"}",
-        "no RSA key"
+        "not an RSA key"
       ),
       (
         "{\"type\":\"service_account\",\"client_email\":\"a\",\"private_key\":\"planted\","
@@ -179,7 +179,7 @@ import Testing
     let file = server.externalAccountFile(tokenFile: directory("subject"))
     let source = try Given.credentialFile(file, in: directory)
     let missing = try await failure { _ = try await source.load() }
-    #expect(missing.isRetryable && missing.message.contains("not there"))
+    #expect(missing.isRetryable && missing.message.contains("does not exist"))
     try TestFiles.write("planted-stale", to: directory("subject"))
     let stale = try await failure { _ = try await source.load() }
     #expect(stale.isRetryable && stale.hint?.contains("stale") == true, "\(stale)")

@@ -85,7 +85,7 @@ import Testing
     let half = try await failure {
       _ = try await source(credentials: "[default]\naws_access_key_id=A").load()
     }
-    #expect(half.message.contains("one half"))
+    #expect(half.message.contains("only half"))
   }
 
   @Test func rolesThroughOtherProfiles() async throws {
@@ -159,7 +159,7 @@ import Testing
       "its own source"
     ),
     ("role_arn=a\nsource_profile=gone", "no profile \"gone\""),
-    ("role_arn=a", "nothing to assume it with"),
+    ("role_arn=a", "no credentials to assume it with"),
     ("role_arn=a\ncredential_source=Nowhere", "unknown"),
     ("role_arn=a\nmfa_serial=x\nsource_profile=default", "one-time code"),
     ("sso_session=x", "browser"),
@@ -237,7 +237,7 @@ import Testing
 
   @Test(arguments: [
     ("echo '{\"Version\":1,\"SecretAccessKey\":\"planted\"}'; exit 3", "ended with 3"),
-    ("echo planted", "not the JSON"), ("echo '{\"Version\":2}'", "Version"),
+    ("echo planted", "not the expected JSON"), ("echo '{\"Version\":2}'", "Version"),
     ("kill -9 $$", "signal 9"), ("yes planted", "too much"),
   ])
   func aProcessThatFails(_ script: String, _ words: String) async throws {

@@ -73,7 +73,7 @@ import Testing
     let directory = try TemporaryDirectory()
     let server = try LoopbackServer { _ in .hangUp }
     let missing = try await failure { _ = try await irsa(server, directory).load() }
-    #expect(missing.isRetryable && missing.message.contains("not there"))
+    #expect(missing.isRetryable && missing.message.contains("does not exist"))
     let noRole = try await failure {
       _ = try await irsa(server, directory, ["AWS_ROLE_ARN": ""]).load()
     }

@@ -16,7 +16,7 @@ import Testing
 
   @Test(arguments: [
     ("gs://", "bucket"), ("s3://b", "gs://"), ("gs://b/p#x", "%23"),
-    ("gs://KEY:SECRET@b/p", "credentials never"), ("gs://b/a//b", "prefix"),
+    ("gs://KEY:SECRET@b/p", "credentials are not allowed"), ("gs://b/a//b", "prefix"),
     ("gs://b/%zz", "percent"), ("gs://b?region=x", "unknown"), ("gs://b?anonymous=1", "true or"),
     ("gs://b?anonymous=true&anonymous=true", "twice"), ("gs://b?endpoint=host:1", "https://"),
   ])

@@ -153,7 +153,7 @@ import Testing
     let error = try await failure {
       _ = try await Self.client(limits: limits).send(get(server.url))
     }
-    #expect(error.isRetryable && error.message.contains("stands still"), "\(error)")
+    #expect(error.isRetryable && error.message.contains("stalled"), "\(error)")
   }
 
   @Test func refusedAndUnresolvable() async throws {
@@ -166,7 +166,7 @@ import Testing
     let unknown = try await failure {
       _ = try await Self.client().send(get("http://no-such-host.invalid/"))
     }
-    #expect(unknown.isRetryable && unknown.message.contains("can't find the host"), "\(unknown)")
+    #expect(unknown.isRetryable && unknown.message.contains("can't resolve the host"), "\(unknown)")
   }
 
   @Test func refusesOtherProtocolsAndLineEnds() async throws {

@@ -74,7 +74,7 @@ struct BadRepositoryTests {
       }
       if [.piece, .index].contains(kind), result.exitCode == 0 {
         // It was the dump's: the state does not need it.
-        #expect(result.outputText.has("the dump beside the log is left out"), "\(words)")
+        #expect(result.outputText.has("the dump next to the log is left out"), "\(words)")
         #expect(try await scene.loaded(.v7_4, target)[0, "two:20"] != nil, "\(words)")
         continue
       }

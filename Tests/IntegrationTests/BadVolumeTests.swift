@@ -162,6 +162,6 @@ struct BadVolumeTests {
       environment: ChildProcess.minimalEnvironment, output: .file(out), errors: .file(out))
     let end = try await child.wait()
     let text = try TestFiles.text(out)
-    #expect(end == .exited(ExitCode.noRoom.rawValue) && text.has("grow the volume"), "\(text)")
+    #expect(end == .exited(ExitCode.noRoom.rawValue) && text.has("enlarge the volume"), "\(text)")
   }
 }

@@ -36,7 +36,7 @@ struct DryRunTests {
     #expect(text.contains("would restore "), "\(before)")
     #expect(text.contains("last command kept: SET precious\\u{d}\\u{a}, seen at 20"), "\(before)")
     #expect(text.contains("first left out:    FLUSHALL, seen at 20"), "\(before)")
-    #expect(text.contains("mark behind:       20"), "\(before)")
+    #expect(text.contains("mark after:        20"), "\(before)")
 
     let second = Instant(seconds: written.milliseconds / 1000 + 1)
     let planned = try await place.run(

@@ -87,7 +87,7 @@ struct LostObjectTests {
       let plain = try await place.run("restore", ["--data", target, "--json"])
       #expect(plain.exitCode == 0, "\(plain)")
       #expect(plain.outputText.contains("\"lost\" : {"), "\(plain)")
-      #expect(plain.outputText.contains("is lost from there on"), "\(plain)")
+      #expect(plain.outputText.contains("the log after this state is lost"), "\(plain)")
       #expect(plain.jsonText("object") == object, "\(plain)")
       let loaded = try await RedisServer.start(version, directory: target, options: options)
       #expect(try loaded.command("GET", "base:20") != .null)
@@ -103,7 +103,8 @@ struct LostObjectTests {
         #expect(refused.exit == .corrupt, "\(refused)")
         #expect(refused.errorText.contains(object), "\(refused)")
         #expect(
-          refused.errorText.contains("the last whole state before it is --point "), "\(refused)")
+          refused.errorText.contains("the last complete state before the loss is --point "),
+          "\(refused)")
         #expect(TestFiles.tree(other).isEmpty)
       }
       let list = try await place.run("list", [])
@@ -230,7 +231,7 @@ struct LostObjectTests {
       defer { TestFiles.remove(target) }
       let result = try await scene.restore(target, arguments)
       #expect(result.exitCode == 0, "\(result)")
-      #expect(result.outputText.has("the dump beside the log is left out"), "\(result)")
+      #expect(result.outputText.has("the dump next to the log is left out"), "\(result)")
       #expect(try await scene.loaded(.v7_4, target) == expected)
       // The BASE stands in for it.
       let older = try await scene.loaded(.v7_4, target, appendOnly: "no")

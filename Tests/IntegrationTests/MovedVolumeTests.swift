@@ -33,7 +33,7 @@ struct MovedVolumeTests {
         other.errorText.contains("standby: this shipper uploads nothing") || place.timelines > 1
       },
       state: { other.errorText })
-    #expect(other.errorText.contains("is a clone of"), "\(other.errorText)")
+    #expect(other.errorText.contains("was cloned from"), "\(other.errorText)")
     #expect(!other.errorText.contains("has not grown for"), "\(other.errorText)")
     #expect(place.timelines == 1)
     #expect(try await owner.terminate().exitCode == 0)

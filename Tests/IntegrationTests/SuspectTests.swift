@@ -125,7 +125,7 @@ struct SuspectTests {
     // Without a log nothing says why the next dump is empty: a restore asks.
     let asks = test.appendOnly == "no"
     #expect(
-      end.errorText.has(asks ? "may be an accident" : "pinned until `lifeboat unpin`"), "\(end)")
+      end.errorText.has(asks ? "accident" : "pinned until `lifeboat unpin`"), "\(end)")
     let asked = try await scene.restore(try scene.folder.makeDirectory("asked"))
     #expect(asked.exit == (asks ? .suspect : .success), "\(asked)")
     let newest = try await scene.restored("newest", "--suspect", "newest")

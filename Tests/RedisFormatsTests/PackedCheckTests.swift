@@ -228,7 +228,7 @@ struct PackedCheckTests {
     for (at, value) in [(0, 2), (2, 1), (4, 2), (9, 1), (20, 5)] as [(Int, UInt8)] {
       var other = node
       other[at] = value
-      #expect(reason(other) == "the entries of a packed value do not belong together", "\(at)")
+      #expect(reason(other) == "the entries of a packed value are inconsistent", "\(at)")
     }
     // An entry with fields of its own.
     let own: [UInt8] =

@@ -113,7 +113,7 @@ import Testing
       Issue.record("\(ended.result): \(String(describing: ended.error))")
       return
     }
-    #expect(plan.warnings.contains { $0.contains("only if Redis began with no keys") })
+    #expect(plan.warnings.contains { $0.contains("only if Redis had no keys") })
     #expect(
       ended.files.filter { $0.hasPrefix("appendonlydir/") } == [
         "appendonlydir/a.1.incr.aof", "appendonlydir/appendonly.aof.manifest",

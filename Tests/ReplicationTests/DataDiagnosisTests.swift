@@ -111,7 +111,7 @@ import Testing
     #expect(try one("aof-directory", renamed).verdict == .warning)
     #expect(
       try one("names", renamed).remedy
-        == "if Redis writes it, give --appenddirname appendonlydir.old")
+        == "if Redis writes it, pass --appenddirname appendonlydir.old")
     #expect(try one("names", renamed).verdict == .failed)
     var names = ServerNames()
     names.appendDirectory = "appendonlydir.old"
@@ -119,9 +119,9 @@ import Testing
     try writeAOF(name: "other.aof")
     let other = findings(.yes)
     #expect(
-      other.contains { $0.remedy == "if Redis writes it, give --appendfilename other.aof" },
+      other.contains { $0.remedy == "if Redis writes it, pass --appendfilename other.aof" },
       "\(other)")
-    #expect(!other.contains { $0.detail.contains("no manifest names") }, "another one does")
+    #expect(!other.contains { $0.detail.contains("no manifest lists") }, "another one does")
   }
 
   @Test func `only what a server leaves behind`() throws {
@@ -142,8 +142,8 @@ import Testing
     #expect(alone.count == 2 && alone.allSatisfy { $0.verdict == .failed }, "\(alone)")
     #expect(
       alone.compactMap(\.remedy) == [
-        "if Redis writes it, give --appendfilename my.aof",
-        "if Redis writes it, give --dbfilename snapshot.rdb",
+        "if Redis writes it, pass --appendfilename my.aof",
+        "if Redis writes it, pass --dbfilename snapshot.rdb",
       ])
     // A copy that is older than what Redis writes is no news.
     try TestFiles.write(try #require(Self.dump), to: data + "/dump.rdb")
@@ -159,7 +159,7 @@ import Testing
 
   @Test func `a thousand names are looked at, and no more`() throws {
     for number in 0..<1200 { try TestFiles.write("x", to: data + "/file-\(number)") }
-    #expect(findings().contains { $0.detail.contains("more names than are looked at") })
+    #expect(findings().contains { $0.detail.contains("more files than are checked") })
   }
 
   @Test func `a file that may not be read is said so, and not called broken`() throws {

@@ -82,7 +82,7 @@ import Testing
     #expect(report.held.isEmpty == (days == .max), "\(report.text)")
     if days != .max {
       #expect(
-        report.text.contains("the newest state holds what Redis's own disk does"), "\(report.text)")
+        report.text.contains("the newest state needs data since"), "\(report.text)")
     }
   }
 
@@ -121,7 +121,7 @@ import Testing
       pin, .operation(.pins, id: pin.id), kind: .operation)
     let report = try await history.pruner(PrunerTests.policy, on: history.store).run()
     #expect(report.held.map(\.pin) == ["p"] && report.held[0].until == until.description)
-    #expect(report.text.contains("the pin p holds data since"), "\(report.text)")
+    #expect(report.text.contains("the pin p keeps data since"), "\(report.text)")
   }
 
   @Test func `stopped at any object, it loses nothing, and the next run ends it`() async throws {

@@ -130,7 +130,8 @@ struct SeaweedTests {
     let store = try await store(virtualHost: true)
     do {
       #expect(try await store.create("a b/c+d", [1, 2]) == .created)
-    } catch let error as LifeboatError where error.cause?.contains("can't find the host") == true {
+    } catch let error as LifeboatError where error.cause?.contains("can't resolve the host") == true
+    {
       return
     }
     #expect(try await store.read("a b/c+d") == [1, 2])

@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (FaultS3Server.ConditionalCreate.ignored, "overwrites"), (.notImplemented, "can't refuse"),
+    (FaultS3Server.ConditionalCreate.ignored, "overwrites"), (.notImplemented, "does not support"),
   ])
   func withoutConditionalCreate(
     _ condition: FaultS3Server.ConditionalCreate, _ word: String

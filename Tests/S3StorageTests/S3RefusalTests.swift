@@ -63,7 +63,7 @@ import Testing
       default: _ = try await store.list(prefix: "", continuing: nil)
       }
     }
-    #expect(error.hint?.contains("take ?anonymous=true away") == true, "\(error)")
+    #expect(error.hint?.contains("remove ?anonymous=true") == true, "\(error)")
     #expect(!"\(error)".contains("allow"), "\(error)")
   }
 

@@ -26,16 +26,17 @@ package struct LostState: Sendable {
   package var error: LifeboatError {
     var ways: [String] = []
     if let before {
-      ways.append("the last whole state before it is --point \(before.id) of \(before.instant)")
+      ways.append(
+        "the last complete state before the loss is --point \(before.id) of \(before.instant)")
     }
     if let behind {
-      ways.append("the first whole one after it is --point \(behind.id) of \(behind.instant)")
+      ways.append("the first complete state after it is --point \(behind.id) of \(behind.instant)")
     }
-    ways.append("`lifeboat verify` names what is missing")
+    ways.append("`lifeboat verify` lists the missing objects")
     var error = LifeboatError(
       .corrupt, message,
-      cause: "\(loss.what) were durable and are missing: what was written from "
-        + "\(loss.since) to \(loss.until) is lost",
+      cause: "\(loss.what) were backed up and are now missing: the writes from "
+        + "\(loss.since) to \(loss.until) are lost",
       hint: ways.joined(separator: "; "))
     error.missingObject = loss.object
     return error
@@ -57,16 +58,17 @@ extension Answer {
         before.gap.map { "or the one after it with --point \($0.next) (of \($0.until))" } ?? ""
       throw LifeboatError(
         .noBackup, "\(at) lies between two recovery windows",
-        cause: "from \(before.instant) until \(before.gap?.until ?? at) no log was shipped, or "
-          + "none is kept",
-        hint: "take the state before it with --point \(before.id) (of \(before.instant)), " + next)
+        cause: "from \(before.instant) to \(before.gap?.until ?? at), no log was uploaded, or "
+          + "it is no longer kept",
+        hint: "restore the state before it with --point \(before.id) (of \(before.instant)), "
+          + next)
     case .suspect(let newest, let before, let suspicion):
       throw LifeboatError(
-        .suspect, "the newest state may be an accident: \(suspicion.detail)",
+        .suspect, "the newest state may be the result of an accident: \(suspicion.detail)",
         cause:
           "newest: \(newest.id) of \(newest.instant); before it: \(before.id) of \(before.instant)",
         hint: "choose with --suspect newest or --suspect before; "
-          + "`\(unpin(suspicion.pin))` accepts the newest for good")
+          + "`\(unpin(suspicion.pin))` accepts the newest state permanently")
     }
   }
 }

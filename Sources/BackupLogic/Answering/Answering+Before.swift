@@ -16,7 +16,7 @@ extension Answering {
       throw LifeboatError(
         .noBackup,
         selected.map { "timeline \($0) has no restore point" } ?? "there is no restore point yet",
-        hint: "see `lifeboat list`")
+        hint: "`lifeboat list` shows the restore points")
     }
     var all: [Found] = []
     var isSearched = false
@@ -32,7 +32,7 @@ extension Answering {
     let name = printable(command)
     guard let last = all.last else {
       if let lost = try lost(of: newest.timeline, from: nil, until: now) {
-        throw try self.lost("there is no \(name) in the log, and some of the log is lost", lost)
+        throw try self.lost("there is no \(name) in the log, but part of the log is lost", lost)
       }
       throw LifeboatError(
         .noBackup, "there is no \(name) in the log",
@@ -45,7 +45,7 @@ extension Answering {
       var point = last.point
       if let lost = try lost(of: newest.timeline, from: point, until: now) ?? lost(in: point) {
         point.warning =
-          "log behind this \(name) is lost: a later one may have been in it (\(lost.loss.what))"
+          "log after this \(name) is lost, and may have contained a later one (\(lost.loss.what))"
       }
       return .point(point, .command)
     }
@@ -54,10 +54,10 @@ extension Answering {
     }
     return .nothing(
       LifeboatError(
-        .suspect, "before the last \(name), of \(last.occurrence.at), there were no keys",
-        cause: "\(all.count)\(isAll ? "" : " and more") in the log: "
+        .suspect, "there were no keys before the last \(name), of \(last.occurrence.at)",
+        cause: "\(all.count)\(isAll ? "" : " or more") in the log: "
           + listed.joined(separator: ", "),
-        hint: "choose one: restore --point ID"))
+        hint: "choose one with --point ID"))
   }
 
   /// A week of hourly rewrites has 168 chains. Nobody waits until all are read.

@@ -13,13 +13,13 @@ extension Answering {
   func state(at: Instant, in selected: TimelineNumber?) throws -> Answer {
     try refuseFuture(at)
     let timeline = selected ?? history.timeline(at: at)
-    let message = "the state at \(at) needs log that is lost"
+    let message = "the state at \(at) needs a part of the log that is lost"
     guard let found = try known(at: at, in: selected) else {
       // A log without a full copy before it has no state at all if its beginning is lost.
       if let lost = try lost(of: timeline, from: nil, until: at) {
         throw try self.lost(message, lost)
       }
-      var hint = "see `lifeboat list`"
+      var hint = "`lifeboat list` shows the restore points"
       if let first = try first() {
         hint = "the first after it is --point \(first.id) of \(first.instant); " + hint
       }

@@ -33,7 +33,7 @@ extension Answering {
       else { return }
     }
     throw try lost(
-      "the restore point \(printable(id)) needs log that is lost",
+      "the restore point \(printable(id)) needs a part of the log that is lost",
       LostLog(loss: loss, snapshot: snapshot))
   }
 

@@ -25,7 +25,8 @@ package struct Answering: Sendable {
       case .timeline(let number):
         guard let point = try newest(of: require(number)) else {
           throw LifeboatError(
-            .noBackup, "timeline \(number) has no restore point", hint: "see `lifeboat list`")
+            .noBackup, "timeline \(number) has no restore point",
+            hint: "`lifeboat list` shows the restore points")
         }
         return .point(point, .mark)
       case .unfinished(let number): return .point(try unfinished(of: number), .mark)
@@ -102,34 +103,36 @@ package struct Answering: Sendable {
     guard let parsed = PointID(id) else {
       throw LifeboatError(
         .usage, "\(printable(id)) is not the id of a restore point",
-        hint: "ids look like 3.12 or 3.12@1:4096: see `lifeboat list`")
+        hint: "ids look like 3.12 or 3.12@1:4096; `lifeboat list` shows them")
     }
     let key = parsed.snapshot
     guard history.snapshots(of: key.timeline).contains(key.sequence) else {
       throw LifeboatError(
-        .noBackup, "there is no restore point \(printable(id))", hint: "see `lifeboat list`")
+        .noBackup, "there is no restore point \(printable(id))",
+        hint: "`lifeboat list` shows the restore points")
     }
     var snapshot = try require(key)
     if parsed.position != nil, snapshot.primary == .rdb {
       // A position is one of the log, also where a server would load the dump instead.
       guard snapshot.chain != nil else {
         throw LifeboatError(
-          .noBackup, "\(printable(id)) names a position in a log, and this restore point is a dump",
-          hint: "take the dump with --point \(key.timeline).\(key.sequence)")
+          .noBackup, "\(printable(id)) is a position in a log, but this restore point is a dump",
+          hint: "restore the dump with --point \(key.timeline).\(key.sequence)")
       }
       snapshot.primary = .aof
     }
     guard !history.isQuarantined(snapshot) else {
       throw LifeboatError(
-        .corrupt, "the restore point \(printable(id)) begins with a copy that was found damaged",
+        .corrupt, "the restore point \(printable(id)) needs a full copy that is damaged",
         cause: "its generation is quarantined",
-        hint: "`lifeboat list` shows the others; `lifeboat verify` says what is wrong with it")
+        hint: "`lifeboat list` shows the other points; `lifeboat verify` says what is damaged")
     }
     try checkWhole(snapshot, at: parsed.position, id, by: [snapshot])
     guard let newest = finder(of: snapshot).newest() else {
       throw LifeboatError(
-        .noBackup, "the snapshot \(printable(id)) carries no restore point",
-        cause: "its BASE was not durable yet", hint: "see `lifeboat list`")
+        .noBackup, "the snapshot \(printable(id)) is not a restore point",
+        cause: "its BASE was not completely uploaded",
+        hint: "`lifeboat list` shows the restore points")
     }
     guard let position = parsed.position else {
       return .point(newest, newest.primary == .rdb ? .copy : .mark)
@@ -138,8 +141,9 @@ package struct Answering: Sendable {
     let others = try evidence.readable(key.timeline)
     try checkWhole(snapshot, at: position, id, by: Array(others.values))
     throw LifeboatError(
-      .noBackup, "\(printable(id)) is no place where the log can be cut",
-      hint: "see `lifeboat list`")
+      .noBackup,
+      "the log can't be cut at \(printable(id)): it is inside a command or transaction, or not in the log",
+      hint: "`lifeboat list` shows the restore points")
   }
 
   /// The restore point of `snapshot` at `position`: at a mark, or at any command outside a transaction.
@@ -173,19 +177,20 @@ package struct Answering: Sendable {
   private func unfinished(of timeline: TimelineNumber) throws -> RestorePoint {
     if let point = try newest(of: require(timeline)) {
       throw LifeboatError(
-        .usage, "timeline \(timeline) has restore points of its own: --base empty is not for it",
+        .usage, "--base empty is not allowed: timeline \(timeline) has restore points of its own",
         cause: "the newest is \(point.id) of \(point.instant)",
         hint: "restore it with --timeline \(timeline) alone")
     }
     guard let log = history.unfinishedLogs(Array(try evidence.all(timeline).values)).first else {
       throw LifeboatError(
-        .noBackup, "timeline \(timeline) has no log without a BASE", hint: "see `lifeboat list`")
+        .noBackup, "timeline \(timeline) has no log whose BASE is missing",
+        hint: "`lifeboat list` shows the restore points")
     }
     guard let point = history.point(of: log) else {
       throw LifeboatError(
-        .noBackup, "the log of timeline \(timeline) has no place where it can be cut",
-        cause: "what it begins with was not shipped to its end",
-        hint: "there is nothing in it that a server could load")
+        .noBackup, "the log of timeline \(timeline) contains no complete command",
+        cause: "its beginning was not completely uploaded",
+        hint: "it contains nothing that a server could load")
     }
     return point
   }
@@ -201,7 +206,8 @@ package struct Answering: Sendable {
   func require(_ timeline: TimelineNumber) throws(LifeboatError) -> TimelineNumber {
     guard history.claims[timeline] != nil else {
       throw LifeboatError(
-        .noBackup, "there is no timeline \(timeline)", hint: "see `lifeboat list`")
+        .noBackup, "there is no timeline \(timeline)",
+        hint: "`lifeboat list` shows the restore points")
     }
     return timeline
   }
@@ -212,7 +218,7 @@ package struct Answering: Sendable {
       throw LifeboatError(
         .corrupt,
         "snapshot \(key.sequence) of timeline \(key.timeline) was written by another process",
-        cause: "two shippers wrote one timeline: the store lets objects be overwritten",
+        cause: "two shippers wrote to one timeline: the store allows overwriting objects",
         hint: "`lifeboat list` shows the restore points")
     }
     return snapshot

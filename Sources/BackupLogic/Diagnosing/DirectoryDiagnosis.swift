@@ -35,19 +35,20 @@ package struct DirectoryDiagnosis: Sendable {
   }
 
   private func content(of start: ServerStart, _ setting: String) -> Finding {
-    let words = "with appendonly \(setting), as its configuration says, Redis \(start.words)"
+    let words = "with appendonly \(setting), as configured, Redis \(start.words)"
     switch start {
     case .loads: return Finding(.data, "content", .ok, words)
     case .startsEmpty(nil): return Finding(.data, "content", .note, words)
     case .startsEmpty:
       return Finding(
         .data, "content", .failed, words,
-        consequence: "Redis would go on without that data, and so would its backups",
-        remedy: "start it with appendonly \(setting == "yes" ? "no" : "yes"), and switch with "
-          + "CONFIG SET while it runs", code: .corrupt)
+        consequence: "after a restart, Redis and its backups would lack that data",
+        remedy:
+          "start it with appendonly \(setting == "yes" ? "no" : "yes"), then change the setting "
+          + "with CONFIG SET while it runs", code: .corrupt)
     case .refuses(_, let remedy):
       return Finding(
-        .data, "content", .failed, words, consequence: "Redis is down after its next restart",
+        .data, "content", .failed, words, consequence: "Redis will not start again after a restart",
         remedy: remedy, code: .corrupt)
     }
   }
@@ -61,29 +62,31 @@ package struct DirectoryDiagnosis: Sendable {
     case (.loads, .refuses(_, let remedy)):
       return Finding(
         .data, "content", .warning, words,
-        consequence: "a Redis with appendonly no would be down after its next restart",
+        consequence: "Redis with appendonly no would not start again after a restart",
         remedy: remedy)
     case (.refuses(_, let remedy), _):
       return Finding(
         .data, "content", .failed, words,
-        consequence: "a Redis with appendonly yes is down after its next restart",
+        consequence: "Redis with appendonly yes will not start again after a restart",
         remedy: remedy, code: .corrupt)
     case (_, .refuses(_, let remedy)):
       return Finding(
         .data, "content", .failed, words,
-        consequence: "a Redis with appendonly no is down after its next restart",
+        consequence: "Redis with appendonly no will not start again after a restart",
         remedy: remedy, code: .corrupt)
     case (.startsEmpty, .startsEmpty):
       return Finding(
-        .data, "content", .failed, words, consequence: "no setting loads that data",
-        remedy: "while Redis runs, `redis-cli BGREWRITEAOF` or `redis-cli BGSAVE` writes it again; "
-          + "else restore with --replace, which moves it aside", code: .corrupt)
+        .data, "content", .failed, words,
+        consequence: "the data can't be loaded with either setting",
+        remedy:
+          "while Redis is running, `redis-cli BGREWRITEAOF` or `redis-cli BGSAVE` writes it again; "
+          + "otherwise restore with --replace, which moves it aside", code: .corrupt)
     default:
       return Finding(
         .data, "content", .warning, words,
-        consequence: "the wrong setting starts without data, or with old data",
-        remedy: "keep appendonly as it was when this was written; never switch it by a restart. "
-          + "With --redis-conf it is known here which it is")
+        consequence: "with the wrong setting, Redis starts without data, or with old data",
+        remedy: "keep appendonly as it was when these files were written; never change it by a "
+          + "restart. Pass --redis-conf to check the configured setting")
     }
   }
 
@@ -97,11 +100,11 @@ package struct DirectoryDiagnosis: Sendable {
         Finding(
           .data, "aof-directory", .failed, "there is \(strays)",
           consequence:
-            "a Redis with appendonly yes leaves it out when it starts, and may replay it "
-            + "over newer data at the start after that",
+            "Redis with appendonly yes ignores it at its next start, and may replay it over newer "
+            + "data at the start after that",
           remedy:
-            "while Redis runs, `redis-cli BGREWRITEAOF` writes a whole AOF; else restore with "
-            + "--replace, which moves it aside", code: .corrupt)
+            "while Redis is running, `redis-cli BGREWRITEAOF` writes a complete AOF; otherwise restore "
+            + "with --replace, which moves it aside", code: .corrupt)
       ]
     }
     guard sight.data.legacy == .absent || sight.data.legacy == .empty else { return [] }
@@ -110,10 +113,10 @@ package struct DirectoryDiagnosis: Sendable {
         Finding(
           .data, "aof-directory", .warning,
           "\(directory) holds no \(printable(names.manifest))",
-          consequence: "no log is shipped, and a Redis with appendonly yes would start empty",
+          consequence: "no log is backed up, and Redis with appendonly yes would start empty",
           remedy:
-            "while Redis runs with appendonly yes, `redis-cli BGREWRITEAOF` writes it; if AOF "
-            + "is just being switched on, wait for its first rewrite")
+            "while Redis runs with appendonly yes, `redis-cli BGREWRITEAOF` writes it; if the AOF "
+            + "was just enabled, wait for its first rewrite")
       ]
     }
     guard setting == .yes else { return [] }
@@ -121,17 +124,17 @@ package struct DirectoryDiagnosis: Sendable {
       return [
         Finding(
           .data, "aof-directory", .note,
-          "there is no \(directory) yet: Redis's first start makes it")
+          "there is no \(directory) yet: Redis creates it at its first start")
       ]
     }
     return [
       Finding(
         .data, "aof-directory", .warning,
         "there is no \(directory), and appendonly is yes",
-        consequence: "no log is shipped, and Redis would start empty",
+        consequence: "no log is backed up, and Redis would start empty",
         remedy:
-          "if Redis runs, its AOF was removed or renamed: `redis-cli BGREWRITEAOF` writes a new "
-          + "one; else restore. If it has another name, give --appenddirname")
+          "if Redis is running, its AOF was removed or renamed: `redis-cli BGREWRITEAOF` writes a new "
+          + "one; otherwise restore. If the directory has another name, pass --appenddirname")
     ]
   }
 
@@ -143,10 +146,10 @@ package struct DirectoryDiagnosis: Sendable {
         "there is neither \(printable(names.dump)) nor an AOF, but \(printable(first))"
           + (sight.temporary.count == 1 ? "" : " and \(sight.temporary.count - 1) more such files"),
         consequence:
-          "a server has written here: what it had finished is gone, or it never finished",
+          "a server has written here, but its data files are missing, or it never finished one",
         remedy:
-          "if Redis runs, `redis-cli BGSAVE` or `redis-cli BGREWRITEAOF` writes its data again; "
-          + "else restore")
+          "if Redis is running, `redis-cli BGSAVE` or `redis-cli BGREWRITEAOF` writes its data again; "
+          + "otherwise restore")
     ]
   }
 
@@ -158,7 +161,7 @@ package struct DirectoryDiagnosis: Sendable {
     if left > 0 {
       findings.append(
         Finding(
-          .data, "names", .note, "\(left) more files are under names that Redis was not said to use"
+          .data, "names", .note, "\(left) more files do not have one of the configured file names"
         ))
     }
     return findings
@@ -167,22 +170,22 @@ package struct DirectoryDiagnosis: Sendable {
   private func finding(_ foreign: DirectorySight.Foreign) -> Finding {
     let (what, told, flags) = describe(foreign)
     let detail =
-      "\(printable(foreign.path)) is \(what), under a name that Redis was not said to use"
+      "\(printable(foreign.path)) is \(what), but not under one of the configured file names"
     if sight.isVacant {
       return Finding(
         .data, "names", .failed, detail + "; there is no \(told)",
-        consequence: "none of it is shipped, and a restore would write other names",
-        remedy: "if Redis writes it, give \(flags)")
+        consequence: "it is not backed up, and a restore would use other file names",
+        remedy: "if Redis writes it, pass \(flags)")
     }
     guard foreign.isYounger else {
       return Finding(
         .data, "names", .note,
-        detail + ": it is older than what stands under those, and is not shipped")
+        detail + "; it is older than the files that do, and is not backed up")
     }
     return Finding(
-      .data, "names", .warning, detail + "; it is younger than what stands under those",
-      consequence: "if Redis writes it, its backups are of old files",
-      remedy: "if Redis writes it, give \(flags); else move it elsewhere")
+      .data, "names", .warning, detail + "; it is newer than the files that do",
+      consequence: "if Redis writes it, only old files are backed up",
+      remedy: "if Redis writes it, pass \(flags); otherwise move it elsewhere")
   }
 
   private func describe(
@@ -217,12 +220,12 @@ package struct DirectoryDiagnosis: Sendable {
       findings.append(
         Finding(
           .data, "unread", .note,
-          "\(humanBytes(sight.unreadBytes)) of what Redis would load were too large to be read "
-            + "through here; `lifeboat inspect --data` reads all"))
+          "\(humanBytes(sight.unreadBytes)) of the files that Redis would load were too large to be read "
+            + "in full here; `lifeboat inspect --data` reads everything"))
     }
     if sight.hasMoreNames {
       findings.append(
-        Finding(.data, "unread", .note, "the directory has more names than are looked at here"))
+        Finding(.data, "unread", .note, "the directory has more files than are checked here"))
     }
     return findings
   }

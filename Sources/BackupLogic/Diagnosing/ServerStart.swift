@@ -39,15 +39,15 @@ package enum ServerStart: Sendable, Equatable {
     case .broken(let reason):
       return .refuses(
         reason: "\(dump) can't be loaded: \(reason)",
-        remedy: "while Redis runs, `redis-cli BGSAVE` writes a sound one; else "
-          + "restore with --replace, which moves it aside")
+        remedy: "while Redis is running, `redis-cli BGSAVE` writes a valid one; "
+          + "otherwise restore with --replace, which moves it aside")
     case .empty, .absent: return .startsEmpty(ignoring: aofWithData(facts, names))
     }
   }
 
   private static func aofWithData(_ facts: DataFacts, _ names: ServerNames) -> String? {
     switch facts.manifest {
-    case .broken: return "the AOF, whose manifest can't be used"
+    case .broken: return "the AOF, whose manifest is invalid"
     case .valid:
       return facts.files.values.contains(where: \.holdsData) ? "the AOF, which holds data" : nil
     case .absent:
@@ -63,7 +63,7 @@ package enum ServerStart: Sendable, Equatable {
     guard let first = found.first else { return nil }
     return printable(names.appendDirectory + "/" + first)
       + (found.count == 1 ? "" : " and \(found.count - 1) more")
-      + ", which no manifest names"
+      + ", which no manifest lists"
   }
 
   // MARK: appendonly yes
@@ -73,14 +73,14 @@ package enum ServerStart: Sendable, Equatable {
     switch facts.manifest {
     case .broken(let reason):
       return .refuses(
-        reason: "the AOF's manifest \(manifestPath) can't be used: \(reason)", remedy: rewrite())
+        reason: "the AOF manifest \(manifestPath) is invalid: \(reason)", remedy: rewrite())
     case .valid(let manifest):
       var holdsData = false
       for entry in manifest.entries where entry.kind != .history {
         switch facts.files[entry.file] ?? .absent {
         case .absent:
           return .refuses(
-            reason: "the AOF's manifest names \(printable(entry.file)), which is missing",
+            reason: "the AOF manifest lists \(printable(entry.file)), which is missing",
             remedy: rewrite())
         case .broken(let reason):
           return .refuses(
@@ -116,8 +116,8 @@ package enum ServerStart: Sendable, Equatable {
   /// A running server holds the data in memory: a rewrite creates the directory, its files and the manifest
   /// again. Measured with each of them deleted or damaged.
   private static func rewrite(checking path: String? = nil) -> String {
-    "while Redis runs, `redis-cli BGREWRITEAOF` writes a sound AOF; else "
-      + (path.map { "copy it, and let `redis-check-aof --fix \($0)` cut it off there, or " } ?? "")
+    "while Redis is running, `redis-cli BGREWRITEAOF` writes a valid AOF; otherwise "
+      + (path.map { "copy it and truncate it there with `redis-check-aof --fix \($0)`, or " } ?? "")
       + "restore with --replace, which moves it aside"
   }
 }

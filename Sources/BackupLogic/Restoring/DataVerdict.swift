@@ -39,7 +39,7 @@ package struct DataFacts: Sendable, Equatable {
     return all.compactMap { name, content in
       guard case .unknown(let reason) = content else { return nil }
       return
-        "\(name) counts as data, and this release can't tell whether a server loads it: \(reason)"
+        "\(name) counts as data, but this release can't tell whether a server can load it: \(reason)"
     }
   }
 }
@@ -87,24 +87,24 @@ package enum DataVerdict: Sendable, Equatable {
       return .broken(
         reason: "dump.rdb can't be loaded: \(reason)",
         remedy:
-          "look at it with `lifeboat inspect --data`, then restore with --replace, which moves "
+          "check it with `lifeboat inspect --data`, then restore with --replace, which moves "
           + "it aside")
     }
   }
 
   private static func judgeAOF(_ facts: DataFacts) -> DataVerdict {
     let remedy =
-      "look at it with `lifeboat inspect --data`, then restore with --replace, which moves it aside"
+      "check it with `lifeboat inspect --data`, then restore with --replace, which moves it aside"
     switch facts.manifest {
     case .broken(let reason):
-      return .broken(reason: "the AOF's manifest can't be used: \(reason)", remedy: remedy)
+      return .broken(reason: "the AOF manifest is invalid: \(reason)", remedy: remedy)
     case .valid(let manifest):
       var holdsData = false
       for entry in manifest.entries where entry.kind != .history {
         switch facts.files[entry.file] ?? .absent {
         case .absent:
           return .broken(
-            reason: "the AOF's manifest names \(printable(entry.file)), which is missing",
+            reason: "the AOF manifest lists \(printable(entry.file)), which is missing",
             remedy: remedy)
         case .broken(let reason):
           return .broken(
@@ -118,8 +118,9 @@ package enum DataVerdict: Sendable, Equatable {
       // Zero-length INCRs and an empty BASE without a manifest are left by a first start that crashed.
       if let stray = facts.files.first(where: { $0.value != .empty && $0.value != .absent }) {
         return .broken(
-          reason: "the AOF directory holds \(printable(stray.key)) but no manifest: a server would "
-            + "start empty and mix it with new data at its next start", remedy: remedy)
+          reason:
+            "the AOF directory contains \(printable(stray.key)) but no manifest: a server would "
+            + "start empty, and mix it with new data at the start after that", remedy: remedy)
       }
       return judgeLegacy(facts, isAdopted: true)
     }
@@ -134,7 +135,7 @@ package enum DataVerdict: Sendable, Equatable {
       guard isAdopted else { return .empty }
       return .broken(
         reason: "appendonly.aof can't be loaded: \(reason)",
-        remedy: "look at it with `lifeboat inspect --data`, then restore with --replace")
+        remedy: "check it with `lifeboat inspect --data`, then restore with --replace")
     }
   }
 }

@@ -55,12 +55,12 @@ package struct History: Sendable {
           .corrupt, "timeline \(number) has no claim",
           cause: "an object of the repository is missing",
           hint:
-            "restore timelines/\(decimal(number.value, width: 8))/claim from a copy of the bucket")
+            "recover timelines/\(decimal(number.value, width: 8))/claim from a copy of the bucket")
       }
       guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
         claim.parent == nil || claim.end != nil
       else {
-        throw LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself")
+        throw LifeboatError(.corrupt, "the claim of timeline \(number) is inconsistent")
       }
     }
   }

@@ -81,7 +81,7 @@ extension RestorePlanner {
       return
     }
     plan.warnings.append(
-      "a server with `appendonly no` would start EMPTY on this restore point: there is no dump in it; "
+      "a server with `appendonly no` would start EMPTY with this restore point: it has no dump; "
         + "start Redis with `appendonly yes`")
   }
 
@@ -114,7 +114,7 @@ extension RestorePlanner {
       let index = indexes[dump.generation], lacksKeys(index)
     else { return }
     plan.warnings.append(
-      "the dump of \(dump.contentAt) beside the log holds no keys, as FLUSHALL leaves it: it is left "
+      "the dump of \(dump.contentAt) next to the log has no keys, as after FLUSHALL: it is left "
         + "out")
   }
 
@@ -130,7 +130,7 @@ extension RestorePlanner {
 
   private func noteDamage(_ reason: String, _ plan: inout RestorePlan) {
     plan.warnings.append(
-      "the dump beside the log is left out: \(reason); `lifeboat verify` says what is wrong with it"
+      "the dump next to the log is left out: \(reason); `lifeboat verify` says what is wrong with it"
     )
   }
 

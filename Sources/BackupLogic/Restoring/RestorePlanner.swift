@@ -36,7 +36,7 @@ package struct RestorePlanner: Sendable {
     for file in plan.files { try checkName(file) }
     // Above this, no calculation with sizes could be trusted.
     guard plan.bytes <= UInt64(Int64.max) else {
-      throw inconsistent("its files would be larger together than any file can be")
+      throw inconsistent("the sum of its file sizes is out of range")
     }
     return plan
   }
@@ -60,7 +60,7 @@ package struct RestorePlanner: Sendable {
       // No AOF for a server that would never write to it: it would be stale when AOF is switched on later.
       if index.dataset?.isEmpty != true {
         plan.warnings.append(
-          "a server with `appendonly yes` would start EMPTY on this: with --appendonly no, restore writes no AOF"
+          "a server with `appendonly yes` would start EMPTY: with --appendonly no, restore writes no AOF"
         )
       }
       return
@@ -102,7 +102,7 @@ package struct RestorePlanner: Sendable {
     if options.appendOnly == .no {
       throw LifeboatError(
         .corrupt, "a server with `appendonly no` would not load this restore point",
-        cause: "its state is in the AOF, up to \(point.instant)",
+        cause: "its data is in the AOF, up to \(point.instant)",
         hint: "start Redis with `appendonly yes` and restore without --appendonly no, or choose a "
           + "point that is a dump (`lifeboat list`)")
     }
@@ -127,7 +127,7 @@ package struct RestorePlanner: Sendable {
     plan.loadsWithYes = point.instant
     if let gap = point.gap {
       plan.warnings.append(
-        "of the rest of that second, until \(gap.until), no log was shipped: what was written then is "
+        "for the rest of that second, until \(gap.until), no log was uploaded: writes from that time are "
           + "not in this state")
     }
     if let warning = point.warning { plan.warnings.append(warning) }
@@ -144,14 +144,14 @@ package struct RestorePlanner: Sendable {
     guard try holdsKeys(chain) else {
       var error = LifeboatError(
         .corrupt, "the restore point \(point.id) is lost: its log is missing from the repository",
-        cause: "\(loss.what) were durable, behind a full copy without keys",
-        hint: "`lifeboat list` shows other restore points; `lifeboat verify` names what is missing")
+        cause: "\(loss.what) were backed up, after a full copy without keys",
+        hint: "`lifeboat list` shows other restore points; `lifeboat verify` lists what is missing")
       error.missingObject = loss.object
       throw error
     }
     plan.warnings.append(
-      "the log goes on behind this state, and is lost from there on: \(loss.what) were durable and are "
-        + "not there any more. What was written from \(loss.since) to \(loss.until) is missing")
+      "the log after this state is lost: \(loss.what) were backed up and are now missing. The writes "
+        + "from \(loss.since) to \(loss.until) are lost")
   }
 
   /// Whether the state may hold a key: its full copy does, or some log is kept.
@@ -216,14 +216,14 @@ package struct RestorePlanner: Sendable {
           isLast = true
         }
         guard let limit else {
-          throw inconsistent("the cut does not lie in the log of \(printable(record.file))")
+          throw inconsistent("the cut is outside the log of \(printable(record.file))")
         }
         try append(segment, upTo: limit, to: &file)
       }
       files.append(file)
       if isLast { return files }
     }
-    guard point.cut == nil else { throw inconsistent("the cut does not lie in its log") }
+    guard point.cut == nil else { throw inconsistent("the cut is outside its log") }
     return files
   }
 
@@ -277,7 +277,7 @@ package struct RestorePlanner: Sendable {
   func generation(_ id: GenerationID) throws(LifeboatError) -> GenerationIndex {
     guard let index = indexes[id] else { throw inconsistent("the generation \(id) is missing") }
     guard index.generation == id, index.isConsistent else {
-      throw inconsistent("the index of the generation \(id) contradicts itself")
+      throw inconsistent("the index of the generation \(id) is inconsistent")
     }
     return index
   }
@@ -294,7 +294,7 @@ package struct RestorePlanner: Sendable {
   private func checkOrder(_ chain: Snapshot.Chain) throws(LifeboatError) {
     let names = chain.files.map(\.file) + (chain.base.map { [$0.file] } ?? [])
     guard Set(names).count == names.count else {
-      throw inconsistent("its chain names a file twice")
+      throw inconsistent("its chain lists a file twice")
     }
     let sequences = chain.files.map(\.sequence)
     guard zip(sequences, sequences.dropFirst()).allSatisfy({ $0 < $1 }) else {
@@ -309,14 +309,14 @@ package struct RestorePlanner: Sendable {
       throw LifeboatError(
         .corrupt, "the repository names a file that can't be restored: \(printable(component))",
         cause: "it is not a plain file name",
-        hint: "the repository was damaged or tampered with: do not use it before you know how")
+        hint: "the repository was damaged or tampered with: find out how before you use it")
     }
   }
 
   private func inconsistent(_ reason: String) -> LifeboatError {
     LifeboatError(
       .corrupt, "the restore point \(point.id) can't be restored", cause: reason,
-      hint: "`lifeboat list` shows the others")
+      hint: "`lifeboat list` shows the other restore points")
   }
 }
 

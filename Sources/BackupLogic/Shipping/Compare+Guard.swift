@@ -81,7 +81,7 @@ extension Comparing {
     if let shipped, let content = disk.contentAt,
       shipped.since(content) > ShrinkGuard.toleratedLoss
     {
-      return (.older, "its newest full copy is of \(content), the repository's of \(shipped)")
+      return (.older, "its newest full copy is of \(content), that of the repository of \(shipped)")
     }
     return nil
   }

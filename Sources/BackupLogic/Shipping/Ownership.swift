@@ -184,8 +184,8 @@ package struct Ownership: Sendable {
   }
 
   private func isUnreadable(_ claim: UnreadableClaim) -> String {
-    "the claim of timeline \(claim.timeline) can't be read, and something was shipped under it; it is "
-      + "passed when that timeline has not grown for a while, or with --take-over"
+    "the claim of timeline \(claim.timeline) can't be read, and data was shipped to that timeline; it is "
+      + "taken over when it has not grown for a while, or with --take-over"
   }
 
   private func isWritten(_ newest: Claim, isSameVolume: Bool) -> String {
@@ -199,11 +199,12 @@ package struct Ownership: Sendable {
     let directory =
       switch relation(to: newest) {
       case .same:
-        " from this directory, or from one that this volume is a clone of: which, can't be told"
+        " from this directory, or from the one that this volume was cloned from"
       case .other: " from another directory"
-      case .unknown: "; this file system does not tell whether from this directory"
+      case .unknown: "; this file system does not show whether from this directory"
       }
-    return timeline + directory + "; it is taken over when that ends in good order, or with "
+    return timeline + directory
+      + "; it is taken over when that shipper shuts down cleanly, or with "
       + "--take-over"
   }
 }

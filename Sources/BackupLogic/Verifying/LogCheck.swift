@@ -55,7 +55,7 @@ package struct LogCheck: Sendable {
     if let fault = scanner.fault { return "\(fault.reason) at offset \(fault.offset) of the log" }
     if stops.contains(cut) { stopped[cut] = scanner }
     if isMark, scanner.boundary != cut {
-      return "it marks offset \(cut) of the log, where a loader may not stop"
+      return "it has a mark at offset \(cut) of the log, which is inside a command or transaction"
     }
     return nil
   }

@@ -72,8 +72,10 @@ package struct SnapshotReferences: Sendable {
       reached[span] = max(offset, reached[span] ?? offset)
     }
     switch snapshot.primary {
-    case .rdb where snapshot.dump == nil: problems.append("it goes by a dump, and names none")
-    case .aof where snapshot.chain == nil: problems.append("it goes by an AOF, and names none")
+    case .rdb where snapshot.dump == nil:
+      problems.append("its primary is a dump, but it names none")
+    case .aof where snapshot.chain == nil:
+      problems.append("its primary is an AOF, but it names none")
     default: break
     }
     return problems
@@ -88,7 +90,8 @@ package struct SnapshotReferences: Sendable {
         problems.append("the log of \(printable(file.file)) is not contiguous")
       }
       if segment.to == nil, !mayGrow || index < file.segments.count - 1 {
-        problems.append("the log of \(printable(file.file)) has no end, and more follows it")
+        problems.append(
+          "the log of \(printable(file.file)) has no end, but another file follows it")
       }
       let span = Span(
         timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from, to: segment.to)

@@ -32,7 +32,7 @@ struct AuthorizedUserGrant: GoogleGrant {
         expiration: reply.expiration)
     } catch let refusal as GoogleTokenService.Refusal {
       throw credentialFailure(
-        "\(AuthorizedUserGrant.origin) refuses the login of gcloud's user", cause: refusal.words,
+        "\(AuthorizedUserGrant.origin) refused the login of gcloud's user", cause: refusal.words,
         hint: refusal.passingHint
           ?? "log in again: gcloud auth application-default login; for a service, use a service"
           + " account", isRetryable: refusal.isRetryable)

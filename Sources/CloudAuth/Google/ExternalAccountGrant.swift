@@ -41,8 +41,8 @@ struct ExternalAccountGrant: GoogleGrant {
       throw credentialFailure(
         "can't use the credential file \(printable(path))",
         cause: "its credential_source names no file",
-        hint: "make it with --credential-source-file; addresses, programs and AWS as sources are"
-          + " not supported")
+        hint: "create it with --credential-source-file; URLs, programs and AWS are not supported as"
+          + " sources")
     }
     self.file = file
     let format = credentials.credentialSource?.format
@@ -91,8 +91,8 @@ struct ExternalAccountGrant: GoogleGrant {
       let token = object[field]?.text, !token.isEmpty
     else {
       throw credentialFailure(
-        "the token file \(printable(file)) is not the JSON that was expected",
-        cause: "there is no text \(printable(field)) in it",
+        "the token file \(printable(file)) is not the expected JSON",
+        cause: "it has no text field \(printable(field))",
         hint: "check format and subject_token_field_name in the credential file",
         isRetryable: true)
     }
@@ -112,11 +112,11 @@ struct ExternalAccountGrant: GoogleGrant {
     let hint: String?
     switch refusal.code {
     case _ where isStale:
-      hint = "the token file is stale: is it the projected one, which is renewed?"
+      hint = "the token has expired: use the projected token file, which Kubernetes renews"
     case "invalid_target":
-      hint = "the pool or provider that audience names does not exist, or is off"
+      hint = "the pool or provider in audience does not exist, or is disabled"
     case "unauthorized_client":
-      hint = "the provider's attribute condition does not let this identity in"
+      hint = "the provider's attribute condition rejects this identity"
     case "": hint = "check token_url in the file"
     default:
       hint =
@@ -124,7 +124,7 @@ struct ExternalAccountGrant: GoogleGrant {
         + " subject_token_type its kind"
     }
     return credentialFailure(
-      "\(ExternalAccountGrant.origin) refuses the token in \(printable(file))",
+      "\(ExternalAccountGrant.origin) refused the token in \(printable(file))",
       cause: refusal.words, hint: refusal.passingHint ?? hint,
       isRetryable: refusal.isRetryable || isStale)
   }

@@ -23,7 +23,7 @@ extension GoogleAccessToken: CustomDebugStringConvertible {
   package static let vendor = "Google"
   package static let missingHint =
     "give the pod's Kubernetes service account or the machine a Google service account, point"
-    + " GOOGLE_APPLICATION_CREDENTIALS to a key or federation file, or say ?anonymous=true for a"
+    + " GOOGLE_APPLICATION_CREDENTIALS to a key or federation file, or add ?anonymous=true for a"
     + " public bucket"
 
   package var description: String {

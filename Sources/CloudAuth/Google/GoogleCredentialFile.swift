@@ -74,8 +74,9 @@ struct GoogleCredentialFile: Decodable {
       throw credentialFailure(
         "can't read the credential file \(printable(path))",
         cause: "it is not the JSON of Google credentials",
-        hint: "write the key again from the console or with gcloud; a secret may be cut, or in"
-          + " base64 once too often")
+        hint:
+          "download the key again from the console or with gcloud; a Secret may be truncated, or"
+          + " base64-encoded twice")
     }
     if let universeDomain, universeDomain != "googleapis.com" {
       throw credentialFailure(
@@ -104,7 +105,7 @@ struct GoogleCredentialFile: Decodable {
     guard let value, !value.isEmpty else {
       throw credentialFailure(
         "can't use the credential file \(printable(path))", cause: "it has no \(name)",
-        hint: "take the file as Google's console or gcloud made it")
+        hint: "use the file unchanged, as Google's console or gcloud created it")
     }
     return value
   }
@@ -115,7 +116,7 @@ struct GoogleCredentialFile: Decodable {
       throw credentialFailure(
         "can't use the credential file \(printable(path))",
         cause: "its \(name) is not https, and a secret would be sent there",
-        hint: "take the file as Google's console or gcloud made it")
+        hint: "use the file unchanged, as Google's console or gcloud created it")
     }
     return value
   }

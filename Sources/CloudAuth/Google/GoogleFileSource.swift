@@ -43,15 +43,15 @@ package struct GoogleFileSource: CredentialSource {
       }
       guard let found = try settings.text(of: named) else {
         throw credentialFailure(
-          "the credential file \(printable(named)) is not there",
+          "the credential file \(printable(named)) does not exist",
           cause: "named by \(GoogleFileSource.variable)",
-          hint: "check that the secret is mounted and the path right", isRetryable: true)
+          hint: "check that the Secret is mounted and the path is right", isRetryable: true)
       }
       (path, text) = (named, found)
     case .gcloud:
       let wellKnown = settings.wellKnownFile
       guard let found = try settings.text(of: wellKnown) else {
-        return .notConfigured(reason: "\(printable(wellKnown)) is not there")
+        return .notConfigured(reason: "\(printable(wellKnown)) does not exist")
       }
       (path, text) = (wellKnown, found)
     }

@@ -39,7 +39,7 @@ package struct GoogleMetadataSource: CredentialSource {
     // Other clouds have another service at the same address.
     guard reply.headers[Self.flavor.0] == Self.flavor.1 else {
       return .notConfigured(
-        reason: "what answers at \(printable(host)) is not Google's", mayAppear: reply.status >= 500
+        reason: "the server at \(printable(host)) is not Google's", mayAppear: reply.status >= 500
       )
     }
     guard reply.status == 200 else { return try refusal(reply) }
@@ -58,12 +58,12 @@ package struct GoogleMetadataSource: CredentialSource {
         mayAppear: true)
     }
     throw credentialFailure(
-      "\(Self.origin) gives no token",
+      "\(Self.origin) provides no token",
       cause: "status \(reply.status)" + (words.isEmpty ? "" : ": " + words),
       hint: reply.status == 403
         ? "under GKE's workload identity, grant the Kubernetes service account"
           + " roles/iam.workloadIdentityUser on the Google one that its annotation names"
-        : "it is often not ready in a pod's first seconds; if it stays so, look at gke-metadata-server"
+        : "it is often not ready in a pod's first seconds; if this persists, check gke-metadata-server"
           + " in kube-system",
       isRetryable: true)
   }

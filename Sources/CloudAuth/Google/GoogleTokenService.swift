@@ -30,7 +30,7 @@ struct GoogleTokenService: Sendable {
     }
     /// For refusals that pass by themselves; nil for others.
     var passingHint: String? {
-      isRetryable ? "Google's service has a fault or is asked too often: wait for its end" : nil
+      isRetryable ? "Google's service has an error or limits requests: wait until it recovers" : nil
     }
     var isRetryable: Bool { status >= 500 || status == 429 || status == 408 }
   }
@@ -59,8 +59,8 @@ struct GoogleTokenService: Sendable {
       isToken(success.accessToken)
     else {
       throw credentialFailure(
-        "can't read the reply of \(origin)", cause: "there is no token in it",
-        hint: "check that no proxy answers in its place", isRetryable: true)
+        "can't read the reply of \(origin)", cause: "it contains no token",
+        hint: "check that no proxy answers instead", isRetryable: true)
     }
     let seconds = success.expiresIn.map { Int64(max(0, min($0, 1e9))) }
     return Reply(

@@ -30,8 +30,8 @@ enum JSONWebToken {
     guard let signature = key.signature(of: Array(input.utf8)) else {
       throw credentialFailure(
         "can't sign with the service account's key",
-        cause: "this machine's cryptography refuses the key",
-        hint: "a key that Google makes now has 2048 bits: make a new one")
+        cause: "this machine's cryptography library rejects the key",
+        hint: "Google's keys now have 2048 bits: create a new one")
     }
     return input + "." + base64URL(Data(signature))
   }

@@ -27,8 +27,9 @@ struct ServiceAccountGrant: GoogleGrant {
     guard let key = RSAPrivateKey(pem: pem) else {
       throw credentialFailure(
         "can't use the credential file \(printable(path))",
-        cause: "its private_key is no RSA key in PEM",
-        hint: "line ends inside the key are written \\n; take the file as Google made it")
+        cause: "its private_key is not an RSA key in PEM",
+        hint: "line breaks inside the key must be \\n; use the file unchanged, as Google created it"
+      )
     }
     self.key = key
   }
@@ -68,16 +69,16 @@ struct ServiceAccountGrant: GoogleGrant {
     let hint: String?
     switch refusal.code {
     case "invalid_grant" where refusal.description.contains("account not found"):
-      hint = "the service account was deleted: make a key of one that exists"
+      hint = "the service account was deleted: create a key for an existing one"
     case "invalid_grant":
       hint =
-        "the key was deleted or does not belong to \(printable(email)): make a new one, and check"
+        "the key was deleted or does not belong to \(printable(email)): create a new one, and check"
         + " this machine's clock"
     case "": hint = "check token_uri in the file"
     default: hint = "check that \(printable(email)) exists and is not disabled"
     }
     return credentialFailure(
-      "\(ServiceAccountGrant.origin) refuses the key of \(printable(email))", cause: refusal.words,
+      "\(ServiceAccountGrant.origin) refused the key of \(printable(email))", cause: refusal.words,
       hint: refusal.passingHint ?? hint, isRetryable: refusal.isRetryable)
   }
 }

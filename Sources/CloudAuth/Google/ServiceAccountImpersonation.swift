@@ -42,7 +42,7 @@ struct ServiceAccountImpersonation: Sendable {
     else {
       throw credentialFailure(
         "can't read the reply of \(ServiceAccountImpersonation.origin)",
-        cause: "there is no token in it", hint: "check that no proxy answers in its place",
+        cause: "it contains no token", hint: "check that no proxy answers instead",
         isRetryable: true)
     }
     return GoogleAccessToken(
@@ -60,10 +60,11 @@ struct ServiceAccountImpersonation: Sendable {
         "grant the federated identity roles/iam.workloadIdentityUser (or"
           + " roles/iam.serviceAccountTokenCreator) on \(printable(email))"
       case 404: "the service account \(printable(email)) does not exist"
-      default: isRetryable ? "the service has a fault or is asked too often: wait for its end" : nil
+      default:
+        isRetryable ? "the service has an error or limits requests: wait until it recovers" : nil
       }
     return credentialFailure(
-      "\(ServiceAccountImpersonation.origin) gives no token of \(printable(email))",
+      "\(ServiceAccountImpersonation.origin) provides no token for \(printable(email))",
       cause: "status \(reply.status)"
         + (failure?.message.map { ": " + printable($0, limit: 300) } ?? ""),
       hint: hint, isRetryable: isRetryable)

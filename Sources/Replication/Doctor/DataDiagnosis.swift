@@ -24,7 +24,7 @@ package struct DataDiagnosis: Sendable {
       return [
         Finding(
           .data, "directory", failed: error,
-          consequence: "there is nothing to ship, or to restore to")
+          consequence: "there is nothing to back up, and nowhere to restore to")
       ]
     }
     return content() + [readable(), writable(), space(), watch()]
@@ -39,7 +39,7 @@ package struct DataDiagnosis: Sendable {
       return [
         Finding(
           .data, "content", failed: error,
-          consequence: "what Redis would load is not known, and can't be shipped")
+          consequence: "it is not known what Redis would load, and nothing can be backed up")
       ]
     }
   }
@@ -51,18 +51,18 @@ package struct DataDiagnosis: Sendable {
       if case .unsettled(let reason) = view.aof {
         return Finding(
           .data, "readable", .warning, "the AOF is not complete: \(reason)",
-          consequence: "its log is not shipped until it is",
+          consequence: "its log is not backed up until it is",
           remedy:
-            "if that does not end by itself in a minute: `redis-cli BGREWRITEAOF` while Redis "
-            + "runs; `lifeboat inspect --data` shows the files")
+            "if this lasts for more than a minute, run `redis-cli BGREWRITEAOF` while Redis is running; "
+            + "`lifeboat inspect --data` shows the files")
       }
       if view.dump == nil, case .absent = view.aof {
         return Finding(
-          .data, "readable", .note, "there is nothing yet of what Redis writes under these names")
+          .data, "readable", .note, "Redis has not written any of these files yet")
       }
-      return Finding(.data, "readable", .ok, "what Redis wrote can be read")
+      return Finding(.data, "readable", .ok, "Redis's files can be read")
     } catch {
-      return Finding(.data, "readable", failed: error, consequence: "nothing can be shipped")
+      return Finding(.data, "readable", failed: error, consequence: "nothing can be backed up")
     }
   }
 
@@ -71,7 +71,7 @@ package struct DataDiagnosis: Sendable {
       return Finding(
         .data, "writable", .note, "read-only for this user: enough for ship, not for restore")
     }
-    return Finding(.data, "writable", .ok, "a restore can be made here")
+    return Finding(.data, "writable", .ok, "restore can write here")
   }
 
   private func space() -> Finding {
@@ -83,11 +83,11 @@ package struct DataDiagnosis: Sendable {
       }
       return Finding(
         .data, "space", .warning, free,
-        consequence: "a rewrite or a dump of Redis, or a restore, may find no room",
-        remedy: "enlarge the volume: Redis needs room for two copies of its data")
+        consequence: "an AOF rewrite, a dump or a restore may run out of space",
+        remedy: "enlarge the volume: Redis needs space for two copies of its data")
     } catch {
       return Finding(
-        .data, "space", failed: error, consequence: "whether there is room is not known",
+        .data, "space", failed: error, consequence: "the free space is not known",
         verdict: .warning)
     }
   }
@@ -98,8 +98,8 @@ package struct DataDiagnosis: Sendable {
       guard !space.isNetworkOrFuse else {
         return Finding(
           .data, "inotify", .warning, "this is a network or FUSE file system",
-          consequence: "changes may come without an event: they are found by polling instead",
-          remedy: "nothing, where the lag of a poll (--ship-interval) is enough")
+          consequence: "changes may not cause events: they are found by polling",
+          remedy: "none, if the lag of a poll (--ship-interval) is acceptable")
       }
       let watcher = try DirectoryWatcher { _ in }
       defer { watcher.stop() }
@@ -108,7 +108,7 @@ package struct DataDiagnosis: Sendable {
     } catch {
       return Finding(
         .data, "inotify", failed: error,
-        consequence: "changes are found by polling instead, which costs wake-ups",
+        consequence: "changes are found by polling, which uses more CPU",
         verdict: .warning)
     }
   }

@@ -22,7 +22,7 @@ package struct RepositoryDiagnosis: Sendable {
         return [
           Finding(
             .repository, "content", .note,
-            "there is no repository here yet: `lifeboat ship` makes one, "
+            "there is no repository here yet: `lifeboat ship` creates one, "
               + (keys.isGiven ? "encrypted" : "not encrypted: no key was given"))
         ]
       }
@@ -33,7 +33,7 @@ package struct RepositoryDiagnosis: Sendable {
       return [
         Finding(
           .repository, "content", failed: error,
-          consequence: "a restore would end with the same error")
+          consequence: "a restore would fail with the same error")
       ]
     }
   }
@@ -46,14 +46,15 @@ package struct RepositoryDiagnosis: Sendable {
         Finding(
           .repository, "content", .failed,
           "\(listing.unreadable.count) records can't be read; the first is \(first)",
-          consequence: "restore points are lost; a restore that needs one of them ends with exit 5",
-          remedy: "`lifeboat verify` says what is damaged, and what to do", code: .corrupt))
+          consequence:
+            "restore points are lost; a restore that needs one of them fails with exit 5",
+          remedy: "`lifeboat verify` lists the damage and what to do", code: .corrupt))
     }
     if let first = listing.unreadablePins.first {
       findings.append(
         Finding(
           .repository, "pins", .warning, "the pin \(first) can't be read",
-          consequence: "what it keeps is not known: nothing is deleted",
+          consequence: "it is not known what the pin keeps, so nothing is deleted",
           remedy: "`lifeboat unpin \(first)` removes the pin"))
     }
     return findings
@@ -75,23 +76,23 @@ package struct RepositoryDiagnosis: Sendable {
         Finding(
           .repository, "restore-point", .warning, "there is none yet",
           consequence: "nothing can be restored",
-          remedy: "let `lifeboat ship` run beside a Redis that holds data"))
+          remedy: "run `lifeboat ship` on the data directory of a Redis that holds data"))
     }
     findings += damaged(listing)
     if listing.timelines.last?.suspicion != nil, !listing.pins.isEmpty {
       findings.append(
         Finding(
-          .repository, "suspect", .warning, "the newest state may be an accident",
-          consequence: "a restore asks which state is meant (exit 9)",
-          remedy: "see `lifeboat list`; `lifeboat unpin` accepts the newest state"))
+          .repository, "suspect", .warning, "the newest state may be the result of an accident",
+          consequence: "a restore stops and asks which state to use (exit 9)",
+          remedy: "`lifeboat list` shows both; `lifeboat unpin` accepts the newest state"))
     }
     if listing.foreignObjects > 0 {
       findings.append(
         Finding(
           .repository, "foreign-objects", .warning,
           "\(listing.foreignObjects) objects are not Lifeboat's",
-          consequence: "they are ignored, and listed with every look",
-          remedy: "give each repository a prefix of its own"))
+          consequence: "they are ignored, but every listing includes them",
+          remedy: "use a separate prefix for each repository"))
     }
     return findings
   }

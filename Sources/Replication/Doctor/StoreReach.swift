@@ -13,7 +13,7 @@ package enum StoreReach {
     let read = try await failure { _ = try await store.read(ObjectPath.descriptor.text) }
     guard let listed, let read, listed.hint == read.hint else { return nil }
     return Finding(
-      .store, "reach", failed: listed, consequence: "nothing can be shipped or restored")
+      .store, "reach", failed: listed, consequence: "nothing can be backed up or restored")
   }
 
   private static func failure(_ call: () async throws -> Void) async throws -> LifeboatError? {

@@ -50,11 +50,11 @@ package struct DrillReport: Sendable, Encodable {
     }
     if let keys, let elements { text += "  the server holds \(keys) keys, \(elements) elements\n" }
     if compared.contains("record") {
-      text += "  its keys and elements were compared with the record of the full copy\n"
+      text += "  its keys and elements match the record of the full copy\n"
     } else if compared.contains("copy") {
-      text += "  the full copy was compared with its record; \(commands) commands follow it\n"
+      text += "  the full copy matches its record; \(commands) commands follow it\n"
     }
-    text += "  \(values) values were compared with our own reading\n"
+    text += "  \(values) values were compared with Lifeboat's own reading of the backup\n"
     for warning in warnings { text += "  warning: \(warning)\n" }
     for difference in differences { text += "  DIFFERS: \(difference)\n" }
     if differencesLeftOut > 0 { text += "  and \(differencesLeftOut) more\n" }

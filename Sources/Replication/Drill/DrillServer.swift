@@ -80,7 +80,7 @@ final class DrillServer {
       default: break
       }
       guard now - started < DrillServer.loadMax, now - heard < DrillServer.silenceMax else {
-        throw Refused(reason: "it does not come to an answer: \(lastWords)")
+        throw Refused(reason: "it does not start to answer: \(lastWords)")
       }
       try await Task.sleep(for: DrillServer.pollInterval)
     }
@@ -90,7 +90,9 @@ final class DrillServer {
     let deadline = SystemClock.monotonicMilliseconds() + 5000
     let connection = try? RESPConnection(socket) {
       try Task.checkCancellation()
-      if SystemClock.monotonicMilliseconds() > deadline { throw Refused(reason: "it is silent") }
+      if SystemClock.monotonicMilliseconds() > deadline {
+        throw Refused(reason: "it does not answer")
+      }
     }
     return try? connection?.command("PING")
   }
@@ -101,7 +103,9 @@ final class DrillServer {
     return try RESPConnection(socket) { [self] in
       try Task.checkCancellation()
       if let end = process.end { throw Refused(reason: "\(end): \(lastWords)") }
-      if SystemClock.monotonicMilliseconds() > deadline { throw Refused(reason: "it is silent") }
+      if SystemClock.monotonicMilliseconds() > deadline {
+        throw Refused(reason: "it does not answer")
+      }
     }
   }
 

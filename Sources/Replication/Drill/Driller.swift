@@ -61,20 +61,20 @@ package struct Driller: Sendable {
     let reading = try RestoredReading(plan, in: data, seed: randomNumber())
     var report = report(plan, reading, release, started: started, restored: restored)
     if let loss = plan.loss {
-      report.warnings.append("what follows the point in its log is lost: \(loss.what)")
+      report.warnings.append("log after this restore point is lost: \(loss.what)")
     }
     let server = try DrillServer(
       program, release, data: data, scratch: scratch.path, names: plan.names,
       appendOnly: plan.point.primary == .aof, databases: databases(plan, reading))
     defer { server.stop() }
     do {
-      note("\(release) loads what was restored")
+      note("starting \(release) with the restored files")
       try await server.waitUntilLoaded()
       report.loadSeconds = Double(server.loadMilliseconds) / 1000
       report.recoverySeconds = Double(restored + server.loadMilliseconds) / 1000
       try compare(server, plan, reading, data, &report)
     } catch let refused as DrillServer.Refused {
-      report.differences.append("the server does not hold the restored files: \(refused.reason)")
+      report.differences.append("the server did not load the restored files: \(refused.reason)")
     }
     server.stop()
     report.settle()
@@ -93,7 +93,7 @@ package struct Driller: Sendable {
     let restorer = Restorer(
       options: restore, store: store, now: now, note: note, progress: progress)
     guard case .restored(let plan, _) = try await restorer.run() else {
-      throw LifeboatError(.failure, "the restore into \(data) did not restore")
+      throw LifeboatError(.failure, "the restore into \(data) restored nothing")
     }
     return (plan, SystemClock.monotonicMilliseconds() - began)
   }
@@ -174,7 +174,7 @@ package struct Driller: Sendable {
     }
     let reply = try connection.command("SAVE")
     guard reply == .status("OK") else {
-      throw DrillServer.Refused(reason: "it can't save what it holds: \(reply)")
+      throw DrillServer.Refused(reason: "it can't save its data: \(reply)")
     }
     let file = try OpenFile(reading: data.appending(plan.names.dump))
     var check = GenerationCheck(kind: .dump)
@@ -184,7 +184,7 @@ package struct Driller: Sendable {
     }
     let (verdict, summary) = check.finish()
     guard case .good = verdict, let saved = summary.flatMap({ DatasetRecord($0) }) else {
-      throw DrillServer.Refused(reason: "what it saves is not sound: \(verdict)")
+      throw DrillServer.Refused(reason: "the dump it saved is damaged: \(verdict)")
     }
     return saved
   }
@@ -210,7 +210,7 @@ package struct Driller: Sendable {
       report.isRecorded = true
     } catch let error as LifeboatError {
       report.warnings.append(
-        "the repository does not have this result: \(error.inOneLine)")
+        "the result can't be saved in the repository: \(error.inOneLine)")
     }
   }
 }

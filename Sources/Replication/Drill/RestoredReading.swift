@@ -27,7 +27,9 @@ struct RestoredReading {
       try Task.checkCancellation()
       try read(try OpenFile(reading: data.appending(file.path)))
     }
-    if model.isLost { obstacle = obstacle ?? "the log holds commands that are not followed" }
+    if model.isLost {
+      obstacle = obstacle ?? "the log contains commands that Lifeboat can't replay"
+    }
   }
 
   private mutating func read(_ file: OpenFile) throws {

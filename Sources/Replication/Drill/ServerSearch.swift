@@ -22,7 +22,7 @@ struct ServerSearch {
     guard !candidates.isEmpty else {
       throw LifeboatError(
         .failure, "no redis-server or valkey-server is on PATH",
-        hint: "a drill needs a real server: name one with --server")
+        hint: "a drill needs a server: name one with --server")
     }
     var unfit: [String] = []
     for path in candidates {
@@ -31,9 +31,9 @@ struct ServerSearch {
       unfit.append("\(release) at \(path)")
     }
     throw LifeboatError(
-      .versionMismatch, "no server here is meant for what \(recorded!) wrote",
-      cause: "there is \(unfit.joined(separator: ", "))",
-      hint: "name a server of the same line or a newer one with --server")
+      .versionMismatch, "no installed server can load data of \(recorded!)",
+      cause: "found \(unfit.joined(separator: ", "))",
+      hint: "name a server of the same or a newer version with --server")
   }
 
   private func release(of path: FilePath) async throws -> ServerRelease {
@@ -51,7 +51,7 @@ struct ServerSearch {
       decoding: try output.bytes(from: 0, to: min(output.status().size, 4096)), as: UTF8.self)
     guard let release = ServerRelease(versionLine: text) else {
       throw LifeboatError(
-        .versionMismatch, "\(printable(path.string)) is no Redis or Valkey server",
+        .versionMismatch, "\(printable(path.string)) is not a Redis or Valkey server",
         cause: "--version says \"\(printable(text, limit: 80))\"",
         hint: "name one with --server")
     }

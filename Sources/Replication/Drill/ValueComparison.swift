@@ -72,7 +72,9 @@ struct ValueComparison {
 
   /// The difference; nil if there is none.
   private func difference(_ expected: RedisValue?, _ reply: RESPReply) -> String? {
-    guard let expected else { return reply == .integer(0) ? nil : "it was removed, and is there" }
+    guard let expected else {
+      return reply == .integer(0) ? nil : "it was deleted, but the server has it"
+    }
     if case .failure(let text) = reply { return printable(text, limit: 80) }
     if reply == .null || reply == .array([]) { return "it is missing" }
     switch expected {
@@ -94,7 +96,7 @@ struct ValueComparison {
     let missing = fields.keys.filter { found[$0] == nil }.count
     let more = found.keys.filter { fields[$0] == nil }.count
     let other = fields.count { name, value in found[name].map { $0 != value } ?? false }
-    return "of its fields \(missing) are missing, \(more) are too many, \(other) differ"
+    return "\(missing) of its fields are missing, \(more) are unexpected, \(other) differ"
   }
 
   private func pairs(_ reply: RESPReply) -> [[UInt8]: [UInt8]]? {

@@ -72,8 +72,8 @@ package struct CapabilityProbe: Sendable {
       try await store.read(name(number)) != Writing.first.bytes(id)
     else { return }
     throw LifeboatError(
-      .storeUnavailable, "\(store.location)/\(name(number)) exists, and was never written",
-      hint: "look for a proxy or a cache that answers in the store's place")
+      .storeUnavailable, "\(store.location)/\(name(number)) exists, but was never written",
+      hint: "look for a proxy or cache that answers instead of the store")
   }
 
   private func content() async throws -> ProbeObservations.Content {

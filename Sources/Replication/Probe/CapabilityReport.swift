@@ -45,15 +45,15 @@ extension CapabilityReport {
     switch seen.created {
     case .success: ok(.write, "objects can be written")
     case .failure(let error):
-      failed(.write, error, "nothing can be shipped; what is there can still be restored")
+      failed(.write, error, "nothing can be backed up; existing backups can still be restored")
     }
   }
 
   private static func createIfAbsent(_ seen: ProbeObservations) -> Finding {
     let races =
-      "two shippers of one repository could overwrite each other's objects; Lifeboat reads its claim"
+      "two shippers on one repository could overwrite each other's objects; Lifeboat reads its claim"
       + " back, so that one of them stops"
-    let apart = "never let two shippers use one repository, or use a store that refuses"
+    let apart = "never run two shippers on one repository, or use a store with conditional writes"
     func warning(_ detail: String) -> Finding {
       Finding(
         check: .createIfAbsent, verdict: .warning, detail: detail, consequence: races, remedy: apart
@@ -61,43 +61,47 @@ extension CapabilityReport {
     }
     guard case .success = seen.created else {
       return Finding(
-        check: .createIfAbsent, verdict: .failed, detail: "not tried: nothing could be written",
-        consequence: "whether two shippers of one repository are kept apart is not known",
-        remedy: "see to it that objects can be written first")
+        check: .createIfAbsent, verdict: .failed, detail: "not tested: nothing could be written",
+        consequence: "it is not known whether two shippers on one repository are kept apart",
+        remedy: "make sure that objects can be written, then run this again")
     }
     switch seen.createdAgain {
     case .failure(let error):
-      return failed(.createIfAbsent, error, "a claim can't be made safely: nothing can be shipped")
+      return failed(
+        .createIfAbsent, error, "a timeline can't be claimed safely: nothing is backed up")
     case .success(.created):
-      return warning("the store overwrites an object that was to be created only if absent")
+      return warning("the store ignores create-if-absent and overwrites the object")
     case .success(.exists) where seen.content.isReplaced:
-      return warning("the store says that the object exists, and overwrites it")
+      return warning("the store reports that the object exists, but overwrites it")
     case .success(.exists) where !seen.createsConditionally:
-      return warning("the store says that it can't refuse; Lifeboat looks before it writes instead")
+      return warning(
+        "the store does not support create-if-absent; Lifeboat checks before it writes instead")
     case .success(.exists): break
     }
     switch seen.winners {
     case .failure(let error):
-      return failed(.createIfAbsent, error, "whether a race is decided is not known")
+      return failed(
+        .createIfAbsent, error, "it is not known whether only one of several writers wins")
     case .success(let count) where count > 1:
-      return warning("of several writers of one name at once, \(count) were told that they won")
-    case .success: return ok(.createIfAbsent, "a second creation of one name is refused")
+      return warning(
+        "of several simultaneous writers of one name, \(count) were told that they won")
+    case .success: return ok(.createIfAbsent, "a second creation of the same name is refused")
     }
   }
 
   private static func read(_ seen: ProbeObservations) -> Finding {
-    let consequence = "nothing can be restored, nor shipped"
+    let consequence = "nothing can be restored or backed up"
     switch seen.content {
     case .failure(let error): return failed(.read, error, consequence)
     case .success(.absent) where seen.created.isSuccess:
       return failed(
-        .read, "an object that was just written is not there", consequence,
+        .read, "an object that was just written can't be read", consequence,
         remedy: "use a store whose objects can be read as soon as they are written")
     case .success(.foreign):
       return failed(
-        .read, "an object was read with other bytes than were written", consequence,
-        remedy: "check proxies and caches on the way, and the store itself")
-    case .success(.absent): return note(.read, "not proved: nothing could be written")
+        .read, "an object that was just written reads back with different content", consequence,
+        remedy: "check proxies and caches in between, and the store itself")
+    case .success(.absent): return note(.read, "not tested: nothing could be written")
     case .success: return ok(.read, "objects can be read")
     }
   }
@@ -109,27 +113,27 @@ extension CapabilityReport {
     case .success(let count) where seen.created.isSuccess && count < ProbeObservations.objects:
       return failed(
         .list,
-        "of \(ProbeObservations.objects) objects that were just written, \(count) are listed",
+        "of \(ProbeObservations.objects) objects that were just written, only \(count) are listed",
         consequence, remedy: "use a store whose listings are complete after a write")
     case .success where !seen.created.isSuccess:
       return note(
-        .list, "names are listed; whether at once is not proved: nothing could be written")
-    case .success: return ok(.list, "what was written is listed at once")
+        .list, "objects can be listed; not tested with new ones, because nothing could be written")
+    case .success: return ok(.list, "new objects are listed at once")
     }
   }
 
   private static func delete(_ seen: ProbeObservations) -> Finding {
-    let consequence = "what retention releases stays, and is paid for"
+    let consequence = "objects that retention no longer needs stay, and cost money"
     switch seen.deleted {
     case .failure(let error) where error.isDenied:
       let allow = error.hint.map { "; if not, \($0)" } ?? ""
       return Finding(
         check: .delete, verdict: .warning,
-        detail: "these credentials may not delete: they only append",
+        detail: "these credentials may not delete: they are append-only",
         consequence:
-          "shipping and restoring need no more; retention does, and old restore points stay",
+          "enough to back up and restore, but not for retention: old restore points stay",
         remedy:
-          "if they are meant to append only, run ship with --no-prune, and `lifeboat prune` with "
+          "if that is intended, run ship with --no-prune, and `lifeboat prune` with "
           + "credentials that may delete" + allow)
     case .failure(let error):
       var finding = failed(.delete, error, consequence)
@@ -137,15 +141,15 @@ extension CapabilityReport {
       // Append-only credentials are the safer ones, so they must not look like a fault.
       if !error.isRetryable {
         finding.remedy =
-          "nothing, where these credentials are to append only and `lifeboat prune` runs with others"
+          "none, if these credentials are append-only on purpose and `lifeboat prune` runs with others"
           + (error.hint.map { "; else " + $0 } ?? "")
       }
       return finding
     case .success where !seen.created.isSuccess:
-      return note(.delete, "not proved: nothing could be written")
+      return note(.delete, "not tested: nothing could be written")
     case .success:
       guard case .success(let left) = seen.listedAfterwards, left > 0 else {
-        return ok(.delete, "what is deleted is gone")
+        return ok(.delete, "objects can be deleted")
       }
       return Finding(
         check: .delete, verdict: .warning, detail: "\(left) deleted objects are still listed",
@@ -157,10 +161,10 @@ extension CapabilityReport {
   private static func clock(_ seen: ProbeObservations) -> Finding {
     switch seen.clockOffset {
     case .failure(let error):
-      var finding = failed(.clock, error, "whether the clocks agree is not known")
+      var finding = failed(.clock, error, "it is not known whether the clocks agree")
       finding.verdict = .warning
       return finding
-    case .success(nil): return note(.clock, "the store has no clock but this machine's")
+    case .success(nil): return note(.clock, "the store uses this machine's clock")
     case .success(let offset?):
       let size = humanDuration(milliseconds: abs(offset))
       guard abs(offset) > StoreOutage.clockOffsetMax else {
@@ -169,7 +173,7 @@ extension CapabilityReport {
       return Finding(
         check: .clock, verdict: .warning,
         detail: "this machine's clock is \(size) \(offset > 0 ? "behind" : "ahead of") the store's",
-        consequence: "the times of restore points are off by that, and so is what --at finds",
+        consequence: "the times of restore points are off by as much, and so is --at",
         remedy: "set this machine's clock (NTP)")
     }
   }

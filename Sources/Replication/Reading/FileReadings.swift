@@ -124,11 +124,11 @@ struct FileReadings {
         "broken: \(fault.reason) at offset \(fault.offset)", true
       )
     } else if case .walking? = scanner.preambleState {
-      (result.verdict, result.isBroken) = ("broken: the RDB that it begins with is truncated", true)
+      (result.verdict, result.isBroken) = ("broken: the RDB at its beginning is truncated", true)
     } else if scanner.boundary < size {
       let tail = "\(size - scanner.boundary) bytes of an unfinished command at its end"
       result.isBroken = !isLast
-      result.verdict = isLast ? "good, with \(tail), which a server cuts off" : "broken: \(tail)"
+      result.verdict = isLast ? "good, with \(tail), which a server truncates" : "broken: \(tail)"
     }
   }
 

@@ -10,7 +10,7 @@ struct GenerationStream {
   var progress: @Sendable (UInt64) -> Void = { _ in }
 
   func run(take: (UnsafeRawBufferPointer) -> Void) async throws {
-    guard index.isConsistent else { throw damaged("its index contradicts itself") }
+    guard index.isConsistent else { throw damaged("its index is inconsistent") }
     let (repository, index, progress) = (repository, index, progress)
     try await ReadAhead.run(Array(index.pieces.indices)) { number in
       let digest = index.pieces[number]
@@ -24,7 +24,7 @@ struct GenerationStream {
         let range = index.range(ofPiece: number)
         guard UInt64(opened.content.count) == range.upperBound - range.lowerBound,
           (opened.digest ?? repository.frame.digest(opened.content)) == digest
-        else { throw damaged("\(name.text) does not have its digest") }
+        else { throw damaged("the digest of \(name.text) does not match") }
         progress(UInt64(opened.content.count))
         return opened.content
       }
@@ -36,6 +36,6 @@ struct GenerationStream {
   private func damaged(_ cause: String) -> LifeboatError {
     LifeboatError(
       .corrupt, "the full copy \(index.generation) can't be read", cause: cause,
-      hint: "`lifeboat verify` tells what else is damaged, and which points need it")
+      hint: "`lifeboat verify` lists all damage, and the restore points that it affects")
   }
 }

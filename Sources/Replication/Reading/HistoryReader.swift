@@ -25,7 +25,7 @@ package struct HistoryReader: Sendable {
     guard let snapshot = try await own(timeline, sequence) else {
       throw LifeboatError(
         .corrupt, "snapshot \(sequence) of timeline \(timeline) was written by another process",
-        cause: "two shippers wrote one timeline: the store lets objects be overwritten",
+        cause: "two shippers wrote to one timeline: the store allows overwriting objects",
         hint: "`lifeboat list` shows the restore points")
     }
     return snapshot

@@ -65,7 +65,7 @@ package struct KeyReport: Sendable, Encodable {
     text += "prefixes"
     if let prefixErrorBytes {
       text +=
-        " (there are many: each has at least this, and up to \(humanBytes(prefixErrorBytes)) more)"
+        " (estimated: each may be up to \(humanBytes(prefixErrorBytes)) larger)"
     }
     text += ":\n"
     for one in prefixes {
@@ -81,7 +81,8 @@ extension [RayNamespace] {
   /// - Parameter state: of what they are told.
   func text(_ state: String) -> String {
     guard !isEmpty else { return "" }
-    var text = "Ray clusters \(state), with what ended and is still recorded:\n"
+    var text =
+      "Ray clusters \(state), including ended jobs, actors and nodes that are still recorded:\n"
     for one in self {
       text += "  namespace \(one.namespace)"
       if one.database > 0 { text += " in db \(one.database)" }
@@ -92,7 +93,6 @@ extension [RayNamespace] {
       text += humanBytes(one.entryBytes) + (one.isEstimate ? " (estimates)\n" : "\n")
     }
     return text
-      + "  a RayCluster that is made anew sees one of them only if its externalStorageNamespace is "
-      + "that name\n"
+      + "  a new RayCluster finds this state only if its externalStorageNamespace is the namespace above\n"
   }
 }

@@ -57,14 +57,15 @@ struct KeySlots {
     if let damage { throw damage }
     guard refused > 0 else {
       throw LifeboatError(
-        .corrupt, "the repository at \(store.location) is encrypted and has no key slot",
-        cause: "\(ObjectPath.key(first).text) is missing: something deletes there",
-        hint: "bring keys/ back from a copy or an older version: no key opens it without")
+        .corrupt, "the repository at \(store.location) is encrypted, but its key slot is missing",
+        cause: "\(ObjectPath.key(first).text) was deleted",
+        hint:
+          "recover keys/ from a copy or an older version: without it, no key opens the repository")
     }
     throw LifeboatError(
       .wrongKey, "the key does not open the repository at \(store.location)",
-      cause: "it was made with another key",
-      hint: "give the key that the repository was made with; check the bucket and prefix, too")
+      cause: "it was created with another key",
+      hint: "use the key that the repository was created with; also check the bucket and prefix")
   }
 
   /// Wraps a new repository key. When this returns, the slot is durable, and was read back and opened.
@@ -77,7 +78,7 @@ struct KeySlots {
     _ = try await store.create(name.text, object)
     guard case .opened(repositoryKey) = try await attempt(repository.hexadecimal, key) else {
       throw LifeboatError(
-        .storeUnavailable, "\(store.location) does not show what was just written to it",
+        .storeUnavailable, "an object that was just written to \(store.location) is missing",
         cause: "\(name.text) can't be read back", isRetryable: true)
     }
   }
@@ -101,9 +102,9 @@ struct KeySlots {
   private func broken(_ name: ObjectPath, _ error: LifeboatError) -> LifeboatError {
     if error.code == .versionMismatch { return error }
     return LifeboatError(
-      .corrupt, "the key slot \(name.text) at \(store.location) can't be used",
+      .corrupt, "the key slot \(name.text) at \(store.location) is damaged",
       cause: error.cause ?? error.message,
-      hint: "bring it back from a copy or an older version: no key opens the repository without")
+      hint: "recover it from a copy or an older version: without it, no key opens the repository")
   }
 
   /// The other slots that may be this repository's. One that is named after another repository was left by

@@ -42,8 +42,8 @@ package struct KeySource: Sendable {
     guard let other = try value?.get() else { return found }
     guard found == nil || found == other else {
       throw LifeboatError(
-        .usage, "\(KeySource.flag) and \(KeySource.variable) give different keys",
-        hint: "give the repository's key, and only in one of the two ways")
+        .usage, "\(KeySource.flag) and \(KeySource.variable) contain different keys",
+        hint: "set only one of them, with the repository's key")
     }
     return other
   }
@@ -51,13 +51,13 @@ package struct KeySource: Sendable {
   private static func read(_ file: String) throws(LifeboatError) -> EncryptionKey {
     guard !EncryptionKey.isLikely(file) else {
       throw LifeboatError(
-        .usage, "\(flag) takes the path of a file, and was given a key",
-        cause: "others can see the arguments of a process",
-        hint: "write the key into a file; if others use this machine, make a new key")
+        .usage, "\(flag) needs the path of a file, not the key itself",
+        cause: "other users can see the arguments of a process",
+        hint: "write the key to a file; if others use this machine, create a new key")
     }
     guard !file.isEmpty else {
       throw LifeboatError(
-        .wrongKey, "\(flag) is empty", hint: "give the path of the file that holds the key")
+        .wrongKey, "\(flag) is empty", hint: "pass the path of the file that contains the key")
     }
     let name = "the key file \(printable(file))"
     let content: [UInt8]

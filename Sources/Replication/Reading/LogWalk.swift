@@ -129,8 +129,8 @@ struct LogWalk {
     let name = ObjectPath.log(segment.timeline, ordinal: segment.ordinal, span)
     func broken(_ cause: String, isGone: Bool = false) -> LifeboatError {
       var error = LifeboatError(
-        .corrupt, "the log can't be read through", cause: "\(name.text) \(cause)",
-        hint: "`lifeboat verify` tells what else is damaged; choose a point with --at or --point")
+        .corrupt, "the log can't be read to its end", cause: "\(name.text) \(cause)",
+        hint: "`lifeboat verify` lists all damage; choose a restore point with --at or --point")
       error.missingObject = isGone ? name.text : nil
       return error
     }
@@ -140,10 +140,10 @@ struct LogWalk {
     else { throw broken("is missing", isGone: true) }
     let payload = try LogPayload(decoding: content, span: span)
     guard reader.repository.frame.digest(payload.bytes).short == span.digest else {
-      throw broken("does not have the digest in its name")
+      throw broken("does not match the digest in its name")
     }
     guard payload.nonce == reader.history.claims[segment.timeline]?.nonce else {
-      throw broken("was written by another process than its timeline's")
+      throw broken("was not written by the shipper of its timeline")
     }
     return payload
   }
@@ -209,7 +209,8 @@ private struct LogFileFeed {
     guard !reader.isBroken else {
       throw LifeboatError(
         .corrupt, "the log can't be read as commands",
-        cause: "bad framing near offset \(reader.offset) of a file of timeline \(segment.timeline)")
+        cause:
+          "invalid command near offset \(reader.offset) of a file of timeline \(segment.timeline)")
     }
     return goesOn
   }
@@ -237,7 +238,7 @@ private struct LogFileFeed {
       return UnsafeRawBufferPointer(rebasing: bytes[used...])
     case .malformed(let fault), .unknown(let fault):
       throw LifeboatError(
-        .corrupt, "the RDB that the log begins with can't be read", cause: fault.reason)
+        .corrupt, "the RDB at the beginning of the log can't be read", cause: fault.reason)
     }
   }
 }

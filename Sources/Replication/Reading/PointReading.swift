@@ -70,8 +70,8 @@ struct PointReading {
     case .good: content.keys = copy.keys.map { KeyReport($0, at: index.contentAt) }
     case .unverified(let reason): content.unread = reason
     case .broken(let reason):
-      content.unread = "the full copy is not sound"
-      content.warnings.append("the full copy is not sound: \(reason)")
+      content.unread = "the full copy is damaged"
+      content.warnings.append("the full copy is damaged: \(reason)")
     }
     return copy
   }

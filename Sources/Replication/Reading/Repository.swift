@@ -63,7 +63,7 @@ package struct Repository: Sendable {
     throw LifeboatError(
       .corrupt, "\(store.location) holds objects but no lifeboat.json",
       cause: "the first is \(printable(first))",
-      hint: "check the prefix; if this was a repository, bring lifeboat.json back from a copy")
+      hint: "check the prefix; if this was a repository, recover lifeboat.json from a copy")
   }
 
   /// The first name of a complete listing. Probes, of which one may have been left behind, do not count.
@@ -102,7 +102,7 @@ package struct Repository: Sendable {
     try await create(descriptor, store)
     guard let repository = try await open(store, key: key, compression: compression) else {
       throw LifeboatError(
-        .storeUnavailable, "\(store.location) does not show what was just written to it",
+        .storeUnavailable, "an object that was just written to \(store.location) is missing",
         isRetryable: true)
     }
     return repository
@@ -175,8 +175,8 @@ package struct Repository: Sendable {
         .storeUnavailable, "the listing of \(store.location) is not complete",
         cause: "it lacks lifeboat.json, which can be read",
         hint:
-          "nothing is concluded from it: look for a gateway or a cache in front of the store, and"
-          + " for a policy that hides objects from listings", isRetryable: true)
+          "look for a gateway or cache in front of the store, and for a policy that hides objects"
+          + " from listings", isRetryable: true)
     }
     let numbers = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key)
     typealias Reading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
@@ -222,7 +222,7 @@ package struct Repository: Sendable {
         claim.parent == nil || claim.end != nil
       else {
         return .failure(
-          LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself"))
+          LifeboatError(.corrupt, "the claim of timeline \(number) is inconsistent"))
       }
       return .success(claim)
     } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
@@ -255,8 +255,8 @@ package struct Repository: Sendable {
     let claim = try await record(Claim.self, .claim(number), kind: .claim)
     if let problem = claimProblem(claim, number: number, repository: id) {
       throw LifeboatError(
-        .corrupt, "the claim of timeline \(number) can't be used", cause: problem,
-        hint: "`lifeboat verify` names what else is wrong")
+        .corrupt, "the claim of timeline \(number) is invalid", cause: problem,
+        hint: "`lifeboat verify` lists all damage")
     }
     return claim
   }
@@ -271,7 +271,7 @@ package struct Repository: Sendable {
     guard snapshot.timeline == number, snapshot.sequence == sequence else {
       throw LifeboatError(
         .corrupt,
-        "\(name.text) says that it is snapshot \(snapshot.sequence) of timeline "
+        "\(name.text) contains snapshot \(snapshot.sequence) of timeline "
           + "\(snapshot.timeline)",
         hint: "`lifeboat list` shows the restore points that do not need it")
     }

@@ -56,7 +56,7 @@ package struct RestoreCommit: Sendable {
       try perform(.end) { try RestoreJournal.discard(in: data) }
       return nil
     } catch let error as LifeboatError {
-      return "the restore is complete, but its staging directory could not be removed ("
+      return "the restore is complete, but its staging directory can't be removed ("
         + error.inOneLine
         + "): remove \(printable(data.path.description))/\(RestoreJournal.directory)"
     }
@@ -69,7 +69,7 @@ package struct RestoreCommit: Sendable {
     do {
       try undo()
       try RestoreJournal.discard(in: data)
-      failure.hint = hint + "every rename was undone: the directory is as it was"
+      failure.hint = hint + "every rename was undone: the directory is unchanged"
     } catch let second as LifeboatError {
       failure.hint =
         hint + "the renames could not be undone (\(second.inOneLine)"
@@ -168,7 +168,8 @@ package struct RestoreCommit: Sendable {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
     guard let files = try staging.openDirectory(RestoreJournal.files) else {
-      throw LifeboatError(.failure, "\(staging.path)/\(RestoreJournal.files) went away")
+      throw LifeboatError(
+        .failure, "\(staging.path)/\(RestoreJournal.files) was removed during the restore")
     }
     for place in places.reversed() {
       try perform(.takeOut(place.name)) { try move(place.name, from: data, to: files) }
@@ -270,7 +271,8 @@ package struct RestoreCommit: Sendable {
 
   private func openStaging() throws -> OpenDirectory {
     guard let staging = try data.openDirectory(RestoreJournal.directory) else {
-      throw LifeboatError(.failure, "\(data.path)/\(RestoreJournal.directory) went away")
+      throw LifeboatError(
+        .failure, "\(data.path)/\(RestoreJournal.directory) was removed during the restore")
     }
     return staging
   }

@@ -102,15 +102,15 @@ extension RestoreJournal {
 
   package static func read(in data: OpenDirectory) throws -> Reading {
     guard let status = try data.status(of: directory) else { return .none }
-    guard status.kind == .directory else { return .unusable("it is no directory") }
+    guard status.kind == .directory else { return .unusable("it is not a directory") }
     do {
       guard let staging = try data.openDirectory(directory) else { return .none }
       if let status = try staging.status(of: files), status.kind != .directory {
-        return .unusable("\(files) in it is no directory")
+        return .unusable("\(files) in it is not a directory")
       }
       guard let file = try staging.open(name) else {
         let isEmpty = try staging.openDirectory(files)?.entries().isEmpty ?? true
-        return isEmpty ? .none : .unusable("it has staged files and no journal")
+        return isEmpty ? .none : .unusable("it has staged files but no journal")
       }
       let bytes = try file.readAll(limit: bytesMax)
       // An earlier release wrote less. For a restore that only staged, nothing more is needed.
@@ -118,7 +118,7 @@ extension RestoreJournal {
         return .staging
       }
       let journal = try RecordCoding.decode(RestoreJournal.self, from: bytes, name: name)
-      if let flaw = journal.flaw { return .unusable("its journal contradicts itself: \(flaw)") }
+      if let flaw = journal.flaw { return .unusable("its journal is inconsistent: \(flaw)") }
       return .committing(journal)
     } catch {
       guard let error = error as? LifeboatError else { return .unusable("\(error)") }
@@ -137,7 +137,8 @@ extension RestoreJournal {
 
   package func write(in data: OpenDirectory) throws {
     guard let staging = try data.openDirectory(RestoreJournal.directory) else {
-      throw LifeboatError(.failure, "\(data.path)/\(RestoreJournal.directory) went away")
+      throw LifeboatError(
+        .failure, "\(data.path)/\(RestoreJournal.directory) was removed during the restore")
     }
     let bytes = try RecordCoding.encode(self)
     guard bytes.count <= RestoreJournal.bytesMax else {
@@ -165,22 +166,24 @@ extension RestoreJournal {
     for path in paths + named {
       let parts = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
       guard parts.count <= 2, parts.allSatisfy(isPlainFileName) else {
-        return "\(printable(path)) is not the name of a file that a server has"
+        return "\(printable(path)) is not a file name that a server uses"
       }
     }
-    guard named.allSatisfy({ !$0.contains("/") }) else { return "a name that it moves is a path" }
+    guard named.allSatisfy({ !$0.contains("/") }) else {
+      return "it moves a path instead of a file name"
+    }
     guard Set(movedAside).count == movedAside.count, Set(movedIn).count == movedIn.count,
       Set(staged.map(\.path)).count == staged.count,
       Set(found.map(\.path)).count == found.count
     else { return "it names something twice" }
     guard !movedIn.isEmpty, Set(staged.map { top(of: $0.path) }) == Set(movedIn) else {
-      return "what it moves in is not what it staged"
+      return "the files it moves in are not those it staged"
     }
     guard Set(found.map { top(of: $0.path) }) == Set(movedAside) else {
-      return "what it moves aside is not what it found"
+      return "the files it moves aside are not those it found"
     }
     guard (aside == nil) == movedAside.isEmpty, aside.map(RestoreJournal.isAside) ?? true else {
-      return "it moves to a place that is none of a restore's"
+      return "it moves files to a place that a restore does not use"
     }
     return nil
   }

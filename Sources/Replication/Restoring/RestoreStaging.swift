@@ -203,7 +203,7 @@ struct RestoreStaging: Sendable {
       let bytes = try checked(opened, part)
       guard bytes.count >= part.skip + Int(length) else {
         throw LifeboatError(
-          .corrupt, "the object \(part.name.text) is shorter than its record says")
+          .corrupt, "the object \(part.name.text) is shorter than recorded")
       }
       try bytes.withUnsafeBytes { buffer in
         try staged.write(
@@ -238,7 +238,7 @@ struct RestoreStaging: Sendable {
       let digest = opened.digest ?? repository.frame.digest(opened.content)
       guard digest == part.content else {
         throw LifeboatError(
-          .corrupt, "the object \(part.name.text) does not have the digest in its index",
+          .corrupt, "the object \(part.name.text) does not match the digest in its index",
           hint: "`lifeboat list` shows the restore points that do not need it")
       }
       return opened.content
@@ -246,12 +246,12 @@ struct RestoreStaging: Sendable {
     let payload = try LogPayload(decoding: opened.content, span: span)
     guard repository.frame.digest(payload.bytes).short == span.digest else {
       throw LifeboatError(
-        .corrupt, "the object \(part.name.text) does not have the digest in its name")
+        .corrupt, "the object \(part.name.text) does not match the digest in its name")
     }
     guard payload.nonce == history.claims[timeline]?.nonce else {
       throw LifeboatError(
-        .corrupt, "the object \(part.name.text) was written by another process than its timeline's",
-        cause: "two shippers wrote one timeline: the store lets objects be overwritten",
+        .corrupt, "the object \(part.name.text) was not written by the shipper of its timeline",
+        cause: "two shippers wrote to one timeline: the store allows overwriting objects",
         hint: "`lifeboat list` shows the restore points before it")
     }
     return payload.bytes
@@ -263,7 +263,7 @@ struct RestoreStaging: Sendable {
     guard let name = file.directory else { return root }
     try root.makeDirectory(name, mode: 0o755)
     guard let directory = try root.openDirectory(name) else {
-      throw LifeboatError(.failure, "\(root.path)/\(name) went away")
+      throw LifeboatError(.failure, "\(root.path)/\(name) was removed during the restore")
     }
     try owner.give(directory)
     return directory
@@ -302,7 +302,7 @@ struct RestoreStaging: Sendable {
     try to.removeTree(file.name)
     if !mustCopy, try from.linkIfSupported(source.name, to: to, as: file.name) { return }
     guard let original = try from.open(source.name) else {
-      throw LifeboatError(.failure, "\(from.path)/\(source.name) went away")
+      throw LifeboatError(.failure, "\(from.path)/\(source.name) was removed during the restore")
     }
     let copy = try open(file)
     var position: UInt64 = 0
@@ -326,7 +326,7 @@ struct RestoreStaging: Sendable {
 
   private func checkSize(_ file: RestorePlan.File) throws {
     guard let staged = try directory(file).open(file.name) else {
-      throw LifeboatError(.failure, "\(file.path) went away while it was staged")
+      throw LifeboatError(.failure, "\(file.path) was removed during the restore")
     }
     let size = try staged.status().size
     guard size == file.size else { throw broken(file, "it has \(size) bytes, not \(file.size)") }
@@ -334,7 +334,7 @@ struct RestoreStaging: Sendable {
 
   private func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
     LifeboatError(
-      .corrupt, "the restored \(printable(file.path)) is not sound", cause: reason,
+      .corrupt, "the restored \(printable(file.path)) is damaged", cause: reason,
       hint: "nothing was changed; `lifeboat list` shows other restore points")
   }
 }

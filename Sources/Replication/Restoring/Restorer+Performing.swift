@@ -14,9 +14,9 @@ extension Restorer {
     let holdsData = try target.verdict(appendOnly: .unknown) != .empty
     if holdsData, try isTaken(RestoreJournal.replaced, target.directory) {
       throw LifeboatError(
-        .refused, "\(options.data)/\(RestoreJournal.replaced) is there from an earlier --replace",
-        cause: "what was replaced is kept once",
-        hint: "look at it, then: rm -r \(options.data)/\(RestoreJournal.replaced)")
+        .refused, "\(options.data)/\(RestoreJournal.replaced) exists from an earlier --replace",
+        cause: "only one set of replaced files is kept",
+        hint: "if it is no longer needed: rm -r \(options.data)/\(RestoreJournal.replaced)")
     }
     let owner = StagedOwner(try effectiveOwner(target), isAsked: options.owner != nil)
     try clearStaging(plan, target, reuses: reuses)
@@ -61,9 +61,9 @@ extension Restorer {
   ) throws {
     guard RestoreJournal.run(in: target.directory) == journal.run else {
       throw LifeboatError(
-        .refused, "another restore is at work in \(options.data)",
-        cause: "\(RestoreJournal.directory) is not what this one made",
-        hint: "wait for its end, or stop it; this one changed nothing")
+        .refused, "another restore is running in \(options.data)",
+        cause: "\(RestoreJournal.directory) was not created by this restore",
+        hint: "wait until it has finished, or stop it; this one changed nothing")
     }
     let user = try target.user()
     if try user == nil && target.fingerprint() == before { return }
@@ -71,8 +71,8 @@ extension Restorer {
     try RestoreJournal.discard(in: target.directory)
     if let user { throw inUse(user) }
     throw LifeboatError(
-      .refused, "\(options.data) changed while the backup was fetched",
-      cause: "a server writes there", hint: "stop it first; nothing was changed")
+      .refused, "\(options.data) changed while the backup was downloaded",
+      cause: "a server writes to it", hint: "stop the server first; restore changed nothing")
   }
 
   /// Whether something of that name exists. An empty directory, which a crash can leave, is removed.
@@ -97,11 +97,13 @@ extension Restorer {
   private func begin(_ journal: RestoreJournal, _ target: RestoreTarget) throws -> OpenDirectory {
     try target.directory.makeDirectory(RestoreJournal.directory, mode: 0o755)
     guard let staging = try target.directory.openDirectory(RestoreJournal.directory) else {
-      throw LifeboatError(.failure, "\(options.data)/\(RestoreJournal.directory) went away")
+      throw LifeboatError(
+        .failure, "\(options.data)/\(RestoreJournal.directory) was removed during the restore")
     }
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
     guard let files = try staging.openDirectory(RestoreJournal.files) else {
-      throw LifeboatError(.failure, "\(staging.path)/\(RestoreJournal.files) went away")
+      throw LifeboatError(
+        .failure, "\(staging.path)/\(RestoreJournal.files) was removed during the restore")
     }
     try journal.write(in: target.directory)
     try target.directory.synchronize()
@@ -157,13 +159,13 @@ extension Restorer {
       throw LifeboatError(
         .noRoom,
         "\(options.data) has \(humanBytes(space.freeBytes)) free, and \(humanBytes(needed)) are needed",
-        hint: "grow the volume (the claim), or restore into a new, larger one; nothing was changed")
+        hint: "enlarge the volume, or restore to a new, larger one; nothing was changed")
     }
     if let inodes = space.freeInodes, space.totalBytes > 0, inodes < UInt64(plan.files.count) + 8 {
       throw LifeboatError(
         .noRoom,
         "\(options.data) has \(inodes) inodes free, and \(plan.files.count + 8) are needed",
-        hint: "remove files, or restore into a new volume; nothing was changed")
+        hint: "remove files, or restore to a new volume; nothing was changed")
     }
   }
 }

@@ -44,7 +44,7 @@ extension Restorer {
     case .staging: return Resumed(reuses: true)
     case .unusable(let reason):
       guard !options.isDryRun else {
-        note("\(RestoreJournal.directory) holds a journal that is not followed: \(reason)")
+        note("the journal in \(RestoreJournal.directory) is ignored: \(reason)")
         return Resumed()
       }
       let aside = setAside(data)
@@ -54,7 +54,7 @@ extension Restorer {
     case .committing(let journal):
       guard !options.isDryRun else {
         note(
-          "a restore of \(journal.point) was interrupted here; the next one without --dry-run "
+          "a restore of \(journal.point) was interrupted here; the next restore without --dry-run "
             + "finishes or undoes it first")
         return Resumed()
       }
@@ -81,8 +81,8 @@ extension Restorer {
       resumed.interrupted = Interrupted(
         result: .undone, point: journal.point,
         reason: resumed.reuses
-          ? (wish == .another ? "this restore asks for something else" : nil)
-          : "what it had staged is not as its journal says")
+          ? (wish == .another ? "this restore is for another restore point" : nil)
+          : "its staged files do not match its journal")
       if !resumed.reuses { resumed.interrupted?.movedAside = setAside(target.directory) }
     case .leave(let changed):
       resumed.interrupted = try leave(commit, places, changed, target)
@@ -122,7 +122,7 @@ extension Restorer {
       result: changed.isEmpty ? .notFollowed : .changed, point: commit.journal.point)
     interrupted.reason =
       changed.isEmpty
-      ? "what it staged, or what it moved aside, is not as its journal says"
+      ? "the files it staged or moved aside do not match its journal"
       : "\(changed.map { printable($0) }.joined(separator: ", ")) changed since"
     // Unchanged staged files can be downloaded again.
     if places.allSatisfy({ $0.staged != .other }) {
@@ -174,17 +174,17 @@ extension Restorer {
       + (interrupted.point.map { " of \(printable($0, limit: 80))" } ?? "")
     let reason = interrupted.reason.map { ": \($0)" } ?? ""
     switch interrupted.result {
-    case .finished: note("finished \(restore) that was found in \(options.data)")
-    case .undone: note("undid \(restore) that was found in \(options.data)\(reason)")
+    case .finished: note("finished \(restore) in \(options.data)")
+    case .undone: note("undid \(restore) in \(options.data)\(reason)")
     case .changed:
       note(
-        "\(restore) was found in \(options.data), and is not finished\(reason). What is there stays, "
-          + "what had been staged is removed")
+        "found \(restore) in \(options.data) that can't be finished\(reason). The existing files stay; "
+          + "the staged files are removed")
     case .notFollowed:
-      note("\(restore) was found in \(options.data), and is not followed\(reason)")
+      note("found \(restore) in \(options.data) and ignored it\(reason)")
     }
     if let aside = interrupted.movedAside {
-      note("what it had staged is in \(options.data)/\(aside)")
+      note("its staged files are in \(options.data)/\(aside)")
     }
   }
 }

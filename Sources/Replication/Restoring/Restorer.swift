@@ -120,7 +120,7 @@ package struct Restorer: Sendable {
       } catch let unneeded as RestoreStaging.UnneededDamage {
         // It is a different dump each time, and a plan can have only so many.
         damaged[unneeded.generation] = unneeded.reason
-        note("the dump beside the log is damaged: planning again without it")
+        note("the dump next to the log is damaged: planning again without it")
       } catch let missing as RestoreStaging.Missing {
         guard attempt - damaged.count < Restorer.plansMax else {
           throw LifeboatError(
@@ -128,7 +128,7 @@ package struct Restorer: Sendable {
             cause: "the restore point needs it",
             hint: "nothing was changed; `lifeboat list` shows other restore points")
         }
-        note("\(missing.name) went away while it was needed: planning again")
+        note("\(missing.name) was deleted during the restore: planning again")
       }
     }
     preconditionFailure("the loop above returns or throws")
@@ -143,11 +143,11 @@ package struct Restorer: Sendable {
     case .taken(let lock): return lock
     case .held:
       throw LifeboatError(
-        .refused, "another restore is at work in \(options.data)",
-        hint: "wait for its end, or stop it; this one changed nothing")
+        .refused, "another restore is running in \(options.data)",
+        hint: "wait until it has finished, or stop it; this one changed nothing")
     case .unsupported(let reason):
       note(
-        "\(options.data) can't be locked (\(reason)): see to it that no other restore works there")
+        "\(options.data) can't be locked (\(reason)): make sure that no other restore runs there")
       return nil
     }
   }
@@ -164,7 +164,7 @@ package struct Restorer: Sendable {
       if options.isDryRun { break }
       throw LifeboatError(
         .refused, "\(options.data) holds data (\(what))",
-        hint: "restore into an empty directory, or give --replace, which moves the data aside")
+        hint: "restore into an empty directory, or pass --replace, which moves the data aside")
     case .broken(let reason, let remedy):
       if options.replaces || options.isDryRun { break }
       throw LifeboatError(
@@ -199,7 +199,7 @@ package struct Restorer: Sendable {
       if options.isIfBackupExists, !options.question.isNamed { return .absent(.noBackup) }
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)",
-        hint: "check the prefix; on a first start, give --if-backup-exists")
+        hint: "check the prefix; for a first start, pass --if-backup-exists")
     }
     if let id = options.repositoryID, id != repository.id {
       throw LifeboatError(
@@ -231,8 +231,8 @@ package struct Restorer: Sendable {
       }
       if case .unfinished = options.question {
         plan.warnings.append(
-          "this is Redis's state only if Redis began with no keys when this log began: its BASE was "
-            + "never shipped. Look at it with `lifeboat inspect --data` before Redis starts")
+          "this is correct only if Redis had no keys when this log began: its BASE was never uploaded. "
+            + "Check it with `lifeboat inspect --data` before Redis starts")
       }
       if options.isDryRun {
         plan.surroundings = try await CutReading(reader: reader).surroundings(of: point)
@@ -257,9 +257,10 @@ package struct Restorer: Sendable {
       !logs.contains(where: \.hasHole)
     else {
       throw LifeboatError(
-        .corrupt, "\(store.location) holds no restore point, but there has been one",
-        cause: "objects of the repository are missing, or its first upload was cut off at its end",
-        hint: "look at it with `lifeboat list`; if nothing in it is of worth, use another prefix")
+        .corrupt, "\(store.location) has no restore point, but there was one",
+        cause:
+          "objects of the repository are missing, or its first upload was interrupted at the end",
+        hint: "check it with `lifeboat list`; if you don't need anything in it, use another prefix")
     }
     for log in logs where log.snapshot.detached?.awaitedBase == nil {
       if let point = reader.history.point(of: log) { return .point(point) }
@@ -270,7 +271,7 @@ package struct Restorer: Sendable {
     if options.isIfBackupExists, !options.question.isNamed { return .outcome(.noBackup) }
     throw LifeboatError(
       .noBackup, "there is no restore point at \(store.location) yet",
-      hint: "`lifeboat ship` makes the first one; on a first start, give --if-backup-exists")
+      hint: "`lifeboat ship` creates the first one; for a first start, pass --if-backup-exists")
   }
 
   /// An interrupted first ship must not keep a new pod from starting. An hour of log is more than that, and
@@ -285,11 +286,11 @@ package struct Restorer: Sendable {
     let way =
       reader.history.point(of: log) == nil
       ? "nothing in it can be loaded"
-      : "if Redis began with no keys when that log began, `\(command)` restores it"
+      : "if Redis had no keys when that log began, `\(command)` restores it"
     throw LifeboatError(
       isShort ? .noBackup : .corrupt,
-      "\(store.location) holds log without the full copy that it goes on from",
-      cause: "\(log.text), in timeline \(log.timeline): its BASE was never shipped to its end",
+      "\(store.location) has a log without the full copy that it needs",
+      cause: "\(log.text), in timeline \(log.timeline): its BASE was never completely uploaded",
       hint: way + "; to start without it, use another prefix")
   }
 }

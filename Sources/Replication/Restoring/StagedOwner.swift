@@ -52,10 +52,10 @@ package final class StagedOwner: Sendable {
       case .toWrite:
         failure.withLock {
           $0 =
-            "the files belong to \(status.owner):\(status.group) and could not be given to "
+            "the files belong to \(status.owner):\(status.group) and can't be changed to "
             + "\(owner.user):\(owner.group), the owner of the directory "
-            + "(\(error.cause ?? error.message)): a server that runs as that user can read, but not "
-            + "append to them; run restore as it"
+            + "(\(error.cause ?? error.message)): a server that runs as that user can read them, but not "
+            + "append to them; run restore as that user"
         }
       }
     }

@@ -35,7 +35,7 @@ struct LostSnapshots: Sendable {
   private func isThere(_ timeline: TimelineNumber, _ sequence: Int) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "the listing of \(repository.store.location) is not complete",
-      cause: "it lacked snapshot \(sequence) of timeline \(timeline), which is there",
+      cause: "it lacked snapshot \(sequence) of timeline \(timeline), which exists",
       hint: "nothing was deleted: run it again", isRetryable: true)
   }
 }

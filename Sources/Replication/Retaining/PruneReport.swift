@@ -59,10 +59,10 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     fileprivate var text: String {
       guard let pin, let until else {
         return
-          "the newest state holds what Redis's own disk does: data since \(from), until a rewrite of the "
-          + "AOF (BGREWRITEAOF) or the next dump replaces it\n"
+          "the newest state needs data since \(from), as Redis's own disk does, until an AOF rewrite "
+          + "(BGREWRITEAOF) or the next dump replaces it\n"
       }
-      return "the pin \(printable(pin)) holds data since \(from) until \(until), and a day more; "
+      return "the pin \(printable(pin)) keeps data since \(from) until a day after \(until); "
         + "`lifeboat unpin` releases it\n"
     }
   }
@@ -84,10 +84,10 @@ package struct PruneReport: Sendable, Equatable, Encodable {
       "\(objects) objects: \(points - pointsLeft) of \(points) restore points "
       + "(\(snapshots) snapshots), \(generations) dumps and BASEs, \(logObjects + foldedObjects) log objects\n"
     let keeps =
-      "kept is everything since \(keepsAllSince) (of dumps without an AOF, those of the last two days, "
-      + "and then the last of each hour of \(keepHourly)), and before that the last restore point of each of "
-      + "\(keepDaily) days\n"
-    return (lost == 0 ? "" : "missing, and taken as lost: \(lost) snapshots\n") + said(goes, keeps)
+      "kept: everything since \(keepsAllSince) (without an AOF, the dumps of the last two days, "
+      + "then the last of each hour for \(keepHourly)), and before that the last restore point of each day, "
+      + "for \(keepDaily) days\n"
+    return (lost == 0 ? "" : "missing, and declared lost: \(lost) snapshots\n") + said(goes, keeps)
       + held.map(\.text).joined()
   }
 
@@ -98,7 +98,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     case .announced, .waiting:
       return "NOTHING WAS DELETED: more than half of the restore points would go.\n"
         + "would delete " + goes + keeps
-        + "It is done by the first run after \(due ?? ""), or now with: lifeboat prune --confirm\n"
+        + "The first run after \(due ?? "") deletes them. To delete them now: lifeboat prune --confirm\n"
     case .pruned: return "deleted " + goes + keeps
     }
   }

@@ -70,20 +70,20 @@ package struct Pruner: Sendable {
     if let problem = basis.problem() {
       throw LifeboatError(
         .corrupt, "nothing was deleted at \(repository.store.location): \(problem)",
-        cause: "what is needed is known only from a complete repository",
-        hint: "`lifeboat verify` shows what is missing, and what to do about it"
+        cause: "only a complete repository shows which objects are needed",
+        hint: "`lifeboat verify` lists what is missing, and what to do"
           + (basis.missingSnapshots.isEmpty
             ? ""
-            : "; `lifeboat prune --repo \(repository.store.location) --confirm` takes snapshots that "
-              + "can't be brought back as lost"))
+            : "; `lifeboat prune --repo \(repository.store.location) --confirm` declares snapshots that "
+              + "can't be recovered lost"))
     }
     if let pin = basis.unknownPin {
       throw LifeboatError(
         .corrupt,
         "nothing was deleted at \(repository.store.location): the pin \(printable(pin)) can't be read",
-        cause: "what it keeps is not known",
+        cause: "it is not known what the pin keeps",
         hint:
-          "bring ops/pins/\(printable(pin)) back from a copy, or release it with `lifeboat unpin "
+          "recover ops/pins/\(printable(pin)) from a copy, or release it with `lifeboat unpin "
           + "--repo \(repository.store.location) \(printable(pin))`")
     }
     let plan = PrunePlan(basis, options.policy)
@@ -186,8 +186,9 @@ package struct Pruner: Sendable {
     LifeboatError(
       error.code, "these credentials may not delete at \(repository.store.location)",
       cause: error.inOneLine,
-      hint: "if they are meant to append only, run ship with --no-prune, and `lifeboat prune` with "
-        + "credentials that may delete; if not, allow them to delete"
+      hint:
+        "if they are append-only on purpose, run ship with --no-prune, and `lifeboat prune` with "
+        + "credentials that may delete; otherwise allow them to delete"
     ).denied()
   }
 

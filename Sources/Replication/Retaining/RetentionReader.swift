@@ -76,8 +76,8 @@ struct RetentionReader: Sendable {
       throw LifeboatError(
         .corrupt, "nothing was deleted at \(repository.store.location): \(error.message)",
         cause: error.cause,
-        hint: "bring \(name) back from a copy; or, if there is none, delete it by hand, and "
-          + "`lifeboat prune --repo \(repository.store.location) --confirm` takes it as lost")
+        hint: "recover \(name) from a copy; if there is none, delete it by hand, and "
+          + "`lifeboat prune --repo \(repository.store.location) --confirm` declares it lost")
     }
   }
 }

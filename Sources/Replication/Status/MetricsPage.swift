@@ -81,28 +81,28 @@ package struct MetricsPage: Sendable {
     [
       gauge(
         "lifeboat_log_lag_seconds",
-        "Age of the oldest byte of the log on disk that is not durable; 0 when all is.",
+        "Age of the oldest byte of the log on disk that is not backed up; 0 if everything is.",
         seconds(age(status.logSince))),
       gauge(
         "lifeboat_generation_lag_seconds",
-        "Age of the oldest dump or BASE that has to be shipped and is not durable; 0 when none is.",
+        "Age of the oldest dump or BASE that is waiting to be uploaded; 0 if there is none.",
         seconds(age(status.generationSince))),
       gauge(
-        "lifeboat_unshipped_bytes", "Bytes on disk that are not durable.",
+        "lifeboat_unshipped_bytes", "Bytes on disk that are not backed up.",
         number(status.unshippedBytes)),
       gauge(
         "lifeboat_pinned_bytes",
-        "Bytes of files that Redis replaced and that are kept until they are shipped.",
+        "Bytes of files that Redis replaced, kept open until they are uploaded.",
         number(status.pinnedBytes)),
       gauge(
-        "lifeboat_state", "1 for the state that the shipper is in, 0 for the others.",
+        "lifeboat_state", "1 for the current state of the shipper, 0 for the others.",
         ShipStatus.State.allCases.map {
           Sample(
             labels: [("state", $0.rawValue)], value: $0 == status.state ? "1" : "0")
         }),
       Metric(
         name: "lifeboat_shipped_bytes_total", kind: .counter,
-        help: "Bytes of Redis's files that this process made durable, before compression.",
+        help: "Bytes of Redis's files that this process uploaded, before compression.",
         samples: [
           Sample(labels: [("kind", "log")], value: "\(status.logBytes)"),
           Sample(labels: [("kind", "generation")], value: "\(status.generationBytes)"),
@@ -120,19 +120,19 @@ package struct MetricsPage: Sendable {
         timestamp(status.recoverableTo)),
       gauge(
         "lifeboat_suspect",
-        "1 while a start or a dump that may be an accident is not accepted (lifeboat unpin), else 0.",
+        "1 while the newest state may be the result of an accident and is not accepted (lifeboat unpin), else 0.",
         number(status.isSuspect ? 1 : 0)),
       gauge("lifeboat_pins", "The shrink guard's pins in force.", number(UInt64(status.pins))),
       gauge(
         "lifeboat_audit_timestamp_seconds",
-        "When a fresh look last proved that everything on disk is durable.",
+        "When an audit last confirmed that everything on disk is backed up.",
         timestamp(status.audit?.coveredAt)),
       gauge(
         "lifeboat_data_present",
         "1 if the data directory holds anything that a server would load, else 0.",
         status.audit?.holdsData.map { number($0 ? 1 : 0) } ?? []),
       gauge(
-        "lifeboat_dump_timestamp_seconds", "The content time of the newest dump that is durable.",
+        "lifeboat_dump_timestamp_seconds", "The content time of the newest dump that is backed up.",
         timestamp(status.dumpAt)),
       gauge(
         "lifeboat_prune_last_success_timestamp_seconds",
@@ -152,7 +152,7 @@ package struct MetricsPage: Sendable {
         drill.map { number($0.isPassed ? 1 : 0) } ?? []),
       gauge(
         "lifeboat_drill_restore_seconds",
-        "The last drill's time from its first request until the server had loaded.",
+        "Duration of the last drill, from its first request until the server had loaded the data.",
         drill.map { seconds($0.restoreMilliseconds &+ $0.loadMilliseconds) } ?? []),
     ]
   }
@@ -165,7 +165,7 @@ package struct MetricsPage: Sendable {
     return [
       Metric(
         name: "lifeboat_store_requests_total", kind: .counter,
-        help: "Calls of the store, every try counted.",
+        help: "Requests to the store, counting every retry.",
         samples: calls.map {
           Sample(
             labels: [
@@ -173,7 +173,8 @@ package struct MetricsPage: Sendable {
             ], value: "\($0.value)")
         }),
       gauge(
-        "lifeboat_store_last_success_timestamp_seconds", "When the store last did what was asked.",
+        "lifeboat_store_last_success_timestamp_seconds",
+        "When a request to the store last succeeded.",
         timestamp(store.lastSuccess)),
     ]
   }

@@ -113,7 +113,7 @@ package struct Verifier: Sendable {
       findings: [
         VerifyFinding(
           .damaged, ObjectPath.descriptor.text, error.reason,
-          consequence: "nothing of the repository can be restored until it is whole",
+          consequence: "nothing in the repository can be restored until it is repaired",
           remedy: error.hint ?? VerifyFinding.copyRemedy)
       ], findingsLeftOut: 0, quarantined: [])
   }
@@ -142,8 +142,8 @@ package struct Verifier: Sendable {
           VerifyFinding(
             .remark, ObjectPath.operation(.quarantines, id: id.description).text,
             "it could not be written: \(error.message)",
-            consequence: "the damaged generation is not shipped again by itself",
-            remedy: "run verify once with leave to write below ops/quarantines/"))
+            consequence: "the damaged generation is not uploaded again",
+            remedy: "run verify with credentials that may write below ops/quarantines/"))
       }
     }
   }

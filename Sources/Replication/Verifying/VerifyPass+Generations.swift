@@ -20,7 +20,7 @@ extension VerifyPass {
       add(
         VerifyFinding(
           .remark, ObjectPath.generation(id),
-          "retention was stopped while it deleted this generation",
+          "retention was interrupted while it deleted this generation",
           remedy: "none: the next run deletes the rest"), to: .generation(id))
       return
     }
@@ -28,14 +28,14 @@ extension VerifyPass {
     if listed.hasIndex {
       try await readRecords(
         GenerationIndex.self, [id], .index,
-        consequence: "what needs this generation can't be restored",
+        consequence: "nothing that needs this generation can be restored",
         group: { .generation($0) },
         points: { [references] in references.generations[$0]?.points ?? [] },
         name: { .index($0) }
       ) { index = $1 }
     }
     if let found = index, found.generation != id || !found.isConsistent {
-      add(damaged(ObjectPath.index(id).text, "it contradicts itself", id), to: .generation(id))
+      add(damaged(ObjectPath.index(id).text, "it is inconsistent", id), to: .generation(id))
       index = nil
     }
     guard let index else {
@@ -77,7 +77,7 @@ extension VerifyPass {
         add(
           .missing(
             piece.name.text, "the index of its generation names it",
-            references.generations[id]?.points ?? [], "what needs it can't be restored"),
+            references.generations[id]?.points ?? [], "nothing that needs it can be restored"),
           to: .generation(id))
         check = nil
       }
@@ -105,7 +105,7 @@ extension VerifyPass {
     case .broken(let reason):
       add(
         damaged(
-          ObjectPath.generation(id), "the file that its pieces make is not sound: \(reason)", id),
+          ObjectPath.generation(id), "the file made of its pieces is damaged: \(reason)", id),
         to: .generation(id))
     case .unverified(let reason) where index.verdict == .good:
       add(VerifyFinding(.remark, ObjectPath.index(id).text, reason), to: .generation(id))
@@ -119,7 +119,7 @@ extension VerifyPass {
     add(
       damaged(
         ObjectPath.index(id).text,
-        "it does not describe its pieces: " + differences.prefix(3).joined(separator: "; "), id),
+        "it does not match its pieces: " + differences.prefix(3).joined(separator: "; "), id),
       to: .generation(id))
   }
 
@@ -130,8 +130,8 @@ extension VerifyPass {
       add(
         VerifyFinding(
           .remark, ObjectPath.generation(first.generation),
-          "\(pieces.count) pieces that no index names: left by an upload that did not end, or of "
-            + "one under way"), to: .generation(first.generation))
+          "\(pieces.count) pieces without an index: left by an interrupted upload, or part of "
+            + "one in progress"), to: .generation(first.generation))
     }
     try await verify(pieces.filter { _ in chooses() }) { _ in }
   }
@@ -144,9 +144,9 @@ extension VerifyPass {
       case .gone:
         add(
           .missing(
-            piece.name.text, "it was listed, and is not there",
+            piece.name.text, "it was listed, but is missing",
             references.generations[piece.generation]?.points ?? [],
-            "what needs it can't be restored"), to: .generation(piece.generation))
+            "nothing that needs it can be restored"), to: .generation(piece.generation))
         take(nil)
       case .damaged(let reason):
         add(damaged(piece.name.text, reason, piece.generation), to: .generation(piece.generation))
@@ -155,7 +155,7 @@ extension VerifyPass {
         let digest = opened.digest ?? repository.frame.digest(opened.content)
         if digest.short != piece.digest || piece.expected.map({ $0 != digest }) ?? false {
           add(
-            damaged(piece.name.text, "it does not have its digest", piece.generation),
+            damaged(piece.name.text, "its digest does not match", piece.generation),
             to: .generation(piece.generation))
           take(nil)
         } else if let size = piece.size, UInt64(opened.content.count) != size {
@@ -176,8 +176,8 @@ extension VerifyPass {
     return .damaged(
       object, detail, uses?.points ?? [],
       uses == nil
-        ? "no restore point needs it; an upload that goes on may use it"
-        : "what needs this generation can't be restored",
-      remedy: "it is shipped again while its source has it; restore another point meanwhile")
+        ? "no restore point needs it; an upload in progress may use it"
+        : "nothing that needs this generation can be restored",
+      remedy: "it is uploaded again if the file is still on disk; meanwhile, restore another point")
   }
 }

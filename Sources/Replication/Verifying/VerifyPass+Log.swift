@@ -58,7 +58,7 @@ extension VerifyPass {
     add(
       .missing(
         ObjectPath.timeline(number) + "snapshots/",
-        "no snapshot names the file of the log \(ordinal), and none may be sent before one does",
+        "no snapshot names the file of the log \(ordinal); log must not be uploaded before one does",
         [], "this log can't be restored"), to: .log(number, ordinal: ordinal))
   }
 
@@ -72,7 +72,7 @@ extension VerifyPass {
     add(
       VerifyFinding(
         .remark, ObjectPath.log(number, ordinal: ordinal, first).text,
-        "\(late.count) objects were added after their timeline had ended: they do not exist"),
+        "\(late.count) objects were added after the end of their timeline: they are ignored"),
       to: .log(number, ordinal: ordinal))
   }
 
@@ -89,10 +89,10 @@ extension VerifyPass {
         // Objects that a fold replaced are deleted. Only the listing shows whether one is missing.
         add(
           .missing(
-            ObjectPath.log(number, ordinal: ordinal, span).text, "it was listed, and is not there",
+            ObjectPath.log(number, ordinal: ordinal, span).text, "it was listed, but is missing",
             isNeeded
               ? references.uses(of: number, ordinal: ordinal, behind: span.from).points : [],
-            "of these snapshots only what is before it can be restored"), to: group)
+            "for these snapshots, only the data before it can be restored"), to: group)
         take(span, nil)
       case .damaged(let reason):
         add(damaged(span, number, ordinal, reason, isNeeded: isNeeded), to: group)
@@ -120,7 +120,7 @@ extension VerifyPass {
     guard repository.frame.digest(payload.bytes).short == span.digest else {
       add(
         damaged(
-          span, number, ordinal, "it does not have the digest in its name", isNeeded: isNeeded),
+          span, number, ordinal, "it does not match the digest in its name", isNeeded: isNeeded),
         to: group)
       return nil
     }
@@ -129,13 +129,14 @@ extension VerifyPass {
       add(
         damaged(
           span, number, ordinal,
-          "another process than its timeline's wrote it: two shippers, and "
-            + "a store that lets objects be overwritten"), to: group)
+          "it was not written by the shipper of its timeline: there were two shippers, and "
+            + "the store allows overwriting objects"), to: group)
     } else {
       add(
         VerifyFinding(
           .remark, ObjectPath.log(number, ordinal: ordinal, span).text,
-          "another process than its timeline's wrote it; no restore point needs it"), to: group)
+          "it was not written by the shipper of its timeline; no restore point needs it"), to: group
+      )
     }
     return nil
   }
@@ -148,7 +149,7 @@ extension VerifyPass {
     return .damaged(
       ObjectPath.log(number, ordinal: ordinal, span).text, reason, isNeeded ? uses.points : [],
       isNeeded
-        ? "of these snapshots only what is before offset \(span.from) can be restored"
+        ? "for these snapshots, only the data before offset \(span.from) can be restored"
         : "no restore point needs it")
   }
 }

@@ -10,7 +10,8 @@ extension VerifyPass {
     let listed = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key).sorted()
     try await readRecords(
       Claim.self, listed, .claim,
-      consequence: "no restore point of the timeline, or of one that goes on from it, can be found",
+      consequence:
+        "no restore point of this timeline, or of a timeline that continues it, can be found",
       group: { .timeline($0) }, name: { .claim($0) }
     ) { number, claim in claims[number] = claim }
     checkDescriptor()
@@ -19,7 +20,7 @@ extension VerifyPass {
         claims[number] = nil
         add(
           .damaged(
-            ObjectPath.claim(number).text, problem, [], "the timeline contradicts itself"),
+            ObjectPath.claim(number).text, problem, [], "the timeline is inconsistent"),
           to: .timeline(number))
       }
     }
@@ -33,9 +34,10 @@ extension VerifyPass {
     expectedRepository = id
     add(
       .damaged(
-        ObjectPath.descriptor.text, "it names the repository \(repository.id), its claims \(id)",
+        ObjectPath.descriptor.text,
+        "it has the repository id \(repository.id), but the claims have \(id)",
         [],
-        "nothing of the repository can be restored until it is whole"), to: .repository)
+        "nothing in the repository can be restored until it is repaired"), to: .repository)
   }
 
   private func noteUnclaimed() {
@@ -44,13 +46,14 @@ extension VerifyPass {
       let name = ObjectPath.claim(number).text
       if timeline.snapshots.isEmpty, highest.map({ number > $0 }) ?? true {
         add(
-          VerifyFinding(.remark, name, "objects without a claim above the highest: left over"),
+          VerifyFinding(.remark, name, "objects of a timeline after the last claim: left over"),
           to: .timeline(number))
       } else {
         add(
           .missing(
-            name, "the timeline has objects and no claim", [],
-            "nothing of the repository can be restored until it is back"), to: .timeline(number))
+            name, "the timeline has objects but no claim", [],
+            "nothing in the repository can be restored until it is recovered"),
+          to: .timeline(number))
       }
     }
     let lowest = catalogue.timelines.keys.min()
@@ -73,7 +76,7 @@ extension VerifyPass {
       let visible = Set(history.claims[number] == nil ? [] : history.snapshots(of: number))
       try await readRecords(
         Snapshot.self, timeline.snapshots.sorted(), .snapshot,
-        consequence: "its restore point is lost, and log that only it names",
+        consequence: "its restore point is lost, and so is log that only this snapshot names",
         group: { _ in .timeline(number) }, points: { ["\(number).\($0)"] },
         name: { .snapshot(number, sequence: $0) }
       ) { sequence, snapshot in
@@ -91,17 +94,17 @@ extension VerifyPass {
     if snapshot.nonce != claim.nonce {
       add(
         VerifyFinding(
-          .remark, name, "another process wrote it: it does not exist for a reader",
-          remedy: "two shippers wrote one timeline: try the store with `lifeboat doctor`"),
+          .remark, name, "another process wrote it: it is ignored",
+          remedy: "two shippers wrote to one timeline: test the store with `lifeboat doctor`"),
         to: .timeline(number))
     } else if snapshot.timeline != number || snapshot.sequence != sequence {
       add(
         .damaged(
-          name, "it says that it is snapshot \(snapshot.sequence) of timeline \(snapshot.timeline)",
+          name, "its content is snapshot \(snapshot.sequence) of timeline \(snapshot.timeline)",
           ["\(number).\(sequence)"], "its restore point is lost"), to: .timeline(number))
     } else if !isVisible {
       add(
-        VerifyFinding(.remark, name, "written after its timeline had ended: it does not exist"),
+        VerifyFinding(.remark, name, "written after the end of its timeline: it is ignored"),
         to: .timeline(number))
     } else {
       for problem in references.add(snapshot) {
@@ -125,8 +128,9 @@ extension VerifyPass {
       add(
         .missing(
           ObjectPath.snapshot(number, sequence: sequence).text,
-          "there are \(last) snapshots, and not this one", ["\(number).\(sequence)"],
-          "its restore point is lost, and log that only it names"), to: .timeline(number))
+          "this snapshot is missing; there are snapshots up to \(last)", ["\(number).\(sequence)"],
+          "its restore point is lost, and so is log that only this snapshot names"),
+        to: .timeline(number))
     }
   }
 
@@ -140,7 +144,7 @@ extension VerifyPass {
       add(
         .missing(
           ObjectPath.index(id).text, "snapshots refer to this generation", uses.points,
-          "what needs it can't be restored"), to: .generation(id))
+          "nothing that needs it can be restored"), to: .generation(id))
     }
     for (span, uses) in references.spans {
       guard history.claims[span.timeline] != nil else {
@@ -184,8 +188,8 @@ extension VerifyPass {
         ObjectPath.log(number, ordinal: ordinal)
           + decimal(log.reached, width: LogSpan.offsetDigits) + "-",
         "the log has a hole at offset \(log.reached)"
-          + (next ?? to).map { ": nothing up to \($0)" }.orEmpty, uses.points,
-        "of these snapshots only what is before the hole can be restored"),
+          + (next ?? to).map { " up to \($0)" }.orEmpty, uses.points,
+        "for these snapshots, only the data before the hole can be restored"),
       to: .log(number, ordinal: ordinal))
     return false
   }
@@ -197,7 +201,7 @@ extension VerifyPass {
     var records: [Prune] = []
     try await readRecords(
       Prune.self, (catalogue.operations[.prunes] ?? []).sorted(), .operation,
-      consequence: "what retention pruned looks lost, and nothing is pruned",
+      consequence: "deleted objects look lost, and retention deletes nothing more",
       group: { _ in .operations }, name: { .operation(.prunes, id: $0) }
     ) { id, record in
       if record.repository == expectedRepository {
@@ -206,7 +210,7 @@ extension VerifyPass {
         add(
           .damaged(
             ObjectPath.operation(.prunes, id: id).text, "it belongs to another repository", [],
-            "none: it is left out"), to: .operations)
+            "none: it is ignored"), to: .operations)
       }
     }
     letGo = LetGo(records)
@@ -235,9 +239,9 @@ extension VerifyPass {
     {
       $0.repository
     }
-    try await read(Release.self, .releases, "none: its name says all") { $0.repository }
+    try await read(Release.self, .releases, "none: its name is enough") { $0.repository }
     try await read(Drill.self, .drills, "the result of a drill is lost") { $0.repository }
-    try await read(Quarantine.self, .quarantines, "none: its name says all") { $0.repository }
+    try await read(Quarantine.self, .quarantines, "none: its name is enough") { $0.repository }
   }
 
   /// Key slots have no cipher, because they open it.
@@ -246,7 +250,7 @@ extension VerifyPass {
     clear.secrets = nil
     try await readRecords(
       KeySlot.self, isWanted(.repository) ? catalogue.keySlots.sorted() : [], .keySlot,
-      frame: clear, consequence: "its key no longer opens the repository",
+      frame: clear, consequence: "its key can no longer open the repository",
       group: { _ in .repository }, name: { .key($0) }
     ) { _, _ in }
   }

@@ -83,7 +83,7 @@ final class VerifyPass {
     add(
       VerifyFinding(
         .remark, catalogue.foreignExample ?? "",
-        "\(catalogue.foreign) names are none of format 1: they are ignored"), to: .repository)
+        "\(catalogue.foreign) objects are not part of format 1: they are ignored"), to: .repository)
   }
 
   // MARK: Reading
@@ -115,7 +115,7 @@ final class VerifyPass {
       switch reading {
       case .gone:
         add(
-          .missing(object, "it was listed, and is not there", points(item), consequence),
+          .missing(object, "it was listed, but is missing", points(item), consequence),
           to: group(item))
       case .damaged(let reason):
         add(.damaged(object, reason, points(item), consequence), to: group(item))
@@ -132,7 +132,7 @@ final class VerifyPass {
 
 extension VerifyFinding {
   static let copyRemedy =
-    "bring it back from a copy or an older version of the object, if the bucket keeps any"
+    "recover it from a copy or an older version of the object, if there is one"
 
   static func damaged(
     _ object: String, _ detail: String, _ points: [String], _ consequence: String?,

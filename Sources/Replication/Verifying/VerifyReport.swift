@@ -29,7 +29,7 @@ package struct VerifyReport: Sendable, Encodable {
     if findingsLeftOut > 0 { text += "and \(findingsLeftOut) more findings\n" }
     for id in quarantined {
       text +=
-        "quarantined: \(id) counts as absent now, and is shipped again while its source has it\n"
+        "quarantined: \(id) now counts as absent, and is uploaded again if the file is still on disk\n"
     }
     text += "\(location): read \(objectsRead) of \(objects) objects, \(humanBytes(bytesRead)) of "
     text += "\(humanBytes(bytes))"

@@ -44,7 +44,7 @@ struct Unpin: ExitingCommand {
     for id in wanted {
       guard catalogue.pinsHeld.contains(id) else {
         throw LifeboatError(
-          .noBackup, "there is no pin \(printable(id)) in force", hint: "see `lifeboat list`")
+          .noBackup, "there is no pin \(printable(id))", hint: "`lifeboat list` shows the pins")
       }
       _ = try await opened.create(
         Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),

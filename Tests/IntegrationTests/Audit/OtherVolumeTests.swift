@@ -38,7 +38,7 @@ struct OtherVolumeTests {
       version, directory: volume, options: ["appendonly": "yes"])
     try server.command("SET", "key", "1")
     let shown = try Shown(place)
-    try await shows("nothing on disk yet", shown, "there is nothing yet")
+    try await shows("nothing on disk yet", shown, "has not written any of these files yet")
     guard mount(volume, place.data, "", UInt(MS_BIND), nil) == 0 else {
       throw HarnessError("mount: \(String(cString: strerror(errno)))")
     }

@@ -142,7 +142,7 @@ struct RepositoryLossTests {
     try server.command("SET", "key", "2")
     try await eventually(
       deadline: 90, "it says that the directory is another",
-      condition: { shown.command.errorText.contains("is another directory than before") },
+      condition: { shown.command.errorText.contains("is no longer the same directory") },
       state: { shown.command.errorText })
     try await eventually(
       deadline: 90, "the lag grows",

@@ -27,7 +27,7 @@ struct AppendOnlyTests {
     if prunes {
       try await eventually(
         deadline: 60, "it is told",
-        condition: { ship.errorText.contains("may not delete: they only append") },
+        condition: { ship.errorText.contains("may not delete: they are append-only") },
         state: { ship.errorText })
     }
     try redis.command("SET", "b", "2")

@@ -56,7 +56,7 @@ struct DoctorTests {
       let server = try FaultS3Server { $0.denied = Set(denied) }
       let place = try Place.on(server, options: "&anonymous=true", environment: CloudKeys.none)
       let result = try await doctor(place)
-      #expect(result.outputText.contains("take ?anonymous=true away"), "\(result)")
+      #expect(result.outputText.contains("remove ?anonymous=true"), "\(result)")
       #expect(!result.outputText.contains("allow anonymous"), "\(result)")
     }
     // Credentials that append only are not at fault.
@@ -74,7 +74,7 @@ struct DoctorTests {
     #expect(result.exitCode == 0, "\(result)")
     #expect(
       result.outputText.contains("WARNING  create-if-absent: the store overwrites"), "\(result)")
-    #expect(result.outputText.contains("two shippers of one repository"), "\(result)")
+    #expect(result.outputText.contains("two shippers on one repository"), "\(result)")
   }
 
   /// The probe at first use says the same by itself; the second ship of a repository does not ask again.
@@ -85,7 +85,7 @@ struct DoctorTests {
     let first = try await place.run("ship", ["--once", "--data", place.data])
     #expect(first.exitCode == 0, "\(first)")
     #expect(first.errorText.contains("check=create-if-absent"), "\(first)")
-    #expect(first.errorText.contains("two shippers of one repository"), "\(first)")
+    #expect(first.errorText.contains("two shippers on one repository"), "\(first)")
     #expect(server.names.allSatisfy { !$0.contains("ops/probes/") }, "\(server.names)")
     let puts = server.puts
     let second = try await place.run("ship", ["--once", "--data", place.data])

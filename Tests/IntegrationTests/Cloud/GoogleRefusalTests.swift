@@ -20,16 +20,16 @@ struct GoogleRefusalTests {
 
     static let all: [Case] = [
       Case(
-        name: "wrong key", words: ["Invalid JWT Signature", "make a new one"],
+        name: "wrong key", words: ["Invalid JWT Signature", "create a new one"],
         kind: .serviceAccount, file: { $0.serviceAccountFile(key: RSAKeyPair()) }),
       Case(
         name: "deleted account", words: ["account not found", "was deleted"],
         kind: .serviceAccount, google: { $0.email = "other@project" }),
       Case(
-        name: "cut key file", words: ["not the JSON", "write the key again"],
+        name: "cut key file", words: ["not the expected JSON", "download the key again"],
         kind: .serviceAccount, file: { String($0.serviceAccountFile().prefix(300)) }),
       Case(
-        name: "key file that is not there yet", words: ["is not there", "secret is mounted"],
+        name: "key file that is not there yet", words: ["does not exist", "Secret is mounted"],
         environment: ["GOOGLE_APPLICATION_CREDENTIALS": "/nonexistent/key.json"]),
       Case(
         name: "key file that can't be read", words: ["can't use the file", "what is mounted"],
@@ -38,7 +38,7 @@ struct GoogleRefusalTests {
         name: "login that was revoked", words: ["expired or revoked", "gcloud auth"],
         kind: .user, google: { $0.refreshToken = "another" }),
       Case(
-        name: "stale subject token", words: ["has expired", "is it the projected one"],
+        name: "stale subject token", words: ["has expired", "projected token file"],
         kind: .federation, google: { $0.subjectTokens = [] }),
       Case(
         name: "impersonation that is not granted",
@@ -53,14 +53,14 @@ struct GoogleRefusalTests {
           }
         }),
       Case(
-        name: "token endpoint with a fault", words: ["status 503", "wait for its end"],
+        name: "token endpoint with a fault", words: ["status 503", "wait until it recovers"],
         kind: .serviceAccount, google: { $0.fault = { _ in .reply(LoopbackReply(503)) } }),
       Case(
         name: "no credentials",
         words: ["no Google credentials were found", "GOOGLE_APPLICATION_CREDENTIALS"],
         environment: ["NO_GCE_CHECK": "true"]),
       Case(
-        name: "token that is not taken", words: ["Invalid Credentials", "is not taken"],
+        name: "token that is not taken", words: ["Invalid Credentials", "is rejected"],
         google: { $0.issued = { _ in } }),
       Case(
         name: "listing denied", words: ["storage.objects.list", "roles/storage.objectUser"],
@@ -77,7 +77,7 @@ struct GoogleRefusalTests {
         name: "missing bucket", words: ["does not exist", "create the bucket"],
         gcs: { $0.buckets = [] }),
       Case(
-        name: "fault of the store", words: ["backendError", "fault of its own"],
+        name: "fault of the store", words: ["backendError", "internal error"],
         gcs: { $0.fault = { _ in .instead(.reply(FakeGCSServer.error(500, "backendError"))) } }),
       Case(
         name: "connections that break", words: ["broke", "proxies and firewalls"],
@@ -129,7 +129,7 @@ struct GoogleRefusalTests {
     let place = try Place.on(gcs, environment: desk.environment)
     try Volume.writeDump(in: place.data)
     let ship = try await place.run("ship", ["--once", "--data", place.data])
-    try ship.expectRefused(["CRC32C", "not what was sent"])
+    try ship.expectRefused(["CRC32C", "changed in transit"])
     #expect(gcs.names.isEmpty)
   }
 

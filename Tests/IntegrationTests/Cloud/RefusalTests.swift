@@ -31,7 +31,7 @@ struct RefusalTests {
         environment: CloudKeys.keys(
           FaultS3Server.accessKey, FaultS3Server.secretKey, token: "planted-token")),
       Case(
-        name: "tampered request", words: ["SignatureDoesNotMatch", "a proxy on the way"],
+        name: "tampered request", words: ["SignatureDoesNotMatch", "a proxy in between"],
         setup: { $0.tamper = { $0.headers.append(("x-amz-acl", "public-read")) } }),
       Case(
         name: "listing denied", words: ["AccessDenied", "s3:ListBucket"],
@@ -56,11 +56,11 @@ struct RefusalTests {
         name: "no credentials", words: ["no AWS credentials were found", "AWS_ACCESS_KEY_ID"],
         environment: CloudKeys.none),
       Case(
-        name: "half of the credentials", words: ["only one half", "AWS_SECRET_ACCESS_KEY"],
+        name: "half of the credentials", words: ["only half", "AWS_SECRET_ACCESS_KEY"],
         environment: CloudKeys.none.merging(["AWS_ACCESS_KEY_ID": "AKIA"]) { $1 }),
       Case(
         name: "credentials file that is not there yet",
-        words: ["is not there", "AWS_ACCESS_KEY_ID"],
+        words: ["does not exist", "AWS_ACCESS_KEY_ID"],
         environment: CloudKeys.none.merging(["AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/c"]) {
           $1
         }),
@@ -78,7 +78,7 @@ struct RefusalTests {
           "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/backup",
         ]) { $1 }),
       Case(
-        name: "fault of the store", words: ["InternalError", "fault of its own"],
+        name: "fault of the store", words: ["InternalError", "internal error"],
         setup: { $0.fault = { _ in .instead(.reply(FaultS3Server.error(500, "InternalError"))) } }),
       Case(
         name: "connections that break", words: ["broke", "proxies and firewalls"],
@@ -109,7 +109,7 @@ struct RefusalTests {
     let place = try Place(
       repository: "s3://bucket/prefix?endpoint=http://no-such-host.invalid:9000",
       environment: CloudKeys.fault)
-    try await place.checkRefused(["can't find the host", "DNS"])
+    try await place.checkRefused(["can't resolve the host", "DNS"])
   }
 
   @Test func `a certificate of an authority that is not trusted, then trusted`() async throws {
@@ -140,7 +140,7 @@ struct RefusalTests {
     let place = try Place.on(server)
     try Volume.writeDump(in: place.data)
     let ship = try await place.run("ship", ["--once", "--data", place.data])
-    try ship.expectRefused(["XAmzContentSHA256Mismatch", "not what was sent"])
+    try ship.expectRefused(["XAmzContentSHA256Mismatch", "changed in transit"])
     #expect(server.names.isEmpty)
   }
 

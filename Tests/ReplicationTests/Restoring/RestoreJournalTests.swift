@@ -104,7 +104,7 @@ import Testing
       try expectNothingElse("\(planted)")
       #expect(report.interrupted?.result == .notFollowed, "\(planted): \(report)")
       #expect(
-        notes.withLock { $0.joined() }.contains("not followed"), "\(planted): nothing was said")
+        notes.withLock { $0.joined() }.contains("ignored"), "\(planted): nothing was said")
       // What it had staged is moved aside and kept.
       let aside = try #require(report.interrupted?.movedAside, "\(planted)")
       #expect(aside.hasPrefix(".lifeboat-debris-") && TestFiles.exists(data + "/" + aside))
