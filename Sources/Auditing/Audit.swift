@@ -10,7 +10,7 @@ import RedisFormats
 /// a proof that is not renewed turns into lag. A sample is never covered if no server could load it, or if
 /// it shows that a server writes elsewhere.
 ///
-/// Example: Redis writes to `incr.1`, and somebody deletes the AOF's manifest. From the next look on no
+/// Example: Redis writes to `incr.1`, and someone deletes the AOF's manifest. From the next look on no
 /// sample is covered. For 10 s the cause may be a rewrite in progress. After that the verdict is `blind`,
 /// since the last covered sample, until a look finds a set that is covered.
 package struct Audit: Sendable {
@@ -216,7 +216,7 @@ package struct Audit: Sendable {
   private func needsDump(_ sample: SourceSample, _ confirmed: Confirmed?) -> Bool {
     guard let dump = sample.dump else { return false }
     guard let log = sample.line.log, log.hasContent else { return true }
-    // A damaged dump beside a loadable AOF: no server writes that by itself.
+    // A damaged dump next to a loadable AOF: no server writes that by itself.
     if confirmed?.refused[dump.version] != nil { return false }
     if dumpSeen?.version == dump.version, hasGrownSinceDump { return false }
     return AOFLiveness.judge(

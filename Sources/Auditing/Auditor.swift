@@ -42,7 +42,7 @@ package final class Auditor: Sendable {
     var lastCall: @Sendable () -> Int64? = { nil }
     var damaged: Set<ObjectPath> = []
     var lastLook: Instant?
-    /// How often it was asked for its log, and up to which time it was answered.
+    /// How often its log was requested, and up to which time it was answered.
     var asked: UInt64 = 0
     var answered: UInt64 = 0
   }

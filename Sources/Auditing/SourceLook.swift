@@ -250,7 +250,7 @@ package struct SourceLook: AuditedSource {
             + "the next start. BGREWRITEAOF makes it write new files in \(path)"
         }
       }
-      // Another file under the same name is not a rewrite: somebody put it there, and the server may not
+      // Another file under the same name is not a rewrite: someone put it there, and the server may not
       // know.
       let isReplaced =
         sample.line.log.map { log in

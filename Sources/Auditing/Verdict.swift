@@ -8,7 +8,7 @@ package enum Verdict: Sendable, Equatable {
   case covered(at: Int64)
   /// Bytes on disk have not been durable since then. `fault` says why waiting alone will not help.
   case behind(log: Int64?, copy: Int64?, bytes: UInt64, fault: String?)
-  /// Since then it can't be told what a server would load, or where it writes.
+  /// Since then it is not known what a server would load, or where it writes.
   case blind(since: Int64, bytes: UInt64, reason: String)
   /// Something that the store acknowledged is no longer there.
   case lost(since: Int64, reason: String)

@@ -1,4 +1,4 @@
-/// The capacity to ask for where a buffer of `count` bytes is needed.
+/// The capacity to request for a buffer of `count` bytes.
 ///
 /// Buffers of a piece's order all get the same: the allocator then hands a freed one out again, instead
 /// of new memory whose every page the kernel has to clear, and nothing is left between them.

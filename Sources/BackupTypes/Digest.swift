@@ -34,7 +34,7 @@ extension Digest: Codable {
 }
 
 /// The first 16 bytes of a `Digest`: what names carry. 128 bits keep two different contents of one
-/// repository apart; the full digest stands in the record or frame and is what is verified.
+/// repository apart; the full digest is in the record or frame and is what is verified.
 /// Two words, not an array: a catalogue holds one of these for every object.
 package struct ShortDigest: Hashable, Sendable {
   package static let byteCount = 16

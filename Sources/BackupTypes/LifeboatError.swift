@@ -35,7 +35,7 @@ package struct LifeboatError: Error, Sendable {
   package var hint: String?
   /// Whether the same call may succeed later without any change. Exactly one layer retries.
   package var isRetryable: Bool
-  /// The store, or the service that issues its credentials, denies access: somebody has to grant it.
+  /// The store, or the service that issues its credentials, denies access: someone has to grant it.
   package var isDenied = false
   /// The missing object that a listing had, or that another object names.
   package var missingObject: String?

@@ -16,7 +16,7 @@ package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
   return String(decoding: text, as: UTF8.self)
 }
 
-/// The bytes that lower-case hexadecimal stands for; nil for anything else. Upper case is refused:
+/// The bytes of lower-case hexadecimal; nil for anything else. Upper case is refused:
 /// one value has one spelling, so that one object has one name.
 package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
   var result: [UInt8] = []

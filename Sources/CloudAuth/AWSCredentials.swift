@@ -2,7 +2,7 @@ package import BackupTypes
 
 /// What requests to AWS are signed with.
 package struct AWSCredentials: VendorCredentials {
-  /// Not a secret: it stands in every signed request, and names the key to whoever has to mend it.
+  /// Not a secret: it is in every signed request, and tells an operator which key to fix.
   package var accessKeyID: String
   package var secretAccessKey: Redacted
   package var sessionToken: Redacted?

@@ -1,8 +1,8 @@
 import BackupTypes
 
-/// Decides when credentials are loaded anew: pure, told of the time and of what was loaded.
+/// Decides when credentials are reloaded: pure, told of the time and of what was loaded.
 ///
-/// From `refreshAt` on they are renewed beside the requests, which go on with the old ones; from
+/// From `refreshAt` on they are renewed in the background, while requests continue with the old ones; from
 /// `requiredAt` on requests wait for the new ones. Both lie before the expiration, in proportion
 /// for credentials that live only minutes, and later than the load even for those that come
 /// expired: whether they still serve is for the service to say, and asking for them again and again
@@ -10,7 +10,7 @@ import BackupTypes
 struct CredentialCache<Credentials: VendorCredentials> {
   enum Step: Equatable {
     case use(Credentials?)
-    /// Use these, and begin a refresh beside.
+    /// Use these, and begin a refresh in parallel.
     case useAndRefresh(Credentials?)
     case wait
     case refreshAndWait
@@ -30,7 +30,7 @@ struct CredentialCache<Credentials: VendorCredentials> {
   private var held: Held?
   private(set) var isRefreshing = false
 
-  /// What a request that begins now does. A refresh it asks for counts as begun.
+  /// What a request that begins now does. A refresh it requests counts as begun.
   mutating func step(at now: Instant) -> Step {
     let now = now.milliseconds
     guard let held, held.requiredAt.map({ now < $0 }) ?? true else {

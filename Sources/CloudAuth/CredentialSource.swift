@@ -17,7 +17,7 @@ package protocol CredentialSource<Credentials>: Sendable {
   /// For people: `environment`, `web identity`.
   var name: String { get }
 
-  /// Looks anew; whatever files or services a source reads, it reads at every call. May block: call
+  /// Looks again; whatever files or services a source reads, it reads at every call. May block: call
   /// it on a thread that may.
   ///
   /// - Throws: when the source is configured and yet gives nothing. A chain ends there: going on

@@ -76,7 +76,7 @@ package enum SigV4 {
     return ["AWS4-HMAC-SHA256", scope.timestamp, scope.text, digest].joined(separator: "\n")
   }
 
-  /// The query as it is signed; sent in this form, nothing on the way has a reason to change it.
+  /// The query as it is signed; sent in this form, no proxy has a reason to change it.
   package static func canonicalQuery(_ query: [(String, String)]) -> String {
     query.map { (URIEncoding.encode($0.0), URIEncoding.encode($0.1)) }
       .sorted { $0.0 == $1.0 ? precedes($0.1, $1.1) : precedes($0.0, $1.0) }

@@ -20,7 +20,7 @@ package struct SignedRequest: Sendable {
   }
 
   /// Signs every field that the request has, and those this adds: `Host`, `x-amz-date`,
-  /// `x-amz-content-sha256` for S3, and the session token. Called anew for each attempt.
+  /// `x-amz-content-sha256` for S3, and the session token. Called again for each attempt.
   package func sign(_ request: inout HTTPRequest, with credentials: AWSCredentials) {
     request.headers["Host"] = SignedRequest.host(of: request.url)
     request.headers["x-amz-date"] = scope.timestamp

@@ -33,5 +33,5 @@ package struct WebIdentitySource: CredentialSource {
   }
 }
 
-/// What CloudTrail shows where nothing else was asked for.
+/// What CloudTrail shows by default.
 let defaultSessionName = "lifeboat"

@@ -51,7 +51,7 @@ package struct XMLElement: Sendable {
     Unmanaged<Builder>.fromOpaque(context).takeUnretainedValue()
   }
 
-  /// Confined to the call of `init` that made it. Its methods return 1 to go on and 0 to end.
+  /// Confined to the call of `init` that made it. Its methods return 1 to continue and 0 to end.
   private final class Builder {
     var root: XMLElement?
     var problem: String?

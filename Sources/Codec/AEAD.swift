@@ -30,7 +30,7 @@ package enum AEAD {
     }.get()
   }
 
-  /// Seals the bytes of `message` from `start` on where they stand, and puts the tag behind them: a large
+  /// Seals the bytes of `message` from `start` on in place, and puts the tag after them: a large
   /// message needs no second buffer.
   package static func seal(
     _ message: inout [UInt8], from start: Int, key: [UInt8], nonce: [UInt8],
@@ -50,7 +50,7 @@ package enum AEAD {
   }
 
   /// The plaintext of what `seal` returned. Anything else, also another key, nonce or associated
-  /// data, is `.corrupt`: the four can't be told apart.
+  /// data, is `.corrupt`: the four can't be distinguished.
   package static func open(
     _ sealed: UnsafeRawBufferPointer, key: [UInt8], nonce: [UInt8], associatedData: [UInt8]
   ) throws(LifeboatError) -> [UInt8] {

@@ -17,7 +17,7 @@ package final class Compressor: Sendable {
 
   package init() {}
 
-  /// - Parameter prefix: so many zero bytes come first, for a header that is not known yet.
+  /// - Parameter prefix: number of zero bytes to put first, for a header that is not known yet.
   /// - Throws: only when the library is out of memory or refuses its settings.
   package func compress(
     _ bytes: UnsafeRawBufferPointer, using compression: Compression, prefix: Int = 0

@@ -2,7 +2,7 @@ import BackupTypes
 import CZstd
 
 /// A compression context of libzstd: level 1, and a window of at most 1 MiB, so that neither side
-/// needs more memory than that beside the data.
+/// needs more memory than that in addition to the data.
 ///
 /// `@unchecked Sendable`: the context is used by one thread at a time, which `Compressor` upholds by
 /// keeping it behind a `Mutex`.

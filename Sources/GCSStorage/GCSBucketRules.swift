@@ -6,7 +6,7 @@ import FoundationEssentials
 /// From the `lifecycle`, `versioning`, `softDeletePolicy` and `retentionPolicy` of a bucket resource
 /// (Cloud Storage JSON API, Buckets).
 package struct GCSBucketRules {
-  /// What is asked for of the bucket.
+  /// What is requested of the bucket.
   static let fields = "lifecycle,versioning,softDeletePolicy,retentionPolicy"
 
   private struct Bucket: Decodable {
@@ -60,7 +60,7 @@ package struct GCSBucketRules {
 
   package var findings: [Finding] { [lifecycle, versioning, softDelete, retention] }
 
-  /// A rule that takes our objects away is the one thing that retention can't see. Storage classes
+  /// A rule that expires our objects is the one thing that retention can't see. Storage classes
   /// are no such thing: objects of every class can be read at once.
   private var lifecycle: Finding {
     guard let rule = deletions.first(where: { $0.condition?.isForOldVersions != true }) else {

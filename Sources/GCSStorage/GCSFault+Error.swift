@@ -30,7 +30,7 @@ extension GCSFault {
     ).denied(isDenied)
   }
 
-  /// Whether somebody has to grant access, or to give other credentials.
+  /// Whether someone has to grant access, or to give other credentials.
   private var isDenied: Bool {
     switch reason {
     case "retentionPolicyNotMet", "objectUnderActiveHold", "userProjectMissing", "accountDisabled",

@@ -4,7 +4,7 @@ import ObjectStorage
 
 /// A page of an `objects.list` reply, read and checked: pure.
 struct GCSListing {
-  /// What is asked for of each page.
+  /// What is requested of each page.
   static let fields = "kind,nextPageToken,items(name,size,timeCreated)"
   /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB about each: 7 MiB.
   static let bytesMax = 16 << 20

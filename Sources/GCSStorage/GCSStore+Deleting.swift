@@ -40,7 +40,7 @@ extension GCSStore {
     var rest = keys[...]
     try await withThrowingTaskGroup(of: (String, String, Deletion).self) { group in
       func start() {
-        // A store that does nothing at all is not asked for each.
+        // If the store does nothing at all, it is not asked for each one.
         guard successes > 0 || pass.left.count < GCSStore.deletionsMax,
           let (name, key) = rest.popFirst()
         else { return }

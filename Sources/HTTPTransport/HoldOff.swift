@@ -11,7 +11,7 @@ package final class HoldOff: Sendable {
 
   package init() {}
 
-  /// - Parameter seconds: `HTTPResponse.retryAfter`; nil: nothing was asked for.
+  /// - Parameter seconds: `HTTPResponse.retryAfter`; nil: nothing was requested.
   package func note(_ seconds: Int?) {
     guard let seconds else { return }
     let bounded = Int64(min(seconds, HoldOff.secondsMax))

@@ -9,7 +9,7 @@ import Synchronization
 final class SocketTable: Sendable {
   private struct State {
     var open: Set<Int32> = []
-    /// While set, no socket is opened: libcurl would else connect anew for a connection that died.
+    /// While set, no socket is opened: libcurl would otherwise reconnect for a connection that died.
     var isCancelled = false
   }
   private let state = Mutex(State())

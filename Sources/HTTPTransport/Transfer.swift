@@ -28,7 +28,7 @@ final class Transfer {
     watch = TransferWatch(limits: limits, bodyBytes: request.body.count)
   }
 
-  /// The connection is up. Returns whether to go on.
+  /// The connection is up. Returns whether to continue.
   func connected() -> Bool {
     wasConnected = true
     watch.connected(at: SystemClock.monotonicMilliseconds())

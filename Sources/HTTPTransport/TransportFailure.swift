@@ -9,7 +9,7 @@ struct TransportFailure {
   let outcome: EasyHandle.Outcome
   let transfer: Transfer
 
-  /// Scheme, host and port: the rest of an address can hold what is nobody's business.
+  /// Scheme, host and port: the rest of a URL can contain secrets.
   private var endpoint: String { request.endpoint }
 
   var error: LifeboatError {

@@ -4,7 +4,7 @@ import SystemIO
 /// A listing of a directory store, page by page, in the order of the UTF-8 bytes of full names.
 ///
 /// A directory sorts as its name with a "/": `a-b` comes before `a/b`, which comes before `a0`, since
-/// "-" < "/" < "0". The place to go on from is the last name itself, so what is created or deleted
+/// "-" < "/" < "0". The place to continue from is the last name itself, so what is created or deleted
 /// meanwhile doesn't shift the rest.
 ///
 /// From the second page on the names of a directory are kept, sorted, for the pages that follow. If they

@@ -7,7 +7,7 @@ package import SystemPackage
 ///
 /// Guarantees:
 /// - An object appears whole and durable or not at all (`DurableFile`), and so does the way to it:
-///   the name of each directory on the way is synchronized before `create` returns.
+///   the name of each directory in the path is synchronized before `create` returns.
 /// - The root is never made by reading or creating: a root that is not there may be a volume that
 ///   is not mounted, and says nothing about what is on it.
 /// - Symbolic links inside are never followed, and files of foreign kinds never listed.
@@ -70,7 +70,7 @@ package final class DirectoryStore: ObjectStore {
       guard let directory = try openDirectories(components.dropLast()),
         let status = try directory.status(of: components.last!)
       else { return nil }
-      // A directory is no object, so one of that name is absent; a link or a device is damage.
+      // A directory is not an object, so one of that name is absent; a link or a device is damage.
       guard status.kind != .directory, let file = try directory.open(components.last!) else {
         return nil
       }
@@ -169,7 +169,7 @@ package final class DirectoryStore: ObjectStore {
 
   /// Opens the way to an object, making what is not there; each name on it is durable on return.
   ///
-  /// - Parameter way: the root and each directory on the way, as far as it came.
+  /// - Parameter way: the root and each directory of the path, as far as it came.
   private func makeDirectories(
     _ components: ArraySlice<String>, way: inout [OpenDirectory]
   ) throws(LifeboatError) {

@@ -7,9 +7,9 @@ extension ListPage {
   /// - Parameters:
   ///   - listed: with full keys for names.
   ///   - base: of the repository in the bucket, without "/" at its end; may be empty.
-  ///   - prefix: that was asked for, in the repository.
+  ///   - prefix: the requested one, in the repository.
   ///   - location: for messages.
-  /// - Throws: `.storeUnavailable`, retryable, when the page holds what was not asked for.
+  /// - Throws: `.storeUnavailable`, retryable, when the page holds what was not requested.
   package init(
     listed: [ObjectEntry], base: String, prefix: String, next: String?, location: String
   ) throws(LifeboatError) {

@@ -56,7 +56,7 @@ package struct AOFScanner: Sendable {
     step = offset == 0 ? .fileStart : .lineStart
   }
 
-  /// The effect on keys of the commands, and of the RDB before them. Nil at first, when nobody asks for it.
+  /// The effect on keys of the commands, and of the RDB before them. Nil if it is not requested.
   package var keys: KeySample? {
     get { keyReader?.sample }
     set {

@@ -11,7 +11,7 @@ struct LZFDecoder: Sendable {
   private var count = 0
   private var distance = 0
   private var produced: UInt64 = 0
-  /// Announced bytes. A server does not look at what stands for a string of 0 bytes.
+  /// Announced bytes. A server does not check the encoding of a string of 0 bytes.
   private let size: UInt64
   private var isBroken = false
 

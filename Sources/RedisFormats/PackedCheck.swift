@@ -72,7 +72,7 @@ struct PackedCheck: Sendable {
   private var entrySize: UInt64 = 0
   private var valueLength: UInt64 = 0
   private var node: StreamNodeCheck?
-  /// Bytes of a listpack's integer; 0 for one that stands in the first byte; nil for a string.
+  /// Bytes of a listpack's integer; 0 for one that is in the first byte; nil for a string.
   private var integerBytes: UInt64?
   private var firstByte: UInt64 = 0
   /// The byte that was read before those of `recent`.
@@ -312,7 +312,7 @@ struct PackedCheck: Sendable {
 
   private mutating func listpackEntry() {
     let first = recentFirst
-    let content: UInt64  // behind the bytes read
+    let content: UInt64  // after the bytes read
     integerBytes = nil
     switch first {
     case 0x00...0x7f:
@@ -359,7 +359,7 @@ struct PackedCheck: Sendable {
     endEntry()
   }
 
-  /// The listpack entry just read, if it is a number. Behind its content one byte was read.
+  /// The listpack entry just read, if it is a number. One byte after its content was read.
   private var number: Int64? {
     guard let integerBytes else { return nil }
     if integerBytes == 0 { return Int64(firstByte) }
@@ -425,7 +425,7 @@ struct PackedCheck: Sendable {
       skip = length
       begin(.value)
     } else {
-      // The next byte says how many bytes are free behind the value.
+      // The next byte says how many bytes are free after the value.
       valueLength = length
       begin(.free)
     }

@@ -135,7 +135,7 @@ struct RDBLayout: Sendable {
     if magic != .redis { entries[256 + Int(byte)] = UInt16(position) }
   }
 
-  /// The position behind the `end` that belongs to the loop whose body begins at `position`.
+  /// The position after the `end` that belongs to the loop whose body begins at `position`.
   func behindLoop(_ position: Int) -> Int {
     var depth = 1
     var next = position

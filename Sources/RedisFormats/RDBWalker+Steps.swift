@@ -24,7 +24,7 @@ extension RDBWalker {
     }
   }
 
-  /// Goes on behind an operation; `used` are its bytes, which the offset does not include yet.
+  /// Continues after an operation; `used` are its bytes, which the offset does not include yet.
   @inline(__always)
   mutating func advance(used: Int) {
     registers.advance()

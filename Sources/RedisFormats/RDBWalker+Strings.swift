@@ -32,7 +32,7 @@ extension RDBWalker {
       integer = Int64(
         Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int32.self)))
     }
-    // It stands for its decimal text, which is needed where something is made of it.
+    // It encodes its decimal text, which is needed if something is made from it.
     beginString(body: 0, size: 0)
     if capture.isWanted || packed != nil {
       let text = Array(String(integer).utf8)
@@ -60,7 +60,7 @@ extension RDBWalker {
     return used
   }
 
-  /// Prepares for `body` bytes that stand for a string of `size` bytes.
+  /// Prepares for `body` bytes that encode a string of `size` bytes.
   private mutating func beginString(body: UInt64, size: UInt64) {
     registers.bodyLeft = body
     registers.stringSize = size

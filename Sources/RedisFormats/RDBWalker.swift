@@ -1,5 +1,5 @@
 /// Walks the structure of an RDB without loading it: checks that every record is well formed up to
-/// the trailer and that the CRC matches, and counts keys, expiries and elements on the way.
+/// the trailer and that the CRC matches, and counts keys, expiries and elements.
 ///
 /// Fed with the file in arbitrary pieces. Memory is bounded whatever the input: strings are checked
 /// as they stream by (`LZFDecoder`, `PackedCheck`), and only heads of some are kept (256 bytes; 256 KiB of a
@@ -18,7 +18,7 @@
 package struct RDBWalker: Sendable {
   package enum State: Sendable, Equatable {
     case walking
-    /// The offset just behind the trailer.
+    /// The offset just after the trailer.
     case ended(at: UInt64)
     case malformed(RDBFault)
     case unknown(RDBFault)

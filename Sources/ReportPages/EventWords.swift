@@ -11,7 +11,7 @@ extension Chronicle.Event.Kind {
     case .pin: "Pin"
     case .quarantine: "Damaged copy"
     case .drill: "Drill"
-    case .end: "Orderly end"
+    case .end: "Clean shutdown"
     }
   }
   var plural: String {
@@ -23,7 +23,7 @@ extension Chronicle.Event.Kind {
     case .pin: "Pins"
     case .quarantine: "Damaged copies"
     case .drill: "Drills"
-    case .end: "Orderly ends"
+    case .end: "Clean shutdowns"
     }
   }
 }
@@ -33,8 +33,8 @@ extension Chronicle.Event {
     switch kind {
     case .claim: "timeline \(timeline.map(\.description) ?? "?"), by \(detail)"
     case .end:
-      "the shipper of timeline \(timeline.map(\.description) ?? "?") ended, all was durable"
-    case .rewrite: "the log goes on from a new full copy, \(detail.prefix(12))…"
+      "the shipper of timeline \(timeline.map(\.description) ?? "?") stopped, with everything backed up"
+    case .rewrite: "the log continues after a new full copy, \(detail.prefix(12))…"
     case .destructive: "\(detail); the state before it can be restored"
     case .suspect, .pin, .quarantine, .drill: detail
     }

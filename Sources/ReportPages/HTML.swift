@@ -52,7 +52,7 @@ private func escape(_ text: String, into result: inout String) {
   }
 }
 
-/// A string as it stands in JSON inside a `script` element: nothing in it can end that.
+/// A string as it is in JSON inside a `script` element: nothing in it can end that.
 func scriptString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {

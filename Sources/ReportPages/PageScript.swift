@@ -156,7 +156,7 @@ enum PageScript {
           setText("problem-text", live.problem || "");
           hide("problem", !live.problem);
           const isNewer = live.readAt && live.readAt !== data.readAt;
-          // Asked for with this page: it is what the reader came for.
+          // Requested with this page: it is what the reader came for.
           if (isNewer && (!data.readAt || (data.reading && !isTouched && Date.now() - opened < 30000))) location.reload();
           else hide("newer", !isNewer);
         } catch {

@@ -39,7 +39,7 @@ struct Plot {
       """
   }
 
-  /// Lines below what is plotted, and then, above it, what they stand for.
+  /// Lines below what is plotted, and then, above it, their labels.
   private func scale(_ largest: Double, isText: Bool) -> HTML {
     var body: HTML = ""
     let base = Plot.top + Plot.height

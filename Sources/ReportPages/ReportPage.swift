@@ -23,7 +23,7 @@ package struct ReportPage: Sendable {
   ) {
     self.chronicle = chronicle
     self.command = command
-    // What the repository says of itself goes before what somebody was given a key for.
+    // What the repository says of itself goes before what someone was given a key for.
     if let chronicle { self.command.isEncrypted = chronicle.cipher != "none" }
     self.live = live
     self.now = now

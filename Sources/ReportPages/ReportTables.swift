@@ -66,7 +66,7 @@ struct ReportTables {
 
   private var events: HTML {
     guard !chronicle.events.isEmpty else { return "" }
-    // What somebody looks for when paged is not to be buried under rewrites and restarts.
+    // What someone looks for when paged is not to be buried under rewrites and restarts.
     let loud = chronicle.events.filter { $0.kind.isLoud }
     let quiet = chronicle.events.filter { !$0.kind.isLoud }
     let left = chronicle.eventsLeftOut
@@ -117,7 +117,7 @@ struct ReportTables {
       var remarks: [String] = []
       if timeline.suspicion != nil { remarks.append("suspect start") }
       if timeline.isAbandoned { remarks.append("its end is an abandoned branch") }
-      if timeline.isClosed { remarks.append("ended in good order") }
+      if timeline.isClosed { remarks.append("shut down cleanly") }
       if first == nil { remarks.append("no restore point of its own") }
       return [
         "\(timeline.number)", moment(timeline.claimedAt),
@@ -166,8 +166,8 @@ struct ReportTables {
     var rows: [[HTML]] = [
       ["Result", "\(drill.isPassed ? "passed" : "FAILED")"], ["Begun", moment(drill.at)],
       ["Restore point", "<code>\(drill.point)</code>"], ["Server", "\(drill.server)"],
-      ["To a ready directory", "\(duration(drill.restoreSeconds))"],
-      ["From there to the first answer", "\(duration(drill.loadSeconds))"],
+      ["Restore time", "\(duration(drill.restoreSeconds))"],
+      ["Load time", "\(duration(drill.loadSeconds))"],
       ["Restored", "\(humanBytes(drill.bytes))"], ["Values compared", "\(drill.values)"],
     ]
     if let keys = drill.keys { rows.append(["Keys", "\(grouped(keys))"]) }
@@ -180,7 +180,7 @@ struct ReportTables {
 }
 
 extension Chronicle.Event.Kind {
-  /// What somebody who was paged looks for.
+  /// What someone who was paged looks for.
   var isLoud: Bool {
     switch self {
     case .destructive, .suspect, .pin, .quarantine: true

@@ -6,7 +6,7 @@ enum S3Deletion {
   /// What S3 takes in one request.
   static let keysMax = 1000
 
-  /// nil when a key can't stand in XML 1.0, which has no form for most control characters.
+  /// nil when XML 1.0 can't represent a key: it has no form for most control characters.
   static func body(_ keys: [String]) -> [UInt8]? {
     var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
     text += "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>"

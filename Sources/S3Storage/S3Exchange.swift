@@ -21,7 +21,7 @@ struct S3Request: Sendable {
 
 package typealias S3Observation = RequestObservation
 
-/// Sends requests: addresses and signs each attempt anew, and mends once what an answer shows to be
+/// Sends requests: addresses and signs each attempt, and fixes once what an answer shows to be
 /// mendable: the region, the clock, the credentials. Everything else is for the retry layer above.
 struct S3Exchange: Sendable {
   /// S3 refuses what is dated more than 15 minutes off; a smaller difference is not the reason.
@@ -108,7 +108,7 @@ struct S3Exchange: Sendable {
 
   // MARK: Learning
 
-  /// Mends what `fault` shows; nil when there is nothing to mend, or it was mended before.
+  /// Fixes the request as `fault` shows; nil if nothing can be fixed, or it was fixed before.
   private func correct(
     _ fault: S3Fault, _ attempt: Attempt, without done: Set<Correction>
   ) async throws -> Correction? {

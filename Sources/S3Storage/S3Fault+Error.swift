@@ -30,7 +30,7 @@ extension S3Fault {
     ).denied(isDenied)
   }
 
-  /// Whether somebody has to grant access, or provide other credentials.
+  /// Whether someone has to grant access, or provide other credentials.
   private var isDenied: Bool {
     switch code {
     case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden", "InvalidAccessKeyId",

@@ -236,7 +236,7 @@ final class SimRedis {
 
   // MARK: Life and death
 
-  /// Loads what is there and goes on from it, as a server does.
+  /// Loads what is there and continues from it, as a server does.
   func start() throws {
     guard !isRunning else { return }
     if isAOFOn { cutTornTail() }
@@ -512,7 +512,7 @@ final class SimRedis {
 }
 
 extension SimRedis {
-  /// After somebody else changed the files.
+  /// After someone else changed the files.
   func refreshOnDisk() {
     guard !isRunning || !isAOFOn else { return }
     var copy = (try? SimRedis.load(root, isAOFOn: isAOFOn, isLegacy: isLegacy))

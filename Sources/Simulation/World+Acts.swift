@@ -145,7 +145,7 @@ extension World {
     }
   }
 
-  /// Somebody copies an older dump over the dump, slowly, while the server runs on.
+  /// Someone copies an older dump over the dump, slowly, while the server runs on.
   private func copyDump() async {
     guard let dump = redis.root.entries["dump.rdb"], let old = oldDump else {
       oldDump = redis.root.entries["dump.rdb"]?.bytes

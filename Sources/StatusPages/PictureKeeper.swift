@@ -4,7 +4,7 @@ package import Replication
 import Synchronization
 import SystemIO
 
-/// The picture of the repository on a live page. It is read in the background when somebody opens the page,
+/// The picture of the repository on a live page. It is read in the background when someone opens the page,
 /// at most once a minute. While nobody has it open, the store gets no requests; some time after the last
 /// view, the memory is freed.
 package final class PictureKeeper: Sendable {
@@ -110,7 +110,7 @@ package final class PictureKeeper: Sendable {
     }
   }
 
-  /// True, and all is let go, when nobody has looked for long.
+  /// True, and everything is released, if nobody has looked for a long time.
   private func forgets() -> Bool {
     let now = SystemClock.monotonicMilliseconds()
     return state.withLock { state in

@@ -8,7 +8,7 @@ import SystemIO
 
 /// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to
 /// those in the pod. Answers from memory: no page waits for anything, and none but `/` makes something be
-/// asked of the store, which happens beside it.
+/// requested of the store, which happens in parallel.
 package struct ShipPages: Sendable {
   package var shipper: Shipper
   package var statistics: StoreStatistics
@@ -41,7 +41,7 @@ package struct ShipPages: Sendable {
       ])
   }
 
-  /// `--admin-listen`: the page, what it asks for, `/status`, and `/sync` by POST.
+  /// `--admin-listen`: the page, what it requests, `/status`, and `/sync` by POST.
   package func admin(_ request: PageRequest, at address: ListenAddress) -> Page {
     guard address.accepts(host: request.host) else {
       return .text(421, "this server answers only to the name \(address)")
@@ -127,10 +127,10 @@ package struct SyncDocument: Codable, Sendable {
   package init(sync: UInt64) { self.sync = sync }
 }
 
-/// What an open page asks for again and again.
+/// What an open page requests again and again.
 struct LiveDocument: Encodable {
   var status: StatusDocument
-  /// Unix milliseconds of the picture that a page asked for now would have.
+  /// Unix milliseconds of the picture that a page requested now would have.
   var readAt: Int64?
   var isReading: Bool
   var problem: String?

@@ -24,7 +24,7 @@ package final class DirectoryWatcher: Sendable {
     package static let entries = Changes(rawValue: 1)
     /// A file's content changed, where modifications are watched and armed.
     package static let modification = Changes(rawValue: 2)
-    /// Events were lost, or a watched directory itself went away: look at everything, and `watch`
+    /// Events were lost, or a watched directory itself was removed: look at everything, and `watch`
     /// again.
     package static let rescan = Changes(rawValue: 4)
   }

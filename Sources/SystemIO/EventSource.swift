@@ -12,7 +12,7 @@ final class EventSource: Sendable {
   struct Watch {
     var descriptor: Int32
     var path: FilePath
-    /// Whether modifications are wanted at all, and whether the kernel is asked for them now.
+    /// Whether modifications are wanted at all, and whether the kernel reports them now.
     var modifications: Bool
     var isModificationArmed: Bool
   }

@@ -7,7 +7,7 @@ import SystemPackage
 // concerned.
 
 extension OpenDirectory {
-  /// How deep `removeTree` goes; what Redis and Lifeboat lay down is at most three deep.
+  /// How deep `removeTree` goes; Redis and Lifeboat write at most three levels.
   private static let treeDepthMax = 64
 
   /// Renames `name` to `newName` in `target`, on the same file system.

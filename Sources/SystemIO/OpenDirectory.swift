@@ -20,7 +20,7 @@ package final class OpenDirectory: Sendable {
 
   deinit { _ = close(descriptor) }
 
-  /// Opens the directory at `path`. Symbolic links on the way, or at `path` itself, are the operator's
+  /// Opens the directory at `path`. Symbolic links in the path, or at `path` itself, are the operator's
   /// choice and are followed.
   package convenience init(_ path: FilePath) throws(LifeboatError) {
     let result = path.withPlatformString { name in

@@ -11,7 +11,7 @@ package final class SignalWaiter: Sendable {
 
   private let thread: SystemThread
 
-  /// - Parameter onSignal: what arrived, and how many have with it: 1 asks for an orderly end, 2
+  /// - Parameter onSignal: what arrived, and how many have with it: 1 requests a clean shutdown, 2
   ///   for an end at once. Signals that arrive while it runs wait (at most one of each kind).
   package init(onSignal: @escaping @Sendable (Signal, Int) -> Void) throws(LifeboatError) {
     var set = sigset_t()

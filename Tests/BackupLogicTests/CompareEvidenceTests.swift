@@ -49,7 +49,7 @@ import Testing
       #expect(result.suspicion == nil || result.hasNews, "seed \(seed)")
     }
     if count > 100 {
-      #expect(relations == ["nothing", "continues", "restored", "back", "anew"])
+      #expect(relations == ["nothing", "continues", "restored", "back", "fresh"])
       #expect(kinds.count == 16, "\(kinds.sorted())")
     }
   }

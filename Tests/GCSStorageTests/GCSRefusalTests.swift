@@ -168,7 +168,7 @@ import Testing
     #expect(
       lines == [
         "GOOGLE_APPLICATION_CREDENTIALS: it is not set",
-        "gcloud's file: ~/.config/gcloud/application_default_credentials.json is not there",
+        "gcloud's file: ~/.config/gcloud/application_default_credentials.json does not exist",
         lines.last ?? "",
       ])
     #expect(

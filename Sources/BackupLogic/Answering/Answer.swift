@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What is known about the restore point that a question asks for.
+/// What is known about the restore point in question.
 package enum Answer: Sendable {
   case point(RestorePoint, CutSurroundings.Precision)
   /// No log of that time was shipped, or none is kept. `before` has the gap after it.
@@ -16,7 +16,7 @@ package enum Answer: Sendable {
   case empty
 }
 
-/// Why a state can't be restored, and the whole states around what is missing.
+/// Why a state can't be restored, and the complete states on both sides of the loss.
 package struct LostState: Sendable {
   package var message: String
   package var loss: LogLoss

@@ -51,7 +51,7 @@ extension Answering {
 
     package init() {}
 
-    // MARK: What is asked for
+    // MARK: What is wanted
 
     /// The readable snapshots of a timeline.
     func readable(_ timeline: TimelineNumber) throws(Unknown) -> [Int: Snapshot] {

@@ -42,8 +42,8 @@ extension Answering {
   /// How far the clock of this machine may be behind the one that a person reads a time from.
   private static let clockSlack: Int64 = 60_000
 
-  /// A time in the future is a mistake, as when somebody forgets the zone: what he expects is not what the
-  /// newest restore point is.
+  /// A time in the future is a mistake, for example a forgotten zone. The newest restore point is not what
+  /// the caller expects.
   private func refuseFuture(_ at: Instant) throws {
     guard at.since(now) > Answering.clockSlack else { return }
     let newest = try newestUnlessDamaged()
@@ -235,7 +235,7 @@ extension Answering {
           found.later = start
           return found
         }
-        // An old copy that somebody put there is not a state from after the point's.
+        // An old copy that someone put there is not a state from after the point's.
         let before = found.last ?? point
         guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
           continue
@@ -256,7 +256,7 @@ extension Answering {
     }
   }
 
-  /// Somebody went back to an earlier state: a timeline without common log begins with a full copy from
+  /// Someone went back to an earlier state: a timeline without common log begins with a full copy from
   /// which the timeline before it had continued, or with one that is older than the point. (Retention may
   /// have deleted what shows the former.)
   private func isBack(
@@ -376,7 +376,7 @@ extension Answering {
 
 extension History {
   /// The timeline that continues where `number` ends, if `cut` is that end; nil if it forked off earlier
-  /// because somebody went back to an earlier state.
+  /// because someone went back to an earlier state.
   func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
     guard let next = successor(of: number) else { return nil }
     // A timeline without log of its own ends where it began.

@@ -1,7 +1,7 @@
 import BackupFormat
 package import BackupTypes
 
-/// Answers which restore point is asked for: the only place that does.
+/// Answers which restore point a question means: the only place that does.
 ///
 /// It is pure. It sees the names of the listing and the claims (`history`), and what was read so far
 /// (`evidence`). If it needs more, it throws `Unknown` with the facts that are missing, and is asked again

@@ -116,7 +116,7 @@ struct Candidates {
 
 extension History {
   /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
-  /// has no restore point, of its parent; and of the timelines that went on with its log. For example, a
+  /// has no restore point, of its parent; and of the timelines that continued with its log. For example, a
   /// shipper is killed at 23:59 and starts again at 00:05: the first object of the next timeline has what
   /// was written until midnight.
   func candidates(at instant: Instant, _ timelines: [TimelineNumber: Candidates]) -> Set<

@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Which restore point is asked for.
+/// Which restore point is wanted.
 package enum Question: Sendable, Equatable {
   /// Which state to take if the newest may be the result of an accident.
   package enum Suspect: String, Sendable, CaseIterable { case newest, before }
@@ -19,7 +19,7 @@ package enum Question: Sendable, Equatable {
   /// By its id: `3.12`, `3.12@1:4096`.
   case point(String)
 
-  /// The caller named a restore point, so an older state was asked for.
+  /// The caller named a restore point, so an older state was wanted.
   package var isNamed: Bool {
     if case .newest(let suspect) = self { suspect == .before } else { true }
   }

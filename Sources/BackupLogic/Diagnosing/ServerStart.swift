@@ -3,7 +3,7 @@ import RedisFormats
 
 /// What a server does when it starts on a directory: pure.
 ///
-/// `DataVerdict` protects a restore: for it, a server that starts empty beside data is broken. This type
+/// `DataVerdict` protects a restore: for it, a server that starts empty next to data is broken. This type
 /// describes only what the server does, so `doctor` never says that Redis can't start when it can.
 /// Measured with Redis 6.2 to 8.2 and Valkey 9.1: `docs/restore.md` has the table of what loads.
 package enum ServerStart: Sendable, Equatable {

@@ -67,7 +67,7 @@ struct TimelineTrace {
       if let to = segment.to, log.end < to { break }
     }
     guard last != nil else {
-      // The full copy with nothing behind it.
+      // The full copy without any log.
       if trace.base != nil || !trace.segments.isEmpty { add(point: trace, trace.at) }
       return
     }

@@ -14,7 +14,7 @@ package struct WindowUnion: Sendable, Equatable {
 
   package mutating func add(_ from: Instant, _ to: Instant) {
     guard from <= to else { return }
-    // Nearly always the last one grows, or a new one begins behind it.
+    // Nearly always the last one grows, or a new one begins after it.
     var first = spans.count
     while first > 0, spans[first - 1].to >= from { first -= 1 }
     var last = first

@@ -28,7 +28,7 @@ package struct Catalogue: Sendable {
   package private(set) var operations: [OperationKind: Set<String>] = [:]
   /// Generations that were found damaged. For restores and shippers they do not exist.
   package private(set) var quarantined: Set<GenerationID> = []
-  /// Objects that are younger in the store than a grace period, if the caller asked for them. Nothing of
+  /// Objects that are newer in the store than a grace period, if the caller requested them. Nothing of
   /// these is deleted.
   package private(set) var young: Set<ObjectPath> = []
   private var youngAfter: Instant?

@@ -82,7 +82,7 @@ package struct ChainLog: Sendable {
   // MARK: Inside objects
 
   /// The objects that may contain a mark not after `instant` and later than those at the ends of objects:
-  /// the one that the log was in at that time, and those that a successor went on from inside.
+  /// the one that the log was in at that time, and those that a successor continued from inside.
   func inner(around instant: Instant, of snapshot: Snapshot) -> [InnerMarks] {
     var found: [InnerMarks] = []
     for part in parts {

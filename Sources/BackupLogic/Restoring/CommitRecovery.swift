@@ -1,7 +1,7 @@
 /// What happens to a restore that was interrupted while committing. It is decided from where the files of
-/// each top-level name are, and from what this run asks for. `docs/decisions/0050` has the reasons.
+/// each top-level name are, and from what this run wants. `docs/decisions/0050` has the reasons.
 package enum CommitRecovery: Sendable, Equatable {
-  /// Perform the remaining renames: the directory then holds what that restore asked for.
+  /// Perform the remaining renames: the directory then holds what that restore wanted.
   case finish
   /// Undo the completed renames: the directory is then as it was before.
   case undo
@@ -18,7 +18,7 @@ package enum CommitRecovery: Sendable, Equatable {
       case asFound
       /// As the restore staged it.
       case asStaged
-      /// Neither: a server, or somebody else, wrote since.
+      /// Neither: a server, or someone else, wrote since.
       case other
     }
     /// In the directory for files that were moved aside, or among the staged files.
@@ -67,7 +67,7 @@ package enum CommitRecovery: Sendable, Equatable {
     }
   }
 
-  /// What this run asks for, compared with the interrupted one.
+  /// What this run wants, compared with the interrupted one.
   package enum Wish: Sendable, Equatable {
     /// The same.
     case same

@@ -51,7 +51,7 @@ package struct LossFinder: Sendable {
   /// How far a log was durable according to any of the records.
   private var known: [Log: UInt64] = [:]
 
-  /// - Parameter snapshots: at least those that are asked for. Others may know more about the same logs.
+  /// - Parameter snapshots: at least the requested ones. Others may know more about the same logs.
   package init(_ history: History, snapshots: some Sequence<Snapshot>) {
     self.history = history
     for snapshot in snapshots {

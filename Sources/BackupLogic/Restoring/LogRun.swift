@@ -90,7 +90,7 @@ package struct LogSlice: Sendable {
   package var reached: UInt64 { spans.last?.to ?? run.from }
   /// Nothing is missing up to the limit.
   package var isWhole: Bool { limit.map { reached >= $0 } ?? true }
-  /// The last object extends past the limit: a successor went on from inside it.
+  /// The last object extends past the limit: a successor continued from inside it.
   package var isCrossed: Bool { limit.map { reached > $0 } ?? false }
   package var objectsBehindHole: Int { limit != nil && isWhole ? 0 : run.objectsBehindHole }
 }

@@ -118,7 +118,7 @@ extension RestorePlanner {
         + "out")
   }
 
-  /// A dump beside a log is useful only to a server without AOF. The state does not depend on it.
+  /// A dump next to a log is useful only to a server without AOF. The state does not depend on it.
   private func sound(_ dump: Snapshot.Dump, _ plan: inout RestorePlan) -> GenerationIndex? {
     do {
       return try generation(dump.generation)

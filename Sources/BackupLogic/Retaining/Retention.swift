@@ -12,7 +12,7 @@ package struct Retention: Sendable {
   /// What is kept, and why, if that matters for what the snapshots need.
   package struct Kept: Sendable, Equatable {
     package var snapshots: Set<SnapshotKey> = []
-    /// Snapshots for which the dump beside their chain is kept, too: a shipper compares with it and reuses
+    /// Snapshots for which the dump next to their chain is kept, too: a shipper compares with it and reuses
     /// it, or it is pinned.
     package var whole: Set<SnapshotKey> = []
     /// The first restore point of all that is kept.

@@ -90,7 +90,7 @@ package struct RetentionBasis: Sendable {
     return found
   }
 
-  /// Somebody has said that they are lost, and the store has proved that they do not exist: they count as
+  /// Someone has said that they are lost, and the store has proved that they do not exist: they count as
   /// deleted.
   package mutating func takeAsLost(_ missing: [TimelineNumber: [ClosedRange<Int>]]) {
     for (timeline, ranges) in missing { letGo.add(ranges, of: timeline) }

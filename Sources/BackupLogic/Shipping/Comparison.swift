@@ -55,7 +55,7 @@ package struct Comparison: Sendable {
       case .continues(let position): "continues \(position)"
       case .wentBack(let position, isNamed: true): "restored to \(position)"
       case .wentBack(let position, isNamed: false): "back at \(position)"
-      case .unrelated: "anew"
+      case .unrelated: "fresh"
       }
     }
   }

@@ -98,7 +98,7 @@ package struct Receipt: Sendable, Equatable {
   }
   package var repository: Nonce
   package var point: Point?
-  /// The restore named its point (by a time or an id), so an older state was asked for.
+  /// The restore named its point (by a time or an id), so an older state was wanted.
   package var isDeliberate: Bool
   /// The newest timeline at the time of the restore, and where it ended.
   package var newest: TimelineNumber

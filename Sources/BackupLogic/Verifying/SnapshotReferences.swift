@@ -35,7 +35,7 @@ package struct SnapshotReferences: Sendable {
   }
 
   package private(set) var generations: [GenerationID: Uses] = [:]
-  /// A snapshot needs these for more than a dump beside its chain.
+  /// A snapshot needs these for more than a dump next to its chain.
   private var needed: Set<GenerationID> = []
   package private(set) var spans: [Span: Uses] = [:]
   /// The minimum extent to which spans without an end were durable.

@@ -1,7 +1,7 @@
 package import BackupTypes
 package import HTTPTransport
 
-/// A credential file of any kind, read anew at every call: it may be a mounted secret that is
+/// A credential file of any kind, read again at every call: it may be a mounted secret that is
 /// replaced.
 package struct GoogleFileSource: CredentialSource {
   package enum Place: Sendable {
@@ -65,6 +65,6 @@ package struct GoogleFileSource: CredentialSource {
 
 /// One way to a token: each kind of credential file is one.
 protocol GoogleGrant: Sendable {
-  /// Asks for a token, and reads anew whatever else it is made from.
+  /// Requests a token, and reads again whatever else it is made from.
   func token(from service: GoogleTokenService) async throws -> GoogleAccessToken
 }

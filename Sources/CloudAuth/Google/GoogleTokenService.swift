@@ -68,7 +68,7 @@ struct GoogleTokenService: Sendable {
       expiration: seconds.map { askedAt.advanced(byMilliseconds: $0 * 1000) })
   }
 
-  /// Whether a text can stand in a header.
+  /// Whether a text is valid in a header.
   static func isToken(_ text: String) -> Bool {
     !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
   }

@@ -38,7 +38,7 @@ struct ServiceAccountGrant: GoogleGrant {
     do {
       return try await token(from: service, at: service.now())
     } catch let refusal as GoogleTokenService.Refusal {
-      // Signed anew with the server's time, if ours was the reason.
+      // Signed again with the server's time, if ours was the reason.
       guard refusal.code == "invalid_grant", let date = refusal.date,
         abs(date.since(service.now())) > ServiceAccountGrant.skewMilliseconds
       else { throw failure(refusal) }

@@ -160,7 +160,7 @@ struct DirectorySurvey {
     return "after its last command, at offset \(from), it ends in \(to - from) NUL bytes"
   }
 
-  // MARK: What lies beside them
+  // MARK: Files next to them
 
   private mutating func sweep(_ directory: OpenDirectory) throws {
     let entries = try look(directory)

@@ -2,7 +2,7 @@ import BackupTypes
 
 /// What a drill found.
 package struct DrillReport: Sendable, Encodable {
-  /// So many differences are kept; the others are counted.
+  /// The maximum number of differences kept; the others are counted.
   static let differencesMax = 100
 
   package var id: String

@@ -38,7 +38,7 @@ final class DrillServer {
       ("appendonly", appendOnly ? "yes" : "no"), ("appendfilename", names.appendFile),
       ("appendfsync", "no"), ("aof-load-truncated", "no"), ("auto-aof-rewrite-percentage", "0"),
       ("databases", "\(databases)"), ("daemonize", "no"), ("logfile", ""),
-      // Nobody listens on port 1 of this machine.
+      // Nothing listens on port 1 of this machine.
       ("replica-serve-stale-data", "yes"),
     ]
     if release.product == .valkey || release.line >= (7, 0) {

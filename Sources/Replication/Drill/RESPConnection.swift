@@ -21,7 +21,7 @@ enum RESPReply: Sendable, Equatable {
 
 /// A client of a server on a Unix socket, used by one task. Blocks.
 final class RESPConnection {
-  /// While a reply is waited for, so often it is asked whether to go on waiting.
+  /// How often to check, while waiting for a reply, whether to keep waiting.
   private static let waitMilliseconds = 200
   /// A server of our own starting sends nothing larger: no sampled value is.
   private static let bulkBytesMax = 64 << 20

@@ -4,7 +4,7 @@ import RedisFormats
 
 /// Compares a server's values of keys with our own reading.
 struct ValueComparison {
-  /// Keys asked for at once.
+  /// Keys requested at once.
   private static let batch = 50
   /// A key that expires within this time is not compared, because it may be gone by then.
   private static let margin: Int64 = 600_000

@@ -5,9 +5,9 @@ import BackupTypes
 /// Compares the full copies before a point, by their records: those of its timeline, and of its ancestors
 /// up to where it forks off.
 struct CopyComparison {
-  /// So many of the last copies of each kind are looked at: a record each is read.
+  /// How many of the last copies of each kind are compared: one record each is read.
   static let copiesMax = 32
-  /// So many timelines are followed back: each start of a shipper makes one.
+  /// How many timelines are followed back: each start of a shipper makes one.
   private static let timelinesMax = 16
 
   let reader: HistoryReader
@@ -53,7 +53,7 @@ struct CopyComparison {
       guard let number = timeline, let claim = reader.history.claims[number] else { break }
       let those = try await reader.snapshots(of: number).values.filter { snapshot in
         if number == point.timeline { return snapshot.sequence <= point.snapshot.sequence }
-        // What lies behind a fork was left.
+        // What comes after a fork was left.
         guard let start = snapshot.chain?.files.first?.segments.first else { return true }
         let position = LogPosition(
           timeline: start.timeline, ordinal: start.ordinal, offset: start.from)

@@ -29,7 +29,7 @@ extension HistoryReader {
   }
 
   /// The indexes of the generations that `snapshot` names, without those that are quarantined, and without
-  /// a dump beside a chain that is damaged or was deleted by retention: a restore does not need it.
+  /// a dump next to a chain that is damaged or was deleted by retention: a restore does not need it.
   package func indexes(of snapshot: Snapshot) async throws -> [GenerationID: GenerationIndex] {
     try await copies(of: snapshot).indexes
   }

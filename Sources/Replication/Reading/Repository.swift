@@ -115,7 +115,7 @@ package struct Repository: Sendable {
   /// Creates the descriptor, and returns when it is known which one stands.
   ///
   /// A store that does not refuse a second creation keeps the last one written. The descriptor's id goes
-  /// into every claim, and decides which key reads everything after it. A writer that went on with its own,
+  /// into every claim, and decides which key reads everything after it. A writer that continued with its own,
   /// overwritten id would write claims that every reader takes for those of another repository. Such a
   /// store is detected by creating the same descriptor again.
   private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
@@ -161,7 +161,7 @@ package struct Repository: Sendable {
   }
 
   /// The history from a complete listing and every claim.
-  /// - Parameter passesClaims: a claim that can't be read counts as a number only, as for a writer.
+  /// - Parameter passesClaims: only the number of a claim that can't be read counts, as for a writer.
   package func history(
     youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
   ) async throws -> History {

@@ -11,7 +11,7 @@ extension RepositoryListing {
     text +=
       newest.map { "\($0) of \(newestInstant ?? "")" }
       ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
-    if isNewestBeforeLoss { text += ": the last whole state BEFORE A LOSS, see below" }
+    if isNewestBeforeLoss { text += ": the last complete state BEFORE A LOSS, see below" }
     text += "\n"
     for timeline in timelines {
       text += "\ntimeline \(timeline.number)  claimed \(timeline.claimedAt) by \(timeline.source)"
@@ -53,7 +53,7 @@ extension RepositoryListing {
     for id in unreadablePins {
       text +=
         "\nthe pin \(id) can't be read, and nothing is deleted because of it: `lifeboat unpin "
-      text += "\(id)` lets it go\n"
+      text += "\(id)` releases it\n"
     }
     return text
   }
@@ -63,8 +63,8 @@ extension RepositoryListing.Loss {
   fileprivate var text: String {
     var text = "  from \(since) to \(until): the bytes \(from) to \(to) of \(file), timeline "
     text += "\(timeline) (objects \(object)...)\n"
-    if let before { text += "    the last whole state before it:  --point \(before)\n" }
-    if let behind { text += "    the first whole state after it:  --point \(behind)\n" }
+    if let before { text += "    the last complete state before it:  --point \(before)\n" }
+    if let behind { text += "    the first complete state after it:  --point \(behind)\n" }
     return text
   }
 }

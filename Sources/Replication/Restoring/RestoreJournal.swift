@@ -148,7 +148,7 @@ extension RestoreJournal {
   }
 
   /// Removes the staging directory and the staged files, the journal last. Staged files without a journal
-  /// belong to somebody else. A journal without them is finished or undone once more.
+  /// belong to someone else. A journal without them is finished or undone once more.
   package static func discard(in data: OpenDirectory) throws {
     if try data.status(of: directory)?.kind == .directory,
       let staging = try data.openDirectory(directory)

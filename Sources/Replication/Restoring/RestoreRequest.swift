@@ -1,7 +1,7 @@
 import BackupLogic
 import BackupTypes
 
-/// What a restore was asked for, in its journal. A later run that asks for the same finishes it.
+/// What a restore wanted, in its journal. A later run that wants the same finishes it.
 package struct RestoreRequest: Sendable, Equatable, Codable {
   /// What selects the restore point; empty: the newest.
   package var selection: String

@@ -220,7 +220,7 @@ struct RestoreStaging: Sendable {
     func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
   }
 
-  /// A dump beside a log is damaged. The restored state does not need it.
+  /// A dump next to a log is damaged. The restored state does not need it.
   struct UnneededDamage: Error {
     var generation: GenerationID
     var reason: String

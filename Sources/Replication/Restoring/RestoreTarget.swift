@@ -69,7 +69,7 @@ struct RestoreTarget {
     try ProcessTable.user(of: directory.status())
   }
 
-  /// The top-level names that stand in the way of `plan`.
+  /// The top-level names that are in the way of `plan`.
   func inTheWay(of plan: RestorePlan) throws -> [String] {
     let wanted = Set(plan.files.map { $0.directory ?? $0.name })
     let known = [names.dump, names.appendFile, names.appendDirectory]

@@ -9,7 +9,7 @@ extension Restorer {
   /// The result for an interrupted restore.
   package struct Interrupted: Sendable, Equatable {
     package enum Result: String, Sendable {
-      /// Its renames were finished: the directory holds what it was asked for.
+      /// Its renames were finished: the directory holds what it wanted.
       case finished
       /// Its renames were undone: the directory is as it was before.
       case undone
@@ -19,7 +19,7 @@ extension Restorer {
       case notFollowed = "not-followed"
     }
     package var result: Result
-    /// Nil: it can't be told.
+    /// Nil: not known.
     package var point: String?
     package var reason: String?
     /// Where its staged files are now.
@@ -30,7 +30,7 @@ extension Restorer {
     var interrupted: Interrupted?
     /// There are staged files that can be used again.
     var reuses = false
-    /// It was finished, and that is what this run asks for.
+    /// It was finished, and that is what this run wants.
     var isDone = false
   }
 
@@ -100,7 +100,7 @@ extension Restorer {
   }
 
   /// Touches no live file. Only if nothing but our own files holds data are they moved back, so that our
-  /// dump beside an empty AOF is not taken for the data of the server that made the AOF.
+  /// dump next to an empty AOF is not taken for the data of the server that made the AOF.
   private func leave(
     _ commit: RestoreCommit, _ places: [CommitRecovery.Place], _ changed: [String],
     _ target: RestoreTarget

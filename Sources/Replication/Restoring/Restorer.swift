@@ -46,7 +46,7 @@ package struct Restorer: Sendable {
     /// There is log whose BASE never became durable, from an interrupted first ship, and
     /// `--if-backup-exists` was given.
     case neverCompleted(UnfinishedLog, command: String)
-    /// A restore that was interrupted while committing is now finished, and that is what was asked for.
+    /// A restore that was interrupted while committing is now finished, and that is what was wanted.
     case finished(point: String)
   }
 

@@ -7,8 +7,8 @@ import SystemIO
 /// Applies a retention policy to a repository: reads, plans (`PrunePlan`), records the deletions, and
 /// deletes.
 ///
-/// Nothing that is needed is lost if it is stopped anywhere, runs twice at once, or runs beside a restore
-/// or a shipper.
+/// Nothing that is needed is lost if it is stopped anywhere, runs twice at once, or runs at the same time as
+/// a restore or a shipper.
 package struct Pruner: Sendable {
   package struct Options: Sendable {
     package var policy: RetentionPolicy

@@ -3,7 +3,7 @@ import BackupLogic
 import BackupTypes
 import RedisFormats
 
-/// Fetches the facts that a comparison of the source with the newest history asks for.
+/// Fetches the facts that a comparison of the source with the newest history needs.
 struct Comparer {
   let repository: Repository
   let source: any Source

@@ -22,7 +22,7 @@ struct Following {
   func needsLook(_ view: CaptureView) -> Bool { looked.map { !$0.isSame(as: view) } ?? true }
   mutating func note(_ view: CaptureView) { looked = view }
 
-  /// The last decision to stand by, and the comparison behind it.
+  /// The last decision to stand by, and the comparison that led to it.
   private var standby: (reason: String, comparison: Comparison)?
 
   /// Why a shipper that stands by still has to. It is decided from a listing alone, without comparing the

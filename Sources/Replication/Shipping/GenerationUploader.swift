@@ -165,7 +165,7 @@ package struct GenerationUploader: Sendable {
       }
       try await group.waitForAll()
     }
-    // Retention may have deleted the first pieces if the store was away for days.
+    // Retention may have deleted the first pieces if the store was unavailable for days.
     guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
       throw LifeboatError(
         .failure, "the upload of \(upload.file.name) took too long",

@@ -69,8 +69,8 @@ extension ShipSession {
     }
   }
 
-  /// Runs beside the lanes; nothing waits for it. It is due only when something is shipped, so an idle
-  /// Redis costs nothing.
+  /// Runs in parallel with the lanes; nothing waits for it. It is due only when something is shipped, so
+  /// an idle Redis costs nothing.
   private mutating func pruneIfDue(in group: inout ThrowingDiscardingTaskGroup<any Error>) {
     guard isPruningDue(), let prune = pruning(), results.beginPruning() else { return }
     group.addTask { [results] in

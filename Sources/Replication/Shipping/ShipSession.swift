@@ -72,12 +72,12 @@ struct ShipSession {
 
   private static let firstPruning: Int64 = 600_000
 
-  /// - Parameter stop: what was asked for before.
+  /// - Parameter stop: what was requested before.
   mutating func run(_ watch: (any SourceWatch)?, _ stop: Stop?) async throws -> Ending {
     if options.isOnce { plan.flush() }
     if let stop { begin(stop) }
     if shipper.status.shipping.isSyncDue { beginSync() }
-    // Runs beside everything else. Cancelled if the session ends first.
+    // Runs in parallel with everything else. Cancelled if the session ends first.
     let (isFirstUse, shipper) = (claim.parent == nil && options.probesStore, shipper)
     async let probe: Void? = isFirstUse ? try? shipper.tellWhatStoreLacks() : nil
     let end = try await loop(watch)

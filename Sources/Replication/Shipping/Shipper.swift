@@ -155,13 +155,13 @@ package final class Shipper: Sendable {
     ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
   }
 
-  /// Asks for an orderly end; safe to call from any thread, more than once.
+  /// Requests a clean shutdown; safe to call from any thread, more than once.
   package func requestStop() {
     request.set(in: options.shutdownTimeout)
     mailbox.post(.stop)
   }
 
-  /// Asks for everything on disk to be shipped at once, whatever the interval. Safe to call from any
+  /// Requests that everything on disk is shipped at once, whatever the interval. Safe to call from any
   /// thread. It is done when `status` reports the number that this returns.
   package func requestSync() -> UInt64 {
     let number = status.askSync()
@@ -308,7 +308,7 @@ package final class Shipper: Sendable {
     logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
   }
 
-  /// Waits until something happens, or that long; whether an end was asked for. Only that cuts a pause
+  /// Waits until something happens, or that long. Returns whether a stop was requested. Only that cuts a pause
   /// between two timelines short: a Redis that writes all the time would leave none of it.
   private func wait(_ milliseconds: Int64, isPause: Bool) async -> Bool {
     let end = time.monotonic + milliseconds

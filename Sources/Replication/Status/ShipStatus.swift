@@ -122,7 +122,7 @@ package final class ShipStatus: Sendable {
   private let state: Mutex<Guarded>
   private let time: any TimeSource
 
-  /// The auditor itself and no closure that asks it: a `Mutex` wraps a closure anew with every access, until
+  /// The auditor itself and no closure that asks it: a `Mutex` wraps a closure again with every access, until
   /// a call of it overflows the stack.
   private let auditor = Mutex<Auditor?>(nil)
 

@@ -26,7 +26,7 @@ package struct Verifier: Sendable {
   private let store: any ObjectStore
   private let options: Options
   private let now: @Sendable () -> Instant
-  /// A number from 0 up to 100, drawn anew for each object.
+  /// A number from 0 up to 100, drawn again for each object.
   private let draw: @Sendable () -> Double
   private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 

@@ -139,7 +139,7 @@ extension VerifyPass {
   /// Everything that a snapshot or a claim names exists, and extends as far as it says.
   func checkReferences(_ history: History) {
     for (id, uses) in references.generations where catalogue.generations[id]?.hasIndex != true {
-      // A dump beside a chain may be deleted: a restore does not need it.
+      // A dump next to a chain may be deleted: a restore does not need it.
       if letGo.dumps.contains(id), !references.isNeeded(id) { continue }
       add(
         .missing(

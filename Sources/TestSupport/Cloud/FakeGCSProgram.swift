@@ -5,7 +5,7 @@ import HTTPTransport
 /// fake-gcs-server on a free port of 127.0.0.1, in memory, with one bucket; ends with the last
 /// reference. `scripts/stores` installs it.
 ///
-/// It asks for no token, verifies no checksum, ignores conditions of plain media uploads, and lets
+/// It requires no token, verifies no checksum, ignores conditions of plain media uploads, and lets
 /// all of several writers win that race.
 package final class FakeGCSProgram: Sendable {
   package static let bucket = "lifeboat-tests"

@@ -9,7 +9,7 @@ import SystemIO
 package final class FakeGCSServer: Sendable {
   package typealias Fault = FaultS3Server.Fault
 
-  /// What a test may set; read anew for every request.
+  /// What a test may set; read again for every request.
   package struct Setup: Sendable {
     package var buckets: Set<String> = ["bucket"]
     /// Tokens that are taken; any other gets a 401.
@@ -19,7 +19,7 @@ package final class FakeGCSServer: Sendable {
     package var denied: Set<String> = []
     /// Of the server's clock.
     package var clockOffset: Int64 = 0
-    /// Whether a first byte of each upload is lost on the way.
+    /// Whether the first byte of each upload is lost in transit.
     package var damagesUploads = false
     package var checksUploads = true
     /// Whether an object that is there is refused for lack of leave to replace it, before its precondition

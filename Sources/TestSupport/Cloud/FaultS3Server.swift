@@ -17,7 +17,7 @@ package final class FaultS3Server: Sendable {
     case afterwards(@Sendable (LoopbackReply) -> LoopbackAction)
   }
 
-  /// What a test may set; read anew for every request.
+  /// What a test may set; read again for every request.
   package struct Setup: Sendable {
     package var buckets: Set<String> = ["bucket"]
     package var region = "us-east-1"

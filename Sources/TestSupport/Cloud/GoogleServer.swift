@@ -9,7 +9,7 @@ import SystemIO
 /// signature and claims as Google does, the Security Token Service, the IAM Credentials API, and
 /// the metadata server.
 package final class GoogleServer: Sendable {
-  /// What a test may set; read anew for every request.
+  /// What a test may set; read again for every request.
   package struct Setup: Sendable {
     package var email = GoogleServer.email
     package var keyID = "key-1"

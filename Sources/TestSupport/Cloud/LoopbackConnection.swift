@@ -36,7 +36,7 @@ final class LoopbackConnection {
     return request
   }
 
-  /// Returns whether the connection goes on.
+  /// Returns whether the connection continues.
   func perform(_ action: LoopbackAction, of request: LoopbackRequest) -> Bool {
     switch action {
     case .reply(let reply):

@@ -64,7 +64,7 @@ struct S3Verification {
     }
     guard mustBeSigned.allSatisfy(parsed.signedHeaders.contains) else { return false }
     let headers = request.headers.filter { parsed.signedHeaders.contains($0.name.lowercased()) }
-    // Decoded and encoded anew: what arrives must be in canonical form to match.
+    // Decoded and encoded again: what arrives must be in canonical form to match.
     let path = URIEncoding.encode(URIEncoding.decode(request.path) ?? "", keepingSlashes: true)
     let expected = SigV4.authorization(
       SigV4.Request(

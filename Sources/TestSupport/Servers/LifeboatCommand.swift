@@ -25,7 +25,7 @@ package struct CommandResult: Sendable, CustomStringConvertible {
 /// The built `lifeboat`, run as a user runs it, with nothing of our environment but PATH,
 /// HOME and TMPDIR.
 package enum LifeboatCommand {
-  /// `LIFEBOAT_BINARY`, else beside the running test bundle, else the last debug build.
+  /// `LIFEBOAT_BINARY`, else next to the running test bundle, else the last debug build.
   package static var path: String {
     if let given = getenv("LIFEBOAT_BINARY") { return String(cString: given) }
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
@@ -48,7 +48,7 @@ package enum LifeboatCommand {
     return try await command.wait(deadline: deadline)
   }
 
-  /// Starts one that goes on until it is told to stop, such as `ship`.
+  /// Starts one that continues until it is told to stop, such as `ship`.
   package static func start(
     _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
     input: ChildStream = .null, binary: String? = nil
@@ -94,7 +94,7 @@ package final class RunningCommand: Sendable {
   }
 
   /// SIGTERM, as Kubernetes ends a container, and waits. A process that has not said its first word
-  /// handles no signal yet: the kernel would end it, which is no orderly end.
+  /// handles no signal yet: the kernel would kill it, which is not a clean shutdown.
   @discardableResult
   package func terminate(deadline: Double = 120) async throws -> CommandResult {
     try await eventually(

@@ -53,7 +53,7 @@ extension [UInt8]: RESPArgument {
 package enum RESPError: Error, CustomStringConvertible {
   /// The server answered with an error.
   case reply(String, command: String)
-  /// No server there, or it went away.
+  /// No server there, or it has stopped.
   case disconnected(String)
   case timeout
   case malformed(String)

@@ -45,7 +45,7 @@ package enum ServerVersion: String, CaseIterable, Sendable, CustomStringConverti
   }
 }
 
-/// A release that `scripts/releases` builds, to run beside this one.
+/// A release that `scripts/releases` builds, to run next to this one.
 package enum EarlierRelease: String, CaseIterable, Sendable, CustomStringConvertible {
   // swift-format-ignore: AlwaysUseLowerCamelCase
   case v0_1_0 = "0.1.0"

@@ -7,7 +7,7 @@ import Synchronization
 /// `<prefix>p:n` and as a field of the hash `<prefix>h:(n mod 100)` in database 0, `INCR <prefix>b`
 /// in database 1. So the two counters of a restored server are equal and name the last step, and
 /// everything else follows from the seed. Runs on a thread of its own, one transaction after the
-/// other, until it is stopped or the server goes away.
+/// other, until it is stopped or the server stops.
 ///
 /// With `keeps` a step also deletes what the step so many before it wrote, so that a load of hours leaves
 /// a dataset of the same size.
@@ -19,14 +19,14 @@ package final class TransactionalLoad: Sendable {
     package var payload = 0...600
     /// Between two steps.
     package var pause = Duration.zero
-    /// BGREWRITEAOF after so many steps, drawn anew each time; nil for none.
+    /// BGREWRITEAOF after so many steps, drawn again each time; nil for none.
     package var rewriteEvery: ClosedRange<Int>?
     /// BGSAVE after so many steps.
     package var saveEvery: ClosedRange<Int>?
     /// Only so many steps stay; nil for all. At least as many as there are hashes, so that none is ever
     /// empty.
     package var keeps: Int?
-    /// The last step that the server already holds, to go on with the load of an earlier run.
+    /// The last step that the server already holds, to continue with the load of an earlier run.
     package var after = 0
     /// The last step to make.
     package var last = Int.max
@@ -38,7 +38,7 @@ package final class TransactionalLoad: Sendable {
   package enum Ending: Hashable, Sendable {
     /// By `stop()`, or the last step was made.
     case stopped
-    /// The server went away, for instance because it was killed.
+    /// The server has stopped, for instance because it was killed.
     case disconnected(String)
     /// The server answered what it must not.
     case wrong(String)

@@ -22,7 +22,7 @@ package final class FaultyStore: ObjectStore {
     case fail(LifeboatError)
     /// The work is done, and the caller hears this error.
     case loseReply(LifeboatError)
-    /// The work waits until the gate is open. A cancelled caller goes on waiting.
+    /// The work waits until the gate is open. A cancelled caller keeps waiting.
     case hold(Gate)
   }
 
@@ -83,7 +83,7 @@ package final class FaultyStore: ObjectStore {
     }
   }
 
-  /// A failure decided for one name stands in the answer for that name, as with a real store.
+  /// A failure decided for one name is in the answer for that name, as with a real store.
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
     var failures: [String: LifeboatError] = [:]
     for name in names {

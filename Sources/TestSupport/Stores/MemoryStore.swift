@@ -156,7 +156,7 @@ extension MemoryStore {
     }
   }
 
-  /// Takes an object away: damage, or a lifecycle rule.
+  /// Removes an object: damage, or a lifecycle rule.
   package func lose(_ name: String) {
     state.withLock { $0.objects[name] = nil }
   }

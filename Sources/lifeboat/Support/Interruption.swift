@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import SystemIO
 
-/// What SIGTERM and SIGINT do: the first asks for an orderly end, the second ends at once.
+/// What SIGTERM and SIGINT do: the first requests a clean shutdown, the second exits at once.
 final class Interruption: Sendable {
   static let shared = Interruption()
 

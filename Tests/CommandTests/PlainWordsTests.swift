@@ -1,0 +1,59 @@
+import TestSupport
+import Testing
+
+/// Phrases that read translated do not come back into anything that a person reads. Decision 0068 has the
+/// list of what they became.
+@Suite struct PlainWordsTests {
+  /// Each phrase, and what to write instead. All are lower case; the text is compared so.
+  private static let phrases = [
+    (" mended", "fixed"), (" to mend", "to fix"), (" mends ", "fixes "),
+    ("be let go", "be released"), ("is let go", "is released"), ("lets it go", "releases it"),
+    ("store is away", "the store is unavailable"), ("store that is away", "that is unavailable"),
+    ("store was away", "the store was unavailable"), ("bucket that is away", "that is unavailable"),
+    ("in good order", "cleanly"), ("orderly end", "clean shutdown"),
+    ("first behind it", "the first after it"), ("behind this state", "after this state"),
+    ("behind the cut", "after the cut"), ("behind the full copy", "after the full copy"),
+    ("takes objects away", "expires objects"), ("take our objects away", "expire our objects"),
+    ("=true away", "remove ?anonymous=true"), ("\"a generation is", "uploaded FILE"),
+    ("an end was asked for", "stopping"), ("to a ready directory", "restore time"),
+    ("can't be told", "it is not known"), ("counts as a number only", "its number is skipped"),
+    ("what backups count on", "what backups need"), ("on the way to", "in between"),
+    ("see to it that", "make sure that"), ("with leave to", "with permission to"),
+    ("goes by a dump", "its primary is a dump"), ("goes by an aof", "its primary is an AOF"),
+    ("wait for its end,", "wait until it has finished"), ("is at work in", "is running in"),
+    ("of worth", "needed"), ("laid down", "written"), ("lays down", "writes"),
+    (" anew", "again"), ("contradicts itself", "is inconsistent"),
+    ("its name says all", "its name is enough"), ("is paid for", "costs money"),
+    ("what was there is in", "the files that were there"), ("says that it is snapshot", "contains"),
+    ("one half of the", "half of the"), ("stands still", "stalled"),
+    ("not the json that was expected", "not the expected JSON"),
+    ("nothing can be shipped until this is fixed", "shipping is blocked"),
+    ("what one sees", "what you see"), ("one sees", "you see"),
+  ]
+
+  /// What a user, an operator or a developer reads. Decision records are history and keep their words;
+  /// this list and its tests are in `Tests`.
+  private func files() -> [String] {
+    let folders = ["Sources", "docs", "deploy"].flatMap { folder in
+      TestFiles.tree(Checkout.root + "/" + folder).map { folder + "/" + $0 }
+    }
+    return ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+      + folders.filter { !$0.hasPrefix("docs/decisions/") && !$0.hasSuffix(".png") }
+  }
+
+  @Test func `no page, message or comment has a phrase that reads translated`() throws {
+    let files = files()
+    #expect(files.count > 300, "the files are not where they were")
+    for file in files {
+      let text = try TestFiles.text(Checkout.root + "/" + file)
+      for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+        .enumerated()
+      {
+        let lower = line.lowercased()
+        for (phrase, instead) in Self.phrases where lower.contains(phrase) {
+          Issue.record("\(file):\(number + 1): \"\(phrase)\", write \"\(instead)\": \(line)")
+        }
+      }
+    }
+  }
+}
