@@ -20,7 +20,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 // inputs that were found.
 let fuzzed: [Target.Dependency] = [
   "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "CloudAuth", "S3Storage", "GCSStorage",
-  "Replication",
+  "RepositoryAccess", "Shipping", "Recovery",
 ]
 let fuzzing: [Target] =
   Context.environment["LIFEBOAT_FUZZ"] == nil
@@ -62,12 +62,16 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "BackupFormat", dependencies: ["BackupTypes", "Codec"], swiftSettings: strict),
     .target(
-      name: "BackupLogic", dependencies: ["BackupTypes", "BackupFormat", "RedisFormats"],
+      name: "HistoryLogic", dependencies: ["BackupTypes", "BackupFormat", "RedisFormats"],
+      swiftSettings: strict),
+    .target(
+      name: "WriterLogic",
+      dependencies: ["BackupTypes", "BackupFormat", "RedisFormats", "HistoryLogic"],
       swiftSettings: strict),
 
     .target(
       name: "ReportPages",
-      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic"], swiftSettings: strict),
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "HistoryLogic"], swiftSettings: strict),
 
     // Edges.
     .target(
@@ -99,24 +103,38 @@ let package = Package(
         "BackupTypes", "RedisFormats", "BackupFormat", "SystemIO", "ObjectStorage", system,
       ], swiftSettings: strict),
     .target(
-      name: "Replication",
+      name: "RepositoryAccess",
       dependencies: [
-        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "ObjectStorage", "Auditing", system, logging,
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "SystemIO",
+        "ObjectStorage", "Auditing", system,
+      ], swiftSettings: strict),
+    // Shipping and Recovery do not see each other.
+    .target(
+      name: "Shipping",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
+        "SystemIO", "ObjectStorage", "Auditing", "RepositoryAccess", system, logging,
+      ], swiftSettings: strict),
+    .target(
+      name: "Recovery",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "SystemIO",
+        "ObjectStorage", "RepositoryAccess", system,
       ], swiftSettings: strict),
     .target(
       name: "StatusPages",
       dependencies: [
-        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "Auditing", "ReportPages",
-        "Replication",
+        "BackupTypes", "HistoryLogic", "SystemIO", "ObjectStorage", "Auditing", "ReportPages",
+        "RepositoryAccess", "Shipping",
       ] + nio,
       swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
       dependencies: [
-        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
+        "SystemIO",
         "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Auditing",
-        "ReportPages", "Replication", "StatusPages", logging, system,
+        "ReportPages", "RepositoryAccess", "Shipping", "Recovery", "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -124,8 +142,10 @@ let package = Package(
     .executableTarget(
       name: "Simulation",
       dependencies: [
-        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "BackupLogic", "SystemIO",
-        "ObjectStorage", "Auditing", "Replication", "TestSupport", "CSimulation", system, logging,
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
+        "SystemIO",
+        "ObjectStorage", "Auditing", "RepositoryAccess", "Shipping", "Recovery", "TestSupport",
+        "CSimulation", system, logging,
       ], swiftSettings: strict),
 
     // Tests.
@@ -145,8 +165,10 @@ let package = Package(
       dependencies: ["BackupTypes", "Codec", "BackupFormat", "TestSupport"],
       exclude: ["Golden"], swiftSettings: strict),
     .testTarget(
-      name: "BackupLogicTests",
-      dependencies: ["BackupTypes", "BackupFormat", "BackupLogic", "RedisFormats", "TestSupport"],
+      name: "LogicTests",
+      dependencies: [
+        "BackupTypes", "BackupFormat", "HistoryLogic", "WriterLogic", "RedisFormats", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SystemIOTests", dependencies: ["BackupTypes", "SystemIO", system],
@@ -168,13 +190,13 @@ let package = Package(
       name: "S3StorageTests",
       dependencies: [
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
-        "S3Storage", "Replication", "TestSupport", system,
+        "S3Storage", "RepositoryAccess", "TestSupport", system,
       ], swiftSettings: strict),
     .testTarget(
       name: "GCSStorageTests",
       dependencies: [
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
-        "GCSStorage", "Replication", "TestSupport", system,
+        "GCSStorage", "RepositoryAccess", "TestSupport", system,
       ], swiftSettings: strict),
     .testTarget(
       name: "AuditingTests",
@@ -182,21 +204,22 @@ let package = Package(
         "BackupTypes", "Codec", "BackupFormat", "ObjectStorage", "Auditing", "TestSupport", system,
       ], swiftSettings: strict),
     .testTarget(
-      name: "ReplicationTests",
+      name: "RepositoryTests",
       dependencies: [
-        "BackupTypes", "Auditing", "RedisFormats", "Codec", "BackupFormat", "BackupLogic",
+        "BackupTypes", "Auditing", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic",
+        "WriterLogic",
         "SystemIO",
-        "ObjectStorage", "Replication", "TestSupport", system, logging,
+        "ObjectStorage", "RepositoryAccess", "Shipping", "Recovery", "TestSupport", system, logging,
       ], swiftSettings: strict),
     .testTarget(
       name: "StatusPagesTests",
       dependencies: [
-        "BackupTypes", "BackupLogic", "SystemIO", "ObjectStorage", "HTTPTransport", "Replication",
-        "StatusPages", "TestSupport",
+        "BackupTypes", "HistoryLogic", "SystemIO", "ObjectStorage", "HTTPTransport",
+        "RepositoryAccess", "Shipping", "StatusPages", "TestSupport",
       ], swiftSettings: strict),
     .testTarget(
       name: "ReportPagesTests",
-      dependencies: ["BackupTypes", "Codec", "BackupFormat", "BackupLogic", "ReportPages"],
+      dependencies: ["BackupTypes", "Codec", "BackupFormat", "HistoryLogic", "ReportPages"],
       swiftSettings: strict),
     .testTarget(
       name: "CommandTests", dependencies: ["BackupTypes", "TestSupport", system],
@@ -204,8 +227,10 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests",
       dependencies: [
-        "BackupTypes", "BackupFormat", "BackupLogic", "Codec", "SystemIO", "ObjectStorage",
-        "Replication", "HTTPTransport", "CloudAuth", "S3Storage", "TestSupport", "RedisFormats",
+        "BackupTypes", "BackupFormat", "HistoryLogic", "WriterLogic", "Codec", "SystemIO",
+        "ObjectStorage",
+        "RepositoryAccess", "Shipping", "Recovery", "HTTPTransport", "CloudAuth", "S3Storage",
+        "TestSupport", "RedisFormats",
         system, logging,
       ], swiftSettings: strict),
   ] + fuzzing,

@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 extension Chronicle.Event.Kind {
   var name: String {

@@ -1,4 +1,3 @@
-import BackupLogic
 import BackupTypes
 
 /// A plot over time: bars or dots, a scale, and the same numbers as a table.

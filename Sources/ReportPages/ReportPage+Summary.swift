@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// What a reader has to know first: what is wrong, and the figures.
 extension ReportPage {

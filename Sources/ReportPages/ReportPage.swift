@@ -1,6 +1,6 @@
-package import BackupLogic
 package import BackupTypes
 import Codec
+package import HistoryLogic
 
 /// One self-contained HTML page that draws what became of a Redis's backups: `report`, and the page of a
 /// running sidecar.

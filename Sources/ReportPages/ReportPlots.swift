@@ -1,6 +1,6 @@
 import BackupFormat
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// Lag and sizes over time.
 struct ReportPlots {

@@ -1,6 +1,6 @@
 import BackupFormat
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// Everything that is drawn, in rows.
 struct ReportTables {

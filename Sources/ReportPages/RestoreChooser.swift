@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// Where an instant is chosen, and the command for it.
 struct RestoreChooser {

@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// What the page's script needs, as JSON: times in milliseconds.
 struct ScriptData {

@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 /// The drawing of recovery windows: time from left to right, one lane below the other. All positions are
 /// percentages, so that it fits a phone and a wall without becoming illegible.

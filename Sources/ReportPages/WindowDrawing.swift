@@ -1,5 +1,5 @@
-package import BackupLogic
 import BackupTypes
+package import HistoryLogic
 
 /// The drawing of recovery windows for a terminal: a row for each timeline, below them what happened.
 package struct WindowDrawing: Sendable {

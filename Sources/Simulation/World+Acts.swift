@@ -1,9 +1,11 @@
 import Auditing
 import BackupFormat
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
-import Replication
+import Recovery
+import RepositoryAccess
+import Shipping
 import SystemIO
 import SystemPackage
 

@@ -1,7 +1,8 @@
 import Auditing
-import BackupLogic
 import BackupTypes
-import Replication
+import HistoryLogic
+import Recovery
+import Shipping
 import SystemIO
 
 /// What must hold.

@@ -1,14 +1,17 @@
 import Auditing
 import BackupFormat
-import BackupLogic
 import BackupTypes
 import Codec
+import HistoryLogic
 import Logging
 import ObjectStorage
-import Replication
+import Recovery
+import RepositoryAccess
+import Shipping
 import SystemIO
 import SystemPackage
 import TestSupport
+import WriterLogic
 
 /// Something that must never be, and is.
 struct Violation: Error {

@@ -1,6 +1,6 @@
-package import BackupLogic
 import BackupTypes
-package import Replication
+package import HistoryLogic
+package import RepositoryAccess
 import Synchronization
 import SystemIO
 

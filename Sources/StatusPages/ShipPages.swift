@@ -1,9 +1,9 @@
-import BackupLogic
 package import BackupTypes
 import FoundationEssentials
+import HistoryLogic
 package import ObjectStorage
-package import Replication
 import ReportPages
+package import Shipping
 import SystemIO
 
 /// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to

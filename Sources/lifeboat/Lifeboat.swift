@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupTypes
 import Glibc
+import RepositoryAccess
 import SystemIO
 
 /// The command tree. Flags are defined only here: parsing, help, environment variables and the reference in

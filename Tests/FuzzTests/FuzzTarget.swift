@@ -5,7 +5,7 @@ import RedisFormats
 @testable import BackupFormat
 @testable import CloudAuth
 @testable import GCSStorage
-@testable import Replication
+@testable import Recovery
 @testable import S3Storage
 
 /// What reads bytes that someone else may have written, with what must hold for any bytes beside that nothing

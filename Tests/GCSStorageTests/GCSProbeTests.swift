@@ -1,6 +1,6 @@
 import BackupTypes
 import GCSStorage
-import Replication
+import RepositoryAccess
 import SystemIO
 import TestSupport
 import Testing

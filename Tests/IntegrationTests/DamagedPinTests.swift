@@ -1,7 +1,7 @@
 import BackupFormat
 import BackupTypes
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 import TestSupport

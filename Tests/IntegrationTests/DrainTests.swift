@@ -1,5 +1,4 @@
 import Glibc
-import Replication
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import BackupFormat
 import BackupTypes
 import Glibc
-import Replication
+import RepositoryAccess
 import TestSupport
 import Testing
 

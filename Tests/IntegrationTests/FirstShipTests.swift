@@ -1,4 +1,3 @@
-import Replication
 import TestSupport
 import Testing
 

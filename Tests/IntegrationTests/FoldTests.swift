@@ -1,6 +1,4 @@
-import BackupLogic
 import BackupTypes
-import Replication
 import TestSupport
 import Testing
 

@@ -1,8 +1,7 @@
 import BackupFormat
-import BackupLogic
 import BackupTypes
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemPackage
 import TestSupport
 import Testing

@@ -1,4 +1,6 @@
 import FoundationEssentials
+import HistoryLogic
+import Recovery
 import TestSupport
 import Testing
 

@@ -1,8 +1,7 @@
 import Auditing
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
-import Replication
 import SystemIO
 import SystemPackage
 import TestSupport

@@ -1,5 +1,5 @@
 import BackupTypes
-import Replication
+import RepositoryAccess
 import TestSupport
 import Testing
 

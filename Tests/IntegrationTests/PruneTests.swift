@@ -1,8 +1,9 @@
-import BackupLogic
 import BackupTypes
 import Glibc
+import HistoryLogic
 import ObjectStorage
-import Replication
+import Recovery
+import RepositoryAccess
 import Synchronization
 import SystemIO
 import SystemPackage

@@ -1,7 +1,7 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 import TestSupport

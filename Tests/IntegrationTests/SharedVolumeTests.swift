@@ -1,5 +1,4 @@
 import BackupTypes
-import Replication
 import TestSupport
 import Testing
 

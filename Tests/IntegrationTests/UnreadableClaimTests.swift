@@ -1,7 +1,7 @@
 import BackupFormat
 import BackupTypes
 import Codec
-import Replication
+import RepositoryAccess
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
-import BackupLogic
 import BackupTypes
 import Codec
+import HistoryLogic
 import Testing
 
 @testable import ReportPages

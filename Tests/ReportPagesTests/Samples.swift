@@ -1,6 +1,6 @@
 import BackupFormat
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 
 @testable import ReportPages
 

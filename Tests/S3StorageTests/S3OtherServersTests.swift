@@ -1,7 +1,7 @@
 import BackupTypes
 import HTTPTransport
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import S3Storage
 import SystemIO
 import TestSupport

@@ -1,6 +1,6 @@
 import BackupTypes
 import HTTPTransport
-import Replication
+import RepositoryAccess
 import S3Storage
 import SystemIO
 import TestSupport

@@ -1,5 +1,5 @@
 import BackupTypes
-import Replication
+import Shipping
 import Testing
 
 /// When a heartbeat is sent.

@@ -1,6 +1,6 @@
 import BackupTypes
 import ObjectStorage
-import Replication
+import Shipping
 import TestSupport
 import Testing
 

@@ -1,10 +1,11 @@
 import ArgumentParser
-import BackupLogic
 import BackupTypes
 import CloudAuth
 import ObjectStorage
+import Recovery
 import RedisFormats
-import Replication
+import RepositoryAccess
+import Shipping
 import SystemIO
 import SystemPackage
 

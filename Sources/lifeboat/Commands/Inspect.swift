@@ -1,7 +1,7 @@
 import ArgumentParser
-import BackupLogic
 import BackupTypes
-import Replication
+import HistoryLogic
+import Recovery
 import SystemIO
 import SystemPackage
 

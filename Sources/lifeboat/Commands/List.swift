@@ -1,7 +1,7 @@
 import ArgumentParser
 import BackupTypes
-import Replication
 import ReportPages
+import RepositoryAccess
 import SystemIO
 
 struct List: ExitingCommand {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BackupTypes
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemIO
 
 struct Prune: ExitingCommand {

@@ -1,8 +1,7 @@
 import ArgumentParser
-import BackupLogic
 import BackupTypes
-import Replication
 import ReportPages
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 

@@ -1,8 +1,8 @@
 import ArgumentParser
 import BackupFormat
-import BackupLogic
 import BackupTypes
-import Replication
+import HistoryLogic
+import Recovery
 import SystemIO
 import SystemPackage
 

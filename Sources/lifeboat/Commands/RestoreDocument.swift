@@ -1,7 +1,8 @@
 import BackupFormat
-import BackupLogic
 import BackupTypes
-import Replication
+import HistoryLogic
+import Recovery
+import RepositoryAccess
 
 /// What a restore did, or would do.
 struct RestoreDocument: Encodable {

@@ -1,14 +1,15 @@
 import ArgumentParser
 import Auditing
-import BackupLogic
 import BackupTypes
 import Codec
 import Logging
 import ObjectStorage
-import Replication
+import RepositoryAccess
+import Shipping
 import StatusPages
 import SystemIO
 import SystemPackage
+import WriterLogic
 
 struct Ship: ExitingCommand {
   static let configuration = CommandConfiguration(

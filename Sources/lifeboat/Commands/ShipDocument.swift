@@ -1,6 +1,6 @@
 import Auditing
 import BackupTypes
-import Replication
+import Shipping
 
 /// How a shipper ended.
 struct ShipDocument: Encodable {

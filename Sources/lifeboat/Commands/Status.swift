@@ -1,6 +1,6 @@
 import ArgumentParser
 import BackupTypes
-import Replication
+import Shipping
 
 struct Status: ExitingCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
 import ArgumentParser
 import BackupTypes
-import Replication
+import Shipping
 import StatusPages
 import SystemIO
 

@@ -1,9 +1,9 @@
 import ArgumentParser
 import BackupFormat
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemIO
 
 struct Unpin: ExitingCommand {

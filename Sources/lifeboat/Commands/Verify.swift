@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupTypes
-import Replication
+import Recovery
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 

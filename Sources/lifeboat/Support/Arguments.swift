@@ -1,8 +1,8 @@
 import ArgumentParser
-import BackupLogic
 import BackupTypes
 import Codec
-import Replication
+import HistoryLogic
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 

@@ -1,6 +1,6 @@
 import BackupTypes
 import Glibc
-import Replication
+import RepositoryAccess
 
 /// Every flag can be set as `LIFEBOAT_<FLAG>`; flags take precedence. There is no configuration file.
 struct EnvironmentFlags {

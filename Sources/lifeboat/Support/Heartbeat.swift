@@ -1,7 +1,7 @@
 import BackupTypes
 import HTTPTransport
 import Logging
-import Replication
+import Shipping
 import SystemIO
 
 /// Tells a monitoring service that the backups are healthy. If they are not, or if this process is gone,

@@ -1,5 +1,5 @@
-import BackupLogic
 import BackupTypes
+import HistoryLogic
 import RedisFormats
 import SystemIO
 import SystemPackage

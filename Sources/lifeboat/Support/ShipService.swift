@@ -1,7 +1,6 @@
 import BackupTypes
 import Logging
 import ObjectStorage
-import Replication
 import StatusPages
 
 /// What runs next to a sidecar's loop: its pages and a heartbeat. Ends with `stop`.

@@ -4,8 +4,8 @@ import GCSStorage
 import HTTPTransport
 import Logging
 import ObjectStorage
-import Replication
 import S3Storage
+import Shipping
 import Synchronization
 import SystemIO
 

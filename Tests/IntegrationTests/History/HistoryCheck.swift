@@ -1,5 +1,4 @@
 import BackupTypes
-import Replication
 import SystemIO
 import TestSupport
 import Testing

@@ -1,6 +1,5 @@
 import BackupTypes
 import Glibc
-import Replication
 import SystemIO
 import TestSupport
 import Testing

@@ -1,12 +1,12 @@
-import BackupLogic
 import BackupTypes
 import Codec
 import Logging
 import ObjectStorage
-import Replication
+import Shipping
 import SystemIO
 import SystemPackage
 import TestSupport
+import WriterLogic
 
 /// A shipper inside the test's process, so that its store can fail, wait and count.
 struct InProcessShipper {

@@ -3,7 +3,7 @@ import BackupTypes
 import Codec
 import Glibc
 import ObjectStorage
-import Replication
+import RepositoryAccess
 import SystemPackage
 import TestSupport
 

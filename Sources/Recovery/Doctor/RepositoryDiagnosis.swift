@@ -1,0 +1,99 @@
+import BackupFormat
+package import BackupTypes
+package import ObjectStorage
+package import RepositoryAccess
+
+/// The findings of `doctor` on a repository: that it is one, what can be restored, and which questions are
+/// open.
+package struct RepositoryDiagnosis: Sendable {
+  private let store: any ObjectStore
+  private let keys: KeySource
+  private let now: Instant
+
+  package init(_ store: any ObjectStore, keys: KeySource = .none, now: Instant) {
+    self.store = store
+    self.keys = keys
+    self.now = now
+  }
+
+  package func findings() async throws -> [Finding] {
+    do {
+      guard try await Repository.open(store, keys: keys) != nil else {
+        return [
+          Finding(
+            .repository, "content", .note,
+            "there is no repository here yet: `lifeboat ship` creates one, "
+              + (keys.isGiven ? "encrypted" : "not encrypted: no key was given"))
+        ]
+      }
+      return findings(try await RepositoryListing.make(store, keys: keys, now: now))
+    } catch let error as CancellationError {
+      throw error
+    } catch {
+      return [
+        Finding(
+          .repository, "content", failed: error,
+          consequence: "a restore would fail with the same error")
+      ]
+    }
+  }
+
+  /// `list` leaves out what can't be read. For `doctor` it is a failure.
+  private func damaged(_ listing: RepositoryListing) -> [Finding] {
+    var findings: [Finding] = []
+    if let first = listing.unreadable.first {
+      findings.append(
+        Finding(
+          .repository, "content", .failed,
+          "\(listing.unreadable.count) records can't be read; the first is \(first)",
+          consequence:
+            "restore points are lost; a restore that needs one of them fails with exit 5",
+          remedy: "`lifeboat verify` lists the damage and what to do", code: .corrupt))
+    }
+    if let first = listing.unreadablePins.first {
+      findings.append(
+        Finding(
+          .repository, "pins", .warning, "the pin \(first) can't be read",
+          consequence: "it is not known what the pin keeps, so nothing is deleted",
+          remedy: "`lifeboat unpin \(first)` removes the pin"))
+    }
+    return findings
+  }
+
+  private func findings(_ listing: RepositoryListing) -> [Finding] {
+    var findings = [
+      listing.cipher == Descriptor.Cipher.none.rawValue
+        ? Finding(.repository, "encryption", .note, "none")
+        : Finding(.repository, "encryption", .ok, "\(listing.cipher), and the key opens it")
+    ]
+    if let newest = listing.newest {
+      findings.append(
+        Finding(
+          .repository, "restore-point", .ok,
+          "the newest is \(newest)" + (listing.newestInstant.map { ", of \($0)" } ?? "")))
+    } else if listing.unreadable.isEmpty {
+      findings.append(
+        Finding(
+          .repository, "restore-point", .warning, "there is none yet",
+          consequence: "nothing can be restored",
+          remedy: "run `lifeboat ship` on the data directory of a Redis that holds data"))
+    }
+    findings += damaged(listing)
+    if listing.timelines.last?.suspicion != nil, !listing.pins.isEmpty {
+      findings.append(
+        Finding(
+          .repository, "suspect", .warning, "the newest state may be the result of an accident",
+          consequence: "a restore stops and asks which state to use (exit 9)",
+          remedy: "`lifeboat list` shows both; `lifeboat unpin` accepts the newest state"))
+    }
+    if listing.foreignObjects > 0 {
+      findings.append(
+        Finding(
+          .repository, "foreign-objects", .warning,
+          "\(listing.foreignObjects) objects are not Lifeboat's",
+          consequence: "they are ignored, but every listing includes them",
+          remedy: "use a separate prefix for each repository"))
+    }
+    return findings
+  }
+}

@@ -1,0 +1,123 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import RedisFormats
+import RepositoryAccess
+import SystemIO
+import SystemPackage
+
+/// A real server on a restored directory, reached only through a Unix socket.
+///
+/// It runs as the replica of a master that does not exist. It therefore neither expires nor changes a key
+/// by itself, and holds exactly what the files say.
+final class DrillServer {
+  /// The server ended, or did not answer; described in its own words.
+  struct Refused: Error { var reason: String }
+
+  /// Long enough for a machine that loads tens of GiB.
+  private static let loadMax: Int64 = 3_600_000
+  /// A loading server says so when asked. A longer silence means that it hangs.
+  private static let silenceMax: Int64 = 60_000
+  private static let pollInterval = Duration.milliseconds(20)
+
+  private let process: SupervisedProcess
+  private let log: FilePath
+  private let socket: FilePath
+  /// From its start until it answered.
+  private(set) var loadMilliseconds: Int64 = 0
+
+  init(
+    _ program: FilePath, _ release: ServerRelease, data: FilePath, scratch: FilePath,
+    names: ServerNames, appendOnly: Bool, databases: Int
+  ) throws {
+    socket = scratch.appending("s")
+    log = scratch.appending("server.log")
+    let configuration = scratch.appending("redis.conf")
+    var settings = [
+      ("port", "0"), ("unixsocket", socket.string), ("unixsocketperm", "700"),
+      ("dir", data.string), ("dbfilename", names.dump), ("save", ""),
+      ("appendonly", appendOnly ? "yes" : "no"), ("appendfilename", names.appendFile),
+      ("appendfsync", "no"), ("aof-load-truncated", "no"), ("auto-aof-rewrite-percentage", "0"),
+      ("databases", "\(databases)"), ("daemonize", "no"), ("logfile", ""),
+      // Nothing listens on port 1 of this machine.
+      ("replica-serve-stale-data", "yes"),
+    ]
+    if release.product == .valkey || release.line >= (7, 0) {
+      settings.append(("appenddirname", names.appendDirectory))
+    }
+    let lines = settings.map { "\($0) \(DrillServer.quoted($1))\n" } + ["replicaof 127.0.0.1 1\n"]
+    let file = try OpenFile(creating: configuration, mode: 0o600)
+    try Array(lines.joined().utf8).withUnsafeBytes { try file.write($0, at: 0) }
+    process = try SupervisedProcess(
+      program, [configuration.string], environment: DrillServer.environment, directory: scratch,
+      output: try OpenFile(creating: log, mode: 0o600))
+  }
+
+  /// Nothing of ours: no credentials.
+  static let environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"]
+
+  /// A word of redis.conf, whatever is in it.
+  private static func quoted(_ text: String) -> String {
+    "\""
+      + text.utf8.map { byte in
+        byte >= 0x20 && byte < 0x7f && byte != 0x22 && byte != 0x5c
+          ? String(UnicodeScalar(byte)) : "\\x" + hexadecimal([byte])
+      }.joined() + "\""
+  }
+
+  /// Waits until it has loaded its files and answers.
+  func waitUntilLoaded() async throws {
+    let started = SystemClock.monotonicMilliseconds()
+    var heard = started
+    while true {
+      try Task.checkCancellation()
+      let now = SystemClock.monotonicMilliseconds()
+      if let end = process.end { throw Refused(reason: "\(end): \(lastWords)") }
+      switch answer() {
+      case .status("PONG"):
+        loadMilliseconds = SystemClock.monotonicMilliseconds() - started
+        return
+      case .failure(let text) where text.hasPrefix("LOADING"): heard = now
+      default: break
+      }
+      guard now - started < DrillServer.loadMax, now - heard < DrillServer.silenceMax else {
+        throw Refused(reason: "it does not start to answer: \(lastWords)")
+      }
+      try await Task.sleep(for: DrillServer.pollInterval)
+    }
+  }
+
+  private func answer() -> RESPReply? {
+    let deadline = SystemClock.monotonicMilliseconds() + 5000
+    let connection = try? RESPConnection(socket) {
+      try Task.checkCancellation()
+      if SystemClock.monotonicMilliseconds() > deadline {
+        throw Refused(reason: "it does not answer")
+      }
+    }
+    return try? connection?.command("PING")
+  }
+
+  /// A new client, for one task.
+  func connect() throws -> RESPConnection {
+    let deadline = SystemClock.monotonicMilliseconds() + DrillServer.loadMax
+    return try RESPConnection(socket) { [self] in
+      try Task.checkCancellation()
+      if let end = process.end { throw Refused(reason: "\(end): \(lastWords)") }
+      if SystemClock.monotonicMilliseconds() > deadline {
+        throw Refused(reason: "it does not answer")
+      }
+    }
+  }
+
+  func stop() { process.kill() }
+
+  /// The last that it wrote, in one line.
+  private var lastWords: String {
+    guard let file = try? OpenFile(reading: log), let size = try? file.status().size,
+      let bytes = try? file.bytes(from: size - min(size, 2000), to: size)
+    else { return "its log can't be read" }
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(3)
+    return lines.map { printable(String($0), limit: 160) }.joined(separator: " | ")
+  }
+}

@@ -1,0 +1,341 @@
+import BackupFormat
+import BackupTypes
+import Codec
+import HistoryLogic
+import ObjectStorage
+import RedisFormats
+import RepositoryAccess
+import Synchronization
+import SystemIO
+import SystemPackage
+
+/// Downloads a plan's files into the staging directory, on the same file system as the target, and verifies
+/// every digest and each complete file.
+struct RestoreStaging: Sendable {
+  let repository: Repository
+  let plan: RestorePlan
+  let history: History
+  /// The directory of the staged files.
+  let root: OpenDirectory
+  let owner: StagedOwner
+  /// An earlier run staged files. Those that verify are used again.
+  let reuses: Bool
+  let progress: @Sendable (UInt64) -> Void
+
+  /// How many objects of up to 4 MiB are downloaded at the same time.
+  private static let width = 3
+  private let unpacking = Unpacking()
+
+  /// Returns the staged files, for the journal.
+  func run() async throws -> [RestoreJournal.Staged] {
+    var digests: [Digest] = []
+    for (index, file) in plan.files.enumerated() {
+      switch file.content {
+      case .generation(let generation) where isUnneeded(file):
+        do {
+          digests.append(try await fetch(generation, file))
+        } catch let error as LifeboatError
+          where error.code == .corrupt || error.code == .versionMismatch
+        {
+          let reason = error.inOneLine
+          throw UnneededDamage(generation: generation.generation, reason: reason)
+        }
+      case .generation(let generation): digests.append(try await fetch(generation, file))
+      case .log(let parts): digests.append(try await fetch(parts, file))
+      case .bytes(let bytes):
+        try write(bytes, file)
+        digests.append(StagedDigest.of(bytes))
+      case .same(let source, let mustCopy):
+        precondition(source < index, "a link to a file that is not there yet")
+        try link(plan.files[source], file, mustCopy: mustCopy)
+        digests.append(digests[source])
+      }
+    }
+    for file in plan.files { try checkSize(file) }
+    try setTimes()
+    try removeStrays()
+    try synchronizeDirectories()
+    return zip(plan.files, digests).map { .init(path: $0.path, size: $0.size, digest: $1) }
+  }
+
+  /// Sets the times of the files to those of their content. A shipper uses these times to decide whether
+  /// the dump or the AOF is the newer state, as long as no server has written here.
+  private func setTimes() throws {
+    for file in plan.files {
+      guard let staged = try directory(file).open(file.name) else { continue }
+      switch (file.role, file.content) {
+      case (.dump, .generation(let index)): try staged.setModified(index.contentAt)
+      case (.dump, _): continue  // a link: it has its target's time
+      default: try staged.setModified(plan.point.instant)
+      }
+    }
+  }
+
+  /// Removes what an earlier run staged for another restore point.
+  private func removeStrays() throws {
+    let wanted = Set(plan.files.map(\.path))
+    for entry in try root.entries() {
+      if entry.kind == .directory, plan.files.contains(where: { $0.directory == entry.name }),
+        let inner = try root.openDirectory(entry.name)
+      {
+        for file in try inner.entries() where !wanted.contains(entry.name + "/" + file.name) {
+          try inner.removeTree(file.name)
+        }
+      } else if !wanted.contains(entry.name) {
+        try root.removeTree(entry.name)
+      }
+    }
+  }
+
+  // MARK: Fetching
+
+  private func fetch(_ index: GenerationIndex, _ file: RestorePlan.File) async throws -> Digest {
+    let staged = try open(file)
+    let parts = (0..<index.pieces.count).map { number in
+      Part(
+        name: .piece(index.generation, number: number, index.pieces[number].short), kind: .piece,
+        limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
+        content: index.pieces[number], span: nil)
+    }
+    // A piece has the digest in the index, or is rejected.
+    if repository.frame.secrets == nil {
+      _ = try await fetch(parts, into: staged, file, hashes: false)
+      return StagedDigest.of(chunks: index.pieces)
+    }
+    return try await fetch(parts, into: staged, file)
+  }
+
+  private func fetch(_ parts: [RestorePlan.LogPart], _ file: RestorePlan.File) async throws
+    -> Digest
+  {
+    let staged = try open(file)
+    return try await fetch(
+      parts.map { part in
+        let isWhole = part.from == part.span.from && part.to == part.span.to
+        return Part(
+          name: part.name, kind: .log, limit: LogPayload.sizeMax, range: part.from..<part.to,
+          skip: Int(part.from - part.span.from), isWhole: isWhole,
+          span: (part.span, part.timeline))
+      }, into: staged, file)
+  }
+
+  private struct Part: Sendable {
+    var name: ObjectPath
+    var kind: ObjectKind
+    var limit: Int
+    var range: Range<UInt64>
+    var skip: Int
+    /// Of a piece: the digest in the index.
+    var content: Digest?
+    /// Of log: whether all bytes of the object are wanted.
+    var isWhole = false
+    var span: (LogSpan, TimelineNumber)?
+
+    /// Whether bytes with this digest are the part, which is then staged already. Log is known by the part of
+    /// its digest that is in the name.
+    func isFound(_ digest: Digest) -> Bool {
+      if let content { return digest == content }
+      return isWhole && digest.short == span?.0.digest
+    }
+  }
+
+  /// - Parameter hashes: whether to return the digest of the file; otherwise the returned value means
+  ///   nothing.
+  private func fetch(
+    _ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File, hashes: Bool = true
+  ) async throws -> Digest {
+    var digest = StagedDigest()
+    var check = StagedFileCheck(file.content)
+    var arrived: Set<Int> = []
+    var checked = 0
+    // Bytes that follow the checked part are checked while other parts are downloaded, from the page cache.
+    // At the end only the last part is left to check.
+    func checkOn() throws {
+      while arrived.remove(checked) != nil {
+        let range = parts[checked].range
+        try staged.forEachChunk(from: range.lowerBound, to: range.upperBound) {
+          check.consume($0)
+          if hashes { digest.consume($0) }
+          return true
+        }
+        checked += 1
+      }
+    }
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for (number, part) in parts.enumerated() {
+        if number >= RestoreStaging.width, let done = try await group.next() {
+          arrived.insert(done)
+        }
+        group.addTask {
+          try await fetch(part, into: staged)
+          staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
+          return number
+        }
+        try checkOn()
+      }
+      for try await done in group {
+        arrived.insert(done)
+        try checkOn()
+      }
+    }
+    if let reason = check.finish(size: file.size) { throw broken(file, reason) }
+    try staged.truncate(to: file.size)
+    try staged.synchronize()
+    return digest.finish()
+  }
+
+  private func fetch(_ part: Part, into staged: OpenFile) async throws {
+    let length = part.range.upperBound - part.range.lowerBound
+    defer { progress(length) }
+    if reuses, part.content != nil || part.isWhole,
+      try staged.status().size >= part.range.upperBound,
+      part.isFound(
+        repository.frame.digest(
+          try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)))
+    {
+      return
+    }
+    guard let object = try await repository.store.read(part.name.text) else {
+      throw Missing(name: part.name.text)
+    }
+    try unpacking.withTurn {
+      let opened = try repository.frame.open(
+        object, kind: part.kind, name: part.name, limit: part.limit)
+      let bytes = try checked(opened, part)
+      guard bytes.count >= part.skip + Int(length) else {
+        throw LifeboatError(
+          .corrupt, "the object \(part.name.text) is shorter than recorded")
+      }
+      try bytes.withUnsafeBytes { buffer in
+        try staged.write(
+          UnsafeRawBufferPointer(rebasing: buffer[part.skip..<part.skip + Int(length)]),
+          at: part.range.lowerBound)
+      }
+    }
+  }
+
+  /// Only one object at a time is decompressed and written while others are downloaded. There is memory for
+  /// one uncompressed copy, and a network is rarely faster.
+  private final class Unpacking: Sendable {
+    private let mutex = Mutex(())
+    func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
+  }
+
+  /// A dump next to a log is damaged. The restored state does not need it.
+  struct UnneededDamage: Error {
+    var generation: GenerationID
+    var reason: String
+  }
+
+  private func isUnneeded(_ file: RestorePlan.File) -> Bool {
+    file.role == .dump && plan.point.primary == .aof
+  }
+
+  /// An object of the plan is gone, because another run folded or pruned it. The restore plans again.
+  struct Missing: Error { var name: String }
+
+  private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
+    guard let (span, timeline) = part.span else {
+      let digest = opened.digest ?? repository.frame.digest(opened.content)
+      guard digest == part.content else {
+        throw LifeboatError(
+          .corrupt, "the object \(part.name.text) does not match the digest in its index",
+          hint: "`lifeboat list` shows the restore points that do not need it")
+      }
+      return opened.content
+    }
+    let payload = try LogPayload(decoding: opened.content, span: span)
+    guard repository.frame.digest(payload.bytes).short == span.digest else {
+      throw LifeboatError(
+        .corrupt, "the object \(part.name.text) does not match the digest in its name")
+    }
+    guard payload.nonce == history.claims[timeline]?.nonce else {
+      throw LifeboatError(
+        .corrupt, "the object \(part.name.text) was not written by the shipper of its timeline",
+        cause: "two shippers wrote to one timeline: the store allows overwriting objects",
+        hint: "`lifeboat list` shows the restore points before it")
+    }
+    return payload.bytes
+  }
+
+  // MARK: Files
+
+  private func directory(_ file: RestorePlan.File) throws -> OpenDirectory {
+    guard let name = file.directory else { return root }
+    try root.makeDirectory(name, mode: 0o755)
+    guard let directory = try root.openDirectory(name) else {
+      throw LifeboatError(.failure, "\(root.path)/\(name) was removed during the restore")
+    }
+    try owner.give(directory)
+    return directory
+  }
+
+  private func open(_ file: RestorePlan.File) throws -> OpenFile {
+    let directory = try directory(file)
+    if let status = try directory.status(of: file.name) {
+      if reuses, status.kind == .regular, status.links == 1 {
+        let staged = try OpenFile(openReadWrite: directory.path.appending(file.name))
+        try own(staged, file)
+        return staged
+      }
+      try directory.removeTree(file.name)
+    }
+    let made = try directory.create(file.name, mode: 0o644)
+    try own(made, file)
+    return made
+  }
+
+  /// A server replaces a dump, a BASE and a manifest, and never writes to them.
+  private func own(_ staged: OpenFile, _ file: RestorePlan.File) throws {
+    try owner.give(staged, isWritten: file.role == .increment || file.role == .legacy)
+  }
+
+  private func write(_ bytes: [UInt8], _ file: RestorePlan.File) throws {
+    let staged = try open(file)
+    try bytes.withUnsafeBytes { try staged.write($0, at: 0) }
+    try staged.truncate(to: UInt64(bytes.count))
+    try staged.synchronize()
+  }
+
+  private func link(_ source: RestorePlan.File, _ file: RestorePlan.File, mustCopy: Bool) throws {
+    let from = try directory(source)
+    let to = try directory(file)
+    try to.removeTree(file.name)
+    if !mustCopy, try from.linkIfSupported(source.name, to: to, as: file.name) { return }
+    guard let original = try from.open(source.name) else {
+      throw LifeboatError(.failure, "\(from.path)/\(source.name) was removed during the restore")
+    }
+    let copy = try open(file)
+    var position: UInt64 = 0
+    try original.forEachChunk(from: 0, to: source.size) { chunk in
+      try copy.write(chunk, at: position)
+      position += UInt64(chunk.count)
+      return true
+    }
+    try copy.synchronize()
+    progress(file.size)
+  }
+
+  private func synchronizeDirectories() throws {
+    for name in Set(plan.files.compactMap(\.directory)) {
+      try root.openDirectory(name)?.synchronize()
+    }
+    try root.synchronize()
+  }
+
+  // MARK: Verifying
+
+  private func checkSize(_ file: RestorePlan.File) throws {
+    guard let staged = try directory(file).open(file.name) else {
+      throw LifeboatError(.failure, "\(file.path) was removed during the restore")
+    }
+    let size = try staged.status().size
+    guard size == file.size else { throw broken(file, "it has \(size) bytes, not \(file.size)") }
+  }
+
+  private func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
+    LifeboatError(
+      .corrupt, "the restored \(printable(file.path)) is damaged", cause: reason,
+      hint: "nothing was changed; `lifeboat list` shows other restore points")
+  }
+}

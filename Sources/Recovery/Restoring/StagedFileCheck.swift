@@ -1,0 +1,58 @@
+import BackupFormat
+import HistoryLogic
+import RedisFormats
+import RepositoryAccess
+
+/// Checks a restored file as a whole while it streams. What Redis would refuse is found here, while the
+/// target is untouched.
+struct StagedFileCheck {
+  private enum Reader {
+    /// Bytes that we made ourselves, or a copy of a checked file.
+    case none
+    case generation(GenerationCheck)
+    case log(AOFScanner)
+  }
+  private var reader: Reader
+  private var consumed: UInt64 = 0
+
+  init(_ content: RestorePlan.Content) {
+    switch content {
+    case .generation(let index): reader = .generation(GenerationCheck(kind: index.kind))
+    case .log: reader = .log(AOFScanner())
+    case .bytes, .same: reader = .none
+    }
+  }
+
+  /// The next bytes of the file.
+  mutating func consume(_ bytes: UnsafeRawBufferPointer) {
+    consumed += UInt64(bytes.count)
+    switch reader {
+    case .none: return
+    case .generation(var check):
+      reader = .none  // so that the check is not copied
+      check.consume(bytes)
+      reader = .generation(check)
+    case .log(var scanner):
+      reader = .none
+      if scanner.fault == nil { scanner.consume(bytes) }
+      reader = .log(scanner)
+    }
+  }
+
+  /// What is wrong with the file of `size` bytes; nil if it is sound. Call once, at its end.
+  mutating func finish(size: UInt64) -> String? {
+    guard consumed == size else { return "its parts have \(consumed) bytes, not \(size)" }
+    switch reader {
+    case .none: return nil
+    case .generation(var check):
+      guard case .broken(let reason) = check.finish().verdict else { return nil }
+      return reason
+    case .log(let scanner):
+      if let fault = scanner.fault { return "\(fault.reason) at offset \(fault.offset)" }
+      guard scanner.boundary == consumed else {
+        return "it ends inside a command, at offset \(scanner.boundary)"
+      }
+      return nil
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import RedisFormats
+import RepositoryAccess
+
+/// The log objects: each alone, and together those that a reader combines into a log.
+extension VerifyPass {
+  func verify(_ number: TimelineNumber, ordinal: Int, _ history: History) async throws {
+    let all = catalogue.timelines[number]?.log[ordinal] ?? []
+    let claim = history.claims[number]
+    let named = references.start(of: number, ordinal: ordinal)
+    let start = named ?? all.map(\.from).min() ?? 0
+    let taken =
+      claim == nil ? [] : Array(history.log(of: number, ordinal: ordinal, from: start).spans)
+    noteUnnamed(number, ordinal, isNamed: named != nil, isTaken: !taken.isEmpty)
+    noteAfterEnd(number, ordinal, all, history)
+    var check = LogCheck(
+      at: start, scanner: scanner(number, ordinal, from: start, isTaken: !taken.isEmpty),
+      stops: references.stops(of: number, ordinal: ordinal))
+    try await verify(taken.filter { _ in chooses() }, number, ordinal, claim, isNeeded: true) {
+      span, payload in
+      guard let payload else {
+        check.giveUp()
+        return
+      }
+      if let problem = check.consume(payload, span) {
+        add(self.damaged(span, number, ordinal, problem), to: .log(number, ordinal: ordinal))
+      }
+    }
+    for (offset, scanner) in check.stopped {
+      joins[LogPosition(timeline: number, ordinal: ordinal, offset: offset)] = scanner
+    }
+    // The parts of a fold before they are deleted, and what is after the end of its timeline, or after a
+    // hole.
+    let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+    try await verify(others.filter { _ in chooses() }, number, ordinal, claim, isNeeded: false) {
+      _, _ in
+    }
+  }
+
+  /// The state of Redis's file where this ordinal's log begins.
+  private func scanner(
+    _ number: TimelineNumber, _ ordinal: Int, from start: UInt64, isTaken: Bool
+  ) -> AOFScanner? {
+    guard !isSample, isTaken else { return nil }
+    if start == 0 { return AOFScanner() }
+    let place = LogPosition(timeline: number, ordinal: ordinal, offset: start)
+    return references.joins[place].flatMap { joins[$0] }
+  }
+
+  private func noteUnnamed(
+    _ number: TimelineNumber, _ ordinal: Int, isNamed: Bool, isTaken: Bool
+  ) {
+    // An unreadable snapshot is a separate finding.
+    let isExplained = findings[.timeline(number)]?.contains { $0.isFailure } ?? false
+    let isLetGo = letGo.logs.contains(Prune.Log(timeline: number, ordinal: ordinal))
+    guard !isNamed, isTaken, !isExplained, !isLetGo else { return }
+    add(
+      .missing(
+        ObjectPath.timeline(number) + "snapshots/",
+        "no snapshot names the file of the log \(ordinal); log must not be uploaded before one does",
+        [], "this log can't be restored"), to: .log(number, ordinal: ordinal))
+  }
+
+  private func noteAfterEnd(
+    _ number: TimelineNumber, _ ordinal: Int, _ all: [LogSpan], _ history: History
+  ) {
+    guard let end = history.end(of: number) else { return }
+    let last = end.ordinals.first { $0.ordinal == ordinal }?.offset ?? 0
+    let late = all.filter { $0.to > last }
+    guard let first = late.first else { return }
+    add(
+      VerifyFinding(
+        .remark, ObjectPath.log(number, ordinal: ordinal, first).text,
+        "\(late.count) objects were added after the end of their timeline: they are ignored"),
+      to: .log(number, ordinal: ordinal))
+  }
+
+  private func verify(
+    _ spans: [LogSpan], _ number: TimelineNumber, _ ordinal: Int, _ claim: Claim?,
+    isNeeded: Bool, take: (LogSpan, LogPayload?) -> Void
+  ) async throws {
+    try await read(
+      spans, .log, limit: LogPayload.sizeMax, name: { .log(number, ordinal: ordinal, $0) }
+    ) { span, reading in
+      let group = VerifyGroup.log(number, ordinal: ordinal)
+      switch reading {
+      case .gone:
+        // Objects that a fold replaced are deleted. Only the listing shows whether one is missing.
+        add(
+          .missing(
+            ObjectPath.log(number, ordinal: ordinal, span).text, "it was listed, but is missing",
+            isNeeded
+              ? references.uses(of: number, ordinal: ordinal, behind: span.from).points : [],
+            "for these snapshots, only the data before it can be restored"), to: group)
+        take(span, nil)
+      case .damaged(let reason):
+        add(damaged(span, number, ordinal, reason, isNeeded: isNeeded), to: group)
+        take(span, nil)
+      case .content(let opened):
+        let payload = examine(opened.content, span, number, ordinal, claim, isNeeded: isNeeded)
+        take(span, payload)
+      }
+    }
+  }
+
+  /// The payload, when nothing is wrong with it.
+  private func examine(
+    _ content: [UInt8], _ span: LogSpan, _ number: TimelineNumber, _ ordinal: Int, _ claim: Claim?,
+    isNeeded: Bool
+  ) -> LogPayload? {
+    let group = VerifyGroup.log(number, ordinal: ordinal)
+    let payload: LogPayload
+    do throws(LifeboatError) {
+      payload = try LogPayload(decoding: content, span: span)
+    } catch {
+      add(damaged(span, number, ordinal, error.reason, isNeeded: isNeeded), to: group)
+      return nil
+    }
+    guard repository.frame.digest(payload.bytes).short == span.digest else {
+      add(
+        damaged(
+          span, number, ordinal, "it does not match the digest in its name", isNeeded: isNeeded),
+        to: group)
+      return nil
+    }
+    guard let claim, payload.nonce != claim.nonce else { return payload }
+    if isNeeded {
+      add(
+        damaged(
+          span, number, ordinal,
+          "it was not written by the shipper of its timeline: there were two shippers, and "
+            + "the store allows overwriting objects"), to: group)
+    } else {
+      add(
+        VerifyFinding(
+          .remark, ObjectPath.log(number, ordinal: ordinal, span).text,
+          "it was not written by the shipper of its timeline; no restore point needs it"), to: group
+      )
+    }
+    return nil
+  }
+
+  private func damaged(
+    _ span: LogSpan, _ number: TimelineNumber, _ ordinal: Int, _ reason: String,
+    isNeeded: Bool = true
+  ) -> VerifyFinding {
+    let uses = references.uses(of: number, ordinal: ordinal, behind: span.from)
+    return .damaged(
+      ObjectPath.log(number, ordinal: ordinal, span).text, reason, isNeeded ? uses.points : [],
+      isNeeded
+        ? "for these snapshots, only the data before offset \(span.from) can be restored"
+        : "no restore point needs it")
+  }
+}

@@ -1,8 +1,0 @@
-import BackupLogic
-import BackupTypes
-import SystemIO
-
-extension CaptureView {
-  var bytes: UInt64 { files.reduce(0) { $0 + $1.size } }
-  var lastWrite: Instant? { files.map(\.modified.instant).max() }
-}

@@ -1,0 +1,44 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import Synchronization
+
+/// What was read for one picture, kept for the next, since records never change. Bounded: when it is full,
+/// everything is dropped.
+package final class ChronicleMemory: Sendable {
+  struct Place: Hashable, Sendable {
+    var timeline: TimelineNumber
+    var sequence: Int
+  }
+  private struct State: Sendable {
+    var traces: [Place: SnapshotTrace?] = [:]
+    var indexes: [GenerationID: GenerationIndex] = [:]
+  }
+
+  /// Some 400 bytes each.
+  static let tracesMax = 4000
+  static let indexesMax = 2 * ChronicleBuilder.Bounds.generations
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// Nil: never read; otherwise the result. A foreign snapshot is recorded as none.
+  func trace(_ place: Place) -> SnapshotTrace?? { state.withLock { $0.traces[place] } }
+  func keep(_ trace: SnapshotTrace?, _ place: Place) {
+    state.withLock { state in
+      if state.traces.count >= ChronicleMemory.tracesMax { state.traces = [:] }
+      state.traces[place] = .some(trace)
+    }
+  }
+
+  func index(_ id: GenerationID) -> GenerationIndex? { state.withLock { $0.indexes[id] } }
+  /// Without the digests of its pieces, which a picture does not need.
+  func keep(_ index: GenerationIndex) {
+    var short = index
+    short.pieces = []
+    state.withLock { state in
+      if state.indexes.count >= ChronicleMemory.indexesMax { state.indexes = [:] }
+      state.indexes[index.generation] = short
+    }
+  }
+}

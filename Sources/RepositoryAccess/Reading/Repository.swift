@@ -1,0 +1,329 @@
+package import Auditing
+package import BackupFormat
+package import BackupTypes
+package import Codec
+package import HistoryLogic
+package import ObjectStorage
+import SystemIO
+
+/// A repository with types: names and frames in, records out. Every method makes one or a few store calls
+/// and fails with an error that names the object.
+package struct Repository: Sendable {
+  package let store: any ObjectStore
+  package let descriptor: Descriptor
+  package let frame: Frame
+  /// Receives what the store acknowledges; nil: there is no audit.
+  package var acknowledged: Acknowledgements?
+
+  package var id: Nonce { descriptor.repository }
+
+  /// A command that a person can copy.
+  /// - Parameter url: the value of `--repo`, with its options; nil: the name that the store gives itself.
+  package func command(_ url: String?) -> RestoreCommand {
+    RestoreCommand(
+      repository: url ?? store.location, isEncrypted: descriptor.cipher != .none)
+  }
+
+  /// How many records are read at the same time.
+  static let readWidth = 8
+
+  /// Opens the repository at `store`; nil if a complete listing shows that it is empty.
+  ///
+  /// The key is checked before any object but the descriptor is read: a wrong or missing key is
+  /// `.wrongKey`, and never looks like damage or like an empty repository.
+  package static func open(
+    _ store: any ObjectStore, keys: KeySource = .none, compression: Compression = .zstd
+  ) async throws -> Repository? {
+    try await open(store, key: try keys.read(), compression: compression)
+  }
+
+  private static func open(
+    _ store: any ObjectStore, key: EncryptionKey?, compression: Compression
+  ) async throws -> Repository? {
+    guard let bytes = try await descriptorBytes(store) else { return nil }
+    let descriptor = try RecordCoding.decodeDescriptor(bytes, location: store.location)
+    var secrets: RepositorySecrets?
+    if let key = try descriptor.keyToUse(key, location: store.location) {
+      let slots = KeySlots(store: store, repository: descriptor.repository)
+      secrets = RepositorySecrets(
+        repositoryKey: try await slots.repositoryKey(openedBy: key),
+        repository: descriptor.repository)
+    }
+    return Repository(
+      store: store, descriptor: descriptor, compression: compression, secrets: secrets)
+  }
+
+  /// Nil if there is no descriptor, and nothing that prevents creating a repository.
+  private static func descriptorBytes(_ store: any ObjectStore) async throws -> [UInt8]? {
+    let name = ObjectPath.descriptor.text
+    if let bytes = try await store.read(name) { return bytes }
+    guard let first = try await firstObject(store) else { return nil }
+    // It may have been created between the two.
+    if let bytes = try await store.read(name) { return bytes }
+    throw LifeboatError(
+      .corrupt, "\(store.location) holds objects but no lifeboat.json",
+      cause: "the first is \(printable(first))",
+      hint: "check the prefix; if this was a repository, recover lifeboat.json from a copy")
+  }
+
+  /// The first name of a complete listing. Probes, of which one may have been left behind, do not count.
+  /// Neither do key slots: they are written before the descriptor, and open nothing without it.
+  private static func firstObject(_ store: any ObjectStore) async throws -> String? {
+    func counts(_ name: String) -> Bool {
+      if case .key = ObjectPath(name) { return false }
+      return !name.hasPrefix(ObjectPath.operations(.probes))
+    }
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: "", continuing: token)
+      if let first = page.entries.first(where: { counts($0.name) }) { return first.name }
+      token = page.next
+    } while token != nil
+    return nil
+  }
+
+  /// Opens the repository at `store`, or creates one, encrypted if a key is given. If two processes create
+  /// it at the same time, the descriptor of one stands, and the key of each has to open it.
+  package static func openOrCreate(
+    _ store: any ObjectStore, keys: KeySource, compression: Compression, now: Instant
+  ) async throws -> Repository {
+    let key = try keys.read()
+    try await store.prepare()
+    if let repository = try await open(store, key: key, compression: compression) {
+      return repository
+    }
+    let id = Nonce(bytes: secureRandomBytes(Nonce.byteCount))!
+    if let key {
+      let slots = KeySlots(store: store, repository: id)
+      try await slots.create(secureRandomBytes(RepositorySecrets.keyBytes), for: key)
+    }
+    let descriptor = Descriptor(
+      repository: id, created: now, cipher: key == nil ? .none : .aes256gcm)
+    try await create(descriptor, store)
+    guard let repository = try await open(store, key: key, compression: compression) else {
+      throw LifeboatError(
+        .storeUnavailable, "an object that was just written to \(store.location) is missing",
+        isRetryable: true)
+    }
+    return repository
+  }
+
+  /// How long all who create one repository at the same time may take to write its descriptor, on a store
+  /// that refuses none of them.
+  private static let settlingTime = Duration.seconds(5)
+
+  /// Creates the descriptor, and returns when it is known which one stands.
+  ///
+  /// A store that does not refuse a second creation keeps the last one written. The descriptor's id goes
+  /// into every claim, and decides which key reads everything after it. A writer that continued with its own,
+  /// overwritten id would write claims that every reader takes for those of another repository. Such a
+  /// store is detected by creating the same descriptor again.
+  private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
+    let name = ObjectPath.descriptor.text
+    let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
+    let isFirst = try await store.create(name, bytes) == .created
+    guard isFirst else { return }
+    if store.createsConditionally, try await store.create(name, bytes) == .exists { return }
+    try await Task.sleep(for: settlingTime)
+  }
+
+  init(
+    store: any ObjectStore, descriptor: Descriptor, compression: Compression,
+    secrets: RepositorySecrets?
+  ) {
+    self.store = store
+    self.descriptor = descriptor
+    frame = Frame(
+      compression: compression, secrets: secrets, randomBytes: { secureRandomBytes($0) })
+  }
+
+  // MARK: Reading
+
+  /// A complete listing of the repository, or of what is under `prefix`.
+  ///
+  /// - Parameters:
+  ///   - youngAfter: objects that were written later are recorded as young.
+  ///   - counted: receives the number of objects listed so far.
+  package func catalogue(
+    prefix: String = "", youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in }
+  ) async throws -> Catalogue {
+    var catalogue = Catalogue(youngAfter: youngAfter)
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: prefix, continuing: token)
+      for entry in page.entries {
+        catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
+      }
+      counted(catalogue.objects)
+      token = page.next
+    } while token != nil
+    return catalogue
+  }
+
+  /// The history from a complete listing and every claim.
+  /// - Parameter passesClaims: only the number of a claim that can't be read counts, as for a writer.
+  package func history(
+    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
+  ) async throws -> History {
+    var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
+    if catalogue.hasUnclaimedSnapshots {
+      catalogue = try await self.catalogue(youngAfter: youngAfter)
+    }
+    // It was read when the repository was opened, so a listing without it is incomplete in unknown ways.
+    guard catalogue.hasDescriptor else {
+      throw LifeboatError(
+        .storeUnavailable, "the listing of \(store.location) is not complete",
+        cause: "it lacks lifeboat.json, which can be read",
+        hint:
+          "look for a gateway or cache in front of the store, and for a policy that hides objects"
+          + " from listings", isRetryable: true)
+    }
+    let numbers = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key)
+    typealias Reading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
+    let readings = try await withThrowingTaskGroup(of: Reading.self) { group in
+      var readings: [Reading] = []
+      for (count, number) in numbers.enumerated() {
+        if count >= Repository.readWidth, let reading = try await group.next() {
+          readings.append(reading)
+        }
+        group.addTask {
+          (
+            number,
+            passesClaims ? try await self.readClaim(number) : .success(try await self.claim(number))
+          )
+        }
+      }
+      for try await reading in group { readings.append(reading) }
+      return readings
+    }
+    var claims: [TimelineNumber: Claim] = [:]
+    var unreadable: [UnreadableClaim] = []
+    for (number, result) in readings {
+      switch result {
+      case .success(let claim): claims[passesClaims ? number : claim.timeline] = claim
+      case .failure(let error):
+        let listed = catalogue.timelines[number]
+        unreadable.append(
+          UnreadableClaim(
+            timeline: number, reason: error.inOneLine,
+            objects: (listed?.snapshots.count ?? 0)
+              + (listed?.log.values.reduce(0) { $0 + $1.count } ?? 0)))
+      }
+    }
+    return try History(catalogue: catalogue, claims: claims, unreadable: unreadable)
+  }
+
+  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or contradicts its
+  /// name. One of a newer format is not passed, since its writer knows more than this release.
+  private func readClaim(_ number: TimelineNumber) async throws -> Result<Claim, LifeboatError> {
+    do {
+      let claim = try await self.claim(number)
+      guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
+        claim.parent == nil || claim.end != nil
+      else {
+        return .failure(
+          LifeboatError(.corrupt, "the claim of timeline \(number) is inconsistent"))
+      }
+      return .success(claim)
+    } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
+      return .failure(error)
+    }
+  }
+
+  /// The content of an object; nil only if the store proves that it does not exist.
+  package func content(_ name: ObjectPath, kind: ObjectKind, limit: Int) async throws -> [UInt8]? {
+    guard let object = try await store.read(name.text) else { return nil }
+    return try frame.open(object, kind: kind, name: name, limit: limit).content
+  }
+
+  /// A record that the listing shows.
+  package func record<Record: Decodable>(
+    _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
+  ) async throws -> Record {
+    guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax) else {
+      var error = LifeboatError(
+        .corrupt, "the object \(name.text) is missing",
+        cause: "another object of the repository refers to it",
+        hint: "`lifeboat list` shows the restore points that do not need it")
+      error.missingObject = name.text
+      throw error
+    }
+    return try RecordCoding.decode(type, from: bytes, name: name.text)
+  }
+
+  package func claim(_ number: TimelineNumber) async throws -> Claim {
+    let claim = try await record(Claim.self, .claim(number), kind: .claim)
+    if let problem = claimProblem(claim, number: number, repository: id) {
+      throw LifeboatError(
+        .corrupt, "the claim of timeline \(number) is invalid", cause: problem,
+        hint: "`lifeboat verify` lists all damage")
+    }
+    return claim
+  }
+
+  /// A snapshot by its timeline's own writer; nil for a foreign one, which does not exist for a reader.
+  package func snapshot(_ number: TimelineNumber, _ sequence: Int, nonce: Nonce) async throws
+    -> Snapshot?
+  {
+    let name = ObjectPath.snapshot(number, sequence: sequence)
+    let snapshot = try await record(Snapshot.self, name, kind: .snapshot)
+    guard snapshot.nonce == nonce else { return nil }
+    guard snapshot.timeline == number, snapshot.sequence == sequence else {
+      throw LifeboatError(
+        .corrupt,
+        "\(name.text) contains snapshot \(snapshot.sequence) of timeline "
+          + "\(snapshot.timeline)",
+        hint: "`lifeboat list` shows the restore points that do not need it")
+    }
+    // Log that is a state by itself is a restore point, even though nothing that it waited for is durable.
+    if snapshot.primary == nil, snapshot.detached?.isWholeState == true {
+      return snapshot.behindEmptyBase
+    }
+    return snapshot
+  }
+
+  package func index(_ id: GenerationID) async throws -> GenerationIndex {
+    try await record(GenerationIndex.self, .index(id), kind: .index)
+  }
+
+  // MARK: Writing
+
+  /// Writes a record under a name that carries no digest. A retry after a lost reply finds its own bytes
+  /// and succeeds. Different bytes belong to another writer.
+  package func create(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
+    -> CreateOutcome
+  {
+    let content = try RecordCoding.encode(record)
+    let object = try frame.seal(content, kind: kind, name: name)
+    if try await store.create(name.text, object) == .exists {
+      let existing = try await self.content(name, kind: kind, limit: RecordCoding.sizeMax)
+      guard existing == content else { return .exists }
+    }
+    acknowledge(record, name)
+    return .created
+  }
+
+  /// The store replied that it has the object. From here on an audit relies on it.
+  private func acknowledge(_ record: some Encodable, _ name: ObjectPath) {
+    acknowledged?.stored(name)
+    if let snapshot = record as? Snapshot { acknowledged?.stored(snapshot) }
+  }
+
+  /// Creates an existing record again. Returns whether the store refuses.
+  package func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
+    -> Bool
+  {
+    let object = try frame.seal(try RecordCoding.encode(record), kind: kind, name: name)
+    return try await store.create(name.text, object) == .exists
+  }
+
+  /// Writes an object whose name carries the digest of its content: the same name has the same bytes.
+  /// - Parameter digest: of the whole content, if known.
+  package func createContent(
+    _ content: [UInt8], _ name: ObjectPath, kind: ObjectKind, digest: Digest? = nil
+  ) async throws {
+    let object = try frame.seal(content, kind: kind, name: name, digest: digest)
+    _ = try await store.create(name.text, object)
+    acknowledged?.stored(name)
+  }
+}

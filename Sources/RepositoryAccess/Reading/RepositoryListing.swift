@@ -1,0 +1,233 @@
+import BackupFormat
+package import BackupTypes
+package import HistoryLogic
+package import ObjectStorage
+
+/// The output of `list`: read with a complete listing, every claim and every snapshot.
+package struct RepositoryListing: Sendable, Encodable {
+  package struct Timeline: Sendable, Encodable {
+    package var number: TimelineNumber
+    package var source: String
+    package var instance: String
+    package var claimedAt: String
+    package var parent: TimelineNumber?
+    package var fork: String?
+    package var isClosed: Bool
+    package var isAbandoned: Bool
+    package var suspicion: String?
+    package var points: [Point]
+    /// Log whose BASE never became durable, in a timeline without a restore point.
+    package var unfinished: UnfinishedDocument?
+  }
+  package struct Point: Sendable, Encodable {
+    package var id: String
+    package var primary: String
+    package var cause: String
+    /// The instants that can be restored with this snapshot; the same instant twice for a dump.
+    package var from: String
+    package var to: String
+    package var keys: UInt64?
+    package var isUnverified: Bool
+    package var destructive: String?
+  }
+  package struct PinEntry: Sendable, Encodable {
+    package var id: String
+    package var reason: String
+    package var at: String
+    package var until: String
+    package var point: String
+  }
+
+  /// The last drill.
+  package struct DrillEntry: Sendable, Encodable {
+    package var id: String
+    package var at: String
+    package var point: String
+    package var isPassed: Bool
+    package var server: String
+    package var restoreSeconds: Double
+    package var loadSeconds: Double
+    package var differences: [String]
+  }
+
+  /// Log that was durable and has disappeared.
+  package struct Loss: Sendable, Encodable {
+    package var timeline: TimelineNumber
+    package var ordinal: Int
+    /// The server's file, and its missing bytes.
+    package var file: String
+    package var from: UInt64
+    package var to: UInt64
+    /// The prefix of the names of the missing objects.
+    package var object: String
+    /// Writes between these times can't be restored.
+    package var since: String
+    package var until: String
+    /// The complete restore points on both sides.
+    package var before: String?
+    package var behind: String?
+  }
+
+  package var repository: String
+  package var location: String
+  /// `none`, or `aes-256-gcm`: encrypted, and the given key opens it.
+  package var cipher: String
+  package var objects: Int
+  package var bytes: UInt64
+  package var foreignObjects: Int
+  package var newest: String?
+  package var newestInstant: String?
+  /// The newest restore point is the last complete state before a loss.
+  package var isNewestBeforeLoss: Bool
+  package var timelines: [Timeline]
+  package var losses: [Loss]
+  package var pins: [PinEntry]
+  /// Unreadable pins in force: nothing is deleted until they are released.
+  package var unreadablePins: [String]
+  /// Generations that were found damaged and count as absent.
+  package var quarantined: [String]
+  /// Unreadable records, by the names of their objects. Their content is left out.
+  package var unreadable: [String]
+  package var lastDrill: DrillEntry?
+
+  package static func make(
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    progress: (String) -> Void = { _ in }
+  ) async throws -> RepositoryListing {
+    try await read(store, keys: keys, now: now, progress: progress).listing
+  }
+
+  /// The listing, and the data of the drawing below it, from the same records.
+  package static func read(
+    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    progress: (String) -> Void = { _ in }
+  ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
+    let recorder = ListingRecorder(store)
+    guard let repository = try await Repository.open(recorder, keys: keys) else {
+      throw LifeboatError(
+        .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
+    }
+    var isLossConfirmed = false
+    return try await repository.withHistory(
+      counted: { progress("listing: \($0) objects") },
+      { history in
+        let found = try await read(
+          HistoryReader(repository: repository, history: history), recorder.times, now: now,
+          progress)
+        if !found.listing.losses.isEmpty, !isLossConfirmed {
+          isLossConfirmed = true
+          throw LifeboatError(missing: found.listing.losses[0].object)
+        }
+        return found
+      })
+  }
+
+  private static func read(
+    _ reader: HistoryReader, _ times: ObjectTimes, now: Instant, _ progress: (String) -> Void
+  ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
+    let (repository, history) = (reader.repository, reader.history)
+    let location = repository.store.location
+    let newest = try await reader.newestUnlessDamaged()
+    var timelines: [Timeline] = []
+    var unreadable: [String] = []
+    var losses: [(LogLoss, Loss)] = []
+    var drawing = ChronicleBuilder(
+      history: history, times: times, descriptor: repository.descriptor,
+      location: location, now: now)
+    for number in history.claims.keys.sorted() {
+      timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
+    }
+    let reading = try await repository.pinsInForce(history.catalogue, now: now)
+    let pins = reading.pins.map { pin in
+      PinEntry(
+        id: pin.id, reason: printable(pin.reason), at: pin.at.description,
+        until: pin.until.description, point: pinned(pin))
+    }
+    drawing.addUnreadable(unreadable.count)
+    let listing = RepositoryListing(
+      repository: repository.id.hexadecimal, location: location,
+      cipher: repository.descriptor.cipher.rawValue,
+      objects: history.catalogue.objects, bytes: history.catalogue.bytes,
+      foreignObjects: history.catalogue.foreign, newest: newest?.id,
+      newestInstant: newest?.instant.description,
+      isNewestBeforeLoss: newest.flatMap { reader.loss(rightBehind: $0) } != nil,
+      timelines: timelines, losses: losses.map(\.1), pins: pins,
+      unreadablePins: reading.unreadable.map { printable($0) },
+      quarantined: history.catalogue.quarantined.map(\.description).sorted(),
+      unreadable: unreadable,
+      lastDrill: await lastDrill(repository, history.catalogue))
+    let chronicle = try await ChronicleReader(reader, memory: nil).finish(
+      &drawing, newest: newest, now: now, operationsMax: 0)
+    return (listing, chronicle)
+  }
+
+  /// An unreadable record is left for `verify` to report: `list` is about restore points.
+  private static func lastDrill(_ repository: Repository, _ catalogue: Catalogue) async
+    -> DrillEntry?
+  {
+    guard let id = repository.newestDrill(catalogue),
+      let drill = try? await repository.drill(id)
+    else { return nil }
+    return DrillEntry(
+      id: id, at: drill.at.description, point: printable(drill.point), isPassed: drill.isPassed,
+      server: printable(drill.server), restoreSeconds: Double(drill.restoreMilliseconds) / 1000,
+      loadSeconds: Double(drill.loadMilliseconds) / 1000,
+      differences: drill.differences.map { printable($0) })
+  }
+
+  private static func pinned(_ pin: Pin) -> String {
+    "\(pin.timeline).\(pin.snapshot)"
+      + (pin.position.map {
+        "@" + ($0.timeline == pin.timeline ? "" : "\($0.timeline)/") + "\($0.ordinal):\($0.offset)"
+      } ?? "")
+  }
+
+  private static func timeline(
+    _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
+    _ unreadable: inout [String], _ losses: inout [(LogLoss, Loss)],
+    _ progress: (String) -> Void
+  ) async throws -> Timeline {
+    let history = reader.history
+    let claim = history.claims[number]!
+    let (snapshots, damaged) = try await reader.readableSnapshots(of: number)
+    unreadable += damaged.keys.sorted().map { ObjectPath.snapshot(number, sequence: $0).text }
+    let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
+    drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
+    let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
+    add(&losses, finder)
+    var indexes: [GenerationID: GenerationIndex] = [:]
+    var points: [Point] = []
+    for sequence in snapshots.keys.sorted() {
+      progress("reading: timeline \(number), snapshot \(sequence)")
+      let snapshot = snapshots[sequence]!
+      guard let point = finder.newest(of: snapshot) else { continue }
+      let generation =
+        point.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+      if let generation, indexes[generation] == nil {
+        do {
+          indexes[generation] = try await reader.repository.index(generation)
+        } catch let error as LifeboatError where error.isDamage {
+          let name = ObjectPath.index(generation).text
+          if !unreadable.contains(name) { unreadable.append(name) }
+        }
+      }
+      let index = generation.flatMap { indexes[$0] }
+      let window = finder.window(of: snapshot)
+      let begin = point.primary == .aof ? index?.contentAt : nil
+      points.append(
+        Point(
+          id: point.id, primary: point.primary.rawValue, cause: snapshot.cause.shown,
+          from: (begin.map { min($0, window?.from ?? $0) } ?? window?.from ?? point.instant)
+            .description,
+          to: point.instant.description, keys: index?.dataset?.keys,
+          isUnverified: index?.verdict == .unverified, destructive: snapshot.destructive?.command))
+    }
+    return Timeline(
+      number: number, source: printable(claim.source), instance: printable(claim.instance),
+      claimedAt: claim.claimedAt.description, parent: claim.parent,
+      fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
+      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points,
+      unfinished: points.isEmpty
+        ? history.unfinishedLogs(inOrder).first.map { UnfinishedDocument($0) } : nil)
+  }
+}

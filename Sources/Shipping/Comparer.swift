@@ -1,0 +1,177 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import RedisFormats
+import RepositoryAccess
+import WriterLogic
+
+/// Fetches the facts that a comparison of the source with the newest history needs.
+struct Comparer {
+  let repository: Repository
+  let source: any Source
+  /// Who compares.
+  let owner: Ownership
+  /// The history in the repository was followed up to now, so expired keys were logged.
+  let isWatched: Bool
+  /// Objects of the repository that are known to be damaged: they count as missing.
+  let damaged: Set<ObjectPath>
+  /// Called again and again while it reads, to show that it is alive.
+  let moves: @Sendable () -> Void
+
+  func run(_ view: CaptureView) async throws -> (comparison: Comparison, history: History) {
+    try await repository.withHistory(passesClaims: true) { whole in
+      let history = try whole.without(damaged)
+      let reader = HistoryReader(repository: repository, history: history)
+      var evidence = Evidence()
+      var snapshots: [SnapshotKey: Snapshot] = [:]
+      while true {
+        switch compare(
+          view, history, in: repository.id, by: owner, isWatched: isWatched, evidence)
+        {
+        case .done(let comparison): return (comparison, history)
+        case .needs(let needs):
+          for need in needs {
+            moves()
+            let fact = try await fetch(need, reader, view, snapshots)
+            if case .snapshot(let read?) = fact { snapshots[read.key] = read }
+            if case .point(let point?) = fact { snapshots[point.snapshot.key] = point.snapshot }
+            evidence.add(fact, for: need)
+          }
+        }
+      }
+    }
+  }
+
+  private func fetch(
+    _ need: Need, _ reader: HistoryReader, _ view: CaptureView, _ snapshots: [SnapshotKey: Snapshot]
+  ) async throws -> Fact {
+    switch need {
+    case .lastSnapshot(let timeline): return .snapshot(try await reader.lastSnapshot(of: timeline))
+    case .snapshot(let timeline, let sequence):
+      return .snapshot(try? await reader.snapshot(timeline, sequence))
+    case .newestPoint: return .point(try await reader.newestPoint())
+    case .firstPoint: return .instant(try await reader.firstPoint())
+    case .indexes(let key):
+      guard let snapshot = snapshots[key] else { return .indexes([:]) }
+      return .indexes(try await indexes(of: snapshot, reader))
+    case .pins:
+      return .pins(try await repository.activePins(reader.history.catalogue, now: view.at))
+    case .receipt: return .receipt(await source.receipt().map { Receipt($0) })
+    case .isEmpty: return .answer(try await source.isEmpty())
+    case .fingerprint(let pin, let size):
+      return .fingerprint(
+        try await Fingerprint.of(try held(pin), size: size, frame: repository.frame))
+    case .copy(let pin, let size, let kind): return try await copy(try held(pin), size, kind)
+    case .agreement(let pin, let size, let range):
+      return .offset(try await agreement(try held(pin), size, range, reader.history))
+    case .shared(let pin, let size, let range, let span):
+      return .offset(try await shared(try held(pin), size, range, span))
+    case .boundary(let pin, let from, let to):
+      return .offset(try await scan(pin, from, to) { _ in true }.boundary)
+    case .command(let pin, let from, let to):
+      return .answer(try await scan(pin, from, to) { $0.boundary == from }.boundary > from)
+    case .content(let pin, let to):
+      return .answer(try await scan(pin, 0, to) { !$0.hasContent }.hasContent)
+    case .keys(let pin, let to):
+      var scanner = AOFScanner()
+      scanner.keys = KeySample()
+      scanner = try await scan(pin, 0, to, scanner) { _ in true }
+      return .keys(scanner.keys, isWhole: scanner.fault == nil)
+    }
+  }
+
+  // MARK: The repository
+
+  /// The existing indexes of what a snapshot names. A full copy without an index was lost and is sent
+  /// again.
+  private func indexes(of snapshot: Snapshot, _ reader: HistoryReader) async throws
+    -> [GenerationID: GenerationIndex]
+  {
+    let needed =
+      snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
+    let isThere = needed.map { reader.history.catalogue.generations[$0]?.hasIndex == true } ?? true
+    guard !isThere else { return try await reader.indexes(of: snapshot) }
+    var rest = snapshot
+    rest.primary = snapshot.primary == .rdb ? .aof : .rdb
+    rest.dump = snapshot.dump?.generation == needed ? nil : snapshot.dump
+    rest.chain?.base = snapshot.chain?.base?.generation == needed ? nil : snapshot.chain?.base
+    return try await reader.indexes(of: rest)
+  }
+
+  // MARK: Files
+
+  /// Every file of the view is held.
+  private func held(_ pin: PinID) throws(LifeboatError) -> any SourceFile {
+    guard let file = source.file(pin) else {
+      throw LifeboatError(.failure, "a file to compare is not open", isRetryable: true)
+    }
+    return file
+  }
+
+  private func agreement(
+    _ file: any SourceFile, _ size: UInt64, _ range: LogRange, _ history: History
+  ) async throws -> UInt64 {
+    let log = history.log(
+      of: range.timeline, ordinal: range.ordinal, from: range.from, limit: range.limit)
+    var agreed = range.from
+    for span in log.spans where span.to <= size {
+      moves()
+      guard
+        try await file.digest(from: span.from, to: span.to, frame: repository.frame).short
+          == span.digest
+      else { break }
+      agreed = span.to
+    }
+    return agreed
+  }
+
+  private func shared(
+    _ file: any SourceFile, _ size: UInt64, _ range: LogRange, _ span: LogSpan
+  ) async throws -> UInt64 {
+    let name = ObjectPath.log(range.timeline, ordinal: range.ordinal, span)
+    guard
+      let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax)
+    else { return span.from }
+    let payload = try LogPayload(decoding: content, span: span)
+    let onDisk = try await file.whole(from: span.from, to: min(span.to, size))
+    return span.from + UInt64(zip(onDisk, payload.bytes).prefix { $0 == $1 }.count)
+  }
+
+  private func copy(_ file: any SourceFile, _ size: UInt64, _ kind: GenerationIndex.Kind)
+    async throws -> Fact
+  {
+    var check = GenerationCheck(kind: kind)
+    try await file.stream(from: 0, to: size) {
+      check.consume($0)
+      moves()
+      return true
+    }
+    let summary = check.finish().summary
+    return .copy(
+      keys: check.keys, contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
+  }
+
+  /// Reads [from, to) as commands, until there is a fault, or until `goesOn` says no.
+  private func scan(
+    _ pin: PinID, _ from: UInt64, _ to: UInt64, _ begun: AOFScanner? = nil,
+    _ goesOn: (AOFScanner) -> Bool
+  ) async throws -> AOFScanner {
+    var scanner = begun ?? AOFScanner(at: from)
+    try await held(pin).stream(from: from, to: to) {
+      scanner.consume($0)
+      moves()
+      return scanner.fault == nil && goesOn(scanner)
+    }
+    return scanner
+  }
+}
+
+extension Receipt {
+  init(_ marker: Marker) {
+    self.init(
+      repository: marker.repository,
+      point: PointID(marker.point).map {
+        Point(timeline: $0.timeline, sequence: $0.sequence, cut: $0.position)
+      }, isDeliberate: marker.isDeliberate, newest: marker.newest, end: marker.end)
+  }
+}

@@ -1,0 +1,224 @@
+import Auditing
+package import BackupFormat
+package import BackupTypes
+import HistoryLogic
+import ObjectStorage
+import RedisFormats
+package import RepositoryAccess
+import Synchronization
+package import SystemIO
+package import WriterLogic
+
+/// Reads a dump or BASE once, checks it, and writes it as pieces and an index.
+///
+/// When it returns, every piece and then the index is durable. When it throws, some pieces may exist; the
+/// next attempt under the same claim uses them again.
+package struct GenerationUploader: Sendable {
+  /// The file failed its checks: it can never become a restore point.
+  package struct Broken: Error, Sendable {
+    package var reason: String
+  }
+
+  package struct Settings: Sendable {
+    /// How many pieces are compressed and written at the same time, each of 4 MiB and its compressed copy.
+    /// While a piece is read, there is one less of them.
+    package var width: Int
+    /// How many bytes a second are read next to a running server; nil: no limit.
+    package var readLimit: UInt64?
+    package var time: any TimeSource
+    package init(width: Int, readLimit: UInt64?, time: any TimeSource) {
+      self.width = width
+      self.readLimit = readLimit
+      self.time = time
+    }
+  }
+
+  package let repository: Repository
+  package let claim: Claim
+  package let settings: Settings
+  /// Generations of the parent's last snapshot, which may be reused.
+  package let reusable: [ShortDigest: GenerationID]
+  package let unfinishedNonce: Nonce?
+  package let quarantined: Set<GenerationID>
+  package let progress: @Sendable (_ bytes: UInt64) -> Void
+
+  package init(
+    repository: Repository, claim: Claim, settings: Settings,
+    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
+    quarantined: Set<GenerationID> = [], progress: @escaping @Sendable (UInt64) -> Void
+  ) {
+    self.repository = repository
+    self.claim = claim
+    self.settings = settings
+    self.reusable = reusable
+    self.unfinishedNonce = unfinishedNonce
+    self.quarantined = quarantined
+    self.progress = progress
+  }
+
+  package func upload(_ upload: GenerationUpload, _ file: any SourceFile) async throws
+    -> GenerationResult
+  {
+    let before = try await file.version()
+    do {
+      let result = try await read(upload, file, size: before.size)
+      let after = try await file.version()
+      // The file is being copied into place or overwritten, so the bytes that were read are not a state of
+      // Redis.
+      guard after.size == before.size, after.modified == before.modified else {
+        throw Broken(reason: "it changed while it was read")
+      }
+      repository.acknowledged?.matched(after, result.index.generation)
+      return result
+    } catch let error as Broken {
+      repository.acknowledged?.refused(
+        before, "\(upload.file.name) is damaged and was not backed up: \(error.reason)")
+      throw error
+    }
+  }
+
+  private func read(_ upload: GenerationUpload, _ file: any SourceFile, size: UInt64) async throws
+    -> GenerationResult
+  {
+    guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
+    let fingerprint = try await Fingerprint.of(file, size: size, frame: repository.frame)
+    if let known = reusable[fingerprint], !quarantined.contains(known),
+      let index = try? await repository.index(known), index.size == size
+    {
+      repository.acknowledged?.stored(.index(known))
+      return GenerationResult(index: index)
+    }
+    let (id, existing) = try await identify(fingerprint)
+    return try await write(upload, file, size: size, id: id, existing: existing)
+  }
+
+  /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
+  /// unfinished is continued, and only for some days, since retention deletes it then. A complete generation
+  /// that no snapshot names is an orphan. A complete generation of this claim was replaced by something newer
+  /// since, and retention may be deleting it.
+  private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
+    for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
+      let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
+      if quarantined.contains(id) { continue }
+      var names: Set<String> = []
+      var written: Instant?
+      var token: String?
+      repeat {
+        let page = try await repository.store.list(
+          prefix: ObjectPath.generation(id), continuing: token)
+        names.formUnion(page.entries.map(\.name))
+        written = (page.entries.map(\.modified) + [written].compactMap { $0 }).max()
+        token = page.next
+      } while token != nil
+      let isComplete = names.contains(ObjectPath.index(id).text)
+      var isOld = false
+      if let written {
+        let now = try await repository.store.now() ?? SystemClock.now()
+        isOld = now.since(written) > RetentionPolicy.continues
+      }
+      if nonce == claim.nonce, isComplete || isOld {
+        throw LifeboatError(
+          .failure, "the generation \(id) was uploaded before, and replaced since",
+          cause: "the file on disk is the older one again",
+          hint: "it is uploaded again under the next timeline")
+      }
+      if isOld { continue }
+      if nonce == claim.nonce || (!names.isEmpty && !isComplete) { return (id, names) }
+    }
+    return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
+  }
+
+  private func write(
+    _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64, id: GenerationID,
+    existing: Set<String>
+  ) async throws -> GenerationResult {
+    var check = GenerationCheck(kind: upload.kind)
+    var digests: [Digest] = []
+    let started = settings.time.monotonic
+    file.adviseSequential()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      var running = 0
+      var position: UInt64 = 0
+      while position < size {
+        // Before reading: the piece that is read next counts among those in memory.
+        if running == settings.width {
+          try await group.next()
+          running -= 1
+        }
+        let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
+        let bytes = try await file.whole(from: position, to: end)
+        bytes.withUnsafeBytes { check.consume($0) }
+        let digest = repository.frame.digest(bytes)
+        let name = ObjectPath.piece(id, number: digests.count, digest.short)
+        digests.append(digest)
+        if !existing.contains(name.text) {
+          let (piece, count) = (Piece(bytes), UInt64(bytes.count))
+          group.addTask { [repository, progress] in
+            let object = try repository.frame.seal(
+              piece.take(), kind: .piece, name: name, digest: digest)
+            _ = try await repository.store.create(name.text, object)
+            progress(count)
+          }
+          running += 1
+        }
+        position = end
+        file.dropCache(upTo: position)
+        try await pace(position, since: started)
+      }
+      try await group.waitForAll()
+    }
+    // Retention may have deleted the first pieces if the store was unavailable for days.
+    guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
+      throw LifeboatError(
+        .failure, "the upload of \(upload.file.name) took too long",
+        hint: "the upload continues under the next timeline")
+    }
+    let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
+    guard try await repository.create(index, .index(id), kind: .index) == .created else {
+      let found = try await repository.index(id)
+      repository.acknowledged?.stored(.index(id))
+      return GenerationResult(index: found, keys: check.keys)
+    }
+    return GenerationResult(index: index, keys: check.keys)
+  }
+
+  /// A piece's bytes until they are sealed. While the object is uploaded, nothing else holds them.
+  private final class Piece: Sendable {
+    private let bytes: Mutex<[UInt8]>
+    init(_ bytes: [UInt8]) { self.bytes = Mutex(bytes) }
+    func take() -> [UInt8] {
+      bytes.withLock { bytes in
+        defer { bytes = [] }
+        return bytes
+      }
+    }
+  }
+
+  private func makeIndex(
+    _ upload: GenerationUpload, size: UInt64, id: GenerationID, digests: [Digest],
+    check: inout GenerationCheck
+  ) throws -> GenerationIndex {
+    let (verdict, summary) = check.finish()
+    let isGood: Bool
+    let remark: String?
+    switch verdict {
+    case .good(let note): (isGood, remark) = (true, note)
+    case .unverified(let note): (isGood, remark) = (false, note)
+    case .broken(let reason): throw Broken(reason: reason)
+    }
+    let contentAt =
+      summary?.createdAtSeconds.map { Instant(seconds: $0) } ?? upload.file.modified.instant
+    return GenerationIndex(
+      generation: id, kind: upload.kind, file: upload.file.name, size: size, pieces: digests,
+      contentAt: contentAt, verdict: isGood ? .good : .unverified, remark: remark,
+      dataset: summary.flatMap { DatasetRecord($0) })
+  }
+
+  /// Waits, so that the average since the start stays below the limit.
+  private func pace(_ bytes: UInt64, since started: Int64) async throws {
+    guard let limit = settings.readLimit, limit > 0 else { return }
+    let due = started + Int64(bytes * 1000 / limit)
+    let ahead = due - settings.time.monotonic
+    if ahead > 0 { try await settings.time.sleep(milliseconds: ahead) }
+  }
+}

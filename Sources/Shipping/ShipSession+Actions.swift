@@ -1,0 +1,138 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import Logging
+import RepositoryAccess
+import SystemIO
+import WriterLogic
+
+extension ShipSession {
+  var recordWriter: RecordWriter {
+    RecordWriter(
+      repository: repository, claim: claim, checksOwnClaim: !shipper.refusal.isProved)
+  }
+
+  /// Begins an action; its result comes back through `results`.
+  mutating func perform(
+    _ action: ShipPlan.Action, in group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) {
+    let writer = recordWriter
+    switch action {
+    case .putLog, .putSnapshot: pruneIfDue(in: &group)
+    default: break
+    }
+    switch action {
+    case .putLog(let shipment):
+      let file = source.file(shipment.pin)
+      let checksFence = fenceCheck.isDue(time.monotonic)
+      let noteOperations = checksFence ? operationsNoter(isSnapshot: false) : nil
+      record(in: &group) {
+        if checksFence { try await writer.checkFence() }
+        await noteOperations?()
+        return try await writer.write(shipment, try pinned(file))
+      }
+    case .putSnapshot(let snapshot):
+      shipper.status.update { $0.snapshots += 1 }
+      let noteOperations = operationsNoter(isSnapshot: true)
+      record(in: &group) {
+        try await writer.write(snapshot)
+        await noteOperations?()
+        return nil
+      }
+    case .putOperation(let operation):
+      record(in: &group) {
+        try await writer.write(operation)
+        return nil
+      }
+    case .putFold(let fold):
+      shipper.status.update { $0.folds += 1 }
+      let file = source.file(fold.pin)
+      record(in: &group) {
+        try await writer.write(fold, try pinned(file))
+        return nil
+      }
+    case .uploadGeneration(let upload): start(upload, in: &group)
+    }
+  }
+
+  /// Reads what people and other commands have written: released pins, damaged generations, drills. If no
+  /// pin is in force, this happens only with a snapshot, and once an hour while there is something to ship.
+  private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
+    guard operationsLook.isDue(time.monotonic) || isSnapshot || plan.pins.count > 0 else {
+      return nil
+    }
+    let (repository, results, status) = (repository, results, shipper.status)
+    // Losing this is harmless: the next look finds it.
+    return {
+      let known = status.current.drill?.id
+      if let found = try? await repository.lookAtOperations(knownDrill: known) {
+        results.set(operations: found)
+      }
+    }
+  }
+
+  /// Runs in parallel with the lanes; nothing waits for it. It is due only when something is shipped, so
+  /// an idle Redis costs nothing.
+  private mutating func pruneIfDue(in group: inout ThrowingDiscardingTaskGroup<any Error>) {
+    guard isPruningDue(), let prune = pruning(), results.beginPruning() else { return }
+    group.addTask { [results] in
+      await prune()
+      results.endPruning()
+    }
+  }
+
+  private func record(
+    in group: inout ThrowingDiscardingTaskGroup<any Error>,
+    _ work: @escaping @Sendable () async throws -> LogSpan?
+  ) {
+    let (results, mailbox) = (results, shipper.mailbox)
+    group.addTask {
+      do {
+        results.set(record: .success(try await work()))
+      } catch {
+        results.set(record: .failure(error))
+      }
+      mailbox.post(.record)
+    }
+  }
+
+  private func start(
+    _ upload: GenerationUpload, in group: inout ThrowingDiscardingTaskGroup<any Error>
+  ) {
+    shipper.logger.info(
+      "uploading \(printable(upload.file.name)) (\(humanBytes(upload.file.size)))",
+      metadata: ["file": "\(upload.file.name)", "size": "\(humanBytes(upload.file.size))"])
+    let (results, mailbox, uploader) = (results, shipper.mailbox, uploader())
+    let file = source.file(upload.pin)
+    group.addTask {
+      do {
+        results.set(generation: .success(try await uploader.upload(upload, try pinned(file))))
+      } catch {
+        results.set(generation: .failure(error))
+      }
+      mailbox.post(.generation)
+    }
+  }
+
+  private func uploader() -> GenerationUploader {
+    let (options, status) = (shipper.options, shipper.status)
+    // Retention keeps them for a grace period after the claim.
+    let age = max(
+      SystemClock.monotonicMilliseconds() - begun, SystemClock.now().since(claim.claimedAt))
+    var known = age < RetentionPolicy.reuses ? reusable : [:]
+    for id in plan.knownGenerations { known[id.fingerprint] = id }
+    return GenerationUploader(
+      repository: repository, claim: claim,
+      settings: .init(
+        width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit,
+        time: time),
+      reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
+    ) { bytes in status.update { $0.generationBytes += bytes } }
+  }
+}
+
+/// Every pin that the plan names is held. If one were not, the next claim would pick the file up again.
+private func pinned(_ file: (any SourceFile)?) throws -> any SourceFile {
+  guard let file else { throw LifeboatError(.failure, "a file to upload is not open") }
+  return file
+}

@@ -1,0 +1,76 @@
+import Auditing
+import BackupFormat
+import Logging
+import SystemIO
+import WriterLogic
+
+/// When a `sync` is done, and when the session is over.
+extension ShipSession {
+  /// Ships everything on disk now, whatever the interval.
+  mutating func beginSync() {
+    syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
+    plan.flush()
+    // The sync is done only when the state that this look sees is covered.
+    shipper.auditor.look()
+  }
+
+  /// The sync is done when an audit finds that a restore gives the state at its beginning, and the repository,
+  /// asked then, has the log that this relies on.
+  mutating func settleSync() {
+    let auditor = shipper.auditor
+    guard let (number, begun, asked) = syncing, auditor.isCovered(since: begun) else { return }
+    let question = asked ?? auditor.askForLog()
+    syncing?.question = question
+    // In this order: a loss is recorded before the answer is.
+    guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
+    syncing = nil
+    if stop == nil, !options.isOnce { plan.slowDown() }
+    shipper.status.update { $0.syncDone = max($0.syncDone, number) }
+  }
+
+  // MARK: Ending
+
+  /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
+  /// snapshot comes first, and says whether a look found everything durable.
+  mutating func finish() async throws -> Ending? {
+    let now = time.monotonic
+    if options.isOnce {
+      if plan.isSettled(now: time.wall), !plan.isClosing {
+        shipper.auditor.look()
+        let isProved = shipper.auditor.isCovered(since: begun)
+        var patience = self.patience ?? Patience(since: begun)
+        defer { self.patience = patience }
+        if isProved || patience.isOver(shipper.auditor, now: now) {
+          plan.close(isProved: isProved)
+        } else {
+          // A rewrite may be in progress: what was incomplete at the first look is looked at again.
+          return try await look()
+        }
+      }
+      return plan.isClosing && plan.isSettled(now: time.wall) && plan.isClosed
+        ? .stopped(outcome()) : nil
+    }
+    guard stop != nil else { return nil }
+    try await noteSaves()
+    guard let stop else { return nil }
+    let isQuiet = stop.isQuiet(now)
+    if !plan.isClosing, (isQuiet && plan.isLogSettled) || stop.isLate(now) {
+      shipper.auditor.look()
+      plan.close(isProved: shipper.auditor.verdict.isCovered)
+    }
+    if stop.isOver(now) || (stop.isLate(now) && plan.isClosed) { return .stopped(outcome()) }
+    return isQuiet && plan.isSettled(now: time.wall) && plan.isClosed
+      ? .stopped(outcome()) : nil
+  }
+
+  private func outcome() -> Shipper.Outcome {
+    shipper.auditor.look()
+    let shown = shipper.status.current
+    var verdict = shipper.auditor.verdict
+    // A single snapshot holds the state at its beginning. A server may continue to write.
+    if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
+    return Shipper.Outcome(
+      timeline: claim.timeline, state: shown.state, verdict: verdict,
+      pendingBytes: plan.unshipped.bytes, reason: shown.reason)
+  }
+}

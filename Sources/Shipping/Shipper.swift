@@ -1,0 +1,409 @@
+package import Auditing
+import BackupFormat
+package import BackupTypes
+package import Codec
+package import HistoryLogic
+package import Logging
+package import ObjectStorage
+import RedisFormats
+package import RepositoryAccess
+import Synchronization
+package import SystemIO
+package import SystemPackage
+package import WriterLogic
+
+/// The sidecar: watches a data directory and ships it, for as long as the process lives.
+///
+/// Every failure is a state that it reports, and that ends by itself once the cause is gone. It exits only
+/// when asked to. After `requestStop` the data on disk is shipped, within the given time. After
+/// cancellation nothing more is shipped, and what is durable stays valid.
+package final class Shipper: Sendable {
+  package struct Options: Sendable {
+    package var data: FilePath
+    package var names: ServerNames
+    package var compression: Compression
+    package var source: String
+    /// A pod's UID, otherwise the boot id. Together with the directory's identity it makes the instance.
+    package var host: String
+    package var takesOver: Bool
+    package var isOnce: Bool
+    /// Whether the first claim of a repository tests what its store can do.
+    package var probesStore: Bool
+    package var plan: ShipPlan.Options
+    package var readLimit: UInt64?
+    package var pinnedMax: UInt64
+    package var shutdownTimeout: Int64
+    package var writer: String
+    /// With a key, a new repository is encrypted.
+    package var keys: KeySource
+    /// Which part of the history is kept; nil: nothing is ever deleted.
+    package var retention: RetentionPolicy?
+    /// How often retention is applied while there is something to ship, in milliseconds.
+    package var pruneInterval: Int64 = 3_600_000
+    /// The value of `--repo`, for commands that are printed.
+    package var url: String?
+    /// How often the disk and the repository are audited.
+    package var audit = Auditor.Options()
+    /// Any other repository is refused, and so is a missing one.
+    package var repositoryID: Nonce?
+    /// When the store was last used, by the monotonic clock, in milliseconds.
+    package var lastStoreCall: @Sendable () -> Int64? = { nil }
+    /// Which sources in claims mean this Redis. A new repository gets `source`.
+    package var sourceName: SourceName
+
+    package init(
+      data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
+      takesOver: Bool, isOnce: Bool, plan: ShipPlan.Options, readLimit: UInt64?, pinnedMax: UInt64,
+      shutdownTimeout: Int64, writer: String, probesStore: Bool = false,
+      keys: KeySource = .none
+    ) {
+      self.data = data
+      self.names = names
+      self.compression = compression
+      self.source = source
+      sourceName = SourceName(given: source)
+      self.host = host
+      self.takesOver = takesOver
+      self.isOnce = isOnce
+      self.probesStore = probesStore
+      self.plan = plan
+      self.readLimit = readLimit
+      self.pinnedMax = pinnedMax
+      self.shutdownTimeout = shutdownTimeout
+      self.writer = writer
+      self.keys = keys
+    }
+  }
+
+  /// How a run ended.
+  package struct Outcome: Sendable, Equatable {
+    package var timeline: TimelineNumber?
+    package var state: ShipStatus.State
+    /// What the last look found; nil in standby, where another shipper owns the repository.
+    package var verdict: Verdict?
+    /// Bytes that the shipping path knows not to be durable.
+    package var pendingBytes: UInt64 = 0
+    /// Since when they are on disk; nil: see the verdict.
+    package var pendingSince: Instant?
+    /// Why nothing was shipped, in standby or when blocked.
+    package var reason: String?
+    /// Some data of this directory was shipped.
+    package var hasShipped = true
+
+    /// A look proved that the repository holds everything on disk.
+    package var isComplete: Bool { verdict?.isCovered ?? false }
+    package var unshippedBytes: UInt64 { max(pendingBytes, verdict?.bytes ?? 0) }
+  }
+
+  enum Event: Sendable, Equatable {
+    case change
+    case stop
+    case sync
+    case record
+    case generation
+    case repository
+  }
+
+  package let options: Options
+  let store: any ObjectStore
+  let logger: Logger
+  package let status: ShipStatus
+  private let request: StopRequest
+  let time: any TimeSource
+  private let makeSource: @Sendable () throws(LifeboatError) -> any Source
+  let mailbox: Mailbox<Event>
+  let refusal = StoreRefusal()
+  let acknowledged: Acknowledgements
+  package let auditor: Auditor
+  /// The repository that this process has seen. No other is ever made in its place.
+  let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
+  private let auditLog = AuditLog()
+  /// Retention was denied and waits until this time, by the monotonic clock in milliseconds.
+  let deletingDeniedUntil = Mutex<Int64>(0)
+  let pruneNews = Mutex(PruneNews())
+
+  /// The store shares `stop`, so that its retries end with it.
+  /// - Parameters:
+  ///   - makeSource: called at the beginning, and again when `options.data` leads elsewhere.
+  ///   - audited: what the auditor looks at: the same data, read by another way.
+  package init(
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopRequest,
+    logger: Logger, time: any TimeSource, audited: any AuditedSource,
+    makeSource: @escaping @Sendable () throws(LifeboatError) -> any Source
+  ) {
+    self.options = options
+    self.store = store
+    request = stop
+    self.status = status
+    self.logger = logger
+    self.time = time
+    self.makeSource = makeSource
+    mailbox = Mailbox(bell: time.makeBell())
+    acknowledged = Acknowledgements(time: time)
+    auditor = Auditor(
+      audited, data: "\(options.data)", acknowledged: acknowledged, options: options.audit,
+      time: time)
+  }
+
+  /// Ships the files of `options.data`.
+  package convenience init(
+    options: Options, store: any ObjectStore, status: ShipStatus, stop: StopRequest,
+    logger: Logger
+  ) {
+    let (path, names, time) = (options.data, options.names, SystemClock())
+    self.init(
+      options: options, store: store, status: status, stop: stop, logger: logger, time: time,
+      audited: SourceLook(path, names: names, time: time)
+    ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
+  }
+
+  /// Requests a clean shutdown; safe to call from any thread, more than once.
+  package func requestStop() {
+    request.set(in: options.shutdownTimeout)
+    mailbox.post(.stop)
+  }
+
+  /// Requests that everything on disk is shipped at once, whatever the interval. Safe to call from any
+  /// thread. It is done when `status` reports the number that this returns.
+  package func requestSync() -> UInt64 {
+    let number = status.askSync()
+    mailbox.post(.sync)
+    return number
+  }
+
+  /// If inotify works, polling names, inodes and sizes is only its safety net.
+  static let pollInterval: Int64 = 5000
+  static let standbyInterval: Int64 = 15_000
+
+  package func run() async throws -> Outcome {
+    let auditor = auditor
+    status.audit(by: auditor)
+    // Both end with this scope.
+    async let _: Void = auditor.run { self.tellOfAudit() }
+    async let _: Void = auditor.watchRepository { self.mailbox.post(.repository) }
+    return try await ship()
+  }
+
+  private func ship() async throws -> Outcome {
+    var source = try makeSource()
+    var origin = try await source.origin()
+    let watch =
+      options.isOnce
+      ? nil : await source.watch(logger) { [mailbox] in mailbox.post(.change) }
+    defer { watch?.stop() }
+    var following = Following(ownership: ownership(of: origin))
+    var stop: Stop?
+    var pause = RestartPause()
+    var hasShipped = false
+    /// Data on disk that was found not to be in the repository, and the time of its last write.
+    var pending: (bytes: UInt64, since: Instant?) = (0, nil)
+    let begun = time.monotonic
+    var patience = Patience(since: begun)
+    // Before the capture's first look, so that the one snapshot holds at least what this look saw.
+    if options.isOnce { auditor.look() }
+    while true {
+      try Task.checkCancellation()
+      status.turn()
+      let (asked, askedAt) = (status.shipping.syncAsked, time.monotonic)
+      var prepared = Prepared.nothing
+      var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
+      do {
+        var view = try await source.look()
+        if view.otherDirectory.isThere {
+          source = try makeSource()
+          let other = try await source.origin()
+          if other.directory != origin.directory {
+            let ownClaims = following.ownClaims
+            following = Following(ownership: ownership(of: other))
+            following.ownClaims = ownClaims
+          } else {
+            // Mounted again, perhaps from another device.
+            following.ownership = ownership(of: other)
+          }
+          origin = other
+          view = try await source.look()
+        }
+        // Without a claim only existing files are held: a standby shipper uses no disk space.
+        source.release(except: [])
+        if stop != nil {
+          let (now, saves) = (time.monotonic, try await source.savesInProgress())
+          stop?.saw(view, now: now)
+          stop?.saw(saves: saves, now: now)
+        }
+        (bytes, lastWrite) = (view.bytes, view.lastWrite)
+        if auditor.loss != nil { following.looked = nil }
+        prepared = try await prepare(view, source, &following)
+        if case .nothing = prepared {
+          following.note(view)
+          report(durable: asked, askedAt)
+        }
+      } catch let error as LifeboatError where !options.isOnce {
+        report(blocked: error)
+        prepared = .blocked
+      }
+      pending = prepared.isUnshipped ? (bytes, pending.since ?? lastWrite) : (0, nil)
+      switch prepared {
+      case .nothing:
+        if options.isOnce {
+          auditor.look()
+          if patience.isOver(auditor, now: time.monotonic) {
+            return outcome(hasShipped, pending, since: begun)
+          }
+        }
+      case .standby(let reason):
+        guard !options.isOnce else { throw ownedByAnother(reason) }
+        report(standby: reason)
+      case .claimed(var session):
+        (hasShipped, pending) = (true, (0, nil))
+        (following.looked, following.isWatched) = (nil, false)
+        following.ownClaims[session.claim.timeline] = session.claim.nonce
+        pause.began(now: time.monotonic)
+        session.begun = begun
+        let ending = try await session.run(watch, stop)
+        let now = time.monotonic
+        stop = session.stop
+        stop?.beginAgain(now: now)
+        switch ending {
+        case .stopped(let outcome): return outcome
+        case .superseded(let reason):
+          guard !options.isOnce else { throw ownedByAnother(reason) }
+          report(standby: reason)
+        case .diverged(let reason):
+          following.isWatched = session.plan.isReadyToAsk
+          endTimeline(reason)
+        case .failed(let illegal as IllegalTransition):
+          // A fault of this program. After a while the disk is compared and claimed again.
+          let error = LifeboatError(
+            .failure, "internal error in shipping", cause: illegal.reason,
+            hint: "please report this bug; shipping starts over with a fresh comparison")
+          guard !options.isOnce else { throw error }
+          report(blocked: error)
+          prepared = .blocked
+        case .failed(let error):
+          guard !options.isOnce else { throw error }
+          endTimeline("\(error)")
+        }
+      case .again, .blocked: break
+      }
+      if let stop, stop.isQuiet(time.monotonic) || stop.isOver(time.monotonic) {
+        auditor.look()
+        return outcome(hasShipped, pending, since: time.monotonic)
+      }
+      let interval =
+        stop == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
+      watch?.rearm()
+      var isPause = false
+      if case .claimed = prepared, stop == nil { isPause = true }
+      if await wait(interval, isPause: isPause) {
+        stop = stop ?? makeStop(nil)
+      }
+    }
+  }
+
+  /// - Parameter view: the last look.
+  func makeStop(_ view: CaptureView?) -> Stop {
+    let now = time.monotonic
+    return Stop(now: now, deadline: request.deadline ?? now + options.shutdownTimeout, view: view)
+  }
+
+  private func endTimeline(_ reason: String) {
+    logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
+  }
+
+  /// Waits until something happens, or that long. Returns whether a stop was requested. Only that cuts a pause
+  /// between two timelines short: a Redis that writes all the time would leave none of it.
+  private func wait(_ milliseconds: Int64, isPause: Bool) async -> Bool {
+    let end = time.monotonic + milliseconds
+    while true {
+      let left = end - time.monotonic
+      let events = await mailbox.next(waiting: left)
+      if events.contains(.stop) { return true }
+      if !isPause || left <= 0 || Task.isCancelled { return false }
+    }
+  }
+
+  /// The identity under which this shipper claims: this Redis, on this machine, with this directory.
+  private func ownership(of origin: SourceOrigin) -> Ownership {
+    Ownership(
+      source: options.sourceName, instance: options.host + "/" + origin.directory,
+      directory: origin.directory, place: origin.place, isStable: origin.isStable,
+      takesOver: options.takesOver)
+  }
+
+  /// How a run without a claim ends: with the verdict of an audit.
+  private func outcome(
+    _ hasShipped: Bool, _ pending: (bytes: UInt64, since: Instant?), since mark: Int64
+  ) -> Outcome {
+    let shown = status.current
+    let isStandby = status.shipping.state == .standby
+    let verdict = auditor.isCovered(since: mark) ? .covered(at: mark) : auditor.verdict
+    return Outcome(
+      timeline: nil, state: shown.state, verdict: isStandby ? nil : verdict,
+      pendingBytes: pending.bytes, pendingSince: pending.since, reason: shown.reason,
+      hasShipped: hasShipped)
+  }
+
+  /// Logs what the audit finds, once when it begins and once when it is over.
+  private func tellOfAudit() {
+    guard status.shipping.state != .standby else { return }
+    auditLog.note(auditor.verdict, now: time.monotonic, logger)
+  }
+
+  private func ownedByAnother(_ reason: String) -> LifeboatError {
+    LifeboatError(
+      .refused, "another writer owns the repository at \(store.location)", cause: reason,
+      hint: "stop it first, use a separate prefix, or pass --take-over")
+  }
+
+  /// How long to wait until the next look if nothing wakes the shipper.
+  private func waitingTime(
+    _ prepared: Prepared, _ pause: RestartPause, _ watch: (any SourceWatch)?
+  ) -> Int64 {
+    switch prepared {
+    case .blocked, .standby: Shipper.standbyInterval
+    case .claimed: pause.milliseconds
+    case .again: 500
+    case .nothing: watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
+    }
+  }
+
+  /// The comparison found nothing that the repository lacks. A `sync` is done when a look since its request
+  /// is covered.
+  private func report(durable asked: UInt64, _ askedAt: Int64) {
+    let isAsked = status.shipping.syncDone < asked
+    if isAsked { auditor.look() }
+    let isDone = isAsked && auditor.isCovered(since: askedAt)
+    status.update {
+      $0.state = .following
+      $0.reason = nil
+      $0.logSince = nil
+      $0.generationSince = nil
+      $0.unshippedBytes = 0
+      if isDone { $0.syncDone = max($0.syncDone, asked) }
+    }
+  }
+
+  private func report(blocked error: LifeboatError) {
+    let shown = status.shipping
+    guard shown.state != .blocked || shown.reason != error.inOneLine else { return }
+    status.update {
+      $0.state = .blocked
+      $0.reason = error.inOneLine
+    }
+    logger.error("shipping is blocked", metadata: ["cause": "\(error)"])
+  }
+
+  private func report(standby reason: String) {
+    let shown = status.shipping
+    guard shown.state != .standby || shown.reason != reason else { return }
+    status.update {
+      $0.state = .standby
+      $0.reason = reason
+      // In standby, lag is not ours to report.
+      $0.logSince = nil
+      $0.generationSince = nil
+      $0.unshippedBytes = 0
+    }
+    logger.warning("standby: this shipper uploads nothing", metadata: ["reason": "\(reason)"])
+  }
+}

@@ -1,0 +1,78 @@
+import BackupTypes
+import RedisFormats
+import TestSupport
+import Testing
+
+/// Is the AOF live (design 4, decision 0005)?
+@Suite struct AOFLivenessTests {
+  private func moment(_ milliseconds: Int64) -> FileMoment {
+    FileMoment(seconds: milliseconds / 1000, nanoseconds: milliseconds % 1000 * 1_000_000)
+  }
+  private func judge(
+    write: Int64?, manifest: Int64? = nil, born: Int64?, modified: Int64, content: Int64? = nil
+  ) -> AOFLiveness {
+    AOFLiveness.judge(
+      lastWrite: write.map(moment), manifestModified: manifest.map(moment),
+      dump: .init(
+        born: born.map(moment), modified: moment(modified), contentAtSeconds: content))
+  }
+
+  @Test func `without a dump an AOF set is live, also one with only a BASE`() {
+    #expect(
+      AOFLiveness.judge(lastWrite: moment(1), manifestModified: nil, dump: nil) == .live)
+    #expect(AOFLiveness.judge(lastWrite: nil, manifestModified: nil, dump: nil) == .live)
+  }
+
+  @Test func `a manifest without an i line beside a dump is not live`() {
+    #expect(judge(write: nil, manifest: 9000, born: 1000, modified: 2000) == .quiet)
+  }
+
+  @Test(
+    arguments: [
+      // (last write, manifest, verdict): the dump was born at 5000 and written until 6000.
+      (4999, nil, .quiet), (5000, nil, .live), (5001, nil, .live), (9000, nil, .live),
+      (4999, 4998, .quiet), (4000, 5000, .live), (4000, 9000, .live),
+    ] as [(Int64, Int64?, AOFLiveness)])
+  func `what was written after the dump's file was made is live`(
+    _ write: Int64, _ manifest: Int64?, _ expected: AOFLiveness
+  ) {
+    #expect(
+      judge(write: write, manifest: manifest, born: 5000, modified: 6000, content: 1) == expected)
+  }
+
+  @Test func `a copied file's birth time is not used: whole seconds of its content decide`() {
+    for born in [nil, 6001] as [Int64?] {
+      #expect(judge(write: 4999, born: born, modified: 6000, content: 4) == .quiet)
+      #expect(judge(write: 5000, born: born, modified: 6000, content: 4) == .live)
+      #expect(judge(write: 5999, born: born, modified: 6000) == .quiet)
+      #expect(judge(write: 6000, born: born, modified: 6000) == .live)
+    }
+    #expect(judge(write: 6000, born: 6000, modified: 6000) == .live, "born when it was written")
+  }
+
+  @Test func `a stopped AOF is never taken for a live one, and a later write always shows`() async {
+    for seed in UInt64(1)...2000 {
+      await Task.yield()  // tests that wait need a thread
+      var random = SeededRandom(seed: seed)
+      let stop = Int64(random.int(0...10_000))
+      let fork = stop + Int64(random.int(1...3000))
+      let born = fork + Int64(random.int(0...5))
+      let modified = born + Int64(random.int(0...5000))
+      let content = random.chance(50) ? fork / 1000 : nil
+      #expect(
+        judge(write: stop, born: born, modified: modified, content: content) == .quiet,
+        "seed \(seed)")
+      #expect(
+        judge(write: modified + 1000, born: born, modified: modified, content: content) == .live,
+        "seed \(seed)")
+    }
+  }
+
+  @Test func `moments are ordered in full resolution, and become instants without trapping`() {
+    #expect(FileMoment(seconds: 1, nanoseconds: 999) < FileMoment(seconds: 2, nanoseconds: 0))
+    #expect(FileMoment(seconds: 1, nanoseconds: 1) > FileMoment(seconds: 1, nanoseconds: 0))
+    #expect(FileMoment(seconds: 1, nanoseconds: 1_999_999).instant == at(1001))
+    #expect(FileMoment(seconds: .max, nanoseconds: .max).instant == at(.max))
+    #expect(FileMoment(seconds: .min, nanoseconds: 0).instant == at(.min))
+  }
+}

@@ -1,0 +1,213 @@
+import BackupFormat
+import BackupTypes
+import Testing
+import WriterLogic
+
+/// When a dump is shipped, and for how long a snapshot names it.
+@Suite struct DumpPlanTests {
+  /// A server's directory, and a plan whose every action succeeds.
+  private struct World {
+    var now: Int64 = 1_000_000
+    var plan: ShipPlan
+    var dump: (number: Int, savedAt: Int64)?
+    /// The AOF: a BASE and an empty log.
+    var log: Int?
+    private(set) var uploads: [String] = []
+    private(set) var last: Snapshot?
+
+    init(
+      _ change: (inout ShipPlan.Options) -> Void = { _ in }, dump known: Int64? = nil,
+      carried: Bool = false
+    ) {
+      var options = ShipPlan.Options()
+      change(&options)
+      var comparison = Comparison(hasNews: true, hasPoint: known != nil)
+      if let known {
+        comparison.dump = .init(
+          record: .init(
+            generation: generationID(77), file: "dump.rdb", contentAt: at(known), pinnedAt: nil),
+          dataset: dataset(keys: 9), file: nil)
+        comparison.before = (.first, 1, nil)
+      }
+      if carried {
+        let form = AOFForm.multiPart(directory: "d", manifest: "m")
+        let base = Snapshot.Base(generation: generationID(5), file: "b", sequence: 1)
+        comparison.carried = ClosedChain(
+          record: .init(form: form, base: base, files: []), until: at(900_000))
+      }
+      plan = ShipPlan(
+        claim: claim(2, parent: 1), comparison: comparison,
+        view: CaptureView(at: at(now), dump: nil, aof: .absent), options: options)
+    }
+
+    private func pinned(_ pin: Int, _ name: String, size: Int, modified: Int64) -> PinnedFile {
+      PinnedFile(
+        pin: PinID(pin), name: name, size: UInt64(size),
+        modified: FileMoment(seconds: modified / 1000, nanoseconds: 0), born: nil,
+        identity: FileIdentity(inode: UInt64(pin), bornSeconds: 1, bornNanoseconds: 0))
+    }
+
+    private var view: CaptureView {
+      let set = log.map { log in
+        AOFSetView(
+          form: .multiPart(directory: "d", manifest: "m"),
+          base: .init(
+            file: pinned(log, "\(log).base.rdb", size: 100, modified: now), sequence: Int64(log)),
+          increments: [
+            .init(
+              file: pinned(log + 1, "\(log).incr.aof", size: 0, modified: now),
+              sequence: Int64(log))
+          ], manifestModified: nil)
+      }
+      return CaptureView(
+        at: at(now),
+        dump: dump.map { pinned($0.number, "dump.rdb", size: 100, modified: $0.savedAt) },
+        aof: set.map { .set($0) } ?? .absent)
+    }
+
+    mutating func save(_ number: Int) { dump = (number, now) }
+
+    /// A look after so much time, and what is due then.
+    mutating func turn(after wait: Int64 = 1000, breaking: Bool = false) {
+      now += wait
+      plan.observe(view)
+      while true {
+        let actions = plan.actions(now: at(now))
+        if actions.isEmpty { return }
+        for action in actions {
+          switch action {
+          case .putSnapshot(let snapshot):
+            last = snapshot
+            plan.recordDurable(span: nil, now: at(now))
+          case .putLog(let shipment):
+            plan.recordDurable(span: span(shipment.from, shipment.to), now: at(now))
+          case .putOperation, .putFold: plan.recordDurable(span: nil, now: at(now))
+          case .uploadGeneration(let upload):
+            if breaking {
+              _ = plan.generationBroken()
+              continue
+            }
+            let pin = UInt64(upload.pin.value)
+            uploads.append("\(pin)")
+            plan.generationDurable(
+              GenerationResult(
+                index: index(
+                  generationID(pin), upload.kind, file: upload.file.name,
+                  contentAt: upload.file.modified.instant.milliseconds, dataset: dataset(keys: 9))))
+          }
+        }
+      }
+    }
+  }
+
+  private let hour: Int64 = 3_600_000
+
+  @Test func `without an AOF every dump is shipped, unless an interval was given`() {
+    var each = World()
+    for number in 1...3 {
+      each.save(number)
+      each.turn(after: 60_000)
+    }
+    #expect(each.uploads == ["1", "2", "3"])
+
+    var limited = World { $0.dumpIntervalAlone = hour }
+    limited.save(1)
+    limited.turn()
+    #expect(limited.uploads == ["1"], "the first restore point does not wait")
+    let begun = limited.now
+    limited.save(2)
+    limited.turn()
+    #expect(limited.uploads == ["1"])
+    // It is behind, and says since when.
+    #expect(limited.plan.unshipped.generationSince == at(begun))
+    #expect(limited.plan.unshipped.bytes == 100)
+    #expect(limited.plan.nextWake(now: at(limited.now)) == at(begun + hour))
+    limited.save(3)
+    limited.turn(after: begun + hour - limited.now - 1)
+    #expect(limited.uploads == ["1"])
+    limited.turn(after: 1)
+    #expect(limited.uploads == ["1", "3"], "the newest of them")
+    #expect(limited.plan.unshipped.generationSince == nil)
+  }
+
+  @Test func `a sync, the end, and a clock that was set back do not wait`() {
+    var world = World { $0.dumpIntervalAlone = hour }
+    world.save(1)
+    world.turn()
+    world.save(2)
+    world.turn()
+    world.plan.flush()
+    world.turn()
+    #expect(world.uploads == ["1", "2"])
+    world.plan.slowDown()
+    world.save(3)
+    world.turn()
+    #expect(world.uploads == ["1", "2"])
+    world.turn(after: -2 * hour)
+    #expect(world.uploads == ["1", "2", "3"])
+  }
+
+  @Test func `after a restart the interval counts from the last dump`() {
+    var world = World({ $0.dumpIntervalAlone = hour }, dump: 1_000_000 - 600_000)
+    world.save(1)
+    world.turn()
+    #expect(world.uploads.isEmpty)
+    world.turn(after: hour - 600_000)
+    #expect(world.uploads == ["1"])
+  }
+
+  @Test func `a dump that failed its check does not keep the next one waiting`() {
+    var world = World { $0.dumpIntervalAlone = hour }
+    world.save(1)
+    world.turn()
+    world.turn(after: hour)
+    world.save(2)
+    world.turn(breaking: true)
+    #expect(world.uploads == ["1"])
+    world.save(3)
+    world.turn(after: 60_000)
+    #expect(world.uploads == ["1", "3"])
+  }
+
+  @Test func `the first dump of a server that has given up its AOF does not wait`() {
+    var world = World { $0.dumpIntervalAlone = hour }
+    world.log = 10
+    world.turn()
+    world.save(1)
+    world.turn()
+    #expect(world.uploads == ["10", "1"] && world.last?.primary == .aof)
+    (world.log, world.now) = (nil, world.now + 10_000)
+    world.save(2)
+    for _ in 0..<3 { world.turn(after: 5000) }
+    #expect(world.uploads == ["10", "1", "2"] && world.last?.primary == .rdb)
+    world.save(3)
+    world.turn(after: 60_000)
+    #expect(world.uploads == ["10", "1", "2"])
+  }
+
+  /// Retention keeps what the last snapshot names. What is neither the newest state nor on disk must not stay
+  /// there for ever.
+  @Test func `a snapshot no longer names what is neither the newest state nor on disk`() {
+    var world = World()
+    world.log = 10
+    world.save(1)
+    world.turn()
+    world.turn()
+    #expect(world.last?.primary == .aof && world.last?.dump != nil)
+    world.dump = nil
+    world.turn()
+    #expect(world.last?.primary == .aof && world.last?.dump == nil)
+    // It came back: it is shipped again, since retention may have deleted it.
+    world.save(2)
+    world.turn(after: 2 * hour)
+    #expect(world.uploads == ["10", "1", "2"] && world.last?.dump?.generation == generationID(2))
+  }
+
+  @Test func `of a server that gave up its AOF the next shipper names the dump only`() {
+    var world = World(dump: 999_000, carried: true)
+    world.save(1)
+    world.turn()
+    #expect(world.uploads == ["1"])
+    #expect(world.last?.primary == .rdb && world.last?.chain == nil && world.last?.dump != nil)
+  }
+}

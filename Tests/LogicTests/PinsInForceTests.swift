@@ -1,0 +1,48 @@
+import BackupFormat
+import BackupTypes
+import Testing
+
+@testable import WriterLogic
+
+struct PinsInForceTests {
+  private let repository = Nonce(bytes: [UInt8](repeating: 1, count: Nonce.byteCount))!
+
+  private func pin(_ id: String, _ origin: Pin.Origin, until: Int64 = 1000) -> Pin {
+    Pin(
+      id: id, repository: repository, origin: origin, reason: "empty",
+      at: Instant(milliseconds: 0), until: Instant(milliseconds: until), timeline: .first,
+      snapshot: 1, position: nil)
+  }
+
+  @Test func `a start that may be an accident is suspect until its pin is let go`() {
+    var pins = PinsInForce([pin("start", .start), pin("flush", .drop)])
+    #expect(pins.isSuspect)
+    pins.settle(released: ["another"], now: Instant(milliseconds: 0))
+    #expect(pins.isSuspect && pins.count == 2)
+    pins.settle(released: ["start", "another"], now: Instant(milliseconds: 0))
+    #expect(!pins.isSuspect && pins.count == 1)
+  }
+
+  @Test func `of a drop nobody is asked: somebody gave the command`() {
+    var pins = PinsInForce()
+    #expect(pins.add(pin("flush", .drop)).isEmpty)
+    #expect(!pins.isSuspect && pins.contains("flush"))
+    pins.settle(released: ["flush"], now: Instant(milliseconds: 0))
+    #expect(!pins.isSuspect && pins.count == 0 && !pins.contains("flush"))
+  }
+
+  @Test func `a pin that has run out is no longer in force`() {
+    var pins = PinsInForce([pin("early", .start, until: 10), pin("late", .drop, until: 11)])
+    pins.settle(released: [], now: Instant(milliseconds: 10))
+    #expect(!pins.isSuspect && pins.count == 1)
+  }
+
+  @Test func `too many drops let the oldest go, and never a start`() {
+    var pins = PinsInForce([pin("start", .start)])
+    for number in 0..<ShrinkGuard.pinsMax { #expect(pins.add(pin("\(number)", .drop)).isEmpty) }
+    #expect(pins.add(pin("next", .drop)) == ["0"])
+    #expect(pins.count == ShrinkGuard.pinsMax + 1)
+    pins.settle(released: ["start", "next"], now: Instant(milliseconds: 0))
+    #expect(!pins.isSuspect && pins.count == ShrinkGuard.pinsMax - 1)
+  }
+}

@@ -1,0 +1,67 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import RepositoryAccess
+import Shipping
+import SystemIO
+import SystemPackage
+import TestSupport
+import Testing
+import WriterLogic
+
+/// An upload that was cut off is continued, but not once retention may be deleting it.
+@Suite struct UnfinishedUploadTests {
+  private static let start = Instant(milliseconds: 1_700_000_000_000)
+
+  @Test(arguments: [true, false])
+  func `what was left unfinished is continued for some days only`(isOfParent: Bool) async throws {
+    for days: Int64 in [0, 2, 4, 9] {
+      let clock = VirtualClock(UnfinishedUploadTests.start)
+      let made = try await MadeRepository(clock: { clock.now })
+      try await made.addClaim(1, at: 0)
+      try await made.addClaim(2, at: 1, parentSnapshots: 0)
+      let claim = try await made.repository.claim(TimelineNumber(2)!)
+      let folder = try TemporaryDirectory("upload")
+      let bytes = VirtualRedis.dump(count: 7)
+      try TestFiles.write(bytes, to: folder("dump.rdb"))
+      let file = try OpenFile(reading: FilePath(folder("dump.rdb")))
+      let frame = made.repository.frame
+      let left = GenerationID(
+        fingerprint: try await Fingerprint.of(file, size: UInt64(bytes.count), frame: frame),
+        nonce: nonce(isOfParent ? 1 : 2))
+      try await made.repository.createContent(
+        bytes, .piece(left, number: 0, frame.digest(bytes).short), kind: .piece)
+      clock.set(clock.now.advanced(byMilliseconds: days * RetentionPolicy.day))
+      let uploader = GenerationUploader(
+        repository: made.repository, claim: claim,
+        settings: .init(width: 2, readLimit: nil, time: SystemClock()),
+        reusable: [:], unfinishedNonce: nonce(1)
+      ) { _ in }
+      let upload = try upload(claim, size: bytes.count)
+      if days > 3, !isOfParent {
+        #expect(
+          await code { _ = try await uploader.upload(upload, file) } == .failure, "\(days) days")
+        continue
+      }
+      let id = try await uploader.upload(upload, file).index.generation
+      #expect(id.nonce == (days > 3 ? claim.nonce : left.nonce), "\(days) days")
+      #expect(try await made.repository.history().catalogue.complete == [id])
+    }
+  }
+
+  /// What a plan asks for when it sees a dump.
+  private func upload(_ claim: Claim, size: Int) throws -> GenerationUpload {
+    let dump = PinnedFile(
+      pin: PinID(1), name: "dump.rdb", size: UInt64(size),
+      modified: FileMoment(seconds: 1_700_000_000, nanoseconds: 0), born: nil,
+      identity: FileIdentity(inode: 1, bornSeconds: 1, bornNanoseconds: 0))
+    var plan = ShipPlan(
+      claim: claim, comparison: Comparison(hasNews: true, hasPoint: false),
+      view: CaptureView(at: UnfinishedUploadTests.start, dump: dump, aof: .absent),
+      options: .init())
+    for action in plan.actions(now: UnfinishedUploadTests.start) {
+      if case .uploadGeneration(let upload) = action { return upload }
+    }
+    throw HarnessError("nothing is uploaded")
+  }
+}

@@ -1,0 +1,192 @@
+import BackupFormat
+import BackupTypes
+import Glibc
+import HistoryLogic
+import Recovery
+import RedisFormats
+import RepositoryAccess
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Unknown is data: what a program wrote in a form that this release can't read is never broken, never
+/// empty. One rule (`RDBOpening`, `RDBWalker`), asked by the shipper, by a look and by `inspect`.
+@Suite struct UnknownDataTests {
+  enum Verdict: String, Sendable { case empty, data, unknown, broken }
+
+  private struct Found: Equatable, CustomStringConvertible {
+    /// Of the whole file, as the shipper judges it.
+    var shipped: GenerationIndex.Verdict?
+    /// Of a look, which reads no further than it must.
+    var look: Verdict
+    var isBrokenInInspect: Bool
+    var description: String { "\(String(describing: shipped)), \(look), \(isBrokenInInspect)" }
+  }
+
+  /// What every place says of `bytes` as the dump, the BASE, or the single AOF of a directory.
+  private func judged(_ bytes: [UInt8], as role: String) throws -> Found {
+    let folder = try TemporaryDirectory("unknown")
+    switch role {
+    case "dump": try TestFiles.write(bytes, to: folder("dump.rdb"))
+    case "legacy": try TestFiles.write(bytes, to: folder("appendonly.aof"))
+    default:
+      _ = try folder.makeDirectory("appendonlydir")
+      try TestFiles.write(bytes, to: folder("appendonlydir/b"))
+      try TestFiles.write(
+        "file b seq 1 type b\n", to: folder("appendonlydir/appendonly.aof.manifest"))
+    }
+    let facts = try DirectoryLook(FilePath(folder.path), names: ServerNames()).facts()
+    let content =
+      switch role {
+      case "dump": facts.dump
+      case "legacy": facts.legacy
+      default: facts.files["b"] ?? .absent
+      }
+    let look: Verdict =
+      switch content {
+      case .absent, .empty: .empty
+      case .data: .data
+      case .unknown: .unknown
+      case .broken: .broken
+      }
+    if look == .unknown { #expect(!facts.warnings.isEmpty) }
+    var check = GenerationCheck(kind: role == "dump" ? .dump : .base)
+    for start in stride(from: 0, to: bytes.count, by: 5) {
+      Array(bytes[start..<min(start + 5, bytes.count)]).withUnsafeBytes { check.consume($0) }
+    }
+    let (verdict, summary) = check.finish()
+    let shipped: GenerationIndex.Verdict? =
+      switch verdict {
+      case .good: .good
+      case .unverified: .unverified
+      case .broken: nil
+      }
+    // What is not known is not 0.
+    if shipped == .unverified { #expect(summary.flatMap { DatasetRecord($0) } == nil) }
+    let inspection = try DirectoryInspection.make(FilePath(folder.path), names: ServerNames())
+    return Found(
+      shipped: shipped, look: look, isBrokenInInspect: inspection.files.contains { $0.isBroken })
+  }
+
+  static func rdb(_ magic: String, _ records: [UInt8], damaged: Bool = false) -> [UInt8] {
+    let content = Array(magic.utf8) + records + [0xff]
+    var crc = CRC64()
+    content.withUnsafeBytes { crc.update($0) }
+    return content + littleEndianBytes(damaged ? crc.value ^ 1 : crc.value)
+  }
+  private static let key: [UInt8] = [0xfe, 0, 0, 1, 107, 1, 118]
+  private static let select = Array("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n".utf8)
+  private static let set = Array("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nv\r\n".utf8)
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var bytes: [UInt8]
+    var dump: Verdict
+    var base: Verdict
+    var testDescription: String { name }
+  }
+
+  static let cases: [Case] = [
+    .init(name: "no bytes", bytes: [], dump: .broken, base: .empty),
+    .init(name: "NULs", bytes: [UInt8](repeating: 0, count: 4096), dump: .broken, base: .broken),
+    .init(name: "a prefix of a magic", bytes: Array("REDI".utf8), dump: .broken, base: .broken),
+    .init(name: "shorter than a header", bytes: Array("NEWKV".utf8), dump: .broken, base: .broken),
+    .init(
+      name: "neither * nor # nor a magic", bytes: Array("$3\r\nSET\r\n and more".utf8),
+      dump: .broken, base: .broken),
+    .init(name: "only SELECT", bytes: select, dump: .broken, base: .empty),
+    .init(
+      name: "an annotation", bytes: Array("#TS:1795841049\r\n".utf8), dump: .broken, base: .empty),
+    .init(name: "a command", bytes: select + set, dump: .broken, base: .data),
+    .init(name: "a known RDB", bytes: rdb("REDIS0012", key), dump: .data, base: .data),
+    .init(name: "without keys", bytes: rdb("REDIS0012", []), dump: .empty, base: .empty),
+    .init(
+      name: "a newer version of known types", bytes: rdb("REDIS0014", key), dump: .unknown,
+      base: .unknown),
+    .init(name: "a version to come", bytes: rdb("REDIS0099", key), dump: .unknown, base: .unknown),
+    .init(name: "of Valkey", bytes: rdb("VALKEY082", key), dump: .unknown, base: .unknown),
+    .init(
+      name: "of an unknown trailer", bytes: rdb("REDIS0099", key, damaged: true), dump: .unknown,
+      base: .unknown),
+    .init(
+      name: "an unknown type", bytes: rdb("REDIS0012", [60, 1, 107]), dump: .unknown, base: .unknown
+    ),
+    .init(
+      name: "an unknown opcode", bytes: rdb("REDIS0012", [0xf1, 1, 107]), dump: .unknown,
+      base: .unknown),
+    .init(
+      name: "VCS of LZ4", bytes: Array("VCS\u{1}\u{1}\0\u{1}".utf8) + set, dump: .unknown,
+      base: .unknown),
+    .init(
+      name: "VCS of codec 3", bytes: Array("VCS\u{1}\u{3}\0\u{1}".utf8) + set, dump: .unknown,
+      base: .unknown),
+    .init(
+      name: "another magic", bytes: Array("NEWKV0001".utf8) + set, dump: .unknown, base: .unknown),
+  ]
+
+  @Test(arguments: cases)
+  func `every place says the same of a file`(test: Case) throws {
+    for (role, expected) in [("dump", test.dump), ("base", test.base), ("legacy", test.base)] {
+      let found = try judged(test.bytes, as: role)
+      #expect(found.look == expected, "\(role): \(found)")
+      #expect((found.shipped == nil) == (expected == .broken), "\(role): \(found)")
+      // As a dump, `$3...` and NULs are read by the walker; `inspect` reads a single AOF as a log.
+      #expect(found.isBrokenInInspect == (expected == .broken), "\(role): \(found)")
+      if expected == .unknown, test.name != "a newer version of known types" {
+        #expect(found.shipped == .unverified, "\(role): \(found)")
+      }
+    }
+  }
+
+  /// Of a version that is known the trailer is understood, whatever is inside: a bit that flipped is found.
+  @Test func `damage that we understand stays damage`() throws {
+    let flipped = UnknownDataTests.rdb("REDIS0012", [60, 1, 107], damaged: true)
+    #expect(try judged(flipped, as: "dump").shipped == nil)
+    // Commands may follow the RDB of a BASE, and nobody knows where it ends.
+    #expect(try judged(flipped + UnknownDataTests.set, as: "base").shipped == .unverified)
+    #expect(
+      try judged(UnknownDataTests.rdb("REDIS0012", UnknownDataTests.key, damaged: true), as: "dump")
+        .shipped == nil)
+    var cut = UnknownDataTests.rdb("REDIS0012", UnknownDataTests.key)
+    cut.removeLast(3)
+    #expect(try judged(cut, as: "dump").shipped == nil)
+  }
+
+  /// The counts of an RDB in front of commands are not those of the file.
+  @Test func `a BASE with nothing in its RDB and commands behind it is not without keys`() throws {
+    var check = GenerationCheck(kind: .base)
+    let bytes = UnknownDataTests.rdb("REDIS0009", []) + UnknownDataTests.set
+    bytes.withUnsafeBytes { check.consume($0) }
+    let (verdict, summary) = check.finish()
+    #expect(verdict == .good(remark: nil) && summary.flatMap { DatasetRecord($0) } == nil)
+    var empty = GenerationCheck(kind: .base)
+    let (good, none) = empty.finish()
+    #expect(good == .good(remark: nil))
+    #expect(none.flatMap { DatasetRecord($0) }?.isEmpty == true)
+  }
+
+  /// Files of servers that can't be had here, beside the checkout; what each sign proves stands above.
+  @Test(.enabled(if: UnknownDataTests.hasFixtures, "no fixtures beside the checkout"))
+  func `no file of a newer server is called broken or empty`() throws {
+    for name in TestFiles.list(UnknownDataTests.fixtures).sorted() {
+      let folder = UnknownDataTests.fixtures + "/" + name
+      guard TestFiles.isDirectory(folder + "/data") else { continue }
+      let isBroken = try TestFiles.text(folder + "/expected.json").contains("\"isBroken\": true")
+      let path = FilePath(folder + "/data")
+      let facts = try DirectoryLook(path, names: ServerNames()).facts()
+      let verdict = DataVerdict.judge(facts, appendOnly: .unknown)
+      if case .data = verdict {} else if !isBroken { Issue.record("\(name): \(verdict)") }
+      let inspection = try DirectoryInspection.make(path, names: ServerNames())
+      for file in inspection.files where !isBroken {
+        #expect(!file.isBroken, "\(name) \(file.path): \(file.verdict)")
+        if file.verdict.hasPrefix("unverified") {
+          #expect(file.dataset == nil, "\(name): nobody knows how much it holds")
+        }
+      }
+    }
+  }
+
+  static let fixtures =
+    getenv("LIFEBOAT_FIXTURES").map { String(cString: $0) } ?? Checkout.root + "/../shared/fixtures"
+  static var hasFixtures: Bool { TestFiles.isDirectory(fixtures) }
+}
