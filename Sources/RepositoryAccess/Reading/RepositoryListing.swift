@@ -14,6 +14,8 @@ package struct RepositoryListing: Sendable, Encodable {
     package var fork: String?
     package var isClosed: Bool
     package var isAbandoned: Bool
+    /// A later claim leaves out some of it, which the store has had for longer than that claim.
+    package var isCutOff: Bool
     package var suspicion: String?
     package var points: [Point]
     /// Log whose BASE never became durable, in a timeline without a restore point.
@@ -86,6 +88,9 @@ package struct RepositoryListing: Sendable, Encodable {
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
+  /// Releases, quarantines and prune records that can't be read, by the names of their objects, or are of
+  /// another repository. They do not count: anyone who may create objects can have written them.
+  package var unusable: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
   package var lastDrill: DrillEntry?
@@ -129,7 +134,7 @@ package struct RepositoryListing: Sendable, Encodable {
     let location = repository.store.location
     let newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
-    var unreadable: [String] = []
+    var unreadable = history.unreadable.map { ObjectPath.claim($0.timeline).text }
     var losses: [(LogLoss, Loss)] = []
     var drawing = ChronicleBuilder(
       history: history, times: times, descriptor: repository.descriptor,
@@ -143,7 +148,9 @@ package struct RepositoryListing: Sendable, Encodable {
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
     }
-    drawing.addUnreadable(unreadable.count)
+    drawing.addUnreadable(unreadable.count - history.unreadable.count)
+    let unusable = history.catalogue.unusable.merging(
+      try await repository.prunes(history.catalogue).unusable) { $1 }
     let listing = RepositoryListing(
       repository: repository.id.hexadecimal, location: location,
       cipher: repository.descriptor.cipher.rawValue,
@@ -154,7 +161,7 @@ package struct RepositoryListing: Sendable, Encodable {
       timelines: timelines, losses: losses.map(\.1), pins: pins,
       unreadablePins: reading.unreadable.map { printable($0) },
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
-      unreadable: unreadable,
+      unusable: unusable.keys.map { printable($0.text) }.sorted(), unreadable: unreadable,
       lastDrill: await lastDrill(repository, history.catalogue))
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
@@ -226,7 +233,7 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points,
+      isAbandoned: history.isAbandoned(number), isCutOff: history.cutOff[number] != nil, suspicion: claim.suspicion?.detail, points: points,
       unfinished: points.isEmpty
         ? history.unfinishedLogs(inOrder).first.map { UnfinishedDocument($0) } : nil)
   }
