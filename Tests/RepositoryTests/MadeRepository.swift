@@ -12,10 +12,10 @@ struct MadeRepository {
   let repository: Repository
 
   /// - Parameter clock: the store's; nil: it says nothing of value.
-  init(clock: (@Sendable () -> Instant)? = nil, keys: KeySource = .none) async throws {
+  init(clock: (@Sendable () -> Instant)? = nil) async throws {
     store = MemoryStore(clock: clock)
     repository = try await Repository.openOrCreate(
-      store, keys: keys, compression: .none, now: at(0))
+      store, keys: .none, compression: .none, now: at(0))
   }
 
   var reader: HistoryReader {
@@ -38,15 +38,14 @@ struct MadeRepository {
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
     ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,
-    suspicion: Claim.Suspicion? = nil, parent: Int? = nil
+    suspicion: Claim.Suspicion? = nil
   ) async throws {
     let timeline = TimelineNumber(number)!
-    let before = parent.flatMap { TimelineNumber($0) } ?? timeline.previous
     let claim = Claim(
       timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
       instance: "i", directory: "d", claimedAt: at(time), writer: "test",
-      parent: parentSnapshots == nil ? nil : before,
-      fork: fork.map { LogPosition(timeline: before!, ordinal: 1, offset: $0) },
+      parent: parentSnapshots == nil ? nil : timeline.previous,
+      fork: fork.map { LogPosition(timeline: timeline.previous!, ordinal: 1, offset: $0) },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
       suspicion: suspicion, place: Claim.Place())
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)

@@ -20,7 +20,6 @@ package struct Answering: Sendable {
 
   package func answer(_ question: Question) throws -> Answer {
     do {
-      try refuseHidden(by: question)
       switch question {
       case .newest(let choice): return try newest(choice)
       case .timeline(let number):

@@ -99,10 +99,12 @@ package struct CapabilityProbe: Sendable {
 
   private func list() async throws -> [ObjectEntry] {
     var entries: [ObjectEntry] = []
-    try await store.eachPage(prefix: ObjectPath.operations(.probes)) { page in
+    var token: String?
+    repeat {
+      let page = try await store.list(prefix: ObjectPath.operations(.probes), continuing: token)
       entries += page.entries
-      return true
-    }
+      token = page.next
+    } while token != nil
     return entries
   }
 

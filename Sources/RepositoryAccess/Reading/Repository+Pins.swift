@@ -30,11 +30,9 @@ extension Repository {
     var reading = PinReading()
     for id in ids.sorted() {
       do {
-        let name = ObjectPath.operation(.pins, id: id)
-        let pin = try await record(Pin.self, name, kind: .operation)
-        try check(pin.id == id, pin.repository, name)
-        reading.pins.append(pin)
-      } catch let error as LifeboatError where error.isUnreadable {
+        reading.pins.append(
+          try await record(Pin.self, .operation(.pins, id: id), kind: .operation))
+      } catch let error as LifeboatError where error.isDamage || error.code == .versionMismatch {
         reading.unreadable.append(id)
       }
     }

@@ -18,11 +18,7 @@ extension RepositoryListing {
       if let parent = timeline.parent {
         text += ", after \(parent)" + (timeline.fork.map { " from \($0)" } ?? " (no common log)")
       }
-      if timeline.isCutOff {
-        text += ", CUT OFF by a later claim: `restore --timeline \(timeline.number)` gives its end"
-      } else if timeline.isAbandoned {
-        text += ", its end is an abandoned branch"
-      }
+      if timeline.isAbandoned { text += ", its end is an abandoned branch" }
       text += "\n"
       if let suspicion = timeline.suspicion { text += "  SUSPECT start: \(suspicion)\n" }
       if timeline.points.isEmpty { text += "  no restore point\n" }
@@ -53,9 +49,6 @@ extension RepositoryListing {
     }
     for name in unreadable {
       text += "\n\(name) can't be read, and what needs it is left out: see `lifeboat verify`\n"
-    }
-    for name in unusable {
-      text += "\n\(name) can't be used, and does not count: see `lifeboat verify`\n"
     }
     for id in unreadablePins {
       text +=

@@ -14,8 +14,6 @@ package struct RepositoryListing: Sendable, Encodable {
     package var fork: String?
     package var isClosed: Bool
     package var isAbandoned: Bool
-    /// A later claim leaves out some of it, which the store has had for longer than that claim.
-    package var isCutOff: Bool
     package var suspicion: String?
     package var points: [Point]
     /// Log whose BASE never became durable, in a timeline without a restore point.
@@ -88,9 +86,6 @@ package struct RepositoryListing: Sendable, Encodable {
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
-  /// Releases, quarantines and prune records that can't be read, by the names of their objects, or are of
-  /// another repository. They do not count: anyone who may create objects can have written them.
-  package var unusable: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
   package var lastDrill: DrillEntry?
@@ -134,7 +129,7 @@ package struct RepositoryListing: Sendable, Encodable {
     let location = repository.store.location
     let newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
-    var unreadable = history.unreadable.map { ObjectPath.claim($0.timeline).text }
+    var unreadable: [String] = []
     var losses: [(LogLoss, Loss)] = []
     var drawing = ChronicleBuilder(
       history: history, times: times, descriptor: repository.descriptor,
@@ -148,9 +143,7 @@ package struct RepositoryListing: Sendable, Encodable {
         id: pin.id, reason: printable(pin.reason), at: pin.at.description,
         until: pin.until.description, point: pinned(pin))
     }
-    drawing.addUnreadable(unreadable.count - history.unreadable.count)
-    let unusable = history.catalogue.unusable.merging(
-      try await repository.prunes(history.catalogue).unusable) { $1 }
+    drawing.addUnreadable(unreadable.count)
     let listing = RepositoryListing(
       repository: repository.id.hexadecimal, location: location,
       cipher: repository.descriptor.cipher.rawValue,
@@ -161,7 +154,7 @@ package struct RepositoryListing: Sendable, Encodable {
       timelines: timelines, losses: losses.map(\.1), pins: pins,
       unreadablePins: reading.unreadable.map { printable($0) },
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
-      unusable: unusable.keys.map { printable($0.text) }.sorted(), unreadable: unreadable,
+      unreadable: unreadable,
       lastDrill: await lastDrill(repository, history.catalogue))
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
@@ -233,7 +226,7 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: history.isAbandoned(number), isCutOff: history.cutOff[number] != nil, suspicion: claim.suspicion?.detail, points: points,
+      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points,
       unfinished: points.isEmpty
         ? history.unfinishedLogs(inOrder).first.map { UnfinishedDocument($0) } : nil)
   }

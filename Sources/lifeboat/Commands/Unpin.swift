@@ -35,7 +35,7 @@ struct Unpin: ExitingCommand {
     }
     let now = SystemClock.now()
     // A named pin is released by its name, even if it can't be read.
-    let catalogue = try await opened.operations()
+    let catalogue = try await opened.catalogue(prefix: "ops/")
     var wanted = pins
     if all {
       let active = try await opened.pinsInForce(catalogue, now: now)
@@ -46,7 +46,9 @@ struct Unpin: ExitingCommand {
         throw LifeboatError(
           .noBackup, "there is no pin \(printable(id))", hint: "`lifeboat list` shows the pins")
       }
-      try await opened.release(id, by: "lifeboat unpin", at: now)
+      _ = try await opened.create(
+        Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),
+        .operation(.releases, id: id), kind: .operation)
       if !json { Console.line("released: \(id)") }
     }
     let until = now.advanced(byMilliseconds: RetentionPolicy.grace).description

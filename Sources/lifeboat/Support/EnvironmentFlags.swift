@@ -46,7 +46,7 @@ struct EnvironmentFlags {
     case "", "0", "false", "no", "off": return false
     default:
       throw LifeboatError(
-        .usage, "\(variable) is neither true nor false", hint: "it must be true or false")
+        .usage, "\(variable) is \"\(printable(value))\"", hint: "it must be true or false")
     }
   }
 

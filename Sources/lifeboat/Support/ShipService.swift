@@ -8,7 +8,7 @@ struct ShipService {
   private let tasks: [Task<Void, Never>]
 
   init(
-    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?, adminHosts: [String],
+    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?,
     heartbeat: Heartbeat?, logger: Logger
   ) {
     var tasks: [Task<Void, Never>] = []
@@ -16,10 +16,7 @@ struct ShipService {
       tasks.append(Task { await ShipService.serve(listen, logger) { pages.open($0) } })
     }
     if let admin {
-      tasks.append(
-        Task {
-          await ShipService.serve(admin, logger) { pages.admin($0, at: admin, names: adminHosts) }
-        })
+      tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0, at: admin) } })
       tasks.append(Task { await pages.pictures.run() })
     }
     if let heartbeat { tasks.append(Task { await heartbeat.run() }) }
