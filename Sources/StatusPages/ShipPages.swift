@@ -93,8 +93,7 @@ package struct ShipPages: Sendable {
   private var live: LiveDocument {
     let picture = pictures.glance()
     return LiveDocument(
-      status: status, isLagKnown: status.isLagKnown, readAt: picture.chronicle?.readAt.milliseconds,
-      isReading: picture.isReading,
+      status: status, readAt: picture.chronicle?.readAt.milliseconds, isReading: picture.isReading,
       problem: picture.problem)
   }
 
@@ -104,11 +103,10 @@ package struct ShipPages: Sendable {
       chronicle: picture.chronicle, command: restore,
       live: LiveView(
         state: status.state, reason: status.reason, source: status.source,
-        lagSeconds: status.lagSeconds, isLagKnown: status.isLagKnown,
-        unshippedBytes: status.unshippedBytes,
+        lagSeconds: status.lagSeconds, unshippedBytes: status.unshippedBytes,
         recoverableTo: status.recoverableTo, storeAwaySince: status.storeAwaySince,
         storeProblem: status.storeProblem, isSuspect: status.isSuspect,
-        isReading: picture.isReading, problem: picture.problem, isAbsent: picture.isAbsent),
+        isReading: picture.isReading, problem: picture.problem),
       now: SystemClock.now(), version: version
     ).bytes
   }
@@ -132,7 +130,6 @@ package struct SyncDocument: Codable, Sendable {
 /// What an open page requests again and again.
 struct LiveDocument: Encodable {
   var status: StatusDocument
-  var isLagKnown: Bool
   /// Unix milliseconds of the picture that a page requested now would have.
   var readAt: Int64?
   var isReading: Bool

@@ -6,8 +6,7 @@ package struct PinsInForce: Sendable, Equatable {
   /// The oldest first.
   private var pins: [Pin]
 
-  /// Pins that a person named are left out: they are not the guard's, and don't count among its ten.
-  package init(_ pins: [Pin] = []) { self.pins = pins.filter { $0.name == nil } }
+  package init(_ pins: [Pin] = []) { self.pins = pins }
 
   package var count: Int { pins.count }
 

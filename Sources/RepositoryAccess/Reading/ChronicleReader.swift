@@ -140,7 +140,6 @@ package struct ChronicleReader: Sendable {
     let reading = try await repository.pinsInForce(catalogue, now: now)
     for pin in reading.pins { builder.add(pin) }
     builder.addUnreadable(reading.unreadable.count)
-    return builder.chronicle(
-      newest: newest, pins: reading.pins, unreadablePins: reading.unreadable)
+    return builder.chronicle(newest: newest, pins: reading.pins)
   }
 }

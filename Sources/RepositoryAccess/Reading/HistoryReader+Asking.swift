@@ -55,9 +55,7 @@ extension HistoryReader {
     case .marks(let name):
       evidence.marks[name] = try await marks(of: name)
     case .pins:
-      let reading = try await repository.pinsInForce(history.catalogue, now: now)
-      evidence.pins = reading.withNames
-      evidence.unreadablePins = reading.unreadable
+      evidence.pins = try await repository.pinsInForce(history.catalogue, now: now).withNames
     case .second(let question):
       let snapshot = try await snapshot(question.snapshot, evidence)
       evidence.seconds[question] = try await fact {

@@ -117,7 +117,6 @@ struct Ship: ExitingCommand {
 
   var handlesSignals: Bool { !once }
   var movesMuch: Bool { once }
-  var showsProgress: Bool { once }
 
   func execute() async throws -> BackupTypes.ExitCode {
     let logger = logFormat.logger()
