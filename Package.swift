@@ -222,7 +222,11 @@ let package = Package(
       dependencies: ["BackupTypes", "Codec", "BackupFormat", "HistoryLogic", "ReportPages"],
       swiftSettings: strict),
     .testTarget(
-      name: "CommandTests", dependencies: ["BackupTypes", "TestSupport", system],
+      name: "CommandTests",
+      dependencies: [
+        "BackupTypes", "TestSupport", "lifeboat", system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "IntegrationTests",

@@ -15,6 +15,11 @@ struct Lifeboat: AsyncParsableCommand {
       Every flag can be given as an environment variable LIFEBOAT_<FLAG>, for example LIFEBOAT_REPO; \
       flags win. Times are RFC 3339 with a zone, -15m, or unix seconds. Exit codes are documented in \
       docs/scripting.md.
+
+      Examples:
+        lifeboat ship --data /var/lib/redis --repo s3://backups/redis
+        lifeboat restore --data /var/lib/redis --repo s3://backups/redis
+        lifeboat doctor --data /var/lib/redis --repo s3://backups/redis
       """,
     version: version,
     subcommands: [

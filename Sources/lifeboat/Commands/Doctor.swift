@@ -16,6 +16,9 @@ struct Doctor: ExitingCommand {
       Writes, reads, lists and deletes small test objects below ops/probes/ in the repository. Checks \
       the bucket's rules, the newest restore point and, with --data, the data directory. \
       Exit 0: nothing failed, though there may be warnings. A note is for information only.
+
+      Examples:
+        lifeboat doctor --repo s3://backups/redis --data /var/lib/redis
       """)
 
   @OptionGroup var repository: RepositoryOptions

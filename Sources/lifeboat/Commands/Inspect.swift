@@ -8,7 +8,15 @@ import SystemPackage
 struct Inspect: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a restore point or a data directory contains.",
-    discussion: "Pass --repo for a restore point, or --data for a directory.")
+    discussion: """
+      Pass --repo for a restore point, or --data for a directory.
+
+      Examples:
+        # The newest restore point, with its largest keys
+        lifeboat inspect --repo s3://backups/redis --keys
+        # What a server would load from this directory
+        lifeboat inspect --data /var/lib/redis
+      """)
 
   @Option(
     help: ArgumentHelp(

@@ -7,9 +7,11 @@ struct Keygen: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Create a key for an encrypted repository, and print it.",
     discussion: """
-      Prints one line: (umask 077; lifeboat keygen >lifeboat.key). The first ship with this key to an \
-      empty prefix creates an encrypted repository. From then on, every command on that repository \
-      needs the key.
+      Prints one line. The first ship with this key to an empty prefix creates an encrypted repository. \
+      From then on, every command on that repository needs the key.
+
+      Examples:
+        (umask 077; lifeboat keygen >lifeboat.key)
       """)
 
   @Flag(help: "Print one JSON document.")

@@ -7,7 +7,13 @@ import SystemIO
 struct List: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show timelines, restore points, recovery windows and pins.",
-    discussion: "Ends with a drawing of the recovery windows, as wide as the terminal.")
+    discussion: """
+      Ends with a drawing of the recovery windows, as wide as the terminal.
+
+      Examples:
+        lifeboat list --repo s3://backups/redis
+        lifeboat list --repo /backups/redis --json
+      """)
 
   @OptionGroup var repository: RepositoryOptions
   @Flag(help: "Print one JSON document.")

@@ -17,6 +17,11 @@ struct Prune: ExitingCommand {
       While a snapshot is missing, nothing is deleted, because it is not known what the snapshot needs. \
       --confirm declares the snapshots that the store proves absent as lost, for this run and all later \
       runs, including those of ship.
+
+      Examples:
+        # Show what would be deleted
+        lifeboat prune --repo s3://backups/redis --dry-run
+        lifeboat prune --repo s3://backups/redis --keep-within 14d --keep-daily 60
       """)
 
   @OptionGroup var repository: RepositoryOptions

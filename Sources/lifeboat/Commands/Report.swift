@@ -13,6 +13,10 @@ struct Report: ExitingCommand {
       restarts, destructive commands, pins, lag and sizes, the last drill, and the restore command for an \
       instant that you choose on it. It loads nothing from the network and contains no key or value of \
       Redis. The running sidecar serves the same page at its --admin-listen.
+
+      Examples:
+        lifeboat report --repo s3://backups/redis --output report.html
+        lifeboat report --repo /backups/redis >report.html
       """)
 
   @OptionGroup var repository: RepositoryOptions

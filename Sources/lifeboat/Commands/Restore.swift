@@ -12,6 +12,18 @@ struct Restore: ExitingCommand {
     discussion: """
       All or nothing: the result is a complete, verified directory, or the directory is unchanged. In \
       an init container, use: restore --if-empty --if-backup-exists.
+
+      Examples:
+        # The newest restore point, into an empty directory
+        lifeboat restore --data /var/lib/redis --repo s3://backups/redis
+        # In an init container
+        lifeboat restore --data /data --repo s3://backups/redis \\
+          --if-empty --if-backup-exists
+        # Show what a restore of 15 minutes ago would do
+        lifeboat restore --data /data --repo /backups/redis --at -15m --dry-run
+        # Undo a FLUSHALL; the existing files are moved aside
+        lifeboat restore --data /data --repo /backups/redis \\
+          --before FLUSHALL --replace
       """)
 
   @Option(help: ArgumentHelp("The data directory to fill.", valueName: "path"))

@@ -18,6 +18,12 @@ struct Ship: ExitingCommand {
       Reads the data directory only: it can be mounted read-only, and no connection to Redis is \
       needed. On SIGTERM or SIGINT, ship uploads what is left on disk and exits. It does not exit for \
       other problems: it reports them and recovers by itself.
+
+      Examples:
+        # The sidecar of a Redis, to a bucket
+        lifeboat ship --data /var/lib/redis --repo s3://backups/redis
+        # One consistent copy of what is on disk now
+        lifeboat ship --once --data /var/lib/redis --repo /backups/redis
       """)
 
   @Option(help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"))

@@ -9,6 +9,10 @@ struct Status: ExitingCommand {
       Asks `lifeboat ship` on this machine or in this pod; needs no store and no credentials. Exit 0: \
       everything on disk is backed up, or an upload is running and not late. Exit 1: otherwise; the \
       first line says why.
+
+      Examples:
+        lifeboat status
+        lifeboat status --admin-listen 127.0.0.1:9850 --json
       """)
 
   @OptionGroup var admin: AdminOptions

@@ -10,6 +10,9 @@ struct Sync: ExitingCommand {
     discussion: """
       Use it before a risky change: `redis-cli WAITAOF 1 0 0` (or waiting two seconds) makes sure that \
       the data is on disk, and `lifeboat sync --wait` that it is backed up.
+
+      Examples:
+        lifeboat sync --wait --timeout 30s
       """)
 
   @OptionGroup var admin: AdminOptions

@@ -9,7 +9,13 @@ import SystemIO
 struct Unpin: ExitingCommand {
   static let configuration = CommandConfiguration(
     abstract: "Release pins, and accept the newest state.",
-    discussion: "After that, a restore no longer stops to ask which state is meant (exit 9).")
+    discussion: """
+      After that, a restore no longer stops to ask which state is meant (exit 9).
+
+      Examples:
+        # The newest state is the right one
+        lifeboat unpin --repo s3://backups/redis --all
+      """)
 
   @OptionGroup var repository: RepositoryOptions
   @Argument(help: "The ids of the pins, as `lifeboat list` shows them.")

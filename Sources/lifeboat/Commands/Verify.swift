@@ -14,6 +14,13 @@ struct Verify: ExitingCommand {
       quarantines a damaged full copy: restore avoids it, and ship uploads it again.
       With --drill, it restores the newest point into a scratch directory below TMPDIR, starts a server \
       there, compares the data, and measures how long recovery takes.
+
+      Examples:
+        # All records, and a tenth of the other objects
+        lifeboat verify --repo s3://backups/redis --sample 10%
+        # Restore, and load the result with a server
+        lifeboat verify --repo s3://backups/redis --drill \\
+          --server /usr/bin/redis-server
       """)
 
   @OptionGroup var repository: RepositoryOptions

@@ -1,0 +1,61 @@
+import ArgumentParser
+import TestSupport
+import Testing
+
+@testable import lifeboat
+
+/// Every help shows how its command is called, and the command accepts what its help shows.
+@Suite struct ExampleTests {
+  /// The names of the commands; "" is lifeboat itself.
+  static let commands =
+    [""] + (CommandDefinition.root.subcommands ?? []).map(\.commandName).filter { $0 != "help" }
+
+  /// The lines of a discussion that follow "Examples:".
+  private func exampleLines(of name: String) -> [Substring] {
+    let root = CommandDefinition.root
+    let command = name.isEmpty ? root : root.subcommands?.first { $0.commandName == name }
+    let lines = (command?.discussion ?? "").split(
+      separator: "\n", omittingEmptySubsequences: false)
+    return lines.firstIndex(of: "Examples:").map { Array(lines[($0 + 1)...]) } ?? []
+  }
+
+  /// The arguments of each call of lifeboat in the examples, as a shell would hand them over.
+  private func calls(of name: String) throws -> [[String]] {
+    let text = exampleLines(of: name).joined(separator: "\n").replacing("\\\n", with: " ")
+    return try text.split(separator: "\n").compactMap { line in
+      let words = line.split(separator: " ")
+      guard let first = words.first, !first.hasPrefix("#") else { return nil }
+      #expect(
+        !line.contains(where: { "'\"$*".contains($0) }), "this test knows no quoting: \(line)")
+      let start = try #require(words.firstIndex(of: "lifeboat"), "calls no lifeboat: \(line)")
+      return words[(start + 1)...].prefix { !$0.hasPrefix(">") && $0 != "|" }.map {
+        String($0.prefix { $0 != ")" && $0 != ";" })
+      }
+    }
+  }
+
+  @Test(arguments: commands)
+  func `every help has an example, and the command accepts it`(name: String) throws {
+    let calls = try calls(of: name)
+    #expect(!calls.isEmpty, "the help of \(name) has no example: end its discussion with some")
+    for arguments in calls {
+      if !name.isEmpty { #expect(arguments.first == name) }
+      do {
+        _ = try Lifeboat.parseAsRoot(arguments)
+      } catch {
+        Issue.record(
+          "lifeboat \(arguments.joined(separator: " ")): \(Lifeboat.message(for: error))")
+      }
+    }
+  }
+
+  @Test(arguments: commands)
+  func `a help of 80 columns shows the examples as they are written`(name: String) async throws {
+    let help = try await LifeboatCommand.run((name.isEmpty ? [] : [name]) + ["--help"])
+    #expect(help.exitCode == 0, "\(help)")
+    let lines = help.outputText.split(separator: "\n", omittingEmptySubsequences: false)
+    for line in exampleLines(of: name) {
+      #expect(lines.contains(line), "not in the help, or longer than a line of it: \(line)")
+    }
+  }
+}
