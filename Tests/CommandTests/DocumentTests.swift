@@ -5,9 +5,10 @@ import Testing
 /// Whatever page mentions a flag, a variable, a metric or an exit code: it exists. That each of them is
 /// documented, `ContractTests` and `MetricsPageTests` see to; what `deploy/` sets, `scripts/manifests`.
 @Suite struct DocumentTests {
-  /// Flags of our scripts, which pages for developers name by themselves.
+  /// Flags of our scripts, and the parser's own, which pages name by themselves.
   private static let flagsOfScripts: Set<String> = [
-    "--size", "--quick", "--clean-stop", "--minutes", "--store", "--seed",
+    "--size", "--quick", "--clean-stop", "--minutes", "--store", "--seed", "--manual",
+    "--check", "--help", "--generate-completion-script",
   ]
 
   private struct Page: CustomStringConvertible {
@@ -90,7 +91,7 @@ import Testing
         let name = String(match.output)
         #expect(variables.contains(name), "\(page): there is no variable \(name)")
       }
-      for match in page.text.matches(of: #/\blifeboat_\w+/#) {
+      for match in page.text.matches(of: #/\blifeboat_[a-z]\w+/#) {
         let name = String(match.output)
         #expect(metrics.contains(name), "\(page): there is no metric \(name)")
       }

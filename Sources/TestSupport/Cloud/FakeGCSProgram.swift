@@ -20,8 +20,11 @@ package final class FakeGCSProgram: Sendable {
   package static var executable: String? {
     let servers =
       getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers"
-    let path = servers + "/fake-gcs/fake-gcs-server-linux-amd64"
-    return TestFiles.exists(path) ? path : nil
+    // Its name ends with the architecture.
+    let folder = servers + "/fake-gcs"
+    return TestFiles.tree(folder).first { $0.hasPrefix("fake-gcs-server-linux-") }.map {
+      folder + "/" + $0
+    }
   }
 
   /// One for all tests of a process, which use prefixes of their own.
