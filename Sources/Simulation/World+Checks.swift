@@ -2,6 +2,7 @@ import Auditing
 import BackupTypes
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import Shipping
 import SystemIO
 

@@ -1,4 +1,5 @@
 import Glibc
+import RepositoryAccess
 import TestSupport
 import Testing
 

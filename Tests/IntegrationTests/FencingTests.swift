@@ -1,5 +1,6 @@
 import BackupTypes
 import Glibc
+import RepositoryAccess
 import TestSupport
 import Testing
 

@@ -1,3 +1,4 @@
+import RepositoryAccess
 import TestSupport
 import Testing
 

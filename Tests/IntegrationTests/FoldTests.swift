@@ -1,4 +1,6 @@
 import BackupTypes
+import HistoryLogic
+import RepositoryAccess
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 import BackupTypes
+import RepositoryAccess
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
 import SystemIO

@@ -2,6 +2,7 @@ import Auditing
 import BackupTypes
 import HistoryLogic
 import ObjectStorage
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 import TestSupport

@@ -1,4 +1,5 @@
 import BackupTypes
+import RepositoryAccess
 import SystemIO
 import TestSupport
 import Testing

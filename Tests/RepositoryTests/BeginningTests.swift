@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import HistoryLogic
+import RepositoryAccess
 import Testing
 
 /// `--at` where one chain has ended and another begins: after a rewrite that nobody saw happen, an AOF

@@ -2,6 +2,7 @@ import BackupFormat
 import BackupTypes
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import TestSupport
 import Testing
 

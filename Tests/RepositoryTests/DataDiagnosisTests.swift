@@ -2,6 +2,7 @@ import BackupTypes
 import Glibc
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import Shipping
 import SystemPackage
 import TestSupport

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import HistoryLogic
+import RepositoryAccess
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import HistoryLogic
+import RepositoryAccess
 import Testing
 
 /// Marks that names do not show: inside a fold, or an object that took long.

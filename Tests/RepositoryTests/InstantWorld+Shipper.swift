@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import HistoryLogic
+import RepositoryAccess
 import TestSupport
 
 /// What the shipper does: objects, snapshots, claims, and what it does not see.

@@ -1,6 +1,8 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 import Recovery
+import RepositoryAccess
 import TestSupport
 import Testing
 

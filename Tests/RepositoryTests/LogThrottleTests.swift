@@ -1,3 +1,4 @@
+import RepositoryAccess
 import Shipping
 import TestSupport
 import Testing

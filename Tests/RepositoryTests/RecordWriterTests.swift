@@ -1,5 +1,7 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
+import RepositoryAccess
 import Shipping
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import Auditing
 import BackupTypes
+import RepositoryAccess
 import Shipping
 import SystemIO
 import SystemPackage

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import Codec
+import HistoryLogic
 import ObjectStorage
 import Recovery
 import RedisFormats

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BackupTypes
 import CloudAuth
+import HistoryLogic
 import ObjectStorage
 import Recovery
 import RedisFormats

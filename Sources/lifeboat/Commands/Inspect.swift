@@ -2,6 +2,7 @@ import ArgumentParser
 import BackupTypes
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 

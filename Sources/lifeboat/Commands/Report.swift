@@ -1,5 +1,6 @@
 import ArgumentParser
 import BackupTypes
+import HistoryLogic
 import ReportPages
 import RepositoryAccess
 import SystemIO

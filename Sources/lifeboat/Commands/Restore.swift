@@ -3,6 +3,7 @@ import BackupFormat
 import BackupTypes
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 

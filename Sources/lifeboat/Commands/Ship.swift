@@ -2,6 +2,7 @@ import ArgumentParser
 import Auditing
 import BackupTypes
 import Codec
+import HistoryLogic
 import Logging
 import ObjectStorage
 import RepositoryAccess

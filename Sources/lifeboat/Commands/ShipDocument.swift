@@ -1,5 +1,6 @@
 import Auditing
 import BackupTypes
+import RepositoryAccess
 import Shipping
 
 /// How a shipper ended.

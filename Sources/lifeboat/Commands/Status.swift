@@ -1,5 +1,6 @@
 import ArgumentParser
 import BackupTypes
+import RepositoryAccess
 import Shipping
 
 struct Status: ExitingCommand {

@@ -1,6 +1,7 @@
 import BackupTypes
 import HTTPTransport
 import Logging
+import RepositoryAccess
 import Shipping
 import SystemIO
 

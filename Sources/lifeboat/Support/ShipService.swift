@@ -1,6 +1,7 @@
 import BackupTypes
 import Logging
 import ObjectStorage
+import RepositoryAccess
 import StatusPages
 
 /// What runs next to a sidecar's loop: its pages and a heartbeat. Ends with `stop`.

@@ -4,6 +4,7 @@ import GCSStorage
 import HTTPTransport
 import Logging
 import ObjectStorage
+import RepositoryAccess
 import S3Storage
 import Shipping
 import Synchronization

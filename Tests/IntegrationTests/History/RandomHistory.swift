@@ -1,5 +1,6 @@
 import BackupTypes
 import Glibc
+import RepositoryAccess
 import SystemIO
 import TestSupport
 import Testing

@@ -1,7 +1,9 @@
 import BackupTypes
 import Codec
+import HistoryLogic
 import Logging
 import ObjectStorage
+import RepositoryAccess
 import Shipping
 import SystemIO
 import SystemPackage

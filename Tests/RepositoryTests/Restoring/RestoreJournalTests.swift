@@ -2,6 +2,7 @@ import BackupTypes
 import Glibc
 import HistoryLogic
 import Recovery
+import RepositoryAccess
 import Synchronization
 import SystemIO
 import SystemPackage

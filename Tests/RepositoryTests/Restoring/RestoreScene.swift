@@ -2,6 +2,7 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 import Recovery
+import RepositoryAccess
 import Synchronization
 import SystemIO
 import SystemPackage

@@ -2,6 +2,7 @@ import BackupFormat
 import BackupTypes
 import Codec
 import Recovery
+import RepositoryAccess
 import SystemIO
 import SystemPackage
 import TestSupport

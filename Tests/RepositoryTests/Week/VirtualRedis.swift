@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 import WriterLogic
 
 /// A Redis under a steady load on a virtual clock: one command a tick, that sets `c` to the number of ticks
