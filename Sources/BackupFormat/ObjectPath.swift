@@ -82,7 +82,7 @@ extension LogSpan: CustomStringConvertible {
 
 /// The subject of an operation by a person or by the guard. Each has its own folder under `ops/`.
 package enum OperationKind: String, Sendable, CaseIterable {
-  case pins, releases, drills, quarantines, prunes
+  case pins, releases, drills, quarantines, prunes, requests
   /// Objects that a probe of the store writes and deletes. They are never read as records.
   case probes
 }

@@ -228,4 +228,30 @@ struct RestoreInterruptedTests {
       try directory("asked", owner: 65534), umask: "022", ["--owner", "65534:65534"])
     #expect(asked.end == .exited(1) && asked.text.has("owner"), "\(asked)")
   }
+
+  /// A pod with `fsGroup`: the restore runs as one user of the group, Redis as another.
+  @Test func `a server of the directory's group appends to what another of its users restored`()
+    async throws
+  {
+    let stage = try await stage(.v7_4)
+    let target = try stage.scene.folder.makeDirectory("group")
+    #expect(chown(target, 0, 1001) == 0 && chmod(target, 0o2775) == 0)
+    let script = """
+      umask 022; as() { setpriv --reuid "$1" --regid "$1" --groups 1001 -- "${@:2}"; }
+      for above in "$3" "$(dirname "$3")" "$4"; do chmod -R a+rX "$above"; done
+      as 999 "$1" restore --repo "$4" --data "$3" || exit 97
+      cd "$3"
+      as 1001 sh -c 'for file in appendonlydir/* dump.rdb; do test -w "$file" || exit 1; done' || exit 98
+      as 1001 sh -c ': >temp-1.rdb && mv temp-1.rdb dump.rdb' || exit 95
+      as 1001 sh -c ': >appendonlydir/new && mv appendonlydir/new appendonlydir/newer' || exit 96
+      """
+    let out = stage.scene.folder("out-group")
+    let child = try ChildProcess(
+      "/bin/bash",
+      ["-c", script, "bash", LifeboatCommand.path, "", target, stage.scene.repository],
+      environment: ChildProcess.minimalEnvironment, output: .file(out), errors: .file(out))
+    let end = try await child.wait(deadline: 60)
+    let text = try TestFiles.text(out)
+    #expect(end == .exited(0), "\(text)")
+  }
 }

@@ -91,7 +91,7 @@ package struct RestoreCommit: Sendable {
     }
     if let name = journal.aside {
       if try data.status(of: name) == nil {
-        try perform(.makeAside) { try data.makeDirectory(name, mode: 0o755) }
+        try perform(.makeAside) { try makeAside(name) }
       }
       guard let aside = try data.openDirectory(name) else {
         throw LifeboatError(.failure, "\(data.path)/\(name) is not a directory")
@@ -111,6 +111,15 @@ package struct RestoreCommit: Sendable {
       }
       try data.synchronize()
     }
+  }
+
+  /// The server's user, if it is another one of the group, may remove it again.
+  private func makeAside(_ name: String) throws {
+    try data.makeDirectory(name, mode: 0o755)
+    guard let aside = try data.openDirectory(name) else { return }
+    let (mode, parent) = (try aside.status().mode, try data.status().mode)
+    let wanted = StagedOwner.mode(mode, in: parent, isDirectory: true)
+    if wanted != mode { try aside.setPermissions(wanted) }
   }
 
   private func placeMarker(_ staging: OpenDirectory) throws {

@@ -191,11 +191,17 @@ extension RestoreJournal {
 
   /// Whether a restore moves things aside to a directory of this name.
   private static func isAside(_ name: String) -> Bool {
-    if name == replaced { return true }
-    let number = name.utf8.dropFirst(debris.utf8.count)
-    return name.hasPrefix(debris) && (1...20).contains(number.count)
+    name == replaced || [debris, replaced + "-"].contains { isNumbered(name, behind: $0) }
+  }
+
+  private static func isNumbered(_ name: String, behind prefix: String) -> Bool {
+    let number = name.utf8.dropFirst(prefix.utf8.count)
+    return name.hasPrefix(prefix) && (1...20).contains(number.count)
       && number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
   }
+
+  /// What is moved aside held data.
+  var replacesData: Bool { aside?.hasPrefix(RestoreJournal.replaced) ?? false }
 
   package func top(of path: String) -> String { String(path.prefix { $0 != "/" }) }
 }

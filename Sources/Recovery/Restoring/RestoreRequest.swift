@@ -18,7 +18,8 @@ package struct RestoreRequest: Sendable, Equatable, Codable {
 
 extension RestoreRequest {
   init(_ options: Restorer.Options, repository: String) {
-    selection = RestoreRequest.line(RestoreRequest.fields(options.question))
+    selection = RestoreRequest.line(
+      [("request", options.performs?.id)] + RestoreRequest.fields(options.question))
     let plan = options.plan
     form = RestoreRequest.line([
       ("repository", repository), ("id", options.repositoryID?.hexadecimal),

@@ -13,25 +13,27 @@ extension Restorer {
   ) async throws -> Outcome {
     let before = try target.fingerprint()
     let holdsData = try target.verdict(appendOnly: .unknown) != .empty
-    if holdsData, try isTaken(RestoreJournal.replaced, target.directory) {
+    if holdsData, options.performs == nil, try isTaken(RestoreJournal.replaced, target.directory) {
       throw LifeboatError(
         .refused, "\(options.data)/\(RestoreJournal.replaced) exists from an earlier --replace",
         cause: "only one set of replaced files is kept",
         hint: "if it is no longer needed: rm -r \(options.data)/\(RestoreJournal.replaced)")
     }
-    let owner = StagedOwner(try effectiveOwner(target), isAsked: options.owner != nil)
+    let owner = StagedOwner(
+      try effectiveOwner(target), isAsked: options.owner != nil, in: try target.directory.status())
     try clearStaging(plan, target, reuses: reuses)
     try checkRoom(plan, target)
-    let marker = Marker(
+    var marker = Marker(
       repository: repository.id, point: plan.point.id, instant: plan.point.instant,
       isDeliberate: options.question.isNamed, newest: history.newestClaim!.timeline,
       end: history.contiguousEnd(of: history.newestClaim!.timeline, starts: [:]),
       restoredAt: now())
+    marker.requests = rememberedRequests(target)
     var journal = RestoreJournal(
       run: hexadecimal(secureRandomBytes(8)), point: plan.point.id,
       request: RestoreRequest(options, repository: store.location), names: plan.names,
       marker: marker)
-    let files = try begin(journal, target)
+    let files = try begin(journal, target, owner)
     let counter = ProgressCounter(total: plan.bytes, report: progress)
     journal.staged = try await RestoreStaging(
       repository: repository, plan: plan, history: history, root: files, owner: owner,
@@ -44,7 +46,7 @@ extension Restorer {
     }
     if !journal.movedAside.isEmpty {
       journal.aside =
-        holdsData ? RestoreJournal.replaced : RestoreJournal.debris + "\(now().milliseconds)"
+        holdsData ? replacedName : RestoreJournal.debris + "\(now().milliseconds)"
     }
     journal.movedIn = order(plan)
     journal.phase = .committing
@@ -53,6 +55,11 @@ extension Restorer {
     var done = plan
     done.warnings += try [owner.warning, commit.run()].compactMap { $0 }
     return .restored(done, movedAside: journal.aside)
+  }
+
+  /// A request is performed unattended, and what another one moved aside may still be there.
+  private var replacedName: String {
+    RestoreJournal.replaced + (options.performs == nil ? "" : "-\(now().milliseconds)")
   }
 
   /// Inspects the directory once more. A Redis that runs there has changed something or is visible. Another
@@ -95,7 +102,9 @@ extension Restorer {
   }
 
   /// Returns the directory for the staged files.
-  private func begin(_ journal: RestoreJournal, _ target: RestoreTarget) throws -> OpenDirectory {
+  private func begin(
+    _ journal: RestoreJournal, _ target: RestoreTarget, _ owner: StagedOwner
+  ) throws -> OpenDirectory {
     try target.directory.makeDirectory(RestoreJournal.directory, mode: 0o755)
     guard let staging = try target.directory.openDirectory(RestoreJournal.directory) else {
       throw LifeboatError(
@@ -106,6 +115,8 @@ extension Restorer {
       throw LifeboatError(
         .failure, "\(staging.path)/\(RestoreJournal.files) was removed during the restore")
     }
+    // After a crash the next run may be another user of the group.
+    for made in [staging, files] { try owner.give(made) }
     try journal.write(in: target.directory)
     try target.directory.synchronize()
     return files

@@ -67,9 +67,8 @@ extension Restorer {
     let journal = commit.journal
     let places = try commit.look()
     let wish = wish(journal)
-    let replacesData = journal.aside == RestoreJournal.replaced
     var resumed = Resumed()
-    switch CommitRecovery.decide(places, wish: wish, replacesData: replacesData) {
+    switch CommitRecovery.decide(places, wish: wish, replacesData: journal.replacesData) {
     case .finish:
       if places.contains(where: \.isToMove), let user = try target.user() { throw inUse(user) }
       if let warning = try commit.run() { note(warning) }

@@ -21,6 +21,12 @@ package struct Restorer: Sendable {
     package var repositoryID: Nonce?
     package var owner: (user: UInt32, group: UInt32)?
     package var keys = KeySource.none
+    /// Performed once; then, and without one, this is the restore that the other options describe.
+    package var request: StandingRequest?
+    /// This run performs the request.
+    var performs: StandingRequest?
+    /// What the marker of this run says of it.
+    var remembers: Marker.Request?
     /// The value of `--repo`, for commands that are printed.
     package var url: String?
 
@@ -51,7 +57,7 @@ package struct Restorer: Sendable {
     case finished(point: String)
   }
 
-  let options: Options
+  var options: Options
   let store: any ObjectStore
   let now: @Sendable () -> Instant
   let note: @Sendable (String) -> Void
@@ -87,8 +93,20 @@ package struct Restorer: Sendable {
     let target = try RestoreTarget(options.data, names: names, makes: !options.isDryRun)
     let lock = try takeLock(target)
     defer { withExtendedLifetime(lock) {} }
-    let resumed = try resume(target)
-    let outcome = try await outcome(target, resumed)
+    let turn = try await answeringRequest(target)
+    let resumed = try turn.resume(target)
+    // A server, or somebody else, wrote to the state that was requested: it is in place, and not taken away.
+    if let request = turn.options.performs, resumed.interrupted?.result == .changed,
+      Marker.read(in: target.directory)?.request(request.id) != nil
+    {
+      try await turn.settleRequest(target)
+      return Report(outcome: try await outcome(target, resumed), interrupted: resumed.interrupted)
+    }
+    let outcome = try await turn.outcome(target, resumed)
+    switch outcome {
+    case .restored, .finished: try await turn.settleRequest(target)
+    default: break
+    }
     // The server needs the space, and no run will use the staged files.
     if case .dataPresent = outcome, resumed.reuses, !options.isDryRun { discard(target.directory) }
     return Report(outcome: outcome, interrupted: resumed.interrupted)

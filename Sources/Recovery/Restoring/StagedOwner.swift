@@ -2,8 +2,12 @@ import BackupTypes
 import Synchronization
 package import SystemIO
 
-/// Gives the staged files to their owner. A `chown` can be refused although nobody needs it: for root on
-/// NFS (root_squash), in FUSE, in a container without CAP_CHOWN.
+/// Gives the staged files to their owner, and to the group what the data directory gives it. A `chown` can
+/// be refused although nobody needs it: for root on NFS (root_squash), in FUSE, in a container without
+/// CAP_CHOWN.
+///
+/// A pod's `fsGroup` makes a volume that its group may write to. Redis may run there as another user of that
+/// group than the restore, and it appends to what was restored.
 package final class StagedOwner: Sendable {
   /// What the owner needs but can't do with a file whose `chown` was refused.
   package enum Need: Sendable, Equatable {
@@ -17,11 +21,16 @@ package final class StagedOwner: Sendable {
   private let owner: (user: UInt32, group: UInt32)?
   /// `--owner` was given.
   private let isAsked: Bool
+  private let directory: FileStatus
   private let failure = Mutex<String?>(nil)
 
-  package init(_ owner: (user: UInt32, group: UInt32)?, isAsked: Bool) {
+  /// - Parameter directory: the data directory.
+  package init(
+    _ owner: (user: UInt32, group: UInt32)?, isAsked: Bool, in directory: FileStatus
+  ) {
     self.owner = owner
     self.isAsked = isAsked
+    self.directory = directory
   }
 
   /// One warning, whatever the number of files.
@@ -30,10 +39,44 @@ package final class StagedOwner: Sendable {
   /// - Parameter isWritten: a server appends to the file. It replaces all others.
   package func give(_ file: OpenFile, isWritten: Bool) throws {
     try give(try file.status(), access: isWritten ? 6 : 4) { try file.setOwner($0, group: $1) }
+    try share(try file.status(), isDirectory: false, { try file.setOwner($0, group: $1) }) {
+      try file.setPermissions($0)
+    }
   }
 
   package func give(_ directory: OpenDirectory) throws {
     try give(try directory.status(), access: 7) { try directory.setOwner($0, group: $1) }
+    try share(try directory.status(), isDirectory: true, { try directory.setOwner($0, group: $1) })
+    {
+      try directory.setPermissions($0)
+    }
+  }
+
+  /// The mode of what is made in a directory of mode `directory`: where the group may write there, it may
+  /// write to this, too, and what is made in it later has the same group. The umask does not apply.
+  package static func mode(_ mode: UInt32, in directory: UInt32, isDirectory: Bool) -> UInt32 {
+    guard directory & 0o020 != 0 else { return mode }
+    return mode | (isDirectory ? 0o070 | directory & 0o2000 : 0o060)
+  }
+
+  private func share(
+    _ status: FileStatus, isDirectory: Bool, _ setOwner: (UInt32, UInt32) throws -> Void,
+    _ setMode: (UInt32) throws -> Void
+  ) throws {
+    let mode = StagedOwner.mode(status.mode, in: directory.mode, isDirectory: isDirectory)
+    let isForeign = owner == nil && directory.mode & 0o020 != 0 && status.group != directory.group
+    do {
+      // The user stays.
+      if isForeign { try setOwner(.max, directory.group) }
+      if mode != status.mode { try setMode(mode) }
+    } catch let error as LifeboatError {
+      failure.withLock {
+        $0 =
+          "the group \(directory.group) of the directory could not be given the files "
+          + "(\(error.cause ?? error.message)): a server of that group that runs as another user than "
+          + "\(status.owner) can't append to them"
+      }
+    }
   }
 
   private func give(

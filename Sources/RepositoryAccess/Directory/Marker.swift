@@ -20,6 +20,20 @@ package struct Marker: Sendable, Equatable, Codable {
   package var newest: TimelineNumber
   package var end: Claim.End
   package var restoredAt: Instant
+  /// The standing requests that were performed on this volume. Nil: none, or an earlier release wrote it.
+  package var requests: [Request]?
+
+  /// A standing request that was performed. It came into place with the state that it asked for.
+  package struct Request: Sendable, Equatable, Codable {
+    package var id: String
+    /// The repository knows, too. Until then no restore succeeds, so no server has started.
+    package var isRecorded: Bool
+
+    package init(id: String, isRecorded: Bool) {
+      self.id = id
+      self.isRecorded = isRecorded
+    }
+  }
 
   package init(
     repository: Nonce, point: String, instant: Instant, isDeliberate: Bool,
@@ -33,6 +47,8 @@ package struct Marker: Sendable, Equatable, Codable {
     self.end = end
     self.restoredAt = restoredAt
   }
+
+  package func request(_ id: String) -> Request? { requests?.first { $0.id == id } }
 
   /// The marker of `directory`; nil if there is none, or if it can't be read.
   package static func read(in directory: FilePath) -> Marker? {

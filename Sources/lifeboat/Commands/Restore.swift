@@ -56,6 +56,15 @@ struct Restore: ExitingCommand {
       discussion: "Correct only if Redis started on an empty directory when that log began.",
       valueName: "empty"))
   var base: String?
+  @Option(
+    help: ArgumentHelp(
+      "Perform this restore once, over whatever is there, which is moved aside.",
+      discussion: """
+        One value, for a manifest in git: an id of your choice and the state, `ID at=TIME`, `ID point=POINT`, \
+        `ID before=COMMAND` or `ID newest`. An id that was performed does nothing, on this volume and on any \
+        other with the same repository; the other flags then apply as ever. Empty: none.
+        """, valueName: "request"))
+  var restoreRequest: String?
   @Flag(help: "If the directory already holds data, do nothing and exit 0.")
   var ifEmpty = false
   @Flag(help: "Exit 0 if there provably never was a backup.")
@@ -164,6 +173,17 @@ struct Restore: ExitingCommand {
     options.replaces = replace
     options.isDryRun = dryRun
     options.keys = repository.key.source()
+    options.request = try restoreRequest.flatMap {
+      try StandingRequest(parsing: $0, command: Restore.command)
+    }
+    if options.request != nil {
+      guard at == nil, point == nil, before == nil, timeline == nil, base == nil else {
+        throw LifeboatError(
+          .usage, "--restore-request is given with another choice of a state",
+          cause: "that one would also be restored into each volume that is lost later",
+          hint: "give --at, --point, --before, --timeline and --base without --restore-request")
+      }
+    }
     options.owner = try owner.map { try Restore.owner($0) }
     if let repositoryID {
       guard let id = Nonce(hexadecimal: repositoryID) else {

@@ -5,6 +5,8 @@ import RepositoryAccess
 /// Every flag can be set as `LIFEBOAT_<FLAG>`; flags take precedence. There is no configuration file.
 struct EnvironmentFlags {
   static let prefix = "LIFEBOAT_"
+  /// Only manifests use it, to make LIFEBOAT_REPO.
+  static let base = "LIFEBOAT_REPO_BASE"
   let definitions: CommandDefinition
   let environment: [String: String]
 
@@ -54,7 +56,7 @@ struct EnvironmentFlags {
   func unknownVariables() -> [String] {
     let known = Set(
       (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable)
-    ).union([KeySource.variable])
+    ).union([KeySource.variable, EnvironmentFlags.base])
     return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
       .sorted().map { "\(printable($0)) is set, but there is no such flag: ignored" }
   }

@@ -31,6 +31,13 @@ enum Stores {
   /// The store that a URL names. Sends nothing.
   static func open(_ url: String, _ transport: TransportOptions) throws -> Opened {
     let environment = EnvironmentFlags.processEnvironment()
+    // Kubernetes leaves a name that it does not know as it is. Such a path would be a repository without
+    // backups.
+    if url.contains("$(") {
+      throw LifeboatError(
+        .usage, "the repository \"\(printable(url))\" holds a variable that nothing replaced",
+        hint: "set it in the pod: LIFEBOAT_REPO_BASE is a key of the ConfigMap lifeboat")
+    }
     switch repositoryScheme(url) {
     case "s3":
       let opened = try S3Repository(

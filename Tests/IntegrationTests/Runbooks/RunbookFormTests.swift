@@ -32,7 +32,7 @@ struct RunbookFormTests {
           switch word {
           case "-c": name = "name: \(next)\n"
           case "-l": name = next.replacing("ray.io/cluster=", with: "name: ") + "\n"
-          case "-f": #expect(TestFiles.exists(Checkout.root + "/" + next), "\(line)")
+          case "-f", "-k": #expect(TestFiles.exists(Checkout.root + "/" + next), "\(line)")
           default:
             if let start = word.firstRange(of: "cronjob/") ?? word.firstRange(of: "job/"),
               word[start.upperBound...] != "JOB"

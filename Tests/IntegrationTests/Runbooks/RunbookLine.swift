@@ -63,8 +63,8 @@ enum RunbookForm: Equatable {
   /// The start of each line that only a cluster can run.
   static let clusterOnly = [
     "kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl wait --for=delete pod/",
-    "kubectl wait --for=condition=complete job/", "kubectl apply -f deploy/",
-    "kubectl delete pod -l ray.io/cluster=", "kubectl create job --from=cronjob/",
+    "kubectl wait --for=condition=complete job/", "kubectl delete pod -l ray.io/cluster=",
+    "kubectl create job --from=cronjob/", "argocd app set redis --sync-policy ",
   ]
   /// What a shell runs here: our own command, Redis's, and what makes or moves a directory.
   private static let shell = ["lifeboat ", "redis-cli ", "mkdir /", "mv /", "(umask 077; "]
@@ -103,14 +103,13 @@ extension RunbookForm.Action {
   fileprivate init?(_ text: String) {
     let secret = "kubectl create secret generic lifeboat-key --from-file=key="
     let applied = " --dry-run=client -o yaml | kubectl apply -f -"
-    let settings =
-      "kubectl patch configmap lifeboat --type merge -p '{\"data\":{\"LIFEBOAT_REPO\":\""
+    let manifest = "deploy/kuberay/ray-cluster.persistent-redis.yaml"
+    let settings = "sed -i 's|LIFEBOAT_REPO_BASE: .*|LIFEBOAT_REPO_BASE: "
     let claim =
-      "kubectl patch statefulset redis --type json -p '[{\"op\":\"replace\",\"path\":"
-      + "\"/spec/template/spec/volumes/1/persistentVolumeClaim/claimName\",\"value\":\"redis-data-restored\"}]'"
+      "sed -i 's/claimName: redis-data.*/claimName: redis-data-restored-1/' " + manifest
     switch text {
     case "kubectl scale statefulset redis --replicas 0": self = .stop
-    case "kubectl scale statefulset redis --replicas 1": self = .start
+    case "kubectl apply -f " + manifest: self = .start
     case "kubectl delete pod redis-0": self = .restart
     case "kubectl delete pvc redis-data": self = .deleteClaim
     case "kubectl apply -k deploy/disaster-recovery": self = .recover
@@ -119,7 +118,7 @@ extension RunbookForm.Action {
     default:
       if let file = RunbookForm.between(secret, applied, text) {
         self = .secret(file: file)
-      } else if let url = RunbookForm.between(settings, "\"}}'", text) {
+      } else if let url = RunbookForm.between(settings, "|' " + manifest, text) {
         self = .repository(url: url)
       } else {
         return nil

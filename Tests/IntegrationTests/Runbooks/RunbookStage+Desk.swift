@@ -62,10 +62,10 @@ extension RunbookStage {
     case .deleteClaim: try loseClaim()
     case .recover:
       let result = try await LifeboatCommand.run(
-        ["restore", "--data", try place.folder.makeDirectory("redis-data-restored")],
+        ["restore", "--data", try place.folder.makeDirectory("redis-data-restored-1")],
         environment: environment)
       #expect(result.exitCode == 0, "\(result)")
-    case .useRecovered: claim = place.folder("redis-data-restored")
+    case .useRecovered: claim = place.folder("redis-data-restored-1")
     case .ready: try #require(server != nil, "Redis does not run")
     case .secret(let file): try setSecret(try TestFiles.text(desk + "/" + file))
     case .repository(let url): repository = try local(url, [])
@@ -81,9 +81,9 @@ extension RunbookStage {
     }
     text = text.replacing(" /data", with: " \(claim)")
     for (example, value) in examples { text = text.replacing(example, with: value) }
-    if text.contains("s3://bucket/new-prefix") {
+    if text.contains("s3://my-bucket/my-cluster/redis/new") {
       text = text.replacing(
-        "s3://bucket/new-prefix", with: try place.folder.makeDirectory("new-prefix"))
+        "s3://my-bucket/my-cluster/redis/new", with: try place.folder.makeDirectory("new-prefix"))
     }
     // What only a cluster has, and whoever is paged can read.
     if let secret {

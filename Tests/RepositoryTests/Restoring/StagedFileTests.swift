@@ -79,4 +79,33 @@ import Testing
       of: (0, 0), heldBy: (user: 65534, group: 65534), mode: 0o600, access: 6, isAsked: false)
     #expect(found == .none)
   }
+
+  @Test(
+    arguments: [
+      // A pod's fsGroup; the same without setgid; a directory that is the user's alone.
+      (0o2775, 0o644, 0o664, 0o755, 0o2775), (0o775, 0o644, 0o664, 0o755, 0o775),
+      (0o755, 0o644, 0o644, 0o755, 0o755), (0o700, 0o600, 0o600, 0o700, 0o700),
+      // The umask took the group's bits away.
+      (0o2770, 0o600, 0o660, 0o700, 0o2770),
+    ] as [(UInt32, UInt32, UInt32, UInt32, UInt32)])
+  func `what the group may do in the directory it may do with what is made there`(
+    directory: UInt32, file: UInt32, givenFile: UInt32, inner: UInt32, givenInner: UInt32
+  ) {
+    #expect(StagedOwner.mode(file, in: directory, isDirectory: false) == givenFile)
+    #expect(StagedOwner.mode(inner, in: directory, isDirectory: true) == givenInner)
+  }
+
+  @Test func `a restore into a volume of a group lets all of the group write`() async throws {
+    let scene = try await RestoreScene()
+    let data = try scene.directory(.data)
+    try OpenDirectory(FilePath(data)).setPermissions(0o2775)
+    try await scene.restore(data, RestoreScene.replacing)
+    let names = TestFiles.tree(data).filter { !$0.hasPrefix(".lifeboat") }
+    #expect(names.contains("appendonlydir/a.manifest"))
+    for name in names + ["appendonlydir", ".lifeboat-replaced"] {
+      let status = try #require(try FileStatus.at(FilePath(data + "/" + name)))
+      let wanted: UInt32 = TestFiles.isDirectory(data + "/" + name) ? 0o2070 : 0o060
+      #expect(status.mode & wanted == wanted, "\(name) has \(String(status.mode, radix: 8))")
+    }
+  }
 }

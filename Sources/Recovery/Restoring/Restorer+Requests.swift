@@ -1,0 +1,129 @@
+import BackupFormat
+import BackupTypes
+import Codec
+import HistoryLogic
+import ObjectStorage
+import RepositoryAccess
+import SystemIO
+
+/// Standing requests. One is performed if neither the volume nor the repository knows it. The marker, which
+/// comes into place with the state, says so on the volume; an operation says so in the repository before the
+/// restore succeeds, and so before a server starts.
+extension Restorer {
+  /// The restore that this run is: the one that was requested, or the ordinary one.
+  func answeringRequest(_ target: RestoreTarget) async throws -> Restorer {
+    guard let request = options.request else { return self }
+    let marker = Marker.read(in: target.directory)
+    if let known = marker?.request(request.id), known.isRecorded {
+      note("the restore request \(request.id) was performed: nothing to do for it")
+      return self
+    }
+    // Its commit goes on, or is undone.
+    if case .committing(let journal) = try RestoreJournal.read(in: target.directory),
+      journal.marker.request(request.id)?.isRecorded == false
+    {
+      return requested(request, marker)
+    }
+    if let marker, marker.request(request.id) != nil {
+      if !options.isDryRun { try await settle(request, marker, target) }
+      return self
+    }
+    if try await isRecorded(request) {
+      note(
+        "the restore request \(request.id) was performed before, on another volume: nothing to do for it"
+      )
+      var other = self
+      other.options.remembers = Marker.Request(id: request.id, isRecorded: true)
+      if !options.isDryRun, var marker {
+        remember(other.options.remembers, in: &marker, target)
+      }
+      return other
+    }
+    guard (marker?.requests?.count ?? 0) < StandingRequest.requestsMax else {
+      throw LifeboatError(
+        .refused, "\(options.data) remembers \(StandingRequest.requestsMax) restore requests",
+        cause: "a forgotten one could be performed again",
+        hint: "restore into a new volume; nothing was changed")
+    }
+    return requested(request, marker)
+  }
+
+  private func requested(_ request: StandingRequest, _ marker: Marker?) -> Restorer {
+    var other = self
+    other.options.performs = request
+    other.options.remembers = Marker.Request(id: request.id, isRecorded: false)
+    other.options.question = request.question
+    other.options.replaces = true
+    other.options.isIfEmpty = false
+    other.options.isIfBackupExists = false
+    return other
+  }
+
+  /// The requests of the marker that is there, and the one that this run is about.
+  func rememberedRequests(_ target: RestoreTarget) -> [Marker.Request]? {
+    var known = Marker.read(in: target.directory)?.requests ?? []
+    if let new = options.remembers {
+      known.removeAll { $0.id == new.id }
+      known.append(new)
+    }
+    return known.isEmpty ? nil : known
+  }
+
+  /// The state that was requested is in place: the repository gets to know.
+  func settleRequest(_ target: RestoreTarget) async throws {
+    guard let request = options.performs, !options.isDryRun else { return }
+    guard let marker = Marker.read(in: target.directory), marker.request(request.id) != nil else {
+      throw LifeboatError(
+        .failure, "\(options.data)/\(Marker.name) does not say that the request was performed")
+    }
+    try await settle(request, marker, target)
+  }
+
+  private func settle(
+    _ request: StandingRequest, _ marker: Marker, _ target: RestoreTarget
+  ) async throws {
+    do {
+      guard let repository = try await Repository.open(store, keys: options.keys) else {
+        throw LifeboatError(.noBackup, "\(store.location) is empty")
+      }
+      let record = PerformedRequest(
+        id: request.id, repository: repository.id, at: now(), point: marker.point)
+      // One that exists says the same.
+      _ = try await repository.create(
+        record, Restorer.name(of: request, repository), kind: .operation)
+    } catch var error as LifeboatError {
+      error.hint =
+        "the requested state is in place, and a server must not start before the repository knows: "
+        + "without that, a lost volume would be restored to it again. Restore needs to create objects "
+        + "below ops/ for this. Run it again" + (error.hint.map { "; \($0)" } ?? "")
+      throw error
+    }
+    var known = marker
+    remember(Marker.Request(id: request.id, isRecorded: true), in: &known, target)
+  }
+
+  /// A volume that can't be written asks the repository again at the next start.
+  private func remember(
+    _ request: Marker.Request?, in marker: inout Marker, _ target: RestoreTarget
+  ) {
+    guard let request else { return }
+    marker.requests = (marker.requests ?? []).filter { $0.id != request.id } + [request]
+    do {
+      try DurableFile.replace(
+        Marker.name, in: target.directory, bytes: try RecordCoding.encode(marker), mode: 0o644)
+    } catch {
+      note("\(options.data)/\(Marker.name) could not be written: \(error)")
+    }
+  }
+
+  private func isRecorded(_ request: StandingRequest) async throws -> Bool {
+    guard let repository = try await Repository.open(store, keys: options.keys) else {
+      return false
+    }
+    return try await store.read(Restorer.name(of: request, repository).text) != nil
+  }
+
+  private static func name(of request: StandingRequest, _ repository: Repository) -> ObjectPath {
+    .operation(.requests, id: repository.frame.digest(Array(request.id.utf8)).short.hexadecimal)
+  }
+}
