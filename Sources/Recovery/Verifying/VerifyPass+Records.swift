@@ -243,6 +243,7 @@ extension VerifyPass {
     try await read(Release.self, .releases, "none: its name is enough") { $0.repository }
     try await read(Drill.self, .drills, "the result of a drill is lost") { $0.repository }
     try await read(Quarantine.self, .quarantines, "none: its name is enough") { $0.repository }
+    try await read(PerformedRequest.self, .requests, "none: its name is enough") { $0.repository }
   }
 
   /// Key slots have no cipher, because they open it.
