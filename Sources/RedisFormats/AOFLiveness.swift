@@ -8,7 +8,8 @@ package enum AOFLiveness: String, Sendable, Equatable {
   /// A dump is younger than the last byte of the AOF: it holds at least as much as the AOF, and perhaps
   /// more. Once it is durable, a restore must give it.
   case quiet
-  /// The file times are contradictory: one of them lies in the future, so a clock was set. The AOF stays
+  /// The times are contradictory: one of them lies in the future, or the dump was
+  /// complete before it began, so a clock was set. The AOF stays
   /// the primary, and the dump is shipped, too.
   case unknown
 
@@ -46,15 +47,17 @@ package enum AOFLiveness: String, Sendable, Equatable {
     guard let lastWrite else { return .quiet }
     let newest = max(lastWrite, manifestModified ?? lastWrite)
     if let now {
-      let last = max(newest, dump.modified).instant
+      let last = max(newest, dump.modified, dump.born ?? newest).instant
       if last.since(now) > aheadMax { return .unknown }
     }
+    // It was forked before it was complete, so between the two a clock was set back.
+    if let content = dump.contentAtSeconds, content > dump.modified.seconds { return .unknown }
     if let born = dump.born, born <= dump.modified {
       return newest >= born ? .live : .quiet
     }
-    guard let content = dump.contentAtSeconds else {
-      return newest >= dump.modified ? .live : .quiet
-    }
-    return newest.seconds > content ? .live : .quiet
+    // The AOF was written when the dump was complete. A time of a whole second is one that a restore set.
+    let isWhole = dump.modified.nanoseconds == 0
+    if isWhole ? newest.seconds > dump.modified.seconds : newest >= dump.modified { return .live }
+    return dump.contentAtSeconds.map { newest.seconds > $0 } ?? false ? .live : .quiet
   }
 }

@@ -12,6 +12,7 @@ struct Act: CustomStringConvertible {
     case wallSteps, volumeMoves, isTouched
     case restoreReplaces, prune, night
     case sync, dumpIsCopied, isUnmounted, storeForgets, storeIsWiped
+    case standbyIsDenied, isEmptied
 
     /// How often it is drawn.
     var weight: Int {
@@ -25,9 +26,9 @@ struct Act: CustomStringConvertible {
       case .flush, .rewriteFails, .serverIsKilled, .outage, .prune, .switchOn: 3
       case .switchOff, .powerIsLost, .serverStops, .sidecarStops, .once, .settle,
         .restoreReplaces, .volumeMoves, .secondSidecar, .dumpIsCopied, .isUnmounted, .storeForgets,
-        .wallSteps, .denied, .isTouched:
+        .wallSteps, .denied, .isTouched, .night, .storeIsWiped, .standbyIsDenied:
         2
-      case .night, .storeIsWiped: 1
+      case .isEmptied: 1
       }
     }
   }

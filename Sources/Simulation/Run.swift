@@ -37,7 +37,9 @@ struct Run {
         violation = Violation(kind: "an error that nobody expects", detail: "\(error)")
       }
       try? await world.end()
-      counts = world.counts.merging(world.bucket.faults) { $0 + $1 }
+      counts = world.counts.merging(world.bucket.faults) { $0 + $1 }.merging(Happening.zeros) {
+        a, _ in a
+      }
     }
     let machine = Machine.shared
     switch end {

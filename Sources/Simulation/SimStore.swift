@@ -13,8 +13,9 @@ final class SimBucket {
     var number: Int
   }
   private(set) var created = 0
-  func create(_ name: String, _ bytes: [UInt8], at time: Int64) {
+  func create(_ name: String, _ bytes: [UInt8], at time: Int64, by process: Process?) {
     created += 1
+    if name.hasSuffix("/claim") { lastClaim = (process, Machine.shared.milliseconds) }
     objects[name] = Object(bytes: bytes, modified: time, number: created)
   }
   var objects: [String: Object] = [:] { didSet { sorted = nil } }
@@ -34,6 +35,9 @@ final class SimBucket {
   var calls: [String: Int] = [:]
   /// How often each fault happened.
   var faults: [String: Int] = [:]
+  func count(_ fault: Happening) { faults[fault.rawValue, default: 0] += 1 }
+  /// The newest claim: whose, and when, in milliseconds.
+  private(set) var lastClaim: (process: Process?, at: Int64)?
 
   func names() -> [String] {
     if let sorted { return sorted }
@@ -42,10 +46,15 @@ final class SimBucket {
     return made
   }
 
-  /// The last objects that were created are gone.
-  func forgetTail(_ count: Int) {
+  /// The last objects that were created are gone: at most those behind the newest claim. Returns whether
+  /// there were any.
+  func forgetTail(_ count: Int) -> Bool {
     let newest = objects.sorted { ($0.value.number, $0.key) > ($1.value.number, $1.key) }
-    for (name, _) in newest.prefix(count) where name != "lifeboat.json" { objects[name] = nil }
+    let lost = newest.prefix(count).prefix {
+      !$0.key.hasSuffix("/claim") && $0.key != "lifeboat.json"
+    }
+    for (name, _) in lost { objects[name] = nil }
+    return !lost.isEmpty
   }
 }
 
@@ -62,11 +71,11 @@ struct SimStore: ObjectStore, @unchecked Sendable {
       .storeUnavailable, "can't reach the store", cause: text, isRetryable: isRetryable)
   }
 
-  private func happens(_ perThousand: Int, _ name: String) -> Bool {
+  private func happens(_ perThousand: Int, _ fault: Happening) -> Bool {
     guard perThousand > 0, Int.random(in: 0..<1000, using: &machine.random) < perThousand else {
       return false
     }
-    bucket.faults[name, default: 0] += 1
+    bucket.count(fault)
     return true
   }
 
@@ -76,21 +85,21 @@ struct SimStore: ObjectStore, @unchecked Sendable {
   ) async throws -> Value {
     try await pass()
     let death = process?.effect()
-    if let death { bucket.faults["dies \(death.rawValue)", default: 0] += 1 }
+    if let death { bucket.count(death.happening) }
     if death == .before { process?.die() }
     if process?.isDead ?? false { throw CancellationError() }
     if let until = bucket.awayUntil {
       if machine.milliseconds < until {
-        bucket.faults["away", default: 0] += 1
+        bucket.count(.storeIsAway)
         throw error("no route to host")
       }
       bucket.awayUntil = nil
     }
     if bucket.isDenied {
-      bucket.faults["denied", default: 0] += 1
+      bucket.count(.storeDenies)
       throw error("denied", isRetryable: false)
     }
-    if happens(bucket.failure, "failed-call") { throw error("connection refused") }
+    if happens(bucket.failure, .callFails) { throw error("connection refused") }
     bucket.calls[kind, default: 0] += 1
     process?.lastCall = machine.milliseconds
     machine.note("\(kind) \(name)")
@@ -100,7 +109,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
       process?.die()
       throw CancellationError()
     }
-    if happens(bucket.lostReply, "lost-reply") { throw error("connection reset") }
+    if happens(bucket.lostReply, .replyIsLost) { throw error("connection reset") }
     try await pass()
     if death == .after { process?.die() }
     if process?.isDead ?? false { throw CancellationError() }
@@ -110,7 +119,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
   private func pass() async throws {
     if bucket.isInstant { return }
     let time =
-      happens(bucket.slow, "slow-call")
+      happens(bucket.slow, .callIsSlow)
       ? Int64.random(in: 500...8000, using: &machine.random)
       : Int64.random(in: 1...15, using: &machine.random)
     try await Task.sleep(for: .milliseconds(time))
@@ -120,7 +129,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     _ = try ObjectName.components(name)
     return try await call("create", "\(name) \(bytes.count)") {
       guard bucket.objects[name] == nil else { return .exists }
-      bucket.create(name, bytes, at: machine.wallMilliseconds)
+      bucket.create(name, bytes, at: machine.wallMilliseconds, by: process)
       return .created
     }
   }
@@ -159,4 +168,14 @@ struct SimStore: ObjectStore, @unchecked Sendable {
   }
 
   func prepare() async throws {}
+}
+
+extension Process.Death {
+  fileprivate var happening: Happening {
+    switch self {
+    case .before: .diesBefore
+    case .after: .diesAfter
+    case .withoutReply: .diesWithoutReply
+    }
+  }
 }

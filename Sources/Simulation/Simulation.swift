@@ -18,6 +18,7 @@ struct Simulation {
       execv("/proc/self/exe", &arguments)
       fail("can't run again: \(String(cString: strerror(errno)))")
     }
+    setvbuf(stdout, nil, Int32(_IOLBF), 0)
     let options = Options(CommandLine.arguments.dropFirst())
     Machine.isVerbose = options.isVerbose
     Machine.install()

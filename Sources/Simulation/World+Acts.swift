@@ -21,13 +21,15 @@ extension World {
     case .rewriteEnds: redis.finishRewrite()
     case .rewriteFails: redis.failRewrite()
     case .saveBegins: redis.beginSave()
-    case .saveEnds: redis.finishSave()
+    case .saveEnds:
+      if let before = redis.root.entries["dump.rdb"] { oldDump = before.bytes }
+      redis.finishSave()
     case .switchOff: redis.switchOff()
     case .switchOn: redis.switchOn()
     case .serverIsKilled: if redis.isRunning { endServer { redis.kill() } }
     case .powerIsLost:
       if redis.isRunning {
-        try endServer { if try redis.losePower() { count("log is lost with the power") } }
+        try endServer { if try redis.losePower() { count(.logIsLost) } }
         // The machine is down.
         for sidecar in sidecars { sidecar.process.die() }
         buryDead()
@@ -46,11 +48,7 @@ extension World {
     case .outage:
       guard !without.contains("away") else { return }
       bucket.awayUntil = machine.milliseconds + int(500...90_000)
-    case .denied:
-      guard !without.contains("denied") else { return }
-      bucket.isDenied = true
-      await sleep(int(1000...20_000))
-      bucket.isDenied = false
+    case .denied: await deny(int(1000...60_000))
     case .wait: await sleep(int(1000...70_000))
     case .check: try await check()
     case .settle: try await settle()
@@ -69,6 +67,8 @@ extension World {
     case .isUnmounted: await unmount()
     case .storeForgets: try await forget()
     case .storeIsWiped: try await wipe()
+    case .standbyIsDenied: await denyStandby()
+    case .isEmptied: try empty()
     }
   }
 
@@ -76,6 +76,33 @@ extension World {
     try body()
     redis.refreshOnDisk()
     life += 1
+  }
+
+  /// For that many milliseconds the store refuses everything.
+  private func deny(_ milliseconds: Int64) async {
+    guard !without.contains("denied") else { return }
+    bucket.isDenied = true
+    await sleep(milliseconds)
+    bucket.isDenied = false
+  }
+
+  /// A second sidecar, of another machine, finds that the repository has an owner; then nobody is let in.
+  private func denyStandby() async {
+    buryDead()
+    if sidecars.count < 2 { startSidecar(host: "host-b") }
+    await sleep(int(5000...20_000))
+    await deny(int(20_000...60_000))
+    await sleep(int(5000...40_000))
+  }
+
+  /// Somebody deletes everything in the directory, and the server starts with nothing.
+  private func empty() throws {
+    if redis.isRunning { endServer { redis.stop() } }
+    for name in redis.root.entries.keys.sorted() { disk.remove(name, in: redis.root) }
+    redis.refreshOnDisk()
+    life += 1
+    try start(redis)
+    for _ in 0..<3 { write() }
   }
 
   /// One of the processes dies at one of its next effects.
@@ -91,7 +118,6 @@ extension World {
   private func shipOnce() async throws {
     let once = makeSidecar(isOnce: true)
     let begun = machine.milliseconds
-    let before = highestClaim
     nonisolated(unsafe) var outcome: Shipper.Outcome?
     run(once.process) {
       outcome = try await once.shipper.run()
@@ -99,20 +125,9 @@ extension World {
     }
     await once.process.task?.value
     guard let outcome, outcome.isComplete else { return }
-    count("once is complete")
-    // A sidecar of the same directory may claim at the same time, from a listing that does not have what was
-    // shipped meanwhile. Until it has shipped that again, a restore gives less.
-    if let highest = highestClaim, highest != before, highest != outcome.timeline {
-      count("once is overtaken")
-      return
-    }
+    count(.onceIsComplete)
+    if isOvertaken(once.process) { return count(.isOvertaken) }
     try await require(onDisk(at: begun), "`ship --once` ended with success")
-  }
-
-  private var highestClaim: TimelineNumber? {
-    bucket.objects.keys.compactMap { name -> TimelineNumber? in
-      if case .claim(let number) = ObjectPath(name) { number } else { nil }
-    }.max()
   }
 
   /// The pod moves: its volume is copied to another, and mounted in its place.
@@ -140,7 +155,8 @@ extension World {
     let number = sidecar.shipper.requestSync()
     for _ in 0..<60 where !sidecar.process.isDead {
       if sidecar.shipper.status.shipping.syncDone >= number {
-        count("sync is done")
+        count(.syncIsDone)
+        if isOvertaken(sidecar.process) { return count(.isOvertaken) }
         return try await require(onDisk(at: asked), "a sync was done")
       }
       await sleep(500)
@@ -158,7 +174,7 @@ extension World {
     await sleep(int(10...5000))
     disk.overwrite(dump, old)
     refreshDump()
-    count("dump is copied")
+    count(.dumpIsCopied)
   }
 
   private func refreshDump() {
@@ -185,8 +201,9 @@ extension World {
   /// The store loses what it was given last. The auditor finds that, and all is shipped again.
   private func forget() async throws {
     guard setting.probes, !without.contains("loss"), bucket.objects.count > 3 else { return }
-    lose { bucket.forgetTail(Int(int(1...4))) }
-    count("the store forgets its tail")
+    guard bucket.forgetTail(Int(int(1...4))) else { return }
+    lose {}
+    count(.storeForgets)
     await writeOn(360)
     try await settle()
   }
@@ -196,7 +213,7 @@ extension World {
     guard setting.probes, !without.contains("loss"), !bucket.objects.isEmpty else { return }
     let descriptor = bucket.objects["lifeboat.json"]?.bytes
     lose { bucket.objects = [:] }
-    count("the store is wiped")
+    count(.storeIsWiped)
     let witnesses = sidecars.filter { sidecar in
       covers.contains {
         $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 }
@@ -213,7 +230,7 @@ extension World {
       if witness.shipper.auditor.verdict.isCovered {
         try await require([disks.last!], "covered after the store was wiped")
       }
-      count("a wiped store is left alone")
+      count(.wipedStoreIsLeftAlone)
     }
     for sidecar in sidecars { sidecar.process.die() }
     buryDead()
@@ -276,13 +293,13 @@ extension World {
         ).run()
         isDone = true
       } failed: { [self] _ in
-        count("restore is refused")
+        count(.restoreIsRefused)
       }
       await process.task?.value
-      if process.isDead { count("restore dies") } else { break }
+      if process.isDead { count(.restoreDies) } else { break }
     }
     redis.refreshOnDisk()
-    count(isDone ? "restore is done" : "restore is not done")
+    count(isDone ? .restoreIsDone : .restoreIsNotDone)
     // All or nothing; a restore that died twice is finished, or undone, by the next.
     if !isDone, redis.onDisk != before, !restoreIsUnfinished {
       throw Violation(
@@ -342,9 +359,12 @@ extension World {
         repository, options: .init(policy: policy, by: "prune", isConfirmed: true),
         now: { SystemClock.now() }
       ).run()
-      if report.objects > 0 { count("prune deletes") }
+      if report.objects > 0 {
+        hasPruned = true
+        count(.pruneDeletes)
+      }
     } failed: { [self] _ in
-      count("prune is refused")
+      count(.pruneIsRefused)
     }
     await process.task?.value
   }
@@ -359,5 +379,8 @@ extension World {
     await sleep(int(3_600_000...200_000_000))
     try start(redis)
     startSidecar()
+    guard chance(50) else { return }
+    await sleep(int(100...20_000))
+    try await prune()
   }
 }

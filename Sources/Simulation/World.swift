@@ -40,6 +40,8 @@ final class World: @unchecked Sendable {
     var compression: Compression
     var shipInterval, dumpInterval: Int64
     var lostReply, failure, slow: Int
+    /// For how long every time is kept.
+    var keepWithin: Int64
   }
 
   let seed: UInt64
@@ -78,6 +80,16 @@ final class World: @unchecked Sendable {
     var at, wall: Int64
     var disks: [Disk]
     var life: Int
+    /// How many rewrites had ended; and whether the look saw the files before and after another one.
+    var rewrites: Int
+    var isRewriting: Bool
+
+    /// Whether every time between the two looks is known. If a rewrite began and ended between them, nobody
+    /// saw a manifest that shows what its files follow; the single file of a legacy AOF has none.
+    func isContinued(by later: Cover) -> Bool {
+      process == later.process && life == later.life
+        && (later.rewrites == rewrites || (isRewriting && later.rewrites == rewrites + 1))
+    }
   }
   /// Counts the lives of the server: between two, its data may have gone back.
   var life = 0
@@ -85,6 +97,8 @@ final class World: @unchecked Sendable {
   var wentBack = false
   /// The store lost objects: what was promised before counts no longer.
   var hasLost = false
+  /// Retention deleted something.
+  var hasPruned = false
   /// Claims came from more than one machine, or volume: only a person knows that the other is gone.
   var hasMoved = false
   /// The state of each sidecar when it was last seen.
@@ -106,13 +120,14 @@ final class World: @unchecked Sendable {
     var random = SeededRandom(seed: seed)
     func one(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &random) == 0 }
     setting = Setting(
-      isLegacy: one(4), annotates: !one(3), isAOFOn: !one(5), isEncrypted: one(8), probes: one(3),
+      isLegacy: one(4), annotates: !one(3), isAOFOn: !one(5), isEncrypted: one(8), probes: one(2),
       compression: [.zstd, .gzip, .none].randomElement(using: &random)!,
       shipInterval: [200, 1000, 5000].randomElement(using: &random)!,
       dumpInterval: [0, 20_000, 3_600_000].randomElement(using: &random)!,
       lostReply: [0, 5, 40].randomElement(using: &random)!,
       failure: [0, 5, 40].randomElement(using: &random)!,
-      slow: [0, 10, 100].randomElement(using: &random)!)
+      slow: [0, 10, 100].randomElement(using: &random)!,
+      keepWithin: [RetentionPolicy.hour, 2 * RetentionPolicy.day].randomElement(using: &random)!)
     self.random = random
     machine = Machine.shared
     disk = machine.disk
@@ -126,6 +141,7 @@ final class World: @unchecked Sendable {
   }
 
   func count(_ what: String) { counts[what, default: 0] += 1 }
+  func count(_ what: Happening) { count(what.rawValue) }
 
   func allowFaults(_ isOn: Bool) {
     bucket.lostReply = isOn && !without.contains("lost-reply") ? setting.lostReply : 0
@@ -251,7 +267,7 @@ final class World: @unchecked Sendable {
 
   var policy: RetentionPolicy {
     RetentionPolicy(
-      keepWithin: RetentionPolicy.hour, keepHourly: RetentionPolicy.hour, keepDaily: 7)
+      keepWithin: setting.keepWithin, keepHourly: RetentionPolicy.hour, keepDaily: 7)
   }
 
   func options(isOnce: Bool, host: String, takesOver: Bool) -> Shipper.Options {
@@ -327,7 +343,7 @@ final class World: @unchecked Sendable {
       sidecars.removeAll { $0.process === sidecar.process }
       // A running `ship` exits only on a signal or a usage error: there is no directory.
       if ($0 as? LifeboatError)?.code == .usage, disk.root(World.data) == nil {
-        count("a start without a directory is refused")
+        count(.startIsRefused)
       } else {
         failure = Violation(kind: "a sidecar ended by itself", detail: "\($0)")
       }
@@ -364,63 +380,5 @@ final class World: @unchecked Sendable {
     copy.objects = objects
     copy.isInstant = true
     return SimStore(bucket: copy, process: nil)
-  }
-}
-
-/// Waits without blocking the one thread.
-struct SimTime: TimeSource {
-  func now() -> Now {
-    Now(wall: SystemClock.now(), monotonic: SystemClock.monotonicMilliseconds())
-  }
-  func sleep(milliseconds: Int64) async throws {
-    try await Task.sleep(for: .milliseconds(milliseconds))
-  }
-  func makeBell() -> any Bell { SimBell() }
-}
-
-/// `@unchecked Sendable`: everything in a simulation runs on one thread.
-private final class SimBell: Bell, @unchecked Sendable {
-  private var isSet = false
-  private var waiter: CheckedContinuation<Void, Never>?
-  private var number = 0
-
-  func signal() {
-    isSet = true
-    wake()
-  }
-
-  private func wake() {
-    guard let waiter else { return }
-    self.waiter = nil
-    isSet = false
-    number += 1
-    waiter.resume()
-  }
-
-  func wait(milliseconds: Int64) async {
-    if isSet {
-      isSet = false
-      return
-    }
-    let mine = number
-    let timer = Task { [self] in
-      try await Task.sleep(for: .milliseconds(milliseconds))
-      if number == mine { wake() }
-    }
-    await withCheckedContinuation { waiter = $0 }
-    timer.cancel()
-  }
-}
-
-/// Log lines as part of what is printed.
-private struct TraceLog: LogHandler {
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.info
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-  func log(event: LogEvent) {
-    print("  | \(event.level) \(event.message) \(event.metadata ?? [:])")
   }
 }

@@ -336,6 +336,8 @@ package struct ShipPlan: Sendable {
         pinnedAt: pinnedPosition(of: upload.pin))
       if isSuspect(index, upload.file) { break }
       dump = DurableDump(record: record, dataset: index.dataset, file: upload.file)
+      // Its own time is known now.
+      judgeLiveness()
     case .base:
       noteBase(result)
       let base = Snapshot.Base(index, file: upload.file.name, sequence: upload.sequence)

@@ -45,9 +45,28 @@ import Testing
       #expect(judge(write: 4999, born: born, modified: 6000, content: 4) == .quiet)
       #expect(judge(write: 5000, born: born, modified: 6000, content: 4) == .live)
       #expect(judge(write: 5999, born: born, modified: 6000) == .quiet)
-      #expect(judge(write: 6000, born: born, modified: 6000) == .live)
+      #expect(judge(write: 7000, born: born, modified: 6000) == .live)
+    }
+    // The audit doesn't know the time inside of the dump, and comes to the same verdict as the plan does.
+    for content in [nil, 6] as [Int64?] {
+      #expect(judge(write: 6700, born: 9000, modified: 6500, content: content) == .live)
+      // A restore gives a dump the time of its content, which is a whole second.
+      #expect(judge(write: 6700, born: 9000, modified: 6000, content: content) == .quiet)
     }
     #expect(judge(write: 6000, born: 6000, modified: 6000) == .live, "born when it was written")
+  }
+
+  @Test func `a clock that was set back makes a dump contradict itself`() {
+    // Forked at 100 s, the clock set back to 15 s, complete at 16 s; the AOF was written meanwhile.
+    func judge(now: Int64, content: Int64?) -> AOFLiveness {
+      AOFLiveness.judge(
+        lastWrite: moment(15_600), manifestModified: nil,
+        dump: .init(born: moment(100_000), modified: moment(16_200), contentAtSeconds: content),
+        now: at(now))
+    }
+    #expect(judge(now: 20_000, content: nil) == .unknown, "born in the future")
+    #expect(judge(now: 200_000, content: 100) == .unknown, "complete before its fork")
+    #expect(judge(now: 200_000, content: 16) == .quiet, "a copy")
   }
 
   @Test func `a stopped AOF is never taken for a live one, and a later write always shows`() async {

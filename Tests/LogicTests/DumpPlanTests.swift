@@ -12,6 +12,10 @@ import WriterLogic
     var dump: (number: Int, savedAt: Int64)?
     /// The AOF: a BASE and an empty log.
     var log: Int?
+    /// When the log was last written; nil: now.
+    var wroteAt: Int64?
+    /// When the save of the dump began; nil: when it ended.
+    var forkedAt: Int64?
     private(set) var uploads: [String] = []
     private(set) var last: Snapshot?
 
@@ -55,7 +59,7 @@ import WriterLogic
             file: pinned(log, "\(log).base.rdb", size: 100, modified: now), sequence: Int64(log)),
           increments: [
             .init(
-              file: pinned(log + 1, "\(log).incr.aof", size: 0, modified: now),
+              file: pinned(log + 1, "\(log).incr.aof", size: 0, modified: wroteAt ?? now),
               sequence: Int64(log))
           ], manifestModified: nil)
       }
@@ -93,7 +97,9 @@ import WriterLogic
               GenerationResult(
                 index: index(
                   generationID(pin), upload.kind, file: upload.file.name,
-                  contentAt: upload.file.modified.instant.milliseconds, dataset: dataset(keys: 9))))
+                  contentAt: upload.kind == .dump
+                    ? forkedAt ?? upload.file.modified.instant.milliseconds
+                    : upload.file.modified.instant.milliseconds, dataset: dataset(keys: 9))))
           }
         }
       }
@@ -183,6 +189,19 @@ import WriterLogic
     world.save(3)
     world.turn(after: 60_000)
     #expect(world.uploads == ["10", "1", "2"])
+  }
+
+  /// A copied volume, so no birth time counts. The log was written while the dump was saved, and a sync does
+  /// not wait until it grows.
+  @Test func `a dump that was begun before the log was written is not the newest state of a sync`()
+  {
+    var world = World()
+    world.log = 10
+    (world.forkedAt, world.wroteAt) = (900_000, 950_000)
+    world.dump = (1, 960_000)
+    world.plan.flush()
+    world.turn()
+    #expect(world.uploads.contains("1") && world.last?.primary == .aof)
   }
 
   /// Retention keeps what the last snapshot names. What is neither the newest state nor on disk must not stay

@@ -80,6 +80,30 @@ import Testing
     }
   }
 
+  /// Redis rewrites its AOF, and wrote nothing since some time before: the log of the old file and that of the
+  /// new one are complete, and between them is nothing.
+  @Test func `a rewrite of a server that writes nothing leaves no gap`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    let log = Self.set("at:10")
+    try await made.addLog(1, 0, bytes: log, at: 10_500)
+    let end = UInt64(log.count)
+    try await made.addRewrite(1, 2, closing: 1, at: end, baseAt: 5000)
+    try await made.addChain(1, 3, ordinal: 2, baseAt: 30_000)
+    try await check(made, 25, "1.2@1:\(end)")
+    try await check(made, 31, "1.3@2:0")
+    // Once more, and still nothing was written.
+    try await made.addRewrite(1, 4, closing: 2, at: 0, baseAt: 30_000)
+    try await made.addChain(1, 5, ordinal: 3, baseAt: 50_000)
+    try await check(made, 25, "1.2@1:\(end)")
+    try await check(made, 45, "1.4@2:0")
+    try await check(made, 51, "1.5@3:0")
+    // Nobody saw a manifest with both files: something may have been written to others.
+    try await made.addChain(1, 6, ordinal: 5, baseAt: 70_000)
+    try await check(made, 65, "1.5@3:0", until: 70_000)
+  }
+
   /// `aof-timestamp-enabled` was switched on after an accident, or was off for a while: the first annotation
   /// says nothing about what is before it.
   @Test(arguments: [false, true])

@@ -82,9 +82,7 @@ struct MadeRepository {
   func addChain(
     _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil
   ) async throws {
-    let id = GenerationID(
-      fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(time)) + littleEndianBytes(8))!,
-      nonce: nonce(number))
+    let id = baseID(number, time)
     let index = GenerationIndex(
       generation: id, kind: .base, file: "a.\(ordinal).base.rdb", size: 1,
       pieces: [repository.frame.digest([1])], contentAt: at(time), verdict: .good, remark: nil,
@@ -104,6 +102,31 @@ struct MadeRepository {
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
     if let clean { (made.at, made.isClean) = (at(clean), true) }
     try await add(made)
+  }
+
+  /// A snapshot during a rewrite: the BASE of `time` and the file of `ordinal` are still in use, and the next
+  /// file is open.
+  func addRewrite(
+    _ number: Int, _ sequence: Int, closing ordinal: Int, at end: UInt64, baseAt time: Int64
+  ) async throws {
+    let timeline = TimelineNumber(number)!
+    let files = [(ordinal, UInt64?.some(end)), (ordinal + 1, nil)].map { ordinal, end in
+      Snapshot.LogFile(
+        file: "a.\(ordinal).incr.aof", sequence: Int64(ordinal),
+        segments: [.init(timeline: timeline, ordinal: ordinal, from: 0, to: end)], identity: nil)
+    }
+    let chain = Snapshot.Chain(
+      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+      base: .init(
+        generation: baseID(number, time), file: "a.\(ordinal).base.rdb", sequence: Int64(ordinal)),
+      files: files)
+    try await add(snapshot(number, sequence, by: nil, chain: chain, dump: nil))
+  }
+
+  private func baseID(_ number: Int, _ time: Int64) -> GenerationID {
+    GenerationID(
+      fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(time)) + littleEndianBytes(8))!,
+      nonce: nonce(number))
   }
 
   /// A snapshot without a point: it names one file that waits for its BASE.

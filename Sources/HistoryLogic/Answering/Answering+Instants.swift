@@ -87,7 +87,7 @@ extension Answering {
     return nil
   }
 
-  private func finder(of timeline: TimelineNumber) throws -> PointFinder {
+  func finder(of timeline: TimelineNumber) throws -> PointFinder {
     PointFinder(history: history, timeline: timeline, snapshots: try evidence.all(timeline))
   }
 
@@ -147,7 +147,8 @@ extension Answering {
       } else if let over = next.lastOver {
         known = over
       } else {
-        return Known(point: best.unknown(until: begun), precision: precision(of: best))
+        let point = next.isContinued ? best : best.unknown(until: begun)
+        return Known(point: point, precision: precision(of: best))
       }
     }
   }
@@ -204,100 +205,6 @@ extension Answering {
     return finder.snapshots.values.contains {
       $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
     }
-  }
-
-  // MARK: Beginnings of chains
-
-  private struct Beginnings {
-    /// The last beginning of a chain that is not after the time.
-    var last: RestorePoint?
-    /// The last beginning whose time is completely over by then. The time of an RDB is a whole second, and
-    /// its state is from some moment in it; a time to the second means all of that second. A BASE in AOF
-    /// form has the time of its last byte, by which its log had continued.
-    var lastOver: RestorePoint?
-    /// The first beginning after it.
-    var later: RestorePoint?
-    var finder: PointFinder
-  }
-
-  /// The beginnings of chains that share no log with that of `point`, in order.
-  private func beginnings(
-    behind point: RestorePoint, at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
-  ) throws -> Beginnings {
-    var found = Beginnings(finder: finder)
-    while true {
-      for sequence in found.finder.snapshots.keys.sorted() {
-        let snapshot = found.finder.snapshots[sequence]!
-        guard isBehind(snapshot, point),
-          let (start, isTimed) = try start(of: snapshot, found.finder)
-        else { continue }
-        guard start.instant <= at else {
-          found.later = start
-          return found
-        }
-        // An old copy that someone put there is not a state from after the point's.
-        let before = found.last ?? point
-        guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
-          continue
-        }
-        found.last = start
-        let isOver = at.since(start.instant) >= 999 || at.milliseconds % 1000 == 0
-        if isTimed, isOver { found.lastOver = start }
-      }
-      let number = found.finder.timeline
-      guard let next = history.successor(of: number), next.timeline <= limit else { return found }
-      let finder = try self.finder(of: next.timeline)
-      let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
-      guard try isContinued || (next.fork == nil && !isBack(finder, behind: found.finder, point))
-      else {
-        return found
-      }
-      found.finder = finder
-    }
-  }
-
-  /// Someone went back to an earlier state: a timeline without common log begins with a full copy from
-  /// which the timeline before it had continued, or with one that is older than the point. (Retention may
-  /// have deleted what shows the former.)
-  private func isBack(
-    _ finder: PointFinder, behind parent: PointFinder, _ point: RestorePoint
-  ) throws -> Bool {
-    func base(_ snapshot: Snapshot) -> GenerationID? { snapshot.chain?.base?.generation }
-    let first = finder.snapshots.sorted { $0.key < $1.key }.map(\.value).first { $0.primary != nil }
-    guard let first, let begun = base(first) else { return false }
-    let start = first.primary == .aof ? try start(of: first, finder)?.point : nil
-    if let start, start.instant.since(point.instant) <= -1000 { return true }
-    return parent.snapshots.values.contains {
-      base($0) == begun && !history.chain(of: $0).isEmpty
-    }
-  }
-
-  private func isBehind(_ snapshot: Snapshot, _ point: RestorePoint) -> Bool {
-    snapshot.key > point.snapshot.key
-      && !(snapshot.chain?.files.flatMap(\.segments) ?? []).contains {
-        point.cut.map($0.isOf) ?? false
-      }
-  }
-
-  /// The state with which a snapshot's point begins, with its time; nil if the snapshot has none.
-  private func start(of snapshot: Snapshot, _ finder: PointFinder) throws -> (
-    point: RestorePoint, isTimed: Bool
-  )? {
-    guard let newest = finder.newest(of: snapshot) else { return nil }
-    if newest.primary == .rdb { return (newest, true) }
-    // A log without a BASE begins with nothing, which is not a state to go back to.
-    guard let base = snapshot.chain?.base else {
-      return history.chain(of: snapshot).first.map {
-        (
-          RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time), true
-        )
-      }
-    }
-    guard var start = finder.start(of: snapshot) else { return nil }
-    let index = try evidence.index(base.generation)
-    start.instant = Instant(
-      milliseconds: index.contentAt.milliseconds - index.contentAt.milliseconds % 1000)
-    return (start, index.dataset != nil)
   }
 
   // MARK: To the second

@@ -1,0 +1,56 @@
+import Replication
+
+/// What is counted beside the acts. In 2,000 seeds each of these, each act and each transition occurs often
+/// enough to have been tested.
+enum Happening: String, CaseIterable {
+  // Faults.
+  case callFails = "a call fails"
+  case replyIsLost = "a reply is lost"
+  case callIsSlow = "a call is slow"
+  case storeIsAway = "the store is away"
+  case storeDenies = "the store denies"
+  case diesBefore = "a process dies before an effect"
+  case diesAfter = "a process dies after an effect"
+  case diesWithoutReply = "a process dies before the reply"
+  case logIsLost = "log is lost with the power"
+  case dumpIsCopied = "an old dump is copied over the dump"
+  case storeForgets = "the store forgets its tail"
+  case storeIsWiped = "the store is wiped"
+  case firstUploadIsCutOff = "a first upload is cut off"
+  case isOvertaken = "a writer is overtaken by another"
+  // What they lead to.
+  case startIsRefused = "a start without a directory is refused"
+  case personTakesOver = "a person takes over"
+  case wipedStoreIsLeftAlone = "a wiped store is left alone"
+  case restoreAsks = "a restore asks"
+  case restoreDies = "a restore dies"
+  case restoreIsDone = "a restore is done"
+  case restoreIsNotDone = "a restore is not done"
+  case restoreIsRefused = "a restore is refused"
+  case pruneDeletes = "prune deletes"
+  case pruneIsRefused = "prune is refused"
+  // What was checked.
+  case coveredIsTrue = "covered is true"
+  case onceIsComplete = "--once is complete"
+  case syncIsDone = "a sync is done"
+  case sound = "the repository is sound"
+  case promise = "a promised time is restored"
+  case promiseAfterPruning = "a promised time is restored after pruning"
+  case settled = "everything is covered after the last fault"
+
+  /// From one state of a sidecar to another.
+  static func transition(_ from: ShipStatus.State, _ to: ShipStatus.State) -> String {
+    "\(from.rawValue) to \(to.rawValue)"
+  }
+
+  /// Everything that can be counted, not counted yet.
+  static var zeros: [String: Int] {
+    var names = allCases.map(\.rawValue) + Act.Kind.allCases.map(\.rawValue)
+    for from in ShipStatus.State.allCases {
+      for to in ShipStatus.State.allCases where to != from && to != .starting {
+        names.append(transition(from, to))
+      }
+    }
+    return Dictionary(uniqueKeysWithValues: names.map { ($0, 0) })
+  }
+}
