@@ -18,7 +18,6 @@ struct Simulation {
       execv("/proc/self/exe", &arguments)
       fail("can't run again: \(String(cString: strerror(errno)))")
     }
-    setvbuf(stdout, nil, Int32(_IOLBF), 0)
     let options = Options(CommandLine.arguments.dropFirst())
     Machine.isVerbose = options.isVerbose
     Machine.install()
@@ -40,6 +39,7 @@ struct Simulation {
       guard let violation = result.violation else { continue }
       failures += 1
       tell(run, violation, result, shrinks: options.shrinks)
+      fflush(nil)
       if !options.keepsGoing { exit(1) }
     }
     let seconds = Double(csim_real_time() - begun) / 1e9

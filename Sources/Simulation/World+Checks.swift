@@ -28,7 +28,8 @@ extension World {
     let before = states.updateValue(state, forKey: name) ?? .starting
     if before != state { count(Happening.transition(before, state)) }
     guard case .covered(let at) = sidecar.shipper.auditor.verdict, at >= sidecar.startedAt,
-      covers.last?.at != at || covers.last?.process != sidecar.process.name
+      covers.last?.at != at || covers.last?.process != sidecar.process.name,
+      !isOvertaken(sidecar.process)
     else { return }
     covers.append(
       Cover(
@@ -153,8 +154,9 @@ extension World {
     guard let first, first + 1 < covers.count else { return }
     let index = Int.random(in: first + 1..<covers.count, using: &random)
     let (before, after) = (covers[index - 1], covers[index])
-    guard before.isContinued(by: after), let disk = before.disks.first,
-      disk.data.state > 0,
+    // Where a server began anew, the first of these may be what it had before.
+    let held = before.disks.map(\.data.state)
+    guard before.isContinued(by: after), let disk = before.disks.last, held.allSatisfy({ $0 > 0 }),
       after.at - before.at < 60_000,
       machine.wallMilliseconds - before.wall < policy.keepWithin
     else { return }
@@ -162,7 +164,7 @@ extension World {
     guard time >= before.wall else { return }
     let found: Dataset?
     do {
-      found = try await held(objects, .at(Instant(milliseconds: time)), disk.isAOFOn)
+      found = try await self.held(objects, .at(Instant(milliseconds: time)), disk.isAOFOn)
     } catch let error as LifeboatError {
       throw Violation(
         kind: "a promised time is refused", detail: "at \(time): \(error)")
@@ -171,11 +173,13 @@ extension World {
     if hasPruned { count(.promiseAfterPruning) }
     // Times of dumps and annotations are whole seconds.
     let latest = began.last { $0.wall <= time + 999 }?.state ?? 0
-    guard let found, follows(found.state, disk.data.state), follows(latest, found.state) else {
+    guard let found, held.contains(where: { follows(found.state, $0) }),
+      follows(latest, found.state)
+    else {
       throw Violation(
         kind: "a promised time gives another state",
         detail:
-          "at \(time): state \(found?.state ?? 0), not between \(disk.data.state) and \(latest)")
+          "at \(time): state \(found?.state ?? 0), not between \(held) and \(latest)")
     }
   }
 
