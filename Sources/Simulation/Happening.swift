@@ -1,4 +1,4 @@
-import Replication
+import Shipping
 
 /// What is counted beside the acts. In 2,000 seeds each of these, each act and each transition occurs often
 /// enough to have been tested.

@@ -1,5 +1,5 @@
+import BackupTypes
 import Logging
-import Replication
 import SystemIO
 
 /// Waits without blocking the one thread.
