@@ -13,10 +13,12 @@ package struct GenerationID: Hashable, Sendable {
     self.nonce = nonce
   }
 
-  package init?(_ text: some StringProtocol) {
-    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+  package init?(_ text: some StringProtocol) { self.init(ArraySlice(text.utf8)) }
+
+  fileprivate init?(_ text: NamePart) {
+    let parts = text.parts(at: hyphen)
     guard parts.count == 2, let fingerprint = ShortDigest(hexadecimal: parts[0]),
-      let nonce = Nonce(hexadecimal: parts[1])
+      let nonce = Nonce(hexadecimal: parts[1].string)
     else { return nil }
     self.init(fingerprint: fingerprint, nonce: nonce)
   }
@@ -59,8 +61,8 @@ package struct LogSpan: Hashable, Sendable {
     self.digest = digest
   }
 
-  package init?(_ text: some StringProtocol) {
-    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+  fileprivate init?(_ text: NamePart) {
+    let parts = text.parts(at: hyphen)
     guard parts.count == 4, let from = fixed(parts[0], LogSpan.offsetDigits),
       let to = fixed(parts[1], LogSpan.offsetDigits), from < to,
       let time = fixed(parts[2], LogSpan.timeDigits),
@@ -103,40 +105,48 @@ package enum ObjectPath: Hashable, Sendable {
   package static let pieceDigits = 8
 
   package init?(_ text: String) {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-    switch (parts.first, parts.count) {
+    let parts = ArraySlice(text.utf8).parts(at: slash)
+    switch (parts[0].string, parts.count) {
     case ("lifeboat.json", 1): self = .descriptor
-    case ("keys", 2) where isIdentifier(parts[1]): self = .key(String(parts[1]))
+    case ("keys", 2) where isIdentifier(parts[1]): self = .key(parts[1].string)
     case ("generations", 3):
       guard let id = GenerationID(parts[1]) else { return nil }
-      if parts[2] == "index" {
+      if parts[2].string == "index" {
         self = .index(id)
         return
       }
-      let piece = parts[2].split(separator: "-", omittingEmptySubsequences: false)
+      let piece = parts[2].parts(at: hyphen)
       guard piece.count == 2, let number = fixed(piece[0], ObjectPath.pieceDigits),
         let digest = ShortDigest(hexadecimal: piece[1])
       else { return nil }
       self = .piece(id, number: Int(number), digest)
-    case ("timelines", 3) where parts[2] == "claim":
-      guard let timeline = timelineNumber(parts[1]) else { return nil }
-      self = .claim(timeline)
-    case ("timelines", 4) where parts[2] == "snapshots":
+    case ("timelines", 3...5):
       guard let timeline = timelineNumber(parts[1]),
-        let sequence = fixed(parts[3], ObjectPath.sequenceDigits), sequence > 0
+        let path = ObjectPath(timeline, parts[2].string, parts[3...])
       else { return nil }
-      self = .snapshot(timeline, sequence: Int(sequence))
-    case ("timelines", 5) where parts[2] == "log":
-      guard let timeline = timelineNumber(parts[1]),
-        let ordinal = fixed(parts[3], ObjectPath.sequenceDigits), ordinal > 0,
-        let span = LogSpan(parts[4])
-      else { return nil }
-      self = .log(timeline, ordinal: Int(ordinal), span)
+      self = path
     case ("ops", 3):
-      guard let kind = OperationKind(rawValue: String(parts[1])), isIdentifier(parts[2]) else {
+      guard let kind = OperationKind(rawValue: parts[1].string), isIdentifier(parts[2]) else {
         return nil
       }
-      self = .operation(kind, id: String(parts[2]))
+      self = .operation(kind, id: parts[2].string)
+    default: return nil
+    }
+  }
+
+  /// A name below a timeline's folder.
+  private init?(_ timeline: TimelineNumber, _ folder: String, _ parts: ArraySlice<NamePart>) {
+    switch (folder, parts.count) {
+    case ("claim", 0): self = .claim(timeline)
+    case ("snapshots", 1):
+      guard let sequence = fixed(parts[parts.startIndex], ObjectPath.sequenceDigits), sequence > 0
+      else { return nil }
+      self = .snapshot(timeline, sequence: Int(sequence))
+    case ("log", 2):
+      guard let ordinal = fixed(parts[parts.startIndex], ObjectPath.sequenceDigits), ordinal > 0,
+        let span = LogSpan(parts[parts.startIndex + 1])
+      else { return nil }
+      self = .log(timeline, ordinal: Int(ordinal), span)
     default: return nil
     }
   }
@@ -170,19 +180,37 @@ package enum ObjectPath: Hashable, Sendable {
   }
 }
 
-private func timelineNumber(_ text: Substring) -> TimelineNumber? {
+// Names are taken apart as bytes: a listing can have millions.
+private typealias NamePart = ArraySlice<UInt8>
+private let slash = UInt8(ascii: "/")
+private let hyphen = UInt8(ascii: "-")
+
+extension ArraySlice<UInt8> {
+  /// What is between the separators: at least one part, and empty ones, too.
+  fileprivate func parts(at separator: UInt8) -> [NamePart] {
+    split(separator: separator, omittingEmptySubsequences: false)
+  }
+  fileprivate var string: String { String(decoding: self, as: UTF8.self) }
+}
+
+private func timelineNumber(_ text: NamePart) -> TimelineNumber? {
   fixed(text, TimelineNumber.digits).flatMap { TimelineNumber(Int($0)) }
 }
 
 /// A decimal number of exactly `width` digits, so that each value has only one spelling.
-private func fixed(_ text: some StringProtocol, _ width: Int) -> UInt64? {
-  guard text.utf8.count == width, text.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else { return nil }
-  return UInt64(text)
+private func fixed(_ text: NamePart, _ width: Int) -> UInt64? {
+  guard text.count == width else { return nil }
+  var number: UInt64 = 0
+  for digit in text {
+    guard digit >= 48, digit <= 57 else { return nil }
+    number = number * 10 + UInt64(digit - 48)
+  }
+  return number
 }
 
 /// The ids of operations and key slots: 1 to 65 characters of `a-z 0-9 -`, so a generation's id is one,
 /// too.
-private func isIdentifier(_ text: Substring) -> Bool {
-  (1...65).contains(text.utf8.count)
-    && text.utf8.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 122) || $0 == 45 }
+private func isIdentifier(_ text: NamePart) -> Bool {
+  (1...65).contains(text.count)
+    && text.allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 122) || $0 == 45 }
 }

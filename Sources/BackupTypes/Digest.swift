@@ -47,8 +47,15 @@ package struct ShortDigest: Hashable, Sendable {
     low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
   }
   package init?(hexadecimal text: some StringProtocol) {
-    guard let bytes = BackupTypes.bytes(hexadecimal: text) else { return nil }
-    self.init(bytes: bytes)
+    self.init(hexadecimal: ArraySlice(text.utf8))
+  }
+  /// - Parameter text: the digits as ASCII. Names of a listing are read this way: there can be millions.
+  package init?(hexadecimal text: ArraySlice<UInt8>) {
+    guard text.count == 2 * ShortDigest.byteCount, let high = word(hexadecimal: text.prefix(16)),
+      let low = word(hexadecimal: text.suffix(16))
+    else { return nil }
+    self.high = high
+    self.low = low
   }
   package var bytes: [UInt8] {
     [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }

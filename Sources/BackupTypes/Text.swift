@@ -22,12 +22,7 @@ package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
   var result: [UInt8] = []
   var high: UInt8?
   for character in text.utf8 {
-    let nibble: UInt8
-    switch character {
-    case 48...57: nibble = character - 48
-    case 97...102: nibble = character - 87
-    default: return nil
-    }
+    guard let nibble = nibble(hexadecimal: character) else { return nil }
     if let first = high {
       result.append(first << 4 | nibble)
       high = nil
@@ -36,6 +31,24 @@ package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
     }
   }
   return high == nil ? result : nil
+}
+
+/// The number that at most 16 lower-case hexadecimal digits spell; nil for any other character.
+func word(hexadecimal digits: ArraySlice<UInt8>) -> UInt64? {
+  var word: UInt64 = 0
+  for digit in digits {
+    guard let nibble = nibble(hexadecimal: digit) else { return nil }
+    word = word << 4 | UInt64(nibble)
+  }
+  return word
+}
+
+private func nibble(hexadecimal digit: UInt8) -> UInt8? {
+  switch digit {
+  case 48...57: digit - 48
+  case 97...102: digit - 87
+  default: nil
+  }
 }
 
 extension UInt64 {
