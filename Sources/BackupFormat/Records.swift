@@ -160,10 +160,12 @@ package struct Pin: Sendable, Equatable, Codable {
   package var timeline: TimelineNumber
   package var snapshot: Int
   package var position: LogPosition?
+  /// The name that a person gave to it; nil: the guard set it.
+  package var name: String?
 
   package init(
     id: String, repository: Nonce, origin: Origin, reason: String, at: Instant, until: Instant,
-    timeline: TimelineNumber, snapshot: Int, position: LogPosition?
+    timeline: TimelineNumber, snapshot: Int, position: LogPosition?, name: String? = nil
   ) {
     self.id = id
     self.repository = repository
@@ -174,6 +176,33 @@ package struct Pin: Sendable, Equatable, Codable {
     self.timeline = timeline
     self.snapshot = snapshot
     self.position = position
+    self.name = name
+  }
+}
+
+extension Pin {
+  /// Whether a person may give this name to a pin: `[a-z][a-z0-9-]{0,40}`. It is never the id of a restore
+  /// point, which begins with a digit.
+  package static func isName(_ text: some StringProtocol) -> Bool {
+    guard let first = text.utf8.first, first >= 97, first <= 122 else { return false }
+    return text.utf8.count <= 41
+      && text.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
+  }
+
+  /// The id of a pin with a name. A name can be given again once its pin is released, so the id has the
+  /// time, too.
+  package static func id(named name: String, at: Instant) -> String {
+    "n\(decimal(max(0, at.milliseconds), width: 13))-\(name)"
+  }
+
+  /// The name in such an id; nil: it is another id. Tells the name of a pin that can't be read.
+  package static func name(inID id: String) -> String? {
+    guard let dash = id.firstIndex(of: "-"), id.first == "n",
+      id[..<dash].dropFirst().utf8.count >= 13,
+      id[..<dash].dropFirst().utf8.allSatisfy({ $0 >= 48 && $0 <= 57 })
+    else { return nil }
+    let name = id[id.index(after: dash)...]
+    return isName(name) ? String(name) : nil
   }
 }
 

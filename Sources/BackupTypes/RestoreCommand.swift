@@ -23,6 +23,8 @@ package struct RestoreCommand: Sendable, Hashable {
     "lifeboat unpin --repo \(shellQuoted(repository))\(key) \(pin)"
   }
 
+  package var inspect: String { "lifeboat inspect --repo \(shellQuoted(repository))\(key)" }
+
   private var key: String { isEncrypted ? " --encryption-key-file KEYFILE" : "" }
 }
 

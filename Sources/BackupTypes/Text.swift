@@ -93,6 +93,19 @@ package func humanDuration(milliseconds: Int64) -> String {
   return "\(seconds / 86_400) d" + (seconds / 3600 % 24 == 0 ? "" : " \(seconds / 3600 % 24) h")
 }
 
+/// Words on lines of at most `width` characters. A longer word has a line of its own.
+package func wrapped(_ text: String, width: Int) -> String {
+  var lines: [String] = []
+  for word in text.split(separator: " ") {
+    if let last = lines.last, last.count + 1 + word.count <= width {
+      lines[lines.count - 1] += " " + word
+    } else {
+      lines.append(String(word))
+    }
+  }
+  return lines.joined(separator: "\n")
+}
+
 /// A name from a bucket or a file, made safe to print: control and non-ASCII bytes escaped, and no
 /// longer than `limit` characters.
 package func printable(_ text: String, limit: Int = 200) -> String {

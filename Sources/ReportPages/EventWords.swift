@@ -7,6 +7,7 @@ extension Chronicle.Event.Kind {
     case .claim: "Start"
     case .suspect: "Suspect start"
     case .destructive: "Destructive command"
+    case .drop: "Keys removed"
     case .rewrite: "Rewrite"
     case .pin: "Pin"
     case .quarantine: "Damaged copy"
@@ -19,6 +20,7 @@ extension Chronicle.Event.Kind {
     case .claim: "Starts of a shipper"
     case .suspect: "Suspect starts"
     case .destructive: "Destructive commands"
+    case .drop: "Keys removed"
     case .rewrite: "Rewrites"
     case .pin: "Pins"
     case .quarantine: "Damaged copies"
@@ -36,6 +38,7 @@ extension Chronicle.Event {
       "the shipper of timeline \(timeline.map(\.description) ?? "?") stopped, with everything backed up"
     case .rewrite: "the log continues after a new full copy, \(detail.prefix(12))…"
     case .destructive: "\(detail); the state before it can be restored"
+    case .drop: "\(detail); inspect finds the command"
     case .suspect, .pin, .quarantine, .drill: detail
     }
   }

@@ -4,6 +4,8 @@ package struct LiveView: Sendable, Equatable {
   package var reason: String?
   package var source: String
   package var lagSeconds: Double
+  /// Whether that says anything: before the first look it does not.
+  package var isLagKnown: Bool
   package var unshippedBytes: UInt64
   package var recoverableTo: String?
   package var storeAwaySince: String?
@@ -14,17 +16,21 @@ package struct LiveView: Sendable, Equatable {
   package var isReading: Bool
   /// Why the last try to read one failed.
   package var problem: String?
+  /// There is provably no repository.
+  package var isAbsent: Bool
 
   package init(
     state: String, reason: String? = nil, source: String, lagSeconds: Double = 0,
+    isLagKnown: Bool = true,
     unshippedBytes: UInt64 = 0, recoverableTo: String? = nil, storeAwaySince: String? = nil,
     storeProblem: String? = nil, isSuspect: Bool = false, isReading: Bool = false,
-    problem: String? = nil
+    problem: String? = nil, isAbsent: Bool = false
   ) {
     self.state = state
     self.reason = reason
     self.source = source
     self.lagSeconds = lagSeconds
+    self.isLagKnown = isLagKnown
     self.unshippedBytes = unshippedBytes
     self.recoverableTo = recoverableTo
     self.storeAwaySince = storeAwaySince
@@ -32,5 +38,6 @@ package struct LiveView: Sendable, Equatable {
     self.isSuspect = isSuspect
     self.isReading = isReading
     self.problem = problem
+    self.isAbsent = isAbsent
   }
 }

@@ -30,16 +30,17 @@ enum PageScript {
       return { kind, last: time(last), next: time(next), timeline };
     }
 
-    let chosen = { kind: "newest" };
+    let chosen = { kind: "unasked" };
     const instant = byId("instant"), slider = byId("slider");
 
     function describe() {
       if (chosen.kind === "point") {
         return ["The restore point " + chosen.id + ".", "--point " + chosen.id];
       }
-      if (chosen.kind === "newest") {
-        if (data.suspect) return ["The newest state may be an accident: this restores the one before it.", "--suspect before"];
-        return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + ".", ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
+      // Nobody has chosen yet: never a state that may be an accident.
+      if (chosen.kind === "unasked" && data.unasked) return data.unasked;
+      if (chosen.kind !== "at") {
+        return data.newest ? ["The newest restore point, " + data.newest[0] + " of " + shown(data.newest[1]) + (data.unasked ? ". It may be an accident." : "."), data.suspect ? "--suspect newest" : ""] : [data.unread ? "The newest restore point can't be read: choose an instant before it." : "There is no restore point.", null];
       }
       const t = chosen.at, { kind, last, next, timeline } = find(t), [words, argument] = data.kinds[kind];
       const names = { at: iso(t), last: last === null ? "" : iso(last), lastShown: last === null ? "" : shown(last), next: next === null ? "" : " The next one is of " + shown(next) + ".", timeline: timeline };
@@ -53,9 +54,10 @@ enum PageScript {
       setText("meaning", words);
       setText("command", argument === null ? "" : data.head + (argument ? " " + argument : "") + data.tail);
       byId("copy").disabled = argument === null;
-      const t = chosen.kind === "at" ? chosen.at : chosen.kind === "newest" && data.newest ? data.newest[1] : null;
+      const t = chosen.kind === "at" ? chosen.at : chosen.kind !== "point" && data.newest && !(chosen.kind === "unasked" && data.unasked) ? data.newest[1] : null;
       if (t !== null) {
-        instant.value = new Date(t).toISOString().slice(0, 19);
+        instant.value = shown(t);
+        instant.removeAttribute("aria-invalid");
         slider.value = String(Math.round((t - data.span[0]) / Math.max(1, data.span[1] - data.span[0]) * 2000));
         slider.setAttribute("aria-valuetext", shown(t));
       }
@@ -88,7 +90,12 @@ enum PageScript {
     }
 
     if (instant) {
-      instant.addEventListener("change", () => choose(Date.parse(instant.value + "Z")));
+      instant.addEventListener("change", () => {
+        const parts = /^\s*(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)Z?\s*$/.exec(instant.value);
+        const time = parts ? Date.parse(parts[1] + "T" + parts[2] + "Z") : NaN;
+        instant.setAttribute("aria-invalid", String(Number.isNaN(time)));
+        choose(time);
+      });
       slider.addEventListener("input", () => choose(Math.round((data.span[0] + slider.value / 2000 * (data.span[1] - data.span[0])) / 1000) * 1000));
       for (const button of document.querySelectorAll("[data-step]")) {
         button.addEventListener("click", () => choose((chosen.kind === "at" ? chosen.at : data.newest ? data.newest[1] : data.span[1]) + button.dataset.step * 1000));
@@ -147,14 +154,14 @@ enum PageScript {
           setText("state", live.status.state);
           byId("state").dataset.state = live.status.state;
           setText("reason", live.status.reason || "");
-          setText("lag", time(live.status.lagSeconds));
-          pulse(live.status.lagSeconds);
+          setText("lag", live.isLagKnown ? time(live.status.lagSeconds) : "unknown");
+          if (live.isLagKnown) pulse(live.status.lagSeconds);
           setText("unshipped", bytes(live.status.unshippedBytes));
           setText("away-words", live.status.storeProblem || "");
           setText("away-since", live.status.storeAwaySince || "");
           hide("away", !live.status.storeAwaySince);
           setText("problem-text", live.problem || "");
-          hide("problem", !live.problem);
+          hide("problem", !live.problem || live.status.storeAwaySince);
           const isNewer = live.readAt && live.readAt !== data.readAt;
           // Requested with this page: it is what the reader came for.
           if (isNewer && (!data.readAt || (data.reading && !isTouched && Date.now() - opened < 30000))) location.reload();

@@ -38,13 +38,16 @@ enum PageStyle {
     .failed{color:var(--bad)}
     .alert{border:1px solid currentColor;border-left-width:6px;border-radius:8px;padding:.6rem .9rem;margin:1rem 0 0;overflow-wrap:anywhere}
     .alert[hidden]{display:none}
-    .alert span{color:var(--text)}
+    .alert span,.alert .remedy{color:var(--text)}
+    .remedy{display:block;margin-top:.35rem}
+    .remedy code{overflow-wrap:anywhere}
     .alert.bad{color:var(--bad);background:var(--bad-bg)}
     .alert.warn{color:var(--warn);background:var(--warn-bg)}
     .alert.info{color:var(--accent);background:var(--info-bg)}
     a{color:var(--accent)}
     figure{margin:0;min-width:0}
-    .chart{display:block;overflow:visible}
+    .chart,.lane{overflow:visible}
+    .chart{display:block}
     .symbols{position:absolute}
     .times{cursor:crosshair;touch-action:manipulation}
     .chart text{fill:var(--muted);font-size:12px}
@@ -73,6 +76,7 @@ enum PageStyle {
     .legend svg{flex:none}
     .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.25rem 2rem}
     .plot figcaption{font-weight:600;font-size:.9rem;margin-bottom:.35rem}
+    .axes{display:block;font-weight:400;color:var(--muted);font-size:.82rem}
     .chart text.scale{paint-order:stroke;stroke:var(--card);stroke-width:4px}
     .chooser{margin-bottom:.75rem}
     .fields{display:flex;flex-wrap:wrap;gap:.5rem .75rem;align-items:center}
@@ -106,7 +110,7 @@ enum PageStyle {
     .choose{display:none}.ready .choose{display:inline}
     footer{color:var(--muted);font-size:.85rem;padding-bottom:2rem}
     @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
-    @media (max-width:30rem){section{padding:.8rem}header,main,footer{padding-left:.65rem;padding-right:.65rem}.facts span{margin-left:0;display:block}
+    @media (max-width:30rem){.alternate{display:none}section{padding:.8rem}header,main,footer{padding-left:.65rem;padding-right:.65rem}.facts span{margin-left:0;display:block}
     th,td{padding-right:.6rem}.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
     .stack,.stack tbody,.stack tr,.stack td{display:block}.stack tr{border-bottom:1px solid var(--line);padding:.5rem 0}
     .stack td{border:0;padding:.1rem 0;overflow-wrap:anywhere}.stack .line{min-width:0}}

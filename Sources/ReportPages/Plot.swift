@@ -10,6 +10,8 @@ struct Plot {
   }
   var name: String
   var title: String
+  /// What the vertical axis shows.
+  var scaleWords: String
   var shape: Shape
   var values: [Value]
   /// How long a bar's time is, in milliseconds.
@@ -17,8 +19,10 @@ struct Plot {
   var axis: TimeAxis
   /// Of a value, for people.
   var format: (Double) -> String
-  /// Where a value grows by powers of ten, as a lag does, small ones are seen too.
-  var isLogarithmic = false
+  /// For values that grow by powers of ten, as a lag does: the scale is logarithmic, with lines at these
+  /// values. Empty: it is linear.
+  var decades: [Double] = []
+  private var isLogarithmic: Bool { !decades.isEmpty }
 
   private static let height = 120
   private static let top = 8
@@ -32,7 +36,8 @@ struct Plot {
     }
     let summary = "\(title): from \(format(values.map(\.value).min() ?? 0)) to \(format(largest))"
     return """
-      <figure class="plot"><figcaption>\(title)</figcaption>\
+      <figure class="plot"><figcaption>\(title)<span class="axes">Vertical: \(scaleWords), \
+      \(isLogarithmic ? "logarithmic" : "linear") scale. Horizontal: time (UTC).</span></figcaption>\
       <svg class="chart" width="100%" height="\(Plot.height + 30)" role="img" \
       aria-label="\(summary)">\(scale(largest, isText: false))\(shapes(largest))\(scale(largest, isText: true))</svg>\(table)</figure>
       """
@@ -43,11 +48,10 @@ struct Plot {
     var body: HTML = ""
     let base = Plot.top + Plot.height
     if !isText {
-      for tick in axis.ticks(atMost: 4) { body += Drawing.tick(tick, axis, height: base) }
+      body += Drawing.ticks(axis, atMost: 5, height: base)
       body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
     }
-    for part in [1.0, 0.5] {
-      let value = isLogarithmic ? Plot.power(largest, part) : largest * part
+    for value in lines(largest) {
       let y = base - Int((Double(Plot.height) * share(value, largest)).rounded())
       body +=
         isText
@@ -57,8 +61,15 @@ struct Plot {
     return body
   }
 
-  private static func power(_ largest: Double, _ part: Double) -> Double {
-    part == 1 ? largest : max(0, (largest + 1).squareRoot() - 1)
+  /// The values with a line: the largest, and below it as many as have room for their words.
+  private func lines(_ largest: Double) -> [Double] {
+    guard isLogarithmic else { return [largest, largest / 2] }
+    var shown = [largest]
+    for value in decades.reversed() where value < largest {
+      let distance = share(shown[shown.count - 1], largest) - share(value, largest)
+      if distance * Double(Plot.height) >= 18 { shown.append(value) }
+    }
+    return shown
   }
 
   /// 0 to 1.

@@ -12,10 +12,11 @@ extension ReportPage {
     if live != nil {
       alerts += """
         <div id="away" class="alert bad" role="status"\(live?.storeAwaySince == nil ? " hidden" : "" as HTML)>\
-        <strong>The store can't be used.</strong> <span id="away-words">\(live?.storeProblem ?? "")</span> \
-        <span>since <span id="away-since">\(live?.storeAwaySince ?? "")</span>: <code>lifeboat doctor</code> \
-        says why. Shipping goes on when it can be used again; what is drawn here was read before.</span></div>\
-        <div id="problem" class="alert warn" role="status"\(live?.problem == nil ? " hidden" : "" as HTML)>\
+        <strong>The store can't be used (<span id="away-words">\(live?.storeProblem ?? "")</span>).</strong> \
+        <span>Since <span id="away-since">\(live?.storeAwaySince ?? "")</span>. <code>lifeboat doctor</code> \
+        says why. Shipping goes on when it can be used again.\
+        \(chronicle == nil ? "" : " What is drawn here was read before." as HTML)</span></div>\
+        <div id="problem" class="alert warn" role="status"\(isProblemShown ? "" : " hidden" as HTML)>\
         <strong>The repository could not be read for this page.</strong> <span id="problem-text">\
         \(live?.problem ?? "")</span></div>\
         <div id="silent" class="alert bad" role="status" hidden><strong>The sidecar does not answer.</strong> \
@@ -24,7 +25,12 @@ extension ReportPage {
         <span><a href="" id="reload">Show it</a></span></div>
         """
     }
-    guard let chronicle else { return alerts }
+    guard let chronicle else {
+      if live?.isAbsent == true, live?.storeAwaySince == nil {
+        add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
+      }
+      return alerts
+    }
     if let suspicion = chronicle.suspicion {
       add(
         "bad", "The newest state may be an accident.",
@@ -34,6 +40,14 @@ extension ReportPage {
         \(suspicion.before)</a>), <code>--suspect newest</code> this one. <code>lifeboat unpin</code> \
         <code>\(suspicion.pin)</code> accepts it for good.
         """)
+    }
+    for removal in chronicle.removals.reversed() where removal.isOpen {
+      let notice = chronicle.notice(removal, command)
+      var remedies: HTML = ""
+      for remedy in notice.remedies {
+        remedies += "<span class=\"remedy\">\(remedy.label): <code>\(remedy.command)</code></span>"
+      }
+      add("bad", notice.text, remedies)
     }
     if let drill = chronicle.lastDrill, !drill.isPassed {
       add("bad", "The last drill failed.", "\(drill.differences.first ?? "See its record.")")
@@ -49,11 +63,18 @@ extension ReportPage {
         "bad", "Records can't be read: \(chronicle.recordsUnreadable).",
         "This page is without what they hold. <code>lifeboat verify</code> says what is wrong.")
     }
-    if chronicle.span == nil {
-      add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
+    if chronicle.span == nil, chronicle.recordsUnreadable == 0 {
+      if live?.storeAwaySince == nil {
+        add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
+      } else {
+        add("warn", "There was no restore point when the repository was read.", "")
+      }
     }
     return alerts
   }
+
+  /// The reason why the store can't be used is not told twice.
+  private var isProblemShown: Bool { live?.problem != nil && live?.storeAwaySince == nil }
 
   var cards: HTML {
     var cards: HTML = ""
@@ -68,7 +89,7 @@ extension ReportPage {
         "<span class=\"state\" id=\"state\" data-state=\"\(live.state)\">\(live.state)</span>",
         "<span id=\"reason\">\(live.reason ?? "")</span>")
       card(
-        "Lag", "<span id=\"lag\">\(duration(live.lagSeconds))</span>",
+        "Lag", "<span id=\"lag\">\(live.isLagKnown ? duration(live.lagSeconds) : "unknown")</span>",
         """
         <span id="unshipped">\(humanBytes(live.unshippedBytes))</span> not durable\
         <svg id="pulse" class="script" width="100%" height="28" aria-hidden="true"></svg>
@@ -81,7 +102,7 @@ extension ReportPage {
           "Newest restore point", moment(newest.at),
           "<code>\(newest.id)</code>, \(age < 0 ? "0 s" : humanDuration(milliseconds: age)) old")
       } else {
-        card("Newest restore point", "none")
+        card("Newest restore point", chronicle.recordsUnreadable > 0 ? "unknown" : "none")
       }
       if let span = chronicle.span {
         card(
@@ -96,7 +117,7 @@ extension ReportPage {
         "Last drill", drillValue(chronicle.lastDrill),
         chronicle.lastDrill.map { moment($0.at) } ?? "<code>lifeboat verify --drill</code>")
       let pins = chronicle.events.count { $0.kind == .pin }
-      if pins > 0 { card("Pins", "\(pins)", "kept until released") }
+      if pins > 0 { card("Pins", "\(pins)", "kept until released or expired") }
     }
     return """
       <section aria-label="Figures"><dl class="cards">\(cards)</dl></section>

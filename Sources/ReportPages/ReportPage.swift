@@ -100,24 +100,43 @@ package struct ReportPage: Sendable {
 
   private var content: HTML {
     guard let chronicle else { return cards + reading }
-    if chronicle.span == nil { return cards + nothing + ReportTables(chronicle, command).html }
+    if chronicle.span == nil {
+      return cards + nothing(chronicle) + ReportTables(chronicle, command).html
+    }
     return cards + windows(chronicle) + RestoreChooser(chronicle, command).html
       + ReportPlots(chronicle).html + ReportTables(chronicle, command).html
   }
 
+  /// Of a live page without a picture.
   private var reading: HTML {
-    """
-    <section aria-labelledby="reading"><h2 id="reading">Recovery windows</h2>\
-    <p id="waiting">\(live?.problem == nil ? "The repository is being read; this page shows it as soon as it is." : "The repository could not be read yet. It is tried again while somebody looks.")</p></section>
-    """
+    let words: HTML
+    if live?.storeAwaySince != nil {
+      words =
+        "The store can't be used, so there is nothing to show yet. It is tried again while this page is open."
+    } else if live?.isAbsent == true {
+      words = "There is no backup at <code>\(command.repository)</code> yet."
+    } else if live?.problem != nil {
+      words = "The repository could not be read yet. It is tried again while this page is open."
+    } else {
+      words = "The repository is being read; this page shows it as soon as it is."
+    }
+    return """
+      <section aria-labelledby="reading"><h2 id="reading">Recovery windows</h2>\
+      <p id="waiting">\(words)</p></section>
+      """
   }
 
-  private var nothing: HTML {
-    """
-    <section aria-labelledby="nothing"><h2 id="nothing">Recovery windows</h2>\
-    <p>There is no restore point in this repository yet. There is one when the first full copy is \
-    durable; what a shipper says of itself is in <code>lifeboat status</code> and in its log.</p></section>
-    """
+  private func nothing(_ chronicle: Chronicle) -> HTML {
+    let words: HTML =
+      chronicle.recordsUnreadable > 0
+      ? "No restore point can be shown: records can't be read. <code>lifeboat verify</code> says what is wrong."
+      : """
+      There is no restore point in this repository yet. There is one when the first full copy is \
+      durable. <code>lifeboat status</code> and the sidecar's log say what it waits for.
+      """
+    return """
+      <section aria-labelledby="nothing"><h2 id="nothing">Recovery windows</h2><p>\(words)</p></section>
+      """
   }
 
   private func windows(_ chronicle: Chronicle) -> HTML {
@@ -125,9 +144,9 @@ package struct ReportPage: Sendable {
     var drawings: HTML = ""
     if let day {
       drawings += """
-        <h3>The last 24 hours</h3>\
+        <h3>The last 24 hours (UTC)</h3>\
         \(WindowChart(chronicle: chronicle, axis: day, name: "day", title: "Recovery windows of the last 24 hours").html)\
-        <h3>From the beginning</h3>
+        <h3>From the beginning (UTC)</h3>
         """
     }
     drawings +=
@@ -157,7 +176,11 @@ package struct ReportPage: Sendable {
     // Long after the end, the day before the end is what matters.
     let end =
       now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
-    return (whole, TimeAxis(from: end.advanced(byMilliseconds: -day), to: end))
+    return (
+      whole,
+      TimeAxis(
+        from: end.advanced(byMilliseconds: -day), to: end.advanced(byMilliseconds: day / 64))
+    )
   }
 
   private func legend(_ chronicle: Chronicle) -> HTML {

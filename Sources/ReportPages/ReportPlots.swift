@@ -30,24 +30,29 @@ struct ReportPlots {
     let last = (times + [chronicle.span?.to ?? chronicle.readAt]).max() ?? chronicle.readAt
     let latest = chronicle.readAt.advanced(byMilliseconds: 86_400_000)
     let end = min(last.advanced(byMilliseconds: width), latest)
-    return TimeAxis(from: min(times.min() ?? end, end), to: end)
+    let first = min(times.min() ?? end, end)
+    // So that what is at an end can be seen.
+    let margin = end.since(first) / 64
+    return TimeAxis(
+      from: first.advanced(byMilliseconds: -margin), to: end.advanced(byMilliseconds: margin))
   }
 
   private var lag: Plot {
     let buckets = chronicle.log.buckets.filter { $0.lagMax != nil }
     let width = chronicle.log.bucketSeconds * 1000
     return Plot(
-      name: "lag", title: "Lag of the log", shape: .bars,
+      name: "lag", title: "Lag of the log", scaleWords: "longest lag", shape: .bars,
       values: buckets.map { .init(at: $0.at, value: Double($0.lagMax ?? 0) / 1000) },
       width: width, axis: axis, format: { duration($0) },
-      isLogarithmic: true)
+      decades: [1, 10, 60, 600, 3600, 21_600, 86_400, 604_800])
   }
 
   private var log: Plot {
     let width = chronicle.log.bucketSeconds * 1000
     return Plot(
       name: "log",
-      title: "Log shipped, each \(humanDuration(milliseconds: width))", shape: .bars,
+      title: "Log shipped, each \(humanDuration(milliseconds: width))",
+      scaleWords: "bytes of Redis's file", shape: .bars,
       values: chronicle.log.buckets.map { .init(at: $0.at, value: Double($0.bytes)) },
       width: width, axis: axis,
       format: { humanBytes(nearest($0)) })
@@ -56,7 +61,7 @@ struct ReportPlots {
   private var sizes: Plot {
     let all = chronicle.generations
     return Plot(
-      name: "sizes", title: "Size of full copies", shape: .dots,
+      name: "sizes", title: "Size of full copies", scaleWords: "bytes", shape: .dots,
       values: all.map { .init(at: $0.at, value: Double($0.bytes), isMarked: $0.kind == .base) },
       axis: axis, format: { humanBytes(nearest($0)) })
   }
@@ -64,7 +69,7 @@ struct ReportPlots {
   private var keys: Plot {
     let counted = chronicle.generations.filter { $0.keys != nil }
     return Plot(
-      name: "keys", title: "Keys in full copies", shape: .dots,
+      name: "keys", title: "Keys in full copies", scaleWords: "keys", shape: .dots,
       values: counted.map {
         .init(at: $0.at, value: Double($0.keys ?? 0), isMarked: $0.kind == .base)
       },

@@ -183,7 +183,7 @@ extension Chronicle.Event.Kind {
   /// What someone who was paged looks for.
   var isLoud: Bool {
     switch self {
-    case .destructive, .suspect, .pin, .quarantine: true
+    case .destructive, .drop, .suspect, .pin, .quarantine: true
     case .claim, .rewrite, .drill, .end: false
     }
   }

@@ -20,6 +20,9 @@ struct ScriptData {
       }
       fields.append("\"unread\":\(chronicle.recordsUnreadable > 0)")
       fields.append("\"suspect\":\(chronicle.suspicion != nil)")
+      if let (words, argument) = chronicle.unasked {
+        fields.append("\"unasked\":[\(scriptString(words)),\(scriptString(argument))]")
+      }
       let rows = RecoveryMap(chronicle).rows.map(row)
       fields.append("\"rows\":[" + rows.joined(separator: ",") + "]")
       let kinds = RecoveryMap.Kind.allCases.map { kind in

@@ -47,10 +47,11 @@ struct TimeAxis: Sendable, Equatable {
   /// At most `count`, at round times.
   func ticks(atMost count: Int) -> [Tick] {
     let step =
-      TimeAxis.steps.first { length / $0 < Int64(count) } ?? max(1, length / Int64(count))
-    let start = from.milliseconds
-    let remainder = (start % step + step) % step
-    var time = remainder == 0 ? from : from.advanced(byMilliseconds: step - remainder)
+      TimeAxis.steps.first { step in
+        let start = first(step)
+        return start > to || to.since(start) / step < Int64(count)
+      } ?? max(1, length / Int64(count))
+    var time = first(step)
     var ticks: [Tick] = []
     while time <= to, ticks.count <= count {
       ticks.append(Tick(at: time, label: TimeAxis.label(time, step: step)))
@@ -61,20 +62,20 @@ struct TimeAxis: Sendable, Equatable {
     return ticks
   }
 
-  private static let months = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-  ]
+  /// The first multiple of `step` on the axis.
+  private func first(_ step: Int64) -> Instant {
+    let remainder = (from.milliseconds % step + step) % step
+    return remainder == 0 ? from : from.advanced(byMilliseconds: step - remainder)
+  }
 
   private static func label(_ instant: Instant, step: Int64) -> String {
     let text = Array(instant.description.utf8)
     // Outside the years 0 to 9999 there are no dates.
-    guard text.count >= 20, let month = Int(String(decoding: text[5..<7], as: UTF8.self)) else {
-      return instant.description
-    }
+    guard text.count >= 20 else { return instant.description }
     func part(_ range: Range<Int>) -> String { String(decoding: text[range], as: UTF8.self) }
     let isMidnight = instant.milliseconds % day == 0
     if step >= 91 * day { return part(0..<7) }
-    if step >= day || isMidnight { return "\(months[month - 1]) \(part(8..<10))" }
+    if step >= day || isMidnight { return part(0..<10) }
     return step < 60 * second ? part(11..<19) : part(11..<16)
   }
 }

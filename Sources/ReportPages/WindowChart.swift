@@ -23,9 +23,7 @@ struct WindowChart {
     let lanes = lanes
     let height = lanes.count * WindowChart.laneHeight + 26
     var body: HTML = ""
-    for tick in axis.ticks(atMost: 5) {
-      body += Drawing.tick(tick, axis, height: height - 22)
-    }
+    body += Drawing.ticks(axis, atMost: 7, height: height - 22)
     for (index, lane) in lanes.enumerated() {
       let top = index * WindowChart.laneHeight
       body +=
@@ -44,7 +42,8 @@ struct WindowChart {
     let abandoned = abandoned
     if abandoned != "" { lanes.append(Lane(label: "Abandoned branches", body: abandoned)) }
     for kind in [
-      Chronicle.Event.Kind.claim, .rewrite, .destructive, .suspect, .quarantine, .pin, .drill,
+      Chronicle.Event.Kind.claim, .rewrite, .destructive, .drop, .suspect, .quarantine, .pin,
+      .drill,
     ] {
       let body = marks(kind)
       if body != "" { lanes.append(Lane(label: kind.plural, body: body)) }
@@ -107,7 +106,7 @@ struct WindowChart {
     for event in Drawing.thinned(events, axis, \.at) {
       body += """
         <a href="\(event.link)" tabindex="-1"><use href="#mark-\(kind.rawValue)" \
-        x="\(axis.percent(event.at))" y="31"/><title>\(kind.name), \(event.at): \(event.words)\
+        x="\(axis.percent(event.at))" y="31"/><title>\(kind.name), \(event.at): \(event.words.prefix(120))\
         </title></a>
         """
     }
@@ -125,14 +124,21 @@ enum Drawing {
     return byColumn.sorted { $0.key < $1.key }.map(\.value)
   }
 
-  static func tick(_ tick: TimeAxis.Tick, _ axis: TimeAxis, height: Int) -> HTML {
-    let place = axis.fraction(tick.at)
-    let anchor = place < 0.06 ? "start" : place > 0.94 ? "end" : "middle"
-    let x = axis.percent(tick.at)
-    return """
-      <line class="grid" x1="\(x)" x2="\(x)" y1="0" y2="\(height)"/>\
-      <text class="tick" x="\(x)" y="\(height + 17)" text-anchor="\(anchor)">\(tick.label)</text>
-      """
+  /// A line and a date for each tick. A narrow screen has no room for every date, and shows every second.
+  static func ticks(_ axis: TimeAxis, atMost count: Int, height: Int) -> HTML {
+    let ticks = axis.ticks(atMost: count)
+    var body: HTML = ""
+    for (index, tick) in ticks.enumerated() {
+      let place = axis.fraction(tick.at)
+      let anchor = place < 0.08 ? "start" : place > 0.92 ? "end" : "middle"
+      let x = axis.percent(tick.at)
+      let kind = ticks.count > 3 && index % 2 == 1 ? "tick alternate" : "tick"
+      body += """
+        <line class="grid" x1="\(x)" x2="\(x)" y1="0" y2="\(height)"/>\
+        <text class="\(kind)" x="\(x)" y="\(height + 17)" text-anchor="\(anchor)">\(tick.label)</text>
+        """
+    }
+    return body
   }
 
   /// The shapes of events, drawn around their place; each differs in shape, not in colour alone.
@@ -143,6 +149,8 @@ enum Drawing {
     <g id="mark-rewrite" class="m-rewrite"><rect x="-5" y="-5" width="10" height="10"/></g>\
     <g id="mark-destructive" class="m-destructive"><rect x="-9" y="-9" width="18" height="18" class="hit"/>\
     <path d="M-6-6 6 6M6-6-6 6"/></g>\
+    <g id="mark-drop" class="m-destructive"><rect x="-9" y="-9" width="18" height="18" class="hit"/>\
+    <path d="M-6-5 0 5 6-5"/></g>\
     <g id="mark-suspect" class="m-suspect"><path d="M0-8 8 7H-8Z"/><path class="sign" d="M0-3V2M0 4V5"/></g>\
     <g id="mark-quarantine" class="m-quarantine"><path d="M0-8 8 0 0 8-8 0Z"/></g>\
     <g id="mark-pin" class="m-pin"><circle cy="-3" r="5"/><path d="M0 2V9"/></g>\

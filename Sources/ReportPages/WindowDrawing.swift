@@ -27,7 +27,9 @@ package struct WindowDrawing: Sendable {
     self.style = style
     columns = max(20, min(width, 400) - WindowDrawing.labelWidth - 1)
     // Like the page, not stretched by a clock that was wrong.
-    let latest = min(span.to, chronicle.readAt.advanced(byMilliseconds: 86_400_000))
+    let limit = chronicle.readAt.advanced(byMilliseconds: 86_400_000)
+    let marked = chronicle.events.lazy.filter { WindowDrawing.signs.map(\.0).contains($0.kind) }
+    let latest = min(max(span.to, marked.map(\.at).filter { $0 <= limit }.max() ?? span.to), limit)
     axis = TimeAxis(from: min(span.from, latest), to: latest)
   }
 
@@ -45,30 +47,37 @@ package struct WindowDrawing: Sendable {
       let marked = kind == .claim ? Array(times.dropFirst()) : times
       guard !marked.isEmpty else { continue }
       var cells = blank
-      for time in marked where axis.contains(time) { cells[column(time)] = sign }
+      for time in marked where isAtAxis(time) { cells[column(time)] = sign }
       lines.append(line(WindowDrawing.label(kind), cells))
     }
     lines += axisLines
-    lines.append(legend)
+    lines += legend
     return lines.joined(separator: "\n") + "\n"
   }
 
   // MARK: Rows
 
   private static let signs: [(Chronicle.Event.Kind, Character)] = [
-    (.claim, "|"), (.suspect, "?"), (.destructive, "x"), (.pin, "P"),
+    (.claim, "|"), (.suspect, "?"), (.destructive, "x"), (.drop, "v"), (.pin, "P"),
   ]
   private static func label(_ kind: Chronicle.Event.Kind) -> String {
     switch kind {
     case .claim: "restarts"
     case .suspect: "suspect"
     case .destructive: "destructive"
+    case .drop: "keys gone"
     default: "pins"
     }
   }
 
   private var rows: [Chronicle.Timeline] {
     chronicle.timelines.filter { !$0.windows.isEmpty || !$0.points.isEmpty }
+  }
+  /// What lies less than a column before the beginning is drawn at the edge: a claim comes before the first
+  /// byte that is shipped under it.
+  private func isAtAxis(_ instant: Instant) -> Bool {
+    let column = axis.length / Int64(columns)
+    return instant <= axis.to && instant >= axis.from.advanced(byMilliseconds: -column)
   }
   private var blank: [Character] { Array(repeating: " ", count: columns) }
   private func column(_ instant: Instant) -> Int {
@@ -129,7 +138,8 @@ package struct WindowDrawing: Sendable {
     return [line("", ruler), line("(UTC)", labels)]
   }
 
-  private var legend: String {
+  /// In as many lines as the width needs.
+  private var legend: [String] {
     var keys: [String] = []
     if rows.contains(where: { $0.windows.contains { !$0.isAbandoned } }) {
       keys.append("\(style.window) every instant can be restored")
@@ -140,6 +150,16 @@ package struct WindowDrawing: Sendable {
     if rows.contains(where: \.isAbandoned) {
       keys.append("\(style.abandoned) abandoned branch (--timeline)")
     }
-    return "  " + keys.joined(separator: "   ")
+    var lines: [String] = []
+    for key in keys {
+      if let last = lines.last,
+        last.count + 3 + key.count <= columns + WindowDrawing.labelWidth
+      {
+        lines[lines.count - 1] += "   " + key
+      } else {
+        lines.append("  " + key)
+      }
+    }
+    return lines
   }
 }

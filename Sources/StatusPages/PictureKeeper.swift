@@ -16,6 +16,8 @@ package final class PictureKeeper: Sendable {
     package var isReading: Bool
     /// Why the last try failed; nil when it did not.
     package var problem: String?
+    /// There is provably no repository, and there was none before.
+    package var isAbsent = false
   }
 
   package struct Times: Sendable {
@@ -100,12 +102,15 @@ package final class PictureKeeper: Sendable {
     }
     state.withLock { state in
       state.picture.isReading = false
+      state.picture.isAbsent = false
       switch result {
       case .success(let chronicle):
         state.picture.chronicle = chronicle
         state.picture.problem = nil
       case .failure(let error):
-        state.picture.problem = LifeboatError(wording: error).inOneLine
+        let known = LifeboatError(wording: error)
+        state.picture.isAbsent = known.code == .noBackup && state.picture.chronicle == nil
+        state.picture.problem = state.picture.isAbsent ? nil : known.inOneLine
       }
     }
   }

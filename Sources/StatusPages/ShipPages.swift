@@ -93,7 +93,8 @@ package struct ShipPages: Sendable {
   private var live: LiveDocument {
     let picture = pictures.glance()
     return LiveDocument(
-      status: status, readAt: picture.chronicle?.readAt.milliseconds, isReading: picture.isReading,
+      status: status, isLagKnown: status.isLagKnown, readAt: picture.chronicle?.readAt.milliseconds,
+      isReading: picture.isReading,
       problem: picture.problem)
   }
 
@@ -103,10 +104,11 @@ package struct ShipPages: Sendable {
       chronicle: picture.chronicle, command: restore,
       live: LiveView(
         state: status.state, reason: status.reason, source: status.source,
-        lagSeconds: status.lagSeconds, unshippedBytes: status.unshippedBytes,
+        lagSeconds: status.lagSeconds, isLagKnown: status.isLagKnown,
+        unshippedBytes: status.unshippedBytes,
         recoverableTo: status.recoverableTo, storeAwaySince: status.storeAwaySince,
         storeProblem: status.storeProblem, isSuspect: status.isSuspect,
-        isReading: picture.isReading, problem: picture.problem),
+        isReading: picture.isReading, problem: picture.problem, isAbsent: picture.isAbsent),
       now: SystemClock.now(), version: version
     ).bytes
   }
@@ -130,6 +132,7 @@ package struct SyncDocument: Codable, Sendable {
 /// What an open page requests again and again.
 struct LiveDocument: Encodable {
   var status: StatusDocument
+  var isLagKnown: Bool
   /// Unix milliseconds of the picture that a page requested now would have.
   var readAt: Int64?
   var isReading: Bool

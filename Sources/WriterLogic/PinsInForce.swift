@@ -6,7 +6,8 @@ package struct PinsInForce: Sendable, Equatable {
   /// The oldest first.
   private var pins: [Pin]
 
-  package init(_ pins: [Pin] = []) { self.pins = pins }
+  /// Pins that a person named are left out: they are not the guard's, and don't count among its ten.
+  package init(_ pins: [Pin] = []) { self.pins = pins.filter { $0.name == nil } }
 
   package var count: Int { pins.count }
 

@@ -24,7 +24,7 @@ struct Lifeboat: AsyncParsableCommand {
     version: version,
     subcommands: [
       Ship.self, Restore.self, List.self, Inspect.self, Report.self, Verify.self, Prune.self,
-      Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self,
+      Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self,
     ])
 }
 
@@ -104,12 +104,15 @@ protocol ExitingCommand: AsyncParsableCommand {
   var handlesSignals: Bool { get }
   /// Whether the command copies whole generations, and then exits.
   var movesMuch: Bool { get }
+  /// Whether a person waits for its end.
+  var showsProgress: Bool { get }
 }
 
 extension ExitingCommand {
   func run() async throws { _ = try await execute() }
   var handlesSignals: Bool { false }
   var movesMuch: Bool { false }
+  var showsProgress: Bool { true }
 }
 
 /// `@unchecked Sendable`: a parsed command is a value that is used by one task, the one it is handed to.
@@ -119,6 +122,8 @@ private struct CommandBox: @unchecked Sendable {
   func run(on pool: BlockingPool) async throws -> BackupTypes.ExitCode {
     if let exiting = command as? any ExitingCommand {
       let cancels = !exiting.handlesSignals
+      if exiting.showsProgress { Progress.begin(type(of: exiting)._commandName, on: pool) }
+      defer { Progress.clear(isResult: true) }
       return try await Interruption.shared.running(on: pool, cancels: cancels) {
         guard let command = command as? any ExitingCommand else { return .failure }
         return try await command.execute()

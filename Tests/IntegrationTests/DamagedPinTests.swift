@@ -39,7 +39,7 @@ import Testing
     #expect(shipped.errorText.has("lifeboat unpin"), "retention tells of it: \(shipped)")
     let listed = try await place.run("list", [])
     #expect(listed.exitCode == 0, "\(listed)")
-    #expect(listed.outputText.has("the pin \(DamagedPinTests.pin) can't be read"), "\(listed)")
+    #expect(listed.outputText.has("The pin \(DamagedPinTests.pin) can't be read"), "\(listed)")
     #expect(try await place.listing().unreadablePins == [DamagedPinTests.pin])
     let page = place.folder("page.html")
     let report = try await place.run("report", ["--output", page])

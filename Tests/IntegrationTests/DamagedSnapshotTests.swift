@@ -40,7 +40,7 @@ import Testing
     #expect(listed.outputText.has("newest restore point: not known"), "\(listed)")
     let listing = try await place.listing()
     #expect(listing.unreadable == [last] && listing.newest == nil)
-    let id = try #require(listing.timelines.flatMap(\.points).first?.id)
+    let id = try #require(listing.timelines.flatMap(\.windows).last?.point)
     #expect(listed.outputText.has(id), "\(listed)")
     try await place.restore(into: "older", "--point", id)
     let doctor = try await place.run("doctor", [])

@@ -1,3 +1,4 @@
+import HistoryLogic
 import RepositoryAccess
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import BackupTypes
+import HistoryLogic
 import RepositoryAccess
 import TestSupport
 import Testing
@@ -40,6 +41,60 @@ struct PrintedCommandsTests {
     let end = try await shell.wait(deadline: 120)
     let said = try TestFiles.text(place.folder("out")) + TestFiles.text(place.folder("err"))
     #expect(end == .exited(0), "\(command): \(end)\n\(said)")
+  }
+
+  /// The commands that `list` prints below such a label, the first one first.
+  private func listed(_ label: String, _ place: Place) async throws -> [String] {
+    let list = try await place.run("list", [])
+    let lines = list.outputText.split(separator: "\n")
+    #expect(list.exitCode == 0, "\(list)")
+    for line in lines where !line.hasPrefix("    lifeboat ") && !line.contains("repository ") {
+      #expect(line.count <= 80 || line.contains(" at "), "\(line)")
+    }
+    return zip(lines, lines.dropFirst()).filter { $0.0 == "  \(label):" }.map { String($0.1) }
+  }
+
+  @Test func `list undoes a FLUSHALL and a row of DELs, and names the keys at the end`()
+    async throws
+  {
+    let folder = try TemporaryDirectory("printed")
+    defer { withExtendedLifetime(folder) {} }
+    let place = try await place(.odd, in: folder)
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
+    try server.fill("key:", 1...200)
+    try await place.shipOnce()
+    #expect(try await listed("undo", place).isEmpty)
+    for index in 1...197 { try server.command("DEL", "key:\(index)") }
+    try await place.shipOnce()
+    let removals = try await place.listing()
+    #expect(removals.notices.count == 1, "\(removals.notices)")
+    let windows = removals.timelines.flatMap(\.windows)
+    #expect(windows.last?.keys == 3 && windows.first?.keys == 200, "\(windows)")
+    let row = try #require(try await listed("undo", place).first)
+    let target = try place.folder.makeDirectory("row")
+    try await paste(row, place, into: target)
+    let restored = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes"])
+    #expect(try restored.command("DBSIZE") == .integer(200))
+    restored.kill()
+    let found = try await listed("find the exact command", place).first
+    try await paste(try #require(found), place)
+    #expect(try TestFiles.text(place.folder("out")).contains("removed one by one (DEL)"))
+
+    try server.command("FLUSHALL")
+    try server.command("SET", "new", "1")
+    _ = try await server.shutdown()
+    try await place.shipOnce()
+    let flushed = try #require(try await listed("undo", place).first)
+    let before = try place.folder.makeDirectory("before")
+    try await paste(flushed, place, into: before)
+    let again = try await RedisServer.start(
+      .v7_4, directory: before, options: ["appendonly": "yes"])
+    #expect(try again.command("DBSIZE") == .integer(3))
+    again.kill()
+    try await paste(try #require(try await listed("accept", place).first), place)
+    #expect(try await place.listing().pins.isEmpty)
   }
 
   @Test(arguments: Where.allCases)

@@ -117,6 +117,23 @@ import Testing
     #expect(visit.document.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"))
   }
 
+  @Test(arguments: ["FLUSHALL", nil])
+  func `after data was removed, the state before it is what is offered`(command: String?)
+    async throws
+  {
+    let repository = folder("repository")
+    try await MadeHistories.flushed(repository, now: now, command: command)
+    let visit = try await visit(repository, width: 390)
+    let line = try #require(visit.text("command"), "\(visit)")
+    #expect(line.contains(command == nil ? " --at 20" : " --point 1."), "\(line)")
+    #expect(visit.document.contains("undo: <code>\(line)</code>"), "\(visit)")
+    #expect(visit.text("meaning")?.contains("restores the state before it") == true, "\(visit)")
+    #expect(visit.document.contains("data-fits=\"true\""), "wider than the window")
+    let list = try await LifeboatCommand.run(["list", "--repo", repository])
+    #expect(list.outputText.contains("    \(line)\n"), "\(list)")
+    #expect(list.outputText.contains(command == nil ? " ~3  " : " ~0  "), "\(list)")
+  }
+
   private func reader(_ path: String) async throws -> HistoryReader {
     let repository = try #require(
       try await Repository.open(DirectoryStore(root: FilePath(path))))
@@ -204,7 +221,8 @@ import Testing
       ["list", "--repo", folder("repository")], environment: ["LANG": "C.UTF-8"])
     let parts = list.outputText.split(separator: "\nrecovery windows, ")
     #expect(list.exitCode == 0 && parts.count == 2, "\(list)")
-    #expect(parts[0].hasPrefix("repository ") && parts[0].contains("\npins\n"), "\(list)")
+    #expect(parts[0].hasPrefix("repository "), "\(list)")
+    #expect(parts[0].contains("\nFLUSHALL at ") && parts[0].contains(" unknown  "), "\(list)")
     for row in ["timeline 1", "timeline 2", "timeline 3", "restarts", "destructive", "pins"] {
       #expect(parts[1].contains("\n  \(row) "), "\(row): \(list)")
     }

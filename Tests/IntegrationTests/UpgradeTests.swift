@@ -130,6 +130,47 @@ struct UpgradeTests {
     }
   }
 
+  /// A rollback after somebody named a pin.
+  @Test func `release 0.1.0 restores and prunes a repository with a named pin`() async throws {
+    let place = try Place()
+    let old = try EarlierRelease.v0_1_0.path
+    let redis = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
+    try redis.fill("old:", 1...50)
+    try await place.shipOnce()
+    let pinned = try await place.run("pin", ["--name", "before-migration", "--for", "90d"])
+    #expect(pinned.exitCode == 0, "\(pinned)")
+    let before = try await redis.dataset()
+    for round in 0..<3 {
+      try redis.command("FLUSHALL")
+      try redis.fill("round:\(round):", 1...50)
+      try await redis.rewriteAOF()
+      try await place.shipOnce()
+    }
+    let clock = try await SteppedClock(place.folder, seconds: 40 * 86_400)
+    let pruned = try await LifeboatCommand.run(
+      [
+        "prune", "--repo", place.repository, "--keep-within", "0s", "--keep-daily", "0",
+        "--confirm",
+      ], environment: clock.environment, binary: old)
+    #expect(pruned.exitCode == 0, "\(pruned)")
+    let listed = try await LifeboatCommand.run(
+      ["list", "--repo", place.repository], environment: clock.environment, binary: old)
+    #expect(listed.exitCode == 0 && listed.outputText.has("n1"), "\(listed)")
+    let newest = try await LifeboatCommand.run(
+      ["restore", "--repo", place.repository, "--data", try place.folder.makeDirectory("old")],
+      binary: old)
+    #expect(newest.exitCode == 0, "\(newest)")
+    let target = try place.folder.makeDirectory("target")
+    let restored = try await LifeboatCommand.run(
+      ["restore", "--repo", place.repository, "--data", target, "--point", "before-migration"],
+      environment: clock.environment)
+    try #require(restored.exitCode == 0, "\(restored)")
+    let again = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes"])
+    #expect(try await again.dataset() == before)
+  }
+
   @Test func `a relative and an absolute path are one Redis`() async throws {
     let place = try Place()
     func write(_ key: String) throws {

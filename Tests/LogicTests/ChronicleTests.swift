@@ -192,6 +192,85 @@ import Testing
     }
   }
 
+  private func count(_ keys: UInt64, expires: UInt64 = 0) -> (inout Snapshot) -> Void {
+    { $0.estimate = .init(keys: keys, expires: expires) }
+  }
+
+  @Test func `keys that disappear without a command are a removal, until they are back`() throws {
+    var world = World()
+    world.add(claim(1), at: 1000)
+    for (time, keys) in [(1000, 1000), (2000, 800), (3000, 199), (4000, 40)] as [(Int64, UInt64)] {
+      world.add(1, at: time, segments: [[segment(1, 1)]], change: count(keys))
+    }
+    let expected = Chronicle.Removal(
+      from: at(2000), at: at(3000), keysBefore: 800, keysAfter: 40,
+      restore: "--at \(at(2000))", isOpen: true)
+    #expect(try world.chronicle().removals == [expected])
+    #expect(try world.chronicle().openRemoval == expected)
+    #expect(try world.chronicle(now: 8 * 86_400_000).openRemoval == nil)
+    // It goes on after a restart.
+    world.add(
+      claim(
+        2, parent: 1, fork: LogPosition(timeline: .first, ordinal: 1, offset: 10),
+        end: Claim.End(snapshots: 4, ordinals: [.init(ordinal: 1, offset: 10)])), at: 5000)
+    world.add(
+      2, at: 5000, segments: [[segment(1, 1, 0, 10), segment(2, 1, 10)]], change: count(30))
+    #expect(try world.chronicle().openRemoval?.keysAfter == 30)
+    world.add(
+      2, at: 6000, segments: [[segment(1, 1, 0, 10), segment(2, 1, 10)]], change: count(400))
+    #expect(try world.chronicle().removals.map(\.isOpen) == [false])
+  }
+
+  @Test func `few keys, keys that expire and unknown numbers are no removal`() throws {
+    let cases: [[(inout Snapshot) -> Void]] = [
+      [count(15), count(0)], [count(1000, expires: 990), count(10)],
+      [count(1000), { _ in }, count(900)], [count(1000), count(251), count(63)],
+    ]
+    for (number, changes) in cases.enumerated() {
+      var world = World()
+      world.add(claim(1), at: 1000)
+      for (index, change) in changes.enumerated() {
+        world.add(1, at: 1000 * Int64(index + 1), segments: [[segment(1, 1)]], change: change)
+      }
+      #expect(try world.chronicle().removals.isEmpty, "\(number)")
+    }
+  }
+
+  @Test func `a FLUSHALL is open while its pin is in force, and not on an abandoned branch`() throws
+  {
+    var world = World()
+    world.add(claim(1), at: 1000)
+    let before = LogPosition(timeline: .first, ordinal: 1, offset: 20)
+    world.log(1, 1, span(0, 40, at: 2000))
+    world.add(1, at: 1500, segments: [[segment(1, 1)]], change: count(500))
+    world.add(1, at: 2000, segments: [[segment(1, 1)]]) {
+      $0.destructive = .init(command: "FLUSHALL", before: before, at: at(2000))
+      $0.estimate = .init(keys: 0, expires: 0)
+    }
+    let pin = Pin(
+      id: "p1", repository: nonce(99), origin: .drop, reason: "FLUSHALL", at: at(2000),
+      until: at(9_000_000), timeline: .first, snapshot: 2, position: before)
+    let open = try #require(try world.chronicle(pins: [pin]).openRemoval)
+    #expect(open.command == "FLUSHALL" && open.keysBefore == 500 && open.pin == "p1")
+    #expect(open.restore == "--point 1.2@1:20")
+    let command = RestoreCommand(repository: "/r", isEncrypted: false)
+    let notices = try world.chronicle(pins: [pin]).notices(command)
+    #expect(notices.count == 1 && notices[0].remedies.map(\.label) == ["undo", "accept"])
+    // Other keys have come since: the newest state is not an emptied one.
+    var refilled = world
+    refilled.add(1, at: 3000, segments: [[segment(1, 1)]], change: count(300))
+    let later = try refilled.chronicle(pins: [pin])
+    #expect(later.openRemoval == nil && later.removals.map(\.isOpen) == [true])
+    let accepted = try world.chronicle()
+    #expect(accepted.openRemoval == nil && accepted.removals.count == 1)
+    world.add(
+      claim(
+        2, parent: 1, fork: before,
+        end: Claim.End(snapshots: 2, ordinals: [.init(ordinal: 1, offset: 40)])), at: 5000)
+    let returned = try world.chronicle(pins: [pin])
+    #expect(returned.removals.isEmpty && returned.notices(command).map(\.kind) == [.pin])
+  }
+
   @Test func `of a thousand restarts the newest are told, and the windows of all`() throws {
     var world = World()
     var end: Claim.End?

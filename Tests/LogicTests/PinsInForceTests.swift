@@ -45,4 +45,30 @@ struct PinsInForceTests {
     pins.settle(released: ["start", "next"], now: Instant(milliseconds: 0))
     #expect(!pins.isSuspect && pins.count == ShrinkGuard.pinsMax - 1)
   }
+
+  @Test func `a pin that a person named is not the guard's`() {
+    var named = (0..<20).map { pin("\($0)", .drop) }
+    for index in named.indices { named[index].name = "before-\(index)" }
+    var pins = PinsInForce(named)
+    #expect(pins.count == 0 && !pins.contains("1"))
+    for number in 0..<ShrinkGuard.pinsMax { #expect(pins.add(pin("p\(number)", .drop)).isEmpty) }
+    #expect(pins.add(pin("next", .drop)) == ["p0"])
+  }
+
+  @Test(arguments: [
+    ("before-migration", true), ("a", true), ("a" + String(repeating: "9", count: 40), true),
+    ("a" + String(repeating: "9", count: 41), false), ("", false), ("1a", false), ("-a", false),
+    ("A", false), ("a_b", false), ("a b", false), ("a\u{301}", false), ("3.12", false),
+  ])
+  func `names are plain words`(name: String, isName: Bool) {
+    #expect(Pin.isName(name) == isName)
+    let id = Pin.id(named: name, at: Instant(milliseconds: 1_700_000_000_000))
+    #expect(Pin.name(inID: id) == (isName ? name : nil))
+    #expect(!isName || ObjectPath("ops/pins/" + id) != nil)
+  }
+
+  @Test(arguments: ["s1700000000000-1-2", "p1700000000000-1-2-0", "n-a", "n17-a", "x", ""])
+  func `other ids hold no name`(id: String) {
+    #expect(Pin.name(inID: id) == nil)
+  }
 }

@@ -128,6 +128,82 @@ import Testing
     #expect(page.contains("The newest state may be an accident."))
   }
 
+  @Test(arguments: ["FLUSHALL", nil])
+  func `what was removed comes with the command that undoes it, and is what is offered`(
+    command: String?
+  ) throws {
+    let chronicle = Samples.flushed(command)
+    let page = Samples.page(chronicle)
+    let undo = Samples.command.line(try #require(chronicle.openRemoval?.restore))
+    let shown = undo.replacing("'", with: "&#39;")
+    let banner = try #require(page.between("class=\"alert bad\"", "</div>"))
+    #expect(banner.contains("undo: <code>\(shown)</code>"), "\(banner)")
+    #expect(banner.contains(command == nil ? "lifeboat inspect" : "lifeboat unpin"), "\(banner)")
+    #expect(page.between("<code id=\"command\">", "</code>") == shown)
+    #expect(page.contains("This restores the state before it."))
+    let data = ScriptData(
+      page: ReportPage(
+        chronicle: chronicle, command: Samples.command, now: Samples.now, version: "1"))
+    #expect(data.text.contains("\"unasked\":["))
+    // Accepted: the newest state is what is offered again.
+    var accepted = chronicle
+    accepted.removals[0].isOpen = false
+    #expect(
+      Samples.page(accepted).between("<code id=\"command\">", "</code>")
+        == Samples.command.line().replacing("'", with: "&#39;"))
+  }
+
+  @Test func `empty, denied and unreachable are each said once`() {
+    func page(_ chronicle: Chronicle?, _ change: (inout LiveView) -> Void) -> String {
+      var live = LiveView(state: "active", source: "s")
+      change(&live)
+      return Samples.page(chronicle, live: live)
+    }
+    func isHidden(_ id: String, _ page: String) -> Bool {
+      page.between("<div id=\"\(id)\"", ">")?.contains(" hidden") == true
+    }
+    let noPoint = "There is no restore point yet."
+    let denied = page(nil) {
+      ($0.storeAwaySince, $0.storeProblem, $0.problem) = ("2026", "denied", "403")
+    }
+    #expect(!isHidden("away", denied) && isHidden("problem", denied))
+    #expect(denied.contains("can't be used, so there is nothing to show yet"))
+    #expect(!denied.contains(noPoint) && !denied.contains("is being read"))
+    let absent = page(nil) { $0.isAbsent = true }
+    #expect(absent.contains(noPoint) && absent.contains("There is no backup at"))
+    #expect(isHidden("away", absent) && isHidden("problem", absent))
+    #expect(!absent.contains("could not be read yet"))
+    let unread = page(nil) { $0.problem = "damaged" }
+    #expect(!isHidden("problem", unread) && unread.contains("could not be read yet"))
+    #expect(!unread.contains(noPoint))
+    let emptyAndAway = page(Samples.chronicle()) { $0.storeAwaySince = "2026" }
+    #expect(!emptyAndAway.contains("Nothing could be restored from here now"))
+    var damaged = Samples.chronicle()
+    damaged.recordsUnreadable = 2
+    let broken = page(damaged) { _ in }
+    #expect(!broken.contains(noPoint) && broken.contains("No restore point can be shown"))
+    let starting = page(nil) { ($0.state, $0.isLagKnown) = ("starting", false) }
+    #expect(starting.contains("id=\"lag\">unknown<"))
+  }
+
+  @Test func `axes say what they are, and have room for the newest marker`() {
+    let page = Samples.page(Samples.eventful())
+    #expect(page.contains("Vertical: longest lag, logarithmic scale. Horizontal: time (UTC)."))
+    #expect(page.contains("Vertical: keys, linear scale."))
+    #expect(page.contains(".chart,.lane{overflow:visible}"))
+    let (whole, day) = ReportPage.axes(Samples.eventful(), now: Samples.now)
+    for axis in [whole, day] {
+      #expect(axis.map { $0.fraction(Samples.now) < 0.99 } == true)
+    }
+    #expect(!page.contains("datetime-local"))
+    for days in 4...7 {
+      let end = Samples.now
+      let five = TimeAxis(
+        from: end.advanced(byMilliseconds: -Int64(days) * Samples.day), to: end)
+      #expect(five.ticks(atMost: 7).count == days, "\(days)")
+    }
+  }
+
   @Test func `a wrong clock stretches no drawing beyond tomorrow`() {
     var chronicle = Samples.eventful()
     chronicle.timelines[1].windows.append(

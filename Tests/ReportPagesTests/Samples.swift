@@ -74,6 +74,20 @@ enum Samples {
     return made
   }
 
+  /// A FLUSHALL that nobody has accepted; or without a command, a row of DELs.
+  static func flushed(_ command: String? = "FLUSHALL") -> Chronicle {
+    var made = eventful()
+    made.suspicion = nil
+    made.removals = [
+      .init(
+        command: command, from: ago(7_200_000), at: ago(3_600_000), keysBefore: 1200,
+        keysAfter: command == nil ? 3 : nil,
+        restore: command == nil ? "--at \(ago(7_200_000))" : "--point 2.2@1:7",
+        pin: command == nil ? nil : "p1", isOpen: true)
+    ]
+    return made
+  }
+
   /// Times and sizes that only somebody who made the records up would write.
   static func extreme(at first: Int64, and second: Int64, size: UInt64) -> Chronicle {
     var made = eventful()

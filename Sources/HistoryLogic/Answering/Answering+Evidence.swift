@@ -45,6 +45,8 @@ extension Answering {
     package var indexes: [GenerationID: Fact<GenerationIndex>] = [:]
     package var marks: [ObjectPath: [Mark]] = [:]
     package var pins: [Pin]?
+    /// The ids of those that can't be read.
+    package var unreadablePins: [String] = []
     package var seconds: [SecondQuestion: Fact<SecondReading>] = [:]
     package var boundaries: [SnapshotKey: [LogPosition: Instant?]] = [:]
     package var searches: [SnapshotKey: LogSearch] = [:]

@@ -32,7 +32,7 @@ package struct Answering: Sendable {
       case .unfinished(let number): return .point(try unfinished(of: number), .mark)
       case .at(let instant, let number): return try state(at: instant, in: number)
       case .before(let command, let number): return try last(before: command, in: number)
-      case .point(let id): return try named(id)
+      case .point(let id): return try named(Pin.isName(id) ? pinned(as: id) : id)
       }
     } catch let error as LifeboatError where error.code == .noBackup || error.code == .usage {
       return .nothing(error)
@@ -97,13 +97,37 @@ package struct Answering: Sendable {
       ? .point(before, .mark) : .suspect(newest: newest, before: before, suspicion)
   }
 
-  // MARK: By its id
+  // MARK: By its id, or by the name of its pin
+
+  private func pinned(as name: String) throws -> String {
+    let pins = try evidence.pinsInForce().filter { $0.name == name }
+    let ids = pins.map { pointID($0.timeline, $0.snapshot, $0.position) }
+    if ids.isEmpty, let id = evidence.unreadablePins.first(where: { Pin.name(inID: $0) == name }) {
+      throw LifeboatError(
+        .corrupt, "the pin \(name) can't be read", cause: "its record \(id) is damaged",
+        hint: "`lifeboat verify` says what is wrong; `lifeboat list` shows the restore points")
+    }
+    guard let first = ids.first else {
+      throw LifeboatError(
+        .noBackup, "there is no pin named \(name)",
+        cause: "it was never set, it was released, or its time is over",
+        hint: "`lifeboat list` shows the pins")
+    }
+    guard ids.count == 1 else {
+      throw LifeboatError(
+        .usage, "\(ids.count) pins are named \(name)",
+        hint: "name the restore point by its id: \(ids.joined(separator: ", "))")
+    }
+    return first
+  }
 
   private func named(_ id: String) throws -> Answer {
     guard let parsed = PointID(id) else {
       throw LifeboatError(
         .usage, "\(printable(id)) is not the id of a restore point",
-        hint: "ids look like 3.12 or 3.12@1:4096; `lifeboat list` shows them")
+        hint:
+          "ids look like 3.12 or 3.12@1:4096, names like before-migration; `lifeboat list` shows both"
+      )
     }
     let key = parsed.snapshot
     guard history.snapshots(of: key.timeline).contains(key.sequence) else {

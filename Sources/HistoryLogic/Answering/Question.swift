@@ -16,7 +16,7 @@ package enum Question: Sendable, Equatable {
   case at(Instant, in: TimelineNumber? = nil)
   /// The state just before the last command of this name, in capitals.
   case before(String, in: TimelineNumber? = nil)
-  /// By its id: `3.12`, `3.12@1:4096`.
+  /// By its id, `3.12` or `3.12@1:4096`, or by the name of a pin.
   case point(String)
 
   /// The caller named a restore point, so an older state was wanted.

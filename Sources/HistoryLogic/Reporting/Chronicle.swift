@@ -69,6 +69,8 @@ package struct Chronicle: Sendable, Equatable, Encodable {
       case suspect
       /// A command removed a whole database.
       case destructive
+      /// Most keys disappeared between two snapshots, and no such command explains it.
+      case drop
       /// The chain begins with another full copy from here on.
       case rewrite
       /// A restore point is kept until its pin is released.
@@ -130,6 +132,58 @@ package struct Chronicle: Sendable, Equatable, Encodable {
       self.before = before
     }
   }
+  /// Data was removed in the present history. A person may want it back.
+  package struct Removal: Sendable, Equatable, Encodable {
+    /// The command that emptied a database. Nil: most keys disappeared between `from` and `at`, for example
+    /// by a row of DELs.
+    package var command: String?
+    @Stamped package var from: Instant
+    @Stamped package var at: Instant
+    /// By the last snapshots before and after it; nil: unknown.
+    package var keysBefore: UInt64?
+    package var keysAfter: UInt64?
+    /// The `restore` options for the state before it.
+    package var restore: String
+    /// The pin in force that keeps that state.
+    package var pin: String?
+    /// Nobody has accepted it: its pin is in force. Without a command: the keys have not come back.
+    package var isOpen: Bool
+    /// There are about as many keys as before, perhaps others.
+    package var isRefilled = false
+    package init(
+      command: String? = nil, from: Instant, at: Instant, keysBefore: UInt64? = nil,
+      keysAfter: UInt64? = nil, restore: String, pin: String? = nil, isOpen: Bool = false
+    ) {
+      self.command = command
+      self.from = from
+      self.at = at
+      self.keysBefore = keysBefore
+      self.keysAfter = keysAfter
+      self.restore = restore
+      self.pin = pin
+      self.isOpen = isOpen
+    }
+  }
+  /// A pin in force.
+  package struct PinEntry: Sendable, Equatable, Encodable {
+    package var id: String
+    /// The name that a person gave to it.
+    package var name: String?
+    package var reason: String
+    @Stamped package var at: Instant
+    @Stamped package var until: Instant
+    package var point: String
+    package init(
+      id: String, name: String? = nil, reason: String, at: Instant, until: Instant, point: String
+    ) {
+      self.id = id
+      self.name = name
+      self.reason = reason
+      self.at = at
+      self.until = until
+      self.point = point
+    }
+  }
   package struct LastDrill: Sendable, Equatable, Encodable {
     @Stamped package var at: Instant
     package var point: String
@@ -168,6 +222,11 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   /// What a restore without a choice gives.
   package var newest: Point?
   package var suspicion: OpenSuspicion?
+  /// By time; the newest ones.
+  package var removals: [Removal]
+  package var pins: [PinEntry]
+  /// Pins that can't be read: nothing is deleted until they are released.
+  package var unreadablePins: [String]
   /// By number; the newest ones.
   package var timelines: [Timeline]
   package var timelinesLeftOut: Int
@@ -188,7 +247,8 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   package init(
     repository: String, location: String, cipher: String, readAt: Instant, objects: Int = 0,
     bytes: UInt64 = 0, foreignObjects: Int = 0, recordsUnreadable: Int = 0, newest: Point? = nil,
-    suspicion: OpenSuspicion? = nil, timelines: [Timeline] = [], timelinesLeftOut: Int = 0,
+    suspicion: OpenSuspicion? = nil, removals: [Removal] = [], pins: [PinEntry] = [],
+    unreadablePins: [String] = [], timelines: [Timeline] = [], timelinesLeftOut: Int = 0,
     earlier: [Window] = [], pointsLeftOut: Int = 0, events: [Event] = [],
     eventsLeftOut: [String: Int] = [:], generations: [Generation] = [],
     generationsLeftOut: Int = 0, lastDrill: LastDrill? = nil, log: LogSeries = LogSeries()
@@ -203,6 +263,9 @@ package struct Chronicle: Sendable, Equatable, Encodable {
     self.recordsUnreadable = recordsUnreadable
     self.newest = newest
     self.suspicion = suspicion
+    self.removals = removals
+    self.pins = pins
+    self.unreadablePins = unreadablePins
     self.timelines = timelines
     self.timelinesLeftOut = timelinesLeftOut
     self.earlier = earlier

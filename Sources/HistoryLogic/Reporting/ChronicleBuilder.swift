@@ -16,7 +16,12 @@ package struct ChronicleBuilder: Sendable {
     /// Of each kind.
     package static let events = 100
     package static let generations = 400
+    package static let removals = 5
+    package static let pins = 100
   }
+  /// So long a loss of keys that no command explains counts as open, in milliseconds. There is no pin that a
+  /// person could release to accept it.
+  private static let openMax: Int64 = 7 * 86_400_000
 
   private let history: History
   private var chronicle: Chronicle
@@ -27,6 +32,9 @@ package struct ChronicleBuilder: Sendable {
   private var generations: [Chronicle.Generation] = []
   private var timelinesSeen = 0
   private var earlier = WindowUnion()
+  private var counts = KeyCounts()
+  private var removals: [Chronicle.Removal] = []
+  private var pins: [Chronicle.PinEntry] = []
 
   package init(
     history: History, times: ObjectTimes, descriptor: Descriptor, location: String, now: Instant
@@ -55,8 +63,16 @@ package struct ChronicleBuilder: Sendable {
   }
 
   /// Adds a timeline and its snapshots, by sequence. Call with timelines in ascending order.
-  package mutating func add(_ number: TimelineNumber, _ snapshots: some Sequence<SnapshotTrace>) {
-    guard let claim = history.claims[number] else { return }
+  /// - Returns: the timeline as it is drawn; nil: it has no claim.
+  @discardableResult
+  package mutating func add(_ number: TimelineNumber, _ snapshots: some Sequence<SnapshotTrace>)
+    -> Chronicle.Timeline?
+  {
+    guard let claim = history.claims[number] else { return nil }
+    // Who went back to an earlier state has answered, and a suspect start asks its own question.
+    if claim.suspicion != nil || chronicle.timelines.last?.isAbandoned == true {
+      counts = KeyCounts()
+    }
     var trace = TimelineTrace(history: history, number: number, cut: cuts[number])
     note(claim)
     var previous: SnapshotTrace?
@@ -68,15 +84,16 @@ package struct ChronicleBuilder: Sendable {
       count += 1
     }
     timelinesSeen += 1
-    chronicle.timelines.append(
-      Chronicle.Timeline(
-        number: number, source: printable(claim.source), instance: printable(claim.instance),
-        claimedAt: claim.claimedAt, parent: claim.parent, fork: claim.fork?.description,
-        isClosed: trace.isClosed, suspicion: claim.suspicion.map { printable($0.detail) },
-        snapshots: count, windows: trace.windows(atMost: Bounds.windows),
-        points: trace.points.suffix(Bounds.points)))
+    let made = Chronicle.Timeline(
+      number: number, source: printable(claim.source), instance: printable(claim.instance),
+      claimedAt: claim.claimedAt, parent: claim.parent, fork: claim.fork?.description,
+      isClosed: trace.isClosed, suspicion: claim.suspicion.map { printable($0.detail) },
+      snapshots: count, windows: trace.windows(atMost: Bounds.windows),
+      points: trace.points.suffix(Bounds.points))
+    chronicle.timelines.append(made)
     chronicle.pointsLeftOut += max(0, trace.points.count - Bounds.points)
     if chronicle.timelines.count > Bounds.timelines { leaveOutOldest() }
+    return made
   }
 
   /// Nobody looks for one of a thousand restarts by eye. The windows of the present history stay.
@@ -85,6 +102,32 @@ package struct ChronicleBuilder: Sendable {
     for window in timeline.windows where !window.isAbandoned { earlier.add(window.from, window.to) }
     for point in timeline.points { earlier.add(point.at, point.at) }
     if earlier.spans.count > 2 * Bounds.earlier { earlier = earlier.reduced(to: Bounds.earlier) }
+  }
+
+  private func removals(pins: [Chronicle.PinEntry]) -> [Chronicle.Removal] {
+    var made = Array(removals.suffix(Bounds.removals))
+    for index in made.indices {
+      let pin = pins.last { "--point " + $0.point == made[index].restore }
+      made[index].pin = pin?.id
+      made[index].isOpen =
+        made[index].command != nil
+        ? pin != nil
+        : counts.isFallen && index == made.count - 1
+          && chronicle.readAt.since(made[index].at) <= ChronicleBuilder.openMax
+      made[index].isRefilled = isRefilled(made[index])
+    }
+    return made
+  }
+
+  /// Whether the snapshots, or else the full copies, say that there are about as many keys as before.
+  private func isRefilled(_ removal: Chronicle.Removal) -> Bool {
+    let copies = generations.filter { $0.keys != nil }.sorted { $0.at < $1.at }
+    let before = removal.keysBefore ?? copies.last { $0.at <= removal.at }?.keys
+    let now =
+      counts.latest.flatMap { $0.at >= removal.at ? $0.keys : nil }
+      ?? copies.last { $0.at > removal.at }?.keys
+    guard let before, let now else { return false }
+    return now >= max(1, before / KeyCounts.factor)
   }
 
   /// If all timelines together have too much to be drawn, each gets its share.
@@ -129,16 +172,51 @@ package struct ChronicleBuilder: Sendable {
   ) {
     if let drop = snapshot.destructive {
       let id = pointID(number, snapshot.sequence, drop.before)
-      note(
-        .destructive, drop.at, number, printable(drop.command, limit: 40),
-        restore: "--point \(id)")
+      let command = printable(drop.command, limit: 40)
+      note(.destructive, drop.at, number, command, restore: "--point \(id)")
+      if !isAbandoned(drop.before, number) {
+        removals.append(
+          .init(
+            command: command, from: drop.at, at: drop.at, keysBefore: counts.known?.keys,
+            restore: "--point \(id)"))
+      }
     }
+    noteKeys(snapshot, number)
     if snapshot.primary == .aof, let base = snapshot.base, let previous, previous.primary == .aof,
       previous.base != base
     {
       note(.rewrite, snapshot.at, number, base.description)
     }
     if snapshot.isClean { note(.end, snapshot.at, number, "") }
+  }
+
+  private func isAbandoned(_ position: LogPosition?, _ number: TimelineNumber) -> Bool {
+    guard let position, let cut = cuts[number] else { return false }
+    return position >= cut
+  }
+
+  private mutating func noteKeys(_ snapshot: SnapshotTrace, _ number: TimelineNumber) {
+    guard snapshot.primary != nil, let estimate = snapshot.estimate else { return }
+    let isFurther = counts.isFallen
+    let isFall = counts.add(
+      estimate, at: snapshot.at, isExplained: snapshot.destructive != nil)
+    guard isFall, let before = counts.known else { return }
+    let restore = "--at \(before.at)"
+    let detail = "from about \(before.keys) keys to about \(estimate.keys)"
+    let isAbandoned = isAbandoned(snapshot.position, number)
+    if isFurther, let last = removals.indices.last, removals[last].command == nil,
+      removals[last].from == before.at
+    {
+      removals[last].keysAfter = estimate.keys
+    } else {
+      note(.drop, snapshot.at, number, detail, restore: restore)
+      guard !isAbandoned else { return }
+      removals.append(
+        .init(
+          from: before.at, at: snapshot.at, keysBefore: before.keys, keysAfter: estimate.keys,
+          restore: restore))
+    }
+    if removals.count > 4 * Bounds.removals { removals.removeFirst(2 * Bounds.removals) }
   }
 
   private mutating func note(
@@ -177,16 +255,27 @@ package struct ChronicleBuilder: Sendable {
   /// Only pins in force, not earlier ones.
   package mutating func add(_ pin: Pin) {
     let id = pointID(pin.timeline, pin.snapshot, pin.position)
+    let name = pin.name.flatMap { Pin.isName($0) ? $0 : nil }
+    pins.append(
+      .init(
+        id: printable(pin.id, limit: 70), name: name, reason: printable(pin.reason, limit: 120),
+        at: pin.at,
+        until: pin.until, point: id))
     note(
       .pin, pin.at, pin.timeline,
-      "\(printable(pin.id, limit: 70)) keeps \(id) until \(pin.until): "
+      "\(name ?? printable(pin.id, limit: 70)) keeps \(id) until \(pin.until): "
         + printable(pin.reason, limit: 120),
       restore: "--point \(id)")
   }
 
   /// - Parameter pins: those in force.
-  package func chronicle(newest: RestorePoint?, pins: [Pin]) -> Chronicle {
+  package func chronicle(
+    newest: RestorePoint?, pins: [Pin], unreadablePins: [String] = []
+  ) -> Chronicle {
     var made = chronicle
+    made.pins = self.pins.sorted { ($0.at, $0.id) < ($1.at, $1.id) }.suffix(Bounds.pins)
+    made.unreadablePins = unreadablePins.prefix(Bounds.pins).map { printable($0) }
+    made.removals = removals(pins: made.pins)
     made.newest = newest.map { .init(id: $0.id, at: $0.instant) }
     if let newest, let open = history.openSuspicion(of: newest.timeline, pins: pins) {
       made.suspicion = .init(

@@ -17,6 +17,8 @@ package struct SnapshotTrace: Sendable, Equatable {
   package var reached: UInt64?
   /// Ordinals of its own timeline that it names, those of files that extend nothing yet included.
   package var named: [Int]
+  /// How many keys there were, as far as its writer could tell; nil: unknown.
+  package var estimate: Snapshot.Estimate?
 
   package init(_ snapshot: Snapshot) {
     sequence = snapshot.sequence
@@ -29,12 +31,21 @@ package struct SnapshotTrace: Sendable, Equatable {
     dumpAt = snapshot.dump?.contentAt
     segments = snapshot.chain?.files.flatMap(\.segments) ?? []
     reached = snapshot.reached
+    estimate = snapshot.estimate
     let detached = snapshot.detached?.files.flatMap(\.segments) ?? []
     named = (segments + detached).filter { $0.timeline == snapshot.timeline }.map(\.ordinal)
   }
 
   /// The full copy that its point begins with.
   package var needed: GenerationID? { primary == .rdb ? dump : base }
+
+  /// Where its log was when it was written; nil: it has none.
+  var position: LogPosition? {
+    segments.last.map {
+      LogPosition(
+        timeline: $0.timeline, ordinal: $0.ordinal, offset: $0.to ?? reached ?? $0.from)
+    }
+  }
 }
 
 /// What `--point` takes.

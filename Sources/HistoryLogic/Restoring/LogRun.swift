@@ -98,7 +98,7 @@ package struct LogSlice: Sendable {
 extension RandomAccessCollection where Index == Int {
   /// The first index whose element satisfies `predicate`, which holds for all elements after it, too;
   /// `endIndex` if none does.
-  func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
+  package func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
     var (low, high) = (startIndex, endIndex)
     while low < high {
       let middle = low + (high - low) / 2

@@ -55,7 +55,9 @@ extension HistoryReader {
     case .marks(let name):
       evidence.marks[name] = try await marks(of: name)
     case .pins:
-      evidence.pins = try await repository.pinsInForce(history.catalogue, now: now).withNames
+      let reading = try await repository.pinsInForce(history.catalogue, now: now)
+      evidence.pins = reading.withNames
+      evidence.unreadablePins = reading.unreadable
     case .second(let question):
       let snapshot = try await snapshot(question.snapshot, evidence)
       evidence.seconds[question] = try await fact {

@@ -30,8 +30,10 @@ extension Repository {
     var reading = PinReading()
     for id in ids.sorted() {
       do {
-        reading.pins.append(
-          try await record(Pin.self, .operation(.pins, id: id), kind: .operation))
+        var pin = try await record(Pin.self, .operation(.pins, id: id), kind: .operation)
+        // A release names the object.
+        pin.id = id
+        reading.pins.append(pin)
       } catch let error as LifeboatError where error.isDamage || error.code == .versionMismatch {
         reading.unreadable.append(id)
       }
@@ -67,7 +69,8 @@ extension PinReading {
 
 extension Pin {
   /// The id of the pin of a suspect start says which snapshot it keeps.
-  package static func startID(_ now: Instant, _ timeline: TimelineNumber, _ snapshot: Int) -> String {
+  package static func startID(_ now: Instant, _ timeline: TimelineNumber, _ snapshot: Int) -> String
+  {
     "s\(decimal(max(0, now.milliseconds), width: 13))-\(timeline)-\(snapshot)"
   }
 

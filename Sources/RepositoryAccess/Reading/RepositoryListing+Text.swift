@@ -1,68 +1,109 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 
+/// For a person: what needs attention, then one row for each recovery window.
 extension RepositoryListing {
+  private static let width = 80
+  /// The newest rows: older ones scroll away.
+  private static let rowsMax = 20
+
   package var text: String {
-    var text = "repository \(repository) at \(location)"
+    var text = "repository \(repository)"
     text += cipher == Descriptor.Cipher.none.rawValue ? "\n" : ", encrypted (\(cipher))\n"
     text += "\(objects) objects, \(humanBytes(bytes))"
     if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
-    text += "\nnewest restore point: "
+    text += ", at \(location)\nnewest restore point: "
     text +=
       newest.map { "\($0) of \(newestInstant ?? "")" }
       ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
-    if isNewestBeforeLoss { text += ": the last complete state BEFORE A LOSS, see below" }
-    text += "\n"
-    for timeline in timelines {
-      text += "\ntimeline \(timeline.number)  claimed \(timeline.claimedAt) by \(timeline.source)"
-      if let parent = timeline.parent {
-        text += ", after \(parent)" + (timeline.fork.map { " from \($0)" } ?? " (no common log)")
-      }
-      if timeline.isAbandoned { text += ", its end is an abandoned branch" }
-      text += "\n"
-      if let suspicion = timeline.suspicion { text += "  SUSPECT start: \(suspicion)\n" }
-      if timeline.points.isEmpty { text += "  no restore point\n" }
-      if let unfinished = timeline.unfinished { text += "  " + unfinished.text + "\n" }
-      for point in timeline.points {
-        let span = point.from == point.to ? point.to : "\(point.from) to \(point.to)"
-        text += "  \(point.id)  \(point.primary)  \(span)"
-        if let keys = point.keys { text += "  \(keys) keys in its full copy" }
-        if point.isUnverified { text += "  unverified" }
-        if let command = point.destructive { text += "  after \(command)" }
-        text += "\n"
-      }
-    }
+    text += isNewestBeforeLoss ? ", BEFORE A LOSS: see below\n" : "\n"
+    for notice in notices { text += "\n" + notice.lines(width: RepositoryListing.width) }
     if !losses.isEmpty {
       text += "\nLOST: log that was durable and is missing from the repository\n"
     }
     for loss in losses { text += loss.text }
-    if !quarantined.isEmpty { text += "\nfound damaged, and left out\n" }
+    for unfinished in timelines.compactMap(\.unfinished) {
+      text += "\ntimeline \(unfinished.timeline): \(unfinished.text)\n"
+    }
+    for name in unreadable {
+      text += "\n\(name) can't be read.\nWhat needs it is left out. See `lifeboat verify`.\n"
+    }
+    for id in unreadablePins {
+      text += "\nThe pin \(id) can't be read. Nothing is deleted because of it.\n"
+      text += "`lifeboat unpin \(id)` releases it.\n"
+    }
+    if !quarantined.isEmpty { text += "\nFound damaged, and left out:\n" }
     for id in quarantined { text += "  \(id)\n" }
+    text += table
     if let drill = lastDrill {
-      text += "\nlast drill: \(drill.at), \(drill.point) on \(drill.server): "
+      text += "\nlast drill: \(drill.at), \(drill.point) on \(drill.server)\n  "
       text += drill.isPassed ? "passed" : "FAILED (\(drill.differences.first ?? "see its record"))"
       text += ", \(drill.restoreSeconds) s to restore and \(drill.loadSeconds) s to load\n"
     }
-    if !pins.isEmpty { text += "\npins\n" }
-    for pin in pins {
-      text += "  \(pin.id)  keeps \(pin.point) until \(pin.until): \(pin.reason) at \(pin.at)\n"
+    return text
+  }
+
+  private var table: String {
+    let rows = timelines.flatMap { timeline in
+      timeline.windows.map { $0.row(isSuspect: timeline.suspicion != nil) }
     }
-    for name in unreadable {
-      text += "\n\(name) can't be read, and what needs it is left out: see `lifeboat verify`\n"
+    guard !rows.isEmpty else { return "" }
+    var text = "\n  from (UTC)           to (UTC)             keys at end  restore point at end\n"
+    // The order of the timelines is that of the history.
+    for (times, point) in rows.suffix(RepositoryListing.rowsMax).reversed() {
+      let isLong = times.count + 2 + point.count > RepositoryListing.width
+      text += times + (isLong ? "\n    " : "  ") + point + "\n"
     }
-    for id in unreadablePins {
-      text +=
-        "\nthe pin \(id) can't be read, and nothing is deleted because of it: `lifeboat unpin "
-      text += "\(id)` releases it\n"
+    if rows.count > RepositoryListing.rowsMax {
+      text += "  and \(rows.count - RepositoryListing.rowsMax) earlier rows: --json has them\n"
     }
+    let windows = timelines.flatMap(\.windows)
+    if windows.contains(where: { !$0.isCounted && $0.keys != nil }) {
+      text += "  ~ by the last snapshot before the end; `lifeboat inspect` counts\n"
+    }
+    return text
+  }
+}
+
+extension RepositoryListing.Window {
+  fileprivate func row(isSuspect: Bool) -> (times: String, point: String) {
+    func shown(_ instant: Instant) -> String {
+      let text = instant.description
+      guard text.hasSuffix("Z") else { return text }
+      return String(text.prefix(19)).replacing("T", with: " ")
+    }
+    func padded(_ text: String, _ width: Int, isRight: Bool = false) -> String {
+      let space = String(repeating: " ", count: max(0, width - text.count))
+      return isRight ? space + text : text + space
+    }
+    var remarks: [String] = []
+    if isAbandoned { remarks.append("branch") }
+    if isSuspect { remarks.append("suspect") }
+    if isUnverified { remarks.append("unverified") }
+    let count = keys.map { (isCounted ? "" : "~") + "\($0)" } ?? "unknown"
+    return (
+      "  " + padded(shown(from), 19) + "  " + padded(isCopy ? "a full copy" : shown(to), 19) + "  "
+        + padded(count, 11, isRight: true),
+      (point ?? "none") + (remarks.isEmpty ? "" : "  " + remarks.joined(separator: ", "))
+    )
+  }
+}
+
+extension Chronicle.Notice {
+  /// Words are wrapped. A command is one line, to be copied.
+  fileprivate func lines(width: Int) -> String {
+    var text = wrapped(self.text, width: width) + "\n"
+    for remedy in remedies { text += "  \(remedy.label):\n    \(remedy.command)\n" }
     return text
   }
 }
 
 extension RepositoryListing.Loss {
   fileprivate var text: String {
-    var text = "  from \(since) to \(until): the bytes \(from) to \(to) of \(file), timeline "
-    text += "\(timeline) (objects \(object)...)\n"
+    var text = "  from \(since) to \(until)\n"
+    text += "    bytes \(from) to \(to) of \(file), timeline \(timeline)\n"
+    text += "    objects \(object)...\n"
     if let before { text += "    the last complete state before it:  --point \(before)\n" }
     if let behind { text += "    the first complete state after it:  --point \(behind)\n" }
     return text

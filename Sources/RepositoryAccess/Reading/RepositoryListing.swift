@@ -16,6 +16,8 @@ package struct RepositoryListing: Sendable, Encodable {
     package var isAbandoned: Bool
     package var suspicion: String?
     package var points: [Point]
+    /// The spans of time that it can restore, and its full copies that are restore points by themselves.
+    package var windows: [Window]
     /// Log whose BASE never became durable, in a timeline without a restore point.
     package var unfinished: UnfinishedDocument?
   }
@@ -30,12 +32,20 @@ package struct RepositoryListing: Sendable, Encodable {
     package var isUnverified: Bool
     package var destructive: String?
   }
-  package struct PinEntry: Sendable, Encodable {
-    package var id: String
-    package var reason: String
-    package var at: String
-    package var until: String
-    package var point: String
+  package struct Window: Sendable, Encodable {
+    @Stamped package var from: Instant
+    @Stamped package var to: Instant
+    /// The restore point at its end.
+    package var point: String?
+    /// How many keys there are at its end. Absent: unknown.
+    package var keys: UInt64?
+    /// The keys of a full copy were counted. Otherwise the number is that of the last snapshot before the
+    /// end.
+    package var isCounted: Bool
+    /// A full copy: one instant.
+    package var isCopy: Bool
+    package var isAbandoned: Bool
+    package var isUnverified: Bool
   }
 
   /// The last drill.
@@ -80,8 +90,10 @@ package struct RepositoryListing: Sendable, Encodable {
   /// The newest restore point is the last complete state before a loss.
   package var isNewestBeforeLoss: Bool
   package var timelines: [Timeline]
+  /// What a person should know first, with commands.
+  package var notices: [Chronicle.Notice]
   package var losses: [Loss]
-  package var pins: [PinEntry]
+  package var pins: [Chronicle.PinEntry]
   /// Unreadable pins in force: nothing is deleted until they are released.
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
@@ -91,15 +103,16 @@ package struct RepositoryListing: Sendable, Encodable {
   package var lastDrill: DrillEntry?
 
   package static func make(
-    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    _ store: any ObjectStore, keys: KeySource = .none, url: String? = nil, now: Instant,
     progress: (String) -> Void = { _ in }
   ) async throws -> RepositoryListing {
-    try await read(store, keys: keys, now: now, progress: progress).listing
+    try await read(store, keys: keys, url: url, now: now, progress: progress).listing
   }
 
   /// The listing, and the data of the drawing below it, from the same records.
+  /// - Parameter url: the value of `--repo`, for commands that are printed.
   package static func read(
-    _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
+    _ store: any ObjectStore, keys: KeySource = .none, url: String? = nil, now: Instant,
     progress: (String) -> Void = { _ in }
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let recorder = ListingRecorder(store)
@@ -112,8 +125,8 @@ package struct RepositoryListing: Sendable, Encodable {
       counted: { progress("listing: \($0) objects") },
       { history in
         let found = try await read(
-          HistoryReader(repository: repository, history: history), recorder.times, now: now,
-          progress)
+          HistoryReader(repository: repository, history: history), recorder.times,
+          repository.command(url), now: now, progress)
         if !found.listing.losses.isEmpty, !isLossConfirmed {
           isLossConfirmed = true
           throw LifeboatError(missing: found.listing.losses[0].object)
@@ -123,7 +136,8 @@ package struct RepositoryListing: Sendable, Encodable {
   }
 
   private static func read(
-    _ reader: HistoryReader, _ times: ObjectTimes, now: Instant, _ progress: (String) -> Void
+    _ reader: HistoryReader, _ times: ObjectTimes, _ command: RestoreCommand, now: Instant,
+    _ progress: (String) -> Void
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let (repository, history) = (reader.repository, reader.history)
     let location = repository.store.location
@@ -137,13 +151,9 @@ package struct RepositoryListing: Sendable, Encodable {
     for number in history.claims.keys.sorted() {
       timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
     }
-    let reading = try await repository.pinsInForce(history.catalogue, now: now)
-    let pins = reading.pins.map { pin in
-      PinEntry(
-        id: pin.id, reason: printable(pin.reason), at: pin.at.description,
-        until: pin.until.description, point: pinned(pin))
-    }
     drawing.addUnreadable(unreadable.count)
+    let chronicle = try await ChronicleReader(reader, memory: nil).finish(
+      &drawing, newest: newest, now: now, operationsMax: 0)
     let listing = RepositoryListing(
       repository: repository.id.hexadecimal, location: location,
       cipher: repository.descriptor.cipher.rawValue,
@@ -151,13 +161,11 @@ package struct RepositoryListing: Sendable, Encodable {
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description,
       isNewestBeforeLoss: newest.flatMap { reader.loss(rightBehind: $0) } != nil,
-      timelines: timelines, losses: losses.map(\.1), pins: pins,
-      unreadablePins: reading.unreadable.map { printable($0) },
+      timelines: timelines, notices: chronicle.notices(command), losses: losses.map(\.1),
+      pins: chronicle.pins, unreadablePins: chronicle.unreadablePins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       unreadable: unreadable,
       lastDrill: await lastDrill(repository, history.catalogue))
-    let chronicle = try await ChronicleReader(reader, memory: nil).finish(
-      &drawing, newest: newest, now: now, operationsMax: 0)
     return (listing, chronicle)
   }
 
@@ -175,13 +183,6 @@ package struct RepositoryListing: Sendable, Encodable {
       differences: drill.differences.map { printable($0) })
   }
 
-  private static func pinned(_ pin: Pin) -> String {
-    "\(pin.timeline).\(pin.snapshot)"
-      + (pin.position.map {
-        "@" + ($0.timeline == pin.timeline ? "" : "\($0.timeline)/") + "\($0.ordinal):\($0.offset)"
-      } ?? "")
-  }
-
   private static func timeline(
     _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
     _ unreadable: inout [String], _ losses: inout [(LogLoss, Loss)],
@@ -192,11 +193,12 @@ package struct RepositoryListing: Sendable, Encodable {
     let (snapshots, damaged) = try await reader.readableSnapshots(of: number)
     unreadable += damaged.keys.sorted().map { ObjectPath.snapshot(number, sequence: $0).text }
     let inOrder = snapshots.sorted { $0.key < $1.key }.map(\.value)
-    drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
+    let drawn = drawing.add(number, inOrder.lazy.map { SnapshotTrace($0) })
     let finder = PointFinder(history: history, timeline: number, snapshots: snapshots)
     add(&losses, finder)
     var indexes: [GenerationID: GenerationIndex] = [:]
     var points: [Point] = []
+    var copies: [Int: Copy] = [:]
     for sequence in snapshots.keys.sorted() {
       progress("reading: timeline \(number), snapshot \(sequence)")
       let snapshot = snapshots[sequence]!
@@ -212,6 +214,8 @@ package struct RepositoryListing: Sendable, Encodable {
         }
       }
       let index = generation.flatMap { indexes[$0] }
+      copies[sequence] = Copy(
+        keys: index?.dataset?.keys, isUnverified: index?.verdict == .unverified)
       let window = finder.window(of: snapshot)
       let begin = point.primary == .aof ? index?.contentAt : nil
       points.append(
@@ -226,7 +230,10 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: history.isAbandoned(number), suspicion: claim.suspicion?.detail, points: points,
+      isAbandoned: history.isAbandoned(number),
+      suspicion: claim.suspicion.map { printable($0.detail) },
+      points: points,
+      windows: drawn.map { windows($0, finder, inOrder, copies) } ?? [],
       unfinished: points.isEmpty
         ? history.unfinishedLogs(inOrder).first.map { UnfinishedDocument($0) } : nil)
   }

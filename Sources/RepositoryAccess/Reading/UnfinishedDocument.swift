@@ -19,6 +19,7 @@ package struct UnfinishedDocument: Sendable, Encodable {
   var text: String {
     var text = "log without its BASE: \(humanBytes(bytes))"
     if let from, let to { text += " of \(from) to \(to)" }
-    return text + "; `restore --timeline \(timeline) --base empty` lays it down behind no keys"
+    return text
+      + "\n  `restore --timeline \(timeline) --base empty` restores it, beginning with no keys"
   }
 }

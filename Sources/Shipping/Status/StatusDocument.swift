@@ -107,7 +107,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     add("repository", printable(repository) + (timeline.map { ", timeline \($0)" } ?? ""))
     add(
       "lag",
-      humanDuration(milliseconds: Int64(lagSeconds * 1000))
+      (isLagKnown ? humanDuration(milliseconds: Int64(lagSeconds * 1000)) : "unknown")
         + (unshippedBytes > 0 ? ", \(humanBytes(unshippedBytes)) on disk are not durable" : ""))
     if let recoverableTo {
       add("recoverable", "\(recoverableFrom.map { "from \($0) " } ?? "")to \(recoverableTo)")
@@ -144,12 +144,19 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// Before the first look, in standby and without an answer of the disk or the store there is no lag to
+  /// tell, and none is not 0.
+  package var isLagKnown: Bool { lagSeconds > 0 || state == "following" || state == "active" }
+
   private var summary: String {
     let lag = humanDuration(milliseconds: Int64(lagSeconds * 1000))
     if isWell, unshippedBytes > 0 || lagSeconds >= 1 {
       return "OK: shipping; a restore gives all but the last \(lag)"
     }
     if isWell { return "OK: a restore gives what is on disk" }
+    if state == "starting" {
+      return "STARTING: looking at the data directory and the repository"
+    }
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
     if let storeWords { return "NOT OK: the store \(storeWords)" }
@@ -158,6 +165,6 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       return "NOT OK: a claim can't be read: a restore refuses"
     }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
-    return "NOT OK: what is on disk is not durable, since \(lag)"
+    return "NOT OK: what is on disk is not durable for \(lag)"
   }
 }

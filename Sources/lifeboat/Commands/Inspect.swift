@@ -28,7 +28,9 @@ struct Inspect: ExitingCommand {
   @OptionGroup var key: KeyOptions
   @Option(help: ArgumentHelp("A data directory.", valueName: "path"))
   var data: String?
-  @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
+  @Option(
+    help: ArgumentHelp(
+      "A restore point by its id, or by the name of a pin (see list).", valueName: "id"))
   var point: String?
   @Option(
     parsing: .unconditional,
@@ -43,18 +45,12 @@ struct Inspect: ExitingCommand {
   @Flag(help: "Print one JSON document.")
   var json = false
 
-  /// Smaller reads need no progress bar.
-  private static let shownBytesMin: UInt64 = 16 << 20
-
   func execute() async throws -> BackupTypes.ExitCode {
     guard (repo == nil) != (data == nil) else {
       throw LifeboatError(.usage, "pass either --repo or --data")
     }
     let names = try nameOptions.resolve().names ?? ServerNames()
-    let bar = ProgressBar("reading")
-    let progress: @Sendable (UInt64, UInt64) -> Void = { done, total in
-      if total >= Inspect.shownBytesMin { bar.show(done, of: total) }
-    }
+    let progress: @Sendable (UInt64, UInt64) -> Void = { Progress.show("reading", $0, of: $1) }
     if let data {
       let found = try DirectoryInspection.make(
         FilePath(data), names: names, progress: progress)

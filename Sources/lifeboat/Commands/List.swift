@@ -6,9 +6,11 @@ import SystemIO
 
 struct List: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show timelines, restore points, recovery windows and pins.",
+    abstract: "Show what can be restored.",
     discussion: """
-      Ends with a drawing of the recovery windows, as wide as the terminal.
+      First what needs attention: removed data, suspect starts and pins, each with the commands that undo or \
+      accept it. Then one row for each recovery window, the newest first, with the number of keys at its \
+      end. Then a drawing of the windows, as wide as the terminal.
 
       Examples:
         lifeboat list --repo s3://backups/redis
@@ -21,11 +23,9 @@ struct List: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     let store = try Stores.interactive(repository.repo, repository.transport)
-    let line = ProgressLine()
-    defer { line.end() }
     let (listing, chronicle) = try await RepositoryListing.read(
-      store, keys: repository.key.source(), now: SystemClock.now(), progress: { line.show($0) })
-    line.end()
+      store, keys: repository.key.source(), url: RestoreCommand.url(repository.repo, store),
+      now: SystemClock.now(), progress: { Progress.show($0) })
     guard !json else {
       try Console.json(listing)
       return .success

@@ -42,20 +42,13 @@ struct Prune: ExitingCommand {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
-    let line = ProgressLine()
-    defer { line.end() }
-    let bar = ProgressBar("deleting", counting: .objects)
     let report = try await Pruner(
       opened,
       options: .init(
         policy: policy, by: "lifeboat prune", isDryRun: dryRun, isConfirmed: confirm),
-      now: { SystemClock.now() }, reading: { line.show($0) },
-      progress: {
-        line.end()
-        bar.show($0, of: $1)
-      }
+      now: { SystemClock.now() }, reading: { Progress.show($0) },
+      progress: { Progress.show("deleting", $0, of: $1, .objects) }
     ).run()
-    line.end()
     if json {
       try Console.json(report)
     } else {

@@ -37,9 +37,9 @@ struct Report: ExitingCommand {
     }
     let store = try Stores.interactive(repository.repo, repository.transport)
     let now = SystemClock.now()
-    let bar = ProgressBar("reading", counting: .records)
     let chronicle = try await ChronicleReader.read(
-      store, keys: repository.key.source(), now: now, progress: { bar.show($0, of: $1) })
+      store, keys: repository.key.source(), now: now,
+      progress: { Progress.show("reading", $0, of: $1, .records) })
     let bytes =
       json
       ? try Console.encoded(chronicle)

@@ -38,7 +38,9 @@ struct Restore: ExitingCommand {
       "The last restore point at or before this time: RFC 3339 with a zone, -15m, or unix seconds.",
       valueName: "time"))
   var at: String?
-  @Option(help: ArgumentHelp("A restore point by its id (see list).", valueName: "id"))
+  @Option(
+    help: ArgumentHelp(
+      "A restore point by its id, or by the name of a pin (see list).", valueName: "id"))
   var point: String?
   @Option(
     help: ArgumentHelp(
@@ -104,14 +106,13 @@ struct Restore: ExitingCommand {
 
   func execute() async throws -> BackupTypes.ExitCode {
     var options = try options()
-    let bar = ProgressBar("restoring")
     let store = try Stores.patient(
       repository.repo, repository.transport, retryFor: retryFor.value)
     options.url = RestoreCommand.url(repository.repo, store)
     let restorer = Restorer(
       options: options, store: store,
       now: { SystemClock.now() }, note: { Console.note("lifeboat: \($0)") },
-      progress: { bar.show($0, of: $1) })
+      progress: { Progress.show("restoring", $0, of: $1) })
     let document = RestoreDocument(try await restorer.report(), data: data)
     if json { try Console.json(document) } else { Console.write(document.text) }
     return .success

@@ -124,6 +124,7 @@ struct Ship: ExitingCommand {
 
   var handlesSignals: Bool { !once }
   var movesMuch: Bool { once }
+  var showsProgress: Bool { once }
 
   func execute() async throws -> BackupTypes.ExitCode {
     let logger = logFormat.logger()

@@ -18,7 +18,7 @@ struct Unpin: ExitingCommand {
       """)
 
   @OptionGroup var repository: RepositoryOptions
-  @Argument(help: "The ids of the pins, as `lifeboat list` shows them.")
+  @Argument(help: "The names or ids of the pins, as `lifeboat list` shows them.")
   var pins: [String] = []
   @Flag(help: "Release every pin.")
   var all = false
@@ -42,16 +42,20 @@ struct Unpin: ExitingCommand {
     let now = SystemClock.now()
     // A named pin is released by its name, even if it can't be read.
     let catalogue = try await opened.catalogue(prefix: "ops/")
-    var wanted = pins
-    if all {
+    var wanted = pins.filter { catalogue.pinsHeld.contains($0) }
+    if wanted.count < pins.count || all {
       let active = try await opened.pinsInForce(catalogue, now: now)
-      wanted = active.pins.map(\.id) + active.unreadable
+      if all { wanted = active.pins.map(\.id) + active.unreadable }
+      for word in pins where !wanted.contains(word) {
+        let named = active.ids(named: word)
+        guard !named.isEmpty else {
+          throw LifeboatError(
+            .noBackup, "there is no pin \(printable(word))", hint: "`lifeboat list` shows the pins")
+        }
+        wanted += named
+      }
     }
     for id in wanted {
-      guard catalogue.pinsHeld.contains(id) else {
-        throw LifeboatError(
-          .noBackup, "there is no pin \(printable(id))", hint: "`lifeboat list` shows the pins")
-      }
       _ = try await opened.create(
         Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),
         .operation(.releases, id: id), kind: .operation)

@@ -57,18 +57,17 @@ struct Verify: ExitingCommand {
     let keys = repository.key.source()
     var document = Document()
     if !drill || sample != nil {
-      let bar = ProgressBar("verifying")
       document.verify = try await Verifier(
         store, options: .init(sample: sample?.value, by: "lifeboat verify", keys: keys),
         now: { SystemClock.now() }, draw: { Double.random(in: 0..<100) },
-        progress: { bar.show($0, of: $1) }
+        progress: { Progress.show("verifying", $0, of: $1) }
       ).run()
     }
     if drill {
-      let bar = ProgressBar("restoring")
       document.drill = try await Driller(
         store, options: drillOptions(keys), now: { SystemClock.now() },
-        note: { Console.note("lifeboat: \($0)") }, progress: { bar.show($0, of: $1) }
+        note: { Console.note("lifeboat: \($0)") },
+        progress: { Progress.show("restoring", $0, of: $1) }
       ).run()
     }
     if let report {

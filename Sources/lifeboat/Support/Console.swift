@@ -8,7 +8,16 @@ enum Console {
     write(Array(text.utf8), toError: toError)
   }
 
+  /// What is on the progress line is removed first.
   static func write(_ bytes: [UInt8], toError: Bool = false) {
+    Progress.clear(isResult: !toError)
+    rawWrite(bytes, toError: toError)
+  }
+
+  /// For the progress line alone.
+  static func rawWrite(_ text: String) { rawWrite(Array(text.utf8), toError: true) }
+
+  private static func rawWrite(_ bytes: [UInt8], toError: Bool) {
     var done = 0
     while done < bytes.count {
       let count = bytes.withUnsafeBytes {
@@ -39,7 +48,10 @@ enum Console {
 
   /// Whether standard output is a terminal that shows more than ASCII, according to the locale.
   static var drawsUnicode: Bool {
-    guard isatty(1) == 1 else { return false }
+    isatty(1) == 1 && localeIsUnicode
+  }
+
+  static var localeIsUnicode: Bool {
     let environment = EnvironmentFlags.processEnvironment()
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty }
     let name = (locale ?? "").lowercased()

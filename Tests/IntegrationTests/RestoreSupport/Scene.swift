@@ -1,4 +1,9 @@
 import BackupTypes
+import HistoryLogic
+import ObjectStorage
+import RepositoryAccess
+import SystemIO
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -77,12 +82,9 @@ struct Scene {
 
   /// The ids of the pins that `list` shows, with the point each keeps.
   func pins() async throws -> [(id: String, point: String)] {
-    let text = try await list().outputText
-    return text.split(separator: "\n").compactMap { line in
-      let words = line.split(separator: " ")
-      guard words.count > 2, words[1] == "keeps" else { return nil }
-      return (String(words[0]), String(words[2]))
-    }
+    try await RepositoryListing.make(
+      DirectoryStore(root: FilePath(repository)), now: SystemClock.now()
+    ).pins.map { ($0.id, $0.point) }
   }
 }
 

@@ -79,6 +79,26 @@ enum MadeHistories {
     }
   }
 
+  /// Five days, and at their end a FLUSHALL, or without a command a row of DELs.
+  static func flushed(_ path: String, now: Instant, command: String? = "FLUSHALL") async throws {
+    var time = now.advanced(byMilliseconds: -5 * day)
+    let made = try await MadeHistory(path, at: time)
+    try await made.start(at: time)
+    made.keys = 1200
+    while time < now.advanced(byMilliseconds: -20 * minute) {
+      if time.since(now) % (12 * hour) == 0 {
+        try await made.rewrite(at: time, bytes: 30 << 20, keys: 1200)
+      }
+      time = time.advanced(byMilliseconds: 20 * minute)
+      try await made.write(4000, at: time)
+    }
+    time = now.advanced(byMilliseconds: -minute / 2)
+    try await made.write(4000, at: time)
+    guard let command else { return try await made.count(3, at: time) }
+    made.keys = 0
+    try await made.drop(command, at: time)
+  }
+
   /// A volume that came back empty, and nobody has answered yet.
   static func suspect(_ path: String, now: Instant) async throws {
     var time = now.advanced(byMilliseconds: -4 * hour)

@@ -13,6 +13,8 @@ final class MadeHistory {
   let path: String
   private let repository: Repository
   private(set) var timeline = 0
+  /// What snapshots say of the number of keys.
+  var keys: UInt64?
   private var sequence = 0
   private var ordinal = 0
   private var offset: UInt64 = 0
@@ -113,6 +115,12 @@ final class MadeHistory {
     try await pin(id, .drop, command, at: time, at: before)
   }
 
+  /// A snapshot that only says that there are so many keys now.
+  func count(_ keys: UInt64, at time: Instant) async throws {
+    self.keys = keys
+    try await snapshot(at: time, .chain)
+  }
+
   func end(at time: Instant) async throws {
     try await snapshot(at: time, .end, isClean: true)
   }
@@ -203,6 +211,8 @@ final class MadeHistory {
   }
 
   private func add(_ snapshot: Snapshot) async throws {
+    var snapshot = snapshot
+    snapshot.estimate = keys.map { .init(keys: $0, expires: 0) }
     let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
     _ = try await repository.create(snapshot, name, kind: .snapshot)
     try stamp(name.text, snapshot.at)

@@ -1,0 +1,75 @@
+package import BackupTypes
+
+extension Chronicle {
+  /// What a person should know before anything else, with the commands that undo or accept it.
+  package struct Notice: Sendable, Equatable, Encodable {
+    package enum Kind: String, Sendable, Encodable { case suspect, removal, pin }
+    package struct Remedy: Sendable, Equatable, Encodable {
+      package var label: String
+      package var command: String
+    }
+    package var kind: Kind
+    package var text: String
+    package var remedies: [Remedy]
+  }
+
+  /// An open question first, then removals of data, the newest first, then the other pins.
+  package func notices(_ command: RestoreCommand) -> [Notice] {
+    let removed = removals.reversed()
+    let shown = Set(removed.compactMap(\.pin) + (suspicion.map { [$0.pin] } ?? []))
+    return (suspicion.map { [notice($0, command)] } ?? [])
+      + removed.map { notice($0, command) }
+      + pins.reversed().filter { !shown.contains($0.id) }.map { notice($0, command) }
+  }
+
+  /// The removal of data that nobody has accepted, and that the newest state shows: it would be restored
+  /// without most of its keys.
+  package var openRemoval: Removal? { removals.last { $0.isOpen && !$0.isRefilled } }
+
+  private func notice(_ open: OpenSuspicion, _ command: RestoreCommand) -> Notice {
+    Notice(
+      kind: .suspect,
+      text:
+        "The newest state may be an accident. Timeline \(open.timeline) began with: \(open.detail).",
+      remedies: [
+        .init(label: "restore the state before it", command: command.line("--suspect before")),
+        .init(label: "accept the newest state", command: command.unpin(open.pin)),
+      ])
+  }
+
+  package func notice(_ removal: Removal, _ command: RestoreCommand) -> Notice {
+    var made = Notice(
+      kind: .removal, text: removal.text,
+      remedies: [.init(label: "undo", command: command.line(removal.restore))])
+    if removal.command == nil {
+      made.remedies.append(.init(label: "find the exact command", command: command.inspect))
+    }
+    if let pin = removal.pin {
+      made.remedies.append(.init(label: "accept", command: command.unpin(pin)))
+    }
+    return made
+  }
+
+  private func notice(_ pin: PinEntry, _ command: RestoreCommand) -> Notice {
+    Notice(
+      kind: .pin,
+      text: "Pin \(pin.name ?? pin.id) keeps \(pin.point) until \(pin.until): \(pin.reason), "
+        + "at \(pin.at).",
+      remedies: [
+        .init(label: "restore", command: command.line("--point \(pin.name ?? pin.point)")),
+        .init(label: "release", command: command.unpin(pin.name ?? pin.id)),
+      ])
+  }
+}
+
+extension Chronicle.Removal {
+  package var text: String {
+    func keys(_ count: UInt64?) -> String { count.map { "about \($0) keys" } ?? "unknown" }
+    guard let command else {
+      return "Most keys disappeared between \(from) and \(at). Before: \(keys(keysBefore)). "
+        + "After: \(keys(keysAfter))."
+    }
+    return "\(command) at \(at) removed data."
+      + (keysBefore.map { " Before it: about \($0) keys." } ?? "")
+  }
+}
