@@ -72,7 +72,7 @@ package struct RecordWriter: Sendable {
     }
   }
 
-  func write(_ operation: ShipPlan.Operation) async throws {
+  func write(_ operation: GuardRecord) async throws {
     switch operation {
     case .pin(let pin):
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)

@@ -14,7 +14,7 @@ extension ShipSession {
 
   /// Begins an action; its result comes back through `results`.
   mutating func perform(
-    _ action: ShipPlan.Action, in group: inout ThrowingDiscardingTaskGroup<any Error>
+    _ action: Writing.Action, in group: inout ThrowingDiscardingTaskGroup<any Error>
   ) {
     let writer = recordWriter
     switch action {
@@ -39,7 +39,7 @@ extension ShipSession {
         await noteOperations?()
         return nil
       }
-    case .putOperation(let operation):
+    case .putGuardRecord(let operation):
       record(in: &group) {
         try await writer.write(operation)
         return nil
@@ -58,7 +58,7 @@ extension ShipSession {
   /// Reads what people and other commands have written: released pins, damaged generations, drills. If no
   /// pin is in force, this happens only with a snapshot, and once an hour while there is something to ship.
   private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
-    guard operationsLook.isDue(time.monotonic) || isSnapshot || plan.pins.count > 0 else {
+    guard operationsLook.isDue(time.monotonic) || isSnapshot || plan.pinsInForce.count > 0 else {
       return nil
     }
     let (repository, results, status) = (repository, results, shipper.status)

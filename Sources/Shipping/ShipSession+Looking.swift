@@ -19,7 +19,7 @@ extension ShipSession {
     if let end = noteDirectory(view) { return end }
     plan.observe(view)
     if let end = try await compareVersions(view) { return end }
-    if let file = plan.allFiles.first(where: \.isCutBack) {
+    if let file = plan.chains.files.first(where: \.isCutBack) {
       return .diverged("\(file.name) is shorter than the \(file.durable) bytes that were uploaded")
     }
     source.release(except: plan.neededPins)
@@ -45,15 +45,16 @@ extension ShipSession {
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
   /// another file.
   private mutating func compareVersions(_ view: CaptureView) async throws -> Ending? {
-    if let base = view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin,
-      case .base(let record)? = plan.chain?.anchor?.kind, !confirmed.contains(base.version)
+    if let base = view.aof.set?.base?.file, base.pin == plan.chains.followed?.anchor?.pin,
+      case .base(let record)? = plan.chains.followed?.anchor?.kind,
+      !confirmed.contains(base.version)
     {
       guard try await isGeneration(record.generation, base) else {
         return .diverged("\(base.name) was overwritten")
       }
       confirm(base, record.generation)
     }
-    if let file = view.dump, let dump = plan.dump, dump.file?.identity == file.identity,
+    if let file = view.dump, let dump = plan.dump.durable, dump.file?.identity == file.identity,
       !confirmed.contains(file.version)
     {
       if try await isGeneration(dump.record.generation, file) {
@@ -63,7 +64,7 @@ extension ShipSession {
         plan.dumpDiffers()
       }
     }
-    for file in plan.allFiles where view.held[file.pin].map({ $0.size == file.size }) ?? false {
+    for file in plan.chains.files where view.held[file.pin].map({ $0.size == file.size }) ?? false {
       // A growing file that was written to without growing was overwritten.
       guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {

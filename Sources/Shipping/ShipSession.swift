@@ -13,7 +13,7 @@ struct ShipSession {
   let repository: Repository
   let source: any Source
   let claim: Claim
-  var plan: ShipPlan
+  var plan: Writing
   let reusable: [ShortDigest: GenerationID]
   let unfinishedNonce: Nonce?
   let quarantined: Set<GenerationID>
@@ -41,7 +41,7 @@ struct ShipSession {
   private let snapshotMemory = SnapshotMemory()
 
   init(
-    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, plan: ShipPlan,
+    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, plan: Writing,
     reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
     quarantined: Set<GenerationID>
   ) {
@@ -54,10 +54,10 @@ struct ShipSession {
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
     // The comparison compared both byte for byte, or by fingerprint.
-    if let base = plan.view.aof.set?.base?.file, base.pin == plan.chain?.anchoredPin {
+    if let base = plan.view.aof.set?.base?.file, base.pin == plan.chains.followed?.anchor?.pin {
       confirmed.insert(base.version)
     }
-    if let file = plan.dump?.file { confirmed.insert(file.version) }
+    if let file = plan.dump.durable?.file { confirmed.insert(file.version) }
     let now = shipper.time.monotonic
     begun = now
     fenceCheck = Turn(every: 60_000, from: now)
@@ -185,7 +185,7 @@ struct ShipSession {
 
   private mutating func takeResults() throws -> Ending? {
     if let operations = results.takeOperations() {
-      plan.pins.settle(released: operations.released, now: time.wall)
+      plan.settlePins(released: operations.released, now: time.wall)
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
@@ -259,10 +259,10 @@ struct ShipSession {
       $0.unshippedBytes = unshipped.bytes
       $0.logSince = unshipped.logSince
       $0.generationSince = unshipped.generationSince
-      $0.note(plan.pins)
+      $0.note(plan.pinsInForce)
       $0.recoverableTo = plan.lastDurableMark ?? $0.recoverableTo
       $0.recoverableFrom = $0.recoverableFrom ?? $0.recoverableTo
-      $0.dumpAt = plan.dump?.record.contentAt
+      $0.dumpAt = plan.dump.durable?.record.contentAt
     }
     for warning in plan.warnings.dropFirst(warned) { logger.warning("\(warning)") }
     warned = plan.warnings.count

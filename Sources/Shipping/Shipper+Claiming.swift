@@ -96,7 +96,7 @@ extension Shipper {
   /// Files on disk whose bytes the comparison found in the repository.
   private func noteMatches(_ comparison: Comparison, _ view: CaptureView) {
     if let chain = comparison.chain, case .base(let base)? = chain.anchor?.kind,
-      let file = view.aof.set?.base?.file, file.pin == chain.anchoredPin
+      let file = view.aof.set?.base?.file, file.pin == chain.anchor?.pin
     {
       acknowledged.matched(file.version, base.generation, isDurable: true)
     }
@@ -167,7 +167,7 @@ extension Shipper {
     return .claimed(
       ShipSession(
         shipper: self, repository: repository, source: source, claim: claim,
-        plan: ShipPlan(claim: claim, comparison: comparison, view: view, options: options.plan),
+        plan: Writing(claim: claim, comparison: comparison, view: view, options: options.plan),
         reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
         quarantined: comparison.quarantined))
   }

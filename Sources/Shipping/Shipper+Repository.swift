@@ -83,7 +83,7 @@ extension Confirmed {
     var base: Base?
     if case .base = anchor.kind, let file = set.base?.file {
       base = Base(
-        name: file.name, versions: file.pin == followed.anchoredPin ? [file.version] : [])
+        name: file.name, versions: file.pin == anchor.pin ? [file.version] : [])
     }
     chain = Chain(base: base, files: files)
   }

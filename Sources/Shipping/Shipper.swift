@@ -29,7 +29,7 @@ package final class Shipper: Sendable {
     package var isOnce: Bool
     /// Whether the first claim of a repository tests what its store can do.
     package var probesStore: Bool
-    package var plan: ShipPlan.Options
+    package var plan: Writing.Options
     package var readLimit: UInt64?
     package var pinnedMax: UInt64
     package var shutdownTimeout: Int64
@@ -53,7 +53,7 @@ package final class Shipper: Sendable {
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
-      takesOver: Bool, isOnce: Bool, plan: ShipPlan.Options, readLimit: UInt64?, pinnedMax: UInt64,
+      takesOver: Bool, isOnce: Bool, plan: Writing.Options, readLimit: UInt64?, pinnedMax: UInt64,
       shutdownTimeout: Int64, writer: String, probesStore: Bool = false,
       keys: KeySource = .none
     ) {
@@ -272,13 +272,7 @@ package final class Shipper: Sendable {
           following.isWatched = session.plan.isReadyToAsk
           endTimeline(reason)
         case .failed(let illegal as IllegalTransition):
-          // A fault of this program. After a while the disk is compared and claimed again.
-          let error = LifeboatError(
-            .failure, "internal error in shipping", cause: illegal.reason,
-            hint: "please report this bug; shipping starts over with a fresh comparison")
-          guard !options.isOnce else { throw error }
-          report(blocked: error)
-          prepared = .blocked
+          prepared = try block(illegal)
         case .failed(let error):
           guard !options.isOnce else { throw error }
           endTimeline("\(error)")
@@ -365,45 +359,5 @@ package final class Shipper: Sendable {
     case .again: 500
     case .nothing: watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
     }
-  }
-
-  /// The comparison found nothing that the repository lacks. A `sync` is done when a look since its request
-  /// is covered.
-  private func report(durable asked: UInt64, _ askedAt: Int64) {
-    let isAsked = status.shipping.syncDone < asked
-    if isAsked { auditor.look() }
-    let isDone = isAsked && auditor.isCovered(since: askedAt)
-    status.update {
-      $0.state = .following
-      $0.reason = nil
-      $0.logSince = nil
-      $0.generationSince = nil
-      $0.unshippedBytes = 0
-      if isDone { $0.syncDone = max($0.syncDone, asked) }
-    }
-  }
-
-  private func report(blocked error: LifeboatError) {
-    let shown = status.shipping
-    guard shown.state != .blocked || shown.reason != error.inOneLine else { return }
-    status.update {
-      $0.state = .blocked
-      $0.reason = error.inOneLine
-    }
-    logger.error("shipping is blocked", metadata: ["cause": "\(error)"])
-  }
-
-  private func report(standby reason: String) {
-    let shown = status.shipping
-    guard shown.state != .standby || shown.reason != reason else { return }
-    status.update {
-      $0.state = .standby
-      $0.reason = reason
-      // In standby, lag is not ours to report.
-      $0.logSince = nil
-      $0.generationSince = nil
-      $0.unshippedBytes = 0
-    }
-    logger.warning("standby: this shipper uploads nothing", metadata: ["reason": "\(reason)"])
   }
 }

@@ -271,7 +271,7 @@ final class World: @unchecked Sendable {
   }
 
   func options(isOnce: Bool, host: String, takesOver: Bool) -> Shipper.Options {
-    var plan = ShipPlan.Options()
+    var plan = Writing.Options()
     plan.shipInterval = setting.shipInterval
     plan.dumpInterval = setting.dumpInterval
     plan.foldGrace = 20_000

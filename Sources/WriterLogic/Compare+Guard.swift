@@ -105,7 +105,7 @@ extension Comparing {
   /// would the fork of the next claim, which continues from there.
   func beginAnew(_ comparison: inout Comparison) {
     comparison.fork = nil
-    comparison.chain = view.aof.set.map { FollowedChain(fresh: $0) }
+    comparison.chain = view.aof.set.map { Chain(fresh: $0) }
     if !(comparison.dump?.isRead(from: view.dump) ?? false) { comparison.dump = nil }
   }
 

@@ -55,7 +55,7 @@ struct Comparing {
     comparison.bases = indexes.mapValues { KeyBounds($0) }
 
     let matched = try match(basis)
-    comparison.chain = matched?.chain ?? view.aof.set.map { FollowedChain(fresh: $0) }
+    comparison.chain = matched?.chain ?? view.aof.set.map { Chain(fresh: $0) }
     comparison.fork = matched?.fork
     try matchDump(basis, indexes, isProved: matched != nil, &comparison)
     let receipt = try facts.receipt()
@@ -97,7 +97,7 @@ struct Comparing {
   }
 
   /// Whether the chain on disk continues the log from the loss on: it is shipped again.
-  private func isOnDisk(_ loss: LogLoss, _ chain: FollowedChain?) -> Bool {
+  private func isOnDisk(_ loss: LogLoss, _ chain: Chain?) -> Bool {
     chain?.files.contains { file in
       file.name == loss.file && file.start <= loss.from && loss.to <= file.size
     } ?? false
@@ -114,7 +114,7 @@ struct Comparing {
   // MARK: The chain
 
   private struct Matched {
-    var chain: FollowedChain
+    var chain: Chain
     var fork: LogPosition?
     /// It continues what a restore gives, not just what was named and waits for its BASE.
     var isReadable = true
@@ -151,9 +151,9 @@ struct Comparing {
     for index in files.indices.dropLast() { files[index].makeFinal() }
     let record = Snapshot.Base(
       generation: dump.generation, file: base.file.name, sequence: base.sequence)
-    var chain = FollowedChain(
-      form: set.form, files: files, anchor: .init(kind: .base(record), first: 0), candidate: nil)
-    chain.anchoredPin = base.file.pin
+    let chain = Chain(
+      form: set.form, files: files,
+      anchor: .init(kind: .base(record), first: 0, pin: base.file.pin), candidate: nil)
     return Matched(chain: chain, fork: nil)
   }
 
@@ -220,20 +220,18 @@ struct Comparing {
   private func chain(
     _ set: AOFSetView, _ form: AOFForm, base: Snapshot.Base?, files: [FollowedFile],
     prefix: [Snapshot.LogFile], isSameBase: Bool, isReadable: Bool
-  ) -> FollowedChain {
+  ) -> Chain {
     let candidate = set.base.map {
-      FollowedChain.Candidate(file: $0.file, sequence: $0.sequence, first: 0)
+      Chain.Candidate(file: $0.file, sequence: $0.sequence, first: 0)
     }
     guard isReadable else {
-      return FollowedChain(form: form, files: files, anchor: nil, candidate: candidate)
+      return Chain(form: form, files: files, anchor: nil, candidate: candidate)
     }
-    let kind: FollowedChain.Anchor.Kind = base.map { .base($0) } ?? .nothing
-    var chain = FollowedChain(
-      form: form, files: files, anchor: .init(kind: kind, first: 0),
+    let kind: Chain.Anchor.Kind = base.map { .base($0) } ?? .nothing
+    let pin = isSameBase ? set.base?.file.pin : nil
+    return Chain(
+      form: form, files: files, anchor: .init(kind: kind, first: 0, pin: pin, prefix: prefix),
       candidate: isSameBase ? nil : candidate)
-    if isSameBase { chain.anchoredPin = set.base?.file.pin }
-    chain.prefix = prefix
-    return chain
   }
 
   private func baseMatches(_ onDisk: AOFSetView.Entry?, _ record: Snapshot.Base?)

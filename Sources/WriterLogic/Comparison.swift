@@ -13,9 +13,9 @@ package struct Comparison: Sendable {
   /// The proved common position; nil if none is proved.
   package var fork: LogPosition?
   /// The chain on disk. Its files are positioned after what the repository already holds of them.
-  package var chain: FollowedChain?
+  package var chain: Chain?
   /// The dump on disk, if the repository holds it.
-  package var dump: ShipPlan.DurableDump?
+  package var dump: DurableDump?
   /// A readable chain of the history, if the chain on disk does not continue it.
   package var carried: ClosedChain?
   /// Whether the disk holds anything that the repository lacks.

@@ -321,7 +321,7 @@ import WriterLogic
     var scene = CompareScene()
     try #require(Self.rest.first { $0.name.contains("that was seen") }).change(&scene)
     let chain = try #require(try scene.compared().result.chain)
-    #expect(chain.prefix.map(\.file) == ["i1"])
+    #expect((chain.anchor?.prefix ?? []).map(\.file) == ["i1"])
     #expect(chain.candidate?.file.pin == CompareScene.basePin)
     #expect(chain.anchor?.kind == .base(.init(generation: generationID(1), file: "b", sequence: 1)))
   }

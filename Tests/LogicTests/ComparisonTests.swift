@@ -28,19 +28,18 @@ import WriterLogic
           manifestModified: nil)))
   }
   /// A chain of which the parent holds the first command, and the disk `count` of them.
-  private func chain(count: Int) -> FollowedChain {
+  private func chain(count: Int) -> Chain {
     let held = UInt64(set.count)
     let file = FollowedFile(
       file: pinned(2, "i", size: count * set.count), sequence: 1,
       inherited: [.init(timeline: .first, ordinal: 3, from: 0, to: held)], start: held,
       hasContentBefore: true)
-    var chain = FollowedChain(
-      form: form, files: [file], anchor: .init(kind: .base(base), first: 0), candidate: nil)
-    chain.anchoredPin = PinID(1)
-    return chain
+    return Chain(
+      form: form, files: [file], anchor: .init(kind: .base(base), first: 0, pin: PinID(1)),
+      candidate: nil)
   }
-  private func plan(_ comparison: Comparison, _ view: CaptureView) -> ShipPlan {
-    ShipPlan(
+  private func plan(_ comparison: Comparison, _ view: CaptureView) -> Writing {
+    Writing(
       claim: claim(2, parent: 1, end: .init(snapshots: 1, ordinals: [])), comparison: comparison,
       view: view, options: .init())
   }
@@ -121,7 +120,7 @@ import WriterLogic
       ])
     comparison.carried = ClosedChain(record: record, until: at(5000))
     let disk = view(size: set.count)
-    comparison.chain = disk.aof.set.map { FollowedChain(fresh: $0) }
+    comparison.chain = disk.aof.set.map { Chain(fresh: $0) }
     var plan = plan(comparison, disk)
     guard case .putSnapshot(let snapshot) = plan.actions(now: at(20_000)).first else {
       Issue.record("no snapshot comes first")

@@ -8,7 +8,7 @@ import WriterLogic
   /// A server's directory, and a plan whose every action succeeds.
   private struct World {
     var now: Int64 = 1_000_000
-    var plan: ShipPlan
+    var plan: Writing
     var dump: (number: Int, savedAt: Int64)?
     /// The AOF: a BASE and an empty log.
     var log: Int?
@@ -20,10 +20,10 @@ import WriterLogic
     private(set) var last: Snapshot?
 
     init(
-      _ change: (inout ShipPlan.Options) -> Void = { _ in }, dump known: Int64? = nil,
+      _ change: (inout Writing.Options) -> Void = { _ in }, dump known: Int64? = nil,
       carried: Bool = false
     ) {
-      var options = ShipPlan.Options()
+      var options = Writing.Options()
       change(&options)
       var comparison = Comparison(hasNews: true, hasPoint: known != nil)
       if let known {
@@ -39,7 +39,7 @@ import WriterLogic
         comparison.carried = ClosedChain(
           record: .init(form: form, base: base, files: []), until: at(900_000))
       }
-      plan = ShipPlan(
+      plan = Writing(
         claim: claim(2, parent: 1), comparison: comparison,
         view: CaptureView(at: at(now), dump: nil, aof: .absent), options: options)
     }
@@ -85,7 +85,7 @@ import WriterLogic
             plan.recordDurable(span: nil, now: at(now))
           case .putLog(let shipment):
             plan.recordDurable(span: span(shipment.from, shipment.to), now: at(now))
-          case .putOperation, .putFold: plan.recordDurable(span: nil, now: at(now))
+          case .putGuardRecord, .putFold: plan.recordDurable(span: nil, now: at(now))
           case .uploadGeneration(let upload):
             if breaking {
               _ = plan.generationBroken()

@@ -10,7 +10,7 @@ import WriterLogic
   /// A server's directory, and a plan whose every action succeeds.
   private struct World {
     var now: Int64 = 20_000
-    var plan: ShipPlan
+    var plan: Writing
     /// The bytes of each log, and what each full copy holds, by pin.
     var logs: [Int: [UInt8]] = [:]
     var datasets: [Int: DatasetRecord] = [:]
@@ -26,7 +26,7 @@ import WriterLogic
         _ = comparison.pins.add(question)
         comparison.question = question.id
       }
-      plan = ShipPlan(
+      plan = Writing(
         claim: claim(1), comparison: comparison,
         view: CaptureView(at: at(now), dump: nil, aof: .absent), options: .init())
     }
@@ -76,7 +76,7 @@ import WriterLogic
             plan.recordDurable(span: nil, now: at(now))
           case .putLog(let shipment):
             plan.recordDurable(span: span(shipment.from, shipment.to), now: at(now))
-          case .putOperation, .putFold: plan.recordDurable(span: nil, now: at(now))
+          case .putGuardRecord, .putFold: plan.recordDurable(span: nil, now: at(now))
           case .uploadGeneration(let upload):
             let pin = upload.pin.value
             plan.generationDurable(
@@ -162,7 +162,7 @@ import WriterLogic
     #expect(world.plan.suspicion == nil)
     #expect(world.snapshots.last?.chain?.base?.generation == generationID(11))
     // Answered, the next is asked.
-    world.plan.pins.settle(released: ["s"], now: at(world.now))
+    world.plan.settlePins(released: ["s"], now: at(world.now))
     world.startAOF(21, keys: 0, log: [])
     world.settle()
     #expect(world.plan.suspicion?.reason == .empty)

@@ -24,14 +24,14 @@ import WriterLogic
     let view = CaptureView(at: at(1_000_000), dump: dump, aof: .set(set))
     var comparison = Comparison(hasNews: true, hasPoint: true)
     comparison.parent = .first
-    comparison.chain = FollowedChain(fresh: set)
+    comparison.chain = Chain(fresh: set)
     comparison.dump = .init(
       record: .init(
         generation: generationID(1), file: "dump.rdb", contentAt: at(100_000), pinnedAt: nil),
       dataset: dataset(keys: 1), file: dump)
     comparison.lastMark = at(end)
     comparison.before = (.first, 1, position(1, 1, 5))
-    var plan = ShipPlan(
+    var plan = Writing(
       claim: claim(2, parent: 1, end: .init(snapshots: 1, ordinals: [])), comparison: comparison,
       view: view, options: .init())
     for case .putSnapshot(let snapshot) in plan.actions(now: at(1_000_000)) { return snapshot }

@@ -5,7 +5,7 @@ import WriterLogic
 
 extension ShipWorld {
   func checkPlan() throws {
-    for file in plan.allFiles where !file.isCutBack {
+    for file in plan.chains.files where !file.isCutBack {
       try require(
         file.start <= file.durable && file.durable <= file.boundary
           && file.boundary <= file.scanned && file.scanned <= file.size,
@@ -140,7 +140,7 @@ extension ShipWorld {
 
   mutating func lookStill() throws {
     plan.observe(disk.stillView())
-    if plan.allFiles.contains(where: \.isCutBack) { isOver = true }
+    if plan.chains.files.contains(where: \.isCutBack) { isOver = true }
     held = disk.named.union(plan.neededPins)
   }
 

@@ -8,7 +8,7 @@ struct Violation: Error, CustomStringConvertible { var description: String }
 /// Performs a plan against an in-memory repository, and checks after every step what must always hold.
 struct ShipWorld {
   var disk: ModelDirectory
-  var plan: ShipPlan
+  var plan: Writing
   var catalogue = Catalogue()
   var objects: [String: [UInt8]] = [:]
   var snapshots: [Int: Snapshot] = [:]
@@ -20,7 +20,7 @@ struct ShipWorld {
   var newestState = -1
   var newestID = ""
   var isOver = false
-  private var record: (ShipPlan.Action, [UInt8])?
+  private var record: (Writing.Action, [UInt8])?
   private var upload: GenerationUpload?
   let claimed = claim(1)
 
@@ -29,12 +29,12 @@ struct ShipWorld {
     for _ in 0..<disk.random.int(0...8) { disk.act() }
     let view = disk.look()
     var comparison = Comparison(hasNews: true, hasPoint: false)
-    comparison.chain = view.aof.set.map { FollowedChain(fresh: $0) }
-    var options = ShipPlan.Options()
+    comparison.chain = view.aof.set.map { Chain(fresh: $0) }
+    var options = Writing.Options()
     if seed % 3 == 0 { options.dumpInterval = 20_000 }
     if seed % 5 == 0 { options.dumpIntervalAlone = 15_000 }
     options.foldGrace = 10_000
-    plan = ShipPlan(claim: claimed, comparison: comparison, view: view, options: options)
+    plan = Writing(claim: claimed, comparison: comparison, view: view, options: options)
     held = disk.named.union(plan.neededPins)
   }
 
@@ -58,7 +58,7 @@ struct ShipWorld {
 
   mutating func look() throws {
     plan.observe(disk.look())
-    if plan.allFiles.contains(where: \.isCutBack) { isOver = true }
+    if plan.chains.files.contains(where: \.isCutBack) { isOver = true }
     held = disk.named.union(plan.neededPins)
   }
 
@@ -103,7 +103,7 @@ struct ShipWorld {
         records += 1
         try checkReferences(snapshot)
         record = (action, [])
-      case .putOperation:
+      case .putGuardRecord:
         records += 1
         record = (action, [])
       case .uploadGeneration(let made):
@@ -153,7 +153,7 @@ struct ShipWorld {
       put(.snapshot(claimed.timeline, sequence: snapshot.sequence), [])
       let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
       named.formUnion(files.flatMap(\.segments).map(\.ordinal))
-    case .putOperation, .uploadGeneration: break
+    case .putGuardRecord, .uploadGeneration: break
     }
     plan.recordDurable(span: made, now: at(disk.now))
     try checkRestores()
@@ -186,10 +186,10 @@ struct ShipWorld {
   }
 }
 
-extension ShipPlan {
+extension Writing {
   /// For a failure's text.
   var describe: String {
-    func text(_ chain: FollowedChain) -> String {
+    func text(_ chain: Chain) -> String {
       "[anchor \(chain.anchor.map { "\($0.first)" } ?? "none"), candidate "
         + "\(chain.candidate.map { "\($0.first)\($0.upload == .refused ? " refused" : "")" } ?? "none"): "
         + chain.files.map {
@@ -197,8 +197,7 @@ extension ShipPlan {
             + "\($0.size)\($0.isFinal ? " final" : "")\($0.fault.map { " \($0)" } ?? "")"
         }.joined(separator: ", ") + "]"
     }
-    return (chain.map(text) ?? "none")
-      + ", draining \(draining.map { text($0.chain) }), closed until "
-      + "\(closed.map { "\($0.until)" } ?? "never")"
+    return (chains.followed.map(text) ?? "none")
+      + ", draining \(chains.draining.map { text($0.chain) })"
   }
 }

@@ -48,8 +48,8 @@ import WriterLogic
     #expect(!stop.isLate(6999) && stop.isLate(7000) && !stop.isOver(9999) && stop.isOver(10_000))
   }
 
-  private static func plan() -> ShipPlan {
-    ShipPlan(
+  private static func plan() -> Writing {
+    Writing(
       claim: claim(1), comparison: Comparison(hasNews: true, hasPoint: false),
       view: view(size: 1), options: .init())
   }

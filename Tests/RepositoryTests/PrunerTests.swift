@@ -287,7 +287,7 @@ import WriterLogic
     `what a shipper with credentials that only append leaves behind goes, when its fold is sound`()
     async throws
   {
-    var options = ShipPlan.Options()
+    var options = Writing.Options()
     options.removesFolded = false
     let history = try await VirtualHistory(days: 3, options: options)
     let policy = RetentionPolicy(keepWithin: 30 * RetentionPolicy.day)

@@ -55,7 +55,7 @@ import WriterLogic
       pin: PinID(1), name: "dump.rdb", size: UInt64(size),
       modified: FileMoment(seconds: 1_700_000_000, nanoseconds: 0), born: nil,
       identity: FileIdentity(inode: 1, bornSeconds: 1, bornNanoseconds: 0))
-    var plan = ShipPlan(
+    var plan = Writing(
       claim: claim, comparison: Comparison(hasNews: true, hasPoint: false),
       view: CaptureView(at: UnfinishedUploadTests.start, dump: dump, aof: .absent),
       options: .init())

@@ -198,7 +198,7 @@ struct Ship: ExitingCommand {
         .usage, "--source is required in Kubernetes",
         hint: "name this Redis, for example --source $(POD_NAMESPACE)/redis")
     }
-    var plan = ShipPlan.Options()
+    var plan = Writing.Options()
     plan.shipInterval = max(100, shipInterval.value)
     if let dumpInterval {
       plan.dumpInterval = dumpInterval.value
@@ -268,7 +268,7 @@ struct Ship: ExitingCommand {
       ])
   }
 
-  private func dumps(_ plan: ShipPlan.Options) -> String {
+  private func dumps(_ plan: Writing.Options) -> String {
     let beside = humanDuration(milliseconds: plan.dumpInterval)
     guard plan.dumpIntervalAlone > 0 else {
       return "at most one every \(beside) with a live AOF; every dump without an AOF"

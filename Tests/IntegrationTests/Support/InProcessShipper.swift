@@ -19,7 +19,7 @@ struct InProcessShipper {
     data: String, store: any ObjectStore, host: String = "test",
     change: (inout Shipper.Options) -> Void = { _ in }
   ) throws {
-    var plan = ShipPlan.Options()
+    var plan = Writing.Options()
     plan.shipInterval = 100
     plan.dumpInterval = 0
     var options = Shipper.Options(

@@ -22,7 +22,7 @@ struct VirtualHistory {
   private var shipper: VirtualShipper
 
   /// - Parameter rewrites: for so many days; then the AOF only grows.
-  init(days: Int, rewrites: Int = .max, options: ShipPlan.Options = .init()) async throws {
+  init(days: Int, rewrites: Int = .max, options: Writing.Options = .init()) async throws {
     let clock = clock
     store = MemoryStore(clock: { clock.now })
     repository = try await Repository.openOrCreate(

@@ -12,9 +12,9 @@ struct VirtualShipper {
   /// Where it goes; may change to another that holds the same.
   var repository: Repository
   let claim: Claim
-  private(set) var plan: ShipPlan
+  private(set) var plan: Writing
 
-  init(_ repository: Repository, _ redis: VirtualRedis, options: ShipPlan.Options = .init())
+  init(_ repository: Repository, _ redis: VirtualRedis, options: Writing.Options = .init())
     async throws
   {
     self.repository = repository
@@ -24,8 +24,8 @@ struct VirtualShipper {
       suspicion: nil, place: Claim.Place())
     _ = try await repository.create(claim, .claim(.first), kind: .claim)
     var comparison = Comparison(hasNews: true, hasPoint: false)
-    comparison.chain = redis.view.aof.set.map { FollowedChain(fresh: $0) }
-    plan = ShipPlan(claim: claim, comparison: comparison, view: redis.view, options: options)
+    comparison.chain = redis.view.aof.set.map { Chain(fresh: $0) }
+    plan = Writing(claim: claim, comparison: comparison, view: redis.view, options: options)
   }
 
   /// Ships what there is, as far as the interval lets it.
@@ -45,7 +45,7 @@ struct VirtualShipper {
     if !removals.isEmpty { _ = try await repository.store.delete(removals) }
   }
 
-  private mutating func perform(_ action: ShipPlan.Action, _ redis: VirtualRedis) async throws {
+  private mutating func perform(_ action: Writing.Action, _ redis: VirtualRedis) async throws {
     switch action {
     case .putLog(let shipment):
       let bytes = try bytes(shipment.pin, shipment.from, shipment.to, redis)
@@ -61,7 +61,7 @@ struct VirtualShipper {
       let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
       _ = try await repository.create(snapshot, name, kind: .snapshot)
       plan.recordDurable(span: nil, now: redis.now)
-    case .putOperation: plan.recordDurable(span: nil, now: redis.now)
+    case .putGuardRecord: plan.recordDurable(span: nil, now: redis.now)
     case .uploadGeneration(let upload):
       guard let file = redis.files[upload.pin] else { throw HarnessError("a BASE was let go") }
       plan.generationDurable(GenerationResult(index: try await write(upload, file)))

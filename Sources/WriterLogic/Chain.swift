@@ -5,7 +5,7 @@ import BackupTypes
 ///
 /// Invariant (proved chains): `files[k+1]` follows `files[k]` only because one manifest was read that lists
 /// both, one after the other, as type `i`.
-package struct FollowedChain: Sendable {
+package struct Chain: Sendable {
   /// What makes the files from `first` on readable.
   package struct Anchor: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
@@ -15,9 +15,16 @@ package struct FollowedChain: Sendable {
     }
     package var kind: Kind
     package var first: Int
-    package init(kind: Kind, first: Int) {
+    /// The pin of its BASE on disk, once that is known.
+    package var pin: PinID?
+    /// Files between its BASE and `files` that are deleted on disk but complete in the repository: a rewrite
+    /// removed them while no shipper ran.
+    package var prefix: [Snapshot.LogFile]
+    package init(kind: Kind, first: Int, pin: PinID? = nil, prefix: [Snapshot.LogFile] = []) {
       self.kind = kind
       self.first = first
+      self.pin = pin
+      self.prefix = prefix
     }
   }
 
@@ -40,7 +47,7 @@ package struct FollowedChain: Sendable {
     var durable: Snapshot.Base? { if case .durable(let base) = upload { base } else { nil } }
 
     /// Its upload failed its checks, or it was dropped.
-    mutating func refuse() -> IllegalTransition? {
+    fileprivate mutating func refuse() -> IllegalTransition? {
       guard upload == .wanted else {
         return IllegalTransition("\(file.name) is refused, and is \(upload)")
       }
@@ -48,7 +55,7 @@ package struct FollowedChain: Sendable {
       return nil
     }
     /// Another version of a refused file is wanted.
-    mutating func retry(_ other: PinnedFile) {
+    fileprivate mutating func retry(_ other: PinnedFile) {
       guard upload == .refused else { return }
       (file, upload) = (other, .wanted)
     }
@@ -67,14 +74,46 @@ package struct FollowedChain: Sendable {
     }
   }
 
+  /// From where the files can be read.
+  package enum BaseState: Sendable, Equatable {
+    /// From nowhere yet, and no BASE is expected: a legacy AOF, until its content at the first look is durable.
+    case none
+    /// From nowhere until this BASE is durable.
+    case awaiting(Candidate)
+    case anchored(Anchor)
+    /// They can be read, and a newer BASE is to be uploaded, or waits for the log before it.
+    case rebasing(from: Anchor, to: Candidate)
+  }
+
+  /// How the chain relates to the state before it.
+  package enum Origin: Sendable, Equatable {
+    /// The comparison before the claim placed it.
+    case compared
+    /// It follows nothing that came before it. It stays detached until the guard has judged it.
+    case unjudged
+    /// The same, and it is no accident, or there was no state before it.
+    case judged
+  }
+
   package let form: AOFForm
   package var files: [FollowedFile]
-  package var anchor: Anchor?
-  package var candidate: Candidate?
+  package private(set) var base: BaseState
+  package private(set) var origin = Origin.compared
 
-  /// Files between the anchor's BASE and `files` that are deleted on disk but complete in the repository: a
-  /// rewrite removed them while no shipper ran.
-  package var prefix: [Snapshot.LogFile] = []
+  package var anchor: Anchor? {
+    switch base {
+    case .none, .awaiting: nil
+    case .anchored(let anchor), .rebasing(let anchor, _): anchor
+    }
+  }
+  package var candidate: Candidate? {
+    switch base {
+    case .none, .anchored: nil
+    case .awaiting(let candidate), .rebasing(_, let candidate): candidate
+    }
+  }
+  /// What a restore may begin with; nil as long as the chain is not judged.
+  var readableAnchor: Anchor? { origin == .unjudged ? nil : anchor }
 
   /// A set about which nothing is known: every file from its start, waiting for its BASE.
   package init(fresh set: AOFSetView) {
@@ -94,8 +133,54 @@ package struct FollowedChain: Sendable {
   package init(form: AOFForm, files: [FollowedFile], anchor: Anchor?, candidate: Candidate?) {
     self.form = form
     self.files = files
-    self.anchor = anchor
-    self.candidate = candidate
+    base = .none
+    set(anchor, candidate)
+  }
+
+  /// A set that provably follows nothing.
+  /// - Parameter isFirst: there was no state before it.
+  init(anew set: AOFSetView, isFirst: Bool) {
+    self.init(fresh: set)
+    origin = isFirst ? .judged : .unjudged
+  }
+
+  private mutating func set(_ anchor: Anchor?, _ candidate: Candidate?) {
+    base =
+      switch (anchor, candidate) {
+      case (nil, nil): .none
+      case (nil, let candidate?): .awaiting(candidate)
+      case (let anchor?, nil): .anchored(anchor)
+      case (let anchor?, let candidate?): .rebasing(from: anchor, to: candidate)
+      }
+  }
+
+  /// It is no accident.
+  mutating func judge() -> IllegalTransition? {
+    guard origin == .unjudged else {
+      return IllegalTransition("a chain is judged that is \(origin)")
+    }
+    origin = .judged
+    return nil
+  }
+
+  /// What was not judged is never restored.
+  mutating func leave() {
+    if origin == .unjudged { set(nil, candidate) }
+    for index in files.indices { files[index].makeFinal() }
+  }
+
+  /// Divides the chain behind a file that ends inside a command. What follows waits for the next BASE.
+  mutating func divide(behind index: Int) -> Chain {
+    var rest = Chain(form: form, files: Array(files[(index + 1)...]), anchor: nil, candidate: nil)
+    rest.origin = origin
+    files.removeLast(files.count - index - 1)
+    if var moved = candidate, moved.first > index {
+      set(anchor, nil)
+      moved.first -= index + 1
+      rest.set(nil, moved)
+      rest.moveToCandidate()
+    }
+    return rest
   }
 
   package enum Continuity: Sendable, Equatable {
@@ -112,7 +197,7 @@ package struct FollowedChain: Sendable {
     guard let last = files.last else {
       // There is only a BASE so far. Whatever is appended to a set with that very BASE follows it.
       let base = set.base?.file.pin
-      return base != nil && (base == anchoredPin || base == candidate?.file.pin)
+      return base != nil && (base == anchor?.pin || base == candidate?.file.pin)
         ? .continues : .broken
     }
     return set.increments.contains { $0.file.pin == last.pin } ? .continues : .broken
@@ -149,26 +234,34 @@ package struct FollowedChain: Sendable {
   }
 
   /// The base was refused and has another version now: it is read again.
-  package mutating func retryBase(_ file: PinnedFile) {
-    if candidate?.file.pin == file.pin { candidate?.retry(file) }
+  mutating func retryBase(_ file: PinnedFile) {
+    guard var again = candidate, again.file.pin == file.pin else { return }
+    again.retry(file)
+    set(anchor, again)
+  }
+
+  /// The upload of the candidate failed its checks, or it is dropped.
+  mutating func refuseCandidate() -> IllegalTransition? {
+    guard var refused = candidate else { return nil }
+    let illegal = refused.refuse()
+    set(anchor, refused)
+    return illegal
   }
 
   private mutating func adoptBase(of set: AOFSetView) {
     guard let base = set.base, base.file.pin != candidate?.file.pin,
-      base.file.pin != anchoredPin,
+      base.file.pin != anchor?.pin,
       let firstPin = set.increments.first?.file.pin,
       let first = files.firstIndex(where: { $0.pin == firstPin })
     else { return }
-    candidate = Candidate(file: base.file, sequence: base.sequence, first: first)
+    self.set(anchor, Candidate(file: base.file, sequence: base.sequence, first: first))
   }
-
-  /// The pin of the BASE that anchors this chain, once known.
-  package var anchoredPin: PinID?
 
   /// The BASE of `candidate` is durable.
   mutating func anchor(on base: Snapshot.Base, pin: PinID) -> IllegalTransition? {
-    guard candidate?.file.pin == pin else { return nil }
-    if let illegal = candidate?.store(base) { return illegal }
+    guard var made = candidate, made.file.pin == pin else { return nil }
+    if let illegal = made.store(base) { return illegal }
+    set(anchor, made)
     moveToCandidate()
     return nil
   }
@@ -177,24 +270,21 @@ package struct FollowedChain: Sendable {
   /// that log. But an instant before the BASE needs the end of that log, and snapshots name the log's files
   /// only as long as the chain begins with the old BASE. If nothing was readable before, the log before the
   /// BASE never will be: it is dropped.
-  package mutating func moveToCandidate() {
+  mutating func moveToCandidate() {
     guard let made = candidate, let base = made.durable,
       anchor == nil || files[..<made.first].allSatisfy({ $0.isFinal && $0.isDurable })
     else { return }
     files.removeFirst(made.first)
-    anchor = Anchor(kind: .base(base), first: 0)
-    anchoredPin = made.file.pin
-    prefix = []
-    candidate = nil
+    self.base = .anchored(Anchor(kind: .base(base), first: 0, pin: made.file.pin))
   }
 
   /// A legacy AOF is readable once its content at the first look is durable.
   package mutating func anchorLegacyIfReady() {
-    guard form == .legacy, anchor == nil, let file = files.first,
+    guard form == .legacy, base == .none, let file = files.first,
       file.scanned >= min(file.firstSize, file.size),
       file.durable >= min(file.firstSize, file.boundary)
     else { return }
-    anchor = Anchor(kind: .nothing, first: 0)
+    base = .anchored(Anchor(kind: .nothing, first: 0))
   }
 
   /// The files that a snapshot may list: a file is listed only if all files before it are complete and

@@ -1,23 +1,23 @@
-package import BackupFormat
-package import BackupTypes
+import BackupFormat
+import BackupTypes
 import RedisFormats
 
-extension ShipPlan {
+extension Writing {
   /// The snapshot that is due: if its content differs from the last one, or a destructive command was seen.
   func nextSnapshot(now: Instant) -> Snapshot? {
     var body = snapshotBody()
     guard body.primary != nil || body.detached != nil else { return nil }
     let estimate = keyBounds(of: body)?.estimate
-    if let destructive = destructiveDue.first {
+    if let destructive = pins.commands.first {
       body.destructive = destructive
-    } else if let last = lastBody, last == body, !isEstimateDue(estimate, now: now) {
+    } else if said.last?.body == body, !isEstimateDue(estimate, now: now) {
       return nil
     }
     body.cause = cause(of: body)
     body.reached = reached(by: body)
     body.estimate = estimate
-    body.sequence = nextSequence
-    body.at = max(now, lastSnapshot?.at ?? now)
+    body.sequence = said.nextSequence
+    body.at = max(now, said.last?.at ?? now)
     return body
   }
 
@@ -31,23 +31,23 @@ extension ShipPlan {
     body.cause = .end
     body.reached = reached(by: body)
     body.estimate = keyBounds(of: body)?.estimate
-    body.sequence = nextSequence
-    body.at = max(now, lastSnapshot?.at ?? now)
+    body.sequence = said.nextSequence
+    body.at = max(now, said.last?.at ?? now)
     return body
   }
 
   private func reached(by body: Snapshot) -> UInt64? {
     guard let open = body.chain?.openSegment, open.timeline == claim.timeline else { return nil }
-    return allFiles.first { $0.ordinal == open.ordinal }?.durable
+    return chains.files.first { $0.ordinal == open.ordinal }?.durable
   }
 
   /// Whether the last snapshot closes the timeline and is still up to date.
   package var isClosed: Bool {
     guard records.isIdle else { return false }
-    guard let last = lastSnapshot, last.cause == .end else {
+    guard let last = said.last, last.cause == .end else {
       return snapshotBody().primary == nil && snapshotBody().detached == nil
     }
-    return lastBody == snapshotBody()
+    return last.body == snapshotBody()
       && (last.isClean || !isProvedClean)
   }
 
@@ -55,45 +55,47 @@ extension ShipPlan {
   func snapshotBody() -> Snapshot {
     var body = Snapshot(
       timeline: claim.timeline, sequence: 0, nonce: claim.nonce, at: Instant(milliseconds: 0),
-      cause: .claim, primary: nil, chain: nil, dump: dump?.record, detached: nil, isClean: false,
+      cause: .claim, primary: nil, chain: nil, dump: dump.durable?.record, detached: nil,
+      isClean: false,
       destructive: nil)
-    let isOldFirst = isDrainingReadable
-    if let chain {
-      if let anchor = chain.anchor, !isOldFirst, !guarded.isUnjudged {
-        body.chain = chainRecord(chain, anchor: anchor)
-        if isFollowingAnew, let pin = dump?.file?.pin, let position = coveringPositions[pin] {
+    let old = chains.readableOld(claim.timeline)
+    if let chain = chains.followed {
+      if let anchor = chain.readableAnchor, !isDrainingReadable {
+        body.chain = chain.record(from: anchor, claim.timeline)
+        // The BASE of a chain that continues none can be older than a dump that was pinned before its log.
+        if chain.origin != .compared, let position = dump.covered {
           body.dump?.pinnedAt = position
         }
       } else {
-        body.chain = readableOld?.record
+        body.chain = old?.record
         body.detached = Snapshot.Detached(
-          form: chain.form, awaitedBase: chain.awaitedBase,
-          files: chain.listable.map(fileRecord),
+          form: chain.form, awaitedBase: chain.awaitedBase, files: chain.listed(claim.timeline),
           isBaseEmpty: chain.candidate?.file.size == 0 ? true : nil)
       }
     } else {
-      body.chain = readableOld?.record
+      body.chain = old?.record
     }
-    body.primary = primary(of: body)
+    body.primary = primary(of: body, old)
     // The snapshots before this one name the chain that the dump replaced. Retention keeps it for as long as
     // the policy says, and not for as long as the server runs without AOF.
-    if body.primary == .rdb, chain == nil, draining.isEmpty { body.chain = nil }
+    if body.primary == .rdb, chains.followed == nil, chains.draining.isEmpty { body.chain = nil }
     return body
   }
 
-  private func primary(of body: Snapshot) -> Snapshot.Primary? {
-    guard let dump else { return body.chain == nil ? nil : .aof }
+  private func primary(of body: Snapshot, _ old: ClosedChain?) -> Snapshot.Primary? {
+    let isDumpNewest = said.isDumpNewest
+    guard let dump = dump.durable else { return body.chain == nil ? nil : .aof }
     guard body.chain != nil else {
       // An old dump beside a live AOF that is not readable yet is not a state to go back to: the history
       // before this timeline ended with a newer one.
-      let isOlder = historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
-      return chain != nil && liveness.isLive && isOlder ? nil : .rdb
+      let isOlder = said.historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
+      return chains.followed != nil && liveness.isLive && isOlder ? nil : .rdb
     }
-    if isChainReadable, !isDrainingReadable {
+    if chains.isReadable, !isDrainingReadable {
       // A live AOF has everything. A quiet AOF is replaced by the dump that made it quiet, once the dump is
       // durable and the AOF has not changed for long enough to exclude a pause between two writes. A newer
       // dump that is not durable yet changes nothing, since the log does not improve because of it.
-      let isYounger = chain?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
+      let isYounger = chains.followed?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
       guard case .quiet(let since) = liveness, isYounger || dump.isRead(from: view.dump),
         isFlushing || view.at.since(since) >= options.quietAfter
       else {
@@ -104,67 +106,23 @@ extension ShipPlan {
       return .rdb
     }
     if isDumpNewest, isDrainingReadable { return .rdb }
-    return dump.heldAt >= (readableOld?.until ?? dump.heldAt) ? .rdb : .aof
-  }
-
-  func chainRecord(_ chain: FollowedChain, anchor: FollowedChain.Anchor) -> Snapshot.Chain {
-    var base: Snapshot.Base?
-    if case .base(let record) = anchor.kind { base = record }
-    return Snapshot.Chain(
-      form: chain.form, base: base, files: chain.prefix + chain.listable.map(fileRecord))
-  }
-
-  /// A file as spans of log: those of earlier timelines, then ours, which is open while the file grows.
-  private func fileRecord(_ file: FollowedFile) -> Snapshot.LogFile {
-    var segments = file.inherited
-    if let ordinal = file.ordinal {
-      let isClosed = file.isComplete && file.durable == file.size
-      let end = isClosed ? file.size : nil
-      if end != file.start || file.start == 0 {
-        segments.append(
-          .init(timeline: claim.timeline, ordinal: ordinal, from: file.start, to: end))
-      }
-    }
-    return Snapshot.LogFile(
-      file: file.name, sequence: file.sequence, segments: segments, identity: file.identity)
-  }
-
-  /// The readable chain that is no longer followed: the oldest one still draining, else the newest. In the
-  /// order of the history, because log is sent only for files that a snapshot names.
-  private var readableOld: ClosedChain? {
-    if let (old, until) = readableDraining, let anchor = old.anchor {
-      return ClosedChain(record: chainRecord(old, anchor: anchor), until: until)
-    }
-    return closed
-  }
-  var readableDraining: (chain: FollowedChain, until: Instant)? {
-    draining.first { $0.chain.isReadableAndPending } ?? draining.last { $0.chain.anchor != nil }
+    return dump.heldAt >= (old?.until ?? dump.heldAt) ? .rdb : .aof
   }
 
   /// A chain that was left has log that is not durable. It comes before the next chain, whose BASE may be
   /// durable long before. Not at the end: then only the newest state counts.
   var isDrainingReadable: Bool {
-    !isClosing && draining.contains { $0.chain.isReadableAndPending }
+    !isClosing && chains.draining.contains { $0.chain.isReadableAndPending }
   }
 
   private func cause(of body: Snapshot) -> Snapshot.Cause {
-    guard let last = lastBody else { return .claim }
+    guard let last = said.last else { return .claim }
     if body.destructive != nil { return .destructive }
     if body.chain?.base != last.chain?.base || body.dump != last.dump { return .generation }
     if body.chain != last.chain { return .chain }
     if body.detached != last.detached { return .detached }
     // Otherwise the log has changed the number of keys.
     return body.primary == last.primary ? .chain : .primary
-  }
-}
-
-/// A chain to which nothing is appended any more, and the last instant seen in it.
-package struct ClosedChain: Sendable, Equatable {
-  package var record: Snapshot.Chain
-  package var until: Instant
-  package init(record: Snapshot.Chain, until: Instant) {
-    self.record = record
-    self.until = until
   }
 }
 

@@ -4,7 +4,7 @@ import Testing
 /// The plan is driven with random legal events over a model of a Redis and its data directory; its
 /// actions are performed against an in-memory repository. `ShipWorld` checks after every step that the
 /// invariants hold and that what can be restored is a state that the model had.
-@Suite struct ShipPlanTests {
+@Suite struct WritingTests {
   @Test("whatever a server does, every restore point is a state it had, and the plan settles")
   func model() async throws {
     let (first, count) = seeds(default: 1200)

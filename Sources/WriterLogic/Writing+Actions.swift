@@ -20,11 +20,11 @@ package struct GenerationResult: Sendable, Equatable {
   }
 }
 
-extension ShipPlan {
+extension Writing {
   package enum Action: Sendable, Equatable {
     case putLog(LogShipment)
     case putSnapshot(Snapshot)
-    case putOperation(Operation)
+    case putGuardRecord(GuardRecord)
     case putFold(FoldGatherer.Fold)
     case uploadGeneration(GenerationUpload)
   }
@@ -33,19 +33,19 @@ extension ShipPlan {
   package mutating func actions(now: Instant) -> [Action] {
     var actions: [Action] = []
     if records.isIdle, let record = nextRecord(now: now) {
-      if let illegal = records.begin(record) { fail(illegal) }
+      fail(records.begin(record))
       switch record {
       case .log(let shipment):
-        withFile(shipment.pin) { $0.noteSent(shipment) }
+        chains.withFile(shipment.pin) { $0.noteSent(shipment) }
         actions.append(.putLog(shipment))
       case .snapshot(let snapshot): actions.append(.putSnapshot(snapshot))
-      case .operation(let operation): actions.append(.putOperation(operation))
+      case .guarding(let record): actions.append(.putGuardRecord(record))
       case .fold(let fold): actions.append(.putFold(fold))
       }
     }
     if copies.isIdle, let upload = nextGeneration(now: now) {
-      if let illegal = copies.begin(upload) { fail(illegal) }
-      if upload.kind == .dump { lastDumpBegun = now }
+      fail(copies.begin(upload))
+      if upload.kind == .dump { dump.begin(now: now) }
       actions.append(.uploadGeneration(upload))
     }
     return actions
@@ -54,7 +54,7 @@ extension ShipPlan {
   /// When `actions` will next return something new, if nothing else happens.
   package func nextWake(now: Instant) -> Instant? {
     var times: [Instant] = []
-    if records.isIdle, nextShipment != nil, let last = lastLogPut {
+    if records.isIdle, nextShipment != nil, let last = log.put {
       times.append(last.advanced(byMilliseconds: options.shipInterval))
     }
     if copies.isIdle, pendingDump != nil {
@@ -67,7 +67,7 @@ extension ShipPlan {
   // MARK: The record lane
 
   private func nextRecord(now: Instant) -> Record? {
-    if let operation = operationsDue.first { return .operation(operation) }
+    if let record = pins.records.first { return .guarding(record) }
     if let snapshot = closingSnapshot(now: now) { return .snapshot(snapshot) }
     // Snapshots first: what they name is durable already, and log may wait to be named.
     if let snapshot = nextSnapshot(now: now) { return .snapshot(snapshot) }
@@ -75,30 +75,17 @@ extension ShipPlan {
     return isFlushing ? nil : compactor.next.map(Record.fold)
   }
 
-  /// The oldest log bytes that are not durable and whose ordinal a durable snapshot names. Invariant (no
-  /// gap): a file waits until every byte of the file before it is durable.
-  var nextShipment: LogShipment? {
-    for chain in draining.map(\.chain) + (chain.map { [$0] } ?? []) {
-      for file in chain.files {
-        if let shipment = file.nextShipment() {
-          if namedOrdinals.contains(shipment.ordinal) { return shipment }
-          break
-        }
-        if !file.isDurable { break }
-      }
-    }
-    return nil
-  }
+  private var nextShipment: LogShipment? { chains.nextShipment(named: said.named) }
 
   /// At most one object in each interval; earlier if an object is full or the file will not grow.
   private func isDue(_ shipment: LogShipment, now: Instant) -> Bool {
-    guard !isFlushing, let last = lastLogPut else { return true }
+    guard !isFlushing, let last = log.put else { return true }
     let isFull = pendingLogBytes >= UInt64(LogPayload.bytesMax)
     return isFull || now.since(last) >= options.shipInterval || now < last
   }
 
   package var pendingLogBytes: UInt64 {
-    allFiles.reduce(0) { $0 + ($1.boundary - min($1.boundary, $1.durable)) }
+    chains.files.reduce(0) { $0 + ($1.boundary - min($1.boundary, $1.durable)) }
   }
 
   // MARK: The generation lane
@@ -106,7 +93,7 @@ extension ShipPlan {
   private func nextGeneration(now: Instant) -> GenerationUpload? {
     // What may be the result of an accident is shipped under the next claim.
     guard suspicion == nil else { return nil }
-    if let candidate = chain?.candidate, candidate.upload == .wanted {
+    if let candidate = chains.followed?.candidate, candidate.upload == .wanted {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
     }
     guard let file = pendingDump, isDumpDue(now: now) else { return nil }
@@ -115,14 +102,13 @@ extension ShipPlan {
 
   /// A dump on disk that is neither durable nor known to be broken.
   var pendingDump: PinnedFile? {
-    guard let file = view.dump, isReady(file), !(dump?.isRead(from: file) ?? false)
-    else { return nil }
+    guard let file = view.dump, versions.isReady(file), dump.isNews(file) else { return nil }
     return file
   }
 
   private func isDumpDue(now: Instant) -> Bool {
     guard let due = dumpDue(now: now), now < due else { return true }
-    return isFlushing && (chain == nil || view.aof.set == nil || !liveness.isLive)
+    return isFlushing && (chains.followed == nil || view.aof.set == nil || !liveness.isLive)
   }
 
   /// When the dump on disk may be shipped; nil: at once.
@@ -131,16 +117,16 @@ extension ShipPlan {
   /// one in each interval is enough. Without a live AOF the dump is the newest state. Then it waits only if
   /// the caller gave an interval, and the first dump that replaces a log does not wait for that.
   private func dumpDue(now: Instant) -> Instant? {
-    let isBeside = chain != nil && view.aof.set != nil
+    let isBeside = chains.followed != nil && view.aof.set != nil
     if isBeside, liveness.isLive {
-      return lastDumpBegun?.advanced(byMilliseconds: options.dumpInterval)
+      return dump.begun?.advanced(byMilliseconds: options.dumpInterval)
     }
     var times: [Instant] = []
     if isBeside, let since = liveness.since {
       times.append(since.advanced(byMilliseconds: options.quietAfter))
     }
     // A dump of the future: the clock was set back.
-    if isDumpNewest, options.dumpIntervalAlone > 0, let last = lastDumpBegun, last <= now {
+    if said.isDumpNewest, options.dumpIntervalAlone > 0, let last = dump.begun, last <= now {
       times.append(last.advanced(byMilliseconds: options.dumpIntervalAlone))
     }
     return times.max()
@@ -153,20 +139,21 @@ extension ShipPlan {
   package mutating func shed(unlinked: [PinID: UInt64], limit: UInt64) -> Shed {
     var total = unlinked.values.reduce(0, +)
     var dropped: [String] = []
-    if let candidate = chain?.candidate, copies.work?.pin != candidate.file.pin,
+    if let candidate = chains.followed?.candidate, uploadingPin != candidate.file.pin,
       let bytes = unlinked[candidate.file.pin], total > limit
     {
       // One that is durable is not held any more.
       total -= bytes
       if candidate.upload == .wanted {
-        if let illegal = chain?.candidate?.refuse() { fail(illegal) }
+        fail(chains.followed?.refuseCandidate())
         dropped.append(candidate.file.name)
       }
     }
     guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
     // An upload that began is finished, and may exceed the bound alone.
     let uploading = copies.work.flatMap { unlinked[$0.pin] } ?? 0
-    guard total - uploading > limit, let file = allFiles.first(where: { unlinked[$0.pin] != nil })
+    guard total - uploading > limit,
+      let file = chains.files.first(where: { unlinked[$0.pin] != nil })
     else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
     return .endsTimeline(file.name)
   }
@@ -185,42 +172,44 @@ extension ShipPlan {
 
   /// Whether the log is durable to its last boundary, and the last snapshot is up to date.
   package var isLogSettled: Bool {
-    operationsDue.isEmpty && destructiveDue.isEmpty && unscanned.isEmpty
-      && allFiles.allSatisfy(\.isDurable) && isBodySaid
+    pins.isEmpty && unscanned.isEmpty
+      && chains.files.allSatisfy(\.isDurable) && isBodySaid
   }
 
   /// The last snapshot is up to date, or there is nothing to record, as when all of it is damaged.
   private var isBodySaid: Bool {
     let body = snapshotBody()
-    return lastBody == body || (body.primary == nil && body.detached == nil)
+    return said.last?.body == body || (body.primary == nil && body.detached == nil)
   }
 
   /// The last instant that a restore can give, as far as this plan wrote it.
   package var lastDurableMark: Instant? {
-    guard let last = lastSnapshot, last.primary != nil else { return nil }
-    if last.primary == .rdb { return dump?.record.contentAt }
-    return lastShippedMark ?? last.at
+    guard let last = said.last, last.primary != nil else { return nil }
+    if last.primary == .rdb { return dump.durable?.record.contentAt }
+    return log.shipped ?? last.at
   }
 
   /// Whether a restore of what is durable gives the newest state of the directory.
   package var isNewestStateReadable: Bool {
-    if guarded.isUnjudged { return false }
-    if let chain, view.aof.set != nil {
+    if chains.followed?.origin == .unjudged { return false }
+    if let chain = chains.followed, view.aof.set != nil {
       if chain.anchor != nil { return true }
       if !chain.files.allSatisfy(\.isEmpty) { return false }
     }
-    return view.dump == nil || dump?.isRead(from: view.dump) ?? false
+    return view.dump.map { !dump.isNews($0) } ?? true
   }
 
   /// What is on disk and not durable. It is computed from the disk, not from what the lanes believe they
   /// did.
   package var unshipped: Unshipped {
     var result = Unshipped()
-    result.bytes = allFiles.reduce(0) { $0 + $1.pendingBytes }
-    result.logSince = allFiles.compactMap(\.pendingSince).min()
+    result.bytes = chains.files.reduce(0) { $0 + $1.pendingBytes }
+    result.logSince = chains.files.compactMap(\.pendingSince).min()
     var generations: [PinnedFile] = []
-    if chain == nil || !liveness.isLive, let file = pendingDump { generations.append(file) }
-    if let chain, chain.anchor == nil, let candidate = chain.candidate {
+    if chains.followed == nil || !liveness.isLive, let file = pendingDump {
+      generations.append(file)
+    }
+    if let chain = chains.followed, chain.anchor == nil, let candidate = chain.candidate {
       generations.append(candidate.file)
     }
     result.bytes += generations.reduce(0) { $0 + $1.size }
