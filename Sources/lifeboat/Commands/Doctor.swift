@@ -23,7 +23,9 @@ struct Doctor: ExitingCommand {
       """)
 
   @OptionGroup var repository: RepositoryOptions
-  @Option(help: ArgumentHelp("Also check this data directory.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("Also check this data directory.", valueName: "path"), completion: .directory
+  )
   var data: String?
   @OptionGroup var nameOptions: NameOptions
   @Flag(help: "Print one JSON document.")

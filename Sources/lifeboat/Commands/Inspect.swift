@@ -22,11 +22,11 @@ struct Inspect: ExitingCommand {
   @Option(
     help: ArgumentHelp(
       "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
-      valueName: "url"))
+      valueName: "url"), completion: .directory)
   var repo: String?
   @OptionGroup var transport: TransportOptions
   @OptionGroup var key: KeyOptions
-  @Option(help: ArgumentHelp("A data directory.", valueName: "path"))
+  @Option(help: ArgumentHelp("A data directory.", valueName: "path"), completion: .directory)
   var data: String?
   @Option(
     help: ArgumentHelp(

@@ -24,7 +24,7 @@ struct Report: ExitingCommand {
   @Option(
     help: ArgumentHelp(
       "Write to this file instead of standard output; an existing file is replaced.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var output: String?
   @Flag(help: "Print the data of the page as one JSON document.")
   var json = false

@@ -27,7 +27,8 @@ struct Restore: ExitingCommand {
           --before FLUSHALL --replace
       """)
 
-  @Option(help: ArgumentHelp("The data directory to fill.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("The data directory to fill.", valueName: "path"), completion: .directory)
   var data: String
   @OptionGroup var repository: RepositoryOptions
   @OptionGroup var nameOptions: NameOptions

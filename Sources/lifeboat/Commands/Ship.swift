@@ -27,7 +27,9 @@ struct Ship: ExitingCommand {
         lifeboat ship --once --data /var/lib/redis --repo /backups/redis
       """)
 
-  @Option(help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"),
+    completion: .directory)
   var data: String
   @OptionGroup var repository: RepositoryOptions
   @OptionGroup var nameOptions: NameOptions

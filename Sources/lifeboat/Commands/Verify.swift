@@ -34,9 +34,11 @@ struct Verify: ExitingCommand {
   @Option(
     help: ArgumentHelp(
       "The server for --drill. Default: a redis-server or valkey-server on PATH.", valueName: "path"
-    ))
+    ), completion: .file())
   var server: String?
-  @Option(help: ArgumentHelp("Also write the JSON document to this file.", valueName: "path"))
+  @Option(
+    help: ArgumentHelp("Also write the JSON document to this file.", valueName: "path"),
+    completion: .file())
   var report: String?
   @Flag(help: "Print one JSON document.")
   var json = false

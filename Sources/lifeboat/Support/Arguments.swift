@@ -69,7 +69,7 @@ struct RepositoryOptions: ParsableArguments {
         ?endpoint=https://host:port&region=NAME&path-style=true. For Google Cloud Storage, \
         credentials are the Application Default Credentials; the options are \
         ?endpoint=https://host:port and ?anonymous=true.
-        """, valueName: "url"))
+        """, valueName: "url"), completion: .directory)
   var repo: String
   @OptionGroup var transport: TransportOptions
   @OptionGroup var key: KeyOptions
@@ -83,7 +83,7 @@ struct KeyOptions: ParsableArguments {
       discussion: """
         The key itself can also be set in the environment, as \(KeySource.variable); there is no flag for \
         it. With a key, ship creates an encrypted repository. `lifeboat keygen` creates a key.
-        """, valueName: "path"))
+        """, valueName: "path"), completion: .file())
   var encryptionKeyFile: String?
 
   /// Reads only the environment so far, and warns about a key file that others can read.
@@ -133,7 +133,7 @@ struct TransportOptions: ParsableArguments {
       "Verify server certificates with the CA certificates in this file.",
       discussion:
         "Default: AWS_CA_BUNDLE, SSL_CERT_FILE, CURL_CA_BUNDLE, or the system's certificates.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var caFile: String?
 }
 
@@ -142,7 +142,7 @@ struct NameOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Read dbfilename, appendonly, appendfilename and appenddirname from this redis.conf.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var redisConf: String?
   @Option(help: ArgumentHelp("Redis's dbfilename, if it is not dump.rdb.", valueName: "name"))
   var dbfilename: String?
