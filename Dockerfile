@@ -8,8 +8,8 @@
 FROM docker.io/library/swift:6.3.1-bookworm AS build
 RUN apt-get -qq update \
     && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
-        binutils ca-certificates libcurl4-openssl-dev libexpat1-dev libssl-dev libzstd-dev \
-        pkg-config zlib1g-dev \
+        binutils ca-certificates libcurl4-openssl-dev libexpat1-dev liblz4-dev libssl-dev \
+        libzstd-dev pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY Package.swift ./

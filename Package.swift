@@ -53,10 +53,12 @@ let package = Package(
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "CExpat", linkerSettings: [.linkedLibrary("expat")]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLz4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
 
     // Pure: no I/O, no clock, no randomness.
     .target(name: "BackupTypes", swiftSettings: strict),
-    .target(name: "RedisFormats", dependencies: ["BackupTypes"], swiftSettings: strict),
+    .target(
+      name: "RedisFormats", dependencies: ["BackupTypes", "CLz4", "CZstd"], swiftSettings: strict),
     .target(
       name: "Codec", dependencies: ["BackupTypes", "CCrypto", "CZlib", "CZstd"],
       swiftSettings: strict),
@@ -152,8 +154,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "BackupTypes", "Codec", "CCrypto", "SystemIO", "ObjectStorage", "HTTPTransport",
-        "CloudAuth", system,
+        "BackupTypes", "Codec", "CCrypto", "CLz4", "CZstd", "SystemIO", "ObjectStorage",
+        "HTTPTransport", "CloudAuth", system,
       ], swiftSettings: strict),
     .testTarget(name: "BackupTypesTests", dependencies: ["BackupTypes"], swiftSettings: strict),
     .testTarget(

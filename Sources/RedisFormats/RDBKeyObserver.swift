@@ -109,11 +109,16 @@ struct RDBKeyWatch: Sendable {
     }
   }
 
-  mutating func end(database: Int, elements: UInt64, bytes: UInt64, expiresAt: Int64?) {
+  mutating func takeUnnamed(_ elements: UInt64) { observer.take(unnamed: elements) }
+
+  mutating func end(
+    database: Int, type: Int, elements: UInt64, bytes: UInt64, expiresAt: Int64?
+  ) {
     isWanted = false
+    self.type = RDBLayout.typeNames[type]
     observer.end(
       RDBKeyFacts(
-        name: name, database: database, type: type, elements: elements, bytes: bytes,
+        name: name, database: database, type: self.type, elements: elements, bytes: bytes,
         expiresAt: expiresAt))
   }
 }

@@ -9,15 +9,25 @@ enum RDBOperation: UInt8, Sendable {
   case key, auxiliaryName, auxiliaryValue, function, database, nodeKey, streamLength
   /// L n, then n times everything up to the matching `end`. `elements`: each round is an element.
   case loop, elements, end
+  /// L n of an array, L 0 or 1, the insert index after a 1, and the loop over n elements, which reads no n.
+  case arrayCount, arrayFlag, arrayInsert, counted
+  /// L tag of an array's element, and what it announces.
+  case arrayTag, unwatchedString, arrayNumber
+  /// L id of a template and L n, its names; L id, and as many values as that template has names.
+  case template, templateSize, templateName, templated
   /// A sorted set's score as 8 bytes; or as ASCII, preceded by its length or one of three special values.
   case score, oldScore
   /// L container: 1 plain, 2 packed; and the node that follows it.
   case container, node
   /// Strings that pack many elements, made of one, two or three entries. `ziplistList` is a whole list.
   case ziplist, ziplistPairs, ziplistList, listpack, listpackPairs, listpackTriples, streamNode
+  /// A hash that refers to a template: its id, then the values.
+  case templatedListpack
   case intset, zipmap
   /// A field's time to live: L ttl (0 none), or 8 bytes (−1 none).
   case fieldTTL, fieldExpiry
+  /// L: the module that wrote what follows.
+  case moduleID
   /// One opcode of a module's stream, repeated until its end; the FLOAT and DOUBLE it may announce.
   case moduleOpcode, moduleLength, moduleFloat, moduleDouble, moduleString
   /// The end of a value, and of any other record.
@@ -37,7 +47,12 @@ struct RDBLayout: Sendable {
   static let magic = 1
   static let record = 2
   static let trailer = 3
-  static let typeNames = ["string", "list", "set", "zset", "hash", "stream", "module"]
+  static let typeNames = [
+    "string", "list", "set", "zset", "hash", "stream", "module", "vectorset", "array", "pathhash",
+  ]
+  static let vectorSetType = typeNames.firstIndex(of: "vectorset") ?? 0
+  /// The name of a module is nine letters of six bits each; the version follows in ten bits.
+  static let vectorSetID: UInt64 = "vectorset".utf8.reduce(0) { $0 << 6 | UInt64($1 - 97 + 26) }
   static let shared = RDBLayout()
 
   private(set) var code: [RDBOperation] = [.recordDone, .magic, .record, .trailer]
@@ -53,6 +68,7 @@ struct RDBLayout: Sendable {
     addOpcodes()
     addPlainValues()
     addPackedValues()
+    addArrays()
     addStreams()
   }
 
@@ -68,6 +84,8 @@ struct RDBLayout: Sendable {
     opcode(0xf5, [.function])
     opcode(0xf4, [.length, .length, .length])
     opcode(0xf3, [.string, .loop, .length, .length, .end], in: .valkey)
+    opcode(0xf3, [.loop, .skip4, .moduleOpcode, .end], in: .redis)
+    opcode(0xf2, [.template, .templateSize, .templateName, .end], in: .redis)
   }
 
   private mutating func addPlainValues() {
@@ -77,10 +95,21 @@ struct RDBLayout: Sendable {
     value(3, "zset", [.elements, .string, .oldScore, .end])
     value(4, "hash", [.elements, .string, .string, .end])
     value(5, "zset", [.elements, .string, .score, .end])
-    value(7, "module", [.length, .moduleOpcode])
+    value(7, "module", [.moduleID, .moduleOpcode])
     value(22, "hash", [.elements, .fieldTTL, .string, .string, .end], in: .redis)
     value(22, "hash", [.elements, .string, .string, .fieldExpiry, .end], in: .valkey)
+    // In the order that Valkey 9.2's tests suggest; see `isGuessed`.
+    value(
+      23, "pathhash", [.loop, .string, .elements, .string, .string, .end, .end], in: .valkey)
     value(24, "hash", [.skip8, .elements, .fieldTTL, .string, .string, .end], in: .redis)
+  }
+
+  private mutating func addArrays() {
+    value(
+      28, "array",
+      [.arrayCount, .arrayFlag, .arrayInsert, .counted, .length, .arrayTag, .end], in: .redis)
+    value(30, "hash", [.templatedListpack], in: .redis)
+    value(32, "hash", [.templated, .unwatchedString, .end], in: .redis)
   }
 
   private mutating func addPackedValues() {
@@ -99,7 +128,7 @@ struct RDBLayout: Sendable {
   }
 
   private mutating func addStreams() {
-    for (type, version) in [(UInt8(15), 1), (19, 2), (21, 3)] {
+    for (type, version) in [(UInt8(15), 1), (19, 2), (21, 3), (26, 4), (27, 5)] {
       var layout: [RDBOperation] = [.loop, .nodeKey, .streamNode, .end]
       layout += [.streamLength, .length, .length]
       if version >= 2 { layout += [.length, .length, .length, .length, .length] }
@@ -108,8 +137,16 @@ struct RDBLayout: Sendable {
       layout += [.loop, .skip16, .skip8, .length, .end]
       layout += [.loop, .string, .skip8]
       if version >= 3 { layout += [.skip8] }
-      layout += [.loop, .skip16, .end, .end, .end]
-      value(type, "stream", layout)
+      layout += [.loop, .skip16, .end, .end]
+      // Entries that consumers gave back.
+      if version >= 5 { layout += [.loop, .skip16, .end] }
+      layout += [.end]
+      // Producers whose repeated entries are recognised.
+      if version >= 4 {
+        layout += [.length, .length, .loop, .string, .loop, .string, .length, .length, .end, .end]
+        layout += [.length, .length]
+      }
+      value(type, "stream", layout, in: version >= 4 ? .redis : .either)
     }
   }
 
@@ -141,7 +178,7 @@ struct RDBLayout: Sendable {
     var next = position
     while next < code.count, depth > 0 {
       switch code[next] {
-      case .loop, .elements: depth += 1
+      case .loop, .elements, .counted, .templateSize, .templated: depth += 1
       case .end: depth -= 1
       default: break
       }

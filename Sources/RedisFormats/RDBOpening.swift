@@ -10,6 +10,8 @@ enum RDBOpening: Equatable {
   case undecided
   /// An RDB of a version whose layout is known.
   case rdb(isValkey: Bool, version: Int)
+  /// An RDB inside one compressed frame.
+  case envelope(RDBFrame.Codec)
   case unknown(isValkey: Bool, version: Int, reason: String)
   /// Not an RDB, or no known beginning of one.
   case foreign(reason: String)
@@ -79,16 +81,13 @@ enum RDBOpening: Equatable {
 
   /// Valkey 9.2's frame around a whole RDB (`new-formats`: 7 bytes, then one LZ4 or zstd frame).
   private static func envelope(_ bytes: UnsafeRawBufferPointer) -> RDBOpening {
-    let isKnown = bytes[3] == 1 && bytes[5] == 0 && bytes[6] == 1
-    let reason =
-      switch (isKnown, bytes[4]) {
-      case (true, 1):
-        "the whole RDB is LZ4-compressed (VCS envelope); its structure is not verified"
-      case (true, 2):
-        "the whole RDB is zstd-compressed (VCS envelope); its structure is not verified"
-      default: "its VCS envelope is of an unknown kind; its structure is not verified"
-      }
-    return .foreign(reason: reason)
+    guard bytes[3] == 1, bytes[5] == 0, bytes[6] == 1,
+      let codec = RDBFrame.Codec(rawValue: bytes[4])
+    else {
+      return .foreign(
+        reason: "its VCS envelope is of an unknown kind; its structure is not verified")
+    }
+    return .envelope(codec)
   }
 
   /// Whether `bytes`, possibly fewer than `text`, match its beginning.
@@ -104,10 +103,6 @@ enum RDBOpening: Equatable {
 }
 
 extension RDBSummary {
-  /// Whether a server of this version may write types that this release can't read (Redis 8.6 and newer,
-  /// Valkey 9.2 and newer), although all types seen so far are known.
-  package var isNewerThanRead: Bool { version > (magic == "VALKEY" ? 80 : 12) }
-
   /// Whether the writer reads all of a packed value when it loads one: Valkey 9.1.2 and newer. Of its
   /// development versions, which call themselves 255.255.255, that is not known.
   var isReadWhole: Bool {

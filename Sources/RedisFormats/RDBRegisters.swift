@@ -33,6 +33,10 @@ struct RDBRegisters: Sendable {
   var valueStart: UInt64 = 0
   var elements: UInt64 = 0
   var fieldExpires: UInt64 = 0
+  /// Of a module's value: unsigned integers so far.
+  var moduleNumbers = 0
+  /// The template at hand.
+  var template: UInt64 = 0
   /// Of a quicklist's node.
   var isPlainNode = false
 
@@ -74,9 +78,21 @@ struct RDBRegisters: Sendable {
     advance()
   }
 
+  /// Passes over the next `count` operations, and enters the loop whose operation then stands there.
+  mutating func beginLoop(_ count: UInt64, behind operations: Int) {
+    position &+= operations
+    beginLoop(count)
+  }
+
+  /// Records whose layout is known from tests and descriptions only: no server that writes them was to be had.
+  func isGuess(_ byte: UInt8) -> Bool {
+    isValkeyMagic ? byte == 23 : byte == 30 || byte == 32 || byte == 0xf2
+  }
+
   mutating func beginValue(type: Int) {
     self.type = type
     elements = 0
+    moduleNumbers = 0
     fieldExpires = 0
   }
 }

@@ -6,21 +6,22 @@ extension RDBWalker {
     case .record: return record(bytes)
     case .string, .key, .auxiliaryName, .auxiliaryValue, .function, .node, .moduleString,
       .nodeKey, .ziplist, .ziplistPairs, .ziplistList, .listpack, .listpackPairs, .listpackTriples,
-      .streamNode, .intset, .zipmap:
+      .streamNode, .intset, .zipmap, .templatedListpack, .unwatchedString, .templateName:
       return stringHeader(bytes)
     case .length, .loop, .elements, .streamLength, .container, .fieldTTL, .database,
-      .moduleLength, .moduleOpcode:
+      .moduleID, .moduleLength, .moduleOpcode, .arrayCount, .arrayFlag, .arrayInsert, .arrayTag,
+      .template, .templateSize, .templated:
       return length(bytes)
     case .skip1: return skip(1, bytes)
     case .skip4, .moduleFloat: return skip(4, bytes)
-    case .skip8, .moduleDouble: return skip(8, bytes)
+    case .skip8, .moduleDouble, .arrayNumber: return skip(8, bytes)
     case .skip16: return skip(16, bytes)
     case .fieldExpiry: return fieldExpiry(bytes)
     case .score: return score(bytes)
     case .oldScore: return oldScore(bytes)
     case .magic: return magic(bytes)
     case .trailer: return trailer(bytes)
-    case .end, .valueDone, .recordDone: return 0
+    case .end, .counted, .valueDone, .recordDone: return 0
     }
   }
 
@@ -52,7 +53,7 @@ extension RDBWalker {
     }
     if watch != nil {
       watch?.end(
-        database: tally.currentNumber, elements: registers.elements,
+        database: tally.currentNumber, type: registers.type, elements: registers.elements,
         bytes: end &- registers.valueStart, expiresAt: registers.expiresAt)
     }
     registers.hasExpiry = false
@@ -69,6 +70,7 @@ extension RDBWalker {
       if tally.header.version < 5 { end(behind: 1) }
       return 1
     }
+    if registers.isGuess(byte) { isGuessed = true }
     let index = Int(byte) &+ (registers.isValkeyMagic ? 256 : 0)
     let entry = registers.layout.entries[index]
     guard entry > 0 else {
@@ -110,6 +112,11 @@ extension RDBWalker {
       hasTrailer = false
       giveUp(reason)
       return 0
+    case .envelope(let codec):
+      frame = RDBFrame(codec)
+      hasTrailer = false
+      registers.isRunning = false
+      return RDBOpening.envelopeBytes
     case .rdb(let isValkey, let version):
       noteHeader(isValkey: isValkey, version)
       registers.jump(to: RDBLayout.record)
@@ -134,7 +141,7 @@ extension RDBWalker {
       verdict = .matches
     } else {
       verdict = .differs
-      fail("checksum differs: the trailer does not match the content")
+      fail("checksum differs: the trailer does not match the content", isCertain: true)
       return 0
     }
     end(behind: 8)
@@ -166,6 +173,15 @@ extension RDBWalker {
       registers.beginLoop(length.value)
       settle(used: length.size)
       return length.size
+    case .arrayFlag, .arrayInsert, .arrayTag, .template, .templateSize, .templated:
+      guard composite(length.value, at: offset &+ UInt64(length.size)) else { return 0 }
+      settle(used: length.size)
+      return length.size
+    case .arrayCount: registers.elements = length.value
+    case .moduleID:
+      if length.value >> 10 == RDBLayout.vectorSetID {
+        registers.type = RDBLayout.vectorSetType
+      }
     case .streamLength: registers.elements &+= length.value
     case .container:
       guard length.value == 1 || length.value == 2 else {
@@ -185,12 +201,50 @@ extension RDBWalker {
       }
     case .moduleOpcode: return moduleOpcode(length)
     case .moduleLength:
+      registers.moduleNumbers &+= 1
+      // A vector set begins with the size of a vector and the number of elements.
+      if registers.type == RDBLayout.vectorSetType, registers.moduleNumbers == 2 {
+        registers.elements = length.value
+      }
       registers.redirect(to: .moduleOpcode)
       return length.size
     default: break
     }
     advance(used: length.size)
     return length.size
+  }
+
+  /// Lengths that decide how the record continues. False after a fault.
+  private mutating func composite(_ value: UInt64, at end: UInt64) -> Bool {
+    switch registers.operation {
+    case .arrayFlag where value == 0: registers.beginLoop(registers.elements, behind: 2)
+    case .arrayFlag where value == 1: registers.advance()
+    case .arrayInsert: registers.beginLoop(registers.elements, behind: 1)
+    case .arrayTag where value == 0 || value == 3: registers.redirect(to: .unwatchedString)
+    case .arrayTag where value == 1 || value == 2: registers.redirect(to: .arrayNumber)
+    case .template:
+      registers.template = value
+      registers.advance()
+    case .templateSize where value > 0:
+      guard templates.count < RDBWalker.templatesMax else {
+        giveUp("more than \(RDBWalker.templatesMax) hash templates; structure not verified further")
+        return false
+      }
+      templates[registers.template] = value
+      registers.beginLoop(value)
+    case .templated:
+      guard let fields = templates[value] else {
+        fail("a hash refers to a template that the file does not hold")
+        return false
+      }
+      registers.elements = fields
+      if isWatched { watch?.takeUnnamed(fields) }
+      registers.beginLoop(fields)
+    default:
+      fail("an array or a hash template is malformed")
+      return false
+    }
+    return true
   }
 
   /// A module's value is a stream of opcodes, each announcing what follows it, up to opcode 0.

@@ -88,7 +88,7 @@ extension RDBWalker {
   }
 
   /// Whether what the value at hand holds is wanted.
-  private var isWatched: Bool { watch?.isWanted ?? false }
+  var isWatched: Bool { watch?.isWanted ?? false }
 
   /// Takes bytes of the body at hand; returns how many.
   mutating func takeBody(_ bytes: UnsafeRawBufferPointer) -> Int {
@@ -175,12 +175,16 @@ extension RDBWalker {
     }
     // The entries of a stream's node are counted in the stream.
     guard entriesPerElement > 0 else { return true }
-    let elements = packed!.entries / entriesPerElement
+    var elements = packed!.entries / entriesPerElement
+    // The first entry is the template's id.
+    if registers.operation == .templatedListpack { elements = elements.subtractingSaturated(1) }
     registers.elements &+= elements
     if registers.operation == .listpackTriples {
       registers.fieldExpires &+= FieldExpiries.count(capture.head)
     }
-    if isWatched {
+    if isWatched, registers.operation == .templatedListpack {
+      watch?.takeUnnamed(elements)
+    } else if isWatched {
       watch?.takePacked(
         packed!.kind, capture.head, size: registers.stringSize,
         entriesPerElement: Int(entriesPerElement), elements: elements)
@@ -209,6 +213,7 @@ extension RDBRegisters {
     case .ziplistList: (.ziplist, entries, ziplist ?? .all)
     case .listpack, .listpackPairs: (.listpack, entries, listpack ?? .entries(0))
     case .listpackTriples: (.listpack, entries, listpack ?? .entries(3))
+    case .templatedListpack: (.listpack, entries, listpack ?? .firstEntry)
     case .node: isPlainNode ? nil : (.listpack, entries, listpack ?? .entries(0))
     case .streamNode: (.listpack, entries, listpack ?? .firstEntry)
     case .intset: (.intset, entries, listpack ?? .entries(0))

@@ -45,9 +45,20 @@ package struct RDBWalker: Sendable {
   var takesAnyMagic = true
   /// An envelope ("VCS") has no trailer of its own. For another magic this is unknown.
   var hasTrailer = true
+  /// The bytes walked are those that a frame unpacks to.
+  var frame: RDBFrame?
+  package var isCompressed: Bool { frame != nil }
+  /// Where the RDB in the frame ended, in what it unpacks to.
+  var endInFrame: UInt64?
+  var isFrameEnded = false
+  /// Names in each template of hashes, by its id.
+  var templates: [UInt64: UInt64] = [:]
+  static let templatesMax = 65_536
+  /// A record was met whose layout was never seen in a file, so what contradicts it is not understood.
+  var isGuessed = false
   /// The expected trailer; known after `FF`.
   var crcOfContent: UInt64?
-  private var byteCount: UInt64 = 0
+  var byteCount: UInt64 = 0
   /// Where the chosen keys are; nil: not requested.
   package internal(set) var keyPlaces: RDBKeyPlaces?
   var watch: RDBKeyWatch?
@@ -84,6 +95,15 @@ package struct RDBWalker: Sendable {
   /// not belong to it. After its end none. After a fault all, although only the CRC of an unknown file
   /// continues.
   package mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Int {
+    if frame != nil { return unpack(bytes) }
+    let used = consumePlain(bytes)
+    guard frame != nil else { return used }
+    (offset, byteCount) = (0, UInt64(RDBOpening.envelopeBytes))
+    return used + unpack(UnsafeRawBufferPointer(rebasing: bytes[used...]))
+  }
+
+  /// Consumes bytes of the RDB itself.
+  mutating func consumePlain(_ bytes: UnsafeRawBufferPointer) -> Int {
     switch state {
     case .ended: return 0
     case .malformed: return bytes.count
@@ -94,6 +114,8 @@ package struct RDBWalker: Sendable {
     case .walking: break
     }
     let used = walk(bytes)
+    // An envelope: what follows is its frame.
+    if frame != nil, byteCount < UInt64(RDBOpening.envelopeBytes) { return used }
     switch state {
     case .walking:
       if crcOfContent == nil { checksum.absorb(bytes) }
@@ -113,7 +135,9 @@ package struct RDBWalker: Sendable {
   /// Call at the end of the input.
   package mutating func finish() -> State {
     switch state {
-    case .walking: fail("truncated: the RDB ends before its end marker")
+    case .walking: fail("truncated: the RDB ends before its end marker", isCertain: true)
+    case .unknown where frame != nil && !isFrameEnded:
+      fail("truncated: its frame is not complete", isCertain: true)
     case .unknown: if hasTrailer { verdict = checksum.verdict }
     case .ended, .malformed: break
     }
@@ -162,7 +186,12 @@ package struct RDBWalker: Sendable {
     return 1
   }
 
-  mutating func fail(_ reason: String) {
+  /// - Parameter isCertain: whatever the layout of its records is, the file is not whole.
+  mutating func fail(_ reason: String, isCertain: Bool = false) {
+    guard isCertain || !isGuessed else {
+      return giveUp(
+        "structure not verified beyond offset \(offset): \(reason), as far as it is known")
+    }
     state = .malformed(RDBFault(offset: offset, reason: reason))
     registers.isRunning = false
   }

@@ -13,7 +13,7 @@ import Testing
       full = Array(head.utf8) + (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) }
     }
     static let all: [Case] = [
-      .init("Valkey 9.2's compressed RDB", "VCS\u{1}\u{1}\0\u{1}"),
+      .init("an envelope to come", "VCS\u{2}\u{1}\0\u{1}"),
       .init("a codec to come", "VCS\u{1}\u{3}\0\u{1}"),
       .init("a version to come", "REDIS0099"),
       .init("another server's magic", "NEWKV0001"),

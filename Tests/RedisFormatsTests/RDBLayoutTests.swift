@@ -57,7 +57,83 @@ struct RDBLayoutTests {
       name: "hash with field expiries, Valkey", magic: "VALKEY080",
       record: [22, 1, 107, 2, 1, 97, 1, 98] + [UInt8](repeating: 255, count: 8)
         + [1, 99, 1, 100, 1, 2, 3, 4, 5, 6, 7, 0], type: "hash", elements: 2, fieldExpires: 1),
+    Case(
+      name: "stream of Redis 8.6", magic: "REDIS0013", record: stream(26), type: "stream",
+      elements: 3),
+    Case(
+      name: "stream of Redis 8.8", magic: "REDIS0014", record: stream(27), type: "stream",
+      elements: 3),
+    Case(
+      name: "array", magic: "REDIS0014",
+      record: [28, 1, 107, 4, 1, 9, 0, 0, 1, 97, 5, 1, 1, 2, 3, 4, 5, 6, 7, 8, 6, 2]
+        + [1, 2, 3, 4, 5, 6, 7, 8, 0x81, 255, 255, 255, 255, 255, 255, 255, 254, 3, 1, 98],
+      type: "array", elements: 4),
+    Case(
+      name: "array without an insert index", magic: "REDIS0014",
+      record: [28, 1, 107, 1, 0, 7, 0, 0],
+      type: "array", elements: 1),
+    Case(
+      name: "empty array", magic: "REDIS0014", record: [28, 1, 107, 0, 0], type: "array",
+      elements: 0),
+    Case(
+      name: "array with metadata of its key", magic: "REDIS0014",
+      record: [0xf3, 1, 1, 2, 3, 4, 2, 7, 5, 1, 120, 0, 28, 1, 107, 1, 0, 7, 0, 0], type: "array",
+      elements: 1),
+    Case(
+      name: "vector set",
+      record: [7, 1, 107, 0x81] + vectorSet + [2, 3, 2, 5, 2, 1, 5, 1, 120, 0], type: "vectorset",
+      elements: 5),
+    Case(
+      name: "hash of a template", magic: "REDIS0015",
+      record: [0xf2, 7, 2, 1, 97, 1, 98, 32, 1, 107, 7, 1, 49, 0xc0, 5], type: "hash", elements: 2),
+    Case(
+      name: "packed hash of a template", magic: "REDIS0015",
+      record: [
+        0xf2, 7, 2, 1, 97, 1, 98, 30, 1, 107, 13, 13, 0, 0, 0, 3, 0, 7, 1, 1, 1, 2, 1, 0xff,
+      ],
+      type: "hash", elements: 2),
+    Case(
+      name: "hash of paths", magic: "VALKEY081",
+      record: [23, 1, 107, 2, 0, 1, 1, 97, 1, 98, 1, 47, 2, 1, 97, 1, 98, 1, 99, 1, 100],
+      type: "pathhash", elements: 3),
   ]
+
+  /// "vectorset", version 1.
+  private static let vectorSet: [UInt8] = {
+    let id = "vectorset".utf8.reduce(0 as UInt64) { $0 << 6 | UInt64($1 - 97 + 26) } << 10 | 1
+    return withUnsafeBytes(of: id.bigEndian) { Array($0) }
+  }()
+
+  /// One group with a consumer; of 8.8 an entry that was given back; a producer with one entry.
+  private static func stream(_ type: UInt8) -> [UInt8] {
+    let id = [UInt8](repeating: 0, count: 15) + [1]
+    let moment = [UInt8](repeating: 1, count: 8)
+    var record: [UInt8] = [type, 1, 107, 0, 3, 5, 0, 1, 0, 0, 0, 3, 1, 1, 103, 5, 0, 3]
+    record += [1] + id + moment + [1] + [1, 1, 99] + moment + moment + [0]
+    if type == 27 { record += [1] + id }
+    return record + [0x40, 100, 0x40, 100, 2, 1, 112, 1, 1, 105, 5, 0, 1, 113, 0, 1, 0]
+  }
+
+  /// A reference to a template that is not there, and a tag that no server writes. Of a layout that was seen only in
+  /// descriptions, a contradiction is not damage.
+  @Test func tellsDamageFromWhatWasNeverSeen() {
+    guard case .malformed = walk(rdb([28, 1, 107, 1, 0, 7, 4, 0], magic: "REDIS0014")).walker.state
+    else {
+      Issue.record("a tag that no server writes")
+      return
+    }
+    let never = rdb([23, 1, 107, 1, 1, 97, 0xc5], magic: "VALKEY081")
+    guard case .unknown(let fault) = walk(never).walker.state else {
+      Issue.record("\(walk(never).walker.state)")
+      return
+    }
+    #expect(fault.reason.contains("not verified"))
+    #expect(walk(never).walker.summary.checksum == .matches)
+    guard case .malformed = walk(Array(never.dropLast(9 + 2))).walker.state else {
+      Issue.record("a file that ends inside a record is cut, whatever the record is")
+      return
+    }
+  }
 
   @Test(arguments: cases.indices)
   func isWalked(_ index: Int) {

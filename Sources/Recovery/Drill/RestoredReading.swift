@@ -58,6 +58,10 @@ struct RestoredReading {
       return nil
     }
     dataset = DatasetRecord(walker.summary)
+    if walker.isCompressed {
+      obstacle = "the full copy is compressed, so single values are not read from it"
+      return end
+    }
     guard let places = walker.keyPlaces else { return end }
     model.narrow(to: places.sampling)
     for place in places.places {

@@ -109,11 +109,7 @@ package struct GenerationCheck: Sendable {
   }
 
   private func content(of walker: RDBWalker) -> EarlyVerdict? {
-    guard walker.hasContent else { return nil }
-    let summary = walker.summary
-    guard summary.isNewerThanRead else { return .content }
-    return .unknown(
-      "\(summary.magic) RDB version \(summary.version) may contain unknown types")
+    walker.hasContent ? .content : nil
   }
 
   private static func scanner(at offset: UInt64 = 0) -> AOFScanner {
