@@ -117,6 +117,12 @@ package struct SourceLook: AuditedSource {
         if let unusable = try withoutManifest(inner) { return unusable }
         return try legacy(directory)
       }
+      if let manifest = try? AOFManifest(parsing: bytes), manifest.awaits(names.appendFile),
+        try inner.status(of: names.appendFile) == nil
+      {
+        let single = try legacy(directory)
+        if case .log = single { return single }
+      }
       guard let line = try set(bytes, inner) else { continue }
       guard try read(names.manifest, inner) == bytes else { continue }
       return line

@@ -16,7 +16,7 @@ package struct AOFFinding: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     /// An annotation `#TS:`, unix time: what follows was executed in or after that second.
     case timestamp(seconds: Int64)
-    /// `FLUSHALL`, `FLUSHDB`, `SWAPDB` or `FUNCTION FLUSH`.
+    /// `FLUSHALL`, `FLUSHDB`, `SWAPDB`, `FUNCTION FLUSH` or `CLUSTER FLUSHSLOT`.
     case destructive(name: String)
   }
   package var kind: Kind

@@ -32,7 +32,11 @@ struct AOFKeyReader: Sendable {
 
   private mutating func roleOfArgument(_ length: UInt64) -> Role {
     switch (effect, index) {
-    case (.none, _), (.emptyAll, _), (.emptyOne, _), (.anything, _): return .skip
+    case (.none, _), (.emptyAll, _), (.emptyOne, _), (.anything, _), (.thinOut, _): return .skip
+    case (.countedPairs, 1): return .word
+    case (.countedPairs, 2...):
+      guard index % 2 == 0, index / 2 <= number ?? 0 else { return .skip }
+      return .name(.set(expires: true))
     case (.set, 2): return .skip
     case (.set, 3...): return length <= 7 ? .word : .skip
     // A time to live of 0 means none.
@@ -61,7 +65,7 @@ struct AOFKeyReader: Sendable {
       switch role {
       case .skip: break
       case .name(let change):
-        if case .set(let expires) = change {
+        if case .set(let expires) = change, effect != .countedPairs {
           (held, self.expires) = (hash.value, expires)
         } else {
           sample.note(change, hash.value)
@@ -80,7 +84,7 @@ struct AOFKeyReader: Sendable {
       if word == KeyEffect.keepsExpiry { keepsExpiry = true }
     case .swap where index == 2:
       if let number, let other = word.number { sample.swap(number, other) }
-    case .select, .swap: number = word.number
+    case .select, .swap, .countedPairs: number = word.number
     default: break
     }
   }
@@ -95,6 +99,7 @@ struct AOFKeyReader: Sendable {
     case .emptyAll: sample.emptyAll()
     case .emptyOne: sample.emptyOne()
     case .anything: sample.open()
+    case .thinOut: sample.thinOut()
     default: break
     }
     (index, expires, keepsExpiry, number) = (0, false, false, nil)
@@ -113,7 +118,11 @@ enum KeyEffect: UInt8, Sendable {
   case pairs
   /// It writes the second argument.
   case second
+  /// L n, then n names and values, and when they expire.
+  case countedPairs
   case select, swap, emptyAll, emptyOne
+  /// It may remove any number of keys.
+  case thinOut
   /// It may write any number of keys, in arguments that are not read.
   case anything
   case unknown
@@ -139,10 +148,10 @@ enum KeyEffect: UInt8, Sendable {
       .none,
       [
         "MULTI", "EXEC", "DISCARD", "PUBLISH", "SPUBLISH", "PING", "SCRIPT", "FUNCTION", "XGROUP",
-        "MOVE", "LMPOP", "ZMPOP", "REPLCONF", "CONFIG",
+        "MOVE", "LMPOP", "ZMPOP", "REPLCONF", "CONFIG", "XIDMPRECORD", "XCFGSET",
       ]
     ),
-    (.anything, ["EVAL", "EVALSHA", "FCALL", "SORT", "GEORADIUS", "MSETEX"]),
+    (.anything, ["EVAL", "EVALSHA", "FCALL", "SORT", "GEORADIUS"]),
     (
       .write,
       [
@@ -154,7 +163,17 @@ enum KeyEffect: UInt8, Sendable {
         "XTRIM", "XACK", "XCLAIM", "XAUTOCLAIM", "XSETID", "PFADD", "PFMERGE", "HPERSIST",
       ]
     ),
-    (.set, ["SET", "GETSET", "PERSIST"]),
+    (
+      .write,
+      [
+        "ARSET", "ARMSET", "ARINSERT", "ARRING", "VADD", "VSETATTR", "XDELEX", "XACKDEL", "XNACK",
+        "PHSET",
+      ]
+    ),
+    // All keys of a slot, or of many.
+    (.thinOut, ["CLUSTER", "TRIMSLOTS"]),
+    (.countedPairs, ["MSETEX"]),
+    (.set, ["INCREX", "SET", "GETSET", "PERSIST"]),
     (.restore, ["RESTORE"]),
     (
       .expire,
@@ -170,7 +189,7 @@ enum KeyEffect: UInt8, Sendable {
         "LPOP", "RPOP", "LREM", "LTRIM", "SPOP", "SREM", "HDEL", "HGETDEL", "ZREM", "ZPOPMIN",
         "ZPOPMAX", "ZREMRANGEBYRANK", "ZREMRANGEBYLEX", "ZREMRANGEBYSCORE", "SINTERSTORE",
         "SDIFFSTORE", "SUNIONSTORE", "ZINTERSTORE", "ZDIFFSTORE", "ZUNIONSTORE", "ZRANGESTORE",
-        "GEOSEARCHSTORE", "DELEX", "DELIFEQ",
+        "GEOSEARCHSTORE", "DELEX", "DELIFEQ", "ARDEL", "ARDELRANGE", "VREM", "PHDEL",
       ]
     ),
     (.move, ["LMOVE", "RPOPLPUSH", "SMOVE", "BLMOVE", "BRPOPLPUSH"]),

@@ -92,16 +92,15 @@ private struct Reader {
     return name
   }
 
-  /// As C's `atoll` reads it: white space, a sign, digits; what follows is ignored.
+  /// As C's `atoll` reads it: white space, a sign, digits; what follows is ignored, and a number that is too
+  /// large is the largest there is.
   private func number(_ value: [UInt8]) throws(AOFManifestFault) -> Int64 {
     var rest = value.drop(while: isSpace)
     let isNegative = rest.first == UInt8(ascii: "-")
     if isNegative || rest.first == UInt8(ascii: "+") { rest.removeFirst() }
     let digits = rest.prefix { $0 >= 48 && $0 <= 57 }
     let text = (isNegative ? "-" : "") + String(decoding: digits, as: UTF8.self)
-    guard let number = digits.isEmpty ? 0 : Int64(text) else {
-      throw fault("a sequence number is out of range")
-    }
+    let number = digits.isEmpty ? 0 : Int64(text) ?? (isNegative ? .min : .max)
     guard number != 0 else { throw fault("the sequence number is 0 or not a number") }
     return number
   }

@@ -37,6 +37,12 @@ package struct AOFManifest: Sendable, Equatable {
     return entries.first { $0.kind != .history && !seen.insert($0.file).inserted }?.file
   }
 
+  /// The manifest of an upgrade from Redis 6 that was interrupted before the single AOF `file` was moved into the
+  /// AOF directory, if the file is not there: a server moves it at its next start.
+  package func awaits(_ file: String) -> Bool {
+    entries.count == 1 && entries[0].kind == .base && entries[0].file == file
+  }
+
   /// The manifest in the form that every version since 7.0 loads: only file, seq and type, and no
   /// history. A name is quoted when it would not be read back otherwise.
   package func encoded() -> [UInt8] {

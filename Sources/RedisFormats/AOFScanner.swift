@@ -77,6 +77,10 @@ package struct AOFScanner: Sendable {
 
   /// The position in the file of the next byte to be consumed; after a fault, the position of the fault.
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
+  /// The input ends inside an annotation, outside a transaction. Every loader passes over it at the end of a file.
+  package var endsInAnnotation: Bool {
+    step == .annotation && fault == nil && carry.count == 0 && !isInsideTransaction
+  }
   package var isInsideTransaction: Bool { transactionStart != nil }
   package var preambleState: RDBWalker.State? { walker?.state }
   /// Why the content is unknown, although a program wrote the file: its preamble is of an unknown kind.
@@ -226,7 +230,7 @@ package struct AOFScanner: Sendable {
   private mutating func argument(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = Int(min(UInt64(bytes.count), argumentBytesLeft))
     let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(count))
-    if argumentIndex == 0 || (argumentIndex == 1 && command == .function) { word.append(piece) }
+    if argumentIndex == 0 || (argumentIndex == 1 && command.hasSubcommand) { word.append(piece) }
     keyReader?.take(piece)
     argumentBytesLeft &-= UInt64(count)
     if argumentBytesLeft == 0 { step = .argumentEnd }
@@ -237,8 +241,8 @@ package struct AOFScanner: Sendable {
     guard bytes.count >= 2 else { return 0 }
     if argumentIndex == 0 {
       command = AOFCommand(word)
-    } else if argumentIndex == 1, command == .function, word == AOFCommand.flush {
-      command = .destructive("FUNCTION FLUSH")
+    } else if argumentIndex == 1 {
+      command = command.with(word)
     }
     keyReader?.endArgument(word)
     argumentIndex = min(argumentIndex &+ 1, 2)
@@ -252,7 +256,7 @@ package struct AOFScanner: Sendable {
     step = .lineStart
     keyReader?.endCommand()
     switch command {
-    case .other, .function: commands &+= 1
+    case .other, .function, .cluster: commands &+= 1
     case .destructive(let name):
       commands &+= 1
       findings.add(

@@ -48,17 +48,30 @@ struct AOFWord: Sendable, Equatable {
 
 /// The commands that the scanner distinguishes.
 enum AOFCommand: Sendable, Equatable {
-  case select, multi, execute, discard, function
+  case select, multi, execute, discard, function, cluster
   case destructive(String)
   case other
 
   private static let words: [(AOFWord, AOFCommand)] = [
     (AOFWord("SELECT"), .select), (AOFWord("MULTI"), .multi), (AOFWord("EXEC"), .execute),
     (AOFWord("DISCARD"), .discard), (AOFWord("FUNCTION"), .function),
+    (AOFWord("CLUSTER"), .cluster),
     (AOFWord("FLUSHALL"), .destructive("FLUSHALL")),
     (AOFWord("FLUSHDB"), .destructive("FLUSHDB")), (AOFWord("SWAPDB"), .destructive("SWAPDB")),
   ]
-  static let flush = AOFWord("FLUSH")
+  private static let flush = AOFWord("FLUSH")
+  private static let flushSlot = AOFWord("FLUSHSLOT")
+
+  /// Whether the second argument decides what the command is.
+  var hasSubcommand: Bool { self == .function || self == .cluster }
+
+  func with(_ subcommand: AOFWord) -> AOFCommand {
+    switch self {
+    case .function where subcommand == AOFCommand.flush: .destructive("FUNCTION FLUSH")
+    case .cluster where subcommand == AOFCommand.flushSlot: .destructive("CLUSTER FLUSHSLOT")
+    default: self
+    }
+  }
 
   init(_ word: AOFWord) {
     self = .other

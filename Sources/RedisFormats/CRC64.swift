@@ -7,6 +7,9 @@ package struct CRC64: Sendable, Hashable {
 
   package init() {}
 
+  /// Goes on behind bytes whose CRC is `value`.
+  init(value: UInt64) { self.value = value }
+
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress, bytes.count > 0 else { return }
     let initial = value

@@ -17,6 +17,8 @@ package struct KeyBounds: Sendable, Equatable {
   static let databasesMax = 16
 
   var databases: [Database]
+  /// The size of a copy that could not be counted.
+  package private(set) var uncountedBytes: UInt64?
 
   private init(_ each: Database) {
     databases = [Database](repeating: each, count: KeyBounds.databasesMax)
@@ -24,6 +26,20 @@ package struct KeyBounds: Sendable, Equatable {
 
   /// No keys.
   package static let none = KeyBounds(Database())
+  /// A copy of that many bytes whose keys can't be counted.
+  package static func uncounted(bytes: UInt64) -> KeyBounds {
+    var bounds = KeyBounds.unknown
+    bounds.uncountedBytes = bytes
+    guard bytes <= tinyBytes else { return bounds }
+    // Its header and the fields in front of the keys take this much; a key takes at least a type, two lengths
+    // and a byte.
+    bounds = .none
+    bounds.uncountedBytes = bytes
+    bounds.databases[0].atMost = bytes.subtractingSaturated(64) / 4
+    return bounds
+  }
+  /// Nothing but a header, or hardly more.
+  package static let tinyBytes: UInt64 = 1024
   package static let unknown = KeyBounds(Database(atLeast: 0, atMost: nil, expiring: 0))
 
   /// - Parameter isAll: whether there are no others.

@@ -50,6 +50,8 @@ package struct KeySample: Sendable {
   private var preamble: KeyBounds?
   /// A command was seen that may have written any number of keys.
   private var isOpen = false
+  /// A command was seen that may have removed any number of keys.
+  private var isThinned = false
   private let isPartial: Bool
 
   /// - Parameter isPartial: the part before this stretch was not read.
@@ -68,7 +70,8 @@ package struct KeySample: Sendable {
       let certain = total(number, State.removedBeneath)
       let removed = certain.addingSaturated(total(number, State.removed))
       let lost = removed.addingSaturated(uncertain)
-      bounds.databases[number].atLeast = max(written, under.atLeast.subtractingSaturated(lost))
+      bounds.databases[number].atLeast =
+        isThinned ? written : max(written, under.atLeast.subtractingSaturated(lost))
       bounds.databases[number].atMost =
         isOpen
         ? nil
@@ -138,6 +141,22 @@ package struct KeySample: Sendable {
   }
 
   mutating func open() { isOpen = true }
+
+  /// What there was may be gone. What is written later is there.
+  mutating func thinOut() {
+    let (selected, numbers, before) = (database, origin, preamble)
+    let (wasOpen, wasEmptied) = (isOpen, emptied)
+    var added = [UInt64](repeating: 0, count: KeyBounds.databasesMax)
+    for number in added.indices {
+      added[number] = total(number, State.kept).addingSaturated(total(number, State.expiring))
+    }
+    self = KeySample(isPartial: isPartial)
+    (database, origin, preamble, emptied) = (selected, numbers, before, wasEmptied)
+    (isOpen, isThinned) = (wasOpen, true)
+    for number in added.indices {
+      settled[number << 3 | Int(State.uncertain)] = added[number]
+    }
+  }
 
   mutating func emptyAll() {
     let selected = database

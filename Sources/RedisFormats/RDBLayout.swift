@@ -13,6 +13,8 @@ enum RDBOperation: UInt8, Sendable {
   case arrayCount, arrayFlag, arrayInsert, counted
   /// L tag of an array's element, and what it announces.
   case arrayTag, unwatchedString, arrayNumber
+  /// L n ranges of slots whose keys are being imported.
+  case slotImport
   /// L id of a template and L n, its names; L id, and as many values as that template has names.
   case template, templateSize, templateName, templated
   /// A sorted set's score as 8 bytes; or as ASCII, preceded by its length or one of three special values.
@@ -83,7 +85,7 @@ struct RDBLayout: Sendable {
     opcode(0xf7, [.length, .moduleOpcode])
     opcode(0xf5, [.function])
     opcode(0xf4, [.length, .length, .length])
-    opcode(0xf3, [.string, .loop, .length, .length, .end], in: .valkey)
+    opcode(0xf3, [.string, .slotImport, .length, .length, .end], in: .valkey)
     opcode(0xf3, [.loop, .skip4, .moduleOpcode, .end], in: .redis)
     opcode(0xf2, [.template, .templateSize, .templateName, .end], in: .redis)
   }
@@ -178,7 +180,7 @@ struct RDBLayout: Sendable {
     var next = position
     while next < code.count, depth > 0 {
       switch code[next] {
-      case .loop, .elements, .counted, .templateSize, .templated: depth += 1
+      case .loop, .elements, .counted, .slotImport, .templateSize, .templated: depth += 1
       case .end: depth -= 1
       default: break
       }

@@ -10,7 +10,7 @@ extension RDBWalker {
       return stringHeader(bytes)
     case .length, .loop, .elements, .streamLength, .container, .fieldTTL, .database,
       .moduleID, .moduleLength, .moduleOpcode, .arrayCount, .arrayFlag, .arrayInsert, .arrayTag,
-      .template, .templateSize, .templated:
+      .template, .templateSize, .templated, .slotImport:
       return length(bytes)
     case .skip1: return skip(1, bytes)
     case .skip4, .moduleFloat: return skip(4, bytes)
@@ -175,6 +175,12 @@ extension RDBWalker {
       return length.size
     case .arrayFlag, .arrayInsert, .arrayTag, .template, .templateSize, .templated:
       guard composite(length.value, at: offset &+ UInt64(length.size)) else { return 0 }
+      settle(used: length.size)
+      return length.size
+    case .slotImport:
+      // A server does not count these keys, and deletes them if the import can't go on.
+      if length.value > 0 { isUncountable = true }
+      registers.beginLoop(length.value)
       settle(used: length.size)
       return length.size
     case .arrayCount: registers.elements = length.value

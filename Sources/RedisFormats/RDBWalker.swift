@@ -41,6 +41,7 @@ package struct RDBWalker: Sendable {
 
   var checksum = TrailingChecksum()
   var verdict = RDBSummary.Checksum.pending
+  private var unknownEnd: UnknownEnd?
   /// The file may begin with an unknown magic, and still be data.
   var takesAnyMagic = true
   /// An envelope ("VCS") has no trailer of its own. For another magic this is unknown.
@@ -54,6 +55,8 @@ package struct RDBWalker: Sendable {
   /// Names in each template of hashes, by its id.
   var templates: [UInt64: UInt64] = [:]
   static let templatesMax = 65_536
+  /// The file holds keys that a server may drop when it loads them.
+  var isUncountable = false
   /// A record was met whose layout was never seen in a file, so what contradicts it is not understood.
   var isGuessed = false
   /// The expected trailer; known after `FF`.
@@ -78,8 +81,17 @@ package struct RDBWalker: Sendable {
 
   /// The version is known, so the last eight bytes of a file are its checksum, whatever is inside.
   package var knowsTrailer: Bool {
-    if case .unknown(let fault) = state { return fault.offset > 0 }
+    if case .unknown(let fault) = state { return hasTrailer && fault.offset > 0 }
     return true
+  }
+
+  /// Call after `finish()`, of an RDB that is not understood, but whose version is known. Whether it can be whole:
+  /// its checksum was found, or it has none.
+  /// - Parameter hasCommands: commands may follow it.
+  package func mayBeWhole(hasCommands: Bool) -> Bool {
+    guard knowsTrailer, let unknownEnd else { return true }
+    if unknownEnd.found != nil || verdict == .matches || verdict == .none { return true }
+    return hasCommands && unknownEnd.mayBeUnchecked
   }
 
   package var summary: RDBSummary {
@@ -88,6 +100,7 @@ package struct RDBWalker: Sendable {
     summary.checksum = verdict
     summary.byteCount = byteCount
     if case .unknown = state { summary.isPartial = true }
+    if isUncountable { summary.isPartial = true }
     return summary
   }
 
@@ -109,6 +122,7 @@ package struct RDBWalker: Sendable {
     case .malformed: return bytes.count
     case .unknown:
       checksum.absorb(bytes)
+      unknownEnd?.take(bytes)
       byteCount &+= UInt64(bytes.count)
       return bytes.count
     case .walking: break
@@ -120,6 +134,10 @@ package struct RDBWalker: Sendable {
     case .walking:
       if crcOfContent == nil { checksum.absorb(bytes) }
     case .unknown:
+      if knowsTrailer {
+        unknownEnd = UnknownEnd(crc: CRC64(value: checksum.ofAll), at: byteCount)
+        unknownEnd?.take(bytes)
+      }
       checksum.absorb(bytes)
     case .ended(let end):
       byteCount = end

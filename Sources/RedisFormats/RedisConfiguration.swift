@@ -1,6 +1,6 @@
 /// What a `redis.conf` says about persistence. Nothing is defaulted: nil means that the file is
-/// silent. As in Redis, names are case-insensitive and the last mention wins; `include` is not
-/// followed, only reported.
+/// silent, or that a part which could not be read may say otherwise. As in Redis, names are
+/// case-insensitive, an included file stands where it is named, and the last mention wins.
 package struct RedisConfiguration: Sendable, Equatable {
   /// `dir`
   package var directory: String?
@@ -12,26 +12,38 @@ package struct RedisConfiguration: Sendable, Equatable {
   package var appendName: String?
   /// `appenddirname`
   package var appendDirectoryName: String?
-  /// Paths or patterns of `include`, in order.
-  package var includes: [String]
+  /// Paths or patterns of `include` that were not read, in order.
+  package var unread: [String] = []
+  /// Files may include others this deep, and so many in all.
+  private static let depthMax = 8
+  private static let filesMax = 256
+  private var files = 1
 
-  package init() {
-    includes = []
+  package init() {}
+
+  /// - Parameter including: the content of the files that a path or pattern stands for, in order; nil if that
+  ///   is not known.
+  package init(
+    parsing bytes: [UInt8], including: (String) -> [[UInt8]]? = { _ in nil }
+  ) throws(RedisConfigurationFault) {
+    self.init()
+    try read(bytes, depth: 0, including)
   }
 
-  package init(parsing bytes: [UInt8]) throws(RedisConfigurationFault) {
-    self.init()
+  private mutating func read(
+    _ bytes: [UInt8], depth: Int, _ including: (String) -> [[UInt8]]?
+  ) throws(RedisConfigurationFault) {
     var number = 0
     for line in bytes.split(separator: 0x0a, omittingEmptySubsequences: false) {
       number += 1
       let text = line.drop { $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }
       guard let first = text.first, first != UInt8(ascii: "#") else { continue }
-      try read(text, line: number)
+      try read(text, line: number, depth: depth, including)
     }
   }
 
   private mutating func read(
-    _ text: ArraySlice<UInt8>, line: Int
+    _ text: ArraySlice<UInt8>, line: Int, depth: Int, _ including: (String) -> [[UInt8]]?
   ) throws(RedisConfigurationFault) {
     guard !text.contains(0) else {
       throw RedisConfigurationFault(line: line, reason: "a NUL byte")
@@ -57,7 +69,18 @@ package struct RedisConfiguration: Sendable, Equatable {
     case "dbfilename": dumpName = try value()
     case "appendfilename": appendName = try value()
     case "appenddirname": appendDirectoryName = try value()
-    case "include": includes.append(try value())
+    case "include":
+      let path = try value()
+      guard depth < RedisConfiguration.depthMax, let contents = including(path),
+        files + contents.count <= RedisConfiguration.filesMax
+      else {
+        unread.append(path)
+        // What it says about this is not known, and it comes later.
+        appendOnly = nil
+        return
+      }
+      files += contents.count
+      for content in contents { try read(content, depth: depth + 1, including) }
     case "appendonly":
       switch lowercased(try value().utf8) {
       case Array("yes".utf8): appendOnly = true

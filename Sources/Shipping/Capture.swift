@@ -126,6 +126,9 @@ package final class Capture {
       guard let manifest = try read(names.manifest, in: appendDirectory) else {
         return try observeLegacy()
       }
+      if try isUpgradeInterrupted(manifest.bytes, in: appendDirectory) {
+        return try observeLegacy()
+      }
       guard let set = try pinSet(manifest, in: appendDirectory) else { continue }
       guard try read(names.manifest, in: appendDirectory)?.bytes == manifest.bytes else { continue }
       return set
@@ -167,6 +170,17 @@ package final class Capture {
       set.increments.append(pinned)
     }
     return .set(set)
+  }
+
+  /// The manifest names the single AOF of Redis 6, which is still in the data directory.
+  private func isUpgradeInterrupted(_ manifest: [UInt8], in appendDirectory: OpenDirectory)
+    throws(LifeboatError) -> Bool
+  {
+    guard let parsed = try? AOFManifest(parsing: manifest), parsed.awaits(names.appendFile) else {
+      return false
+    }
+    guard try appendDirectory.status(of: names.appendFile) == nil else { return false }
+    return try directory.status(of: names.appendFile) != nil
   }
 
   /// The single AOF of Redis 6 and older. `CONFIG SET appendonly yes` leaves a zero-length one until its

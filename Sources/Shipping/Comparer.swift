@@ -89,7 +89,10 @@ struct Comparer {
   {
     let needed =
       snapshot.primary == .rdb ? snapshot.dump?.generation : snapshot.chain?.base?.generation
-    let isThere = needed.map { reader.history.catalogue.generations[$0]?.hasIndex == true } ?? true
+    let isThere =
+      needed.flatMap { reader.history.catalogue.generations[$0] }.map {
+        $0.hasIndex && !$0.hasEmptiedPiece
+      } ?? (needed == nil)
     guard !isThere else { return try await reader.indexes(of: snapshot) }
     var rest = snapshot
     rest.primary = snapshot.primary == .rdb ? .aof : .rdb

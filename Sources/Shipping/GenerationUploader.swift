@@ -83,13 +83,38 @@ package struct GenerationUploader: Sendable {
     guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
     let fingerprint = try await Fingerprint.of(file, size: size, frame: repository.frame)
     if let known = reusable[fingerprint], !quarantined.contains(known),
-      let index = try? await repository.index(known), index.size == size
+      let index = try? await repository.index(known), index.size == size,
+      try await isSound(index)
     {
       repository.acknowledged?.stored(.index(known))
       return GenerationResult(index: index)
     }
     let (id, existing) = try await identify(fingerprint)
     return try await write(upload, file, size: size, id: id, existing: existing)
+  }
+
+  /// Whether every piece of a complete generation is there and has its digest: it is about to become part of
+  /// another restore point.
+  private func isSound(_ index: GenerationIndex) async throws -> Bool {
+    do {
+      try await GenerationStream(repository: repository, index: index).run { _ in }
+      return true
+    } catch let error as LifeboatError where error.isDamage { return false }
+  }
+
+  /// Whether a piece that an upload left is there, and has its size and digest. One that has not is removed, so
+  /// that it can be written again.
+  private func isKept(_ name: ObjectPath, _ digest: Digest, count: Int) async throws -> Bool {
+    let reading = try await repository.reading(
+      name, kind: .piece, limit: GenerationIndex.pieceBytes, progress: { _ in })
+    if case .gone = reading { return false }
+    if case .content(let opened) = reading, opened.content.count == count,
+      (opened.digest ?? repository.frame.digest(opened.content)) == digest
+    {
+      return true
+    }
+    if let error = try await repository.store.delete([name.text])[name.text] { throw error }
+    return false
   }
 
   /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
@@ -151,16 +176,16 @@ package struct GenerationUploader: Sendable {
         let digest = repository.frame.digest(bytes)
         let name = ObjectPath.piece(id, number: digests.count, digest.short)
         digests.append(digest)
-        if !existing.contains(name.text) {
-          let (piece, count) = (Piece(bytes), UInt64(bytes.count))
-          group.addTask { [repository, progress] in
-            let object = try repository.frame.seal(
-              piece.take(), kind: .piece, name: name, digest: digest)
-            _ = try await repository.store.create(name.text, object)
-            progress(count)
-          }
-          running += 1
+        let (piece, count) = (Piece(bytes), UInt64(bytes.count))
+        let isThere = existing.contains(name.text)
+        group.addTask { [self] in
+          if isThere, try await isKept(name, digest, count: Int(count)) { return }
+          let object = try repository.frame.seal(
+            piece.take(), kind: .piece, name: name, digest: digest)
+          _ = try await repository.store.create(name.text, object)
+          progress(count)
         }
+        running += 1
         position = end
         file.dropCache(upTo: position)
         try await pace(position, since: started)

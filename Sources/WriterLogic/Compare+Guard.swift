@@ -78,7 +78,8 @@ extension Comparing {
     {
       return verdict
     }
-    let shipped = indexes.values.map(\.contentAt).max()
+    // A file's time is when somebody wrote or copied it, and proves nothing about what is in it.
+    let shipped = indexes.values.compactMap(\.savedAt).max()
     if let shipped, let content = disk.contentAt,
       shipped.since(content) > ShrinkGuard.toleratedLoss
     {
@@ -95,7 +96,7 @@ extension Comparing {
     let marks = history.chain(of: newest.snapshot).marks
     let at =
       marks.last { $0.position <= fork }?.time
-      ?? newest.snapshot.chain?.base.flatMap { indexes[$0.generation]?.contentAt }
+      ?? newest.snapshot.chain?.base.flatMap { indexes[$0.generation]?.savedAt }
       ?? marks.first?.time ?? newest.snapshot.at
     return newest.instant.since(at) > ShrinkGuard.toleratedLoss
       ? (.older, "it ends at \(at), and the repository at \(newest.instant)") : nil

@@ -57,6 +57,12 @@ package enum ShrinkGuard {
   {
     guard let most = found.atMost else { return nil }
     let before = known.atLeast
+    // Neither was counted. Sizes are compared only with next to nothing, since the forms may differ.
+    if let was = known.uncountedBytes, let bytes = found.uncountedBytes,
+      bytes <= KeyBounds.tinyBytes, bytes < was / fraction
+    {
+      return (.smaller, "\(bytes) bytes, where there were \(was)")
+    }
     if before == 0 {
       return known.atMost == nil && most == 0 ? (.empty, "no keys, where there were some") : nil
     }
@@ -64,6 +70,17 @@ package enum ShrinkGuard {
     if !isExpiryKnown, before - most <= known.expiring { return nil }
     if most == 0 { return (.empty, "no keys, where there were \(before)") }
     return most < before / fraction ? (.smaller, "\(most) keys, where there were \(before)") : nil
+  }
+}
+
+extension GenerationIndex {
+  /// RDB versions from this on hold the second in which the save began.
+  private static let timedVersionMin = 7
+
+  /// The time that the RDB gives itself; nil where `contentAt` is the file's.
+  var savedAt: Instant? {
+    guard let dataset, dataset.rdbVersion >= GenerationIndex.timedVersionMin else { return nil }
+    return contentAt
   }
 }
 
@@ -76,7 +93,7 @@ extension KeyBounds {
   /// effect was not counted.
   package init(_ index: GenerationIndex) {
     guard let dataset = index.dataset else {
-      self = .unknown
+      self = .uncounted(bytes: index.size)
       return
     }
     let isRDB = index.kind == .dump || index.file.hasSuffix(".rdb") || index.size == 0
@@ -87,8 +104,8 @@ extension KeyBounds {
     self.init(atLeast: estimate.keys, expiring: estimate.expires)
   }
 
-  /// Nil: nothing is known.
+  /// Nil: nothing is known. No number of keys at least is not the same as none.
   var estimate: Snapshot.Estimate? {
-    atLeast == 0 && atMost == nil ? nil : .init(keys: atLeast, expires: expiring)
+    atLeast == 0 && atMost != 0 ? nil : .init(keys: atLeast, expires: expiring)
   }
 }

@@ -32,7 +32,10 @@ extension Writing {
   func keyBounds(of body: Snapshot) -> KeyBounds? {
     switch body.primary {
     case nil: return nil
-    case .rdb: return dump.durable?.dataset.map { KeyBounds($0) } ?? .unknown
+    case .rdb:
+      guard let durable = dump.durable else { return .unknown }
+      return durable.dataset.map { KeyBounds($0) }
+        ?? durable.file.map { .uncounted(bytes: $0.size) } ?? .unknown
     case .aof:
       if chains.isReadable, !isDrainingReadable, let chain = chains.followed {
         return shrink.loaded(by: chain).keys

@@ -34,6 +34,42 @@ import Testing
     return search.occurrences
   }
 
+  @Test func `what newer servers remove by name is a drop, too`() {
+    let copy = record(keys: 1, elements: 100)
+    let fields = (0..<60).map { "f\($0)" }.joined(separator: " ")
+    #expect(drops(["HGETDEL h FIELDS 60 \(fields)"], copy: copy).map(\.command) == ["HGETDEL"])
+    #expect(drops(["VREM h a", "SET x 1"], copy: copy).isEmpty)
+    let keys = record(keys: 4, elements: 4)
+    #expect(
+      drops(["DELEX a", "DELIFEQ b v", "DELEX c"], copy: keys).map(\.keysRemoved) == [3])
+    #expect(
+      drops(["SET a 1", "CLUSTER FLUSHSLOT 7 SYNC"]).map(\.command) == ["CLUSTER FLUSHSLOT"])
+    #expect(drops(["SET a 1", "TRIMSLOTS RANGES 1 0 9"]).isEmpty, "a migration is no accident")
+  }
+
+  /// `--before GETDEL`: a server logs it as DEL.
+  @Test func `a command is found as what it becomes in the log`() {
+    func found(_ wanted: String, _ words: [String]) -> Int {
+      var search = LogSearch(.command(wanted), copy: nil)
+      var reader = AOFCommandReader()
+      var bytes = Array("*\(words.count)\r\n".utf8)
+      for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
+      bytes.withUnsafeBytes {
+        reader.consume($0) {
+          search.take(
+            $0, at: LogPosition(timeline: .first, ordinal: 1, offset: 0),
+            seenAt: Instant(seconds: 1))
+        }
+      }
+      return search.occurrences.count
+    }
+    #expect(found("GETDEL", ["DEL", "a"]) == 1)
+    #expect(found("HGETDEL", ["HDEL", "a", "f"]) == 1)
+    #expect(found("HGETDEL", ["HGETDEL", "a", "FIELDS", "1", "f"]) == 1)
+    #expect(found("DELEX", ["DELEX", "a"]) == 1 && found("DELEX", ["DEL", "a"]) == 1)
+    #expect(found("UNLINK", ["DEL", "a"]) == 0 && found("DEL", ["UNLINK", "a"]) == 0)
+  }
+
   private func record(keys: UInt64, elements: UInt64, type: String = "hash") -> DatasetRecord {
     DatasetRecord(
       server: nil, rdbVersion: 10, isValkey: false,

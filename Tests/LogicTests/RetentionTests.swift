@@ -161,6 +161,37 @@ import Testing
     #expect(count == 1 || (worlds > count / 4 && deleted > Int(count) && pinned > 20))
   }
 
+  /// After an upgrade nobody knows how much the newer dumps hold. The last that was counted stays.
+  @Test func `the newest state that was counted is kept while newer ones are not`() throws {
+    let now = at(20_000 * RetentionPolicy.day)
+    let claimed = claim(1, instance: "i", directory: "d")
+    var catalogue = Catalogue(youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace))
+    catalogue.add(name: ObjectPath.claim(.first).text, size: 1)
+    var made: [SnapshotKey: Snapshot] = [:]
+    for number in 1...9 {
+      let time = now.advanced(byMilliseconds: Int64(number - 90) * RetentionPolicy.day)
+      var snapshot = Snapshot(
+        timeline: .first, sequence: number, nonce: claimed.nonce, at: time, cause: .generation,
+        primary: .rdb, chain: nil,
+        dump: .init(
+          generation: generationID(UInt64(number)), file: "dump.rdb", contentAt: time,
+          pinnedAt: nil), detached: nil, isClean: false, destructive: nil)
+      if number <= 5 { snapshot.estimate = .init(keys: 7, expires: 0) }
+      made[snapshot.key] = snapshot
+      catalogue.add(
+        name: ObjectPath.snapshot(.first, sequence: number).text, size: 1, modified: time)
+    }
+    let history = try History(catalogue: catalogue, claims: [.first: claimed])
+    func gone() -> Set<Int> {
+      let basis = RetentionBasis(history: history, snapshots: made, now: now)
+      let policy = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
+      return Set(PrunePlan(basis, policy).snapshots.map(\.sequence))
+    }
+    #expect(!gone().contains(5) && !gone().contains(9) && gone().contains(4))
+    for key in made.keys { made[key]?.estimate = .init(keys: 7, expires: 0) }
+    #expect(gone().contains(5), "once the newest is counted, it is enough")
+  }
+
   /// A server without AOF that saves every ten minutes, for twelve days.
   @Test func `of dumps alone all of a day are kept, then one an hour, then one a day`() throws {
     let step: Int64 = 600_000

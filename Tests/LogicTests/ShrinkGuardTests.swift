@@ -76,6 +76,30 @@ import WriterLogic
     #expect(judge(KeyBounds(Snapshot.Estimate(keys: 500, expires: 0)), keys(2)) == .smaller)
   }
 
+  @Test func `a copy that was not counted is compared only if it can hold next to nothing`() {
+    func judge(_ known: KeyBounds, _ found: KeyBounds) -> Reason? {
+      ShrinkGuard.suspicion(known: known, found: .init(keys: found), isWatched: false)?.reason
+    }
+    let (large, tiny) = (KeyBounds.uncounted(bytes: 1 << 20), KeyBounds.uncounted(bytes: 104))
+    #expect(judge(keys(500), large) == nil, "an upgrade")
+    #expect(judge(large, keys(1)) == nil)
+    #expect(judge(keys(500), tiny) == .smaller, "a FLUSHALL under a server that is not known")
+    #expect(judge(large, tiny) == .smaller)
+    #expect(judge(.uncounted(bytes: 500), tiny) == nil)
+    #expect(judge(keys(3), tiny) == nil)
+    #expect(judge(large, .none) == .empty)
+  }
+
+  /// What is not known is absent: no number, and not that of a part.
+  @Test func `a copy that was not counted has no time and no number to be compared with`() {
+    var index = GenerationIndex(
+      generation: generationID(1), kind: .dump, file: "dump.rdb", size: 5000, pieces: [],
+      contentAt: Instant(milliseconds: 9), verdict: .unverified, remark: nil, dataset: nil)
+    #expect(KeyBounds(index).atLeast == 0 && KeyBounds(index).atMost == nil)
+    index.size = 104
+    #expect(KeyBounds(index).atMost == 10)
+  }
+
   @Test func `absurd numbers trap nowhere`() {
     let numbers: [UInt64] = [0, 1, 9, 10, 11, .max - 1, .max]
     for a in numbers {

@@ -58,7 +58,6 @@ struct AOFManifestTests {
     ("file a seq -1 type i\n", 1, "do not increase"),
     ("file a seq 0 type b\n", 1, "the sequence number is 0"),
     ("file a seq x type b\n", 1, "the sequence number is 0"),
-    ("file a seq 99999999999999999999 type b\n", 1, "out of range"),
     ("file a seq 1 type x\n", 1, "unknown file type"),
     ("file a seq 1 type B\n", 1, "unknown file type"),
     ("file a seq 1 type \"\"\n", 1, "unknown file type"),

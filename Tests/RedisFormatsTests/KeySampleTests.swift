@@ -48,9 +48,32 @@ import Testing
   }
 
   @Test func `behind a command that may write many keys only what is there at least is known`() {
-    let many = ["MSETEX", "2", "a", "x", "b", "y"]
+    let many = ["EVAL", "return 1", "0"]
     #expect(bounds([["SET", "c", "1"], many]) == [1, nil, 0])
     #expect(bounds([many, ["FLUSHALL"], ["SET", "c", "1"]]) == [1, 1, 0])
+  }
+
+  @Test func `commands of newer servers write and remove what they name`() {
+    #expect(
+      bounds([["MSETEX", "2", "a", "x", "b", "y", "PXAT", "1700000000000"], ["SET", "c", "1"]])
+        == [3, 3, 2])
+    #expect(bounds([["MSETEX", "9", "a", "x"], ["DEL", "a"]]) == [0, 0, 0])
+    #expect(bounds([["ARSET", "a", "0", "x"], ["VADD", "v", "FP32", "b", "e"]]) == [2, 2, 0])
+    #expect(bounds([["ARSET", "a", "0", "x"], ["ARDEL", "a", "0"]]) == [0, 1, 0])
+    #expect(bounds([["SET", "a", "1"], ["DELEX", "a"]]) == [0, 1, 0])
+    // Nobody knows which keys are of that slot; what is written later is there.
+    let flushed = [["SET", "a", "1"], ["CLUSTER", "FLUSHSLOT", "7", "SYNC"], ["SET", "b", "1"]]
+    #expect(bounds(flushed, over: [(0, 50, 0)]) == [1, 52, 0])
+    #expect(bounds([["TRIMSLOTS", "RANGES", "1", "0", "9"]], over: [(0, 50, 9)]) == [0, 50, 9])
+  }
+
+  @Test func `a slot that is emptied is a finding`() {
+    var scanner = scanned([["SET", "a", "1"], ["cluster", "flushslot", "7", "SYNC"]])
+    #expect(scanner.takeFindings().map(\.kind) == [.destructive(name: "CLUSTER FLUSHSLOT")])
+    var other = scanned([
+      ["CLUSTER", "COUNTKEYSINSLOT", "7"], ["TRIMSLOTS", "RANGES", "1", "0", "9"],
+    ])
+    #expect(other.takeFindings().isEmpty && other.commands == 2)
   }
 
   @Test func `what has a time to live is told apart`() {

@@ -21,10 +21,10 @@ struct RedisConfigurationTests {
         """))
     #expect(configuration.directory == "/data/with space")
     #expect(configuration.dumpName == "it's.rdb")
-    #expect(configuration.appendOnly == true)
+    #expect(configuration.appendOnly == nil, "what is included later may say otherwise")
     #expect(configuration.appendName == "logA.aof")
     #expect(configuration.appendDirectoryName == "aofdir")
-    #expect(configuration.includes == ["/etc/a.conf", "/etc/b*.conf"])
+    #expect(configuration.unread == ["/etc/a.conf", "/etc/b*.conf"])
   }
 
   @Test func isSilentAboutWhatTheFileDoesNotSay() throws {
@@ -38,6 +38,31 @@ struct RedisConfigurationTests {
     let configuration = try RedisConfiguration(parsing: bytes(text))
     #expect(configuration.appendOnly == false)
     #expect(configuration.appendName == "b")
+  }
+
+  /// An included file stands where it is named. One that can't be read may say anything.
+  @Test func readsWhatIsIncluded() throws {
+    func read(_ text: String) throws -> RedisConfiguration {
+      try RedisConfiguration(parsing: bytes(text)) { path in
+        switch path {
+        case "/yes": [bytes("appendonly yes\nappenddirname d")]
+        case "/two*": [bytes("appendonly no"), bytes("include /yes")]
+        case "/none*": []
+        case "/self": [bytes("include /self")]
+        default: nil
+        }
+      }
+    }
+    #expect(try read("include /yes").appendOnly == true)
+    #expect(try read("appendonly no\ninclude /yes").appendOnly == true)
+    #expect(try read("include /yes\nappendonly no").appendOnly == false)
+    #expect(try read("include /two*").appendOnly == true)
+    #expect(try read("include /two*").appendDirectoryName == "d")
+    #expect(try read("include /none*").unread.isEmpty)
+    #expect(try read("appendonly no\ninclude /gone").appendOnly == nil)
+    #expect(try read("appendonly no\ninclude /gone").unread == ["/gone"])
+    #expect(try read("include /gone\nappendonly yes").appendOnly == true)
+    #expect(try read("include /self").unread == ["/self"], "it ends")
   }
 
   @Test(

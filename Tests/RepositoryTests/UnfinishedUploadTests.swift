@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import HistoryLogic
+import ObjectStorage
 import RepositoryAccess
 import Shipping
 import SystemIO
@@ -47,6 +48,49 @@ import WriterLogic
       #expect(id.nonce == (days > 3 ? claim.nonce : left.nonce), "\(days) days")
       #expect(try await made.repository.history().catalogue.complete == [id])
     }
+  }
+
+  /// A piece that was emptied, or has other bytes, is written again. Its name alone proves nothing.
+  @Test(arguments: [true, false])
+  func `what is continued is compared with what it should be`(isEmptied: Bool) async throws {
+    let clock = VirtualClock(UnfinishedUploadTests.start)
+    let made = try await MadeRepository(clock: { clock.now })
+    try await made.addClaim(1, at: 0)
+    try await made.addClaim(2, at: 1, parentSnapshots: 0)
+    let claim = try await made.repository.claim(TimelineNumber(2)!)
+    let folder = try TemporaryDirectory("upload")
+    let bytes = VirtualRedis.dump(count: 7)
+    try TestFiles.write(bytes, to: folder("dump.rdb"))
+    let file = try OpenFile(reading: FilePath(folder("dump.rdb")))
+    let frame = made.repository.frame
+    let left = GenerationID(
+      fingerprint: try await Fingerprint.of(file, size: UInt64(bytes.count), frame: frame),
+      nonce: nonce(1))
+    let name = ObjectPath.piece(left, number: 0, frame.digest(bytes).short)
+    if isEmptied {
+      _ = try await made.repository.store.create(name.text, [])
+    } else {
+      try await made.repository.createContent(Array(bytes.dropLast()) + [0], name, kind: .piece)
+    }
+    let uploader = GenerationUploader(
+      repository: made.repository, claim: claim,
+      settings: .init(width: 2, readLimit: nil, time: SystemClock()), reusable: [:],
+      unfinishedNonce: nonce(1)
+    ) { _ in }
+    let index = try await uploader.upload(try upload(claim, size: bytes.count), file).index
+    #expect(index.generation == left, "it is continued")
+    try await GenerationStream(repository: made.repository, index: index).run { _ in }
+    // A complete generation whose piece was emptied since is not used again.
+    _ = try await made.repository.store.delete([name.text])
+    _ = try await made.repository.store.create(name.text, [])
+    let again = GenerationUploader(
+      repository: made.repository, claim: claim,
+      settings: .init(width: 2, readLimit: nil, time: SystemClock()),
+      reusable: [left.fingerprint: left], unfinishedNonce: nil
+    ) { _ in }
+    let other = try await again.upload(try upload(claim, size: bytes.count), file).index
+    #expect(other.generation != left)
+    try await GenerationStream(repository: made.repository, index: other).run { _ in }
   }
 
   /// What a plan asks for when it sees a dump.

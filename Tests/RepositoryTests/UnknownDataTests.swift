@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import FoundationEssentials
 import Glibc
 import HistoryLogic
 import Recovery
@@ -151,8 +152,19 @@ import Testing
   @Test func `damage that we understand stays damage`() throws {
     let flipped = UnknownDataTests.rdb("REDIS0012", [60, 1, 107], damaged: true)
     #expect(try judged(flipped, as: "dump").shipped == nil)
-    // Commands may follow the RDB of a BASE, and nobody knows where it ends.
-    #expect(try judged(flipped + UnknownDataTests.set, as: "base").shipped == .unverified)
+    // Commands may follow the RDB of a BASE; where it ends is seen by its checksum.
+    let whole = UnknownDataTests.rdb("REDIS0012", [60, 1, 107])
+    for role in ["base", "legacy"] {
+      #expect(try judged(whole + UnknownDataTests.set, as: role).shipped == .unverified)
+      let damaged = try judged(flipped + UnknownDataTests.set, as: role)
+      #expect(damaged.shipped == nil && damaged.isBrokenInInspect, "\(role): \(damaged)")
+      let cut = try judged(Array(whole.dropLast(4)) + UnknownDataTests.set, as: role)
+      #expect(cut.shipped == nil && cut.isBrokenInInspect, "\(role): \(cut)")
+    }
+    #expect(try judged(whole + [1, 2, 3], as: "dump").shipped == .unverified)
+    let unchecked = UnknownDataTests.rdb("REDIS0012", [60, 1, 107], damaged: nil)
+    #expect(try judged(unchecked, as: "dump").shipped == .unverified)
+    #expect(try judged(unchecked + UnknownDataTests.set, as: "base").shipped == .unverified)
     #expect(
       try judged(UnknownDataTests.rdb("REDIS0012", UnknownDataTests.key, damaged: true), as: "dump")
         .shipped == nil)
@@ -190,6 +202,63 @@ import Testing
         #expect(!file.isBroken, "\(name) \(file.path): \(file.verdict)")
         if file.verdict.hasPrefix("unverified") {
           #expect(file.dataset == nil, "\(name): nobody knows how much it holds")
+        }
+      }
+    }
+  }
+
+  /// What each fixture is, and how much of what is in it (`expected.json`).
+  @Test(.enabled(if: UnknownDataTests.hasFixtures, "no fixtures beside the checkout"))
+  func `each file of a newer server has its verdict and its counts`() throws {
+    struct Expected: Decodable {
+      struct Count: Decodable {
+        var keys: UInt64
+        var elements: UInt64
+      }
+      struct Database: Decodable {
+        var dbsize: UInt64
+        var expires: UInt64
+        var types: [String: Count]?
+      }
+      var isBroken: Bool?
+      var databases: [String: Database]?
+    }
+    let unread: Set<String> = [
+      "future-magic-dump", "future-opcode-dump", "future-type-dump", "future-version-dump",
+      "valkey92-envelope2-dump", "valkey92-unknown-codec-dump",
+    ]
+    for name in TestFiles.list(UnknownDataTests.fixtures).sorted() {
+      let folder = UnknownDataTests.fixtures + "/" + name
+      guard TestFiles.isDirectory(folder + "/data") else { continue }
+      let expected = try JSONDecoder().decode(
+        Expected.self, from: Data(TestFiles.read(folder + "/expected.json")))
+      let inspection = try DirectoryInspection.make(
+        FilePath(folder + "/data"), names: ServerNames())
+      let isBroken = inspection.files.contains { $0.isBroken }
+      #expect(isBroken == (expected.isBroken ?? false), "\(name)")
+      if isBroken { continue }
+      let isUnread = inspection.files.contains { $0.verdict.hasPrefix("unverified") }
+      #expect(isUnread == unread.contains(name), "\(name): \(inspection.files.map(\.verdict))")
+      guard !isUnread, inspection.files.count == 1, let file = inspection.files.first else {
+        continue
+      }
+      guard let dataset = file.dataset else {
+        #expect(
+          name == "valkey91-slotimport-dump", "\(name): counted, unless keys of an import are in it"
+        )
+        continue
+      }
+      let databases = expected.databases ?? [:]
+      #expect(dataset.keys == databases.values.reduce(0) { $0 + $1.dbsize }, "\(name)")
+      for database in dataset.databases {
+        let wanted = try #require(databases["\(database.number)"], "\(name)")
+        #expect(database.expires == wanted.expires, "\(name)")
+        for (type, count) in wanted.types ?? [:] {
+          #expect(database.types[type]?.keys == count.keys, "\(name) \(type)")
+          // A string counts as none here.
+          if type != "string" {
+            #expect(database.types[type]?.elements == count.elements, "\(name) \(type)")
+          }
         }
       }
     }

@@ -17,6 +17,8 @@ package struct Catalogue: Sendable {
     package var hasIndex = false
     /// By piece number. Hostile or interrupted writers can leave several with one number.
     package var pieces: [Int: [ShortDigest]] = [:]
+    /// One of them has no bytes: it was emptied, or its upload left a name only.
+    package var hasEmptiedPiece = false
     /// When the last of its objects was written, by the store's clock; nil if that is unknown.
     package var written: Instant?
   }
@@ -62,6 +64,7 @@ package struct Catalogue: Sendable {
     case .key(let id): keySlots.append(id)
     case .piece(let id, let number, let digest):
       generations[id, default: Generation()].pieces[number, default: []].append(digest)
+      if size == 0 { generations[id]?.hasEmptiedPiece = true }
       noteWritten(id, modified)
     case .index(let id):
       generations[id, default: Generation()].hasIndex = true
@@ -119,6 +122,7 @@ package struct Catalogue: Sendable {
   /// Whether every piece of a generation was listed. When retention deletes a generation, it deletes the
   /// pieces first.
   package func isWhole(_ index: GenerationIndex) -> Bool {
+    if generations[index.generation]?.hasEmptiedPiece == true { return false }
     let listed = generations[index.generation]?.pieces ?? [:]
     return index.pieces.enumerated().allSatisfy { number, digest in
       listed[number]?.contains(digest.short) ?? false

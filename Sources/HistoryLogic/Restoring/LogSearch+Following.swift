@@ -24,7 +24,14 @@ extension LogSearch {
         keys.swap(one, other)
         entries.swap(one, other)
       }
-    case "DEL", "UNLINK": remove(command, occurrence)
+    case "DEL", "UNLINK":
+      remove(command.arguments.dropFirst(), of: command.count - 1, occurrence)
+    case "DELEX", "DELIFEQ": remove(command.arguments.dropFirst().prefix(1), of: 1, occurrence)
+    case "MSETEX":
+      for index in stride(from: 2, to: arguments.count, by: 2).prefix(max(0, number(1) ?? 0)) {
+        keys.write(arguments[index], database)
+        entries.write(arguments[index], database)
+      }
     case "MSET", "MSETNX":
       for index in stride(from: 1, to: arguments.count, by: 2) {
         keys.write(arguments[index], database)
@@ -51,15 +58,18 @@ extension LogSearch {
     }
   }
 
-  private mutating func remove(_ command: AOFCommandReader.Command, _ occurrence: Occurrence) {
+  /// - Parameter count: how many keys it names; `names` may be fewer.
+  private mutating func remove(
+    _ names: ArraySlice<[UInt8]?>, of count: UInt64, _ occurrence: Occurrence
+  ) {
     let total = entries.total
-    var removed = command.count - UInt64(command.arguments.count)
-    for key in command.arguments.dropFirst() {
+    var removed = count - min(count, UInt64(names.count))
+    for key in names {
       keys.remove(key, database)
       removed &+= entries.remove(key, database)
     }
     guard question == .drops else { return }
-    extendRow(occurrence, keys: command.count - 1, entries: removed, of: total)
+    extendRow(occurrence, keys: count, entries: removed, of: total)
   }
 
   private mutating func move(_ key: [UInt8]?, _ target: [UInt8]?, to other: Int) {
@@ -80,10 +90,12 @@ extension LogSearch {
       return UInt64(String(decoding: text, as: UTF8.self))
     }
     switch name {
-    case "HDEL", "SREM", "ZREM":
+    case "HDEL", "SREM", "ZREM", "VREM", "ARDEL", "HGETDEL":
       let total = entries.total
+      // HGETDEL key FIELDS n field…
       let removed = entries.remove(
-        arguments.dropFirst(2), unread: unread, from: arguments[1], database)
+        arguments.dropFirst(name == "HGETDEL" ? 4 : 2), unread: unread, from: arguments[1], database
+      )
       extendRow(occurrence, keys: 0, entries: removed, of: total)
     case "XDEL", "ZPOPMIN", "ZPOPMAX", "LPOP", "RPOP", "SPOP":
       let count = name == "XDEL" ? command.count - 2 : number(2) ?? 1
@@ -107,6 +119,20 @@ extension LogSearch {
     case "HSET", "HMSET", "HSETNX", "HINCRBY", "HINCRBYFLOAT":
       entries.write(
         stride(from: 2, to: arguments.count, by: 2).lazy.map { arguments[$0] }, to: key, database)
+    case "HSETEX":
+      // Options come before FIELDS n field value…
+      let place = arguments.firstIndex {
+        $0.map { String(decoding: $0, as: UTF8.self).uppercased() } == "FIELDS"
+      }
+      entries.write(
+        stride(from: (place ?? arguments.count) + 2, to: arguments.count, by: 2).lazy.map {
+          arguments[$0]
+        }, to: key, database)
+    case "ARSET": entries.append(command.count - min(command.count, 3), to: key, database)
+    case "ARMSET": entries.append((command.count - min(command.count, 2)) / 2, to: key, database)
+    case "ARINSERT": entries.append(command.count - min(command.count, 2), to: key, database)
+    case "ARRING": entries.append(command.count - min(command.count, 3), to: key, database)
+    case "VADD": entries.append(1, to: key, database)
     case "SADD": entries.write(arguments.dropFirst(2), to: key, database)
     case "ZADD", "ZINCRBY":
       // NX, XX, GT, LT, CH and INCR come before the scores.
@@ -143,7 +169,10 @@ extension LogSearch {
   private static let withoutKey: Set<String> = [
     "MULTI", "EXEC", "DISCARD", "FUNCTION", "SCRIPT", "EVAL", "EVALSHA", "FCALL", "PUBLISH",
     "SPUBLISH", "PING", "EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "PERSIST", "HDEL", "SREM",
-    "ZREM", "LPOP", "RPOP", "SPOP", "LREM", "LTRIM", "XDEL", "XTRIM", "XACK", "ZPOPMIN", "ZPOPMAX",
+    "ZREM", "VREM", "ARDEL", "ARDELRANGE", "HGETDEL", "HPEXPIREAT", "HEXPIREAT", "HPERSIST",
+    "XGROUP",
+    "XDELEX", "XACKDEL", "XNACK", "XCFGSET", "XIDMPRECORD", "CLUSTER", "TRIMSLOTS", "PHDEL", "LPOP",
+    "RPOP", "SPOP", "LREM", "LTRIM", "XDEL", "XTRIM", "XACK", "ZPOPMIN", "ZPOPMAX",
   ]
 }
 

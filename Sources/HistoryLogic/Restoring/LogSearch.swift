@@ -132,7 +132,9 @@ package struct LogSearch: Sendable {
       keysBefore: keys.total, keysRemoved: nil)
     switch question {
     case .command(let wanted):
-      if wanted == name || wanted == fullName(command, name) { add(occurrence) }
+      if LogSearch.logged(wanted).contains(where: { $0 == name || $0 == fullName(command, name) }) {
+        add(occurrence)
+      }
     case .drops: note(occurrence, command, name)
     }
     follow(command, name, occurrence)
@@ -145,7 +147,7 @@ package struct LogSearch: Sendable {
   ) {
     var drop = occurrence
     switch name {
-    case "DEL", "UNLINK", "HDEL", "SREM", "ZREM": break  // when it is followed
+    case _ where LogSearch.removing.contains(name): break  // when it is followed
     case "SELECT", "MULTI", "EXEC": break
     case "FLUSHALL", "FLUSHDB", "SWAPDB":
       endRow()
@@ -157,9 +159,10 @@ package struct LogSearch: Sendable {
       if name == "FLUSHDB" { drop.entriesRemoved = entries.total(of: database) }
       add(drop)
     default:
-      if fullName(command, name) == "FUNCTION FLUSH" {
+      let full = fullName(command, name)
+      if full == "FUNCTION FLUSH" || full == "CLUSTER FLUSHSLOT" {
         endRow()
-        drop.command = "FUNCTION FLUSH"
+        drop.command = full
         add(drop)
       } else if row != nil {
         row!.others += 1
@@ -220,6 +223,28 @@ package struct LogSearch: Sendable {
     if occurrences.count > LogSearch.occurrencesMax {
       occurrences.removeFirst()
       leftOut += 1
+    }
+  }
+
+  /// Commands that remove keys, fields or members by name.
+  private static let removing: Set<String> = [
+    "DEL", "UNLINK", "DELEX", "DELIFEQ", "HDEL", "HGETDEL", "SREM", "ZREM", "VREM", "ARDEL",
+  ]
+
+  /// What the log may hold of a command: a server logs the effect of some as another command.
+  package static func logged(_ command: String) -> [String] {
+    switch command {
+    case "GETDEL", "DELEX", "DELIFEQ": [command, "DEL"]
+    case "HGETDEL": [command, "HDEL"]
+    case "SPOP": [command, "SREM", "DEL"]
+    case "GETEX": [command, "PEXPIREAT", "PERSIST", "DEL"]
+    case "EXPIRE", "PEXPIRE", "EXPIREAT": [command, "PEXPIREAT", "DEL"]
+    case "BLPOP": [command, "LPOP"]
+    case "BRPOP": [command, "RPOP"]
+    case "BZPOPMIN": [command, "ZPOPMIN"]
+    case "BZPOPMAX": [command, "ZPOPMAX"]
+    case "INCREX": [command, "SET"]
+    default: [command]
     }
   }
 

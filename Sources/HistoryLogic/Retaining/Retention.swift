@@ -59,6 +59,7 @@ package struct Retention: Sendable {
     keepDaily(&kept)
     let byPolicy = kept.snapshots
     keepNewest(&kept, byPolicy)
+    keepCounted(&kept)
     keepPinned(&kept, byPolicy)
     kept.first =
       kept.snapshots.compactMap { key in
@@ -192,6 +193,17 @@ package struct Retention: Sendable {
       kept.snapshots.insert(SnapshotKey(number, last))
       kept.whole.insert(SnapshotKey(number, last))
     }
+  }
+
+  /// While nobody knows how much the newest state holds, the newest state that was counted is kept, too: the
+  /// guard may have had nothing to compare.
+  private func keepCounted(_ kept: inout Kept) {
+    let points = basis.snapshots.filter { $0.value.primary != nil }
+    guard let newest = points.keys.max(), points[newest]?.estimate == nil,
+      let counted = points.filter({ ($0.value.estimate?.keys ?? 0) > 0 }).keys.max()
+    else { return }
+    kept.snapshots.insert(counted)
+    kept.whole.insert(counted)
   }
 
   /// Whether a shipper may still use generations of timelines below the highest one with snapshots. Another

@@ -29,7 +29,8 @@ package struct DrillReport: Sendable, Encodable {
   /// Commands that follow the full copy: with any, only our own reading tells what the server has to hold.
   package var commands: UInt64
   /// What was compared: `record` (the server's keys and elements with the record of the full copy),
-  /// `copy` (the same of the full copy as we read it), `values`.
+  /// `copy` (the same of the full copy as we read it), `keyspace` (the numbers of keys that the server gives with
+  /// the record, if it saves in a form that this release can't read), `values`.
   package var compared: [String]
   /// Values compared with our own reading.
   package var values: Int
@@ -51,6 +52,8 @@ package struct DrillReport: Sendable, Encodable {
     if let keys, let elements { text += "  the server holds \(keys) keys, \(elements) elements\n" }
     if compared.contains("record") {
       text += "  its keys and elements match the record of the full copy\n"
+    } else if compared.contains("keyspace") {
+      text += "  its numbers of keys match the record of the full copy\n"
     } else if compared.contains("copy") {
       text += "  the full copy matches its record; \(commands) commands follow it\n"
     }

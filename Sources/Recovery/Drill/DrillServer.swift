@@ -115,9 +115,9 @@ final class DrillServer {
   /// The last that it wrote, in one line.
   private var lastWords: String {
     guard let file = try? OpenFile(reading: log), let size = try? file.status().size,
-      let bytes = try? file.bytes(from: size - min(size, 2000), to: size)
+      let bytes = try? file.bytes(from: size - min(size, 4000), to: size)
     else { return "its log can't be read" }
-    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(3)
-    return lines.map { printable(String($0), limit: 160) }.joined(separator: " | ")
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(6)
+    return lines.map { printable(String($0), limit: 240) }.joined(separator: " | ")
   }
 }

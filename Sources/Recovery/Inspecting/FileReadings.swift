@@ -118,14 +118,26 @@ struct FileReadings {
     (self.ray, self.search) = (scanner.fault == nil ? ray : nil, search)
     result.commands = scanner.commands
     result.dataset = scanner.preamble.flatMap { DatasetRecord($0) }
-    if let unknown = scanner.unknown {
-      result.verdict = "unverified: \(unknown.reason)"
+    if scanner.unknown != nil {
+      // Its end decides whether it can be whole.
+      var check = GenerationCheck(kind: .base)
+      try file.forEachChunk(from: 0, to: size) {
+        check.consume($0)
+        return true
+      }
+      switch check.finish().verdict {
+      case .broken(let reason): (result.verdict, result.isBroken) = ("broken: \(reason)", true)
+      case .good: result.verdict = "good"
+      case .unverified(let reason): result.verdict = "unverified: \(reason)"
+      }
     } else if let fault = scanner.fault {
       (result.verdict, result.isBroken) = (
         "broken: \(fault.reason) at offset \(fault.offset)", true
       )
     } else if case .walking? = scanner.preambleState {
       (result.verdict, result.isBroken) = ("broken: the RDB at its beginning is truncated", true)
+    } else if scanner.boundary < size, scanner.endsInAnnotation {
+      result.verdict = "good, with an incomplete annotation at its end, which a server ignores"
     } else if scanner.boundary < size {
       let tail = "\(size - scanner.boundary) bytes of an unfinished command at its end"
       result.isBroken = !isLast

@@ -50,8 +50,13 @@ package struct DirectoryLook: Sendable {
       return facts
     }
     let bytes = try manifestFile.readAll(limit: 4 << 20)
+    let isMoved = try appendDirectory.status(of: names.appendFile) != nil
     do throws(AOFManifestFault) {
       let manifest = try AOFManifest(parsing: bytes)
+      if manifest.awaits(names.appendFile), facts.legacy != .absent, !isMoved {
+        // An upgrade from Redis 6 was interrupted. A server moves the file at its next start.
+        return facts
+      }
       facts.manifest = .valid(manifest)
       for entry in manifest.entries where entry.kind != .history {
         facts.files[entry.file] = content(of: entry, in: appendDirectory)

@@ -122,18 +122,18 @@ package struct GenerationCheck: Sendable {
   package var keys: KeyBounds {
     switch reader {
     case .undecided: return .none
-    case .rdb(let walker): return GenerationCheck.keys(of: walker)
+    case .rdb(let walker): return GenerationCheck.keys(of: walker, size)
     case .log(let scanner, let walker):
-      return scanner.keyBounds(over: walker.map { GenerationCheck.keys(of: $0) } ?? .none)
+      return scanner.keyBounds(over: walker.map { GenerationCheck.keys(of: $0, size) } ?? .none)
     }
   }
 
-  private static func keys(of walker: RDBWalker) -> KeyBounds {
-    var isAll = false
-    if case .ended = walker.state { isAll = true }
+  /// A part that was counted says nothing about the whole.
+  private static func keys(of walker: RDBWalker, _ size: UInt64) -> KeyBounds {
+    let summary = walker.summary
+    guard case .ended = walker.state, !summary.isPartial else { return .uncounted(bytes: size) }
     return KeyBounds(
-      counted: walker.summary.databases.map { ($0.key, $0.value.keys, $0.value.expires) },
-      isAll: isAll)
+      counted: summary.databases.map { ($0.key, $0.value.keys, $0.value.expires) })
   }
 
   /// Call once, at the end of the file. The summary's counts are `isPartial` if the content of the whole is
@@ -157,7 +157,8 @@ package struct GenerationCheck: Sendable {
         return (.good(remark: nil), scanner.hasContent ? nil : RDBSummary())
       }
       // The RDB is empty and everything is in the commands after it, so the dataset is not empty.
-      summary.isPartial = summary.keys == 0 && summary.functions == 0 && scanner.hasContent
+      let isBare = summary.keys == 0 && summary.functions == 0
+      summary.isPartial = summary.isPartial || isBare && scanner.hasContent
       return (.good(remark: nil), summary)
     }
   }
@@ -173,10 +174,9 @@ package struct GenerationCheck: Sendable {
     case .walking: return .broken("it is truncated")
     case .malformed(let fault): return .broken("\(fault.reason) at offset \(fault.offset)")
     case .unknown(let fault):
-      // In a known version the last bytes are the checksum, unless commands follow the RDB.
-      let hasCommands = kind == .base && end == (0x0d, 0x0a)
-      if checksum == .differs, walker.knowsTrailer, !hasCommands {
-        return .broken("its checksum does not match")
+      // A known version ends with the checksum of everything before, also if commands follow.
+      guard walker.mayBeWhole(hasCommands: kind == .base && end == (0x0d, 0x0a)) else {
+        return .broken("it has no end whose checksum matches: it was cut, or bytes of it changed")
       }
       return .unverified(
         "its structure is not verified beyond offset \(fault.offset): \(fault.reason)")

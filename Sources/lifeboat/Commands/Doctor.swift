@@ -89,12 +89,13 @@ struct Doctor: ExitingCommand {
   private func redisConfiguration() throws -> [Finding] {
     guard let path = nameOptions.redisConf else { return [] }
     let configuration = try RedisConf.parse(FilePath(path))
-    var findings = configuration.includes.prefix(5).map { include in
+    var findings = configuration.unread.prefix(5).map { include in
       Finding(
         .configuration, "redis-conf", .warning,
-        "\(printable(path)) includes \(printable(include)), which is not read",
+        "\(printable(path)) includes \(printable(include)), which can't be read here",
         consequence: "the file names and appendonly may differ from those checked here",
-        remedy: "pass --dbfilename, --appendfilename and --appenddirname as Redis has them")
+        remedy: "mount it at the same absolute path, or pass --appendonly, --dbfilename, "
+          + "--appendfilename and --appenddirname as Redis has them")
     }
     if let data, let directory = configuration.directory, directory != data {
       findings.append(
