@@ -1,5 +1,6 @@
 import Glibc
 import RepositoryAccess
+import Shipping
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import BackupTypes
 import HistoryLogic
 import RepositoryAccess
+import Shipping
 import TestSupport
 import Testing
 

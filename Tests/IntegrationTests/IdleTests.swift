@@ -1,4 +1,5 @@
 import RepositoryAccess
+import Shipping
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
+import Shipping
 import SystemIO
 import SystemPackage
 import TestSupport

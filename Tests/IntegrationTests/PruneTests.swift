@@ -4,6 +4,7 @@ import HistoryLogic
 import ObjectStorage
 import Recovery
 import RepositoryAccess
+import Shipping
 import Synchronization
 import SystemIO
 import SystemPackage

@@ -1,5 +1,6 @@
 import BackupTypes
 import RepositoryAccess
+import Shipping
 import SystemIO
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@ import BackupFormat
 import BackupTypes
 import Codec
 import RepositoryAccess
+import Shipping
 import TestSupport
 import Testing
 
