@@ -103,7 +103,8 @@ package struct Diagnosis: Sendable, Encodable {
       findings.count { $0.verdict == verdict }
     }
     return text
-      + (counts == [0, 0] ? "all is well\n" : "\(counts[0]) failed, \(counts[1]) warnings\n")
+      + (counts == [0, 0]
+        ? "all is well\n" : "\(counts[0]) failed, \(counted(counts[1], "warning"))\n")
   }
 
   private static func lines(_ finding: Finding) -> String {

@@ -106,6 +106,14 @@ package func wrapped(_ text: String, width: Int) -> String {
   return lines.joined(separator: "\n")
 }
 
+/// A count with its noun: "1 key", "0 keys", "2 entries".
+///
+/// - Parameter plural: if it is not `noun` with an "s".
+package func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String
+{
+  "\(count) " + (count == 1 ? noun : plural ?? noun + "s")
+}
+
 /// A name from a bucket or a file, made safe to print: control and non-ASCII bytes escaped, and no
 /// longer than `limit` characters.
 package func printable(_ text: String, limit: Int = 200) -> String {

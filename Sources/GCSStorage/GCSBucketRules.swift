@@ -66,7 +66,7 @@ package struct GCSBucketRules {
     guard let rule = deletions.first(where: { $0.condition?.isForOldVersions != true }) else {
       return Finding(.bucket, "lifecycle", .ok, "no rule expires objects of this prefix")
     }
-    let when = rule.condition?.age.map { " after \($0) days" } ?? ""
+    let when = rule.condition?.age.map { " after \(counted($0, "day"))" } ?? ""
     return Finding(
       .bucket, "lifecycle", .failed, "a rule deletes objects of this prefix\(when)",
       consequence:

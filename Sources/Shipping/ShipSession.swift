@@ -223,7 +223,7 @@ struct ShipSession {
     shipper.status.update { $0.generations += 1 }
     let keys = index.dataset?.keys
     logger.info(
-      "uploaded \(printable(index.file)) (\(humanBytes(index.size))\(keys.map { ", \($0) keys" } ?? ""))",
+      "uploaded \(printable(index.file)) (\(humanBytes(index.size))\(keys.map { ", \(counted($0, "key"))" } ?? ""))",
       metadata: [
         "file": "\(index.file)", "size": "\(humanBytes(index.size))",
         "verdict": "\(index.verdict.rawValue)",

@@ -69,7 +69,8 @@ package enum ShrinkGuard {
     guard most < before else { return nil }
     if !isExpiryKnown, before - most <= known.expiring { return nil }
     if most == 0 { return (.empty, "no keys, where there were \(before)") }
-    return most < before / fraction ? (.smaller, "\(most) keys, where there were \(before)") : nil
+    return most < before / fraction
+      ? (.smaller, "\(counted(most, "key")), where there were \(before)") : nil
   }
 }
 

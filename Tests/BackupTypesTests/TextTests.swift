@@ -46,4 +46,11 @@ import Testing
     #expect(printable(String(repeating: "x", count: 5000)).count == 201)
     #expect(printable("a\u{202e}b") == "a\\u{202e}b")
   }
+
+  @Test func `a count agrees with its noun`() {
+    #expect(counted(0, "key") == "0 keys")
+    #expect(counted(1, "key") == "1 key")
+    #expect(counted(UInt64(2), "entry", "entries") == "2 entries")
+    #expect(counted(1, "entry", "entries") == "1 entry")
+  }
 }

@@ -50,7 +50,7 @@ extension Answering {
       return .point(point, .command)
     }
     let listed = all.suffix(20).map {
-      "--point \($0.point.id) (\($0.occurrence.at), \($0.occurrence.keysBefore) keys)"
+      "--point \($0.point.id) (\($0.occurrence.at), \(counted($0.occurrence.keysBefore, "key")))"
     }
     return .nothing(
       LifeboatError(

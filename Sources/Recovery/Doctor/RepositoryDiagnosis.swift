@@ -45,7 +45,7 @@ package struct RepositoryDiagnosis: Sendable {
       findings.append(
         Finding(
           .repository, "content", .failed,
-          "\(listing.unreadable.count) records can't be read; the first is \(first)",
+          "\(counted(listing.unreadable.count, "record")) can't be read; the first is \(first)",
           consequence:
             "restore points are lost; a restore that needs one of them fails with exit 5",
           remedy: "`lifeboat verify` lists the damage and what to do", code: .corrupt))
@@ -90,7 +90,7 @@ package struct RepositoryDiagnosis: Sendable {
       findings.append(
         Finding(
           .repository, "foreign-objects", .warning,
-          "\(listing.foreignObjects) objects are not Lifeboat's",
+          "\(counted(listing.foreignObjects, "foreign object"))",
           consequence: "they are ignored, but every listing includes them",
           remedy: "use a separate prefix for each repository"))
     }

@@ -49,15 +49,18 @@ package struct DrillReport: Sendable, Encodable {
     } else {
       text += "\n"
     }
-    if let keys, let elements { text += "  the server holds \(keys) keys, \(elements) elements\n" }
+    if let keys, let elements {
+      text += "  the server holds \(counted(keys, "key")), \(counted(elements, "element"))\n"
+    }
     if compared.contains("record") {
       text += "  its keys and elements match the record of the full copy\n"
     } else if compared.contains("keyspace") {
       text += "  its numbers of keys match the record of the full copy\n"
     } else if compared.contains("copy") {
-      text += "  the full copy matches its record; \(commands) commands follow it\n"
+      text +=
+        "  the full copy matches its record; it is followed by \(counted(commands, "command"))\n"
     }
-    text += "  \(values) values were compared with Lifeboat's own reading of the backup\n"
+    text += "  compared \(counted(values, "value")) with Lifeboat's own reading of the backup\n"
     for warning in warnings { text += "  warning: \(warning)\n" }
     for difference in differences { text += "  DIFFERS: \(difference)\n" }
     if differencesLeftOut > 0 { text += "  and \(differencesLeftOut) more\n" }

@@ -113,7 +113,7 @@ package struct DirectoryInspection: Sendable, Encodable {
     text += "  a server with appendonly no:  \(withAppendonlyNo)\n"
     for file in files {
       text += "\(file.path)  \(humanBytes(file.bytes))  \(file.verdict)"
-      if let commands = file.commands { text += ", \(commands) commands" }
+      if let commands = file.commands { text += ", \(counted(commands, "command"))" }
       text += "\n"
       if let dataset = file.dataset { text += dataset.text }
       text += file.keys?.text ?? ""

@@ -139,7 +139,7 @@ struct FileReadings {
     } else if scanner.boundary < size, scanner.endsInAnnotation {
       result.verdict = "good, with an incomplete annotation at its end, which a server ignores"
     } else if scanner.boundary < size {
-      let tail = "\(size - scanner.boundary) bytes of an unfinished command at its end"
+      let tail = "\(counted(size - scanner.boundary, "byte")) of an unfinished command at its end"
       result.isBroken = !isLast
       result.verdict = isLast ? "good, with \(tail), which a server truncates" : "broken: \(tail)"
     }
@@ -153,7 +153,9 @@ extension LogSearch.Occurrence {
   fileprivate var text: String {
     var text = command
     if isRow {
-      text = keysRemoved.map { "\($0) keys" } ?? "about \(entriesRemoved ?? 0) elements"
+      text =
+        keysRemoved.map { "\(counted($0, "key"))" }
+        ?? "about \(counted(entriesRemoved ?? 0, "element"))"
       text += " removed one by one (\(command)), beginning"
     }
     text += " at offset \(before.offset)"

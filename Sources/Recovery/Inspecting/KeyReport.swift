@@ -69,8 +69,8 @@ package struct KeyReport: Sendable, Encodable {
     }
     text += ":\n"
     for one in prefixes {
-      text += "  \(humanBytes(one.bytes))  \(one.keys) keys"
-      if one.elements > 0 { text += ", \(one.elements) elements" }
+      text += "  \(humanBytes(one.bytes))  \(counted(one.keys, "key"))"
+      if one.elements > 0 { text += ", \(counted(one.elements, "element"))" }
       text += "  \(one.prefix ?? "(names without : @ / . |)")\n"
     }
     return text
@@ -86,10 +86,12 @@ extension [RayNamespace] {
     for one in self {
       text += "  namespace \(one.namespace)"
       if one.database > 0 { text += " in db \(one.database)" }
-      text += ": \(one.jobs) jobs"
+      text += ": \(counted(one.jobs, "job"))"
       if let counter = one.jobCounter { text += " (counter at \(counter))" }
-      text += ", \(one.actors) actors, \(one.nodes) nodes, \(one.workers) workers, "
-      text += "\(one.placementGroups) placement groups, \(one.entries) KV entries of "
+      text +=
+        ", \(counted(one.actors, "actor")), \(counted(one.nodes, "node")), \(counted(one.workers, "worker")), "
+      text +=
+        "\(counted(one.placementGroups, "placement group")), \(counted(one.entries, "KV entry", "KV entries")) of "
       text += humanBytes(one.entryBytes) + (one.isEstimate ? " (estimates)\n" : "\n")
     }
     return text

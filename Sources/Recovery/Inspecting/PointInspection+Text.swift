@@ -29,7 +29,7 @@ extension PointInspection {
 
 extension PointInspection.Shrinkage {
   fileprivate var text: String {
-    "between the full copies of \(from) and \(to): from \(keysBefore) keys with \(elementsBefore) "
+    "between the full copies of \(from) and \(to): from \(counted(keysBefore, "key")) with \(elementsBefore) "
       + "elements to \(keysAfter) with \(elementsAfter); the first of them:\n  \(restore)\n"
   }
 }
@@ -40,14 +40,15 @@ extension DatasetRecord {
     // A BASE of commands that are none.
     if rdbVersion == 0 { return "full copy without keys\n" }
     var text = "full copy by \(server.map { printable($0) } ?? "an unknown server"), "
-    text += "RDB version \(rdbVersion): \(keys) keys, \(elements) elements"
-    if functions > 0 { text += ", \(functions) function libraries" }
+    text += "RDB version \(rdbVersion): \(counted(keys, "key")), \(counted(elements, "element"))"
+    if functions > 0 { text += ", \(counted(functions, "function library", "function libraries"))" }
     text += "\n"
     for database in databases {
-      text += "  db \(database.number): \(database.keys) keys, \(database.expires) with an expiry\n"
+      text +=
+        "  db \(database.number): \(counted(database.keys, "key")), \(database.expires) with an expiry\n"
       for (type, kind) in database.types.sorted(by: { $0.key < $1.key }) {
         text +=
-          "    \(type): \(kind.keys) keys, \(kind.elements) elements, \(humanBytes(kind.bytes))\n"
+          "    \(type): \(counted(kind.keys, "key")), \(counted(kind.elements, "element")), \(humanBytes(kind.bytes))\n"
       }
     }
     return text
@@ -58,13 +59,15 @@ extension PointInspection.Destructive {
   fileprivate var text: String {
     var text = command
     if isRow {
-      text = keysRemoved.map { "\($0) keys" } ?? "about \(elementsRemoved ?? 0) elements"
+      text =
+        keysRemoved.map { "\(counted($0, "key"))" }
+        ?? "about \(counted(elementsRemoved ?? 0, "element"))"
       text += " removed one by one (\(command)), beginning"
     }
     text += " at \(at)"
-    if let keysBefore { text += ", \(keysBefore) keys" }
+    if let keysBefore { text += ", \(counted(keysBefore, "key"))" }
     if let elementsBefore, elementsBefore != keysBefore {
-      text += " with about \(elementsBefore) elements"
+      text += " with about \(counted(elementsBefore, "element"))"
     }
     if keysBefore != nil { text += " before it" }
     return text + "; the state before it:\n  \(restore)\n"

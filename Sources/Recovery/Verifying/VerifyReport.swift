@@ -26,15 +26,16 @@ package struct VerifyReport: Sendable, Encodable {
   package var text: String {
     var text = ""
     for finding in findings { text += finding.text }
-    if findingsLeftOut > 0 { text += "and \(findingsLeftOut) more findings\n" }
+    if findingsLeftOut > 0 { text += "and \(counted(findingsLeftOut, "more finding"))\n" }
     for id in quarantined {
       text +=
         "quarantined: \(id) now counts as absent, and is uploaded again if the file is still on disk\n"
     }
-    text += "\(location): read \(objectsRead) of \(objects) objects, \(humanBytes(bytesRead)) of "
+    text +=
+      "\(location): read \(objectsRead) of \(counted(objects, "object")), \(humanBytes(bytesRead)) of "
     text += "\(humanBytes(bytes))"
     if let sample { text += " (a sample of \(sample) %)" }
     let failures = findings.count { $0.isFailure }
-    return text + (isSound ? ": sound\n" : ": NOT sound, \(failures) findings\n")
+    return text + (isSound ? ": sound\n" : ": NOT sound, \(counted(failures, "finding"))\n")
   }
 }

@@ -168,7 +168,7 @@ package struct GenerationCheck: Sendable {
     switch state {
     case .ended:
       if trailing > 0 {
-        return .good(remark: "\(trailing) bytes after its end, which servers ignore")
+        return .good(remark: "\(counted(trailing, "byte")) after its end, which servers ignore")
       }
       return .good(remark: checksum == .none ? "it has no checksum" : nil)
     case .walking: return .broken("it is truncated")

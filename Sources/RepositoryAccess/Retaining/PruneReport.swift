@@ -81,13 +81,14 @@ package struct PruneReport: Sendable, Equatable, Encodable {
 
   package var text: String {
     let goes =
-      "\(objects) objects: \(points - pointsLeft) of \(points) restore points "
-      + "(\(snapshots) snapshots), \(generations) dumps and BASEs, \(logObjects + foldedObjects) log objects\n"
+      "\(counted(objects, "object")): \(points - pointsLeft) of \(counted(points, "restore point")) "
+      + "(\(counted(snapshots, "snapshot"))), \(counted(generations, "dump or BASE", "dumps and BASEs")), \(counted(logObjects + foldedObjects, "log object"))\n"
     let keeps =
       "kept: everything since \(keepsAllSince) (without an AOF, the dumps of the last two days, "
       + "then the last of each hour for \(keepHourly)), and before that the last restore point of each day, "
-      + "for \(keepDaily) days\n"
-    return (lost == 0 ? "" : "missing, and declared lost: \(lost) snapshots\n") + said(goes, keeps)
+      + "for \(counted(keepDaily, "day"))\n"
+    return (lost == 0 ? "" : "missing, and declared lost: \(counted(lost, "snapshot"))\n")
+      + said(goes, keeps)
       + held.map(\.text).joined()
   }
 

@@ -144,7 +144,7 @@ struct RestoreDocument: Encodable {
     for file in files ?? [] { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
     if result == "planned" {
       text += cut?.text ?? ""
-      text += "  to download: \(humanBytes(bytes ?? 0)) in \(requests ?? 0) objects\n"
+      text += "  to download: \(humanBytes(bytes ?? 0)) in \(counted(requests ?? 0, "object"))\n"
     }
     text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
     text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
