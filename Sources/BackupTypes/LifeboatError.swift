@@ -71,7 +71,7 @@ extension LifeboatError {
     if let known = error as? LifeboatError {
       self = known
     } else if error is CancellationError {
-      self.init(.failure, "it was interrupted")
+      self.init(.failure, "interrupted")
     } else {
       self.init(
         .failure, "unexpected error",

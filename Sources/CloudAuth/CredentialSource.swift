@@ -54,7 +54,7 @@ package struct CredentialAttempt: Sendable, Hashable, CustomStringConvertible {
     case .used(let what): "\(source): used, \(what)"
     case .notConfigured(let reason): "\(source): \(reason)"
     case .failed(let reason, _): "\(source): failed: \(reason)"
-    case .notReached: "\(source): not looked at"
+    case .notReached: "\(source): not checked"
     }
   }
 }

@@ -7,7 +7,7 @@ enum Happening: String, CaseIterable {
   case callFails = "a call fails"
   case replyIsLost = "a reply is lost"
   case callIsSlow = "a call is slow"
-  case storeIsAway = "the store is away"
+  case storeIsAway = "the store is unavailable"
   case storeDenies = "the store denies"
   case diesBefore = "a process dies before an effect"
   case diesAfter = "a process dies after an effect"

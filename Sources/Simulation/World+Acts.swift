@@ -95,7 +95,7 @@ extension World {
     await sleep(int(5000...40_000))
   }
 
-  /// Somebody deletes everything in the directory, and the server starts with nothing.
+  /// Someone deletes everything in the directory, and the server starts with nothing.
   private func empty() throws {
     if redis.isRunning { endServer { redis.stop() } }
     for name in redis.root.entries.keys.sorted() { disk.remove(name, in: redis.root) }

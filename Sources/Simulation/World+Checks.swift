@@ -154,7 +154,7 @@ extension World {
     guard let first, first + 1 < covers.count else { return }
     let index = Int.random(in: first + 1..<covers.count, using: &random)
     let (before, after) = (covers[index - 1], covers[index])
-    // Where a server began anew, the first of these may be what it had before.
+    // Where a server started over, the first of these may be what it had before.
     let held = before.disks.map(\.data.state)
     guard before.isContinued(by: after), let disk = before.disks.last, held.allSatisfy({ $0 > 0 }),
       after.at - before.at < 60_000,

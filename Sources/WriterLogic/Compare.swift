@@ -303,7 +303,7 @@ struct Comparing {
     return hasNews
   }
 
-  /// Somebody restored an earlier state of the history on purpose. That is news even before Redis writes.
+  /// Someone restored an earlier state of the history on purpose. That is news even before Redis writes.
   /// Otherwise the abandoned state would stay the newest restore point, and an empty volume would be filled
   /// with it.
   private func isBack(_ comparison: Comparison) throws(Evidence.Missing) -> Bool {

@@ -25,7 +25,7 @@ package struct PinsInForce: Sendable, Equatable {
     return excess
   }
 
-  /// Removes the pins that somebody released, and those that have expired by `now`.
+  /// Removes the pins that someone released, and those that have expired by `now`.
   package mutating func settle(released: Set<String>, now: Instant) {
     remove(released.union(pins.filter { $0.until <= now }.map(\.id)))
   }

@@ -86,7 +86,7 @@ extension Writing {
     let isDumpNewest = said.isDumpNewest
     guard let dump = dump.durable else { return body.chain == nil ? nil : .aof }
     guard body.chain != nil else {
-      // An old dump beside a live AOF that is not readable yet is not a state to go back to: the history
+      // An old dump next to a live AOF that is not readable yet is not a state to go back to: the history
       // before this timeline ended with a newer one.
       let isOlder = said.historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
       return chains.followed != nil && liveness.isLive && isOlder ? nil : .rdb

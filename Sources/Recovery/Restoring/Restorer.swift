@@ -95,7 +95,7 @@ package struct Restorer: Sendable {
     defer { withExtendedLifetime(lock) {} }
     let turn = try await answeringRequest(target)
     let resumed = try turn.resume(target)
-    // A server, or somebody else, wrote to the state that was requested: it is in place, and not taken away.
+    // A server, or someone else, wrote to the state that was requested: it is in place, and not taken away.
     if let request = turn.options.performs, resumed.interrupted?.result == .changed,
       Marker.read(in: target.directory)?.request(request.id) != nil
     {

@@ -97,7 +97,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     case .nothing: return "nothing to delete; " + keeps
     case .planned: return "would delete " + goes + keeps
     case .announced, .waiting:
-      return "NOTHING WAS DELETED: more than half of the restore points would go.\n"
+      return "NOTHING WAS DELETED: this would delete more than half of the restore points.\n"
         + "would delete " + goes + keeps
         + "The first run after \(due ?? "") deletes them. To delete them now: lifeboat prune --confirm\n"
     case .pruned: return "deleted " + goes + keeps
