@@ -117,7 +117,7 @@ extension World {
       }
       return found
     } catch let error as LifeboatError
-      where error.message.contains("holds no restore point") && (!wasCovered || isClaimedNow)
+      where error.message.contains("has no restore point") && (!wasCovered || isClaimedNow)
     {
       // A first upload was cut off: it is said, and nothing is taken for it.
       count(.firstUploadIsCutOff)
