@@ -60,8 +60,8 @@ extension Chronicle.Gap.Kind {
   var sentence: String {
     switch self {
     case .unwatched: "no shipper ran, or nothing was written"
-    case .unreadable: "the log could not be followed until a new full copy was durable"
-    case .dumps: "full copies only, each is one instant"
+    case .unreadable: "the log could not be followed until a new full copy was uploaded"
+    case .dumps: "full copies only: each restores one instant"
     }
   }
 }

@@ -12,33 +12,35 @@ extension ReportPage {
     if live != nil {
       alerts += """
         <div id="away" class="alert bad" role="status"\(live?.storeAwaySince == nil ? " hidden" : "" as HTML)>\
-        <strong>The store can't be used (<span id="away-words">\(live?.storeProblem ?? "")</span>).</strong> \
+        <strong>The store is unavailable (<span id="away-words">\(live?.storeProblem ?? "")</span>).</strong> \
         <span>Since <span id="away-since">\(live?.storeAwaySince ?? "")</span>. <code>lifeboat doctor</code> \
-        says why. Shipping goes on when it can be used again.\
-        \(chronicle == nil ? "" : " What is drawn here was read before." as HTML)</span></div>\
+        says why. Shipping continues when it is available again.\
+        \(chronicle == nil ? "" : " The charts show what was read before." as HTML)</span></div>\
         <div id="problem" class="alert warn" role="status"\(isProblemShown ? "" : " hidden" as HTML)>\
         <strong>The repository could not be read for this page.</strong> <span id="problem-text">\
         \(live?.problem ?? "")</span></div>\
         <div id="silent" class="alert bad" role="status" hidden><strong>The sidecar does not answer.</strong> \
-        <span>The figures are of <span id="silent-since"></span>.</span></div>\
-        <div id="newer" class="alert info" role="status" hidden><strong>There is a newer picture.</strong> \
-        <span><a href="" id="reload">Show it</a></span></div>
+        <span>The figures are from <span id="silent-since"></span>.</span></div>\
+        <div id="newer" class="alert info" role="status" hidden><strong>There is newer data.</strong> \
+        <span><a href="" id="reload">Reload</a></span></div>
         """
     }
     guard let chronicle else {
       if live?.isAbsent == true, live?.storeAwaySince == nil {
-        add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
+        add(
+          "warn", "There is no restore point yet.",
+          "Nothing can be restored from this repository yet.")
       }
       return alerts
     }
     if let suspicion = chronicle.suspicion {
       add(
-        "bad", "The newest state may be an accident.",
+        "bad", "The newest state may be the result of an accident.",
         """
-        Timeline \(suspicion.timeline): \(suspicion.detail). A restore that names no point asks: \
-        <code>--suspect before</code> gives the state before it (<a href="#point=\(suspicion.before)">\
+        Timeline \(suspicion.timeline): \(suspicion.detail). A restore that names no point stops and asks: \
+        <code>--suspect before</code> restores the state before it (<a href="#point=\(suspicion.before)">\
         \(suspicion.before)</a>), <code>--suspect newest</code> this one. <code>lifeboat unpin</code> \
-        <code>\(suspicion.pin)</code> accepts it for good.
+        <code>\(suspicion.pin)</code> accepts it permanently.
         """)
     }
     for removal in chronicle.removals.reversed() where removal.isOpen {
@@ -56,16 +58,19 @@ extension ReportPage {
     if damaged > 0 {
       add(
         "warn", damaged == 1 ? "A full copy was found damaged." : "Full copies were found damaged.",
-        "Restores plan around it. <code>lifeboat verify</code> says what is wrong.")
+        "Restores avoid it. <code>lifeboat verify</code> says what is wrong.")
     }
     if chronicle.recordsUnreadable > 0 {
       add(
         "bad", "Records can't be read: \(chronicle.recordsUnreadable).",
-        "This page is without what they hold. <code>lifeboat verify</code> says what is wrong.")
+        "This page does not include their content. <code>lifeboat verify</code> says what is wrong."
+      )
     }
     if chronicle.span == nil, chronicle.recordsUnreadable == 0 {
       if live?.storeAwaySince == nil {
-        add("warn", "There is no restore point yet.", "Nothing could be restored from here now.")
+        add(
+          "warn", "There is no restore point yet.",
+          "Nothing can be restored from this repository yet.")
       } else {
         add("warn", "There was no restore point when the repository was read.", "")
       }

@@ -89,7 +89,7 @@ package struct ReportPage: Sendable {
       facts += " <span>repository <code>\(chronicle.repository.prefix(8))</code></span>"
     }
     let again: HTML = live == nil || chronicle == nil ? "" : "; <a href=\"\">read again</a>"
-    let read = chronicle.map { "drawn from the repository as of \(moment($0.readAt))" as HTML }
+    let read = chronicle.map { "state of the repository at \(moment($0.readAt))" as HTML }
     return """
       <header><div class="brand"><h1>\(source ?? "Backups")</h1>\
       <p class="kind">\(live == nil ? "Lifeboat report" : "Lifeboat, live")</p></div>\
@@ -112,13 +112,13 @@ package struct ReportPage: Sendable {
     let words: HTML
     if live?.storeAwaySince != nil {
       words =
-        "The store can't be used, so there is nothing to show yet. It is tried again while this page is open."
+        "The store is unavailable, so there is nothing to show yet. Lifeboat retries while this page is open."
     } else if live?.isAbsent == true {
       words = "There is no backup at <code>\(command.repository)</code> yet."
     } else if live?.problem != nil {
-      words = "The repository could not be read yet. It is tried again while this page is open."
+      words = "The repository could not be read yet. Lifeboat retries while this page is open."
     } else {
-      words = "The repository is being read; this page shows it as soon as it is."
+      words = "Reading the repository; this page will show it in a moment."
     }
     return """
       <section aria-labelledby="reading"><h2 id="reading">Recovery windows</h2>\
@@ -155,7 +155,7 @@ package struct ReportPage: Sendable {
       ).html
     return """
       <section aria-labelledby="windows"><h2 id="windows">Recovery windows</h2>\
-      <p class="hint script">Click into a drawing to choose that instant.</p>\
+      <p class="hint script">Click a chart to choose an instant.</p>\
       <figure class="wide">\(drawings)\(legend(chronicle))</figure>\
       \(ReportTables(chronicle, command).gaps)</section>
       """
@@ -191,7 +191,7 @@ package struct ReportPage: Sendable {
     if !chronicle.presentWindows.isEmpty {
       keys += key(
         "<rect class=\"window\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
-        "recovery window: any instant can be restored; while nothing was written the state did not change"
+        "recovery window: any instant can be restored, including times when nothing was written"
       )
     }
     let kinds = Set(chronicle.gaps.map(\.kind))
@@ -202,27 +202,27 @@ package struct ReportPage: Sendable {
     }
     if chronicle.timelines.contains(where: { !$0.points.isEmpty }) {
       keys += key(
-        "<circle class=\"point\" cx=\"13\" cy=\"11\" r=\"4.5\"/>", "a full copy: that instant alone"
+        "<circle class=\"point\" cx=\"13\" cy=\"11\" r=\"4.5\"/>", "full copy: this instant only"
       )
     }
     if !chronicle.abandonedWindows.isEmpty {
       keys += key(
         "<rect class=\"abandoned\" x=\"1\" y=\"3\" width=\"24\" height=\"16\"/>",
-        "abandoned branch: a later start went on from before it; restorable with <code>--timeline</code>"
+        "abandoned branch: a later start continued from an earlier point; restore it with <code>--timeline</code>"
       )
     }
     return """
-      <figcaption><ul class="legend">\(keys)</ul><p class="note">What follows the last window up to the \
-      time of this page is not lost by that: nothing newer had been shipped, because nothing was written or \
-      because no shipper ran. Names tell windows to within a folded object; a restore reads the log and is \
-      exact.</p></figcaption>
+      <figcaption><ul class="legend">\(keys)</ul><p class="note">A gap after the last window does not mean \
+      that data is lost: nothing newer was uploaded, because nothing was written or because no shipper ran. \
+      The chart is drawn from object names and can be off by the length of one object; a restore reads the \
+      log and is exact.</p></figcaption>
       """
   }
 
   private var footer: HTML {
     """
-    <footer><p>Made by lifeboat \(version), <span>\(moment(now))</span> UTC. It holds names, times and sizes; \
-    no key and no value of Redis.</p></footer>
+    <footer><p>Created by lifeboat \(version) at <span>\(moment(now))</span> UTC. It contains names, times and \
+    sizes, but no keys and no values of Redis.</p></footer>
     """
   }
 }

@@ -12,9 +12,9 @@ struct ReportPlots {
     """
     <section aria-labelledby="plots"><h2 id="plots">Lag and sizes</h2>\
     <div class="plots">\(lag.html)\(log.html)\(sizes.html)\(keys.html)</div>\
-    <p class="note">The lag is from the time of a mark in the log to when the store had it, by the store's \
-    clock: each bar is the longest of \(humanDuration(milliseconds: chronicle.log.bucketSeconds * 1000)). \
-    Sizes of full copies are those of Redis's files; a square is a BASE of the AOF, a circle a dump.\
+    <p class="note">Lag: the time from a write to its upload, by the store's clock. Each bar is the maximum of \
+    \(humanDuration(milliseconds: chronicle.log.bucketSeconds * 1000)). Sizes of full copies are those of \
+    Redis's files: a square is a BASE of the AOF, a circle a dump.\
     \(chronicle.generationsLeftOut > 0 ? " \(chronicle.generationsLeftOut) older full copies are left out." : "")\
     </p></section>
     """

@@ -57,7 +57,8 @@ extension Chronicle {
   var unasked: (words: String, argument: String)? {
     if suspicion != nil {
       return (
-        "The newest state may be an accident: this restores the one before it.", "--suspect before"
+        "The newest state may be the result of an accident: this restores the one before it.",
+        "--suspect before"
       )
     }
     return openRemoval.map {

@@ -66,7 +66,7 @@ struct ScriptData {
         "--at {last}"
       )
     case .newest:
-      ("After the newest restore point: restores that, of {lastShown}.", "--at {last}")
+      ("After the newest restore point: restores the newest one, of {lastShown}.", "--at {last}")
     }
   }
 }

@@ -111,7 +111,7 @@ import Testing
     let repository = folder("repository")
     try await MadeHistories.suspect(repository, now: now)
     let visit = try await visit(repository)
-    #expect(visit.document.contains("The newest state may be an accident."))
+    #expect(visit.document.contains("The newest state may be the result of an accident."))
     #expect(visit.text("command")?.contains(" --suspect before ") == true, "\(visit)")
     #expect(!visit.document.contains("<img"))
     #expect(visit.document.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"))

@@ -116,7 +116,7 @@ import Testing
   @Test func `a page without a picture says so, and looks again also without its script`() {
     let page = Samples.page(nil, live: LiveView(state: "starting", source: "s", isReading: true))
     #expect(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>"))
-    #expect(page.contains("The repository is being read"))
+    #expect(page.contains("Reading the repository"))
     #expect(!Samples.page(Samples.eventful()).contains("noscript"))
   }
 
@@ -125,7 +125,7 @@ import Testing
     let page = Samples.page(Samples.eventful())
     #expect(
       page.contains("'/backups/redis' --suspect before --data DIR".replacing("'", with: "&#39;")))
-    #expect(page.contains("The newest state may be an accident."))
+    #expect(page.contains("The newest state may be the result of an accident."))
   }
 
   @Test(arguments: ["FLUSHALL", nil])
@@ -167,8 +167,8 @@ import Testing
       ($0.storeAwaySince, $0.storeProblem, $0.problem) = ("2026", "denied", "403")
     }
     #expect(!isHidden("away", denied) && isHidden("problem", denied))
-    #expect(denied.contains("can't be used, so there is nothing to show yet"))
-    #expect(!denied.contains(noPoint) && !denied.contains("is being read"))
+    #expect(denied.contains("is unavailable, so there is nothing to show yet"))
+    #expect(!denied.contains(noPoint) && !denied.contains("Reading the repository"))
     let absent = page(nil) { $0.isAbsent = true }
     #expect(absent.contains(noPoint) && absent.contains("There is no backup at"))
     #expect(isHidden("away", absent) && isHidden("problem", absent))
@@ -177,7 +177,7 @@ import Testing
     #expect(!isHidden("problem", unread) && unread.contains("could not be read yet"))
     #expect(!unread.contains(noPoint))
     let emptyAndAway = page(Samples.chronicle()) { $0.storeAwaySince = "2026" }
-    #expect(!emptyAndAway.contains("Nothing could be restored from here now"))
+    #expect(!emptyAndAway.contains("Nothing can be restored from this repository yet"))
     var damaged = Samples.chronicle()
     damaged.recordsUnreadable = 2
     let broken = page(damaged) { _ in }

@@ -30,7 +30,7 @@ extension Chronicle {
     Notice(
       kind: .suspect,
       text:
-        "The newest state may be an accident. Timeline \(open.timeline) began with: \(open.detail).",
+        "The newest state may be the result of an accident. Timeline \(open.timeline) began with: \(open.detail).",
       remedies: [
         .init(label: "restore the state before it", command: command.line("--suspect before")),
         .init(label: "accept the newest state", command: command.unpin(open.pin)),

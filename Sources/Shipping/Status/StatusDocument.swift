@@ -124,7 +124,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     }
     if isSuspect {
       add(
-        "SUSPECT", "the newest state may be an accident: see `lifeboat list`, then `lifeboat unpin`"
+        "SUSPECT",
+        "the newest state may be the result of an accident: see `lifeboat list`, then `lifeboat unpin`"
       )
     }
     for loss in losses ?? [] {
@@ -160,7 +161,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
     if let storeWords { return "NOT OK: the store \(storeWords)" }
-    if isSuspect { return "NOT OK: the newest state may be an accident" }
+    if isSuspect { return "NOT OK: the newest state may be the result of an accident" }
     if !(unreadableClaims ?? []).isEmpty {
       return "NOT OK: a claim can't be read: a restore refuses"
     }
