@@ -1,11 +1,21 @@
 import BackupTypes
 import FoundationEssentials
+import Synchronization
 
 /// Records are JSON with sorted keys inside the frame: few, small, and readable with any tool.
 package enum RecordCoding {
   /// The largest record a reader accepts: an index of a 1 TiB generation has 262,144 digests of 68
   /// bytes each.
   package static let sizeMax = 24 << 20
+  /// The largest snapshot: some 65,000 spans of log. Readers hold many of them.
+  package static let snapshotSizeMax = 6 << 20
+  /// Decoding takes many times the size of a record. Larger ones than this are decoded one at a time.
+  private static let bulk = 256 << 10
+  private static let oneAtATime = Mutex(())
+
+  package static func sizeMax(of kind: ObjectKind) -> Int {
+    kind == .snapshot ? snapshotSizeMax : sizeMax
+  }
 
   package static func encode(_ record: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
@@ -19,7 +29,11 @@ package enum RecordCoding {
     _ type: Record.Type, from bytes: [UInt8], name: String
   ) throws -> Record {
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes))
+      let data = Data(bytes)
+      guard bytes.count > bulk else { return try JSONDecoder().decode(type, from: data) }
+      let decoded = oneAtATime.withLock { _ in Result { try JSONDecoder().decode(type, from: data) }
+      }
+      return try decoded.get()
     } catch let error as UnknownWord {
       throw LifeboatError(
         .versionMismatch,

@@ -78,7 +78,9 @@ package struct BucketURL: Sendable {
         let value = percentDecoded(pair.count > 1 ? String(pair[1]) : "")
       else { throw problem("the percent-encoding is invalid") }
       guard options.contains(name) else {
-        throw problem("the option \(printable(name)) is unknown")
+        let isPlain =
+          name.utf8.count <= 24 && name.utf8.allSatisfy { (97...122).contains($0) || $0 == 45 }
+        throw problem(isPlain ? "the option \(name) is unknown" : "an option is unknown")
       }
       guard !value.isEmpty else { throw problem("the option \(name) has no value") }
       guard items.updateValue(value, forKey: name) == nil else {
@@ -128,14 +130,9 @@ package struct BucketURL: Sendable {
 
     func callAsFunction(_ cause: String) -> LifeboatError {
       LifeboatError(
-        .usage, "can't use the repository \"\(printable(withoutUser))\"", cause: cause,
+        .usage, "can't use the repository \"\(shown(url: url, options: options))\"", cause: cause,
         hint: "the form is \(scheme)://bucket/prefix, with any of ?"
           + options.map { $0 + "=…" }.joined(separator: "&"))
-    }
-    /// The user part is removed, because someone may have put a key into it.
-    private var withoutUser: String {
-      guard let at = url.lastIndex(of: "@") else { return url }
-      return "…" + url[at...]
     }
   }
 }

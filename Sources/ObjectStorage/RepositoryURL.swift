@@ -21,13 +21,41 @@ func strayWhiteSpace(in url: String, path: String) -> String? {
     + "a line feed, one made with `printf %s` does not"
 }
 
+/// A URL as an error shows it. What stands where a user, a password or the value of an option does is left
+/// out: somebody may have put a secret there.
+func shown(url: String, options: [String] = []) -> String {
+  let parts = url.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+  var text = String(parts[0])
+  var scheme = ""
+  if let separator = text.firstRange(of: "://") {
+    scheme = String(text[..<separator.upperBound])
+    text = String(text[separator.upperBound...])
+  }
+  if let at = text.lastIndex(of: "@") { text = "…" + text[at...] }
+  let authority = text.prefix { $0 != "/" }
+  if !scheme.isEmpty, let colon = authority.firstIndex(of: ":"),
+    !authority[colon...].dropFirst().allSatisfy(\.isNumber)
+  {
+    text = "…" + text.dropFirst(authority.count)
+  }
+  let query = parts.count > 1 ? parts[1].split(separator: "&") : []
+  let items = query.map { item in
+    let name = String(item.prefix { $0 != "=" })
+    return options.contains(name) ? name + "=…" : "…"
+  }
+  // The mark for what is left out is no ASCII.
+  return (scheme + text).split(separator: "…", omittingEmptySubsequences: false)
+    .map { printable(String($0)) }.joined(separator: "…")
+    + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
+}
+
 /// The directory that a `--repo` names: `file:///path`, or a path.
 ///
 /// - Throws: `.usage` for anything else.
 package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectStore {
   func refuse(_ cause: String) -> LifeboatError {
     LifeboatError(
-      .usage, "can't use the repository \"\(printable(url))\"", cause: cause,
+      .usage, "can't use the repository \"\(shown(url: url))\"", cause: cause,
       hint: "the form is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
   }
   if let problem = strayWhiteSpace(in: url, path: "") { throw refuse(problem) }

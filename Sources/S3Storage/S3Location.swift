@@ -23,6 +23,8 @@ package struct S3Location: Sendable, Hashable {
   package var encryption: Encryption?
   package var storageClass: String?
   package var isAnonymous = false
+  /// `?allow-http=true`: an endpoint over plain HTTP may be anywhere.
+  package var allowsHTTP = false
 
   /// For messages; without options.
   package var description: String {
@@ -32,6 +34,7 @@ package struct S3Location: Sendable, Hashable {
   /// The options, in the order in which messages list them.
   package static let options = [
     "endpoint", "region", "path-style", "sse", "kms-key", "storage-class", "anonymous",
+    "allow-http",
   ]
 
   /// - Throws: `.usage` with what is wrong.
@@ -48,6 +51,7 @@ package struct S3Location: Sendable, Hashable {
     }
     usesPathStyle = try parts.flag("path-style")
     isAnonymous = try parts.flag("anonymous") ?? false
+    allowsHTTP = try parts.flag("allow-http") ?? false
     encryption = try S3Location.encryption(parts)
     storageClass = try parts["storage-class"].map { value throws(LifeboatError) in
       try S3Location.storageClass(value, parts)
@@ -57,6 +61,33 @@ package struct S3Location: Sendable, Hashable {
   /// Checks an endpoint, of whatever origin.
   static func endpoint(_ text: String) throws(LifeboatError) -> String {
     try BucketURL.endpoint(text, scheme: "s3", options: options)
+  }
+
+  /// Over plain HTTP anyone on the way can read what is not encrypted, change it, and answer in the store's
+  /// place. That is for a store on this machine or in this cluster, or for who asks for it.
+  func check(_ endpoint: String?) throws(LifeboatError) {
+    guard let endpoint, !allowsHTTP, endpoint.lowercased().hasPrefix("http://") else { return }
+    let authority = endpoint.dropFirst("http://".count).prefix { $0 != "/" }.lowercased()
+    let host =
+      authority.hasPrefix("[")
+      ? String(authority.dropFirst().prefix { $0 != "]" })
+      : String(authority.prefix { $0 != ":" })
+    guard !S3Location.isNear(host) else { return }
+    throw LifeboatError(
+      .usage, "\(description) is not used over plain http:// at \(printable(host))",
+      cause: "anyone between here and there can read and change what is sent",
+      hint:
+        "give an endpoint with https://; if the way there is safe, add allow-http=true to the URL")
+  }
+
+  /// This machine, or a Service of a cluster: a name without a dot, or one below `svc` or `cluster.local`.
+  private static func isNear(_ host: String) -> Bool {
+    if host == "localhost" || host.hasSuffix(".localhost") || host == "::1" { return true }
+    if host.hasPrefix("127."), host.allSatisfy({ $0.isASCII && $0.isNumber || $0 == "." }) {
+      return true
+    }
+    return !host.contains(".") && !host.contains(":") && !host.allSatisfy(\.isNumber)
+      || host.hasSuffix(".svc") || host.hasSuffix(".cluster.local")
   }
 
   private static func encryption(

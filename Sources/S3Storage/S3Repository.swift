@@ -32,6 +32,7 @@ package struct S3Repository: Sendable {
   ) throws {
     let location = try S3Location(url: url)
     let endpoint = try location.endpoint ?? S3Repository.configuredEndpoint(settings)
+    try location.check(endpoint)
     let configured = try AWSRegion.configured(settings)
     let region = location.region ?? configured?.name
     if let region, !AWSRegion.isName(region) {

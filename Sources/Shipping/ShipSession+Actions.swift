@@ -62,10 +62,13 @@ extension ShipSession {
       return nil
     }
     let (repository, results, status) = (repository, results, shipper.status)
+    let (pins, quarantined) = (plan.pins.ids, quarantined)
     // Losing this is harmless: the next look finds it.
     return {
       let known = status.current.drill?.id
-      if let found = try? await repository.lookAtOperations(knownDrill: known) {
+      if let found = try? await repository.lookAtOperations(
+        knownDrill: known, pins: pins, known: quarantined)
+      {
         results.set(operations: found)
       }
     }

@@ -83,7 +83,7 @@ extension Shipper {
     status.update { $0.unreadableClaims = numbers }
     for claim in history.unreadable {
       logger.error(
-        "a claim can't be read: its timeline number is skipped, and restores refuse while it exists",
+        "a claim can't be read: its timeline number is skipped, and nothing of it can be restored",
         metadata: [
           "timeline": "\(claim.timeline)", "cause": "\(claim.reason)",
           "object": "\(ObjectPath.claim(claim.timeline).text)", "objects": "\(claim.objects)",

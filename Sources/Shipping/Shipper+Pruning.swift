@@ -24,8 +24,7 @@ extension Shipper {
       status.update {
         $0.pruned = now
         $0.losses = report.losses
-        // It read every claim.
-        $0.unreadableClaims = []
+        $0.unreadableClaims = report.unreadableClaims
       }
       tell(report)
     } catch is CancellationError {

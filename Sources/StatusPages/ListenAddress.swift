@@ -36,18 +36,24 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Whether to answer a client that calls the server by `name` (`Host`). A foreign web page can make a
-  /// browser resolve its own name to the loopback address, and then read what is served there. On a
-  /// loopback address, only loopback's own names are therefore answered.
-  package func accepts(host name: String?) -> Bool {
-    guard isLoopback, let name else { return true }
+  /// browser resolve the page's own name to this address, and then read what is served there. So only names
+  /// are answered that no foreign page can have: addresses in numbers, loopback's own, the host that this
+  /// address is written with, and on an address that others reach those that an operator gave.
+  package func accepts(host name: String?, told: [String] = []) -> Bool {
+    guard let name else { return true }
     var bare = Substring(name.lowercased())
     if bare.hasPrefix("[") {
       let inside = bare.prefix { $0 != "]" }.dropFirst()
       return inside.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
     }
     if let colon = bare.lastIndex(of: ":") { bare = bare[..<colon] }
-    return bare == "localhost" || bare.hasSuffix(".localhost")
-      || bare.allSatisfy { $0.isASCII && $0.isNumber || $0 == "." }
+    if bare == "localhost" || bare.hasSuffix(".localhost")
+      || bare.allSatisfy({ $0.isASCII && $0.isNumber || $0 == "." })
+    {
+      return true
+    }
+    guard !isLoopback else { return false }
+    return (told + [host].compactMap { $0 }).contains { $0.lowercased() == bare }
   }
 
   private static func wrong(_ text: String) -> LifeboatError {

@@ -8,7 +8,8 @@ import SystemIO
 /// Serves small pages over HTTP/1.1, on one event loop that sleeps while there are no requests.
 ///
 /// It is bounded: the number of connections is limited, each is closed when it is silent, and a request's
-/// body is not read.
+/// body is not read. A new connection takes the place of the one that was answered longest ago, so that
+/// nobody can keep a probe out by holding idle connections.
 package final class PageServer: Sendable {
   /// Answers at once. It runs on the event loop and must not block.
   package typealias Handler = @Sendable (PageRequest) -> Page
@@ -55,19 +56,23 @@ package final class PageServer: Sendable {
   private static func bind(
     _ address: ListenAddress, _ group: MultiThreadedEventLoopGroup, _ handler: @escaping Handler
   ) async throws -> any Channel {
-    let count = ConnectionCount()
+    let connections = Connections()
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 16)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          guard count.enter(channel) else { throw TooManyConnections() }
+          connections.enter(channel)
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandler(
             IdleStateHandler(readTimeout: silenceMax, writeTimeout: silenceMax))
           try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-          try pipeline.addHandler(PageHandler(handler))
+          try pipeline.addHandler(
+            PageHandler({ request in
+              connections.use(channel)
+              return handler(request)
+            }))
         }
       }
     if let host = address.host {
@@ -82,22 +87,38 @@ package final class PageServer: Sendable {
   }
 }
 
-private struct TooManyConnections: Error {}
-
 /// Open connections. Used only on the one event loop, but shared by type.
-private final class ConnectionCount: Sendable {
-  private let open = NIOLockedValueBox(0)
+private final class Connections: Sendable {
+  private struct State {
+    var turn = 0
+    var open: [ObjectIdentifier: (channel: any Channel, used: Int)] = [:]
+  }
+  private let state = NIOLockedValueBox(State())
 
-  /// False if there are too many; otherwise counts this one until it is closed.
-  func enter(_ channel: any Channel) -> Bool {
-    let fits = open.withLockedValue { open in
-      guard open < PageServer.connectionsMax else { return false }
-      open += 1
-      return true
+  /// Counts a connection until it is closed. If there are too many, the one that was used longest ago makes
+  /// room.
+  func enter(_ channel: any Channel) {
+    let id = ObjectIdentifier(channel)
+    let over = state.withLockedValue { state -> (any Channel)? in
+      state.turn += 1
+      state.open[id] = (channel, state.turn)
+      guard state.open.count > PageServer.connectionsMax,
+        let oldest = state.open.min(by: { $0.value.used < $1.value.used })
+      else { return nil }
+      state.open[oldest.key] = nil
+      return oldest.value.channel
     }
-    guard fits else { return false }
-    channel.closeFuture.whenComplete { _ in self.open.withLockedValue { $0 -= 1 } }
-    return true
+    over?.close(promise: nil)
+    channel.closeFuture.whenComplete { _ in self.state.withLockedValue { $0.open[id] = nil } }
+  }
+
+  /// A whole request came.
+  func use(_ channel: any Channel) {
+    state.withLockedValue { state in
+      state.turn += 1
+      let turn = state.turn
+      state.open[ObjectIdentifier(channel)]?.used = turn
+    }
   }
 }
 

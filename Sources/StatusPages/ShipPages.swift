@@ -42,9 +42,13 @@ package struct ShipPages: Sendable {
   }
 
   /// `--admin-listen`: the page, what it requests, `/status`, and `/sync` by POST.
-  package func admin(_ request: PageRequest, at address: ListenAddress) -> Page {
-    guard address.accepts(host: request.host) else {
-      return .text(421, "this server answers only to the name \(address)")
+  /// - Parameter names: the host names of `--admin-host`.
+  package func admin(
+    _ request: PageRequest, at address: ListenAddress, names: [String] = []
+  ) -> Page {
+    guard address.accepts(host: request.host, told: names) else {
+      return .text(
+        421, "this server does not answer to this host name; ship --admin-host allows one")
     }
     if request.path == "/sync" {
       guard request.method == "POST" else { return .text(405, "use POST to request a sync") }

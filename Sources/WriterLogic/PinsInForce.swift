@@ -10,6 +10,7 @@ package struct PinsInForce: Sendable, Equatable {
   package init(_ pins: [Pin] = []) { self.pins = pins.filter { $0.name == nil } }
 
   package var count: Int { pins.count }
+  package var ids: Set<String> { Set(pins.map(\.id)) }
 
   /// Something in the repository may be the result of an accident, and nobody has accepted it yet.
   package var isSuspect: Bool { pins.contains { $0.origin == .start } }

@@ -65,23 +65,49 @@ enum Main {
       Console.end(
         Console.report(error, asJSON: arguments.contains("--json"), interruption: .shared))
     } catch {
-      endWithParserMessage(error)
+      endWithParserMessage(error, arguments)
     }
   }
 
   /// Help, the version, or a usage error, in ArgumentParser's words and with our exit code.
-  private static func endWithParserMessage(_ error: any Error) -> Never {
+  private static func endWithParserMessage(_ error: any Error, _ arguments: [String]) -> Never {
     let isUsage = !Lifeboat.exitCode(for: error).isSuccess
-    Console.write(Lifeboat.fullMessage(for: error) + "\n", toError: isUsage)
+    let message = Lifeboat.fullMessage(for: error)
+    Console.write(
+      (isUsage ? withoutValues(message, arguments) : message) + "\n", toError: isUsage)
     Console.end(isUsage ? .usage : .success)
+  }
+
+  /// The parser repeats what it does not understand. A key or a URL with a password can be among it, so only
+  /// names of options, words like those of commands, and short numbers are repeated.
+  static func withoutValues(_ message: String, _ arguments: [String]) -> String {
+    let values = arguments.flatMap { argument -> [String] in
+      guard argument.hasPrefix("-") else { return [argument] }
+      guard let equals = argument.firstIndex(of: "=") else {
+        return argument.hasPrefix("--") && isPlain(argument) ? [] : [argument]
+      }
+      return [String(argument[argument.index(after: equals)...])]
+    }
+    var shown = message
+    for value in values.sorted(by: { $0.utf8.count > $1.utf8.count }) where !isPlain(value) {
+      shown = shown.replacing(value, with: "…")
+    }
+    return shown
+  }
+
+  private static func isPlain(_ value: String) -> Bool {
+    if value.utf8.count <= 7, value.first?.isNumber == true { return true }
+    return value.utf8.count <= 24
+      && value.utf8.allSatisfy { (97...122).contains($0) || $0 == UInt8(ascii: "-") }
   }
 
   /// The command, and the arguments with those that the environment gives.
   private static func parse(_ given: [String]) -> (any ParsableCommand, [String]) {
+    var arguments = given
     do {
       let environment = EnvironmentFlags(definitions: CommandDefinition.root)
       for warning in environment.unknownVariables() { Console.warn(warning) }
-      let arguments = try environment.completing(given)
+      arguments = try environment.completing(given)
       let command = try Lifeboat.parseAsRoot(arguments)
       // An init container that lost its `args` must not look like one that had nothing to restore.
       if command is Lifeboat {
@@ -92,7 +118,7 @@ enum Main {
     } catch let error as LifeboatError {
       Console.end(Console.report(error, asJSON: false, interruption: .shared))
     } catch {
-      endWithParserMessage(error)
+      endWithParserMessage(error, arguments)
     }
   }
 }

@@ -12,10 +12,10 @@ struct MadeRepository {
   let repository: Repository
 
   /// - Parameter clock: the store's; nil: it says nothing of value.
-  init(clock: (@Sendable () -> Instant)? = nil) async throws {
+  init(clock: (@Sendable () -> Instant)? = nil, keys: KeySource = .none) async throws {
     store = MemoryStore(clock: clock)
     repository = try await Repository.openOrCreate(
-      store, keys: .none, compression: .none, now: at(0))
+      store, keys: keys, compression: .none, now: at(0))
   }
 
   var reader: HistoryReader {
@@ -38,14 +38,15 @@ struct MadeRepository {
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
     ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,
-    suspicion: Claim.Suspicion? = nil
+    suspicion: Claim.Suspicion? = nil, parent: Int? = nil
   ) async throws {
     let timeline = TimelineNumber(number)!
+    let before = parent.flatMap { TimelineNumber($0) } ?? timeline.previous
     let claim = Claim(
       timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
       instance: "i", directory: "d", claimedAt: at(time), writer: "test",
-      parent: parentSnapshots == nil ? nil : timeline.previous,
-      fork: fork.map { LogPosition(timeline: timeline.previous!, ordinal: 1, offset: $0) },
+      parent: parentSnapshots == nil ? nil : before,
+      fork: fork.map { LogPosition(timeline: before!, ordinal: 1, offset: $0) },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
       suspicion: suspicion, place: Claim.Place())
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)
@@ -62,6 +63,25 @@ struct MadeRepository {
       Snapshot.Dump(generation: id, file: "dump.rdb", contentAt: at($0), pinnedAt: nil)
     }
     try await add(snapshot(number, sequence, by: writer, chain: nil, dump: dump))
+  }
+
+  /// The index of the dump that `addSnapshot` names, for what reads it.
+  func addDumpIndex(_ number: Int) async throws {
+    let id = GenerationID(
+      fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(number)) + littleEndianBytes(9))!,
+      nonce: nonce(number))
+    let index = GenerationIndex(
+      generation: id, kind: .dump, file: "dump.rdb", size: 1,
+      pieces: [repository.frame.digest([1])], contentAt: at(0), verdict: .good, remark: nil,
+      dataset: nil)
+    _ = try await repository.create(index, .index(id), kind: .index)
+  }
+
+  /// A copy, for what writes to a store.
+  func copy() -> MemoryStore {
+    let copy = MemoryStore()
+    for (name, bytes) in store.contents { copy.overwrite(name, bytes) }
+    return copy
   }
 
   /// A snapshot whose point is a log of one file, open from 0.

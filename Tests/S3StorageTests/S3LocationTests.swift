@@ -66,6 +66,37 @@ import Testing
     return origin + path
   }
 
+  @Test(arguments: [
+    ("http://127.0.0.1:9000", true), ("http://localhost", true), ("http://[::1]:9000/x", true),
+    ("http://minio:9000", true), ("http://minio.storage.svc:9000", true),
+    ("HTTP://minio.storage.svc.cluster.local", true), ("https://minio.example.com", true),
+    ("http://minio.example.com:9000", false), ("http://10.0.0.7", false),
+    ("http://127.0.0.1.example.com", false), ("http://localhost.example.com", false),
+    ("http://[2001:db8::1]:9000", false), ("http://svc.example.com", false),
+    ("http://3232235777", false),
+  ])
+  func `plain HTTP only near, or if asked for`(endpoint: String, isAllowed: Bool) throws {
+    let location = try S3Location(url: "s3://b/p?endpoint=\(endpoint)")
+    let given = try #require(location.endpoint)
+    if isAllowed {
+      try location.check(given)
+    } else {
+      let error = #expect(throws: LifeboatError.self) { try location.check(given) }
+      #expect(error?.code == .usage && error?.hint?.contains("allow-http=true") == true)
+    }
+    try S3Location(url: "s3://b/p?endpoint=\(endpoint)&allow-http=true").check(given)
+  }
+
+  @Test(arguments: [
+    "s3://AKIA:SECRET/p", "s3://KEY:SECRET@b/p", "s3://b/p?endpoint=https://u:SECRET@h",
+    "s3://b/p?region=SECRET/", "s3://b/p?secret-key=SECRET", "s3://b/p?SECRET",
+    "s3://b/p?kms-key=SECRET&sse=AES256",
+  ])
+  func `a secret in a wrong URL is not repeated`(url: String) {
+    let error = #expect(throws: LifeboatError.self) { try S3Location(url: url) }
+    #expect(error?.code == .usage && error?.description.contains("SECRET") == false, "\(error!)")
+  }
+
   @Test func addresses() throws {
     #expect(try target("s3://b") == "https://b.s3.eu-west-1.amazonaws.com/k")
     #expect(try target("s3://b", key: nil) == "https://b.s3.eu-west-1.amazonaws.com/")

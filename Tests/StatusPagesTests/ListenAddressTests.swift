@@ -37,12 +37,27 @@ import Testing
     "evil.example:9848", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:9848",
     "[evil.example]:1", "127.0.0.1@evil.example",
   ])
-  func `a stranger's name is refused there, and nowhere else`(name: String) throws {
+  func `a stranger's name is refused, on every address`(name: String) throws {
     #expect(try !ListenAddress("127.0.0.1:9848").accepts(host: name))
     #expect(try !ListenAddress("[::1]:9848").accepts(host: name))
     #expect(try !ListenAddress("localhost:9848").accepts(host: name))
-    #expect(try ListenAddress(":9848").accepts(host: name))
-    #expect(try ListenAddress("10.0.0.7:9848").accepts(host: name))
+    #expect(try !ListenAddress(":9848").accepts(host: name))
+    #expect(try !ListenAddress("10.0.0.7:9848").accepts(host: name, told: ["redis-0.redis"]))
+  }
+
+  @Test func `a name is answered that an operator gave`() throws {
+    for address in [":9848", "10.0.0.7:9848", "[2001:db8::1]:9848"] {
+      let told = try ListenAddress(address)
+      for host in ["redis-0.redis", "Redis-0.Redis:9848"] {
+        #expect(!told.accepts(host: host))
+        #expect(told.accepts(host: host, told: ["other", "redis-0.redis"]))
+      }
+      for host in [nil, "10.0.0.7:9848", "[2001:db8::1]:9848", "localhost"] {
+        #expect(told.accepts(host: host))
+      }
+    }
+    #expect(try ListenAddress("pod.example:9848").accepts(host: "pod.example:9848"))
+    #expect(try !ListenAddress("127.0.0.1:9848").accepts(host: "pod", told: ["pod"]))
   }
 }
 

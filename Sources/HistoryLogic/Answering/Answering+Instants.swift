@@ -58,6 +58,7 @@ extension Answering {
 
   /// What a restore without a choice would give; nil if that would end at something damaged.
   package func newestUnlessDamaged() throws -> RestorePoint? {
+    guard history.notPassed == nil else { return nil }
     do {
       return try newest()
     } catch let error as LifeboatError where error.code == .corrupt && error.missingObject == nil {

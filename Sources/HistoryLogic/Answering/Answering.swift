@@ -20,6 +20,7 @@ package struct Answering: Sendable {
 
   package func answer(_ question: Question) throws -> Answer {
     do {
+      try refuseHidden(by: question)
       switch question {
       case .newest(let choice): return try newest(choice)
       case .timeline(let number):

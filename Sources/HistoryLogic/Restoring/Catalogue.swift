@@ -30,6 +30,8 @@ package struct Catalogue: Sendable {
   package private(set) var operations: [OperationKind: Set<String>] = [:]
   /// Generations that were found damaged. For restores and shippers they do not exist.
   package private(set) var quarantined: Set<GenerationID> = []
+  /// Listed operations that do not count, and why.
+  package private(set) var unusable: [ObjectPath: String] = [:]
   /// Objects that are newer in the store than a grace period, if the caller requested them. Nothing of
   /// these is deleted.
   package private(set) var young: Set<ObjectPath> = []
@@ -90,6 +92,21 @@ package struct Catalogue: Sendable {
     generations[id]?.written = max(before, modified)
   }
 
+  /// A copy without some operations, which do not count.
+  /// - Parameter names: with the reason; nil: it is gone.
+  package func disregarding(_ names: [ObjectPath: String?]) -> Catalogue {
+    var copy = self
+    for (name, reason) in names {
+      guard case .operation(let kind, let id) = name else { continue }
+      copy.operations[kind]?.remove(id)
+      if kind == .quarantines, let generation = GenerationID(id) {
+        copy.quarantined.remove(generation)
+      }
+      copy.unusable[name] = reason
+    }
+    return copy
+  }
+
   /// A copy without some timelines whose claims can't be read.
   package func without(_ numbers: Set<TimelineNumber>) -> Catalogue {
     var copy = self
@@ -134,6 +151,15 @@ package struct Catalogue: Sendable {
     Set(generations.filter { $0.value.hasIndex }.keys)
   }
   package var isEmpty: Bool { objects == 0 }
+  /// Timelines with objects whose claim is gone. Above the highest claim, log alone was left by another
+  /// writer, and is no history.
+  package var unclaimed: [TimelineNumber] {
+    let highest = highestClaim
+    return timelines.filter { number, timeline in
+      !timeline.hasClaim
+        && (!timeline.snapshots.isEmpty || highest.map { number < $0 } ?? false)
+    }.map(\.key)
+  }
   /// Whether a timeline has listed snapshots but no listed claim: the claim was lost, or was created while
   /// the pages were read.
   package var hasUnclaimedSnapshots: Bool {

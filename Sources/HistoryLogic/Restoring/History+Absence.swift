@@ -51,7 +51,7 @@ extension History {
   /// A shipper that is killed before its first generation is durable, and started again, claims again and
   /// names its predecessor. Its `end` says how many snapshots the predecessor had. All of them must exist.
   package func provesNoRestorePoint(snapshots: [Snapshot]) -> Bool {
-    guard catalogue.generations.values.allSatisfy({ !$0.hasIndex }),
+    guard unreadable.isEmpty, catalogue.generations.values.allSatisfy({ !$0.hasIndex }),
       snapshots.allSatisfy({ $0.primary == nil }), namesEveryLog(snapshots),
       !claims.isEmpty || catalogue.generations.isEmpty
     else { return false }

@@ -1,20 +1,6 @@
 package import BackupFormat
 package import BackupTypes
 
-/// A claim that a writer could not read: it does not parse, or it fails authentication. Only its number
-/// counts.
-package struct UnreadableClaim: Sendable, Equatable {
-  package var timeline: TimelineNumber
-  package var reason: String
-  /// How many snapshots and log objects its timeline has. 0: nothing was ever shipped under it.
-  package var objects: Int
-  package init(timeline: TimelineNumber, reason: String, objects: Int) {
-    self.timeline = timeline
-    self.reason = reason
-    self.objects = objects
-  }
-}
-
 /// A repository as readers see it: the catalogue, limited by what each claim says about its predecessor.
 /// Anything added to a timeline after its successor's `end` does not exist.
 package struct History: Sendable {
@@ -24,13 +10,18 @@ package struct History: Sendable {
   package let unreadable: [UnreadableClaim]
   /// By its number, the claim that continues each timeline, and so says where it ends.
   private let successors: [TimelineNumber: Claim]
+  /// Timelines that a claim cuts off, and where they end nevertheless.
+  package let cutOff: [TimelineNumber: Claim.End]
   private let newestFirst: [Claim]
   private let index: HistoryIndex
 
   /// Checks that every timeline up to the highest claim has a claim, and that they are consistent.
-  /// - Parameter unreadable: claims that are passed, which only a writer does.
+  /// - Parameters:
+  ///   - unreadable: claims of which only the number counts.
+  ///   - cutOff: where timelines end, in place of what their successors say (`CutOff`).
   package init(
-    catalogue whole: Catalogue, claims: [TimelineNumber: Claim], unreadable: [UnreadableClaim] = []
+    catalogue whole: Catalogue, claims: [TimelineNumber: Claim],
+    unreadable: [UnreadableClaim] = [], cutOff: [TimelineNumber: Claim.End] = [:]
   ) throws(LifeboatError) {
     let catalogue =
       unreadable.isEmpty ? whole : whole.without(Set(unreadable.map(\.timeline)))
@@ -41,7 +32,9 @@ package struct History: Sendable {
     var successors: [TimelineNumber: Claim] = [:]
     for claim in newestFirst { if let parent = claim.parent { successors[parent] = claim } }
     self.successors = successors
-    index = HistoryIndex(catalogue, ends: successors.compactMapValues(\.end))
+    self.cutOff = cutOff
+    index = HistoryIndex(
+      catalogue, ends: successors.compactMapValues(\.end).merging(cutOff) { $1 })
     for number in catalogue.timelines.keys.sorted() {
       guard let claim = claims[number] else {
         // A snapshot is written only under a durable claim. If there is one, the claim was lost.
@@ -73,6 +66,7 @@ package struct History: Sendable {
   /// Whether a successor abandoned some of this timeline's history. The timeline then ends in a branch that
   /// can only be reached by its own number.
   package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
+    if cutOff[timeline] != nil { return true }
     guard let successor = successors[timeline], let end = successor.end,
       let last = end.ordinals.last, let fork = successor.fork
     else { return false }
@@ -95,7 +89,8 @@ package struct History: Sendable {
     damaged.isEmpty
       ? self
       : try History(
-        catalogue: catalogue.without(damaged), claims: claims, unreadable: unreadable)
+        catalogue: catalogue.without(damaged), claims: claims, unreadable: unreadable,
+        cutOff: cutOff)
   }
 
   /// Whether the full copy at the beginning of a snapshot's restore point counts as absent.
@@ -107,7 +102,7 @@ package struct History: Sendable {
 
   /// Where `timeline` ends for every reader; nil for the newest, which may still grow.
   package func end(of timeline: TimelineNumber) -> Claim.End? {
-    successors[timeline]?.end
+    cutOff[timeline] ?? successors[timeline]?.end
   }
   /// The first claim that has `timeline` as its parent.
   package func successor(of timeline: TimelineNumber) -> Claim? { successors[timeline] }

@@ -31,6 +31,9 @@ package struct PrunePlan: Sendable, Equatable {
   /// Restore points before and after.
   package private(set) var points = 0
   package private(set) var pointsLeft = 0
+  /// Listed snapshots that do not exist for a reader, and how many of them are deleted.
+  private var hidden = 0
+  private var hiddenGone = 0
   /// The first remaining restore point.
   package var firstLeft: Instant? { kept.first }
   /// What is kept although the policy would not keep it.
@@ -68,7 +71,8 @@ package struct PrunePlan: Sendable, Equatable {
   }
 
   /// A deletion of more than half of the restore points has to be confirmed, or waits for a grace period.
-  package var takesMost: Bool { (points - pointsLeft) * 2 > points }
+  /// What a reader does not see counts, too: somebody may have hidden it.
+  package var takesMost: Bool { (points - pointsLeft + hiddenGone) * 2 > points + hidden }
 
   // MARK: Snapshots
 
@@ -81,11 +85,16 @@ package struct PrunePlan: Sendable, Equatable {
     for (timeline, listed) in basis.history.catalogue.timelines where listed.hasClaim {
       for sequence in listed.snapshots {
         let key = SnapshotKey(timeline, sequence)
+        if basis.snapshots[key] == nil, !basis.foreign.contains(key) { hidden += 1 }
         guard !kept.snapshots.contains(key),
           !young.contains(.snapshot(timeline, sequence: sequence))
         else { continue }
         snapshots.append(key)
-        if basis.snapshots[key]?.primary != nil { pointsLeft -= 1 }
+        guard let snapshot = basis.snapshots[key] else {
+          hiddenGone += 1
+          continue
+        }
+        if snapshot.primary != nil { pointsLeft -= 1 }
       }
     }
     snapshots.sort()
@@ -109,9 +118,7 @@ package struct PrunePlan: Sendable, Equatable {
       let base = snapshot.chain?.base?.generation
       let dump = snapshot.dump?.generation
       needs.named.formUnion([base, dump].compactMap { $0 })
-      let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
-      let logs = files.flatMap(\.segments)
-        .map { Prune.Log(timeline: $0.timeline, ordinal: $0.ordinal) }
+      let logs = snapshot.logs
       needs.namedLogs.formUnion(logs)
       guard kept.snapshots.contains(key) else { continue }
       if let base { needs.generations.insert(base) }
@@ -240,5 +247,14 @@ package struct PrunePlan: Sendable, Equatable {
       }
       if let made = close() { covered.append(made) }
     }
+  }
+}
+
+extension Snapshot {
+  /// The logs that it names.
+  var logs: Set<Prune.Log> {
+    let files = (chain?.files ?? []) + (detached?.files ?? [])
+    return Set(
+      files.flatMap(\.segments).map { Prune.Log(timeline: $0.timeline, ordinal: $0.ordinal) })
   }
 }

@@ -78,6 +78,12 @@ package struct Retention: Sendable {
 
   private func keepYoungAndForeign(_ kept: inout Kept) {
     kept.snapshots.formUnion(basis.foreign)
+    // When these were needed is not known.
+    let contradicted = basis.history.contradictedLogs()
+    if !contradicted.isEmpty {
+      for (key, snapshot) in basis.snapshots
+      where !contradicted.isDisjoint(with: snapshot.logs) { kept.snapshots.insert(key) }
+    }
     for key in basis.snapshots.keys where isYoung(key) { kept.snapshots.insert(key) }
   }
 
@@ -132,8 +138,8 @@ package struct Retention: Sendable {
     kept.snapshots.formUnion(last.values.map(\.key))
   }
 
-  /// For each day before `fullSince`, what `--at` gives for its last instant; and the ends of branches that were
-  /// abandoned on one of these days.
+  /// For each day before `fullSince`, what `--at` and `--timeline` with it give for its last instant; and the
+  /// ends of branches that were abandoned, or that a claim with a wrong time hides, on one of these days.
   private func keepDaily(_ kept: inout Kept) {
     guard policy.keepDaily > 0,
       let earliest =
@@ -145,19 +151,37 @@ package struct Retention: Sendable {
     let midnight = since - ((since % day) + day) % day
     var instant = Instant(milliseconds: midnight - 1)
     var days = 0
+    let lives = lives()
     while days < policy.keepDaily {
       let before = kept.snapshots.count
       kept.snapshots.formUnion(answer(at: instant))
+      for (number, life) in lives where life.from <= instant && instant <= life.to {
+        let own = candidates[number]?.at(instant) ?? []
+        kept.snapshots.formUnion(own.map { SnapshotKey(number, $0) })
+      }
       // The first object of a log may have older marks inside than the one in its name. For example, a
       // fold covers the first two days of a history: its name has the time of the second.
       if instant < earliest, kept.snapshots.count == before { break }
       instant = instant.advanced(byMilliseconds: -day)
       days += 1
     }
-    for number in basis.history.claims.keys where basis.history.isAbandoned(number) {
-      if let end = newest(of: number), end.instant > instant {
-        kept.snapshots.insert(end.snapshot.key)
+    for number in basis.history.claims.keys {
+      guard let end = newest(of: number), end.instant > instant else { continue }
+      let key = end.snapshot.key
+      if basis.history.isAbandoned(number) || !answer(at: end.instant).contains(key) {
+        kept.snapshots.insert(key)
       }
+    }
+  }
+
+  /// When the log of each timeline begins and ends. A later claim says which timeline answers `--at` for a
+  /// time. It can be wrong about its own time, so each timeline also keeps the days of its own log.
+  private func lives() -> [TimelineNumber: (from: Instant, to: Instant)] {
+    candidates.compactMapValues { own in
+      guard let from = own.windows.values.map(\.from).min(),
+        let to = own.windows.values.map(\.to).max()
+      else { return nil }
+      return (from, to)
     }
   }
 

@@ -15,13 +15,15 @@ package struct RetentionBasis: Sendable {
   /// Which pins were released.
   package var released: Set<String>
   package var letGo: LetGo
+  /// The ids of the records that `letGo` was made from.
+  package var records: [String]
   /// By the store's clock.
   package var now: Instant
 
   package init(
     history: History, snapshots: [SnapshotKey: Snapshot], foreign: Set<SnapshotKey> = [],
     pins: [Pin] = [], unreadablePins: [String] = [], released: Set<String> = [],
-    letGo: LetGo = LetGo(), now: Instant
+    letGo: LetGo = LetGo(), records: [String] = [], now: Instant
   ) {
     self.history = history
     self.snapshots = snapshots
@@ -30,6 +32,7 @@ package struct RetentionBasis: Sendable {
     self.unreadablePins = unreadablePins
     self.released = released
     self.letGo = letGo
+    self.records = records
     self.now = now
   }
 
@@ -54,11 +57,26 @@ package struct RetentionBasis: Sendable {
     var expected = TimelineNumber.first
     for (number, _) in history.catalogue.timelines.sorted(by: { $0.key < $1.key })
     where history.claims[number] != nil {
-      if number != expected { return "the claim of timeline \(expected) is missing" }
+      while expected < number, let next = expected.next {
+        if let problem = gap(at: expected) { return problem }
+        expected = next
+      }
       expected = number.next ?? expected
       if let problem = problem(of: number) { return problem }
     }
-    return nil
+    return history.unreadable.last { $0.timeline >= expected }.flatMap { gap(at: $0.timeline) }
+  }
+
+  /// Nothing is needed of a timeline that a writer has passed, and under which nothing was shipped, whether
+  /// its claim is still there or not. If something was shipped, it is unknown what that needs.
+  private func gap(at number: TimelineNumber) -> String? {
+    let unreadable = history.unreadable.first { $0.timeline == number }
+    guard history.isPassed(number) else {
+      return "the claim of timeline \(number) "
+        + (unreadable == nil ? "is missing" : "can't be read, and no writer has passed it yet")
+    }
+    guard let unreadable, unreadable.objects > 0 else { return nil }
+    return "timeline \(number) has \(unreadable.objects) objects, and its claim can't be read"
   }
 
   private func problem(of timeline: TimelineNumber) -> String? {

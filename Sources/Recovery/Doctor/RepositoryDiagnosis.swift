@@ -50,6 +50,28 @@ package struct RepositoryDiagnosis: Sendable {
             "restore points are lost; a restore that needs one of them fails with exit 5",
           remedy: "`lifeboat verify` lists the damage and what to do", code: .corrupt))
     }
+    if let first = listing.unusable.first {
+      findings.append(
+        Finding(
+          .repository, "operations", .warning,
+          "\(listing.unusable.count) records below ops/ can't be used; the first is \(first)",
+          consequence:
+            "they do not count; a pin, a damaged generation or a deletion that one of them "
+            + "stood for is as before",
+          remedy:
+            "`lifeboat verify` says what is wrong with them; if Lifeboat did not write them, find "
+            + "out who may write to the bucket"))
+    }
+    if let cut = listing.timelines.first(where: \.isCutOff) {
+      findings.append(
+        Finding(
+          .repository, "cut-off", .warning,
+          "a claim leaves out the end of timeline \(cut.number), which was there long before it",
+          consequence: "a restore without a choice gives what came after that claim",
+          remedy:
+            "`lifeboat restore --timeline \(cut.number)` gives its end; `lifeboat verify` names the "
+            + "claim: find out who wrote it"))
+    }
     if let first = listing.unreadablePins.first {
       findings.append(
         Finding(

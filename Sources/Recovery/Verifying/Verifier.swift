@@ -127,6 +127,7 @@ package struct Verifier: Sendable {
     _ findings: [VerifyGroup: [VerifyFinding]], _ repository: Repository, _ catalogue: Catalogue,
     _ report: inout VerifyReport
   ) async throws {
+    let catalogue = try await repository.withoutUnusable(catalogue)
     for (group, found) in findings {
       guard case .generation(let id) = group, let worst = found.first(where: { $0.isFailure }),
         !catalogue.quarantined.contains(id)
@@ -135,8 +136,11 @@ package struct Verifier: Sendable {
         generation: id, repository: repository.id, at: now(), object: worst.object,
         reason: worst.detail, by: options.by)
       do {
-        _ = try await repository.create(
+        let outcome = try await repository.create(
           record, .operation(.quarantines, id: id.description), kind: .operation)
+        guard outcome == .created else {
+          throw LifeboatError(.corrupt, "another object has its name")
+        }
         report.quarantined.append(id.description)
       } catch let error as LifeboatError {
         report.findings.append(

@@ -13,6 +13,7 @@ extension VerifyPass {
       Claim.self, listed, .claim,
       consequence:
         "no restore point of this timeline, or of a timeline that continues it, can be found",
+      remedy: VerifyFinding.claimRemedy,
       group: { .timeline($0) }, name: { .claim($0) }
     ) { number, claim in claims[number] = claim }
     checkDescriptor()
@@ -41,6 +42,23 @@ extension VerifyPass {
         "nothing in the repository can be restored until it is repaired"), to: .repository)
   }
 
+  func noteCutOff(_ history: History) {
+    for (number, end) in history.cutOff {
+      guard let claim = history.successor(of: number), let said = claim.end else { continue }
+      add(
+        VerifyFinding(
+          .damaged, ObjectPath.claim(claim.timeline).text,
+          "it says that timeline \(number) ends with snapshot \(said.snapshots), and leaves out what the "
+            + "store has had for much longer than this claim: timeline \(number) has \(end.snapshots)",
+          consequence: "a restore without a choice gives what came after this claim; "
+            + "`restore --timeline \(number)` gives the state before it",
+          remedy:
+            "find out who wrote this claim: no Lifeboat does that. Pin nothing and delete nothing "
+            + "before; what it leaves out is kept as long as the policy says"),
+        to: .timeline(number))
+    }
+  }
+
   private func noteUnclaimed() {
     let highest = catalogue.highestClaim
     for (number, timeline) in catalogue.timelines where !timeline.hasClaim {
@@ -49,11 +67,19 @@ extension VerifyPass {
         add(
           VerifyFinding(.remark, name, "objects of a timeline after the last claim: left over"),
           to: .timeline(number))
+      } else if History.isPassed(number, claims.values) {
+        add(
+          VerifyFinding(
+            .remark, name,
+            "its timeline has objects; a later writer could not read it, and passed it",
+            remedy:
+              "nothing is deleted as long as they are there: if Lifeboat never wrote them, delete "
+              + "them by hand"), to: .timeline(number))
       } else {
         add(
           .missing(
             name, "the timeline has objects but no claim", [],
-            "nothing in the repository can be restored until it is recovered"),
+            "what needs it can't be restored until it is recovered"),
           to: .timeline(number))
       }
     }
@@ -202,16 +228,11 @@ extension VerifyPass {
     var records: [Prune] = []
     try await readRecords(
       Prune.self, (catalogue.operations[.prunes] ?? []).sorted(), .operation,
-      consequence: "deleted objects look lost, and retention deletes nothing more",
+      consequence: "it is ignored: what it says that retention deleted looks lost",
       group: { _ in .operations }, name: { .operation(.prunes, id: $0) }
     ) { id, record in
-      if record.repository == expectedRepository {
+      if isOwn(record.id == id, record.repository, .prunes, id, "none: it does not count") {
         records.append(record)
-      } else {
-        add(
-          .damaged(
-            ObjectPath.operation(.prunes, id: id).text, "it belongs to another repository", [],
-            "none: it is ignored"), to: .operations)
       }
     }
     letGo = LetGo(records)
@@ -223,27 +244,43 @@ extension VerifyPass {
     }
     func read<Record: Decodable>(
       _ type: Record.Type, _ kind: OperationKind, _ consequence: String,
-      _ repositoryID: (Record) -> Nonce
+      _ says: (Record) -> (id: String, repository: Nonce)
     ) async throws {
       try await readRecords(
         type, ids(kind), .operation, consequence: consequence, group: { _ in .operations },
         name: { .operation(kind, id: $0) }
       ) { id, record in
-        guard repositoryID(record) != expectedRepository else { return }
-        add(
-          .damaged(
-            ObjectPath.operation(kind, id: id).text, "it belongs to another repository", [],
-            consequence), to: .operations)
+        _ = isOwn(says(record).id == id, says(record).repository, kind, id, consequence)
       }
     }
     try await read(Pin.self, .pins, "nothing is deleted until it is released with `lifeboat unpin`")
     {
-      $0.repository
+      ($0.id, $0.repository)
     }
-    try await read(Release.self, .releases, "none: its name is enough") { $0.repository }
-    try await read(Drill.self, .drills, "the result of a drill is lost") { $0.repository }
-    try await read(Quarantine.self, .quarantines, "none: its name is enough") { $0.repository }
-    try await read(PerformedRequest.self, .requests, "none: its name is enough") { $0.repository }
+    try await read(Release.self, .releases, "it is ignored: its pin, if any, is in force") {
+      ($0.pin, $0.repository)
+    }
+    try await read(Drill.self, .drills, "the result of a drill is lost") { ($0.id, $0.repository) }
+    try await read(
+      Quarantine.self, .quarantines, "it is ignored: its generation, if any, is used"
+    ) {
+      ($0.generation.description, $0.repository)
+    }
+    try await read(PerformedRequest.self, .requests, "none: its name is enough") {
+      ($0.id, $0.repository)
+    }
+  }
+
+  private func isOwn(
+    _ namesItself: Bool, _ record: Nonce, _ kind: OperationKind, _ id: String,
+    _ consequence: String
+  ) -> Bool {
+    if namesItself, record == expectedRepository { return true }
+    let problem =
+      namesItself ? "it belongs to another repository" : "it says that it is another record"
+    add(
+      .damaged(ObjectPath.operation(kind, id: id).text, problem, [], consequence), to: .operations)
+    return false
   }
 
   /// Key slots have no cipher, because they open it.

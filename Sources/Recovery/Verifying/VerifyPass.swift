@@ -48,7 +48,8 @@ final class VerifyPass {
     try await readClaims()
     let history = try History(
       catalogue: catalogue.without(Set(catalogue.timelines.keys.filter { claims[$0] == nil })),
-      claims: claims)
+      claims: claims, cutOff: try await repository.cutOff(catalogue, claims))
+    noteCutOff(history)
     try await readPrunes()
     try await readSnapshots(history)
     checkReferences(history)
@@ -107,10 +108,11 @@ final class VerifyPass {
   /// Reads records of one type in order. A problem with one is a finding, and the record is left out.
   func readRecords<Item: Sendable, Record: Decodable>(
     _ type: Record.Type, _ items: [Item], _ kind: ObjectKind, frame: Frame? = nil,
-    consequence: String, group: (Item) -> VerifyGroup, points: (Item) -> [String] = { _ in [] },
+    consequence: String, remedy: String = VerifyFinding.copyRemedy, group: (Item) -> VerifyGroup,
+    points: (Item) -> [String] = { _ in [] },
     name: @escaping @Sendable (Item) -> ObjectPath, take: (Item, Record) -> Void
   ) async throws {
-    try await read(items, kind, limit: RecordCoding.sizeMax, frame: frame, name: name) {
+    try await read(items, kind, limit: RecordCoding.sizeMax(of: kind), frame: frame, name: name) {
       item, reading in
       let object = name(item).text
       switch reading {
@@ -119,12 +121,14 @@ final class VerifyPass {
           .missing(object, "it was listed, but is missing", points(item), consequence),
           to: group(item))
       case .damaged(let reason):
-        add(.damaged(object, reason, points(item), consequence), to: group(item))
+        add(.damaged(object, reason, points(item), consequence, remedy: remedy), to: group(item))
       case .content(let opened):
         do {
           take(item, try RecordCoding.decode(type, from: opened.content, name: object))
         } catch let error as LifeboatError {
-          add(.damaged(object, error.reason, points(item), consequence), to: group(item))
+          add(
+            .damaged(object, error.reason, points(item), consequence, remedy: remedy),
+            to: group(item))
         }
       }
     }
@@ -134,6 +138,11 @@ final class VerifyPass {
 extension VerifyFinding {
   static let copyRemedy =
     "recover it from a copy or an older version of the object, if there is one"
+
+  static let claimRemedy =
+    copyRemedy
+    + "; if Lifeboat never wrote it, a running `lifeboat ship` passes it, and deleting it "
+    + "is safe"
 
   static func damaged(
     _ object: String, _ detail: String, _ points: [String], _ consequence: String?,

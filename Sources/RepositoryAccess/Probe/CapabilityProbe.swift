@@ -99,12 +99,10 @@ package struct CapabilityProbe: Sendable {
 
   private func list() async throws -> [ObjectEntry] {
     var entries: [ObjectEntry] = []
-    var token: String?
-    repeat {
-      let page = try await store.list(prefix: ObjectPath.operations(.probes), continuing: token)
+    try await store.eachPage(prefix: ObjectPath.operations(.probes)) { page in
       entries += page.entries
-      token = page.next
-    } while token != nil
+      return true
+    }
     return entries
   }
 

@@ -139,7 +139,7 @@ package struct ChronicleReader: Sendable {
     }
     let reading = try await repository.pinsInForce(catalogue, now: now)
     for pin in reading.pins { builder.add(pin) }
-    builder.addUnreadable(reading.unreadable.count)
+    builder.addUnreadable(reading.unreadable.count + reader.history.unreadable.count)
     return builder.chronicle(
       newest: newest, pins: reading.pins, unreadablePins: reading.unreadable)
   }

@@ -43,13 +43,18 @@ package struct HistoryReader: Sendable {
   package func snapshots(of timeline: TimelineNumber) async throws -> [Int: Snapshot] {
     try await withThrowingTaskGroup(of: (Int, Snapshot?).self) { group in
       var snapshots: [Int: Snapshot] = [:]
+      var budget = SpanBudget()
       for (count, sequence) in history.snapshots(of: timeline).enumerated() {
         if count >= Repository.readWidth, let (read, snapshot) = try await group.next() {
+          try budget.take(snapshot)
           snapshots[read] = snapshot
         }
         group.addTask { (sequence, try await own(timeline, sequence)) }
       }
-      for try await (read, snapshot) in group { snapshots[read] = snapshot }
+      for try await (read, snapshot) in group {
+        try budget.take(snapshot)
+        snapshots[read] = snapshot
+      }
       return snapshots
     }
   }
@@ -63,9 +68,13 @@ package struct HistoryReader: Sendable {
     } catch let error as LifeboatError where error.isDamage {
       // Damage is rare. If there is any, snapshots are read one by one.
       var (read, damaged): ([Int: Snapshot], [Int: LifeboatError]) = ([:], [:])
+      var budget = SpanBudget()
       for sequence in history.snapshots(of: timeline) {
         do {
-          if let snapshot = try await own(timeline, sequence) { read[sequence] = snapshot }
+          if let snapshot = try await own(timeline, sequence) {
+            try budget.take(snapshot)
+            read[sequence] = snapshot
+          }
         } catch let error as LifeboatError where error.isDamage { damaged[sequence] = error }
       }
       return (read, damaged)
@@ -96,5 +105,26 @@ package struct HistoryReader: Sendable {
     } catch let error as LifeboatError where error.code == .corrupt {
       return []
     }
+  }
+}
+
+/// How many spans of log the snapshots of a timeline that are held at the same time may name. A writer that
+/// restarts every minute for a day names 1,440 in each.
+struct SpanBudget {
+  static let spansMax = 1_000_000
+  private var left = spansMax
+
+  mutating func take(_ snapshot: Snapshot?) throws(LifeboatError) {
+    guard let snapshot else { return }
+    let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
+    left -= files.reduce(files.count) { $0 + $1.segments.count }
+    guard left < 0 else { return }
+    throw LifeboatError(
+      .corrupt,
+      "the snapshots of timeline \(snapshot.timeline) name more than \(SpanBudget.spansMax) spans of log",
+      cause:
+        "no writer makes so many: somebody else wrote \(ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence).text)",
+      hint:
+        "`restore --point ID` needs only the snapshot of that point; find out who may write there")
   }
 }

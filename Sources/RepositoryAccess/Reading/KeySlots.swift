@@ -111,9 +111,7 @@ struct KeySlots {
   /// an unfinished creation.
   private func others(than first: String) async throws -> [String] {
     var ids: [String] = []
-    var token: String?
-    repeat {
-      let page = try await store.list(prefix: "keys/", continuing: token)
+    try await store.eachPage(prefix: "keys/") { page in
       for entry in page.entries {
         guard case .key(let id) = ObjectPath(entry.name), id != first, Nonce(hexadecimal: id) == nil
         else { continue }
@@ -121,8 +119,8 @@ struct KeySlots {
       }
       // Which ones are tried does not depend on the order in which the store lists them.
       ids = Array(ids.sorted().prefix(KeySlots.triesMax))
-      token = page.next
-    } while token != nil
+      return true
+    }
     return ids
   }
 }

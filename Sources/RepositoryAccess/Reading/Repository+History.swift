@@ -1,7 +1,116 @@
+package import BackupFormat
 package import BackupTypes
 package import HistoryLogic
+import ObjectStorage
 
 extension Repository {
+  /// The history from a complete listing and every claim. Of a claim that can't be read only the number
+  /// counts.
+  /// - Parameter passesClaims: for a writer, which continues nothing of such a timeline. It does not write
+  ///   while a claim is gone, unless an earlier writer has passed that claim.
+  package func history(
+    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
+  ) async throws -> History {
+    var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
+    if catalogue.hasUnclaimedSnapshots {
+      catalogue = try await self.catalogue(youngAfter: youngAfter)
+    }
+    // It was read when the repository was opened, so a listing without it is incomplete in unknown ways.
+    guard catalogue.hasDescriptor else {
+      throw LifeboatError(
+        .storeUnavailable, "the listing of \(store.location) is not complete",
+        cause: "it lacks lifeboat.json, which can be read",
+        hint:
+          "nothing is concluded from it: look for a gateway or a cache in front of the store, and"
+          + " for a policy that hides objects from listings", isRetryable: true)
+    }
+    catalogue = try await withoutUnusable(catalogue)
+    let listed = catalogue.timelines
+    var claims: [TimelineNumber: Claim] = [:]
+    var unreadable: [UnreadableClaim] = []
+    func pass(_ number: TimelineNumber, _ reason: String) {
+      let objects = listed[number]?.snapshots.count ?? 0
+      let log = listed[number]?.log.values.reduce(0) { $0 + $1.count } ?? 0
+      unreadable.append(
+        UnreadableClaim(timeline: number, reason: reason, objects: objects + log))
+    }
+    for (number, result) in try await readings(listed.filter { $0.value.hasClaim }.map(\.key)) {
+      switch result {
+      case .success(let claim): claims[number] = claim
+      case .failure(let error): pass(number, error.inOneLine)
+      }
+    }
+    for number in catalogue.unclaimed
+    where !passesClaims || History.isPassed(number, claims.values) {
+      pass(number, "an object of the repository is missing: \(ObjectPath.claim(number).text)")
+    }
+    return try History(
+      catalogue: catalogue, claims: claims, unreadable: unreadable,
+      cutOff: try await cutOff(catalogue, claims))
+  }
+
+  /// Where timelines end that a claim cuts off. There is nothing after an end but what was written late, so
+  /// the times of objects are asked for only if there is something.
+  package func cutOff(_ catalogue: Catalogue, _ claims: [TimelineNumber: Claim]) async throws
+    -> [TimelineNumber: Claim.End]
+  {
+    let rule = CutOff(catalogue, claims)
+    var ends: [TimelineNumber: Claim.End] = [:]
+    for (number, successor) in rule.doubtful {
+      guard let claimed = try await times(ObjectPath.claim(successor).text)[.claim(successor)]
+      else { continue }
+      let before = claimed.advanced(byMilliseconds: -CutOff.slack)
+      let old = try await times(ObjectPath.timeline(number)).filter { $0.value < before }
+      ends[number] = try rule.end(of: number, old: Set(old.keys))
+    }
+    return ends
+  }
+
+  /// When the store got the objects below a prefix, by its clock.
+  private func times(_ prefix: String) async throws -> [ObjectPath: Instant] {
+    var times: [ObjectPath: Instant] = [:]
+    try await store.eachPage(prefix: prefix) { page in
+      for entry in page.entries {
+        if let path = ObjectPath(entry.name) { times[path] = entry.modified }
+      }
+      return true
+    }
+    return times
+  }
+
+  private typealias ClaimReading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
+
+  private func readings(_ numbers: [TimelineNumber]) async throws -> [ClaimReading] {
+    try await withThrowingTaskGroup(of: ClaimReading.self) { group in
+      var readings: [ClaimReading] = []
+      for (count, number) in numbers.enumerated() {
+        if count >= Repository.readWidth, let reading = try await group.next() {
+          readings.append(reading)
+        }
+        group.addTask { (number, try await self.readClaim(number)) }
+      }
+      for try await reading in group { readings.append(reading) }
+      return readings
+    }
+  }
+
+  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or contradicts its
+  /// name. One of a newer format is not passed, since its writer knows more than this release.
+  private func readClaim(_ number: TimelineNumber) async throws -> Result<Claim, LifeboatError> {
+    do {
+      let claim = try await self.claim(number)
+      guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
+        claim.parent == nil || claim.end != nil
+      else {
+        return .failure(
+          LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself"))
+      }
+      return .success(claim)
+    } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
+      return .failure(error)
+    }
+  }
+
   /// How often the repository is listed again because a listed object was deleted.
   private static let listingsMax = 3
 

@@ -30,11 +30,11 @@ extension Repository {
     var reading = PinReading()
     for id in ids.sorted() {
       do {
-        var pin = try await record(Pin.self, .operation(.pins, id: id), kind: .operation)
-        // A release names the object.
-        pin.id = id
+        let name = ObjectPath.operation(.pins, id: id)
+        let pin = try await record(Pin.self, name, kind: .operation)
+        try check(pin.id == id, pin.repository, name)
         reading.pins.append(pin)
-      } catch let error as LifeboatError where error.isDamage || error.code == .versionMismatch {
+      } catch let error as LifeboatError where error.isUnreadable {
         reading.unreadable.append(id)
       }
     }

@@ -73,13 +73,12 @@ package struct Repository: Sendable {
       if case .key = ObjectPath(name) { return false }
       return !name.hasPrefix(ObjectPath.operations(.probes))
     }
-    var token: String?
-    repeat {
-      let page = try await store.list(prefix: "", continuing: token)
-      if let first = page.entries.first(where: { counts($0.name) }) { return first.name }
-      token = page.next
-    } while token != nil
-    return nil
+    var found: String?
+    try await store.eachPage(prefix: "") { page in
+      found = page.entries.first { counts($0.name) }?.name
+      return found == nil
+    }
+    return found
   }
 
   /// Opens the repository at `store`, or creates one, encrypted if a key is given. If two processes create
@@ -148,86 +147,14 @@ package struct Repository: Sendable {
     prefix: String = "", youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in }
   ) async throws -> Catalogue {
     var catalogue = Catalogue(youngAfter: youngAfter)
-    var token: String?
-    repeat {
-      let page = try await store.list(prefix: prefix, continuing: token)
+    try await store.eachPage(prefix: prefix) { page in
       for entry in page.entries {
         catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
       }
       counted(catalogue.objects)
-      token = page.next
-    } while token != nil
+      return true
+    }
     return catalogue
-  }
-
-  /// The history from a complete listing and every claim.
-  /// - Parameter passesClaims: only the number of a claim that can't be read counts, as for a writer.
-  package func history(
-    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
-  ) async throws -> History {
-    var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
-    if catalogue.hasUnclaimedSnapshots {
-      catalogue = try await self.catalogue(youngAfter: youngAfter)
-    }
-    // It was read when the repository was opened, so a listing without it is incomplete in unknown ways.
-    guard catalogue.hasDescriptor else {
-      throw LifeboatError(
-        .storeUnavailable, "the listing of \(store.location) is not complete",
-        cause: "it lacks lifeboat.json, which can be read",
-        hint:
-          "look for a gateway or cache in front of the store, and for a policy that hides objects"
-          + " from listings", isRetryable: true)
-    }
-    let numbers = catalogue.timelines.filter { $0.value.hasClaim }.map(\.key)
-    typealias Reading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
-    let readings = try await withThrowingTaskGroup(of: Reading.self) { group in
-      var readings: [Reading] = []
-      for (count, number) in numbers.enumerated() {
-        if count >= Repository.readWidth, let reading = try await group.next() {
-          readings.append(reading)
-        }
-        group.addTask {
-          (
-            number,
-            passesClaims ? try await self.readClaim(number) : .success(try await self.claim(number))
-          )
-        }
-      }
-      for try await reading in group { readings.append(reading) }
-      return readings
-    }
-    var claims: [TimelineNumber: Claim] = [:]
-    var unreadable: [UnreadableClaim] = []
-    for (number, result) in readings {
-      switch result {
-      case .success(let claim): claims[passesClaims ? number : claim.timeline] = claim
-      case .failure(let error):
-        let listed = catalogue.timelines[number]
-        unreadable.append(
-          UnreadableClaim(
-            timeline: number, reason: error.inOneLine,
-            objects: (listed?.snapshots.count ?? 0)
-              + (listed?.log.values.reduce(0) { $0 + $1.count } ?? 0)))
-      }
-    }
-    return try History(catalogue: catalogue, claims: claims, unreadable: unreadable)
-  }
-
-  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or contradicts its
-  /// name. One of a newer format is not passed, since its writer knows more than this release.
-  private func readClaim(_ number: TimelineNumber) async throws -> Result<Claim, LifeboatError> {
-    do {
-      let claim = try await self.claim(number)
-      guard claim.timeline == number, (claim.parent?.value ?? 0) < number.value,
-        claim.parent == nil || claim.end != nil
-      else {
-        return .failure(
-          LifeboatError(.corrupt, "the claim of timeline \(number) is inconsistent"))
-      }
-      return .success(claim)
-    } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
-      return .failure(error)
-    }
   }
 
   /// The content of an object; nil only if the store proves that it does not exist.
@@ -240,7 +167,8 @@ package struct Repository: Sendable {
   package func record<Record: Decodable>(
     _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
   ) async throws -> Record {
-    guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax) else {
+    guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax(of: kind))
+    else {
       var error = LifeboatError(
         .corrupt, "the object \(name.text) is missing",
         cause: "another object of the repository refers to it",
@@ -310,7 +238,8 @@ package struct Repository: Sendable {
   }
 
   /// Creates an existing record again. Returns whether the store refuses.
-  package func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
+  package func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind)
+    async throws
     -> Bool
   {
     let object = try frame.seal(try RecordCoding.encode(record), kind: kind, name: name)

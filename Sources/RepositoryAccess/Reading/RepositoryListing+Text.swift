@@ -19,6 +19,11 @@ extension RepositoryListing {
       ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
     text += isNewestBeforeLoss ? ", BEFORE A LOSS: see below\n" : "\n"
     for notice in notices { text += "\n" + notice.lines(width: RepositoryListing.width) }
+    for timeline in timelines where timeline.isCutOff {
+      text += "\nTimeline \(timeline.number) was CUT OFF by a later claim.\n"
+      text += "`restore --timeline \(timeline.number)` gives its end. See `lifeboat verify`.\n"
+    }
+    for name in unusable { text += "\n\(name) can't be used.\nIt is ignored. See `lifeboat verify`.\n" }
     if !losses.isEmpty {
       text += "\nLOST: log that was durable and is missing from the repository\n"
     }

@@ -14,6 +14,8 @@ package struct RepositoryListing: Sendable, Encodable {
     package var fork: String?
     package var isClosed: Bool
     package var isAbandoned: Bool
+    /// A later claim leaves out some of it, which the store has had for longer than that claim.
+    package var isCutOff: Bool
     package var suspicion: String?
     package var points: [Point]
     /// The spans of time that it can restore, and its full copies that are restore points by themselves.
@@ -98,6 +100,9 @@ package struct RepositoryListing: Sendable, Encodable {
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
+  /// Releases, quarantines and prune records that can't be read, by the names of their objects, or are of
+  /// another repository. They do not count: anyone who may create objects can have written them.
+  package var unusable: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
   package var lastDrill: DrillEntry?
@@ -143,7 +148,7 @@ package struct RepositoryListing: Sendable, Encodable {
     let location = repository.store.location
     let newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
-    var unreadable: [String] = []
+    var unreadable = history.unreadable.map { ObjectPath.claim($0.timeline).text }
     var losses: [(LogLoss, Loss)] = []
     var drawing = ChronicleBuilder(
       history: history, times: times, descriptor: repository.descriptor,
@@ -151,7 +156,10 @@ package struct RepositoryListing: Sendable, Encodable {
     for number in history.claims.keys.sorted() {
       timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
     }
-    drawing.addUnreadable(unreadable.count)
+    let unusable = history.catalogue.unusable.merging(
+      try await repository.prunes(history.catalogue).unusable
+    ) { $1 }
+    drawing.addUnreadable(unreadable.count - history.unreadable.count)
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
     let listing = RepositoryListing(
@@ -164,7 +172,7 @@ package struct RepositoryListing: Sendable, Encodable {
       timelines: timelines, notices: chronicle.notices(command), losses: losses.map(\.1),
       pins: chronicle.pins, unreadablePins: chronicle.unreadablePins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
-      unreadable: unreadable,
+      unusable: unusable.keys.map { printable($0.text) }.sorted(), unreadable: unreadable,
       lastDrill: await lastDrill(repository, history.catalogue))
     return (listing, chronicle)
   }
@@ -230,7 +238,7 @@ package struct RepositoryListing: Sendable, Encodable {
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt.description, parent: claim.parent,
       fork: claim.fork?.description, isClosed: snapshots.values.contains { $0.isClean },
-      isAbandoned: history.isAbandoned(number),
+      isAbandoned: history.isAbandoned(number), isCutOff: history.cutOff[number] != nil,
       suspicion: claim.suspicion.map { printable($0.detail) },
       points: points,
       windows: drawn.map { windows($0, finder, inOrder, copies) } ?? [],

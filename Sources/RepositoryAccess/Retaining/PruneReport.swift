@@ -69,6 +69,8 @@ package struct PruneReport: Sendable, Equatable, Encodable {
 
   /// `recoverableFrom`, as a time.
   package var recoverableFromInstant: Instant?
+  /// Claims that can't be read and that a writer has passed.
+  package var unreadableClaims: [TimelineNumber] = []
   /// What any restore point has lost.
   package var losses: [LogLoss] = []
 

@@ -90,6 +90,7 @@ package struct Pruner: Sendable {
     let decision = PruneDecision.decide(plan, isConfirmed: options.isConfirmed, now: time)
     var report = report(plan, basis)
     report.losses = try await losses(basis)
+    report.unreadableClaims = basis.history.unreadable.map(\.timeline)
     report.held = plan.held.map { PruneReport.Held($0) }
     report.lost = lost.values.joined().reduce(0) { $0 + min($1.count, 1 << 32) }
     if options.isDryRun {
@@ -224,7 +225,7 @@ package struct Pruner: Sendable {
       try await repository.create(record, .operation(.prunes, id: id), kind: .operation)
         == .created
     else { throw LifeboatError(.failure, "another prune wrote the record \(id)") }
-    let before = basis.history.catalogue.operations[.prunes] ?? []
-    try await delete(before.sorted().map { ObjectPath.operation(.prunes, id: $0).text })
+    // One that can't be read is left: its content is not repeated.
+    try await delete(basis.records.map { ObjectPath.operation(.prunes, id: $0).text })
   }
 }

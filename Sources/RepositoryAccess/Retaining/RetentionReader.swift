@@ -1,6 +1,6 @@
-package import BackupFormat
+import BackupFormat
 import BackupTypes
-package import HistoryLogic
+import HistoryLogic
 import ObjectStorage
 
 /// Reads what decides which objects may be deleted: a listing, every claim and snapshot, pins and records.
@@ -22,10 +22,11 @@ struct RetentionReader: Sendable {
   private func read(_ history: History, _ now: Instant) async throws -> RetentionBasis {
     let operations = history.catalogue.operations
     let pins = try await repository.pins(operations[.pins] ?? [])
-    let records = try await repository.prunes(history.catalogue)
+    let records = try await repository.prunes(history.catalogue).records
     var basis = RetentionBasis(
       history: history, snapshots: [:], pins: pins.pins, unreadablePins: pins.unreadable,
-      released: operations[.releases] ?? [], letGo: LetGo(records), now: now)
+      released: operations[.releases] ?? [], letGo: LetGo(records), records: records.map(\.id),
+      now: now)
     let keys = history.claims.keys.sorted().flatMap { number in
       history.snapshots(of: number).map { SnapshotKey(number, $0) }
     }
@@ -41,6 +42,7 @@ struct RetentionReader: Sendable {
   {
     var found: [SnapshotKey: Snapshot?] = [:]
     var unknown: [(SnapshotKey, Nonce)] = []
+    var budget: [TimelineNumber: SpanBudget] = [:]
     for key in keys {
       if let known = memory.snapshot(key) {
         found.updateValue(known, forKey: key)
@@ -58,6 +60,7 @@ struct RetentionReader: Sendable {
         } else if let (key, snapshot) = try await group.next() {
           running -= 1
           reading("reading: snapshot \(next - running) of \(unknown.count)")
+          try budget[key.timeline, default: SpanBudget()].take(snapshot)
           memory.note(snapshot, key)
           found.updateValue(snapshot, forKey: key)
         }
@@ -79,17 +82,5 @@ struct RetentionReader: Sendable {
         hint: "recover \(name) from a copy; if there is none, delete it by hand, and "
           + "`lifeboat prune --repo \(repository.store.location) --confirm` declares it lost")
     }
-  }
-}
-
-extension Repository {
-  /// The deletions of earlier runs of retention.
-  package func prunes(_ catalogue: Catalogue) async throws -> [Prune] {
-    var records: [Prune] = []
-    for id in (catalogue.operations[.prunes] ?? []).sorted() {
-      records.append(
-        try await record(Prune.self, .operation(.prunes, id: id), kind: .operation))
-    }
-    return records
   }
 }

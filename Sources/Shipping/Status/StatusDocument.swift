@@ -138,8 +138,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     for number in unreadableClaims ?? [] {
       add(
         "UNREADABLE",
-        "the claim of timeline \(number) can't be read: a restore refuses until that object is brought "
-          + "back, or deleted if it never was a claim")
+        "the claim of timeline \(number) can't be read: nothing of it can be restored until that "
+          + "object is brought back; if it never was a claim, delete it")
     }
     if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
@@ -163,7 +163,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if let storeWords { return "NOT OK: the store \(storeWords)" }
     if isSuspect { return "NOT OK: the newest state may be the result of an accident" }
     if !(unreadableClaims ?? []).isEmpty {
-      return "NOT OK: a claim can't be read: a restore refuses"
+      return "NOT OK: a claim can't be read, see below"
     }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
     return "NOT OK: what is on disk is not durable for \(lag)"

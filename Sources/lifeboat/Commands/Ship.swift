@@ -90,6 +90,14 @@ struct Ship: ExitingCommand {
   @OptionGroup var admin: AdminOptions
   @Option(
     help: ArgumentHelp(
+      "Host names under which --admin-listen answers on an address that others can reach.",
+      discussion: """
+        Separated by commas. IP addresses and the host in --admin-listen itself are always allowed. \
+        Any other name is refused, so that a foreign web page can't reach the page through a browser.
+        """, valueName: "names"))
+  var adminHost: String?
+  @Option(
+    help: ArgumentHelp(
       "How often to read back one object that the newest state needs; 0: never.",
       valueName: "time"))
   var probeInterval = Milliseconds(3_600_000)
@@ -171,6 +179,7 @@ struct Ship: ExitingCommand {
           repository: shipper.options.url ?? store.location,
           isEncrypted: shipper.options.keys.isGiven)),
       listen: try listen.map { try ListenAddress($0) }, admin: try admin.address(),
+      adminHosts: (adminHost ?? "").split(separator: ",").map(String.init),
       heartbeat: try heartbeatURL.map {
         try Heartbeat($0, repository.transport, status: shipper.status, logger: logger)
       },

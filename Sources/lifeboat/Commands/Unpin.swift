@@ -41,7 +41,7 @@ struct Unpin: ExitingCommand {
     }
     let now = SystemClock.now()
     // A named pin is released by its name, even if it can't be read.
-    let catalogue = try await opened.catalogue(prefix: "ops/")
+    let catalogue = try await opened.operations()
     var wanted = pins.filter { catalogue.pinsHeld.contains($0) }
     if wanted.count < pins.count || all {
       let active = try await opened.pinsInForce(catalogue, now: now)
@@ -56,9 +56,7 @@ struct Unpin: ExitingCommand {
       }
     }
     for id in wanted {
-      _ = try await opened.create(
-        Release(pin: id, repository: opened.id, at: now, by: "lifeboat unpin"),
-        .operation(.releases, id: id), kind: .operation)
+      try await opened.release(id, by: "lifeboat unpin", at: now)
       if !json { Console.line("released: \(id)") }
     }
     let until = now.advanced(byMilliseconds: RetentionPolicy.grace).description

@@ -5,7 +5,31 @@ import Glibc
 /// Standard output and error. Results go to the first, everything else to the second.
 enum Console {
   static func write(_ text: String, toError: Bool = false) {
-    write(Array(text.utf8), toError: toError)
+    write(Array(harmless(text) { "\\u{" + String($0, radix: 16) + "}" }.utf8), toError: toError)
+  }
+
+  /// Text in which nothing commands a terminal, or changes the order of what it shows: names and records
+  /// come from a bucket.
+  static func harmless(_ text: String, _ escape: (UInt32) -> String) -> String {
+    guard text.unicodeScalars.contains(where: commandsTerminal) else { return text }
+    var result = ""
+    for scalar in text.unicodeScalars {
+      if commandsTerminal(scalar) {
+        result += escape(scalar.value)
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
+  private static func commandsTerminal(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    // A line feed, a tab, and the carriage return of a progress line.
+    case 0x09, 0x0a, 0x0d: false
+    case 0..<0x20, 0x7f...0x9f, 0x200e, 0x200f, 0x202a...0x202e, 0x2066...0x2069: true
+    default: false
+    }
   }
 
   /// What is on the progress line is removed first.
@@ -41,7 +65,15 @@ enum Console {
   static func encoded(_ value: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    return Array(try encoder.encode(value)) + [UInt8(ascii: "\n")]
+    return Array(try jsonText(encoder.encode(value)).utf8) + [UInt8(ascii: "\n")]
+  }
+
+  /// The encoder escapes only what JSON has to.
+  static func jsonText(_ encoded: Data) -> String {
+    harmless(String(decoding: encoded, as: UTF8.self)) {
+      let digits = String($0, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }
   }
 
   static var errorIsTerminal: Bool { isatty(2) == 1 }

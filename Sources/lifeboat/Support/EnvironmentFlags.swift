@@ -48,7 +48,7 @@ struct EnvironmentFlags {
     case "", "0", "false", "no", "off": return false
     default:
       throw LifeboatError(
-        .usage, "\(variable) is \"\(printable(value))\"", hint: "it must be true or false")
+        .usage, "\(variable) is neither true nor false", hint: "it must be true or false")
     }
   }
 

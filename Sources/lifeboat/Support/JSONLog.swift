@@ -29,7 +29,7 @@ struct JSONLog: LogHandler {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let bytes = try? encoder.encode(line) else { return }
-    Console.note(String(decoding: bytes, as: UTF8.self))
+    Console.note(Console.jsonText(bytes))
   }
 }
 

@@ -9,7 +9,7 @@ struct ShipService {
   private let tasks: [Task<Void, Never>]
 
   init(
-    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?,
+    pages: ShipPages, listen: ListenAddress?, admin: ListenAddress?, adminHosts: [String],
     heartbeat: Heartbeat?, logger: Logger
   ) {
     var tasks: [Task<Void, Never>] = []
@@ -17,7 +17,10 @@ struct ShipService {
       tasks.append(Task { await ShipService.serve(listen, logger) { pages.open($0) } })
     }
     if let admin {
-      tasks.append(Task { await ShipService.serve(admin, logger) { pages.admin($0, at: admin) } })
+      tasks.append(
+        Task {
+          await ShipService.serve(admin, logger) { pages.admin($0, at: admin, names: adminHosts) }
+        })
       tasks.append(Task { await pages.pictures.run() })
     }
     if let heartbeat { tasks.append(Task { await heartbeat.run() }) }

@@ -1,0 +1,45 @@
+import BackupTypes
+
+extension ObjectStore {
+  /// Every page of the objects below a prefix, in order, until `take` returns false.
+  ///
+  /// A store, or a gateway in front of it, that repeats its continuation would be listed for ever. Names
+  /// ascend, so each page has to begin after the one before; of pages without entries only so many are taken.
+  ///
+  /// - Throws: `.storeUnavailable` if the listing makes no progress.
+  package func eachPage(
+    prefix: String, _ take: (ListPage) throws -> Bool
+  ) async throws {
+    var token: String?
+    var last: String?
+    var empty = 0
+    repeat {
+      let page = try await list(prefix: prefix, continuing: token)
+      if let first = page.entries.first?.name {
+        if let last, !last.utf8.lexicographicallyPrecedes(first.utf8) {
+          throw endless(
+            "a page begins with \(printable(first)), which is not after the page before")
+        }
+        (last, empty) = (page.entries.last?.name, 0)
+      } else {
+        empty += 1
+      }
+      guard try take(page) else { return }
+      if let next = page.next, next == token || empty > emptyPagesMax {
+        throw endless(
+          next == token ? "a page continues with itself" : "\(empty) pages in a row have no entry")
+      }
+      token = page.next
+    } while token != nil
+  }
+
+  private func endless(_ cause: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "the listing of \(location) does not end", cause: cause,
+      hint: "nothing is concluded from it: look for a gateway or a cache in front of the store",
+      isRetryable: true)
+  }
+}
+
+/// A store may answer with pages without entries, for example where many objects were deleted.
+private let emptyPagesMax = 1000

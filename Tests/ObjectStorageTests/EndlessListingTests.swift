@@ -1,0 +1,59 @@
+import BackupTypes
+import ObjectStorage
+import TestSupport
+import Testing
+
+/// A listing that does not come to its end ends with an error.
+@Suite struct EndlessListingTests {
+  /// A gateway that gives these pages, whatever it is asked.
+  private struct Gateway: ObjectStore {
+    let location = "memory://gateway"
+    let page: @Sendable (String?) -> ListPage
+    func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome { .created }
+    func read(_ name: String) async throws -> [UInt8]? { nil }
+    func list(prefix: String, continuing: String?) async throws -> ListPage { page(continuing) }
+    func delete(_ names: [String]) async throws -> [String: LifeboatError] { [:] }
+    func now() async throws -> Instant? { nil }
+    func prepare() async throws {}
+  }
+
+  private func entry(_ name: String) -> ObjectEntry {
+    ObjectEntry(name: name, size: 1, modified: Instant(milliseconds: 0))
+  }
+
+  @Test func `a page that continues with itself, in a circle, or with nothing for ever`() async {
+    let pages: [@Sendable (String?) -> ListPage] = [
+      { _ in ListPage(entries: [], next: "a") },
+      { [entry] _ in ListPage(entries: [entry("x")], next: "a") },
+      { [entry] token in ListPage(entries: [entry("x")], next: token == "a" ? "b" : "a") },
+      { token in ListPage(entries: [], next: (token ?? "") + "a") },
+    ]
+    for page in pages {
+      let error = await #expect(throws: LifeboatError.self) {
+        try await Gateway(page: page).eachPage(prefix: "") { _ in true }
+      }
+      #expect(error?.code == .storeUnavailable && error?.message.contains("does not end") == true)
+    }
+  }
+
+  @Test func `every entry once, and no more pages than asked for`() async throws {
+    let gateway = Gateway { [entry] token in
+      let number = Int(token ?? "0")!
+      return ListPage(
+        entries: number % 3 == 1 ? [] : [entry("n\(100 + number)")],
+        next: number == 9 ? nil : "\(number + 1)")
+    }
+    var names: [String] = []
+    try await gateway.eachPage(prefix: "") { page in
+      names += page.entries.map(\.name)
+      return true
+    }
+    #expect(names == [0, 2, 3, 5, 6, 8, 9].map { "n\(100 + $0)" })
+    var pages = 0
+    try await gateway.eachPage(prefix: "") { _ in
+      pages += 1
+      return pages < 2
+    }
+    #expect(pages == 2)
+  }
+}
