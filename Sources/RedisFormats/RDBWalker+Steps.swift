@@ -43,6 +43,7 @@ extension RDBWalker {
   }
 
   private mutating func endValue(at end: UInt64) {
+    if let expiredBy, let expiresAt = registers.expiresAt, expiresAt <= expiredBy { expired &+= 1 }
     tally.add(
       type: registers.type, elements: registers.elements, fieldExpires: registers.fieldExpires,
       bytes: end &- registers.valueStart, expires: registers.hasExpiry)

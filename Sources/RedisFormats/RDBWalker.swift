@@ -55,6 +55,9 @@ package struct RDBWalker: Sendable {
   /// Names in each template of hashes, by its id.
   var templates: [UInt64: UInt64] = [:]
   static let templatesMax = 65_536
+  /// Keys that expire by this time are counted; unix milliseconds.
+  package var expiredBy: Int64?
+  package internal(set) var expired: UInt64 = 0
   /// The file holds keys that a server may drop when it loads them.
   var isUncountable = false
   /// A record was met whose layout was never seen in a file, so what contradicts it is not understood.

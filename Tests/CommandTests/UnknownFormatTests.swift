@@ -62,6 +62,30 @@ import Testing
     #expect(verified.exitCode == 0, "\(verified)")
   }
 
+  /// A server deletes them when it loads the dump: a restore says so, and how many.
+  @Test func `a restore says how many keys have expired meanwhile`() async throws {
+    let folder = try TemporaryDirectory("expired")
+    let (data, repository) = (try folder.makeDirectory("data"), folder("repo"))
+    var records: [UInt8] = [0xfe, 0]
+    for number in UInt8(0)..<30 {
+      // In 1970, and in 2100.
+      let at: [UInt8] =
+        number < 20 ? [1, 0, 0, 0, 0, 0, 0, 0] : [0, 0xd8, 0xc3, 0x2c, 0xbb, 3, 0, 0]
+      records += [0xfc] + at + [0, 1, 65 + number, 1, 118]
+    }
+    let dump = Array("REDIS0011".utf8) + records + [0xff] + [UInt8](repeating: 0, count: 8)
+    try TestFiles.write(dump, to: data + "/dump.rdb")
+    let shipped = try await LifeboatCommand.run(
+      ["ship", "--once", "--data", data, "--repo", repository, "--source", "test"])
+    #expect(shipped.exitCode == 0, "\(shipped)")
+    let restored = try await LifeboatCommand.run(
+      ["restore", "--data", folder("target"), "--repo", repository])
+    #expect(restored.exitCode == 0 && restored.outputText.contains("20 keys"), "\(restored)")
+    #expect(restored.outputText.contains("have expired"), "\(restored)")
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", data])
+    #expect(inspected.outputText.contains("loads in Redis 7.2"), "\(inspected)")
+  }
+
   /// What an init container says.
   private func boot(_ data: String, _ repository: String) async throws {
     let before = TestFiles.tree(data)

@@ -25,6 +25,17 @@ import Testing
     #expect(ServerAnswer.misfit(words) == nil)
   }
 
+  @Test func `the version of a file tells which servers load it`() {
+    func oldest(_ version: Int) -> String? {
+      DatasetRecord(
+        server: nil, rdbVersion: version, isValkey: false, databases: [], functions: 0
+      ).oldestServer
+    }
+    #expect(oldest(11) == "Redis 7.2, Valkey 7.2" && oldest(12) == "Redis 7.4")
+    #expect(oldest(15) == "Redis 8.10" && oldest(81) == "Valkey 9.2")
+    #expect(oldest(0) == nil && oldest(16) == nil && oldest(79) == nil)
+  }
+
   @Test func `the keyspace is compared by keys`() throws {
     let text =
       "# Keyspace\r\ndb0:keys=45,expires=4,avg_ttl=0,subexpiry=2\r\ndb3:keys=2,expires=0,avg_ttl=0\r\n"

@@ -43,6 +43,7 @@ extension DatasetRecord {
     text += "RDB version \(rdbVersion): \(counted(keys, "key")), \(counted(elements, "element"))"
     if functions > 0 { text += ", \(counted(functions, "function library", "function libraries"))" }
     text += "\n"
+    if let oldestServer { text += "  loads in \(oldestServer) and newer\n" }
     for database in databases {
       text +=
         "  db \(database.number): \(counted(database.keys, "key")), \(database.expires) with an expiry\n"

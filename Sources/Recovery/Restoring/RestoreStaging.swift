@@ -20,7 +20,17 @@ struct RestoreStaging: Sendable {
   let owner: StagedOwner
   /// An earlier run staged files. Those that verify are used again.
   let reuses: Bool
+  /// The clock of the restore.
+  let now: Instant
   let progress: @Sendable (UInt64) -> Void
+  /// Keys of the full copy that a server would load, and that had expired by `now`.
+  let expired = ExpiredKeys()
+
+  final class ExpiredKeys: Sendable {
+    private let number = Mutex<UInt64>(0)
+    var count: UInt64 { number.withLock { $0 } }
+    fileprivate func add(_ more: UInt64) { number.withLock { $0 &+= more } }
+  }
 
   /// How many objects of up to 4 MiB are downloaded at the same time.
   private static let width = 3
@@ -145,7 +155,7 @@ struct RestoreStaging: Sendable {
     _ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File, hashes: Bool = true
   ) async throws -> Digest {
     var digest = StagedDigest()
-    var check = StagedFileCheck(file.content)
+    var check = StagedFileCheck(file.content, now: now)
     var arrived: Set<Int> = []
     var checked = 0
     // Bytes that follow the checked part are checked while other parts are downloaded, from the page cache.
@@ -179,6 +189,7 @@ struct RestoreStaging: Sendable {
       }
     }
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
+    if file.role == (plan.point.primary == .rdb ? .dump : .base) { expired.add(check.expired) }
     try staged.truncate(to: file.size)
     try staged.synchronize()
     return digest.finish()

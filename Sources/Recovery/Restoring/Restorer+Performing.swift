@@ -35,10 +35,10 @@ extension Restorer {
       marker: marker)
     let files = try begin(journal, target, owner)
     let counter = ProgressCounter(total: plan.bytes, report: progress)
-    journal.staged = try await RestoreStaging(
+    let staging = RestoreStaging(
       repository: repository, plan: plan, history: history, root: files, owner: owner,
-      reuses: reuses, progress: { counter.add($0) }
-    ).run()
+      reuses: reuses, now: now(), progress: { counter.add($0) })
+    journal.staged = try await staging.run()
     try checkUnchanged(target, before, journal)
     for name in try target.inTheWay(of: plan) {
       journal.movedAside.append(name)
@@ -54,6 +54,11 @@ extension Restorer {
     let commit = RestoreCommit(journal, in: target.directory, perform: performing)
     var done = plan
     done.warnings += try [owner.warning, commit.run()].compactMap { $0 }
+    if staging.expired.count > 0 {
+      done.warnings.append(
+        "\(staging.expired.count) keys of the full copy have expired since it was saved: a server that is no "
+          + "replica deletes them when it loads it")
+    }
     return .restored(done, movedAside: journal.aside)
   }
 

@@ -1,4 +1,5 @@
 import BackupFormat
+import BackupTypes
 import HistoryLogic
 import RedisFormats
 import RepositoryAccess
@@ -15,9 +16,14 @@ struct StagedFileCheck {
   private var reader: Reader
   private var consumed: UInt64 = 0
 
-  init(_ content: RestorePlan.Content) {
+  /// Keys of a full copy that had expired by the time that was given.
+  private(set) var expired: UInt64 = 0
+
+  /// - Parameter now: keys that have expired by then are counted.
+  init(_ content: RestorePlan.Content, now: Instant) {
     switch content {
-    case .generation(let index): reader = .generation(GenerationCheck(kind: index.kind))
+    case .generation(let index):
+      reader = .generation(GenerationCheck(kind: index.kind, expiredBy: now))
     case .log: reader = .log(AOFScanner())
     case .bytes, .same: reader = .none
     }
@@ -45,6 +51,7 @@ struct StagedFileCheck {
     switch reader {
     case .none: return nil
     case .generation(var check):
+      expired = check.expired
       guard case .broken(let reason) = check.finish().verdict else { return nil }
       return reason
     case .log(let scanner):

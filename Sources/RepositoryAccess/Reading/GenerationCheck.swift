@@ -1,5 +1,5 @@
 package import BackupFormat
-import BackupTypes
+package import BackupTypes
 package import RedisFormats
 
 /// Checks a dump or BASE as it streams: structure, checksum and content.
@@ -25,9 +25,14 @@ package struct GenerationCheck: Sendable {
   private var end: (UInt8, UInt8) = (0, 0)
 
   private var observer: (any RDBKeyObserver)?
+  private let expiredBy: Instant?
 
   /// - Parameter observer: receives the keys.
-  package init(kind: GenerationIndex.Kind, observer: (any RDBKeyObserver)? = nil) {
+  /// - Parameter expiredBy: keys that expire by then are counted.
+  package init(
+    kind: GenerationIndex.Kind, observer: (any RDBKeyObserver)? = nil, expiredBy: Instant? = nil
+  ) {
+    self.expiredBy = expiredBy
     self.kind = kind
     self.observer = observer
   }
@@ -59,7 +64,7 @@ package struct GenerationCheck: Sendable {
       let isLog = bytes[0] == UInt8(ascii: "*") || bytes[0] == UInt8(ascii: "#")
       reader =
         isLog && kind == .base
-        ? .log(GenerationCheck.scanner(), after: nil) : .rdb(RDBWalker(observer: observer))
+        ? .log(GenerationCheck.scanner(), after: nil) : .rdb(walker())
       observer = nil
     }
     switch reader {
@@ -79,6 +84,21 @@ package struct GenerationCheck: Sendable {
     case .log(var scanner, let walker):
       scanner.consume(bytes)
       reader = .log(scanner, after: walker)
+    }
+  }
+
+  private func walker() -> RDBWalker {
+    var walker = RDBWalker(observer: observer)
+    walker.expiredBy = expiredBy?.milliseconds
+    return walker
+  }
+
+  /// Keys of the RDB that expire by the time that was given.
+  package var expired: UInt64 {
+    switch reader {
+    case .undecided: 0
+    case .rdb(let walker): walker.expired
+    case .log(_, let walker): walker?.expired ?? 0
     }
   }
 
