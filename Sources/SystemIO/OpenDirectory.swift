@@ -118,6 +118,9 @@ package final class OpenDirectory: Sendable {
     }
   }
 
+  /// Whether this process may create and rename in this directory.
+  package var isWritable: Bool { faccessat(descriptor, ".", W_OK | X_OK, AT_EACCESS) == 0 }
+
   /// - Parameter mode: the exact permission bits; the umask does not apply.
   package func setPermissions(_ mode: UInt32) throws(LifeboatError) {
     if case .failure(let number) = retryingInterrupts({ fchmod(descriptor, mode) }) {

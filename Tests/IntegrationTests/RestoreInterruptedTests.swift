@@ -254,4 +254,26 @@ struct RestoreInterruptedTests {
     let text = try TestFiles.text(out)
     #expect(end == .exited(0), "\(text)")
   }
+
+  /// A pod without a securityContext has a volume that belongs to root, and Lifeboat is uid 999 there.
+  @Test func `a first start says that a restore could not write here`() async throws {
+    let folder = try TemporaryDirectory("unwritable")
+    let (data, repository) = (
+      try folder.makeDirectory("data"), try folder.makeDirectory("repository")
+    )
+    #expect(chmod(folder.path, 0o755) == 0 && chmod(data, 0o755) == 0)
+    for (user, isWarned) in [("999", true), ("0", false)] {
+      let out = folder("out-\(user)")
+      let child = try ChildProcess(
+        "/usr/bin/setpriv",
+        [
+          "--reuid", user, "--clear-groups", "--", LifeboatCommand.path, "restore", "--repo",
+          repository, "--data", data, "--if-empty", "--if-backup-exists",
+        ], environment: ChildProcess.minimalEnvironment, output: .file(out), errors: .file(out))
+      let end = try await child.wait(deadline: 60)
+      let text = try TestFiles.text(out)
+      #expect(end == .exited(0), "\(text)")
+      #expect(text.has("is not writable") == isWarned, "\(text)")
+    }
+  }
 }

@@ -105,6 +105,12 @@ package struct Restorer: Sendable {
     let outcome = try await turn.outcome(target, resumed)
     switch outcome {
     case .restored, .finished: try await turn.settleRequest(target)
+    case .noBackup, .neverCompleted:
+      // Better now than after the loss of the volume.
+      guard !options.isDryRun, !target.directory.isWritable else { break }
+      note(
+        "warning: \(options.data) is not writable for this user: a restore will fail here. In a pod, set "
+          + "fsGroup, or run restore as root (deploy/kustomize/root-entrypoint)")
     default: break
     }
     // The server needs the space, and no run will use the staged files.

@@ -54,6 +54,8 @@ extension RunbookStage {
     switch action {
     case .stop: try await stop()
     case .start:
+      // Of a pod that runs, a changed ConfigMap changes nothing before its next start.
+      guard server == nil else { break }
       try await start()
       try await write()
     case .restart:
