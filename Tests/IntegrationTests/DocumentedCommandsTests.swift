@@ -93,6 +93,9 @@ struct DocumentedCommandsTests {
     text = text.replacing("/backups/redis", with: repository)
       .replacing("--data /data", with: "--data \(data)")
       .replacing("2026-11-22T14:02:00Z", with: "\(time(nil))")
+    for pod in 0..<3 {
+      text = text.replacing("s3://my-bucket/my-cluster/redis/redis-\(pod)", with: repository)
+    }
     let binary = LifeboatCommand.path
     let folder = binary.split(separator: "/").dropLast().map { "/" + $0 }.joined()
     var environment = ChildProcess.minimalEnvironment

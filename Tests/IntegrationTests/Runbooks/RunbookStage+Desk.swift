@@ -70,7 +70,10 @@ extension RunbookStage {
     case .useRecovered: claim = place.folder("redis-data-restored-1")
     case .ready: try #require(server != nil, "Redis does not run")
     case .secret(let file): try setSecret(try TestFiles.text(desk + "/" + file))
-    case .repository(let url): repository = try local(url, [])
+    case .repository(let base):
+      // The pod's is its name below that.
+      repository = try local(base, []) + "/redis-0"
+      try TestFiles.makeDirectory(repository)
     }
   }
 
