@@ -96,7 +96,7 @@ extension ReportPage {
       card(
         "Lag", "<span id=\"lag\">\(live.isLagKnown ? duration(live.lagSeconds) : "unknown")</span>",
         """
-        <span id="unshipped">\(humanBytes(live.unshippedBytes))</span> not durable\
+        <span id="unshipped">\(humanBytes(live.unshippedBytes))</span> not backed up yet\
         <svg id="pulse" class="script" width="100%" height="28" aria-hidden="true"></svg>
         """)
     }

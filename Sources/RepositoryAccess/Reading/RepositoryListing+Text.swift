@@ -25,7 +25,7 @@ extension RepositoryListing {
     }
     for name in unusable { text += "\n\(name) can't be used.\nIt is ignored. See `lifeboat verify`.\n" }
     if !losses.isEmpty {
-      text += "\nLOST: log that was durable and is missing from the repository\n"
+      text += "\nLOST: log that was backed up and is missing from the repository\n"
     }
     for loss in losses { text += loss.text }
     for unfinished in timelines.compactMap(\.unfinished) {

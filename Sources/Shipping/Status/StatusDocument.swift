@@ -108,18 +108,19 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     add(
       "lag",
       (isLagKnown ? humanDuration(milliseconds: Int64(lagSeconds * 1000)) : "unknown")
-        + (unshippedBytes > 0 ? ", \(humanBytes(unshippedBytes)) on disk are not durable" : ""))
+        + (unshippedBytes > 0
+          ? ", \(humanBytes(unshippedBytes)) on disk are not backed up yet" : ""))
     if let recoverableTo {
       add("recoverable", "\(recoverableFrom.map { "from \($0) " } ?? "")to \(recoverableTo)")
     } else {
       add("recoverable", "nothing yet")
     }
-    add("proved", provedAt.map { "everything on disk was durable at \($0)" } ?? "not yet")
+    add("confirmed", provedAt.map { "everything on disk was backed up at \($0)" } ?? "not yet")
     if let storeWords { add("store", storeWords) }
     if !isProbed {
       add(
         "probe",
-        "off: while Redis is idle the repository is not looked at"
+        "off: the repository is not checked while Redis is idle"
           + (repositoryLookedAt.map { " (last: \($0))" } ?? ""))
     }
     if isSuspect {
@@ -131,15 +132,15 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     for loss in losses ?? [] {
       add(
         "LOST",
-        "what was written from \(loss.since) to \(loss.until) can't be restored: the log "
+        "writes from \(loss.since) to \(loss.until) can't be restored: the log "
           + "\(printable(loss.object))... is missing; `lifeboat list` shows the restore points before "
           + "and after it")
     }
     for number in unreadableClaims ?? [] {
       add(
         "UNREADABLE",
-        "the claim of timeline \(number) can't be read: nothing of it can be restored until that "
-          + "object is brought back; if it never was a claim, delete it")
+        "the claim of timeline \(number) can't be read: nothing in it can be restored until that "
+          + "object is recovered; if it never was a claim, delete it")
     }
     if pins > 0 { add("pins", "\(pins), see `lifeboat list`") }
     return lines.joined(separator: "\n") + "\n"
@@ -152,11 +153,11 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   private var summary: String {
     let lag = humanDuration(milliseconds: Int64(lagSeconds * 1000))
     if isWell, unshippedBytes > 0 || lagSeconds >= 1 {
-      return "OK: shipping; a restore gives all but the last \(lag)"
+      return "OK: shipping; everything but the last \(lag) is backed up"
     }
-    if isWell { return "OK: a restore gives what is on disk" }
+    if isWell { return "OK: everything on disk is backed up" }
     if state == "starting" {
-      return "STARTING: looking at the data directory and the repository"
+      return "STARTING: comparing the data directory with the repository"
     }
     if state == "standby" { return "STANDBY: this sidecar ships nothing" }
     if state == "blocked" { return "NOT OK: \(printable(reason ?? "blocked", limit: 1000))" }
@@ -166,6 +167,6 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       return "NOT OK: a claim can't be read, see below"
     }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
-    return "NOT OK: what is on disk is not durable for \(lag)"
+    return "NOT OK: data on disk has not been backed up for \(lag)"
   }
 }
