@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// A claim that can't be read: it does not parse, fails authentication, contradicts itself, or is gone
+/// A claim that can't be read: it does not parse, fails authentication, is inconsistent, or is gone
 /// although its timeline has objects. Only its number counts.
 package struct UnreadableClaim: Sendable, Equatable {
   package var timeline: TimelineNumber

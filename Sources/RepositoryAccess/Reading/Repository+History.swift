@@ -103,7 +103,7 @@ extension Repository {
         claim.parent == nil || claim.end != nil
       else {
         return .failure(
-          LifeboatError(.corrupt, "the claim of timeline \(number) contradicts itself"))
+          LifeboatError(.corrupt, "the claim of timeline \(number) is inconsistent"))
       }
       return .success(claim)
     } catch let error as LifeboatError where error.isDamage || error.code == .wrongKey {
