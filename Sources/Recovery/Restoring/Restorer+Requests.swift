@@ -15,7 +15,7 @@ extension Restorer {
     guard let request = options.request else { return self }
     let marker = Marker.read(in: target.directory)
     if let known = marker?.request(request.id), known.isRecorded {
-      note("the restore request \(request.id) was performed: nothing to do for it")
+      note("the restore request \(request.id) was already performed: nothing to do")
       return self
     }
     // Its commit goes on, or is undone.
@@ -30,7 +30,7 @@ extension Restorer {
     }
     if try await isRecorded(request) {
       note(
-        "the restore request \(request.id) was performed before, on another volume: nothing to do for it"
+        "the restore request \(request.id) was already performed, on another volume: nothing to do"
       )
       var other = self
       other.options.remembers = Marker.Request(id: request.id, isRecorded: true)
@@ -42,7 +42,7 @@ extension Restorer {
     guard (marker?.requests?.count ?? 0) < StandingRequest.requestsMax else {
       throw LifeboatError(
         .refused, "\(options.data) remembers \(StandingRequest.requestsMax) restore requests",
-        cause: "a forgotten one could be performed again",
+        cause: "a request that is forgotten could be performed again",
         hint: "restore into a new volume; nothing was changed")
     }
     return requested(request, marker)
@@ -93,9 +93,9 @@ extension Restorer {
         record, Restorer.name(of: request, repository), kind: .operation)
     } catch var error as LifeboatError {
       error.hint =
-        "the requested state is in place, and a server must not start before the repository knows: "
-        + "without that, a lost volume would be restored to it again. Restore needs to create objects "
-        + "below ops/ for this. Run it again" + (error.hint.map { "; \($0)" } ?? "")
+        "the requested state is in place, but the repository does not know it yet. Without that, a lost "
+        + "volume would be restored to it again, so do not start a server. Allow restore to create "
+        + "objects below ops/, and run it again" + (error.hint.map { "; \($0)" } ?? "")
       throw error
     }
     var known = marker

@@ -26,7 +26,7 @@ package struct StandingRequest: Sendable, Equatable {
         hint: StandingRequest.form)
     }
     guard (1...64).contains(id.utf8.count), id.utf8.allSatisfy(StandingRequest.isPart) else {
-      throw refuse("\(printable(id)) is no id")
+      throw refuse("\(printable(id)) is not an id")
     }
     self.id = id
     let wish = words.dropFirst().joined(separator: " ")

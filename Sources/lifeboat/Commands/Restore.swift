@@ -61,7 +61,7 @@ struct Restore: ExitingCommand {
   var base: String?
   @Option(
     help: ArgumentHelp(
-      "Perform this restore once, over whatever is there, which is moved aside.",
+      "Perform this restore once; existing files are moved aside.",
       discussion: """
         One value, for a manifest in git: an id of your choice and the state, `ID at=TIME`, `ID point=POINT`, \
         `ID before=COMMAND` or `ID newest`. An id that was performed does nothing, on this volume and on any \
@@ -181,8 +181,8 @@ struct Restore: ExitingCommand {
     if options.request != nil {
       guard at == nil, point == nil, before == nil, timeline == nil, base == nil else {
         throw LifeboatError(
-          .usage, "--restore-request is given with another choice of a state",
-          cause: "that one would also be restored into each volume that is lost later",
+          .usage, "--restore-request can't be combined with another choice of a state",
+          cause: "that state would also be restored into each volume that is lost later",
           hint: "give --at, --point, --before, --timeline and --base without --restore-request")
       }
     }

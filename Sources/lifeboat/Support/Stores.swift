@@ -35,7 +35,7 @@ enum Stores {
     // backups.
     if url.contains("$(") {
       throw LifeboatError(
-        .usage, "the repository \"\(printable(url))\" holds a variable that nothing replaced",
+        .usage, "the repository \"\(printable(url))\" contains a variable that was not replaced",
         hint: "set it in the pod: LIFEBOAT_REPO_BASE is a key of the ConfigMap lifeboat")
     }
     switch repositoryScheme(url) {
