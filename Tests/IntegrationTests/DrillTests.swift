@@ -105,6 +105,21 @@ struct DrillTests {
     return path
   }
 
+  /// Nothing is said about the backup: the server does not fit it.
+  @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
+  func `a server that lacks a module can't judge the backup`(version: ServerVersion) async throws {
+    let scene = try Scene()
+    let id = "testmodul".utf8.reduce(0 as UInt64) { $0 << 6 | UInt64($1 - 97 + 26) } << 10 | 1
+    var dump = Array("REDIS0009".utf8) + [0xfa, 9] + Array("redis-ver".utf8) + [5]
+    dump += Array("5.0.7".utf8) + [0xfe, 0, 7, 1, 107, 0x81]
+    dump += withUnsafeBytes(of: id.bigEndian) { Array($0) } + [2, 5, 0, 0xff]
+    dump += [UInt8](repeating: 0, count: 8)
+    try TestFiles.write(dump, to: scene.data + "/dump.rdb")
+    try await scene.ship()
+    let result = try await drill(scene, version)
+    #expect(result.exitCode == 10 && result.errorText.has("module"), "\(result)")
+  }
+
   /// A drill whose server never comes to an answer, and the process that stands for that server.
   private func silentDrill(_ scene: Scene, temporary: String) async throws -> (
     RunningCommand, pid: String
