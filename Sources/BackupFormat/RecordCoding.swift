@@ -31,9 +31,11 @@ package enum RecordCoding {
     do {
       let data = Data(bytes)
       guard bytes.count > bulk else { return try JSONDecoder().decode(type, from: data) }
-      let decoded = oneAtATime.withLock { _ in Result { try JSONDecoder().decode(type, from: data) }
+      var decoded: Result<Record, any Error>?
+      oneAtATime.withLock { _ in
+        decoded = Result { try JSONDecoder().decode(type, from: data) }
       }
-      return try decoded.get()
+      return try decoded!.get()
     } catch let error as UnknownWord {
       throw LifeboatError(
         .versionMismatch,
