@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct LogPayloadTests {
   private let span = LogSpan(
-    "0000000000000010-0000000000000020-0000000000000-" + String(repeating: "a", count: 32))!
+    from: 10, to: 20, mark: nil, digest: ShortDigest(bytes: [UInt8](repeating: 0xaa, count: 16))!)
 
   @Test("what is encoded is decoded")
   func roundTrip() throws {
