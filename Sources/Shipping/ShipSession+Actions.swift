@@ -62,7 +62,7 @@ extension ShipSession {
       return nil
     }
     let (repository, results, status) = (repository, results, shipper.status)
-    let (pins, quarantined) = (plan.pins.ids, quarantined)
+    let (pins, quarantined) = (plan.pinsInForce.ids, quarantined)
     // Losing this is harmless: the next look finds it.
     return {
       let known = status.current.drill?.id

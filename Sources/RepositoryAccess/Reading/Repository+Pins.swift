@@ -52,7 +52,7 @@ extension Catalogue {
 extension LifeboatError {
   /// An object that was deleted since it was listed is not damaged: retention deletes, and the repository
   /// is then listed again.
-  var isDamage: Bool { code == .corrupt && missingObject == nil }
+  package var isDamage: Bool { code == .corrupt && missingObject == nil }
 
   /// For another listing. A snapshot that was written during a listing can name log that was created after
   /// its page was read. An object counts as missing if the next listing lacks it, too.
