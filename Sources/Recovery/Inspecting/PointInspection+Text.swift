@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 
 /// For a person.
 extension PointInspection {
