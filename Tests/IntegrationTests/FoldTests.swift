@@ -4,6 +4,7 @@ import RepositoryAccess
 import Shipping
 import TestSupport
 import Testing
+import WriterLogic
 
 /// Many small log objects become one, and every restore works before, while and after.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
