@@ -60,7 +60,7 @@ void csim_run(void *job);
 /* The real monotonic clock, in nanoseconds. */
 int64_t csim_real_time(void);
 /* Writes `text` to standard error if the process is killed by a fault of its own: a trap, more memory than
- * so many bytes, or a run that is not over after so many seconds. */
+ * so many bytes, or a run that is not over after so many seconds of the processor. */
 void csim_guard(const char *text, unsigned int seconds, uint64_t bytes);
 
 #pragma clang assume_nonnull end
