@@ -96,7 +96,7 @@ import Testing
     let result = try await LifeboatCommand.run(["report", "--repo", repository])
     #expect(result.exitCode == 0)
     #expect(result.output.count < 400_000, "\(result.output.count) bytes")
-    #expect(result.outputText.contains("<h3>The last 24 hours</h3>"))
+    #expect(result.outputText.contains("<h3>The last 24 hours (UTC)</h3>"))
   }
 
   @Test func `a gap that nobody watched, and one that could not be read`() async throws {

@@ -94,7 +94,7 @@ struct WhatLoadsTests {
     try await server.save()
     try await eventually(
       deadline: 60, "the log is a restore point",
-      condition: { try await scene.list().outputText.has("  aof  ") }, state: { ship.errorText })
+      condition: { try await scene.list().outputText.has("@") }, state: { ship.errorText })
     try server.command("CONFIG", "SET", "appendonly", "no")
     try server.fill("saved:", 1...30)
     try await server.save()

@@ -63,7 +63,7 @@ struct DoctorTests {
     let server = try FaultS3Server { $0.denied = ["DELETE", "delete"] }
     let result = try await doctor(try Place.on(server))
     #expect(result.exitCode == 0, "\(result)")
-    #expect(result.outputText.contains("do: if they are meant to append only"))
+    #expect(result.outputText.contains("do: if that is intended"))
   }
 
   @Test func `a store that overwrites is warned of, one without a bucket rule is not`() async throws
@@ -73,7 +73,7 @@ struct DoctorTests {
     let result = try await doctor(place)
     #expect(result.exitCode == 0, "\(result)")
     #expect(
-      result.outputText.contains("WARNING  create-if-absent: the store overwrites"), "\(result)")
+      result.outputText.contains("WARNING  create-if-absent: the store ignores"), "\(result)")
     #expect(result.outputText.contains("two shippers on one repository"), "\(result)")
   }
 
@@ -144,8 +144,8 @@ struct DoctorTests {
     try TestFiles.rename(place.data + "/appendonlydir", to: place.data + "/elsewhere")
     let found = try await doctor(place, "--data", place.data)
     #expect(found.exit == .failure, "\(found)")
-    #expect(found.outputText.contains("give --dbfilename snapshot.rdb"), "\(found)")
-    #expect(found.outputText.contains("give --appenddirname elsewhere"), "\(found)")
+    #expect(found.outputText.contains("pass --dbfilename snapshot.rdb"), "\(found)")
+    #expect(found.outputText.contains("pass --appenddirname elsewhere"), "\(found)")
     // With its configuration it is known that the directory is missing.
     let conf = place.folder("redis.conf")
     try TestFiles.write(
