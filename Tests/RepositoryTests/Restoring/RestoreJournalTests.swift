@@ -214,7 +214,7 @@ import Testing
       if let failure {
         #expect(failure.code == .failure && failure.message.contains("rename"), "\(failure)")
         #expect(failure.hint?.contains("unmount") ?? false, "\(failure)")
-        #expect(failure.hint?.contains("as it was") ?? false, "\(failure)")
+        #expect(failure.hint?.contains("unchanged") ?? false, "\(failure)")
       }
       // Once the cause is gone it goes through.
       _ = try? await scene.restore(data, asked)
