@@ -182,7 +182,7 @@ import Testing
     #expect(missing.isRetryable && missing.message.contains("does not exist"))
     try TestFiles.write("planted-stale", to: directory("subject"))
     let stale = try await failure { _ = try await source.load() }
-    #expect(stale.isRetryable && stale.hint?.contains("stale") == true, "\(stale)")
+    #expect(stale.isRetryable && stale.hint?.contains("projected token") == true, "\(stale)")
     #expect(!stale.description.contains("planted"))
     let json = try Given.credentialFile(
       server.externalAccountFile(tokenFile: directory("subject"), isJSON: true), in: directory)

@@ -49,7 +49,8 @@ import Testing
     let directory = try TemporaryDirectory()
     try TestFiles.write("planted-token", to: directory("token"))
     let cases: [(Int, String, Bool, String?)] = [
-      (403, "AccessDenied", false, "trust policy"), (400, "ExpiredTokenException", true, "stale"),
+      (403, "AccessDenied", false, "trust policy"),
+      (400, "ExpiredTokenException", true, "projected token"),
       (400, "InvalidIdentityToken", false, "OIDC"), (400, "IDPCommunicationError", true, nil),
       (503, "ServiceUnavailable", true, nil),
     ]

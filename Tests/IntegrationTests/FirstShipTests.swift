@@ -127,7 +127,7 @@ struct FirstShipTests {
         pod: "first", ["--source", "redis", "--ship-interval", "200ms", "--read-limit", "65536"])
       try await eventually(
         deadline: 60, "it has claimed and begun",
-        condition: { place.timelines >= start && ship.errorText.contains("is uploaded") },
+        condition: { place.timelines >= start && ship.errorText.contains("uploading ") },
         state: { ship.errorText })
       if test.appendOnly { try server.command("SET", "more", "log \(start)") }
       if let waits {

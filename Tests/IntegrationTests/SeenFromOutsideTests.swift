@@ -97,7 +97,7 @@ struct SeenFromOutsideTests {
         && (try server.info("aof_buffer_length")) == "0"
     }
     let synced = try await shown.run("sync", "--wait")
-    #expect(synced.exitCode == 0 && synced.outputText.contains("durable"), "\(synced)")
+    #expect(synced.exitCode == 0 && synced.outputText.contains("backed up"), "\(synced)")
     let restored = try await place.restore(into: "restored")
     let again = try await RedisServer.start(
       .v7_4, directory: restored, options: ["appendonly": "yes"])
