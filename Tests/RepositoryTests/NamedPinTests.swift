@@ -37,10 +37,6 @@ import Testing
     try await made.addSnapshot(1, 2, dumpAt: 3000)
     #expect(try await made.choose()?.id == "1.2")
     #expect(try await made.choose(.point("before-migration"))?.id == "1.1")
-    let listing = try await RepositoryListing.make(made.store, now: at(5000))
-    #expect(listing.pins.map(\.name) == ["before-migration"])
-    #expect(listing.text.contains("Pin before-migration keeps 1.1 until "), "\(listing.text)")
-    #expect(listing.text.contains(" --point before-migration "), "\(listing.text)")
   }
 
   @Test func `a name is given once, until it is released or its time is over`() async throws {
