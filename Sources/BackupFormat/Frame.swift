@@ -92,8 +92,8 @@ package struct Frame: Sendable {
       LifeboatError(
         .corrupt, "the object \(name.text) is damaged", cause: reason,
         hint:
-          "`lifeboat verify` lists all damage; another restore point may not need this object: "
-          + "`lifeboat restore --point ID`, with an id from `lifeboat list`")
+          "`lifeboat verify` lists all damage, `lifeboat report` shows the rest; another restore point may "
+          + "not need this object: `lifeboat restore --point ID`, with an id from `lifeboat list`")
     }
     guard object.count >= Frame.prefixBytes, Array(object[0..<8]) == Frame.magic else {
       throw broken(
