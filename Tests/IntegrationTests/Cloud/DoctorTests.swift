@@ -155,7 +155,7 @@ struct DoctorTests {
     for words in [
       "WARNING  aof-directory: there is no appendonlydir, and appendonly is yes",
       "starts EMPTY: it ignores snapshot.rdb", "WARNING  redis-conf: ", "/etc/more.conf",
-      "note     redis-conf: it says dir /data",
+      "note     redis-conf: its dir is /data",
     ] { #expect(configured.outputText.contains(words), "\(words): \(configured)") }
     // And its remedy is right.
     try await server.rewriteAOF()
