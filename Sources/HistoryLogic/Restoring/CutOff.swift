@@ -84,35 +84,3 @@ package struct CutOff: Sendable {
     end.ordinals.first { $0.ordinal == ordinal }?.offset ?? 0
   }
 }
-
-extension History {
-  /// Logs in which an object hides others and is no fold of them. The mark of a fold is that of the last
-  /// object in it. No writer makes anything else, and times in such a log say nothing.
-  func contradictedLogs() -> Set<Prune.Log> {
-    var found: Set<Prune.Log> = []
-    for (timeline, listed) in catalogue.timelines {
-      for (ordinal, spans) in listed.log where History.isContradicted(spans) {
-        found.insert(Prune.Log(timeline: timeline, ordinal: ordinal))
-      }
-    }
-    return found
-  }
-
-  private static func isContradicted(_ spans: [LogSpan]) -> Bool {
-    var outer: LogSpan?
-    var (hidesMark, isFold) = (false, false)
-    for span in LogRun.sorted(spans) {
-      guard let fold = outer, span.to <= fold.to else {
-        if hidesMark, !isFold { return true }
-        (outer, hidesMark, isFold) = (span, false, false)
-        continue
-      }
-      // The same bytes can have been sent twice, at two times.
-      let isSame = span.from == fold.from && span.to == fold.to && span.digest == fold.digest
-      if isSame, fold.mark != nil { continue }
-      hidesMark = hidesMark || span.mark != nil
-      isFold = isFold || (span.to == fold.to && span.mark == fold.mark)
-    }
-    return hidesMark && !isFold
-  }
-}

@@ -78,12 +78,6 @@ package struct Retention: Sendable {
 
   private func keepYoungAndForeign(_ kept: inout Kept) {
     kept.snapshots.formUnion(basis.foreign)
-    // When these were needed is not known.
-    let contradicted = basis.history.contradictedLogs()
-    if !contradicted.isEmpty {
-      for (key, snapshot) in basis.snapshots
-      where !contradicted.isDisjoint(with: snapshot.logs) { kept.snapshots.insert(key) }
-    }
     for key in basis.snapshots.keys where isYoung(key) { kept.snapshots.insert(key) }
   }
 
