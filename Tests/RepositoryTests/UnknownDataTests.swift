@@ -196,7 +196,11 @@ import Testing
       let path = FilePath(folder + "/data")
       let facts = try DirectoryLook(path, names: ServerNames()).facts()
       let verdict = DataVerdict.judge(facts, appendOnly: .unknown)
-      if case .data = verdict {} else if !isBroken { Issue.record("\(name): \(verdict)") }
+      // One of them is what FLUSHALL leaves, and it is read.
+      if case .data = verdict {
+      } else if !isBroken, !name.contains("-empty-") {
+        Issue.record("\(name): \(verdict)")
+      }
       let inspection = try DirectoryInspection.make(path, names: ServerNames())
       for file in inspection.files where !isBroken {
         #expect(!file.isBroken, "\(name) \(file.path): \(file.verdict)")
