@@ -12,7 +12,9 @@ struct RDBFrameTests {
       records += name
       // More than one block of LZ4 in all.
       records += [0x40, 100]
-      for place in 0..<100 { records.append(UInt8(truncatingIfNeeded: place &* index ^ place >> 2)) }
+      for place in 0..<100 {
+        records.append(UInt8(truncatingIfNeeded: place &* index ^ place >> 2))
+      }
     }
     return rdb(records, magic: "VALKEY081", checksum: false)
   }()

@@ -112,12 +112,15 @@ final class DrillServer {
 
   func stop() { process.kill() }
 
-  /// The last that it wrote, in one line.
+  /// The last that it wrote, in one line. What shows that it does not fit comes first: a server that can't load
+  /// a file checks it then, and says more.
   private var lastWords: String {
     guard let file = try? OpenFile(reading: log), let size = try? file.status().size,
-      let bytes = try? file.bytes(from: size - min(size, 4000), to: size)
+      let bytes = try? file.bytes(from: size - min(size, 64 << 10), to: size)
     else { return "its log can't be read" }
-    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(6)
-    return lines.map { printable(String($0), limit: 240) }.joined(separator: " | ")
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+    let sign = lines.first { ServerAnswer.misfit($0) != nil }
+    let words = (sign.map { [$0] } ?? []) + lines.suffix(3)
+    return words.map { printable($0, limit: 240) }.joined(separator: " | ")
   }
 }
