@@ -211,7 +211,7 @@ import WriterLogic
     }
   }
 
-  @Test func `an intruder who creates claims, states and operations never shortens what a policy keeps`()
+  @Test func `an intruder who creates objects never shortens what a policy keeps`()
     async throws
   {
     let base = UInt64.random(in: 0 ... .max)

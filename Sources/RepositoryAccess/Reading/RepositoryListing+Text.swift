@@ -23,7 +23,9 @@ extension RepositoryListing {
       text += "\nTimeline \(timeline.number) was CUT OFF by a later claim.\n"
       text += "`restore --timeline \(timeline.number)` gives its end. See `lifeboat verify`.\n"
     }
-    for name in unusable { text += "\n\(name) can't be used.\nIt is ignored. See `lifeboat verify`.\n" }
+    for name in unusable {
+      text += "\n\(name) can't be used.\nIt is ignored. See `lifeboat verify`.\n"
+    }
     if !losses.isEmpty {
       text += "\nLOST: log that was backed up and is missing from the repository\n"
     }
