@@ -107,7 +107,7 @@ struct RefusalTests {
 
   @Test func `a host name that nobody knows`() async throws {
     let place = try Place(
-      repository: "s3://bucket/prefix?endpoint=http://no-such-host.invalid:9000",
+      repository: "s3://bucket/prefix?endpoint=https://no-such-host.invalid:9000",
       environment: CloudKeys.fault)
     try await place.checkRefused(["can't resolve the host", "DNS"])
   }
