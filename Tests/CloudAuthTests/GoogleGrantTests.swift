@@ -62,7 +62,7 @@ import Testing
     let encrypted = RSAKeyPair.shared.privatePEM(password: "planted-password")
       .split(separator: "\n").map { $0 + "\\n" }.joined()
     let cases: [(String, String)] = [
-      ("", "not the expected JSON"), ("{\"client_email\":1}", "not the expected JSON"),
+      ("", "not the JSON"), ("{\"client_email\":1}", "not the JSON"),
       ("{\"type\":\"gdch_service_account\"}", "gdch_service_account"),
       ("{\"type\":\"service_account\"}", "no client_email"),
       (

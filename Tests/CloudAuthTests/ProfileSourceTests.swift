@@ -236,7 +236,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("echo '{\"Version\":1,\"SecretAccessKey\":\"planted\"}'; exit 3", "ended with 3"),
+    ("echo '{\"Version\":1,\"SecretAccessKey\":\"planted\"}'; exit 3", "exited with 3"),
     ("echo planted", "not the expected JSON"), ("echo '{\"Version\":2}'", "Version"),
     ("kill -9 $$", "signal 9"), ("yes planted", "too much"),
   ])

@@ -90,8 +90,11 @@ struct DocumentedCommandsTests {
         text = "lifeboat keygen >lifeboat.key && " + text
       }
     }
-    text = text.replacing("/backups/redis", with: repository)
+    text = text.replacing("/var/backups/redis", with: repository)
+      .replacing("/backups/redis", with: repository)
       .replacing("--data /data", with: "--data \(data)")
+      .replacing("--data /var/lib/redis-restored", with: "--data \(data)")
+      .replacing("--data /var/lib/redis", with: "--data \(data)")
       .replacing("2026-11-22T14:02:00Z", with: "\(time(nil))")
     for pod in 0..<3 {
       text = text.replacing("s3://my-bucket/my-cluster/redis/redis-\(pod)", with: repository)

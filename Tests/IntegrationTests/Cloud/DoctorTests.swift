@@ -149,7 +149,7 @@ struct DoctorTests {
     // With its configuration it is known that the directory is missing.
     let conf = place.folder("redis.conf")
     try TestFiles.write(
-      "dir /data\nappendonly yes\ndbfilename snapshot.rdb\ninclude /etc/more.conf\n", to: conf)
+      "include /etc/more.conf\ndir /data\nappendonly yes\ndbfilename snapshot.rdb\n", to: conf)
     let configured = try await doctor(place, "--data", place.data, "--redis-conf", conf)
     #expect(configured.exit == .corrupt, "\(configured)")
     for words in [

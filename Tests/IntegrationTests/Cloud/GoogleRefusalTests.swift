@@ -26,7 +26,7 @@ struct GoogleRefusalTests {
         name: "deleted account", words: ["account not found", "was deleted"],
         kind: .serviceAccount, google: { $0.email = "other@project" }),
       Case(
-        name: "cut key file", words: ["not the expected JSON", "download the key again"],
+        name: "cut key file", words: ["not the JSON", "download the key again"],
         kind: .serviceAccount, file: { String($0.serviceAccountFile().prefix(300)) }),
       Case(
         name: "key file that is not there yet", words: ["does not exist", "Secret is mounted"],
