@@ -23,7 +23,7 @@ struct Run {
   func run() -> Result {
     let text =
       "\nsimulate: a trap, no memory left, or no end in seed \(seed)\n  replay: \(Simulation.replay(self))\n"
-    csim_guard(text, 60, 4 << 30)
+    csim_guard(text, 300, 4 << 30)
     nonisolated(unsafe) var violation: Violation?
     nonisolated(unsafe) var counts: [String: Int] = [:]
     let (seed, acts, without) = (seed, acts, without)
