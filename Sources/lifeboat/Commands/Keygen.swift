@@ -25,7 +25,7 @@ struct Keygen: ExitingCommand {
     Console.note(
       """
       lifeboat: without this key nobody can read the backups, and it can't be recovered: keep two \
-        copies, both outside the bucket and the cluster
+      copies, both outside the bucket and the cluster
       """)
     return .success
   }
