@@ -1,7 +1,7 @@
 /// An RDB inside a compressed frame. The offset of a fault is that in the file; its reason gives the one in what
 /// the frame unpacks to. A damaged or incomplete frame is broken also if the RDB in it is not understood.
 extension RDBWalker {
-  /// Takes bytes of the frame, and bytes behind it.
+  /// Reads bytes of the frame and any bytes that follow it.
   mutating func unpack(_ bytes: UnsafeRawBufferPointer) -> Int {
     var used = 0
     while !isFrameEnded {

@@ -98,7 +98,7 @@ import WriterLogic
       let history = try await made.repository.history()
       let held = try await made.repository.pinsInForce(history.catalogue, now: at(10_000))
       #expect(held.pins.map(\.id) == [Self.pin], "\(what)")
-      // Its place is taken: whoever wants to release the pin is told.
+      // Garbage occupies the name of the release, so `unpin` fails and says so.
       let error = await #expect(throws: LifeboatError.self) {
         try await made.repository.release(Self.pin, by: "test", at: at(3))
       }

@@ -36,6 +36,6 @@ extension RepositoryListing {
     return (spans + points).sorted { ($0.to, $0.from) < ($1.to, $1.from) }
   }
 
-  /// So many snapshots before the end of a window are looked at: nearly always the last one reaches it.
+  /// How many snapshots before the end of a window are read at most. The last one nearly always reaches it.
   private static let nearMax = 8
 }

@@ -48,7 +48,7 @@ package enum LifeboatCommand {
     return try await command.wait(deadline: deadline)
   }
 
-  /// Starts one that continues until it is told to stop, such as `ship`.
+  /// Starts a command that runs until it is stopped, such as `ship`.
   package static func start(
     _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
     input: ChildStream = .null, binary: String? = nil

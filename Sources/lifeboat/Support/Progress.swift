@@ -37,7 +37,7 @@ enum Progress {
     }
   }
 
-  /// So much of a whole is done.
+  /// Reports how much of the total is done.
   static func show(_ label: String, _ done: UInt64, of total: UInt64, _ unit: Unit = .bytes) {
     guard total > 0 else { return }
     report {
