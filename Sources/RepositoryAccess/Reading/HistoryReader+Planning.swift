@@ -63,14 +63,17 @@ extension HistoryReader {
 
   private struct Damage: Error { var reason: String? }
 
-  /// The index of a generation that the state does not need. A damaged one has a reason; a missing or
-  /// unusable one has none.
+  /// The index of a generation that the state does not need. A damaged one has a reason; one that is
+  /// quarantined or missing, as after retention, has none.
   private func unneeded(_ id: GenerationID) async throws -> Result<GenerationIndex, Damage> {
     guard !history.catalogue.quarantined.contains(id),
       history.catalogue.generations[id]?.hasIndex == true
     else { return .failure(Damage(reason: nil)) }
     do {
       let index = try await repository.index(id)
+      if history.catalogue.generations[id]?.hasEmptiedPiece == true {
+        return .failure(Damage(reason: "a piece of generation \(id) has no bytes"))
+      }
       return history.catalogue.isWhole(index) ? .success(index) : .failure(Damage(reason: nil))
     } catch let error as LifeboatError where error.isDamage || error.code == .versionMismatch {
       return .failure(Damage(reason: error.message))
