@@ -58,7 +58,7 @@ package final class Capture {
     let held = measure()
     let view = CaptureView(at: time.wall, dump: dump, aof: aof, held: held)
     lastDump = dump
-    // A name that no manifest lists any more is dropped: its file is held only if the plan needs it.
+    // A name that no manifest lists any more is dropped: its file is held only if the writer needs it.
     current = current.filter { visited.contains($0.key) }
     return view
   }

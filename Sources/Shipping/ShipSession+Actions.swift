@@ -58,11 +58,11 @@ extension ShipSession {
   /// Reads what people and other commands have written: released pins, damaged generations, drills. If no
   /// pin is in force, this happens only with a snapshot, and once an hour while there is something to ship.
   private mutating func operationsNoter(isSnapshot: Bool) -> (@Sendable () async -> Void)? {
-    guard operationsLook.isDue(time.monotonic) || isSnapshot || plan.pinsInForce.count > 0 else {
+    guard operationsLook.isDue(time.monotonic) || isSnapshot || writing.pinsInForce.count > 0 else {
       return nil
     }
     let (repository, results, status) = (repository, results, shipper.status)
-    let (pins, quarantined) = (plan.pinsInForce.ids, quarantined)
+    let (pins, quarantined) = (writing.pinsInForce.ids, quarantined)
     // Losing this is harmless: the next look finds it.
     return {
       let known = status.current.drill?.id
@@ -123,7 +123,7 @@ extension ShipSession {
     let age = max(
       SystemClock.monotonicMilliseconds() - begun, SystemClock.now().since(claim.claimedAt))
     var known = age < RetentionPolicy.reuses ? reusable : [:]
-    for id in plan.knownGenerations { known[id.fingerprint] = id }
+    for id in writing.knownGenerations { known[id.fingerprint] = id }
     return GenerationUploader(
       repository: repository, claim: claim,
       settings: .init(
@@ -134,7 +134,7 @@ extension ShipSession {
   }
 }
 
-/// Every pin that the plan names is held. If one were not, the next claim would pick the file up again.
+/// Every pin that `Writing` names is held. If one were not, the next claim would pick the file up again.
 private func pinned(_ file: (any SourceFile)?) throws -> any SourceFile {
   guard let file else { throw LifeboatError(.failure, "a file to upload is not open") }
   return file

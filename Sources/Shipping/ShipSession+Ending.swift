@@ -9,7 +9,7 @@ extension ShipSession {
   /// Ships everything on disk now, whatever the interval.
   mutating func beginSync() {
     syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
-    plan.flush()
+    writing.flush()
     // The sync is done only when the state that this look sees is covered.
     shipper.auditor.look()
   }
@@ -24,7 +24,7 @@ extension ShipSession {
     // In this order: a loss is recorded before the answer is.
     guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
     syncing = nil
-    if stop == nil, !options.isOnce { plan.slowDown() }
+    if stop == nil, !options.isOnce { writing.slowDown() }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }
   }
 
@@ -35,42 +35,43 @@ extension ShipSession {
   mutating func finish() async throws -> Ending? {
     let now = time.monotonic
     if options.isOnce {
-      if plan.isSettled(now: time.wall), !plan.isClosing {
+      if writing.isSettled(now: time.wall), !writing.isClosing {
         shipper.auditor.look()
         let isProved = shipper.auditor.isCovered(since: begun)
         var patience = self.patience ?? Patience(since: begun)
         defer { self.patience = patience }
         if isProved || patience.isOver(shipper.auditor, now: now) {
-          plan.close(isProved: isProved)
+          writing.close(isProved: isProved)
         } else {
           // A rewrite may be in progress: what was incomplete at the first look is looked at again.
           return try await look()
         }
       }
-      return plan.isClosing && plan.isSettled(now: time.wall) && plan.isClosed
-        ? .stopped(outcome()) : nil
+      return writing.isClosing && writing.isSettled(now: time.wall) && writing.isClosed
+        ? ended() : nil
     }
     guard stop != nil else { return nil }
     try await noteSaves()
     guard let stop else { return nil }
     let isQuiet = stop.isQuiet(now)
-    if !plan.isClosing, (isQuiet && plan.isLogSettled) || stop.isLate(now) {
+    if !writing.isClosing, (isQuiet && writing.isLogSettled) || stop.isLate(now) {
       shipper.auditor.look()
-      plan.close(isProved: shipper.auditor.verdict.isCovered)
+      writing.close(isProved: shipper.auditor.verdict.isCovered)
     }
-    if stop.isOver(now) || (stop.isLate(now) && plan.isClosed) { return .stopped(outcome()) }
-    return isQuiet && plan.isSettled(now: time.wall) && plan.isClosed
-      ? .stopped(outcome()) : nil
+    if stop.isOver(now) || (stop.isLate(now) && writing.isClosed) { return ended() }
+    return isQuiet && writing.isSettled(now: time.wall) && writing.isClosed
+      ? ended() : nil
   }
 
-  private func outcome() -> Shipper.Outcome {
+  private mutating func ended() -> Ending {
     shipper.auditor.look()
     let shown = shipper.status.current
     var verdict = shipper.auditor.verdict
     // A single snapshot holds the state at its beginning. A server may continue to write.
     if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
-    return Shipper.Outcome(
+    outcome = Shipper.Outcome(
       timeline: claim.timeline, state: shown.state, verdict: verdict,
-      pendingBytes: plan.unshipped.bytes, reason: shown.reason)
+      pendingBytes: writing.unshipped.bytes, reason: shown.reason)
+    return .stopped
   }
 }

@@ -17,13 +17,13 @@ extension ShipSession {
     let view = try await source.look()
     note(view)
     if let end = noteDirectory(view) { return end }
-    plan.observe(view)
+    writing.observe(view)
     if let end = try await compareVersions(view) { return end }
-    if let file = plan.chains.files.first(where: \.isCutBack) {
+    if let file = writing.chains.files.first(where: \.isCutBack) {
       return .diverged("\(file.name) is shorter than the \(file.durable) bytes that were uploaded")
     }
-    source.release(except: plan.neededPins)
-    tails.forget(except: plan.neededPins)
+    source.release(except: writing.neededPins)
+    tails.forget(except: writing.neededPins)
     return await shedPins()
   }
 
@@ -37,16 +37,16 @@ extension ShipSession {
     }
     let now = time.monotonic
     movedSince = movedSince ?? now
-    plan.flush()
-    guard plan.isLogSettled || now - movedSince! > Audit.grace else { return nil }
+    writing.flush()
+    guard writing.isLogSettled || now - movedSince! > Audit.grace else { return nil }
     return .diverged("\(options.data) is no longer the same directory")
   }
 
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
   /// another file.
   private mutating func compareVersions(_ view: CaptureView) async throws -> Ending? {
-    if let base = view.aof.set?.base?.file, base.pin == plan.chains.followed?.anchor?.pin,
-      case .base(let record)? = plan.chains.followed?.anchor?.kind,
+    if let base = view.aof.set?.base?.file, base.pin == writing.chains.followed?.anchor?.pin,
+      case .base(let record)? = writing.chains.followed?.anchor?.kind,
       !confirmed.contains(base.version)
     {
       guard try await isGeneration(record.generation, base) else {
@@ -54,17 +54,18 @@ extension ShipSession {
       }
       confirm(base, record.generation)
     }
-    if let file = view.dump, let dump = plan.dump.durable, dump.file?.identity == file.identity,
+    if let file = view.dump, let dump = writing.dump.durable, dump.file?.identity == file.identity,
       !confirmed.contains(file.version)
     {
       if try await isGeneration(dump.record.generation, file) {
-        plan.dumpMatches(file)
+        writing.dumpMatches(file)
         confirm(file, dump.record.generation)
       } else {
-        plan.dumpDiffers()
+        writing.dumpDiffers()
       }
     }
-    for file in plan.chains.files where view.held[file.pin].map({ $0.size == file.size }) ?? false {
+    for file in writing.chains.files
+    where view.held[file.pin].map({ $0.size == file.size }) ?? false {
       // A growing file that was written to without growing was overwritten.
       guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {
@@ -93,13 +94,13 @@ extension ShipSession {
     let total = unlinked.values.reduce(0, +)
     shipper.status.update { $0.pinnedBytes = total }
     guard total > options.pinnedMax else { return nil }
-    switch plan.shed(unlinked: unlinked, limit: options.pinnedMax) {
+    switch writing.shed(unlinked: unlinked, limit: options.pinnedMax) {
     case .nothing: return nil
     case .dropped(let names):
       logger.error(
         "skipped files that Redis replaced before they were uploaded: they used too much disk space (--max-pinned)",
         metadata: ["files": "\(names.joined(separator: ", "))", "pinned": "\(humanBytes(total))"])
-      source.release(except: plan.neededPins)
+      source.release(except: writing.neededPins)
       return nil
     case .endsTimeline(let name):
       return .diverged(
@@ -108,13 +109,13 @@ extension ShipSession {
   }
 
   var canScanMore: Bool {
-    plan.pendingLogBytes < ShipSession.scanAheadMax && !plan.unscanned.isEmpty
+    writing.pendingLogBytes < ShipSession.scanAheadMax && !writing.unscanned.isEmpty
   }
 
   mutating func scan() async throws -> Ending? {
     var budget = ShipSession.scanTurnBytes
-    for (pin, from, to) in plan.unscanned where budget > 0 {
-      guard plan.pendingLogBytes < ShipSession.scanAheadMax, let file = source.file(pin) else {
+    for (pin, from, to) in writing.unscanned where budget > 0 {
+      guard writing.pendingLogBytes < ShipSession.scanAheadMax, let file = source.file(pin) else {
         return nil
       }
       guard try await tails.isUnchanged(file, pin, at: from) else {
@@ -123,7 +124,7 @@ extension ShipSession {
       let end = min(to, from + budget)
       var position = from
       try await file.stream(from: from, to: end) { chunk in
-        plan.consume(chunk, of: pin)
+        writing.consume(chunk, of: pin)
         position += UInt64(chunk.count)
         return true
       }

@@ -7,19 +7,21 @@ import RepositoryAccess
 import SystemIO
 import WriterLogic
 
-/// Ships under one claim: the loop that feeds the plan and performs its actions.
+/// Ships under one claim: the loop that feeds `Writing` and performs its actions.
 struct ShipSession {
   let shipper: Shipper
   let repository: Repository
   let source: any Source
   let claim: Claim
-  var plan: Writing
+  var writing: Writing
   let reusable: [ShortDigest: GenerationID]
   let unfinishedNonce: Nonce?
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
   private(set) var stop: Stop?
+  /// How the run ended, if it was asked to end.
+  var outcome: Shipper.Outcome?
   /// The `sync` in progress, when it began, and the number of the question that the repository was asked for
   /// it.
   var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
@@ -41,7 +43,7 @@ struct ShipSession {
   private let snapshotMemory = SnapshotMemory()
 
   init(
-    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, plan: Writing,
+    shipper: Shipper, repository: Repository, source: any Source, claim: Claim, writing: Writing,
     reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
     quarantined: Set<GenerationID>
   ) {
@@ -49,15 +51,16 @@ struct ShipSession {
     self.repository = repository
     self.source = source
     self.claim = claim
-    self.plan = plan
+    self.writing = writing
     self.reusable = reusable
     self.unfinishedNonce = unfinishedNonce
     self.quarantined = quarantined
     // The comparison compared both byte for byte, or by fingerprint.
-    if let base = plan.view.aof.set?.base?.file, base.pin == plan.chains.followed?.anchor?.pin {
+    if let base = writing.view.aof.set?.base?.file, base.pin == writing.chains.followed?.anchor?.pin
+    {
       confirmed.insert(base.version)
     }
-    if let file = plan.dump.durable?.file { confirmed.insert(file.version) }
+    if let file = writing.dump.durable?.file { confirmed.insert(file.version) }
     let now = shipper.time.monotonic
     begun = now
     fenceCheck = Turn(every: 60_000, from: now)
@@ -75,7 +78,7 @@ struct ShipSession {
 
   /// - Parameter stop: what was requested before.
   mutating func run(_ watch: (any SourceWatch)?, _ stop: Stop?) async throws -> Ending {
-    if options.isOnce { plan.flush() }
+    if options.isOnce { writing.flush() }
     if let stop { begin(stop) }
     if shipper.status.shipping.isSyncDue { beginSync() }
     // Runs in parallel with everything else. Cancelled if the session ends first.
@@ -93,7 +96,7 @@ struct ShipSession {
   mutating func begin(_ requested: Stop) {
     guard stop == nil else { return }
     stop = requested
-    plan.flush()
+    writing.flush()
     logger.info("stopping: shipping what is left on disk")
   }
 
@@ -124,13 +127,14 @@ struct ShipSession {
   private mutating func loop(
     _ watch: (any SourceWatch)?, _ group: inout ThrowingDiscardingTaskGroup<any Error>
   ) async throws -> Ending {
-    let lookInterval = watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
+    let lookInterval =
+      watch?.isWorking ?? false ? Shipper.pollInterval : options.writing.shipInterval
     var nextLook = time.monotonic
     while true {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
-      if let fault = plan.fault { return .failed(fault) }
+      if let fault = writing.fault { return .failed(fault) }
       if let loss = shipper.auditor.loss { return .diverged(loss) }
       let clock = time.monotonic
       if clock >= nextLook {
@@ -139,20 +143,20 @@ struct ShipSession {
         nextLook = clock + lookInterval
       }
       if let end = try await scan() { return end }
-      if plan.isReadyToAsk, let suspicion = plan.suspicion {
+      if writing.isReadyToAsk, let suspicion = writing.suspicion {
         report()
         return .diverged("the data on disk may be the result of an accident: \(suspicion.detail)")
       }
       start(&group)
       report()
       settleSync()
-      let wasClosing = plan.isClosing
+      let wasClosing = writing.isClosing
       if let end = try await finish() { return end }
       // Only the closing snapshot is left. Nothing else is worth waiting for.
-      if canScanMore || plan.isClosing != wasClosing { continue }
+      if canScanMore || writing.isClosing != wasClosing { continue }
       if isIdle { watch?.rearm() } else { watch?.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
-      if events.contains(.stop) { begin(shipper.makeStop(plan.view)) }
+      if events.contains(.stop) { begin(shipper.makeStop(writing.view)) }
       if events.contains(.sync) { beginSync() }
       // The time is up: what was appended meanwhile goes with the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
@@ -162,8 +166,8 @@ struct ShipSession {
   // MARK: Lanes
 
   private mutating func start(_ group: inout ThrowingDiscardingTaskGroup<any Error>) {
-    for action in plan.actions(now: time.wall) { perform(action, in: &group) }
-    let removals = plan.takeRemovals(now: time.wall)
+    for action in writing.actions(now: time.wall) { perform(action, in: &group) }
+    let removals = writing.takeRemovals(now: time.wall)
     if !removals.isEmpty {
       let writer = recordWriter
       // Losing this is safe: folded objects that remain are only superfluous.
@@ -185,32 +189,32 @@ struct ShipSession {
 
   private mutating func takeResults() throws -> Ending? {
     if let operations = results.takeOperations() {
-      plan.settlePins(released: operations.released, now: time.wall)
+      writing.settlePins(released: operations.released, now: time.wall)
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
-      if let id = plan.knownGenerations.first(where: damaged.contains), !options.isOnce {
+      if let id = writing.knownGenerations.first(where: damaged.contains), !options.isOnce {
         return .diverged("the backup of generation \(id) is damaged: uploading it again")
       }
     }
     if let result = results.takeRecord() {
       do {
         count(try result.get())
-        plan.recordDurable(span: try result.get(), now: time.wall)
+        writing.recordDurable(span: try result.get(), now: time.wall)
       } catch let error as RecordWriter.Superseded {
         return .superseded(error.reason)
       } catch {
-        guard plan.recordFailed() else { return .failed(error) }
+        guard writing.recordFailed() else { return .failed(error) }
         logger.error("small log objects can't be merged", metadata: ["cause": "\(error)"])
       }
     }
     if let result = results.takeGeneration() {
       do {
         note(try result.get().index)
-        if let version = plan.uploading?.version { confirmed.insert(version) }
-        plan.generationDurable(try result.get())
+        if let version = writing.uploading?.version { confirmed.insert(version) }
+        writing.generationDurable(try result.get())
       } catch let error as GenerationUploader.Broken {
         logger.error(
-          "\(plan.generationBroken()) is damaged and was not backed up; the last good restore point stays",
+          "\(writing.generationBroken()) is damaged and was not backed up; the last good restore point stays",
           metadata: ["cause": "\(error.reason)"])
       } catch {
         return .failed(error)
@@ -242,30 +246,30 @@ struct ShipSession {
   // MARK: Waiting and reporting
 
   /// Nothing is pending, so the next appended byte should wake the loop.
-  private var isIdle: Bool { plan.pendingLogBytes == 0 && plan.unscanned.isEmpty }
+  private var isIdle: Bool { writing.pendingLogBytes == 0 && writing.unscanned.isEmpty }
 
   private func waitingTime(until nextLook: Int64) -> Int64 {
     var wait = max(0, nextLook - time.monotonic)
     let now = time.wall
-    if let wake = plan.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
+    if let wake = writing.nextWake(now: now) { wait = min(wait, max(1, wake.since(now))) }
     // Work in flight posts its result. The short wait is for other files to become quiet.
     if stop != nil { wait = min(wait, 100) }
     return wait
   }
 
   private mutating func report() {
-    let unshipped = plan.unshipped
+    let unshipped = writing.unshipped
     shipper.status.update {
       $0.unshippedBytes = unshipped.bytes
       $0.logSince = unshipped.logSince
       $0.generationSince = unshipped.generationSince
-      $0.note(plan.pinsInForce)
-      $0.recoverableTo = plan.lastDurableMark ?? $0.recoverableTo
+      $0.note(writing.pinsInForce)
+      $0.recoverableTo = writing.lastDurableMark ?? $0.recoverableTo
       $0.recoverableFrom = $0.recoverableFrom ?? $0.recoverableTo
-      $0.dumpAt = plan.dump.durable?.record.contentAt
+      $0.dumpAt = writing.dump.durable?.record.contentAt
     }
-    for warning in plan.warnings.dropFirst(warned) { logger.warning("\(warning)") }
-    warned = plan.warnings.count
+    for warning in writing.warnings.dropFirst(warned) { logger.warning("\(warning)") }
+    warned = writing.warnings.count
   }
 
 }

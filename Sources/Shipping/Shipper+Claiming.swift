@@ -9,41 +9,30 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// What happens before a claim: the look at the repository, the decision who may write, and the claim
-/// itself.
+/// What `Writer` asks for before a claim: a listing, a comparison, and the claim itself.
 extension Shipper {
-  enum Prepared {
-    case nothing
-    case standby(String)
-    case claimed(ShipSession)
-    /// Another shipper was faster: look again.
-    case again
-    /// Something has to be fixed first. It is tried again.
-    case blocked
-
-    /// Whether there is, or may be, something on disk that the repository lacks.
-    var isUnshipped: Bool { if case .nothing = self { false } else { true } }
-  }
-
-  func prepare(
-    _ view: CaptureView, _ source: any Source, _ following: inout Following
-  ) async throws -> Prepared {
-    guard following.needsLook(view) else { return .nothing }
-    if isBare(view) { return .nothing }
+  /// Compares what a look saw with the repository, and claims if there is something to ship and it may.
+  /// - Returns: what ships under the claim.
+  func compare(
+    _ view: CaptureView, _ source: any Source, _ writer: inout Writer
+  ) async throws -> ShipSession? {
+    var next = writer.handle(.saw(view), now: time.monotonic)
+    if case .wait = next { return nil }
     if case .unsettled(let reason) = view.aof {
       logger.debug("the AOF is not complete yet", metadata: ["reason": "\(reason)"])
     }
     noteUncompared(view)
-    let now = time.now()
-    var repository = try await openRepository(now.wall)
+    var repository = try await openRepository(time.wall)
     repository.acknowledged = acknowledged
     auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
-    if let reason = try await following.stillStandsBy(repository, now: now.monotonic) {
-      return .standby(reason)
+    if case .list = next {
+      let history = try await repository.history(passesClaims: true)
+      next = writer.handle(.listed(history), now: time.monotonic)
+      if case .wait = next { return nil }
     }
     let comparer = Comparer(
-      repository: repository, source: source, owner: following.ownership,
-      isWatched: following.isWatched, damaged: auditor.damaged,
+      repository: repository, source: source, owner: writer.ownership,
+      isWatched: writer.isWatched, damaged: auditor.damaged,
       moves: { [status] in status.turn() })
     let (comparison, history) = try await comparer.run(view)
     try await noteDrill(repository, history.catalogue)
@@ -55,7 +44,8 @@ extension Shipper {
     }
     noteUnreadable(history)
     noteMatches(comparison, view)
-    guard comparison.hasNews else {
+    next = writer.handle(.compared(view, comparison, history), now: time.monotonic)
+    if case .upToDate = writer.state {
       status.update { $0.recoverableTo = comparison.lastMark }
       acknowledged.found(
         Confirmed(comparison, view), objects: comparison.objects(history))
@@ -66,14 +56,9 @@ extension Shipper {
           "everything on disk is backed up",
           metadata: ["repository": "\(store.location)"])
       }
-      return .nothing
     }
-    if case .standby(let reason) = following.decide(
-      comparison, history, isFresh: true, now: time.monotonic)
-    {
-      return .standby(reason)
-    }
-    return try await claim(repository, source, following.ownership, view, comparison, history)
+    guard case .claim = next else { return nil }
+    return try await claim(repository, source, &writer, view, comparison, history)
   }
 
   /// Says which claims were passed, once.
@@ -124,14 +109,12 @@ extension Shipper {
     }
   }
 
-  /// There is nothing that a server would load, not even an empty file of Redis.
-  private func isBare(_ view: CaptureView) -> Bool { view.dump == nil && view.aof == .absent }
-
   private func claim(
-    _ repository: Repository, _ source: any Source, _ owner: Ownership, _ view: CaptureView,
+    _ repository: Repository, _ source: any Source, _ writer: inout Writer, _ view: CaptureView,
     _ compared: Comparison, _ history: History
-  ) async throws -> Prepared {
+  ) async throws -> ShipSession? {
     var comparison = compared
+    let owner = writer.ownership
     guard let number = history.highestNumber.map({ $0.next }) ?? .first else {
       throw LifeboatError(
         .failure, "the repository has no timeline number left",
@@ -157,19 +140,21 @@ extension Shipper {
     guard try await isWon(claim, repository) else {
       logger.notice(
         "another process claimed this timeline first", metadata: ["timeline": "\(number)"])
-      return .again
+      writer.handle(.raced, now: time.monotonic)
+      return nil
     }
+    writer.handle(.claimed(claim), now: time.monotonic)
     logClaim(claim, comparison.relation, repository)
     logDumps(view)
     acknowledged.claimed(claim)
     seen.withLock { $0.claim = claim }
     auditor.compared()
-    return .claimed(
-      ShipSession(
-        shipper: self, repository: repository, source: source, claim: claim,
-        plan: Writing(claim: claim, comparison: comparison, view: view, options: options.plan),
-        reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
-        quarantined: comparison.quarantined))
+    return ShipSession(
+      shipper: self, repository: repository, source: source, claim: claim,
+      writing: Writing(
+        claim: claim, comparison: comparison, view: view, options: options.writing),
+      reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
+      quarantined: comparison.quarantined)
   }
 
   /// Says what backups by dumps alone take and lose.
@@ -181,7 +166,7 @@ extension Shipper {
       return "\(count) dumps, "
         + "\(humanBytes(bytes.overflow ? .max : bytes.partialValue)) before compression"
     }
-    let interval = options.plan.dumpIntervalAlone
+    let interval = options.writing.dumpIntervalAlone
     let limit = humanDuration(milliseconds: interval)
     logger.notice(
       interval == 0
@@ -206,7 +191,7 @@ extension Shipper {
       id: Pin.startID(now, before.timeline, before.snapshot),
       repository: repository.id, origin: .start,
       reason: "\(suspicion.reason.rawValue): \(suspicion.detail)", at: now,
-      until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: before.timeline,
+      until: now.advanced(byMilliseconds: options.writing.pinFor), timeline: before.timeline,
       snapshot: before.snapshot, position: before.position)
   }
 

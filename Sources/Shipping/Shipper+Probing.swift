@@ -30,7 +30,7 @@ extension Shipper {
 
   private func isCountedOn(_ check: CapabilityReport.Check) -> Bool {
     switch check {
-    case .delete: options.retention != nil || options.plan.removesFolded
+    case .delete: options.retention != nil || options.writing.removesFolded
     // A sidecar compares the clocks with every reply.
     case .clock: options.isOnce
     default: true

@@ -5,14 +5,34 @@ import WriterLogic
 
 /// What the status and the log say of a shipper without a claim.
 extension Shipper {
-  /// A fault of this program. After a while the disk is compared and claimed again.
-  func block(_ illegal: IllegalTransition) throws(LifeboatError) -> Prepared {
-    let error = LifeboatError(
-      .failure, "internal error in shipping", cause: illegal.reason,
-      hint: "please report this bug; shipping starts over with a fresh comparison")
-    guard !options.isOnce else { throw error }
-    report(blocked: error)
-    return .blocked
+  /// How a timeline ended, if that is not a state by itself.
+  func tell(_ ending: Ending) throws {
+    let reason: String
+    switch ending {
+    case .stopped, .superseded, .failed(is IllegalTransition): return
+    case .failed(let error) where options.isOnce: throw error
+    case .failed(let error): reason = "\(error)"
+    case .diverged(let divergence): reason = divergence
+    }
+    logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
+  }
+
+  /// Why nothing is shipped. A single snapshot fails with it.
+  func report(_ writer: Writer) throws(LifeboatError) {
+    switch writer.state {
+    case .standby(let standby):
+      guard !options.isOnce else {
+        throw LifeboatError(
+          .refused, "another writer owns the repository at \(store.location)",
+          cause: standby.reason,
+          hint: "stop it first, use a separate prefix, or pass --take-over")
+      }
+      report(standby: standby.reason)
+    case .blocked(let error):
+      guard !options.isOnce else { throw error }
+      report(blocked: error)
+    case .comparing, .upToDate, .writing: return
+    }
   }
 
   /// The comparison found nothing that the repository lacks. A `sync` is done when a look since its request
@@ -31,7 +51,7 @@ extension Shipper {
     }
   }
 
-  func report(blocked error: LifeboatError) {
+  private func report(blocked error: LifeboatError) {
     let shown = status.shipping
     guard shown.state != .blocked || shown.reason != error.inOneLine else { return }
     status.update {
@@ -41,7 +61,7 @@ extension Shipper {
     logger.error("shipping is blocked", metadata: ["cause": "\(error)"])
   }
 
-  func report(standby reason: String) {
+  private func report(standby reason: String) {
     let shown = status.shipping
     guard shown.state != .standby || shown.reason != reason else { return }
     status.update {

@@ -36,7 +36,7 @@ extension Shipper {
         repository: repository.id, origin: .drop,
         reason: "first upload never completed: \(log.text) of log without its BASE",
         at: now,
-        until: now.advanced(byMilliseconds: options.plan.pinFor), timeline: log.timeline,
+        until: now.advanced(byMilliseconds: options.writing.pinFor), timeline: log.timeline,
         snapshot: log.snapshot.sequence, position: nil)
       _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
       logger.warning(

@@ -29,7 +29,7 @@ package final class Shipper: Sendable {
     package var isOnce: Bool
     /// Whether the first claim of a repository tests what its store can do.
     package var probesStore: Bool
-    package var plan: Writing.Options
+    package var writing: Writing.Options
     package var readLimit: UInt64?
     package var pinnedMax: UInt64
     package var shutdownTimeout: Int64
@@ -53,7 +53,8 @@ package final class Shipper: Sendable {
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
-      takesOver: Bool, isOnce: Bool, plan: Writing.Options, readLimit: UInt64?, pinnedMax: UInt64,
+      takesOver: Bool, isOnce: Bool, writing: Writing.Options, readLimit: UInt64?,
+      pinnedMax: UInt64,
       shutdownTimeout: Int64, writer: String, probesStore: Bool = false,
       keys: KeySource = .none
     ) {
@@ -66,7 +67,7 @@ package final class Shipper: Sendable {
       self.takesOver = takesOver
       self.isOnce = isOnce
       self.probesStore = probesStore
-      self.plan = plan
+      self.writing = writing
       self.readLimit = readLimit
       self.pinnedMax = pinnedMax
       self.shutdownTimeout = shutdownTimeout
@@ -173,7 +174,6 @@ package final class Shipper: Sendable {
 
   /// If inotify works, polling names, inodes and sizes is only its safety net.
   static let pollInterval: Int64 = 5000
-  static let standbyInterval: Int64 = 15_000
 
   package func run() async throws -> Outcome {
     let auditor = auditor
@@ -191,9 +191,8 @@ package final class Shipper: Sendable {
       options.isOnce
       ? nil : await source.watch(logger) { [mailbox] in mailbox.post(.change) }
     defer { watch?.stop() }
-    var following = Following(ownership: ownership(of: origin))
+    var writer = Writer(ownership: ownership(of: origin))
     var stop: Stop?
-    var pause = RestartPause()
     var hasShipped = false
     /// Data on disk that was found not to be in the repository, and the time of its last write.
     var pending: (bytes: UInt64, since: Instant?) = (0, nil)
@@ -205,21 +204,16 @@ package final class Shipper: Sendable {
       try Task.checkCancellation()
       status.turn()
       let (asked, askedAt) = (status.shipping.syncAsked, time.monotonic)
-      var prepared = Prepared.nothing
+      var session: ShipSession?
       var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
       do {
         var view = try await source.look()
         if view.otherDirectory.isThere {
           source = try makeSource()
           let other = try await source.origin()
-          if other.directory != origin.directory {
-            let ownClaims = following.ownClaims
-            following = Following(ownership: ownership(of: other))
-            following.ownClaims = ownClaims
-          } else {
-            // Mounted again, perhaps from another device.
-            following.ownership = ownership(of: other)
-          }
+          // The same directory may be mounted again, perhaps from another device.
+          let isSame = other.directory == origin.directory
+          writer.handle(.moved(ownership(of: other), isSame: isSame), now: time.monotonic)
           origin = other
           view = try await source.look()
         }
@@ -231,66 +225,40 @@ package final class Shipper: Sendable {
           stop?.saw(saves: saves, now: now)
         }
         (bytes, lastWrite) = (view.bytes, view.lastWrite)
-        if auditor.loss != nil { following.looked = nil }
-        prepared = try await prepare(view, source, &following)
-        if case .nothing = prepared {
-          following.note(view)
-          report(durable: asked, askedAt)
-        }
+        if auditor.loss != nil { writer.handle(.lost, now: time.monotonic) }
+        session = try await compare(view, source, &writer)
+        if case .upToDate = writer.state { report(durable: asked, askedAt) }
       } catch let error as LifeboatError where !options.isOnce {
-        report(blocked: error)
-        prepared = .blocked
+        writer.handle(.failed(error), now: time.monotonic)
       }
-      pending = prepared.isUnshipped ? (bytes, pending.since ?? lastWrite) : (0, nil)
-      switch prepared {
-      case .nothing:
+      if var session {
+        (hasShipped, pending) = (true, (0, nil))
+        session.begun = begun
+        let ending = try await session.run(watch, stop)
+        let now = time.monotonic
+        stop = session.stop
+        stop?.beginAgain(now: now)
+        if let outcome = session.outcome { return outcome }
+        writer.handle(.ended(ending, isAsked: session.writing.isReadyToAsk), now: now)
+        try tell(ending)
+      } else if case .upToDate = writer.state {
+        pending = (0, nil)
         if options.isOnce {
           auditor.look()
           if patience.isOver(auditor, now: time.monotonic) {
             return outcome(hasShipped, pending, since: begun)
           }
         }
-      case .standby(let reason):
-        guard !options.isOnce else { throw ownedByAnother(reason) }
-        report(standby: reason)
-      case .claimed(var session):
-        (hasShipped, pending) = (true, (0, nil))
-        (following.looked, following.isWatched) = (nil, false)
-        following.ownClaims[session.claim.timeline] = session.claim.nonce
-        pause.began(now: time.monotonic)
-        session.begun = begun
-        let ending = try await session.run(watch, stop)
-        let now = time.monotonic
-        stop = session.stop
-        stop?.beginAgain(now: now)
-        switch ending {
-        case .stopped(let outcome): return outcome
-        case .superseded(let reason):
-          guard !options.isOnce else { throw ownedByAnother(reason) }
-          report(standby: reason)
-        case .diverged(let reason):
-          following.isWatched = session.plan.isReadyToAsk
-          endTimeline(reason)
-        case .failed(let illegal as IllegalTransition):
-          prepared = try block(illegal)
-        case .failed(let error):
-          guard !options.isOnce else { throw error }
-          endTimeline("\(error)")
-        }
-      case .again, .blocked: break
+      } else {
+        pending = (bytes, pending.since ?? lastWrite)
       }
+      try report(writer)
       if let stop, stop.isQuiet(time.monotonic) || stop.isOver(time.monotonic) {
         auditor.look()
         return outcome(hasShipped, pending, since: time.monotonic)
       }
-      let interval =
-        stop == nil && !options.isOnce ? waitingTime(prepared, pause, watch) : 200
       watch?.rearm()
-      var isPause = false
-      if case .claimed = prepared, stop == nil { isPause = true }
-      if await wait(interval, isPause: isPause) {
-        stop = stop ?? makeStop(nil)
-      }
+      if await wait(for: writer, watch, isEnding: stop != nil) { stop = stop ?? makeStop(nil) }
     }
   }
 
@@ -300,14 +268,20 @@ package final class Shipper: Sendable {
     return Stop(now: now, deadline: request.deadline ?? now + options.shutdownTimeout, view: view)
   }
 
-  private func endTimeline(_ reason: String) {
-    logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
-  }
-
-  /// Waits until something happens, or that long. Returns whether a stop was requested. Only that cuts a pause
-  /// between two timelines short: a Redis that writes all the time would leave none of it.
-  private func wait(_ milliseconds: Int64, isPause: Bool) async -> Bool {
-    let end = time.monotonic + milliseconds
+  /// Waits until something happens, or as long as the state of `writer` says. Returns whether a stop was
+  /// requested: only that cuts a pause between two timelines short.
+  private func wait(
+    for writer: Writer, _ watch: (any SourceWatch)?, isEnding: Bool
+  ) async -> Bool {
+    let lookInterval =
+      watch?.isWorking ?? false ? Shipper.pollInterval : options.writing.shipInterval
+    let (longest, isPause) =
+      switch writer.wait {
+      case .change: (lookInterval, false)
+      case .atMost(let longest): (longest, false)
+      case .pause(let longest): (longest, !isEnding)
+      }
+    let end = time.monotonic + (isEnding || options.isOnce ? 200 : longest)
     while true {
       let left = end - time.monotonic
       let events = await mailbox.next(waiting: left)
@@ -341,23 +315,5 @@ package final class Shipper: Sendable {
   private func tellOfAudit() {
     guard status.shipping.state != .standby else { return }
     auditLog.note(auditor.verdict, now: time.monotonic, logger)
-  }
-
-  private func ownedByAnother(_ reason: String) -> LifeboatError {
-    LifeboatError(
-      .refused, "another writer owns the repository at \(store.location)", cause: reason,
-      hint: "stop it first, use a separate prefix, or pass --take-over")
-  }
-
-  /// How long to wait until the next look if nothing wakes the shipper.
-  private func waitingTime(
-    _ prepared: Prepared, _ pause: RestartPause, _ watch: (any SourceWatch)?
-  ) -> Int64 {
-    switch prepared {
-    case .blocked, .standby: Shipper.standbyInterval
-    case .claimed: pause.milliseconds
-    case .again: 500
-    case .nothing: watch?.isWorking ?? false ? Shipper.pollInterval : options.plan.shipInterval
-    }
   }
 }

@@ -1,7 +1,7 @@
-import Shipping
+import WriterLogic
 
-/// What is counted beside the acts. In 2,000 seeds each of these, each act and each transition occurs often
-/// enough to have been tested.
+/// What is counted beside the acts. In 2,000 seeds each of these, each act and each change of a writer's
+/// state occurs often enough to have been tested.
 enum Happening: String, CaseIterable {
   // Faults.
   case callFails = "a call fails"
@@ -38,18 +38,11 @@ enum Happening: String, CaseIterable {
   case promiseAfterPruning = "a promised time is restored after pruning"
   case settled = "everything is covered after the last fault"
 
-  /// From one state of a sidecar to another.
-  static func transition(_ from: ShipStatus.State, _ to: ShipStatus.State) -> String {
-    "\(from.rawValue) to \(to.rawValue)"
-  }
-
   /// Everything that can be counted, not counted yet.
   static var zeros: [String: Int] {
     var names = allCases.map(\.rawValue) + Act.Kind.allCases.map(\.rawValue)
-    for from in ShipStatus.State.allCases {
-      for to in ShipStatus.State.allCases where to != from && to != .starting {
-        names.append(transition(from, to))
-      }
+    for (from, changes) in Writer.changes {
+      names += changes.map { Transitions.text("writer", from.rawValue, $0.rawValue) }
     }
     return Dictionary(uniqueKeysWithValues: names.map { ($0, 0) })
   }

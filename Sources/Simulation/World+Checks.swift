@@ -24,9 +24,6 @@ extension World {
 
   /// What a sidecar claims now.
   func note(_ sidecar: Sidecar) {
-    let (name, state) = (sidecar.process.name, sidecar.shipper.status.shipping.state)
-    let before = states.updateValue(state, forKey: name) ?? .starting
-    if before != state { count(Happening.transition(before, state)) }
     guard case .covered(let at) = sidecar.shipper.auditor.verdict, at >= sidecar.startedAt,
       covers.last?.at != at || covers.last?.process != sidecar.process.name,
       !isOvertaken(sidecar.process)

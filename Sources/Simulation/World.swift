@@ -101,8 +101,6 @@ final class World: @unchecked Sendable {
   var hasPruned = false
   /// Claims came from more than one machine, or volume: only a person knows that the other is gone.
   var hasMoved = false
-  /// The state of each sidecar when it was last seen.
-  var states: [String: ShipStatus.State] = [:]
   /// A dump as it was once.
   var oldDump: [UInt8]?
   var restores = 0
@@ -271,13 +269,14 @@ final class World: @unchecked Sendable {
   }
 
   func options(isOnce: Bool, host: String, takesOver: Bool) -> Shipper.Options {
-    var plan = Writing.Options()
-    plan.shipInterval = setting.shipInterval
-    plan.dumpInterval = setting.dumpInterval
-    plan.foldGrace = 20_000
+    var writing = Writing.Options()
+    writing.shipInterval = setting.shipInterval
+    writing.dumpInterval = setting.dumpInterval
+    writing.foldGrace = 20_000
     var options = Shipper.Options(
       data: FilePath(World.data), names: ServerNames(), compression: setting.compression,
-      source: "redis", host: host, takesOver: false, isOnce: isOnce, plan: plan, readLimit: nil,
+      source: "redis", host: host, takesOver: false, isOnce: isOnce, writing: writing,
+      readLimit: nil,
       pinnedMax: 1 << 20, shutdownTimeout: 25_000, writer: "simulation", keys: keys)
     options.retention = policy
     options.pruneInterval = 60_000
@@ -319,10 +318,10 @@ final class World: @unchecked Sendable {
     _ process: Process, _ body: @escaping @Sendable () async throws -> Void,
     failed: @escaping @Sendable (any Error) -> Void
   ) {
-    process.task = Task.detached {
+    process.task = Task.detached { [self] in
       await Process.$current.withValue(process) {
         do {
-          try await body()
+          try await Transitions.$observer.withValue({ [self] in count($0) }) { try await body() }
         } catch {
           if !process.isDead { failed(error) }
         }

@@ -83,6 +83,25 @@ package struct Chain: Sendable {
     case anchored(Anchor)
     /// They can be read, and a newer BASE is to be uploaded, or waits for the log before it.
     case rebasing(from: Anchor, to: Candidate)
+
+    init(_ anchor: Anchor?, _ candidate: Candidate?) {
+      self =
+        switch (anchor, candidate) {
+        case (nil, nil): .none
+        case (nil, let candidate?): .awaiting(candidate)
+        case (let anchor?, nil): .anchored(anchor)
+        case (let anchor?, let candidate?): .rebasing(from: anchor, to: candidate)
+        }
+    }
+
+    var name: String {
+      switch self {
+      case .none: "none"
+      case .awaiting: "awaiting"
+      case .anchored: "anchored"
+      case .rebasing: "rebasing"
+      }
+    }
   }
 
   /// How the chain relates to the state before it.
@@ -97,7 +116,9 @@ package struct Chain: Sendable {
 
   package let form: AOFForm
   package var files: [FollowedFile]
-  package private(set) var base: BaseState
+  package private(set) var base: BaseState {
+    didSet { Transitions.note("chain", oldValue.name, base.name) }
+  }
   package private(set) var origin = Origin.compared
 
   package var anchor: Anchor? {
@@ -133,8 +154,7 @@ package struct Chain: Sendable {
   package init(form: AOFForm, files: [FollowedFile], anchor: Anchor?, candidate: Candidate?) {
     self.form = form
     self.files = files
-    base = .none
-    set(anchor, candidate)
+    base = BaseState(anchor, candidate)
   }
 
   /// A set that provably follows nothing.
@@ -145,13 +165,7 @@ package struct Chain: Sendable {
   }
 
   private mutating func set(_ anchor: Anchor?, _ candidate: Candidate?) {
-    base =
-      switch (anchor, candidate) {
-      case (nil, nil): .none
-      case (nil, let candidate?): .awaiting(candidate)
-      case (let anchor?, nil): .anchored(anchor)
-      case (let anchor?, let candidate?): .rebasing(from: anchor, to: candidate)
-      }
+    base = BaseState(anchor, candidate)
   }
 
   /// It is no accident.

@@ -17,8 +17,8 @@ struct FoldTests {
     let server = try await RedisServer.start(
       version, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
     let ship = try InProcessShipper(data: place.data, store: place.store) {
-      $0.plan.shipInterval = 1
-      $0.plan.foldGrace = 1
+      $0.writing.shipInterval = 1
+      $0.writing.foldGrace = 1
     }
     // One write, one object, so that there are many.
     var written = 0

@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupTypes
 import Codec
 import Logging
@@ -16,7 +17,7 @@ import WriterLogic
   private func shipper(_ directory: TemporaryDirectory, isOnce: Bool) -> Shipper {
     let options = Shipper.Options(
       data: FilePath(directory.path), names: ServerNames(), compression: .none, source: "s",
-      host: "h", takesOver: false, isOnce: isOnce, plan: .init(), readLimit: nil,
+      host: "h", takesOver: false, isOnce: isOnce, writing: .init(), readLimit: nil,
       pinnedMax: 1 << 30, shutdownTimeout: 1000, writer: "test")
     return Shipper(
       options: options, store: MemoryStore(), status: ShipStatus(time: SystemClock()),
@@ -38,26 +39,44 @@ import WriterLogic
     }
   }
 
+  /// It ships under `claim`.
+  private func writer(_ made: MadeRepository, _ claim: Claim) async throws -> Writer {
+    var writer = Writer(
+      ownership: Ownership(
+        source: SourceName(given: "s"), instance: "i", directory: "d", takesOver: true))
+    let file = PinnedFile(
+      pin: PinID(1), name: "dump.rdb", size: 1, modified: FileMoment(seconds: 1, nanoseconds: 0),
+      born: nil, identity: FileIdentity(inode: 1, bornSeconds: 1, bornNanoseconds: 0))
+    let view = CaptureView(at: at(0), dump: file, aof: .absent)
+    writer.handle(.saw(view), now: 0)
+    let compared = Comparison(hasNews: true, hasPoint: false)
+    writer.handle(.compared(view, compared, try await made.repository.history()), now: 0)
+    writer.handle(.claimed(claim), now: 0)
+    return writer
+  }
+
   @Test func `the session ends, and the shipper is blocked with the reason`() async throws {
     let directory = try TemporaryDirectory()
     let shipper = shipper(directory, isOnce: false)
     let made = try await MadeRepository()
     let source: any Source = try Capture(
       FilePath(directory.path), names: ServerNames(), time: SystemClock())
-    let plan = try await faulty(made, try await source.look())
-    #expect(plan.pace == .closing(isProved: false), "the state stays as it was")
+    let view = try await source.look()
+    let writing = try await faulty(made, view)
+    #expect(writing.pace == .closing(isProved: false), "the state stays as it was")
     var session = ShipSession(
-      shipper: shipper, repository: made.repository, source: source, claim: plan.claim,
-      plan: plan, reusable: [:], unfinishedNonce: nil, quarantined: [])
-    guard case .failed(let illegal as IllegalTransition) = try await session.run(nil, nil) else {
+      shipper: shipper, repository: made.repository, source: source, claim: writing.claim,
+      writing: writing, reusable: [:], unfinishedNonce: nil, quarantined: [])
+    let ending = try await session.run(nil, nil)
+    guard case .failed(let illegal as IllegalTransition) = ending else {
       Issue.record("the session did not end with the fault")
       return
     }
     #expect(illegal.reason == "a timeline closes twice")
-    guard case .blocked = try shipper.block(illegal) else {
-      Issue.record("it goes on as if nothing had happened")
-      return
-    }
+    var writer = try await writer(made, writing.claim)
+    writer.handle(.ended(ending, isAsked: false), now: 0)
+    try shipper.tell(ending)
+    try shipper.report(writer)
     let status = shipper.status.shipping
     #expect(status.state == .blocked)
     #expect(status.reason?.contains("a timeline closes twice") ?? false)
@@ -65,9 +84,13 @@ import WriterLogic
 
   @Test func `a single snapshot fails with it`() async throws {
     let directory = try TemporaryDirectory()
-    let illegal = try #require(
-      try await faulty(try await MadeRepository(), CaptureView(at: at(0), dump: nil, aof: .absent))
-        .fault)
-    #expect(throws: LifeboatError.self) { try shipper(directory, isOnce: true).block(illegal) }
+    let made = try await MadeRepository()
+    let writing = try await faulty(made, CaptureView(at: at(0), dump: nil, aof: .absent))
+    let ending = Ending.failed(try #require(writing.fault))
+    let shipper = shipper(directory, isOnce: true)
+    try shipper.tell(ending)
+    var writer = try await writer(made, writing.claim)
+    writer.handle(.ended(ending, isAsked: false), now: 0)
+    #expect(throws: LifeboatError.self) { try shipper.report(writer) }
   }
 }

@@ -140,7 +140,7 @@ struct Ship: ExitingCommand {
     let logger = logFormat.logger()
     var options = try options()
     let status = ShipStatus(time: SystemClock())
-    status.update { [wait = options.plan.dumpIntervalAlone] in $0.dumpInterval = wait }
+    status.update { [wait = options.writing.dumpIntervalAlone] in $0.dumpInterval = wait }
     let statistics = StoreStatistics()
     let stop = StopRequest(time: SystemClock())
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
@@ -209,15 +209,15 @@ struct Ship: ExitingCommand {
         .usage, "--source is required in Kubernetes",
         hint: "name this Redis, for example --source $(POD_NAMESPACE)/redis")
     }
-    var plan = Writing.Options()
-    plan.shipInterval = max(100, shipInterval.value)
+    var writing = Writing.Options()
+    writing.shipInterval = max(100, shipInterval.value)
     if let dumpInterval {
-      plan.dumpInterval = dumpInterval.value
-      plan.dumpIntervalAlone = dumpInterval.value
+      writing.dumpInterval = dumpInterval.value
+      writing.dumpIntervalAlone = dumpInterval.value
     }
-    plan.pinFor = pinFor.value
-    plan.foldGrace = foldGrace.value
-    plan.removesFolded = !noPrune
+    writing.pinFor = pinFor.value
+    writing.foldGrace = foldGrace.value
+    writing.removesFolded = !noPrune
     let free = try FileSystemSpace.at(path).freeBytes
     let name =
       source.map { SourceName(given: $0) }
@@ -228,7 +228,7 @@ struct Ship: ExitingCommand {
       data: path, names: try nameOptions.resolve().names ?? ServerNames(), compression: compression,
       source: name.text,
       host: environment["POD_UID"] ?? HostFacts.bootIdentifier() ?? HostFacts.hostName(),
-      takesOver: takeOver, isOnce: once, plan: plan,
+      takesOver: takeOver, isOnce: once, writing: writing,
       readLimit: readLimit.value == 0 ? nil : readLimit.value,
       pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
       writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
@@ -265,13 +265,13 @@ struct Ship: ExitingCommand {
   }
 
   private func logStart(_ options: Shipper.Options, _ store: any ObjectStore, _ logger: Logger) {
-    let perDay = 86_400_000 / max(1, options.plan.shipInterval)
+    let perDay = 86_400_000 / max(1, options.writing.shipInterval)
     logger.notice(
       "lifeboat \(Lifeboat.version) started",
       metadata: [
         "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
-        "interval": "\(humanDuration(milliseconds: options.plan.shipInterval))",
-        "dumps": "\(dumps(options.plan))",
+        "interval": "\(humanDuration(milliseconds: options.writing.shipInterval))",
+        "dumps": "\(dumps(options.writing))",
         "encryption":
           "\(options.keys.isGiven ? "on, with the given key" : "off: no key was given")",
         "requests":
@@ -279,9 +279,9 @@ struct Ship: ExitingCommand {
       ])
   }
 
-  private func dumps(_ plan: Writing.Options) -> String {
-    let beside = humanDuration(milliseconds: plan.dumpInterval)
-    guard plan.dumpIntervalAlone > 0 else {
+  private func dumps(_ writing: Writing.Options) -> String {
+    let beside = humanDuration(milliseconds: writing.dumpInterval)
+    guard writing.dumpIntervalAlone > 0 else {
       return "at most one every \(beside) with a live AOF; every dump without an AOF"
     }
     return "at most one every \(beside); without an AOF, data saved within that time can be lost"

@@ -19,12 +19,12 @@ struct InProcessShipper {
     data: String, store: any ObjectStore, host: String = "test",
     change: (inout Shipper.Options) -> Void = { _ in }
   ) throws {
-    var plan = Writing.Options()
-    plan.shipInterval = 100
-    plan.dumpInterval = 0
+    var writing = Writing.Options()
+    writing.shipInterval = 100
+    writing.dumpInterval = 0
     var options = Shipper.Options(
       data: FilePath(data), names: ServerNames(), compression: .zstd, source: "test", host: host,
-      takesOver: false, isOnce: false, plan: plan, readLimit: nil, pinnedMax: 1 << 30,
+      takesOver: false, isOnce: false, writing: writing, readLimit: nil, pinnedMax: 1 << 30,
       shutdownTimeout: 30_000, writer: "test")
     change(&options)
     let shipper = Shipper(

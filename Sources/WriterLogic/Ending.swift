@@ -1,7 +1,7 @@
-/// How a session ends.
-enum Ending {
+/// How writing under a claim ends.
+package enum Ending: Sendable {
   /// It was asked to: nothing is left to do, or the time is up.
-  case stopped(Shipper.Outcome)
+  case stopped
   /// Another shipper claimed.
   case superseded(String)
   /// The files on disk no longer continue what was shipped, or may be the result of an accident. The next
