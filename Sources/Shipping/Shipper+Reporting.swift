@@ -1,6 +1,7 @@
 import Auditing
 import BackupTypes
 import Logging
+import ObjectStorage
 import WriterLogic
 
 /// What the status and the log say of a shipper without a claim.
