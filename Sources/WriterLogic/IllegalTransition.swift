@@ -1,4 +1,4 @@
-package import BackupTypes
+import BackupTypes
 
 /// A change of state that must never happen. It traps in a debug build. In a release build the state stays
 /// as it was, and the writer is blocked with the reason.
