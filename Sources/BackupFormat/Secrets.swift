@@ -30,9 +30,27 @@ extension RepositorySecrets: CustomStringConvertible, CustomReflectable {
 /// One way to open an encrypted repository: its key, wrapped by a person's key.
 package struct KeySlot: Sendable, Codable, Equatable {
   package static let saltBytes = 16
+  private static let addedPrefix = "key-"
+  private static let idBytes = 16
   package var salt: String
   package var nonce: String
   package var wrapped: String
+
+  /// The id of the slot of a key that was added. It follows from the key, so whoever has the key finds its
+  /// slot without a listing, and nobody else can take the name before it is there.
+  package static func id(of personalKey: [UInt8], repository: Nonce) -> String {
+    addedPrefix
+      + hexadecimal(
+        HKDF.derive(
+          secret: personalKey, salt: Array(repository.hexadecimal.utf8),
+          info: Array("lifeboat 1 key slot id".utf8), count: idBytes))
+  }
+
+  /// Whether a slot's id has the form of `id(of:repository:)`.
+  package static func isAdded(_ id: String) -> Bool {
+    id.hasPrefix(addedPrefix)
+      && ShortDigest(hexadecimal: String(id.dropFirst(addedPrefix.utf8.count))) != nil
+  }
 
   /// Wraps `repositoryKey`; `salt` (16 bytes) and `nonce` (12) are fresh randomness.
   package init(

@@ -24,7 +24,7 @@ struct Lifeboat: AsyncParsableCommand {
     version: version,
     subcommands: [
       Ship.self, Restore.self, List.self, Inspect.self, Report.self, Verify.self, Prune.self,
-      Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self,
+      Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self, Key.self,
     ])
 }
 
@@ -110,8 +110,8 @@ enum Main {
       arguments = try environment.completing(given)
       let command = try Lifeboat.parseAsRoot(arguments)
       // An init container that lost its `args` must not look like one that had nothing to restore.
-      if command is Lifeboat {
-        Console.write(Lifeboat.helpMessage() + "\n", toError: true)
+      if !type(of: command).configuration.subcommands.isEmpty {
+        Console.write(Lifeboat.helpMessage(for: type(of: command)) + "\n", toError: true)
         Console.end(.usage)
       }
       return (command, arguments)
@@ -132,6 +132,8 @@ protocol ExitingCommand: AsyncParsableCommand {
   var movesMuch: Bool { get }
   /// Whether a person waits for its end.
   var showsProgress: Bool { get }
+  /// The words after `lifeboat`.
+  static var path: String { get }
 }
 
 extension ExitingCommand {
@@ -139,6 +141,7 @@ extension ExitingCommand {
   var handlesSignals: Bool { false }
   var movesMuch: Bool { false }
   var showsProgress: Bool { true }
+  static var path: String { _commandName }
 }
 
 /// `@unchecked Sendable`: a parsed command is a value that is used by one task, the one it is handed to.
@@ -148,7 +151,7 @@ private struct CommandBox: @unchecked Sendable {
   func run(on pool: BlockingPool) async throws -> BackupTypes.ExitCode {
     if let exiting = command as? any ExitingCommand {
       let cancels = !exiting.handlesSignals
-      if exiting.showsProgress { Progress.begin(type(of: exiting)._commandName, on: pool) }
+      if exiting.showsProgress { Progress.begin(type(of: exiting).path, on: pool) }
       defer { Progress.clear(isResult: true) }
       return try await Interruption.shared.running(on: pool, cancels: cancels) {
         guard let command = command as? any ExitingCommand else { return .failure }

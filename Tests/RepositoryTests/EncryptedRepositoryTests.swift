@@ -195,7 +195,7 @@ import Testing
     let store = FaultyStore(base)
     _ = try await open(store)
     #expect(store.calls.count == 2)
-    #expect(await code { _ = try await open(store, Self.wrong) } == .corrupt)
+    #expect(await code { _ = try await open(store, Self.wrong) } == .wrongKey)
     #expect(store.calls.count < 50)
   }
 

@@ -289,7 +289,8 @@ extension VerifyPass {
     clear.secrets = nil
     try await readRecords(
       KeySlot.self, isWanted(.repository) ? catalogue.keySlots.sorted() : [], .keySlot,
-      frame: clear, consequence: "its key can no longer open the repository",
+      frame: clear,
+      consequence: "if it was the slot of a key, that key no longer opens the repository",
       group: { _ in .repository }, name: { .key($0) }
     ) { _, _ in }
   }

@@ -9,11 +9,12 @@ import SystemIO
 /// The first is `keys/<repository id>`. It is written, and opened as a test, before the descriptor that
 /// names the repository, so a descriptor without a slot never exists. Two processes that create a
 /// repository at the same time each have a slot. The slot of the one whose descriptor loses remains, and
-/// nothing refers to it.
+/// nothing refers to it. A slot that was added later is named after its key (`KeySlot.id`), so it is read
+/// by its name, whatever else somebody puts below `keys/`.
 struct KeySlots {
   /// A slot is some 300 bytes.
   private static let sizeMax = 4096
-  /// How many slots of a repository are tried: anyone who can write there could leave any number.
+  /// How many slots whose names say nothing are tried: anyone who can write there could leave any number.
   static let triesMax = 32
 
   let store: any ObjectStore
@@ -27,7 +28,7 @@ struct KeySlots {
     self.repository = repository
   }
 
-  private enum Attempt {
+  enum Attempt {
     case opened([UInt8])
     /// Intact, and made for another key or another repository.
     case refused
@@ -35,55 +36,107 @@ struct KeySlots {
     case broken(LifeboatError)
   }
 
-  /// The repository key. Throws `.wrongKey` if every slot is intact and none opens, and `.corrupt` if one
+  /// A slot that the key opens.
+  struct Opened {
+    var id: String
+    var repositoryKey: [UInt8]
+  }
+
+  /// What was found while a slot for one key was searched.
+  struct Search {
+    var opened: Opened?
+    var refused = 0
+    /// The first damage of a slot that may be this key's: of the first slot, or of the one with its name.
+    var damage: LifeboatError?
+    /// The first damaged one of the others. Lifeboat never wrote such a name, and anyone who may create
+    /// objects can, so it decides nothing.
+    var otherDamage: String?
+  }
+
+  /// The repository key. Throws `.wrongKey` if no slot opens, and `.corrupt` if one that may be this key's
   /// is damaged or all are missing: it is then unknown which key would have opened it.
   func repositoryKey(openedBy key: EncryptionKey) async throws -> [UInt8] {
-    let first = repository.hexadecimal
-    var refused = 0
-    var damage: LifeboatError?
-    func judge(_ attempt: Attempt) -> [UInt8]? {
-      switch attempt {
-      case .opened(let repositoryKey): return repositoryKey
-      case .refused: refused += 1
-      case .absent: break
-      case .broken(let error): damage = damage ?? error
-      }
-      return nil
-    }
-    if let found = judge(try await attempt(first, key)) { return found }
-    for id in try await others(than: first) {
-      if let found = judge(try await attempt(id, key)) { return found }
-    }
-    if let damage { throw damage }
-    guard refused > 0 else {
+    try await opened(by: key).repositoryKey
+  }
+
+  /// The same, with the slot.
+  func opened(by key: EncryptionKey) async throws -> Opened {
+    let search = try await search(key)
+    if let opened = search.opened { return opened }
+    if let damage = search.damage { throw damage }
+    guard search.refused > 0 else {
       throw LifeboatError(
         .corrupt, "the repository at \(store.location) is encrypted, but its key slot is missing",
-        cause: "\(ObjectPath.key(first).text) was deleted",
+        cause: search.otherDamage.map { "\($0) is damaged, and there is no other" }
+          ?? "\(ObjectPath.key(repository.hexadecimal).text) was deleted",
         hint:
           "recover keys/ from a copy or an older version: without it, no key opens the repository")
     }
     throw LifeboatError(
       .wrongKey, "the key does not open the repository at \(store.location)",
-      cause: "it was created with another key",
-      hint: "use the key that the repository was created with; also check the bucket and prefix")
+      cause: "it was created with another key, and this one was never added, or was removed"
+        + (search.otherDamage.map { "; \($0) is damaged, and was not tried" } ?? ""),
+      hint: "use a key that opens it: `lifeboat key list` with one shows them all; also check the "
+        + "bucket and prefix")
   }
 
-  /// Wraps a new repository key. When this returns, the slot is durable, and was read back and opened.
-  func create(_ repositoryKey: [UInt8], for key: EncryptionKey) async throws {
+  /// Searches a slot that `key` opens: first the two that can be known by their names, then a few others.
+  /// - Parameter excluded: ids that are treated as absent.
+  func search(_ key: EncryptionKey, excluding excluded: Set<String> = []) async throws -> Search {
+    var search = Search()
+    let known = [repository.hexadecimal, KeySlot.id(of: key.bytes, repository: repository)]
+    for id in known where !excluded.contains(id) {
+      switch try await attempt(id, key) {
+      case .opened(let repositoryKey):
+        search.opened = Opened(id: id, repositoryKey: repositoryKey)
+        return search
+      case .refused: search.refused += 1
+      case .absent: break
+      case .broken(let error): search.damage = search.damage ?? error
+      }
+    }
+    let others = try await listed { id in
+      !known.contains(id) && !excluded.contains(id) && Nonce(hexadecimal: id) == nil
+    }
+    for id in others.first.map(\.id) {
+      switch try await attempt(id, key) {
+      case .opened(let repositoryKey):
+        search.opened = Opened(id: id, repositoryKey: repositoryKey)
+        return search
+      case .refused: search.refused += 1
+      case .absent: break
+      case .broken: search.otherDamage = search.otherDamage ?? ObjectPath.key(id).text
+      }
+    }
+    return search
+  }
+
+  /// Wraps the repository key. When this returns, the slot is durable, and was read back and opened.
+  /// - Throws: `.corrupt` if something else has that name.
+  func create(_ repositoryKey: [UInt8], for key: EncryptionKey, id: String) async throws {
     let slot = try KeySlot(
       wrapping: repositoryKey, with: key.bytes, salt: secureRandomBytes(KeySlot.saltBytes),
       nonce: secureRandomBytes(RepositorySecrets.nonceBytes), repository: repository)
-    let name = ObjectPath.key(repository.hexadecimal)
+    let name = ObjectPath.key(id)
     let object = try frame.seal(try RecordCoding.encode(slot), kind: .keySlot, name: name)
     _ = try await store.create(name.text, object)
-    guard case .opened(repositoryKey) = try await attempt(repository.hexadecimal, key) else {
+    switch try await attempt(id, key) {
+    case .opened(repositoryKey): return
+    case .absent:
       throw LifeboatError(
         .storeUnavailable, "an object that was just written to \(store.location) is missing",
         cause: "\(name.text) can't be read back", isRetryable: true)
+    case .broken(let error): throw error
+    case .opened, .refused:
+      throw LifeboatError(
+        .corrupt, "\(name.text) at \(store.location) is not the slot of this key",
+        cause: "somebody has put another object there",
+        hint: "delete it with credentials that may delete; find out who wrote it")
     }
   }
 
-  private func attempt(_ id: String, _ key: EncryptionKey) async throws -> Attempt {
+  /// What the slot with this id is to the key.
+  func attempt(_ id: String, _ key: EncryptionKey) async throws -> Attempt {
     let name = ObjectPath.key(id)
     guard let object = try await store.read(name.text) else { return .absent }
     let slot: KeySlot
@@ -104,23 +157,32 @@ struct KeySlots {
     return LifeboatError(
       .corrupt, "the key slot \(name.text) at \(store.location) is damaged",
       cause: error.cause ?? error.message,
-      hint: "recover it from a copy or an older version: without it, no key opens the repository")
+      hint: "recover it from a copy or an older version: without it, its key opens nothing")
   }
 
-  /// The other slots that may be this repository's. One that is named after another repository was left by
-  /// an unfinished creation.
-  private func others(than first: String) async throws -> [String] {
-    var ids: [String] = []
+  /// A slot of a listing.
+  struct Listed {
+    var id: String
+    /// By the store's clock.
+    var modified: Instant
+  }
+
+  /// The first slots for which `isWanted` is true, and how many more there are: those named after keys come
+  /// first, each kind by id. Which ones these are does not depend on the order in which the store lists them.
+  func listed(where isWanted: (String) -> Bool) async throws -> (first: [Listed], more: Int) {
+    var (first, more): ([Listed], Int) = ([], 0)
     try await store.eachPage(prefix: "keys/") { page in
       for entry in page.entries {
-        guard case .key(let id) = ObjectPath(entry.name), id != first, Nonce(hexadecimal: id) == nil
-        else { continue }
-        ids.append(id)
+        guard case .key(let id) = ObjectPath(entry.name), isWanted(id) else { continue }
+        first.append(Listed(id: id, modified: entry.modified))
       }
-      // Which ones are tried does not depend on the order in which the store lists them.
-      ids = Array(ids.sorted().prefix(KeySlots.triesMax))
+      first.sort {
+        (KeySlot.isAdded($0.id) ? 0 : 1, $0.id) < (KeySlot.isAdded($1.id) ? 0 : 1, $1.id)
+      }
+      more += max(0, first.count - KeySlots.triesMax)
+      first = Array(first.prefix(KeySlots.triesMax))
       return true
     }
-    return ids
+    return (first, more)
   }
 }

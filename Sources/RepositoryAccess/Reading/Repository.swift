@@ -40,8 +40,7 @@ package struct Repository: Sendable {
   private static func open(
     _ store: any ObjectStore, key: EncryptionKey?, compression: Compression
   ) async throws -> Repository? {
-    guard let bytes = try await descriptorBytes(store) else { return nil }
-    let descriptor = try RecordCoding.decodeDescriptor(bytes, location: store.location)
+    guard let descriptor = try await descriptor(store) else { return nil }
     var secrets: RepositorySecrets?
     if let key = try descriptor.keyToUse(key, location: store.location) {
       let slots = KeySlots(store: store, repository: descriptor.repository)
@@ -51,6 +50,12 @@ package struct Repository: Sendable {
     }
     return Repository(
       store: store, descriptor: descriptor, compression: compression, secrets: secrets)
+  }
+
+  /// Nil if a complete listing shows that there is no repository.
+  static func descriptor(_ store: any ObjectStore) async throws -> Descriptor? {
+    guard let bytes = try await descriptorBytes(store) else { return nil }
+    return try RecordCoding.decodeDescriptor(bytes, location: store.location)
   }
 
   /// Nil if there is no descriptor, and nothing that prevents creating a repository.
@@ -94,7 +99,8 @@ package struct Repository: Sendable {
     let id = Nonce(bytes: secureRandomBytes(Nonce.byteCount))!
     if let key {
       let slots = KeySlots(store: store, repository: id)
-      try await slots.create(secureRandomBytes(RepositorySecrets.keyBytes), for: key)
+      try await slots.create(
+        secureRandomBytes(RepositorySecrets.keyBytes), for: key, id: id.hexadecimal)
     }
     let descriptor = Descriptor(
       repository: id, created: now, cipher: key == nil ? .none : .aes256gcm)

@@ -37,6 +37,16 @@ struct CommandDefinition: Decodable {
   var arguments: [Argument]?
   var subcommands: [CommandDefinition]?
 
+  /// The commands that do something, each with the words that call it: `["key", "add"]`.
+  var leaves: [(path: [String], command: CommandDefinition)] {
+    (subcommands ?? []).filter { $0.commandName != "help" }.flatMap { command in
+      let below = command.leaves
+      return below.isEmpty
+        ? [([command.commandName], command)]
+        : below.map { ([command.commandName] + $0.path, $0.command) }
+    }
+  }
+
   static let root: CommandDefinition = {
     struct Tool: Decodable { var command: CommandDefinition }
     do {

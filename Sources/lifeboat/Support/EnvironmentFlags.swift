@@ -17,8 +17,10 @@ struct EnvironmentFlags {
 
   /// `arguments`, followed by the flags that only the environment sets.
   func completing(_ arguments: [String]) throws(LifeboatError) -> [String] {
-    guard let name = arguments.first(where: { !$0.hasPrefix("-") }),
-      let command = definitions.subcommands?.first(where: { $0.commandName == name })
+    guard let start = arguments.firstIndex(where: { !$0.hasPrefix("-") }),
+      let (path, command) = definitions.leaves.first(where: {
+        arguments[start...].starts(with: $0.path)
+      })
     else { return arguments }
     if arguments.contains(where: { $0 == "--help" || $0 == "-h" || $0 == "--version" }) {
       return arguments
@@ -38,7 +40,7 @@ struct EnvironmentFlags {
       }
     }
     // After the command's name, before any positional argument.
-    let position = arguments.firstIndex(of: name)! + 1
+    let position = start + path.count
     return Array(arguments[..<position]) + added + Array(arguments[position...])
   }
 
@@ -55,7 +57,7 @@ struct EnvironmentFlags {
   /// Variables with our prefix that match no flag: a typing error, or a Kubernetes Service of our name.
   func unknownVariables() -> [String] {
     let known = Set(
-      (definitions.subcommands ?? []).flatMap { $0.arguments ?? [] }.compactMap(\.variable)
+      definitions.leaves.flatMap { $0.command.arguments ?? [] }.compactMap(\.variable)
     ).union([KeySource.variable, EnvironmentFlags.base])
     return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
       .sorted().map { "\(printable($0)) is set, but there is no such flag: ignored" }

@@ -6,7 +6,8 @@ struct RunbookFormTests {
   @Test func `every symptom has a stage, and is in the index`() throws {
     let tested = [
       "README.md", "between-windows.md", "bucket-grows.md", "damaged.md", "empty-backups.md",
-      "flushed.md", "key-lost.md", "ray-cluster-deleted.md", "volume-lost.md", "wrong-restore.md",
+      "flushed.md", "key-leaked.md", "key-lost.md", "ray-cluster-deleted.md", "volume-lost.md",
+      "wrong-restore.md",
     ]
     #expect(RunbookLine.bySymptom == tested)
     let index = try TestFiles.text(Checkout.root + "/docs/operations/README.md")

@@ -206,6 +206,19 @@ struct RunbookTests {
     #expect(try TestFiles.text(stage.desk + "/copy.key") != key)
   }
 
+  @Test func `key-leaked: another key opens the repository, and the old one does not`()
+    async throws
+  {
+    let (stage, before) = try await stage(key: true)
+    let old = try #require(TestFiles.list(stage.repository + "/keys").first)
+    stage.examples["OLD_ID"] = old
+    let ran = try await stage.perform("key-leaked.md")
+    try await expect(before, stage)
+    #expect(texts(ran, "lifeboat key list").first?.contains("\(old)  ") == true, "\(ran)")
+    #expect(ran.count { $0.code == 8 } == 1)
+    #expect(!TestFiles.list(stage.repository + "/keys").contains(old))
+  }
+
   @Test func `the index: a state is handed over on a machine, and in a cluster into a new claim`()
     async throws
   {
