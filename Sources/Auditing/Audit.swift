@@ -18,6 +18,8 @@ package struct Audit: Sendable {
     /// A server that is never idle writes elsewhere if it wrote nothing for this time, in milliseconds;
     /// nil: the server may be idle.
     package var expectWrites: Int64?
+    /// An unfinished command at the end of the log is not waited for: what a server loads is enough.
+    package var ignoresTornTail = false
     package init(expectWrites: Int64? = nil) { self.expectWrites = expectWrites }
   }
 
@@ -43,6 +45,8 @@ package struct Audit: Sendable {
   private var problem: (since: Int64, reason: String)?
   private var loss: (since: Int64, reason: String)?
   private var explained: (file: FileIdentity, durable: UInt64, reason: String)?
+  private var tails: [FileIdentity: IgnoredTail] = [:]
+  private static let tailsMax = 64
   /// When what is on disk last changed.
   private var changed: Int64
   /// The file with missing log: since when no more of it became durable, and since when it has this size.
@@ -108,6 +112,12 @@ package struct Audit: Sendable {
     explained = (file, durable, reason)
   }
 
+  /// A server does not load the end of this file from `durable` on.
+  package mutating func ignores(_ file: SourceSample.File, from durable: UInt64) {
+    if tails.count >= Audit.tailsMax { tails = [:] }
+    tails[file.version.identity] = IgnoredTail(start: durable, end: file.version.size)
+  }
+
   // MARK: Verdict out
 
   /// The wall-clock time of the last covered look.
@@ -139,7 +149,8 @@ package struct Audit: Sendable {
       )
     }
     guard let last else { return .behind(log: since, copy: nil, bytes: 0, fault: nil) }
-    let coverage = Coverage.of(last, by: confirmed, needsDump: needsDump(last, confirmed))
+    let coverage = Coverage.of(
+      last, by: confirmed, needsDump: needsDump(last, confirmed), without: tails)
     if let problem, now - problem.since >= Audit.grace {
       return .blind(since: covered?.at ?? since, bytes: coverage.bytes, reason: problem.reason)
     }
@@ -170,12 +181,12 @@ package struct Audit: Sendable {
   }
 
   /// The file that has had no new durable log for a while and needs an explanation; nil if there is none,
-  /// or if it was explained already. `isStill`: the file did not grow meanwhile.
+  /// or if it was explained already. `isStill`: the file did not grow meanwhile. `isLast`: no other follows it.
   package mutating func toExplain(_ confirmed: Confirmed?, now: Int64) -> (
-    file: SourceSample.File, durable: UInt64, isStill: Bool
+    file: SourceSample.File, durable: UInt64, isStill: Bool, isLast: Bool
   )? {
     guard let last else { return nil }
-    let coverage = Coverage.of(last, by: confirmed, needsDump: false)
+    let coverage = Coverage.of(last, by: confirmed, needsDump: false, without: tails)
     guard let (file, durable) = coverage.lacking else {
       unclear = nil
       return nil
@@ -190,7 +201,8 @@ package struct Audit: Sendable {
     guard now - one.since >= wait,
       explained?.file != identity || explained?.durable != durable
     else { return nil }
-    return (file, durable, now - one.still >= wait)
+    let isLast = last.line.log?.files.last?.version.identity == identity
+    return (file, durable, now - one.still >= wait, isLast)
   }
 
   // MARK: Judging samples
@@ -202,7 +214,9 @@ package struct Audit: Sendable {
     if isNothing(sample), lastLog == nil { return true }
     guard sample.holdsFiles else { return false }
     guard !isWithoutItsLog(sample) else { return false }
-    return Coverage.of(sample, by: confirmed, needsDump: needsDump(sample, confirmed)).isComplete
+    return Coverage.of(
+      sample, by: confirmed, needsDump: needsDump(sample, confirmed), without: tails
+    ).isComplete
   }
 
   /// There was an AOF set, and now there is none. Only a newer dump shows that the server is meant to run

@@ -31,6 +31,7 @@ package final class Auditor: Sendable {
   /// Held while files are examined, which can take long on a network file system.
   private let source: Mutex<any AuditedSource>
   private let audit: Mutex<Audit>
+  private let tail = Mutex<String?>(nil)
   let repository = Mutex(RepositoryState())
   /// One tick for each look at the source that nobody has handled yet. Ticks do not queue up, so an idle
   /// process is not woken more often.
@@ -116,6 +117,9 @@ package final class Auditor: Sendable {
     }
   }
 
+  /// The end of a file that is not backed up, since a server does not load it; nil if there is none.
+  package var ignoredTail: String? { tail.withLock { $0 } }
+
   /// When the repository was last checked; nil: not yet.
   package var repositoryLookedAt: Instant? { repository.withLock { $0.lastLook } }
 
@@ -140,7 +144,10 @@ package final class Auditor: Sendable {
       }
       return audit.toExplain(confirmed, now: now)
     }
-    if let unclear { explain(unclear.file, from: unclear.durable, isStill: unclear.isStill) }
+    if let unclear {
+      explain(
+        unclear.file, from: unclear.durable, isStill: unclear.isStill, isLast: unclear.isLast)
+    }
   }
 
   /// Looks at the data directory every few seconds until its task is cancelled.
@@ -159,7 +166,9 @@ package final class Auditor: Sendable {
 
   /// Says why bytes after the last acknowledged ones are not shipped: they are not commands, or not a
   /// complete command.
-  private func explain(_ file: SourceSample.File, from durable: UInt64, isStill: Bool) {
+  private func explain(
+    _ file: SourceSample.File, from durable: UInt64, isStill: Bool, isLast: Bool
+  ) {
     let count = min(file.version.size - durable, Auditor.explainMax)
     guard
       let bytes = source.withLock({ $0.read(file, from: durable, count: Int(count)) }),
@@ -173,6 +182,17 @@ package final class Auditor: Sendable {
       scanner.fault != nil || (isStill && scanner.boundary == durable && count < Auditor.explainMax)
     else { return }
     let name = printable(file.name)
+    let isTorn = scanner.fault == nil && isStill && scanner.boundary == durable
+    if isTorn, scanner.endsInAnnotation || (isLast && options.audit.ignoresTornTail) {
+      audit.withLock { $0.ignores(file, from: durable) }
+      let what = scanner.endsInAnnotation ? "an incomplete annotation" : "an unfinished command"
+      tail.withLock {
+        $0 =
+          "\(name) ends with \(what) at offset \(durable): a server does not load it, and it is "
+          + "not backed up"
+      }
+      return
+    }
     let reason =
       if let fault = scanner.fault {
         "\(name) is damaged from offset \(fault.offset) on: \(fault.reason). A server would not start "

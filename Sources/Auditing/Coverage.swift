@@ -28,12 +28,14 @@ package struct Coverage: Sendable, Equatable {
   }
 
   /// - Parameter needsDump: the dump may hold more than the AOF.
-  package static func of(_ sample: SourceSample, by confirmed: Confirmed?, needsDump: Bool)
-    -> Coverage
-  {
+  /// - Parameter tails: the ends of files that a server does not load.
+  package static func of(
+    _ sample: SourceSample, by confirmed: Confirmed?, needsDump: Bool,
+    without tails: [FileIdentity: IgnoredTail] = [:]
+  ) -> Coverage {
     var coverage = Coverage()
     if let log = sample.line.log, log.hasContent {
-      coverage.judge(log, confirmed)
+      coverage.judge(log, confirmed, tails)
       if confirmed?.isDumpNewest == true, !needsDump { coverage.lacksLog = true }
     }
     guard needsDump, let dump = sample.dump else { return coverage }
@@ -45,7 +47,9 @@ package struct Coverage: Sendable, Equatable {
     return coverage
   }
 
-  private mutating func judge(_ log: SourceSample.Log, _ confirmed: Confirmed?) {
+  private mutating func judge(
+    _ log: SourceSample.Log, _ confirmed: Confirmed?, _ tails: [FileIdentity: IgnoredTail]
+  ) {
     guard let chain = confirmed?.chain else {
       lacksLog = log.files.contains { $0.version.size > 0 }
       lacksCopy = log.base != nil
@@ -60,7 +64,8 @@ package struct Coverage: Sendable, Equatable {
     }
     for file in log.files where file.version.size > 0 {
       let durable = chain.files[file.version.identity] ?? 0
-      guard durable < file.version.size else { continue }
+      let tail = IgnoredTail(start: durable, end: file.version.size)
+      guard durable < file.version.size, tails[file.version.identity] != tail else { continue }
       lacksLog = true
       bytes += file.version.size - durable
       lacking = lacking ?? (file, durable)
@@ -81,5 +86,15 @@ package struct Coverage: Sendable, Equatable {
     // The chain begins before this base. It holds the state if it continues through the set's first file.
     guard let first = log.files.first else { return false }
     return chain.files[first.version.identity] != nil
+  }
+}
+
+/// Bytes at the end of a file that a server passes over, or truncates, when it loads the file.
+package struct IgnoredTail: Sendable, Equatable {
+  package var start: UInt64
+  package var end: UInt64
+  package init(start: UInt64, end: UInt64) {
+    self.start = start
+    self.end = end
   }
 }

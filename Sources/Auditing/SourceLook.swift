@@ -47,7 +47,7 @@ package struct SourceLook: AuditedSource {
 
   package mutating func sample() throws(LifeboatError) -> SourceSample {
     let at = time.monotonic
-    let directory = try OpenDirectory(path)
+    let directory = try OpenDirectory(path, followsLinks: true)
     let root = try directory.status()
     var line = try line(directory)
     let born = try status(names.dump, directory)?.born
@@ -81,15 +81,26 @@ package struct SourceLook: AuditedSource {
 
   /// The bytes of a file that a look saw, from `offset` on.
   package func read(_ file: SourceSample.File, from offset: UInt64, count: Int) -> [UInt8]? {
-    guard let open = held.first(where: { $0.identity == file.version.identity })?.file else {
-      return nil
-    }
+    guard
+      let open = held.first(where: { $0.identity == file.version.identity })?.file ?? reopened(file)
+    else { return nil }
     var bytes = [UInt8](repeating: 0, count: count)
     let read = try? bytes.withUnsafeMutableBytes { (buffer) throws(LifeboatError) -> Int in
       try open.read(into: buffer, at: offset)
     }
     guard let read else { return nil }
     return Array(bytes.prefix(read))
+  }
+
+  /// A file that is not held, as long as its name leads to it.
+  private func reopened(_ file: SourceSample.File) -> OpenFile? {
+    guard let directory = try? OpenDirectory(path, followsLinks: true),
+      let inner = file.name == names.appendFile
+        ? directory : try? directory.openDirectory(names.appendDirectory),
+      let open = try? inner.open(file.name), let status = try? open.status(),
+      FileVersion(status).identity == file.version.identity
+    else { return nil }
+    return open
   }
 
   private mutating func isKeyless(_ file: SourceSample.File?, in directory: OpenDirectory) -> Bool {

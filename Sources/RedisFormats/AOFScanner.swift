@@ -264,10 +264,10 @@ package struct AOFScanner: Sendable {
         insideTransaction: isInsideTransaction)
     case .select: break
     case .multi: transactionStart = transactionStart ?? commandStart
-    case .execute, .discard:
+    // DISCARD does not end it: a loader queues every command but EXEC.
+    case .execute:
       if let start = transactionStart { findings.release(from: start, to: position) }
       transactionStart = nil
-      if command == .discard { commands &+= 1 }
     }
     if !isInsideTransaction { boundary = position }
   }

@@ -48,14 +48,13 @@ struct AOFWord: Sendable, Equatable {
 
 /// The commands that the scanner distinguishes.
 enum AOFCommand: Sendable, Equatable {
-  case select, multi, execute, discard, function, cluster
+  case select, multi, execute, function, cluster
   case destructive(String)
   case other
 
   private static let words: [(AOFWord, AOFCommand)] = [
     (AOFWord("SELECT"), .select), (AOFWord("MULTI"), .multi), (AOFWord("EXEC"), .execute),
-    (AOFWord("DISCARD"), .discard), (AOFWord("FUNCTION"), .function),
-    (AOFWord("CLUSTER"), .cluster),
+    (AOFWord("FUNCTION"), .function), (AOFWord("CLUSTER"), .cluster),
     (AOFWord("FLUSHALL"), .destructive("FLUSHALL")),
     (AOFWord("FLUSHDB"), .destructive("FLUSHDB")), (AOFWord("SWAPDB"), .destructive("SWAPDB")),
   ]

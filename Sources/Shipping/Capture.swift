@@ -36,7 +36,7 @@ package final class Capture {
     self.path = path
     self.names = names
     self.time = time
-    directory = try OpenDirectory(path)
+    directory = try OpenDirectory(path, followsLinks: true)
     root = try FileIdentity(directory.status())
   }
 
@@ -49,7 +49,7 @@ package final class Capture {
   /// The path is opened again each time. If it leads to another directory, the held files are measured, and
   /// the view says so.
   package func look() throws(LifeboatError) -> CaptureView {
-    let now = try OpenDirectory(path)
+    let now = try OpenDirectory(path, followsLinks: true)
     guard try FileIdentity(now.status()) == root else { return elsewhere(now) }
     directory = now
     visited = []

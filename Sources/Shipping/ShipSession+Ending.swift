@@ -71,7 +71,8 @@ extension ShipSession {
     if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
     outcome = Shipper.Outcome(
       timeline: claim.timeline, state: shown.state, verdict: verdict,
-      pendingBytes: writing.unshipped.bytes, reason: shown.reason)
+      pendingBytes: writing.unshipped.bytes, reason: shown.reason,
+      ignoredTail: shipper.auditor.ignoredTail)
     return .stopped
   }
 }

@@ -90,6 +90,8 @@ package final class Shipper: Sendable {
     package var reason: String?
     /// Some data of this directory was shipped.
     package var hasShipped = true
+    /// The end of a file that is not backed up, since a server does not load it.
+    package var ignoredTail: String?
 
     /// A look proved that the repository holds everything on disk.
     package var isComplete: Bool { verdict?.isCovered ?? false }
@@ -308,7 +310,7 @@ package final class Shipper: Sendable {
     return Outcome(
       timeline: nil, state: shown.state, verdict: isStandby ? nil : verdict,
       pendingBytes: pending.bytes, pendingSince: pending.since, reason: shown.reason,
-      hasShipped: hasShipped)
+      hasShipped: hasShipped, ignoredTail: auditor.ignoredTail)
   }
 
   /// Logs what the audit finds, once when it begins and once when it is over.

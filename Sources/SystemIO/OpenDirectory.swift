@@ -5,39 +5,54 @@ package import SystemPackage
 
 /// An open directory. Everything in it is reached by a single name, relative to the descriptor.
 ///
-/// A renamed or replaced directory above it therefore changes nothing, and no symbolic link inside is ever
-/// followed. A name that is empty, `.`, `..`, or contains `/` or a NUL is `.corrupt`: such a name comes
+/// A renamed or replaced directory above it therefore changes nothing, and no symbolic link inside is
+/// followed, unless it was opened to be read with its links. A name that is empty, `.`, `..`, or contains `/` or a NUL is `.corrupt`: such a name comes
 /// from a damaged or hostile record.
 package final class OpenDirectory: Sendable {
   /// The path it was opened by, for messages. It may have moved since.
   package let path: FilePath
   let descriptor: Int32
+  /// Links in it are followed where that is safe (`OpenDirectory+Links`).
+  let followsLinks: Bool
 
-  init(descriptor: Int32, path: FilePath) {
+  init(descriptor: Int32, path: FilePath, followsLinks: Bool = false) {
     self.descriptor = descriptor
     self.path = path
+    self.followsLinks = followsLinks
   }
 
   deinit { _ = close(descriptor) }
 
   /// Opens the directory at `path`. Symbolic links in the path, or at `path` itself, are the operator's
   /// choice and are followed.
-  package convenience init(_ path: FilePath) throws(LifeboatError) {
+  ///
+  /// - Parameter followsLinks: for reading a server's files. A link in it, and in directories opened from it,
+  ///   stands for what it leads to.
+  package convenience init(
+    _ path: FilePath, followsLinks: Bool = false
+  ) throws(LifeboatError) {
     let result = path.withPlatformString { name in
       retryingInterrupts { clinux_openat(AT_FDCWD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) }
     }
     switch result {
-    case .success(let descriptor): self.init(descriptor: descriptor, path: path)
+    case .success(let descriptor):
+      self.init(descriptor: descriptor, path: path, followsLinks: followsLinks)
     case .failure(let number):
       throw LifeboatError(number, action: "open the directory", path: path)
     }
   }
 
-  /// The status of `name`, without following a link; nil if nothing has that name.
+  /// The status of `name`, of the link itself unless links are followed; nil if nothing has that name.
   package func status(of name: String) throws(LifeboatError) -> FileStatus? {
     try check(name)
     var raw = clinux_status()
-    if clinux_status_at(descriptor, name, &raw) == 0 { return FileStatus(raw) }
+    if clinux_status_at(descriptor, name, &raw) == 0 {
+      let status = FileStatus(raw)
+      guard followsLinks, status.kind == .symlink else { return status }
+      guard let found = try follow(name, status, flags: O_RDONLY | O_NONBLOCK) else { return nil }
+      _ = close(found.descriptor)
+      return found.status
+    }
     let number = Errno.current
     if number == .noSuchFileOrDirectory { return nil }
     throw LifeboatError(number, action: "stat", path: path(of: name))
@@ -67,7 +82,8 @@ package final class OpenDirectory: Sendable {
     guard let directory = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_DIRECTORY) else {
       return nil
     }
-    return OpenDirectory(descriptor: directory, path: path(of: name))
+    return OpenDirectory(
+      descriptor: directory, path: path(of: name), followsLinks: followsLinks)
   }
 
   private func open(_ name: String, flags: Int32) throws(LifeboatError) -> Int32? {
@@ -75,6 +91,18 @@ package final class OpenDirectory: Sendable {
     switch retryingInterrupts({ clinux_openat(descriptor, name, flags | O_CLOEXEC, 0) }) {
     case .success(let descriptor): return descriptor
     case .failure(.noSuchFileOrDirectory): return nil
+    // A link as the last component is ELOOP, or ENOTDIR where a directory was asked for (open(2)).
+    case .failure(let number)
+    where followsLinks && (number == .tooManySymbolicLinkLevels || number == .notDirectory):
+      var raw = clinux_status()
+      guard clinux_status_at(descriptor, name, &raw) == 0 else {
+        throw LifeboatError(number, action: "open", path: path(of: name))
+      }
+      let link = FileStatus(raw)
+      guard link.kind == .symlink else {
+        throw LifeboatError(number, action: "open", path: path(of: name))
+      }
+      return try follow(name, link, flags: flags & ~O_NOFOLLOW)?.descriptor
     case .failure(let number): throw LifeboatError(number, action: "open", path: path(of: name))
     }
   }

@@ -120,6 +120,8 @@ package struct Chain: Sendable {
     didSet { Transitions.note("chain", oldValue.name, base.name) }
   }
   package private(set) var origin = Origin.compared
+  /// The file before it that ends inside a command: what follows is no state by itself.
+  private var torn: String?
 
   package var anchor: Anchor? {
     switch base {
@@ -187,6 +189,7 @@ package struct Chain: Sendable {
   mutating func divide(behind index: Int) -> Chain {
     var rest = Chain(form: form, files: Array(files[(index + 1)...]), anchor: nil, candidate: nil)
     rest.origin = origin
+    rest.torn = files[index].name
     files.removeLast(files.count - index - 1)
     if var moved = candidate, moved.first > index {
       set(anchor, nil)
@@ -318,11 +321,11 @@ package struct Chain: Sendable {
   /// Whether a restore can use the chain, but not all of its log is durable.
   package var isReadableAndPending: Bool { anchor != nil && !files.allSatisfy(\.isDurable) }
 
-  /// The file of the BASE that this chain has, or waits for.
+  /// The file of the BASE that this chain has, or waits for; behind a torn file that file, until there is a BASE.
   package var awaitedBase: String? {
     if let candidate { return candidate.file.name }
     if case .base(let base) = anchor?.kind { return base.file }
-    return nil
+    return anchor == nil ? torn : nil
   }
 
   /// A file that others follow but that does not end with a complete command. The chain can't be loaded

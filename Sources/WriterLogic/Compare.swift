@@ -196,8 +196,12 @@ struct Comparing {
           file: entry.file, sequence: entry.sequence, inherited: common.segments,
           start: common.offset, hasContentBefore: true, isLegacy: set.form == .legacy))
       let isLastKnown = index == files.count - 1
-      if !common.isWhole || (!isLastKnown && common.offset != entry.file.size) {
+      if !common.isWhole {
         hasDiverged = true
+      } else if !isLastKnown, common.offset != entry.file.size {
+        // An incomplete annotation may stand there.
+        hasDiverged = try facts.answer(
+          .command(entry.file.pin, from: common.offset, to: entry.file.size))
       }
     }
     for index in followed.indices.dropLast() { followed[index].makeFinal() }

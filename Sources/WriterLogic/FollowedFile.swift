@@ -60,6 +60,9 @@ package struct FollowedFile: Sendable {
   private var commandsAtDrop: UInt64 = 0
   private var hadContent: Bool
   private var scanner: AOFScanner
+  /// The bytes of an incomplete annotation at the end of a final file. Every loader passes over them, so they
+  /// are not counted as part of it.
+  private var passed: UInt64 = 0
   /// When it was last written, as of the last look.
   package private(set) var lastWrite: Instant
   /// The file had reached its measured size by this time at the latest. A kernel stamps a file with the time
@@ -113,8 +116,9 @@ package struct FollowedFile: Sendable {
   /// The file is shorter than the part that was shipped: the timeline ends.
   package private(set) var isCutBack = false
 
-  package mutating func observe(size newSize: UInt64, modified: Instant) {
+  package mutating func observe(size measured: UInt64, modified: Instant) {
     lastWrite = modified
+    let newSize = measured - min(passed, measured)
     if newSize < sent || (newSize < scanned && !isSentAtCut) {
       isCutBack = true
     } else if newSize < scanned {
@@ -126,6 +130,15 @@ package struct FollowedFile: Sendable {
   }
   package mutating func makeFinal() {
     isFinal = true
+    settleIfFinal()
+  }
+
+  private mutating func settleIfFinal() {
+    guard isFinal, scanned >= size else { return }
+    if scanner.endsInAnnotation, passed == 0 {
+      passed = size - boundary
+      (size, scanned) = (boundary, boundary)
+    }
     if isComplete { scanner.settleKeys() }
   }
 
@@ -157,7 +170,7 @@ package struct FollowedFile: Sendable {
     }
     if scanner.boundary > before { cuts.append(Cut(offset: scanner.boundary, seenAt: seenAt)) }
     fault = scanner.fault
-    if isComplete { scanner.settleKeys() }
+    settleIfFinal()
   }
 
   /// Drops what was scanned but not sent and scans it again: the bytes after the last boundary have

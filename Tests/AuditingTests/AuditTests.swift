@@ -273,12 +273,28 @@ import Testing
     #expect(atOnce == nil)
     audit.saw(sample(5000, set(500)), confirmed(400))
     let found = audit.toExplain(confirmed(400), now: 5000)
-    let (file, durable, isStill) = try #require(found)
-    #expect(durable == 400 && isStill)
+    let (file, durable, isStill, isLast) = try #require(found)
+    #expect(durable == 400 && isStill && isLast)
     audit.explained(file.version.identity, from: durable, "garbage")
     let again = audit.toExplain(confirmed(400), now: 6000)
     #expect(again == nil)
     #expect(audit.verdict(confirmed(400), now: 9000).reason == nil)
     #expect(audit.verdict(confirmed(400), now: 10_000).reason == "garbage")
+  }
+
+  @Test func `the end of a file that no server loads is not missed, until the file changes`() throws
+  {
+    var audit = audit()
+    audit.saw(sample(0, set(500)), confirmed(400))
+    #expect(!audit.isCovered(since: 0, now: 10))
+    audit.ignores(.init(name: "incr", version: version(11, 500)), from: 400)
+    audit.judge(confirmed(400))
+    #expect(audit.isCovered(since: 0, now: 10))
+    let nothing = audit.toExplain(confirmed(400), now: 6000)
+    #expect(nothing == nil)
+    audit.saw(sample(6000, set(501)), confirmed(400))
+    #expect(!audit.isCovered(since: 6000, now: 6001))
+    audit.judge(confirmed(501))
+    #expect(audit.isCovered(since: 6000, now: 6001))
   }
 }

@@ -53,6 +53,17 @@ struct AOFScannerTests {
     return stream
   }()
 
+  /// A loader queues it like any other command, so only EXEC ends a transaction. Tried with every server.
+  @Test func discardEndsNoTransaction() {
+    let before = command("SET", "k", "v")
+    let open = before + command("MULTI") + command("SET", "a", "b") + command("DISCARD")
+    let scanner = scan(open + command("SET", "c", "d"))
+    #expect(scanner.fault == nil && scanner.boundary == UInt64(before.count))
+    #expect(scanner.isInsideTransaction)
+    let whole = open + command("EXEC")
+    #expect(scan(whole).boundary == UInt64(whole.count))
+  }
+
   @Test func findsEverythingHoweverCut() {
     let stream = AOFScannerTests.stream
     let count = stream.bytes.count

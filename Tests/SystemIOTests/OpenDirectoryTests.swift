@@ -92,6 +92,32 @@ import Testing
     #expect(try scratch.names.isEmpty)
   }
 
+  /// A server's files may be links, as far as whoever made the link could have put the file there.
+  @Test func linksOfAServerAreFollowedWithinTheirFileSystemAndOwner() throws {
+    try scratch.write("file", "content")
+    try directory.makeDirectory("real", mode: 0o700)
+    for (name, target) in [
+      ("link", "file"), ("inner", "real"), ("nowhere", "absent"), ("proc", "/proc/self/status"),
+    ] {
+      #expect(symlink(target, scratch.path(name).string) == 0)
+    }
+    let reader = try OpenDirectory(directory.path, followsLinks: true)
+    #expect(try reader.status(of: "link") == reader.status(of: "file"))
+    #expect(try reader.open("link")?.status().size == 7)
+    #expect(try reader.status(of: "inner")?.kind == .directory)
+    let inner = try #require(try reader.openDirectory("inner"))
+    #expect(symlink("../file", scratch.path("real").string + "/outside") == 0)
+    #expect(try inner.open("outside")?.status().size == 7)
+    #expect(try reader.open("nowhere") == nil && reader.status(of: "nowhere") == nil)
+    let other = failure { () throws(LifeboatError) in try reader.open("proc") }
+    #expect(other?.code == .corrupt && other?.hint != nil, "\(String(describing: other))")
+    #expect(try directory.status(of: "link")?.kind == .symlink)
+    guard geteuid() == 0 else { return }
+    #expect(lchown(scratch.path("link").string, 12345, 12345) == 0)
+    let foreign = failure { () throws(LifeboatError) in try reader.open("link") }
+    #expect(foreign?.description.contains("12345") == true, "\(String(describing: foreign))")
+  }
+
   @Test func aDirectoryIsTheSameAfterItMoved() throws {
     try directory.makeDirectory("d", mode: 0o700)
     let inner = try #require(try directory.openDirectory("d"))

@@ -36,7 +36,7 @@ package struct DirectoryInspection: Sendable, Encodable {
     _ path: FilePath, names: ServerNames,
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
   ) throws -> DirectoryInspection {
-    let directory = try OpenDirectory(path)
+    let directory = try OpenDirectory(path, followsLinks: true)
     var facts = try DirectoryLook(path, names: names).facts()
     var found: [Found] = []
     if let dump = try directory.open(names.dump) { found.append(Found(dump, names.dump, .dump)) }

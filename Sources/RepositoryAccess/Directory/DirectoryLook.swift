@@ -30,12 +30,12 @@ package struct DirectoryLook: Sendable {
   }
 
   private func manifest() throws -> [UInt8]? {
-    try OpenDirectory(path).openDirectory(names.appendDirectory)?.open(names.manifest)?
-      .readAll(limit: 4 << 20)
+    try OpenDirectory(path, followsLinks: true).openDirectory(names.appendDirectory)?
+      .open(names.manifest)?.readAll(limit: 4 << 20)
   }
 
   private func lookOnce() throws -> DataFacts {
-    let directory = try OpenDirectory(path)
+    let directory = try OpenDirectory(path, followsLinks: true)
     var facts = DataFacts()
     facts.dump = try content(of: names.dump, in: directory, as: .dump)
     facts.legacy = try content(of: names.appendFile, in: directory, as: .legacy)
@@ -44,7 +44,7 @@ package struct DirectoryLook: Sendable {
     }
     guard let manifestFile = try appendDirectory.open(names.manifest) else {
       for entry in try appendDirectory.entries()
-      where entry.kind == .regular && !entry.name.hasPrefix("temp-") {
+      where (entry.kind == .regular || entry.kind == .symlink) && !entry.name.hasPrefix("temp-") {
         facts.files[entry.name] = try content(of: entry.name, in: appendDirectory, as: .stray)
       }
       return facts

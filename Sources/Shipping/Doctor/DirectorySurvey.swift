@@ -31,7 +31,7 @@ struct DirectorySurvey {
   }
 
   mutating func run() throws -> DirectorySight {
-    let directory = try OpenDirectory(path)
+    let directory = try OpenDirectory(path, followsLinks: true)
     let files = try pin(directory)
     for file in files { try read(file) }
     try sweep(directory)

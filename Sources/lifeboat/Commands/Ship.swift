@@ -251,6 +251,7 @@ struct Ship: ExitingCommand {
   private var audit: Auditor.Options {
     var audit = Auditor.Options()
     audit.audit.expectWrites = expectWrites?.value
+    audit.audit.ignoresTornTail = once
     audit.probeInterval = probeInterval.value == 0 ? nil : max(1000, probeInterval.value)
     if let interval = audit.probeInterval {
       audit.claimInterval = min(audit.claimInterval, interval)
@@ -310,6 +311,7 @@ struct Ship: ExitingCommand {
     -> BackupTypes.ExitCode
   {
     guard !outcome.isComplete else {
+      if let tail = outcome.ignoredTail { logger.warning("\(tail)") }
       logger.notice("shut down cleanly: everything on disk is backed up")
       return .success
     }
