@@ -156,8 +156,7 @@ package struct RepositoryKeys: Sendable {
         hint:
           "pass the key that is to remain with --encryption-key-file; `lifeboat key add` adds one")
     }
-    let failures = try await store.delete(removed.map { ObjectPath.key($0).text })
-    if let (name, error) = failures.min(by: { $0.key < $1.key }) { throw kept(name, error) }
+    try await delete(removed)
     for id in removed where try await store.read(ObjectPath.key(id).text) != nil {
       throw LifeboatError(
         .storeUnavailable, "\(ObjectPath.key(id).text) at \(store.location) is still there",
@@ -170,16 +169,28 @@ package struct RepositoryKeys: Sendable {
     return Removed(removed: removed, remaining: remaining.id, isRestored: true)
   }
 
+  private func delete(_ ids: [String]) async throws {
+    let names = ids.map { ObjectPath.key($0).text }
+    let (failed, cause): (String, LifeboatError)
+    do {
+      let failures = try await store.delete(names)
+      guard let (name, error) = failures.min(by: { $0.key < $1.key }) else { return }
+      (failed, cause) = (name, error)
+    } catch let error as LifeboatError where error.isDenied {
+      (failed, cause) = (names[0], error)
+    }
+    throw kept(failed, cause)
+  }
+
   /// Why a slot was not deleted.
   private func kept(_ name: String, _ error: LifeboatError) -> LifeboatError {
-    var kept = LifeboatError(
+    LifeboatError(
       error.code,
       "\(name) at \(store.location) can't be deleted: its key still opens the repository",
       cause: error.cause ?? error.message,
       hint: error.isDenied
         ? "run the command with credentials that may delete below keys/; those of a sidecar often may not"
-        : error.hint)
-    kept.isDenied = error.isDenied
-    return kept
+        : error.hint
+    ).denied(error.isDenied)
   }
 }

@@ -75,11 +75,11 @@ struct KeyAdd: ExitingCommand {
   static let path = "key add"
   static let configuration = CommandConfiguration(
     commandName: "add",
-    abstract: "Let another key open an encrypted repository.",
+    abstract: "Add another key that opens an encrypted repository.",
     discussion: """
-      Opens the repository with the key that is given as always, and writes one small object. Nothing is \
-      encrypted again, and both keys work from then on. If the new key opens the repository already, \
-      nothing is written.
+      --encryption-key-file names a key that opens the repository now. Nothing is encrypted again: one \
+      small object is written, and both keys work from then on. If the new key opens the repository \
+      already, nothing is written.
 
       Examples:
         (umask 077; lifeboat keygen >new.key)
@@ -131,15 +131,15 @@ struct KeyRemove: ExitingCommand {
   static let path = "key remove"
   static let configuration = CommandConfiguration(
     commandName: "remove",
-    abstract: "Let a key open an encrypted repository no longer.",
+    abstract: "Remove a key, so that it no longer opens the repository.",
     discussion: """
-      The key that is given as always is the one that remains: it is shown to open the repository before \
-      and after. Needs the permission to delete. A sidecar that has the repository open goes on until it \
-      is started again.
+      --encryption-key-file names a key that stays: before and after the removal, Lifeboat checks that it \
+      opens the repository. The credentials need permission to delete. A sidecar that is running with the \
+      removed key goes on until it is restarted.
 
-      Whoever had the removed key and could read the bucket may have copied what it opened, the \
-      repository's own key too. What they took stays readable for them, and so does whatever they can \
-      still read in the bucket. Only a new repository (a new prefix and a new key) ends that.
+      Removing a key is not enough if somebody had it and could read the bucket: they may have kept the \
+      repository's own key, which stays the same. Then create a new repository, with a new prefix and a \
+      new key.
 
       Examples:
         lifeboat key remove --repo s3://backups/redis \\
@@ -165,10 +165,10 @@ struct KeyRemove: ExitingCommand {
     for id in removed.removed { Console.line("removed: \(id)") }
     Console.line(
       """
-      The data is encrypted as before. If the removed key has leaked, and whoever has it could read \
-      the bucket at any time, treat the repository's own key as leaked, too: they may have unwrapped \
-      it, or kept a copy of keys/. Then begin a new repository, with a new key and a new prefix. In a \
-      bucket with versioning, the removed object's earlier version remains until it expires.
+      If somebody had the removed key and could read the bucket at any time, this is not enough: they \
+      may have kept the repository's own key, which stays the same, or a copy of keys/. Then create a \
+      new repository, with a new prefix and a new key. In a bucket with versioning, an earlier version \
+      of the removed object stays until it expires or is deleted.
       """)
     return .success
   }
