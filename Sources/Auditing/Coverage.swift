@@ -1,4 +1,4 @@
-import BackupFormat
+package import BackupFormat
 import BackupTypes
 import RedisFormats
 
