@@ -35,6 +35,23 @@ package struct ServerRelease: Sendable, Equatable, CustomStringConvertible {
     self.init(product, words[2].dropFirst(2))
   }
 
+  /// As a person says it: `redis-7.4`, `valkey-9.1`, or `7.4` where only Redis has such a line.
+  package init?(said text: String) {
+    let words = text.split(maxSplits: 1, omittingEmptySubsequences: false) {
+      $0 == "-" || $0 == " "
+    }
+    if words.count == 2 {
+      guard let product = Product(rawValue: words[0].lowercased()) else { return nil }
+      self.init(product, words[1])
+    } else {
+      self.init(.redis, text)
+      guard line < (9, 0), line != (7, 2), line != (8, 0), line != (8, 1) else { return nil }
+    }
+    guard version.utf8.allSatisfy({ ($0 >= 48 && $0 <= 57) || $0 == 46 }), line >= (1, 0) else {
+      return nil
+    }
+  }
+
   /// Whether this server is of the release line that wrote `recorded`, or of a newer one. Valkey began as
   /// Redis 7.2 and reads what that wrote; neither reads what the other wrote later.
   package func canLoad(_ recorded: ServerRelease) -> Bool {

@@ -19,6 +19,8 @@ package struct Restorer: Sendable {
     package var replaces = false
     package var isDryRun = false
     package var repositoryID: Nonce?
+    /// The server that will start on the directory: a plan that it would not load is refused.
+    package var server: ServerRelease?
     package var owner: (user: UInt32, group: UInt32)?
     package var keys = KeySource.none
     /// Performed once; then, and without one, this is the restore that the other options describe.
@@ -259,6 +261,7 @@ package struct Restorer: Sendable {
           "this is correct only if Redis had no keys when this log began: its BASE was never uploaded. "
             + "Check it with `lifeboat inspect --data` before Redis starts")
       }
+      if let server = options.server { try plan.check(for: server) }
       if options.isDryRun {
         plan.surroundings = try await CutReading(reader: reader).surroundings(of: point)
       }

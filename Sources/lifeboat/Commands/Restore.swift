@@ -91,6 +91,13 @@ struct Restore: ExitingCommand {
       "The server's `appendonly` setting, yes or no. Default: the result works with both.",
       valueName: "yes-or-no"))
   var appendonly: String?
+  @Option(
+    help: ArgumentHelp(
+      "The server that will load it, for example redis-7.4 or valkey-9.1: refuse what it can't load.",
+      discussion:
+        "By the magic and version of the full copies alone; modules and commands are not checked.",
+      valueName: "version"))
+  var serverVersion: String?
   @Flag(
     name: .customLong("legacy-aof"),
     help: "Restore a single AOF file, for Redis 6 and older.")
@@ -187,6 +194,16 @@ struct Restore: ExitingCommand {
       }
     }
     options.owner = try owner.map { try Restore.owner($0) }
+    if let serverVersion {
+      guard let server = ServerRelease(said: serverVersion) else {
+        throw LifeboatError(
+          .usage, "--server-version is not the version of a server: \(printable(serverVersion))",
+          hint:
+            "for example redis-7.4 or valkey-9.1; 7.2, 8.0, 8.1 and 9.0 on need the name, since Redis and "
+            + "Valkey differ")
+      }
+      options.server = server
+    }
     if let repositoryID {
       guard let id = Nonce(hexadecimal: repositoryID) else {
         throw LifeboatError(

@@ -58,6 +58,9 @@ struct RestoreDocument: Encodable {
   var primary: String?
   var loadsWithAppendonlyYes: String?
   var loadsWithAppendonlyNo: String?
+  /// Which server wrote the full copy, and the oldest that loads it, by its version.
+  var server: String?
+  var oldestServer: String?
   var files: [File]?
   var bytes: UInt64?
   var requests: Int?
@@ -73,7 +76,8 @@ struct RestoreDocument: Encodable {
 
   private enum CodingKeys: String, CodingKey {
     case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
-    case files, bytes, requests, movedAside, cut, lost, unfinished, warnings, interrupted
+    case server, oldestServer, files, bytes, requests, movedAside, cut, lost, unfinished, warnings,
+      interrupted
   }
 
   init(_ report: Restorer.Report, data: String) {
@@ -115,6 +119,8 @@ struct RestoreDocument: Encodable {
     primary = plan.point.primary.rawValue
     loadsWithAppendonlyYes = plan.loadsWithYes?.description
     loadsWithAppendonlyNo = plan.loadsWithNo?.description
+    server = plan.dataset?.server.map { printable($0, limit: 40) }
+    oldestServer = plan.dataset?.oldestServer
     files = plan.files.map { File(path: $0.path, bytes: $0.size) }
     bytes = plan.bytes
     requests = plan.requests
@@ -148,6 +154,10 @@ struct RestoreDocument: Encodable {
     }
     text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
     text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
+    if let oldestServer {
+      text +=
+        "  " + (server.map { "written by \($0), " } ?? "") + "loads in \(oldestServer) and newer\n"
+    }
     if let movedAside { text += "  the files that were there are now in \(movedAside)\n" }
     return text + warningText
   }
