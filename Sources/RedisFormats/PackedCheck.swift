@@ -20,21 +20,6 @@
 ///
 /// Not checked is what needs memory in proportion to the value: that no element occurs twice.
 struct PackedCheck: Sendable {
-  enum Kind: Sendable { case ziplist, listpack, intset, zipmap }
-
-  /// How much of it a server reads, beyond header and end byte.
-  enum Depth: Sendable, Equatable {
-    /// That many entries, if there are as many.
-    case entries(Int)
-    /// The first entry, which must be there.
-    case firstEntry
-    /// Every entry.
-    case all
-    /// Every entry, and what header and entries say about one another. The number of entries is a multiple
-    /// of `of`; 0: it is a node of a stream.
-    case whole(of: UInt64)
-  }
-
   private enum Atom: Sendable {
     case header, headerCount
     /// The beginning of an entry up to the length of its content: of a ziplist the size of the entry before;
@@ -81,11 +66,6 @@ struct PackedCheck: Sendable {
   private var width: UInt64 = 0
   private var largest = Int64.min
   private var fault: Fault?
-
-  private enum Fault: Sendable {
-    case short, width, empty, emptyNode, size(UInt64), tail, end, beyond, encoding, length, previous
-    case count, lastEntry, order, node
-  }
 
   init(_ kind: Kind, size: UInt64, depth: Depth) {
     self.kind = kind
@@ -139,35 +119,11 @@ struct PackedCheck: Sendable {
 
   /// Call at the end of the string. Why a server would refuse it; nil if it would not.
   func finish() -> String? {
-    switch fault ?? atEnd {
-    case nil: nil
-    case .short: "a packed value is too short for its header"
-    case .width: "a set of integers has integers of an impossible width"
-    case .empty: "a set of integers is empty"
-    case .emptyNode: "a node of a stream is empty"
-    case .size(let claimed): "a packed value of \(size) bytes claims to have \(claimed)"
-    case .tail: "the last entry of a packed value is outside of it"
-    case .end: "a packed value does not end with its end byte"
-    case .beyond: "an entry of a packed value extends past its end"
-    case .encoding: "an entry of a packed value has an unknown encoding"
-    case .length: "an entry of a packed value contradicts its own length"
-    case .previous: "an entry of a packed value contradicts the length of the one before"
-    case .count: "the number of entries of a packed value differs from its header"
-    case .lastEntry: "the last entry of a packed value is not where its header says"
-    case .order: "the integers of a set do not ascend"
-    case .node: "the entries of a packed value are inconsistent"
-    }
+    (fault ?? atEnd)?.text(size: size)
   }
 
   private var atEnd: Fault? {
-    let header: UInt64 =
-      switch kind {
-      case .listpack: 6
-      case .ziplist: 10
-      case .intset: 8
-      case .zipmap: 1
-      }
-    guard size > header, atom != .header, atom != .headerCount else { return .short }
+    guard size > kind.headerSize, atom != .header, atom != .headerCount else { return .short }
     guard kind != .intset else { return nil }
     guard recent & 0xff == 0xff else { return .end }
     return atom == .rest ? nil : .beyond

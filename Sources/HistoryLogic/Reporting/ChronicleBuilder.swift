@@ -73,12 +73,12 @@ package struct ChronicleBuilder: Sendable {
     if claim.suspicion != nil || chronicle.timelines.last?.isAbandoned == true {
       counts = KeyCounts()
     }
-    var trace = TimelineTrace(history: history, number: number, cut: cuts[number])
+    var windows = TimelineWindows(history: history, number: number, cut: cuts[number])
     note(claim)
     var previous: SnapshotTrace?
     var count = 0
     for snapshot in snapshots {
-      trace.add(snapshot)
+      windows.add(snapshot)
       note(snapshot, after: previous, number)
       if snapshot.primary != nil { previous = snapshot }
       count += 1
@@ -87,11 +87,11 @@ package struct ChronicleBuilder: Sendable {
     let made = Chronicle.Timeline(
       number: number, source: printable(claim.source), instance: printable(claim.instance),
       claimedAt: claim.claimedAt, parent: claim.parent, fork: claim.fork?.description,
-      isClosed: trace.isClosed, suspicion: claim.suspicion.map { printable($0.detail) },
-      snapshots: count, windows: trace.windows(atMost: Bounds.windows),
-      points: trace.points.suffix(Bounds.points))
+      isClosed: windows.isClosed, suspicion: claim.suspicion.map { printable($0.detail) },
+      snapshots: count, windows: windows.windows(atMost: Bounds.windows),
+      points: windows.points.suffix(Bounds.points))
     chronicle.timelines.append(made)
-    chronicle.pointsLeftOut += max(0, trace.points.count - Bounds.points)
+    chronicle.pointsLeftOut += max(0, windows.points.count - Bounds.points)
     if chronicle.timelines.count > Bounds.timelines { leaveOutOldest() }
     return made
   }

@@ -22,19 +22,33 @@ package struct ChainLog: Sendable {
   }
 
   package let parts: [Part]
+  /// Nothing is missing in it, as far as its segments say where they end.
+  private let isWhole: Bool
 
   init(_ segments: [Snapshot.Segment], in history: History) {
     var parts: [Part] = []
     var last: Instant?
+    var isWhole = true
     for segment in segments {
       let log = history.log(
         of: segment.timeline, ordinal: segment.ordinal, from: segment.from, limit: segment.to)
       let part = Part(segment: segment, log: log, earliest: last)
       parts.append(part)
       last = log.marks.last.map { part.mark($0).time } ?? last
-      guard log.isWhole else { break }
+      isWhole = log.isWhole
+      guard isWhole else { break }
     }
     self.parts = parts
+    self.isWhole = isWhole
+  }
+
+  /// Nothing is missing in it.
+  /// - Parameter reached: how far the last segment was durable, if that is open.
+  func isWhole(upTo reached: UInt64?) -> Bool {
+    guard isWhole, let last = parts.last, last.segment.to == nil, let reached else {
+      return isWhole
+    }
+    return last.log.reached >= reached
   }
 
   package var first: Mark? {
@@ -44,6 +58,21 @@ package struct ChainLog: Sendable {
     parts.last { !$0.log.marks.isEmpty }.map { $0.mark($0.log.marks.last!) }
   }
   package var isEmpty: Bool { parts.allSatisfy { $0.log.spans.isEmpty } }
+
+  /// The first and the last mark of the log of one timeline, as far as they are not beyond `end`.
+  func marks(of timeline: TimelineNumber, notBeyond end: LogPosition?) -> (first: Mark, last: Mark)?
+  {
+    var found: (first: Mark, last: Mark)?
+    for part in parts where part.segment.timeline == timeline {
+      let marks = part.log.marks
+      let behind = marks.partitioningIndex { mark in
+        end.map { part.segment.position(mark.offset) > $0 } ?? false
+      }
+      guard behind > marks.startIndex else { continue }
+      found = (found?.first ?? part.mark(marks.first!), part.mark(marks[behind - 1]))
+    }
+    return found
+  }
 
   /// The last mark not after `instant`.
   package func last(notAfter instant: Instant) -> Mark? {

@@ -131,8 +131,9 @@ package struct History: Sendable {
 
   /// The log of a snapshot's chain.
   package func chain(of snapshot: Snapshot) -> ChainLog {
-    ChainLog(snapshot.chain?.files.flatMap(\.segments) ?? [], in: self)
+    chain(of: snapshot.chain?.files.flatMap(\.segments) ?? [])
   }
+  func chain(of segments: [Snapshot.Segment]) -> ChainLog { ChainLog(segments, in: self) }
 
   /// The `end` of `timeline` that a claimant of the next timeline writes.
   package func contiguousEnd(of timeline: TimelineNumber, starts: [Int: UInt64]) -> Claim.End {
