@@ -1,7 +1,6 @@
 import BackupFormat
 import BackupTypes
 import FoundationEssentials
-import Glibc
 import HistoryLogic
 import Recovery
 import RedisFormats
@@ -187,11 +186,9 @@ import Testing
   }
 
   /// Files of servers that can't be had here, beside the checkout; what each sign proves stands above.
-  @Test(.enabled(if: UnknownDataTests.hasFixtures, "no fixtures beside the checkout"))
+  @Test(.enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"))
   func `no file of a newer server is called broken or empty`() throws {
-    for name in TestFiles.list(UnknownDataTests.fixtures).sorted() {
-      let folder = UnknownDataTests.fixtures + "/" + name
-      guard TestFiles.isDirectory(folder + "/data") else { continue }
+    for (name, folder) in ServerFixtures.all {
       let isBroken = try TestFiles.text(folder + "/expected.json").contains("\"isBroken\": true")
       let path = FilePath(folder + "/data")
       let facts = try DirectoryLook(path, names: ServerNames()).facts()
@@ -212,7 +209,7 @@ import Testing
   }
 
   /// What each fixture is, and how much of what is in it (`expected.json`).
-  @Test(.enabled(if: UnknownDataTests.hasFixtures, "no fixtures beside the checkout"))
+  @Test(.enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"))
   func `each file of a newer server has its verdict and its counts`() throws {
     struct Expected: Decodable {
       struct Count: Decodable {
@@ -231,9 +228,7 @@ import Testing
       "future-magic-dump", "future-opcode-dump", "future-type-dump", "future-version-dump",
       "valkey92-envelope2-dump", "valkey92-unknown-codec-dump",
     ]
-    for name in TestFiles.list(UnknownDataTests.fixtures).sorted() {
-      let folder = UnknownDataTests.fixtures + "/" + name
-      guard TestFiles.isDirectory(folder + "/data") else { continue }
+    for (name, folder) in ServerFixtures.all {
       let expected = try JSONDecoder().decode(
         Expected.self, from: Data(TestFiles.read(folder + "/expected.json")))
       let inspection = try DirectoryInspection.make(
@@ -267,8 +262,4 @@ import Testing
       }
     }
   }
-
-  static let fixtures =
-    getenv("LIFEBOAT_FIXTURES").map { String(cString: $0) } ?? Checkout.root + "/../shared/fixtures"
-  static var hasFixtures: Bool { TestFiles.isDirectory(fixtures) }
 }

@@ -1,0 +1,69 @@
+import BackupTypes
+import FoundationEssentials
+import TestSupport
+import Testing
+
+/// Files of servers that can't be had here: each is shipped and restored to the byte. Where a server that loads it
+/// is here, that server finds what the one that wrote it had.
+@Suite(
+  .enabled(if: !ServerVersion.isQuickRun),
+  .enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"), .timeLimit(.minutes(5)))
+struct ServerFixtureTests {
+  private struct Expected: Decodable {
+    var isBroken: Bool?
+    var debugDigest: String?
+    var loadableBy: [String: String]?
+
+    /// Some load with an option, or in cluster mode only; those have no digest, or say more than `yes`.
+    var server: ServerVersion? {
+      guard debugDigest != nil else { return nil }
+      return [("redis-8.2", ServerVersion.v8_2), ("valkey-9.1", .valkey9_1)].first { name, _ in
+        loadableBy?[name]?.hasPrefix("yes") == true
+      }?.1
+    }
+  }
+
+  @Test func `each is shipped, restored to the byte, and loads where a server for it is here`()
+    async throws
+  {
+    let folder = try TemporaryDirectory("fixtures")
+    var loaded = 0
+    for (name, place) in ServerFixtures.all {
+      let expected = try JSONDecoder().decode(
+        Expected.self, from: Data(TestFiles.read(place + "/expected.json")))
+      if expected.isBroken == true { continue }
+      let (data, target) = (folder(name), folder(name + "-restored"))
+      try TestFiles.copyTree(place + "/data", to: data)
+      let shipped = try await LifeboatCommand.run(
+        ["ship", "--once", "--data", data, "--repo", folder(name + "-repo"), "--source", "test"])
+      #expect(shipped.exitCode == 0, "\(name): \(shipped)")
+      guard shipped.exitCode == 0 else { continue }
+      let restored = try await LifeboatCommand.run(
+        ["restore", "--data", target, "--repo", folder(name + "-repo")])
+      #expect(restored.exitCode == 0, "\(name): \(restored)")
+      let (before, after) = (try contents(data), try contents(target))
+      for (file, bytes) in before where !file.hasSuffix(".manifest") && file != "nodes.conf" {
+        #expect(after[file] == bytes, "\(name): \(file)")
+      }
+      guard let server = expected.server else { continue }
+      try await load(server, target, isAOF: before["dump.rdb"] == nil, expected, name)
+      loaded += 1
+    }
+    print("fixtures: \(loaded) of \(ServerFixtures.all.count) were loaded by a server")
+    #expect(loaded >= 6)
+  }
+
+  private func load(
+    _ version: ServerVersion, _ directory: String, isAOF: Bool, _ expected: Expected, _ name: String
+  ) async throws {
+    var options = ["appendonly": isAOF ? "yes" : "no"]
+    // What Valkey 9.2 wrote, the release before it loads only so.
+    if version == .valkey9_1, name.hasPrefix("valkey92") {
+      options["rdb-version-check"] = "relaxed"
+    }
+    let server = try await RedisServer.start(version, directory: directory, options: options)
+    defer { server.kill() }
+    let digest = try server.command("DEBUG", "DIGEST").string
+    #expect(digest == expected.debugDigest, "\(name) in \(version)")
+  }
+}
