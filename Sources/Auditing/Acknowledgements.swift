@@ -165,6 +165,15 @@ package final class Acknowledgements: Sendable {
     }
   }
 
+  /// The log of the chain's files that no longer grow, one segment each.
+  var closedLogs: [Snapshot.Segment] {
+    state.withLock { state in
+      guard state.claim != nil else { return [] }
+      let segments = (state.snapshot?.chain?.files ?? []).flatMap(\.segments)
+      return segments.filter { $0.to != nil }
+    }
+  }
+
   /// Objects that a restore of the newest state needs, one of each kind.
   var essentials: [ObjectPath] {
     state.withLock { state in

@@ -94,10 +94,11 @@ extension Auditor {
   /// that always came first would leave no look to the others.
   private func due(_ schedule: Schedule, _ now: Int64) -> Turn? {
     let count = acknowledged.count
-    // An idle Redis causes no requests except the probe.
+    // An idle Redis causes no requests except the probe, and one more look at the claims.
     let isWriting = now - acknowledged.lastAt < 2 * options.lookInterval
     var due: [(since: Int64, turn: Turn)] = []
-    if isWriting, schedule.claimCount != count, let claim = acknowledged.claim,
+    // Also after the last write: another shipper may have cut it off.
+    if schedule.claimCount != count, let claim = acknowledged.claim,
       now - schedule.claimAt >= options.claimInterval
     {
       due.append((schedule.claimAt, .claim(claim)))
@@ -125,10 +126,20 @@ extension Auditor {
     let found = content.flatMap {
       try? RecordCoding.decode(Claim.self, from: $0.content, name: name.text)
     }
-    guard found?.nonce != claim.nonce else { return }
+    guard found?.nonce == claim.nonce else {
+      return ifStill(claim) {
+        lost(
+          "\(name.text) in \(store.location) is not what was uploaded: another process overwrote it"
+        )
+      }
+    }
+    // A claim of the next timeline says where this one ends. What is uploaded after that is not in the history.
+    guard let next = claim.timeline.next,
+      try await store.read(ObjectPath.claim(next).text) != nil
+    else { return }
     ifStill(claim) {
       lost(
-        "\(name.text) in \(store.location) is not what was uploaded: another process overwrote it"
+        "another shipper claimed timeline \(next): uploads to timeline \(claim.timeline) no longer count"
       )
     }
   }
@@ -164,11 +175,7 @@ extension Auditor {
     let listed = try await list(
       open.timeline, open.ordinal, from: from, to: open.reach.last.from, store)
     guard let (spans, stubs) = listed else { return }
-    // A small object is removed only after its fold was written, so only the union of both counts.
-    var position = from
-    for span in spans.sorted(by: { ($0.from, $1.to) < ($1.from, $0.to) }) {
-      if span.from <= position { position = max(position, span.to) }
-    }
+    let position = Auditor.end(of: spans, from: from)
     guard position >= open.reach.to else {
       return ifStill(claim) {
         lost(
@@ -191,6 +198,32 @@ extension Auditor {
     ifStill(claim) {
       lost("the log on disk differs from the uploaded log, at offset \(last.from)")
     }
+  }
+
+  /// Checks that the log of a file that no longer grows has no gap. The newest state needs it as long as a
+  /// rewrite is under way, and after one that failed.
+  private func checkClosedLog(_ segment: Snapshot.Segment, _ store: any ObjectStore) async throws {
+    guard let to = segment.to, segment.from < to else { return }
+    let listed = try await list(
+      segment.timeline, segment.ordinal, from: segment.from, to: to - 1, store)
+    guard let (spans, stubs) = listed else { return }
+    let end = Auditor.end(of: spans, from: segment.from)
+    // During the request a rewrite may have replaced this file, and its log may have been pruned.
+    guard end < to, acknowledged.closedLogs.contains(segment) else { return }
+    lost(
+      "log is missing from \(store.location): timeline \(segment.timeline), file \(segment.ordinal) was "
+        + "uploaded up to offset \(to), but now ends at \(end)", damaged: stubs)
+  }
+
+  /// Where the log ends that begins at `from`. A small object is removed only after its fold was written, so
+  /// only the union of both counts.
+  private static func end(of spans: [LogSpan], from: UInt64) -> UInt64 {
+    var position = from
+    for span in spans.sorted(by: { ($0.from, $1.to) < ($1.from, $0.to) })
+    where span.from <= position {
+      position = max(position, span.to)
+    }
+    return position
   }
 
   /// The spans of a file's log around [from, to], and the objects there that are too small to be one; nil if
@@ -220,13 +253,16 @@ extension Auditor {
     _ schedule: inout Schedule, _ store: any ObjectStore, _ frame: Frame
   ) async throws {
     let claim = acknowledged.claim
-    let names = acknowledged.essentials
-    schedule.turn = (schedule.turn + 1) % (names.count + 1)
-    if schedule.turn == names.count {
+    let (names, closed) = (acknowledged.essentials, acknowledged.closedLogs)
+    schedule.turn = (schedule.turn + 1) % (names.count + closed.count + 1)
+    if schedule.turn == names.count + closed.count {
       if acknowledged.openLog != nil {
         return try await checkLog(.whole, &schedule, store, frame)
       }
       schedule.turn = 0
+    }
+    if schedule.turn >= names.count {
+      return try await checkClosedLog(closed[schedule.turn - names.count], store)
     }
     let name = names[schedule.turn]
     let found = try await readBack(name, store, frame)

@@ -213,8 +213,10 @@ struct ShipSession {
         if let version = writing.uploading?.version { confirmed.insert(version) }
         writing.generationDurable(try result.get())
       } catch let error as GenerationUploader.Broken {
+        // Not inside the message: a logger that drops it does not evaluate it.
+        let name = writing.generationBroken()
         logger.error(
-          "\(writing.generationBroken()) is damaged and was not backed up; the last good restore point stays",
+          "\(name) is damaged and was not backed up; the last good restore point stays",
           metadata: ["cause": "\(error.reason)"])
       } catch {
         return .failed(error)

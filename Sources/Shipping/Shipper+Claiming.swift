@@ -115,7 +115,7 @@ extension Shipper {
   ) async throws -> ShipSession? {
     var comparison = compared
     let owner = writer.ownership
-    guard let number = history.highestNumber.map({ $0.next }) ?? .first else {
+    guard let number = writer.nextNumber else {
       throw LifeboatError(
         .failure, "the repository has no timeline number left",
         cause: history.unreadableAbove.map {

@@ -160,8 +160,9 @@ final class SimRedis {
   }
 
   func finishRewrite() {
-    guard isRunning, let (held, at, first, tail) = rewrite else { return }
+    guard isRunning, rewrite != nil else { return }
     finishUnit()
+    guard let (held, at, first, tail) = rewrite else { return }
     (rewrite, rewritingSince) = (nil, nil)
     rewrites += 1
     let rdb = SimRedis.rdb(held, at: at, isBase: true)

@@ -8,6 +8,7 @@ struct Simulation {
     usage: simulate [--seeds N] [--from S] [--seed S] [--only ACT,...] [--without FAULT,...]
                     [--twice] [--traces] [--verbose]
                     [--counts FILE] [--keep-going] [--no-shrink] [--break-a-rule]
+                    [--keep-bucket DIRECTORY]
     """
 
   static func main() {
@@ -117,6 +118,7 @@ struct Simulation {
         case "--keep-going": keepsGoing = true
         case "--no-shrink": shrinks = false
         case "--counts": counts = value()
+        case "--keep-bucket": World.keptBucket = value()
         default: Simulation.fail(Simulation.usage)
         }
       }

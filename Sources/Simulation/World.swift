@@ -2,6 +2,7 @@ import Auditing
 import BackupFormat
 import BackupTypes
 import Codec
+import Glibc
 import HistoryLogic
 import Logging
 import ObjectStorage
@@ -110,6 +111,8 @@ final class World: @unchecked Sendable {
   static let data = "/sim/data"
   /// For the simulator's own tests: a write is a violation.
   nonisolated(unsafe) static var breaksRule = false
+  /// Where a world leaves its bucket, as a directory repository; for whoever looks into a violation.
+  nonisolated(unsafe) static var keptBucket: String?
 
   init(seed: UInt64, acts: [Act], without: Set<String>) {
     self.seed = seed
@@ -171,11 +174,25 @@ final class World: @unchecked Sendable {
 
   /// Everything dies, so that nothing of this world is left.
   func end() async throws {
+    if let directory = World.keptBucket { try keepBucket(in: directory) }
     for sidecar in sidecars {
       sidecar.process.die()
       await sidecar.process.task?.value
     }
     sidecars = []
+  }
+
+  /// Writes the objects to the real disk, as a directory repository.
+  private func keepBucket(in directory: String) throws {
+    for (name, object) in bucket.objects {
+      let path = "\(directory)/\(name)"
+      for end in path.indices where path[end] == "/" { mkdir(String(path[..<end]), 0o755) }
+      guard let file = fopen(path, "w") else {
+        throw Violation(kind: "the bucket can't be kept", detail: path)
+      }
+      fwrite(object.bytes, 1, object.bytes.count, file)
+      fclose(file)
+    }
   }
 
   func int(_ range: ClosedRange<Int64>) -> Int64 { .random(in: range, using: &random) }

@@ -82,6 +82,9 @@ package struct Writer: Sendable {
   package private(set) var isWatched = false
   /// The claims that this process made.
   private var ownClaims: [TimelineNumber: Nonce] = [:]
+  /// The highest timeline number that was ever seen taken. Its claim may be deleted while its owner still
+  /// writes, so the number is not used again.
+  private var highestNumber: TimelineNumber?
   /// How far the newest timeline had come, and since when.
   private var seen: (progress: Progress, at: Int64)?
   private var restart = RestartPause()
@@ -97,6 +100,7 @@ package struct Writer: Sendable {
   /// Takes what happened. What must not happen blocks, with a reason.
   @discardableResult
   package mutating func handle(_ event: Event, now: Int64) -> Effect {
+    if let number = event.highestNumber { highestNumber = max(number, highestNumber ?? number) }
     switch (state, event) {
     case (.writing, .ended(let ending, let isAsked)): return end(ending, isAsked: isAsked)
     case (.writing, _), (_, .ended): return refuse(event)
@@ -175,6 +179,12 @@ package struct Writer: Sendable {
 
   // MARK: Who may write
 
+  /// The number of the next claim; nil if there is none left.
+  package var nextNumber: TimelineNumber? {
+    guard let highestNumber else { return .first }
+    return highestNumber.next
+  }
+
   /// Whether nothing was added to the newest timeline since it was compared.
   private func isStillOwned(_ history: History, _ comparison: Comparison) -> Bool {
     guard let newest = history.newestClaim else { return false }
@@ -252,6 +262,14 @@ extension Writer {
 }
 
 extension Writer.Event {
+  fileprivate var highestNumber: TimelineNumber? {
+    switch self {
+    case .listed(let history), .compared(_, _, let history): history.highestNumber
+    case .claimed(let claim): claim.timeline
+    default: nil
+    }
+  }
+
   var name: String {
     switch self {
     case .saw: "saw"

@@ -23,34 +23,40 @@ import Testing
       suspicion: nil)
   }
 
-  private func log(_ from: UInt64, _ to: UInt64) -> ObjectPath {
+  private func log(_ from: UInt64, _ to: UInt64, ordinal: Int = 1) -> ObjectPath {
     .log(
-      timeline, ordinal: 1,
+      timeline, ordinal: ordinal,
       LogSpan(
         from: from, to: to, mark: Instant(seconds: 1),
         digest: ShortDigest(bytes: [UInt8](repeating: 1, count: ShortDigest.byteCount))!))
   }
 
-  /// The claim is there; of the log only what is put.
-  private func begin() async throws {
+  private func segment(_ ordinal: Int, to: UInt64?) -> Snapshot.Segment {
+    .init(timeline: timeline, ordinal: ordinal, from: 0, to: to)
+  }
+
+  /// The claim and the snapshot are there; of the log only what is put. The last of `segments` grows.
+  private func begin(_ segments: [Snapshot.Segment]? = nil) async throws {
     let name = ObjectPath.claim(timeline)
     let object = try frame.seal(try RecordCoding.encode(claim), kind: .claim, name: name)
     _ = try await store.create(name.text, object)
     acknowledged.claimed(claim)
-    acknowledged.stored(
-      Snapshot(
-        timeline: timeline, sequence: 1, nonce: nonce, at: Instant(seconds: 2), cause: .claim,
-        primary: .aof,
-        chain: .init(
-          form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
-          base: nil,
-          files: [
-            .init(
-              file: "incr", sequence: 1,
-              segments: [.init(timeline: timeline, ordinal: 1, from: 0, to: nil)],
-              identity: FileIdentity(inode: 11, bornSeconds: 1, bornNanoseconds: 0))
-          ]),
-        dump: nil, detached: nil, isClean: false, destructive: nil))
+    let files = (segments ?? [segment(1, to: nil)]).map {
+      Snapshot.LogFile(
+        file: "incr.\($0.ordinal)", sequence: UInt64($0.ordinal), segments: [$0],
+        identity: FileIdentity(inode: UInt64(10 + $0.ordinal), bornSeconds: 1, bornNanoseconds: 0))
+    }
+    let snapshot = Snapshot(
+      timeline: timeline, sequence: 1, nonce: nonce, at: Instant(seconds: 2), cause: .claim,
+      primary: .aof,
+      chain: .init(
+        form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+        base: nil, files: files),
+      dump: nil, detached: nil, isClean: false, destructive: nil)
+    let path = ObjectPath.snapshot(timeline, sequence: 1)
+    _ = try await store.create(
+      path.text, try frame.seal(try RecordCoding.encode(snapshot), kind: .snapshot, name: path))
+    acknowledged.stored(snapshot)
   }
 
   private func auditor(
@@ -108,6 +114,53 @@ import Testing
     #expect(!auditor.isAnswered(second + 1))
     try await eventually("it is answered", condition: { auditor.isAnswered(second) })
     #expect(auditor.loss?.contains("log is missing from") == true, "\(auditor.loss ?? "none")")
+  }
+
+  /// Whoever wrote for the last time looks once more: another may have cut that off.
+  @Test func `a claim of the next timeline is found when nothing is written any more`() async throws
+  {
+    try await begin()
+    try await put(log(0, 100), bytes: 100)
+    acknowledged.stored(log(0, 100))
+    _ = try await store.create(ObjectPath.claim(try #require(timeline.next)).text, [1])
+    // A write counts as new for two looks. The claims are read after that.
+    let auditor = auditor(store) { ($0.lookInterval, $0.claimInterval) = (1, 200) }
+    let watching = Task {
+      async let _: Void = auditor.watchRepository {}
+      await auditor.run {}
+    }
+    defer { watching.cancel() }
+    try await eventually("it is found", condition: { auditor.loss != nil })
+    #expect(auditor.loss?.contains("claimed timeline") == true, "\(auditor.loss ?? "none")")
+  }
+
+  /// While a rewrite is under way, a restore needs the log of the file before it, too.
+  @Test(arguments: [true, false])
+  func `the log of a file that no longer grows is missed`(isThere: Bool) async throws {
+    try await begin([segment(1, to: 60), segment(2, to: nil)])
+    let descriptor = Descriptor(repository: nonce, created: Instant(seconds: 1), cipher: .none)
+    _ = try await store.create(
+      ObjectPath.descriptor.text, try RecordCoding.encode(descriptor))
+    if isThere {
+      try await put(log(0, 40), bytes: 40)
+      try await put(log(30, 60), bytes: 30)
+    } else {
+      try await put(log(30, 60), bytes: 30)
+    }
+    let auditor = auditor(store) { $0.probeInterval = 0 }
+    let watching = Task {
+      async let _: Void = auditor.watchRepository {}
+      await auditor.run {}
+    }
+    defer { watching.cancel() }
+    if isThere {
+      // Each object was read back more than once by then.
+      try await eventually("it is looked at", condition: { store.requests(.list) > 3 })
+      #expect(auditor.loss == nil, "\(auditor.loss ?? "")")
+    } else {
+      try await eventually("it is missed", condition: { auditor.loss != nil })
+      #expect(auditor.loss?.contains("now ends at 0") == true, "\(auditor.loss ?? "none")")
+    }
   }
 
   /// As for a server that wrote nothing yet: no claim, no log.

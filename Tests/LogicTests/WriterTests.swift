@@ -194,6 +194,19 @@ import Testing
     #expect(!writer.isWatched)
   }
 
+  /// A claim that was deleted may have an owner who still writes.
+  @Test func `a number that was seen taken is not used again`() throws {
+    var writer = try Place.writing.make()
+    #expect(writer.nextNumber?.value == 3)
+    writer.handle(.ended(.diverged("the claim is missing"), isAsked: false), now: 1)
+    writer.handle(.saw(WriterTests.scene.view), now: 2)
+    let history = try WriterTests.scene.history
+    #expect(history.highestNumber?.value == 1)
+    writer.handle(
+      .compared(WriterTests.scene.view, WriterTests.comparison(hasNews: true), history), now: 2)
+    #expect(writer.nextNumber?.value == 3)
+  }
+
   @Test func `who stands by claims when the owner's clean end has stood for a while`() throws {
     var writer = Writer(ownership: WriterTests.theirs)
     let (view, history) = (WriterTests.scene.view, try WriterTests.scene.history)
