@@ -151,8 +151,11 @@ struct ModelDirectory {
   private mutating func beginRewrite() {
     guard rewrite == nil else { return }
     // A server with a broken disk can leave a torn INCR behind; nothing loads beyond it. Torn is only
-    // what has some bytes of the command: one that is lost without a trace nobody could notice.
-    if let partial, partial.start < increments.last!.bytes.count, !isLegacy, random.chance(10) {
+    // what has some bytes of the command: one that is lost without a trace, or with its annotation alone, nobody could
+    // notice.
+    if let partial, increments.last!.bytes[partial.start...].contains(UInt8(ascii: "*")), !isLegacy,
+      random.chance(10)
+    {
       self.partial = nil
       wasTorn = true
     }
