@@ -47,12 +47,18 @@ package struct S3BucketRules {
     return [Finding(.bucket, "lifecycle", .ok, "no rule expires objects of this prefix")]
   }
 
-  package func versioning(_ root: XMLElement, expiresOldVersions: Bool) -> Finding {
-    guard root["Status"]?.text == "Enabled" else {
-      return Finding(.bucket, "versioning", .note, "off: deleted objects can't be recovered")
+  package func keepsVersions(_ root: XMLElement) -> Bool { root["Status"]?.text == "Enabled" }
+
+  /// - Parameter oldVersionsExpire: after how many days; nil: never.
+  package func versioning(_ root: XMLElement, oldVersionsExpire: Int?) -> Finding {
+    guard keepsVersions(root) else {
+      return Finding(
+        .bucket, "versioning", .note,
+        "off: objects that were deleted or overwritten can't be recovered")
     }
-    guard !expiresOldVersions else {
-      return Finding(.bucket, "versioning", .ok, "on, and old versions expire")
+    if let days = oldVersionsExpire {
+      return Finding(
+        .bucket, "versioning", .ok, "on, and old versions expire after \(counted(days, "day"))")
     }
     return Finding(
       .bucket, "versioning", .warning, "on, and old versions never expire",
@@ -64,21 +70,81 @@ package struct S3BucketRules {
     guard root["ObjectLockEnabled"]?.text == "Enabled", let rule = root["Rule"],
       let retention = rule["DefaultRetention"]
     else {
-      return Finding(.bucket, "object-lock", .ok, "no default retention")
+      return Finding(
+        .bucket, "object-lock", .note,
+        "no default retention: whoever may delete versions can delete objects for good")
     }
-    let length =
-      retention["Days"].map { "\(printable($0.text)) days" }
-      ?? retention["Years"].map { "\(printable($0.text)) years" } ?? "for some time"
+    let days =
+      retention["Days"].flatMap { Int($0.text) }
+      ?? retention["Years"].flatMap { Int($0.text) }.map { $0 > 200 ? Int.max : $0 * 365 }
+    guard let days, days > 0 else {
+      return Finding(
+        .bucket, "object-lock", .note, "on, with a retention that is not understood",
+        consequence: "it is not known for how long objects are protected")
+    }
+    let locked = "on: each object is locked for \(counted(days, "day"))"
+    let detail: String
+    switch retention["Mode"]?.text {
+    case "COMPLIANCE": detail = locked + ", and nobody can delete it for good before"
+    case "GOVERNANCE":
+      detail = locked + ", and only those who may bypass governance can delete it for good before"
+    default:
+      return Finding(
+        .bucket, "object-lock", .note, locked + " in a mode that is not known",
+        consequence: "it is not known who can delete objects for good")
+    }
+    guard days < S3BucketRules.lockedDaysMin else {
+      return Finding(.bucket, "object-lock", .ok, detail)
+    }
     return Finding(
-      .bucket, "object-lock", .warning, "objects can't be deleted for \(length)",
-      consequence: "objects that Lifeboat deletes stay that long, and cost money",
-      remedy: "accept the cost, or use a bucket without a default retention")
+      .bucket, "object-lock", .warning, detail,
+      consequence:
+        "Lifeboat keeps a restore point for --keep-within (7 days) and a day: its objects can be "
+        + "deleted for good while it is still needed",
+      remedy: "lock for at least --keep-within and a day, and the time that you need to notice")
   }
 
-  /// Whether the lifecycle deletes old versions of this prefix.
-  package func expiresOldVersions(_ root: XMLElement) -> Bool {
-    root.all("Rule").contains {
-      $0["Status"]?.text == "Enabled" && concerns($0) && $0["NoncurrentVersionExpiration"] != nil
+  /// The default of `--keep-within`, and the day for which an object is kept after it is no longer needed.
+  private static let lockedDaysMin = 8
+
+  /// After how many days the lifecycle deletes old versions of this prefix; nil: never.
+  package func oldVersionsExpire(_ root: XMLElement) -> Int? {
+    root.all("Rule").filter { $0["Status"]?.text == "Enabled" && concerns($0) }
+      .compactMap { $0["NoncurrentVersionExpiration"]?["NoncurrentDays"].flatMap { Int($0.text) } }
+      .min()
+  }
+
+  /// What came of a try to overwrite an object.
+  package enum Overwriting: Sendable, Hashable {
+    case refused
+    case allowed(mayDelete: Bool)
+    case unknown(String)
+  }
+
+  /// - Parameter keepsVersions: nil: not known.
+  package func overwriting(_ tried: Overwriting, keepsVersions: Bool?) -> Finding {
+    let allowed = "these credentials can overwrite an object"
+    switch (tried, keepsVersions) {
+    case (.unknown(let reason), _):
+      return Finding(.bucket, "overwriting", .note, "not known: \(reason)")
+    case (.refused, _):
+      return Finding(.bucket, "overwriting", .ok, "these credentials can't overwrite an object")
+    case (.allowed, true):
+      return Finding(
+        .bucket, "overwriting", .ok, "\(allowed), but its earlier version stays")
+    case (.allowed(mayDelete: true), _):
+      return Finding(.bucket, "overwriting", .note, "\(allowed), and delete it")
+    case (.allowed(mayDelete: false), _):
+      return Finding(
+        .bucket, "overwriting", .warning,
+        "these credentials may not delete, but can overwrite an object, "
+          + (keepsVersions == nil
+            ? "and it is not known whether its earlier version stays"
+            : "and its earlier version is lost"),
+        consequence: "they are not append-only: whoever has them can destroy every backup",
+        remedy:
+          "enable versioning with object lock, or apply a bucket policy that refuses PutObject "
+          + "without If-None-Match (deploy/iam/README.md)")
     }
   }
 

@@ -4,7 +4,8 @@ import HTTPTransport
 
 extension S3Store {
   /// What the bucket itself does to our objects. A rule that may not be read is reported as such.
-  package func bucketFindings() async throws -> [Finding] {
+  /// - Parameter probe: the name of an object that may be created, overwritten and deleted.
+  package func bucketFindings(probe: String) async throws -> [Finding] {
     let rules = S3BucketRules(prefix: s3.prefix)
     let lifecycle = try await configuration(
       "lifecycle", absent: ["NoSuchLifecycleConfiguration"], asks: "s3:GetLifecycleConfiguration")
@@ -13,6 +14,8 @@ extension S3Store {
     let lock = try await configuration(
       "object-lock", absent: ["ObjectLockConfigurationNotFoundError", "InvalidRequest"],
       asks: "s3:GetBucketObjectLockConfiguration")
+    let overwriting = try await overwriting(probe)
+    var keepsVersions: Bool?
     var findings: [Finding] = []
     switch lifecycle {
     case .found(let root): findings += rules.lifecycle(root)
@@ -21,18 +24,48 @@ extension S3Store {
     }
     switch versioning {
     case .found(let root):
-      var expires = false
-      if case .found(let root) = lifecycle { expires = rules.expiresOldVersions(root) }
-      findings.append(rules.versioning(root, expiresOldVersions: expires))
-    case .absent: findings.append(Finding(.bucket, "versioning", .note, "there is none"))
+      var days: Int?
+      if case .found(let root) = lifecycle { days = rules.oldVersionsExpire(root) }
+      findings.append(rules.versioning(root, oldVersionsExpire: days))
+      keepsVersions = rules.keepsVersions(root)
+    case .absent:
+      findings.append(Finding(.bucket, "versioning", .note, "there is none"))
+      keepsVersions = false
     case .unknown(let finding): findings.append(finding)
     }
     switch lock {
     case .found(let root): findings.append(rules.objectLock(root))
-    case .absent: findings.append(Finding(.bucket, "object-lock", .ok, "there is none"))
+    case .absent: findings.append(Finding(.bucket, "object-lock", .note, "there is none"))
     case .unknown(let finding): findings.append(finding)
     }
+    findings.append(rules.overwriting(overwriting, keepsVersions: keepsVersions))
     return findings
+  }
+
+  /// Tries to overwrite an object of our own, with a PUT that has no condition: what anyone who has these
+  /// credentials can do to any object.
+  private func overwriting(_ name: String) async throws -> S3BucketRules.Overwriting {
+    let bytes = Array("lifeboat probe\n".utf8)
+    do {
+      guard try await create(name, bytes) == .created else { return .unknown("\(name) exists") }
+      var request = request(.create, .put, key: try key(name), name: name)
+      request.body = bytes
+      request.headers = createHeaders(session.snapshot, bytes).filter { $0.0 != "If-None-Match" }
+      var result: S3BucketRules.Overwriting
+      do {
+        _ = try await exchange.client.blocking {
+          try await exchange.send(request, accepting: [200, 201, 204])
+        }
+        result = .allowed(mayDelete: true)
+      } catch let refusal as S3Refusal {
+        result = refusal.fault.status == 403 ? .refused : .unknown(refusal.error.inOneLine)
+      }
+      let isDeleted = (try? await delete([name]))?.isEmpty == true
+      if case .allowed = result { result = .allowed(mayDelete: isDeleted) }
+      return result
+    } catch let error as LifeboatError {
+      return .unknown(error.inOneLine)
+    }
   }
 
   private enum Configuration {
@@ -62,13 +95,13 @@ extension S3Store {
           isDenied
             ? "these credentials may not read it"
             : "can't be read: \(refusal.error.cause ?? refusal.error.message)",
-          consequence: "it is not known whether the bucket expires objects",
+          consequence: "it is not known what the bucket does to objects",
           remedy: isDenied ? "allow \(permission), or check in the console" : nil))
     } catch let error as LifeboatError {
       return .unknown(
         Finding(
           .bucket, name, failed: error,
-          consequence: "it is not known whether the bucket expires objects",
+          consequence: "it is not known what the bucket does to objects",
           verdict: .warning))
     }
   }

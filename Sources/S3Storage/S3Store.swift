@@ -137,7 +137,7 @@ package final class S3Store: ObjectStore {
 
   // MARK: Creating
 
-  private func createHeaders(_ state: S3Session.State, _ bytes: [UInt8]) -> [(String, String)] {
+  func createHeaders(_ state: S3Session.State, _ bytes: [UInt8]) -> [(String, String)] {
     var headers = [("Content-Type", "application/octet-stream")]
     if !state.lacksConditionalCreate { headers.append(("If-None-Match", "*")) }
     if state.needsContentMD5 { headers.append(("Content-MD5", contentMD5(bytes))) }
@@ -216,7 +216,7 @@ package final class S3Store: ObjectStore {
 
   // MARK: Names and errors
 
-  private func key(_ name: String) throws(LifeboatError) -> String {
+  func key(_ name: String) throws(LifeboatError) -> String {
     _ = try ObjectName.components(name)
     return s3.prefix.isEmpty ? name : s3.prefix + "/" + name
   }

@@ -56,23 +56,72 @@ import Testing
     let rules = S3BucketRules(prefix: "p")
     let on = try root("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
     let off = try root("<VersioningConfiguration/>")
-    #expect(rules.versioning(on, expiresOldVersions: false).verdict == .warning)
-    #expect(rules.versioning(on, expiresOldVersions: true).verdict == .ok)
-    #expect(rules.versioning(off, expiresOldVersions: false).verdict == .note)
+    #expect(rules.versioning(on, oldVersionsExpire: nil).verdict == .warning)
+    let expiring = rules.versioning(on, oldVersionsExpire: 15)
+    #expect(expiring.verdict == .ok && expiring.detail.contains("15 days"), "\(expiring)")
+    #expect(rules.versioning(off, oldVersionsExpire: nil).verdict == .note)
+    let rule = { (days: Int, prefix: String) in
+      "<Rule><Status>Enabled</Status><Filter><Prefix>\(prefix)</Prefix></Filter>"
+        + "<NoncurrentVersionExpiration><NoncurrentDays>\(days)</NoncurrentDays>"
+        + "</NoncurrentVersionExpiration></Rule>"
+    }
+    for (text, days) in [
+      (rule(30, "") + rule(15, "p/"), 15), (rule(30, "p") + rule(1, "logs/"), 30),
+      (rule(1, "logs/"), nil), ("", nil),
+    ] as [(String, Int?)] {
+      #expect(
+        rules.oldVersionsExpire(
+          try root("<LifecycleConfiguration>\(text)</LifecycleConfiguration>")) == days)
+    }
   }
 
-  @Test func `a default retention keeps what is deleted`() throws {
-    let rules = S3BucketRules(prefix: "p")
-    let locked = rules.objectLock(
+  private func lock(_ retention: String) throws -> Finding {
+    S3BucketRules(prefix: "p").objectLock(
       try root(
         "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule>"
-          + "<DefaultRetention><Mode>COMPLIANCE</Mode><Days>90</Days></DefaultRetention></Rule>"
-          + "</ObjectLockConfiguration>"))
-    #expect(locked.verdict == .warning && locked.detail.contains("90 days"), "\(locked)")
+          + "<DefaultRetention>\(retention)</DefaultRetention></Rule></ObjectLockConfiguration>"))
+  }
+
+  @Test(arguments: [
+    ("<Mode>COMPLIANCE</Mode><Days>15</Days>", Finding.Verdict.ok, "15 days, and nobody"),
+    ("<Mode>GOVERNANCE</Mode><Days>8</Days>", .ok, "8 days, and only those who may"),
+    ("<Mode>COMPLIANCE</Mode><Years>1</Years>", .ok, "365 days"),
+    ("<Mode>COMPLIANCE</Mode><Days>7</Days>", .warning, "7 days"),
+    ("<Mode>COMPLIANCE</Mode><Years>9000000000000000000</Years>", .ok, "days"),
+    ("<Mode>SOMETHING</Mode><Days>15</Days>", .note, "a mode that is not known"),
+    ("<Mode>COMPLIANCE</Mode>", .note, "not understood"),
+    ("<Mode>COMPLIANCE</Mode><Days>x</Days>", .note, "not understood"),
+  ])
+  func `a default retention says how long, and against whom`(
+    retention: String, verdict: Finding.Verdict, words: String
+  ) throws {
+    let found = try lock(retention)
+    #expect(found.verdict == verdict && found.detail.contains(words), "\(found)")
+  }
+
+  @Test func `credentials that only append can't overwrite, or what they overwrite stays`() {
+    let rules = S3BucketRules(prefix: "p")
+    func verdict(_ tried: S3BucketRules.Overwriting, _ keeps: Bool?) -> Finding.Verdict {
+      rules.overwriting(tried, keepsVersions: keeps).verdict
+    }
+    for keeps in [true, false, nil] {
+      #expect(verdict(.refused, keeps) == .ok)
+      #expect(verdict(.unknown("x"), keeps) == .note)
+    }
+    #expect(verdict(.allowed(mayDelete: false), true) == .ok)
+    #expect(verdict(.allowed(mayDelete: true), true) == .ok)
+    for keeps in [false, nil] {
+      #expect(verdict(.allowed(mayDelete: false), keeps) == .warning)
+      #expect(verdict(.allowed(mayDelete: true), keeps) == .note)
+    }
+  }
+
+  @Test func `object lock without a default retention locks nothing`() throws {
+    let rules = S3BucketRules(prefix: "p")
     let free = rules.objectLock(
       try root(
         "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
           + "</ObjectLockConfiguration>"))
-    #expect(free.verdict == .ok)
+    #expect(free.verdict == .note, "\(free)")
   }
 }

@@ -32,6 +32,8 @@ package final class FaultS3Server: Sendable {
     package var clockOffset: Int64 = 0
     package var conditionalCreate = ConditionalCreate.honoured
     package var demandsContentMD5 = false
+    /// As a bucket policy that denies PutObject without If-None-Match.
+    package var deniesOverwriting = false
     package var takesBatchDelete = true
     package var allowsAnonymous = false
     /// Changes a request on its way, before anything is checked.
@@ -190,6 +192,9 @@ struct FaultS3Exchange {
     if isConditional, setup.conditionalCreate == .notImplemented {
       return FaultS3Server.error(
         501, "NotImplemented", "A header you provided implies functionality not implemented")
+    }
+    if setup.deniesOverwriting, !isConditional {
+      return FaultS3Server.error(403, "AccessDenied", "Access Denied")
     }
     if setup.demandsContentMD5, request["Content-MD5"] == nil {
       return FaultS3Server.error(

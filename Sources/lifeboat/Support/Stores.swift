@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupTypes
 import CloudAuth
 import GCSStorage
@@ -46,7 +47,8 @@ enum Stores {
       let store = opened.store
       return Opened(
         store: store, credentials: opened.explainCredentials,
-        bucket: { try await store.bucketFindings() }, clockOffset: { store.clockOffset },
+        bucket: { try await store.bucketFindings(probe: probe()) },
+        clockOffset: { store.clockOffset },
         origins: ["the region is from \(opened.regionOrigin)"])
     case "gs":
       let opened = try GCSRepository(
@@ -59,6 +61,11 @@ enum Stores {
         origins: ["the endpoint is from \(opened.endpointOrigin)"])
     default: return Opened(store: try repositoryStore(url: url))
     }
+  }
+
+  /// An unused name, where readers ignore objects. What is left there is removed by a later probe.
+  private static func probe() -> String {
+    ObjectPath.operation(.probes, id: hexadecimal(secureRandomBytes(16)) + "-overwritten").text
   }
 
   private static func client(
