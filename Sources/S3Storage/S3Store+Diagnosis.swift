@@ -1,6 +1,7 @@
 package import BackupTypes
 import CloudAuth
 import HTTPTransport
+import ObjectStorage
 
 extension S3Store {
   /// What the bucket itself does to our objects. A rule that may not be read is reported as such.
