@@ -66,8 +66,12 @@ enum RunbookForm: Equatable {
     "kubectl wait --for=condition=complete job/", "kubectl delete pod -l ray.io/cluster=",
     "kubectl create job --from=cronjob/", "argocd app set redis --sync-policy ",
   ]
-  /// What a shell runs here: our own command, Redis's, and what makes or moves a directory.
-  private static let shell = ["lifeboat ", "redis-cli ", "mkdir /", "mv /", "(umask 077; "]
+  /// What a shell runs here: our own command, Redis's, what makes or moves a directory, and the clients of
+  /// a bucket.
+  private static let shell = [
+    "lifeboat ", "redis-cli ", "mkdir /", "mv /", "(umask 077; ", "aws s3api ", "awk ", "wc ",
+    "rclone copy ",
+  ]
 
   init?(_ text: String) {
     let pod = ["kubectl exec redis-0 -c lifeboat-ship -- ", "kubectl exec redis-0 -c redis -- "]
