@@ -43,7 +43,7 @@ import Testing
     acknowledged.claimed(claim)
     let files = (segments ?? [segment(1, to: nil)]).map {
       Snapshot.LogFile(
-        file: "incr.\($0.ordinal)", sequence: UInt64($0.ordinal), segments: [$0],
+        file: "incr.\($0.ordinal)", sequence: Int64($0.ordinal), segments: [$0],
         identity: FileIdentity(inode: UInt64(10 + $0.ordinal), bornSeconds: 1, bornNanoseconds: 0))
     }
     let snapshot = Snapshot(
