@@ -36,7 +36,7 @@ struct DifferentialTests {
   private static let perChange = 3
   /// How many of those that are not good are shipped, for each kind of damage: each takes seconds.
   private static let brokenShipped = 1
-  private static let shippedAtOnce = 8
+  private static let shippedAtOnce = 12
 
   @Test(arguments: Case.all)
   func `what is called good loads, with all its keys, also after a restore`(test: Case) async throws

@@ -4,7 +4,7 @@ import Testing
 
 /// AOFs that no manual describes and servers load: they are good, are shipped, and restored they load again with
 /// all their keys.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct UnusualSetsTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

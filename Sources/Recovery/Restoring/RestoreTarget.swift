@@ -40,10 +40,13 @@ struct RestoreTarget {
   /// change is noticed.
   func fingerprint() throws -> [String: FileStatus] {
     var found: [String: FileStatus] = [:]
+    // A server writes through links too.
+    let reader = try OpenDirectory(path, followsLinks: true)
     for entry in try directory.entries() where !entry.name.hasPrefix(".lifeboat") {
       guard let status = try directory.status(of: entry.name) else { continue }
       found[entry.name] = status
-      if entry.name == names.appendDirectory, let inner = try directory.openDirectory(entry.name) {
+      if status.kind == .symlink { found[entry.name + "/"] = try? reader.status(of: entry.name) }
+      if entry.name == names.appendDirectory, let inner = try? reader.openDirectory(entry.name) {
         for file in try inner.entries() {
           if let status = try inner.status(of: file.name) {
             found[entry.name + "/" + file.name] = status
