@@ -12,7 +12,7 @@ import Testing
   .timeLimit(.minutes(10)))
 struct RestoreSystemCallTests {
   /// At most this many kills in each case, spread over all calls.
-  private static let killsMax = 36
+  private static let killsMax = (changing: 40, opening: 16)
   private static let atOnce = 4
 
   private struct Stage: Sendable {
@@ -27,36 +27,56 @@ struct RestoreSystemCallTests {
   @Test(arguments: [false, true])
   func `killed at every call, the old state or the one asked for`(replaces: Bool) async throws {
     let stage = try await stage(replaces)
-    let whole = try await run(stage, "whole", killAt: nil)
-    let calls = whole.trace.filter(\.changesTheDisk)
-    let most = Dictionary(grouping: whole.trace, by: \.thread).values.map(\.count).max() ?? 0
-    try #require(whole.end == .exited(0) && calls.count > 20, "\(whole)")
-    // strace counts for each thread. Which thread does what varies, so some numbers kill nothing.
-    let numbers = Array(stride(from: 1, through: most, by: max(1, most / Self.killsMax)))
     var points: Set<String> = []
-    try await withThrowingTaskGroup(of: String?.self) { group in
-      for (index, number) in numbers.enumerated() {
-        if index >= Self.atOnce, let point = try await group.next() ?? nil { points.insert(point) }
-        group.addTask { try await killed(stage, at: number) }
+    var all: [String] = []
+    for (calls, killsMax) in [
+      (Strace.changing, Self.killsMax.changing), (Strace.opening, Self.killsMax.opening),
+    ] {
+      let whole = try await run(stage, "whole-\(killsMax)", calls, killAt: nil)
+      try #require(whole.end == .exited(0), "\(whole.output)")
+      if calls == Strace.changing { all = whole.trace.compactMap(\.words) }
+      // strace counts for each thread. Which thread does what varies, so some numbers kill nothing.
+      let threads = Dictionary(grouping: whole.trace.indices, by: { whole.trace[$0].thread })
+      let inside = threads.values.flatMap { calls in
+        calls.indices.filter { whole.trace[calls[$0]].words != nil }.map { $0 + 1 }
       }
-      for try await point in group { if let point { points.insert(point) } }
+      let numbers = Set(inside).sorted()
+      let step = max(1, (numbers.count + killsMax - 1) / killsMax)
+      points.formUnion(
+        try await kill(
+          stage, calls, at: stride(from: 0, to: numbers.count, by: step).map { numbers[$0] }))
     }
     print(
-      "restore\(replaces ? " --replace" : ""): \(calls.count) calls change the disk; killed at "
-        + "\(points.count) of them and of the calls that open files between them")
-    #expect(points.count >= min(20, numbers.count / 2), "\(points.sorted())")
+      "restore\(replaces ? " --replace" : ""): \(all.count) calls change the disk, "
+        + "\(Set(all).count) of them different; killed at \(points.count) places: \(points.sorted())"
+    )
+    #expect(all.count >= 40 && points.count >= 15, "\(all), \(points.sorted())")
+  }
+
+  private func kill(_ stage: Stage, _ calls: String, at numbers: [Int]) async throws -> Set<String>
+  {
+    try await withThrowingTaskGroup(of: String?.self) { group in
+      var points: Set<String> = []
+      for (index, number) in numbers.enumerated() {
+        if index >= Self.atOnce, let point = try await group.next() ?? nil { points.insert(point) }
+        group.addTask { try await killed(stage, calls, at: number) }
+      }
+      for try await point in group { if let point { points.insert(point) } }
+      return points
+    }
   }
 
   /// Returns where it was killed; nil if it ended before.
-  private func killed(_ stage: Stage, at number: Int) async throws -> String? {
-    let run = try await run(stage, "kill-\(number)", killAt: number)
+  private func killed(_ stage: Stage, _ calls: String, at number: Int) async throws -> String? {
+    let run = try await run(
+      stage, "kill-\(calls.utf8.count)-\(number)", calls, killAt: number)
     defer { TestFiles.remove(run.target) }
     guard case .signalled(SIGKILL) = run.end else {
       #expect(run.end == .exited(0), "\(run)")
       return nil
     }
-    let point = run.trace.last?.words ?? "its first call"
-    let words = "killed at number \(number), \(point)"
+    let point = run.trace.last?.words
+    let words = "killed at number \(number), \(point ?? "outside of the directory")"
     let left = try visible(run.target)
     let isCommitting = TestFiles.exists(run.target + "/.lifeboat-restore")
     #expect(
@@ -136,23 +156,26 @@ struct RestoreSystemCallTests {
     var output: String
   }
 
-  private func run(_ stage: Stage, _ name: String, killAt number: Int?) async throws -> Run {
+  private func run(_ stage: Stage, _ name: String, _ calls: String, killAt number: Int?)
+    async throws
+    -> Run
+  {
     let target = try stage.scene.folder.makeDirectory(name)
     if let old = stage.old { try TestFiles.copyTree(old, to: target) }
     let (trace, out) = (stage.scene.folder(name + ".trace"), stage.scene.folder(name + ".out"))
     let child = try ChildProcess(
       Strace.path,
-      Strace.arguments(
-        below: target,
-        ["", "/files", "/files/appendonlydir"].map { "/.lifeboat-restore" + $0 }
-          + ["", "/appendonlydir", "/.lifeboat-replaced"], killAt: number, to: trace)
-        + [
-          LifeboatCommand.path, "restore", "--data", target, "--repo", stage.scene.repository,
-          "--retry-for", "0s",
-        ] + flags(stage), output: .file(out), errors: .file(out))
+      Strace.arguments(calls, killAt: number, to: trace) + [
+        LifeboatCommand.path, "restore", "--data", target, "--repo", stage.scene.repository,
+        "--retry-for", "0s",
+      ] + flags(stage), output: .file(out), errors: .file(out))
     let end = try await child.wait(deadline: 120)
+    // strace shows paths as the kernel knows them.
+    let resolved = realpath(target, nil)
+    defer { free(resolved) }
+    let real = resolved.map { String(cString: $0) } ?? target
     return Run(
-      target: target, end: end, trace: Strace.calls(try TestFiles.text(trace)),
+      target: target, end: end, trace: Strace.calls(try TestFiles.text(trace), below: real),
       output: try TestFiles.text(out))
   }
 }

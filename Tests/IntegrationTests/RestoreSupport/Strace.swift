@@ -18,48 +18,53 @@ enum Strace {
     return false
   }()
 
-  /// Every call that changes files or names, and `openat`, which may create one.
-  private static let changing = [
-    "openat", "write", "pwrite64", "writev", "pwritev", "ftruncate", "truncate", "fallocate",
-    "rename",
-    "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat",
-    "mkdir",
-    "mkdirat", "rmdir", "fsync", "fdatasync", "sync_file_range", "fchmod", "fchmodat", "fchown",
-    "fchownat", "utimensat", "copy_file_range", "sendfile", "fsetxattr", "setxattr",
+  /// Every call that changes files or names, without those that open or create.
+  static let changing = [
+    "write", "pwrite64", "writev", "pwritev", "ftruncate", "truncate", "fallocate", "rename",
+    "renameat",
+    "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat",
+    "rmdir", "fsync", "fdatasync", "sync_file_range", "fchmod", "fchmodat", "fchown", "fchownat",
+    "utimensat", "copy_file_range", "sendfile", "fsetxattr", "setxattr",
   ].joined(separator: ",")
+  static let opening = "openat"
 
   struct Call: Sendable {
     var thread: Substring
-    var name: String
-    /// The name, and the first file that it has as an argument.
-    var words: String
-    var changesTheDisk: Bool
+    /// The call, and its file without the part of a temporary name that is another one each time. Nil if it does
+    /// not touch the directory.
+    var words: String?
   }
 
-  /// - Parameter killAt: the number of the call of one thread, from 1, at which all of the process is killed
-  ///   before the call does anything.
-  static func arguments(
-    below directory: String, _ places: [String], killAt number: Int?, to trace: String
-  ) -> [String] {
-    ["-f", "-qq", "-o", trace, "-e", "trace=" + changing]
-      + places.flatMap { ["-P", directory + $0] }
-      + (number.map { ["-e", "inject=\(changing):signal=SIGKILL:when=\($0)"] } ?? [])
+  /// - Parameters:
+  ///   - calls: which are counted.
+  ///   - killAt: the number of the call of one thread, from 1, at which all of the process is killed before the
+  ///     call does anything.
+  static func arguments(_ calls: String, killAt number: Int?, to trace: String) -> [String] {
+    ["-f", "-qq", "-y", "-s", "200", "-o", trace, "-e", "trace=" + calls]
+      + (number.map { ["-e", "inject=\(calls):signal=SIGKILL:when=\($0)"] } ?? [])
   }
 
-  /// The calls of a trace, in order, without those that end later and with those that a kill cut off.
-  static func calls(_ text: String) -> [Call] {
+  /// The calls of a trace, in order, with those that a kill cut off.
+  static func calls(_ text: String, below directory: String) -> [Call] {
     text.split(separator: "\n").compactMap { line in
       let parts = line.split(separator: " ", maxSplits: 1)
       guard parts.count == 2, let name = parts[1].split(separator: "(").first,
         name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
       else { return nil }
-      let quoted = parts[1].split(separator: "\"", omittingEmptySubsequences: false)
-      // A temporary name is another one each time.
-      let file =
-        quoted.count > 1 ? String(quoted[1].prefix { $0 != "-" || !quoted[1].contains("tmp") }) : ""
-      return Call(
-        thread: parts[0], name: String(name), words: "\(name) \(file)",
-        changesTheDisk: name != "openat" || parts[1].contains("O_CREAT"))
+      guard let place = parts[1].split(separator: "<").first(where: { $0.hasPrefix(directory) })
+      else {
+        return Call(thread: parts[0], words: nil)
+      }
+      let path = place.prefix { $0 != ">" }.dropFirst(directory.utf8.count)
+      let quoted = name.hasPrefix("pwrite") ? [] : parts[1].split(separator: "\"")
+      let file = quoted.count > 1 ? quoted[1] : ""
+      return Call(thread: parts[0], words: "\(name) \(stable(path)) \(stable(file))")
     }
+  }
+
+  private static func stable(_ name: Substring) -> String {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    return parts.map { $0.hasPrefix(".lifeboat-tmp-") ? ".lifeboat-tmp" : String($0) }
+      .joined(separator: "/")
   }
 }
