@@ -38,7 +38,7 @@ extension DatasetRecord {
 }
 
 extension RestorePlan {
-  /// Checks whether a server of that release loads what would be restored. What can't be told is a warning.
+  /// Checks whether a server of that release loads what would be restored. What is not known is a warning.
   ///
   /// - Throws: `.versionMismatch` if it does not.
   package mutating func check(for server: ServerRelease) throws(LifeboatError) {

@@ -7,7 +7,7 @@ import BackupTypes
 /// What a chain has is asked of its `ChainLog`. The state between two marks is that of the first, so a chain
 /// covers all from its first own mark to its last. Three facts are not in the log: a full copy is a restore
 /// point once it is durable, which the snapshot that first named the file shows, and a fold may contain
-/// earlier marks than its name shows; after an orderly end nothing had been written until then; and what
+/// earlier marks than its name shows; after a clean shutdown nothing had been written until then; and what
 /// comes after `cut` belongs to the abandoned branch.
 struct TimelineWindows {
   private let history: History

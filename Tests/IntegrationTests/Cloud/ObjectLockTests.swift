@@ -107,6 +107,7 @@ struct ObjectLockTests {
     let place = scene.place
     let redis = try await RedisServer.start(
       .v7_4, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
+    try redis.command("SET", "first", "value")
     let admin = ["--admin-listen", "127.0.0.1:\(try freePorts(1)[0])"]
     let ship = try LifeboatCommand.start(
       [
