@@ -47,18 +47,20 @@ enum Strace {
   /// The calls of a trace, in order, with those that a kill cut off.
   static func calls(_ text: String, below directory: String) -> [Call] {
     text.split(separator: "\n").compactMap { line in
-      let parts = line.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2, let name = parts[1].split(separator: "(").first,
+      // The number of the thread is padded.
+      let thread = line.prefix { $0 != " " }
+      let text = line.dropFirst(thread.count).drop { $0 == " " }
+      guard let name = text.split(separator: "(").first,
         name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
       else { return nil }
-      guard let place = parts[1].split(separator: "<").first(where: { $0.hasPrefix(directory) })
+      guard let place = text.split(separator: "<").first(where: { $0.hasPrefix(directory) })
       else {
-        return Call(thread: parts[0], words: nil)
+        return Call(thread: thread, words: nil)
       }
       let path = place.prefix { $0 != ">" }.dropFirst(directory.utf8.count)
-      let quoted = name.hasPrefix("pwrite") ? [] : parts[1].split(separator: "\"")
+      let quoted = name.hasPrefix("pwrite") ? [] : text.split(separator: "\"")
       let file = quoted.count > 1 ? quoted[1] : ""
-      return Call(thread: parts[0], words: "\(name) \(stable(path)) \(stable(file))")
+      return Call(thread: thread, words: "\(name) \(stable(path)) \(stable(file))")
     }
   }
 
