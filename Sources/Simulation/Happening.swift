@@ -17,6 +17,7 @@ enum Happening: String, CaseIterable {
   case storeForgets = "the store forgets its tail"
   case storeIsWiped = "the store is wiped"
   case firstUploadIsCutOff = "a first upload is cut off"
+  case idleLogIsReplaced = "an idle log is replaced between two looks"
   case isOvertaken = "a writer is overtaken by another"
   // What they lead to.
   case startIsRefused = "a start without a directory is refused"
