@@ -63,7 +63,8 @@ struct ObjectLockTests {
       environment["AWS_CONFIG_FILE"] = "/nonexistent"
       environment["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent"
       environment["AWS_PAGER"] = ""
-      let (out, err) = (place.folder("line.out"), place.folder("line.err"))
+      let line = place.folder("line-" + hexadecimal(secureRandomBytes(8)))
+      let (out, err) = (line + ".out", line + ".err")
       let shell = try ChildProcess(
         "/bin/bash", ["-e", "-o", "pipefail", "-c", text], environment: environment,
         directory: place.folder.path, output: .file(out), errors: .file(err))
@@ -121,20 +122,19 @@ struct ObjectLockTests {
     try await eventually(
       deadline: 120, "it ships", condition: { ship.errorText.contains("claimed a timeline") },
       state: { ship.errorText })
-    for index in 1...5 {
-      try redis.command("SET", "before:\(index)", "value")
-      try await sync()
-    }
     // What is left at a rewrite is folded, and the small objects are deleted a second later.
-    try await redis.rewriteAOF()
-    var ticks = 0
+    var rounds = 0
     try await eventually(
-      deadline: 120, "small objects of the log were deleted",
+      deadline: 180, "small objects of the log were deleted",
       condition: {
-        ticks += 1
-        try redis.command("SET", "tick", "\(ticks)")
+        rounds += 1
+        for index in 1...5 {
+          try redis.command("SET", "round:\(rounds):\(index)", "value")
+          try await sync()
+        }
+        try await redis.rewriteAOF()
         return try await scene.versions("DeleteMarkers[].[Key]").contains { $0.contains("/log/") }
-      }, state: { ship.errorText })
+      }, state: { "round \(rounds): " + ship.errorText })
     try await sync()
     let expected = try await redis.dataset()
     _ = try await redis.shutdown()
