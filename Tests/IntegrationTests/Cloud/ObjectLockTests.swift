@@ -63,8 +63,8 @@ struct ObjectLockTests {
       environment["AWS_CONFIG_FILE"] = "/nonexistent"
       environment["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent"
       environment["AWS_PAGER"] = ""
-      let line = place.folder("line-" + hexadecimal(secureRandomBytes(8)))
-      let (out, err) = (line + ".out", line + ".err")
+      let files = place.folder("line-" + hexadecimal(secureRandomBytes(8)))
+      let (out, err) = (files + ".out", files + ".err")
       let shell = try ChildProcess(
         "/bin/bash", ["-e", "-o", "pipefail", "-c", text], environment: environment,
         directory: place.folder.path, output: .file(out), errors: .file(err))
