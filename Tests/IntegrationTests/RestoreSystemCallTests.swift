@@ -12,7 +12,7 @@ import Testing
   .timeLimit(.minutes(10)))
 struct RestoreSystemCallTests {
   /// At most this many kills in each case, spread over all calls.
-  private static let killsMax = (changing: 40, opening: 16)
+  private static let killsMax = 48
   private static let atOnce = 4
 
   private struct Stage: Sendable {
@@ -27,56 +27,39 @@ struct RestoreSystemCallTests {
   @Test(arguments: [false, true])
   func `killed at every call, the old state or the one asked for`(replaces: Bool) async throws {
     let stage = try await stage(replaces)
-    var points: Set<String> = []
-    var all: [String] = []
-    for (calls, killsMax) in [
-      (Strace.changing, Self.killsMax.changing), (Strace.opening, Self.killsMax.opening),
-    ] {
-      let whole = try await run(stage, "whole-\(killsMax)", calls, killAt: nil)
-      try #require(whole.end == .exited(0), "\(whole.output)")
-      if calls == Strace.changing { all = whole.trace.compactMap(\.words) }
-      // strace counts for each thread. Which thread does what varies, so some numbers kill nothing.
-      let threads = Dictionary(grouping: whole.trace.indices, by: { whole.trace[$0].thread })
-      let inside = threads.values.flatMap { calls in
-        calls.indices.filter { whole.trace[calls[$0]].words != nil }.map { $0 + 1 }
+    let whole = try await run(stage, "whole", killAt: nil)
+    try #require(whole.end == .exited(0), "\(whole.output)")
+    let all = whole.trace.filter { $0.name != "openat" }.compactMap(\.words)
+    // Which thread does what varies, so some moments do not come.
+    let moments = Strace.moments(whole.trace)
+    let step = max(1, (moments.count + Self.killsMax - 1) / Self.killsMax)
+    let chosen = stride(from: 0, to: moments.count, by: step).map { moments[$0] }
+    let points = try await withThrowingTaskGroup(of: String?.self) { group in
+      var points: [String] = []
+      for (index, moment) in chosen.enumerated() {
+        if index >= Self.atOnce, let point = try await group.next() ?? nil { points.append(point) }
+        group.addTask { try await killed(stage, at: moment) }
       }
-      let numbers = Set(inside).sorted()
-      let step = max(1, (numbers.count + killsMax - 1) / killsMax)
-      points.formUnion(
-        try await kill(
-          stage, calls, at: stride(from: 0, to: numbers.count, by: step).map { numbers[$0] }))
+      for try await point in group { if let point { points.append(point) } }
+      return points
     }
     print(
       "restore\(replaces ? " --replace" : ""): \(all.count) calls change the disk, "
-        + "\(Set(all).count) of them different; killed at \(points.count) places: \(points.sorted())"
-    )
-    #expect(all.count >= 40 && points.count >= 15, "\(all), \(points.sorted())")
-  }
-
-  private func kill(_ stage: Stage, _ calls: String, at numbers: [Int]) async throws -> Set<String>
-  {
-    try await withThrowingTaskGroup(of: String?.self) { group in
-      var points: Set<String> = []
-      for (index, number) in numbers.enumerated() {
-        if index >= Self.atOnce, let point = try await group.next() ?? nil { points.insert(point) }
-        group.addTask { try await killed(stage, calls, at: number) }
-      }
-      for try await point in group { if let point { points.insert(point) } }
-      return points
-    }
+        + "\(Set(all).count) of them different; of \(moments.count) moments killed at \(points.count), "
+        + "\(Set(points).count) of them different: \(Set(points).sorted())")
+    #expect(all.count >= 40 && points.count >= 15, "\(all), \(points)")
   }
 
   /// Returns where it was killed; nil if it ended before.
-  private func killed(_ stage: Stage, _ calls: String, at number: Int) async throws -> String? {
-    let run = try await run(
-      stage, "kill-\(calls.utf8.count)-\(number)", calls, killAt: number)
+  private func killed(_ stage: Stage, at moment: Strace.Moment) async throws -> String? {
+    let run = try await run(stage, "kill-\(moment.call)-\(moment.number)", killAt: moment)
     defer { TestFiles.remove(run.target) }
     guard case .signalled(SIGKILL) = run.end else {
       #expect(run.end == .exited(0), "\(run)")
       return nil
     }
-    let point = run.trace.last?.words
-    let words = "killed at number \(number), \(point ?? "outside of the directory")"
+    let point = run.trace.last { $0.name == moment.call }?.words
+    let words = "killed at \(moment), \(point ?? "outside of the directory")"
     let left = try visible(run.target)
     let isCommitting = TestFiles.exists(run.target + "/.lifeboat-restore")
     #expect(
@@ -84,7 +67,7 @@ struct RestoreSystemCallTests {
       "\(words): \(left.keys)")
     try await expectServer(stage, run.target, isCommitting: isCommitting, words)
     let isDone = left == stage.files.wanted
-    let other = number % 3 == 2 ? ["--point", stage.earlierPoint] : []
+    let other = moment.number % 3 == 2 ? ["--point", stage.earlierPoint] : []
     let next = try await stage.scene.restore(run.target, flags(stage) + other)
     let isRefused = isDone && next.exit == .refused
     #expect(next.exitCode == 0 || isRefused, "\(words): \(next)")
@@ -156,8 +139,7 @@ struct RestoreSystemCallTests {
     var output: String
   }
 
-  private func run(_ stage: Stage, _ name: String, _ calls: String, killAt number: Int?)
-    async throws
+  private func run(_ stage: Stage, _ name: String, killAt moment: Strace.Moment?) async throws
     -> Run
   {
     let target = try stage.scene.folder.makeDirectory(name)
@@ -165,7 +147,7 @@ struct RestoreSystemCallTests {
     let (trace, out) = (stage.scene.folder(name + ".trace"), stage.scene.folder(name + ".out"))
     let child = try ChildProcess(
       Strace.path,
-      Strace.arguments(calls, killAt: number, to: trace) + [
+      Strace.arguments(killAt: moment, to: trace) + [
         LifeboatCommand.path, "restore", "--data", target, "--repo", stage.scene.repository,
         "--retry-for", "0s",
       ] + flags(stage), output: .file(out), errors: .file(out))

@@ -18,30 +18,47 @@ enum Strace {
     return false
   }()
 
-  /// Every call that changes files or names, without those that open or create.
-  static let changing = [
-    "write", "pwrite64", "writev", "pwritev", "ftruncate", "truncate", "fallocate", "rename",
-    "renameat",
-    "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "mkdir", "mkdirat",
-    "rmdir", "fsync", "fdatasync", "sync_file_range", "fchmod", "fchmodat", "fchown", "fchownat",
-    "utimensat", "copy_file_range", "sendfile", "fsetxattr", "setxattr",
+  /// Every call that changes files or names, and `openat`, which may create one.
+  private static let calls = [
+    "openat", "write", "pwrite64", "writev", "pwritev", "ftruncate", "truncate", "fallocate",
+    "rename",
+    "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat",
+    "mkdir",
+    "mkdirat", "rmdir", "fsync", "fdatasync", "sync_file_range", "fchmod", "fchmodat", "fchown",
+    "fchownat", "utimensat", "copy_file_range", "sendfile", "fsetxattr", "setxattr",
   ].joined(separator: ",")
-  static let opening = "openat"
 
   struct Call: Sendable {
     var thread: Substring
+    var name: String
     /// The call, and its file without the part of a temporary name that is another one each time. Nil if it does
     /// not touch the directory.
     var words: String?
   }
 
-  /// - Parameters:
-  ///   - calls: which are counted.
-  ///   - killAt: the number of the call of one thread, from 1, at which all of the process is killed before the
-  ///     call does anything.
-  static func arguments(_ calls: String, killAt number: Int?, to trace: String) -> [String] {
+  /// Which call of a thread: the first `unlinkat`, the third `fsync`. strace counts each call of each thread.
+  struct Moment: Sendable, Hashable, Comparable {
+    var call: String
+    var number: Int
+    static func < (a: Moment, b: Moment) -> Bool { (a.call, a.number) < (b.call, b.number) }
+  }
+
+  /// - Parameter moment: when all of the process is killed, before the call does anything.
+  static func arguments(killAt moment: Moment?, to trace: String) -> [String] {
     ["-f", "-qq", "-y", "-s", "200", "-o", trace, "-e", "trace=" + calls]
-      + (number.map { ["-e", "inject=\(calls):signal=SIGKILL:when=\($0)"] } ?? [])
+      + (moment.map { ["-e", "inject=\($0.call):signal=SIGKILL:when=\($0.number)"] } ?? [])
+  }
+
+  /// The moments of the calls that touch the directory.
+  static func moments(_ trace: [Call]) -> [Moment] {
+    var numbers: [Substring: [String: Int]] = [:]
+    var found: Set<Moment> = []
+    for call in trace {
+      let number = numbers[call.thread, default: [:]][call.name, default: 0] + 1
+      numbers[call.thread, default: [:]][call.name] = number
+      if call.words != nil { found.insert(Moment(call: call.name, number: number)) }
+    }
+    return found.sorted()
   }
 
   /// The calls of a trace, in order, with those that a kill cut off.
@@ -55,12 +72,13 @@ enum Strace {
       else { return nil }
       guard let place = text.split(separator: "<").first(where: { $0.hasPrefix(directory) })
       else {
-        return Call(thread: thread, words: nil)
+        return Call(thread: thread, name: String(name), words: nil)
       }
       let path = place.prefix { $0 != ">" }.dropFirst(directory.utf8.count)
       let quoted = name.hasPrefix("pwrite") ? [] : text.split(separator: "\"")
       let file = quoted.count > 1 ? quoted[1] : ""
-      return Call(thread: thread, words: "\(name) \(stable(path)) \(stable(file))")
+      return Call(
+        thread: thread, name: String(name), words: "\(name) \(stable(path)) \(stable(file))")
     }
   }
 
