@@ -13,11 +13,7 @@ extension FileIdentity {
 extension FileVersion {
   package init(_ status: FileStatus) {
     self.init(
-      identity: FileIdentity(status), size: status.size, modified: FileMoment(status.modified),
-      changed: FileMoment(status.changed))
+      identity: FileIdentity(status), size: status.size, modified: status.modified,
+      changed: status.changed)
   }
-}
-
-extension FileMoment {
-  package init(_ time: FileTime) { self.init(seconds: time.seconds, nanoseconds: time.nanoseconds) }
 }

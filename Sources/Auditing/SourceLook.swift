@@ -72,7 +72,7 @@ package struct SourceLook: AuditedSource {
     keyless = keyless.filter { looked.contains($0.key) }
     var sample = SourceSample(
       at: at, wall: time.wall, root: FileVersion(root).identity, line: line, dump: dump,
-      dumpBorn: born.map { FileMoment($0) })
+      dumpBorn: born)
     try hold(sample, directory)
     sample.outOfSight = try outOfSight(sample, directory)
     sample.foreign = try foreign.look(directory, names: names, beside: sample)
@@ -169,7 +169,7 @@ package struct SourceLook: AuditedSource {
     let isClosed = manifest.increments.last?.isClosed ?? false
     var log = SourceSample.Log(
       base: nil, files: [],
-      manifestModified: isClosed ? nil : manifestStatus.map { FileMoment($0.modified) })
+      manifestModified: isClosed ? nil : manifestStatus?.modified)
     for entry in manifest.entries where entry.kind != .history {
       guard let found = try file(entry) else {
         guard try read(names.manifest, directory) == bytes else { return nil }

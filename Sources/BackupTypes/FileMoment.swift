@@ -1,6 +1,8 @@
-/// A file's time stamp in full resolution.
+/// A file's time stamp in full resolution, by the clock of whoever keeps the file system.
 package struct FileMoment: Hashable, Comparable, Sendable {
+  /// Since 1970-01-01T00:00:00Z.
   package var seconds: Int64
+  /// 0 to 999 999 999.
   package var nanoseconds: Int64
   package init(seconds: Int64, nanoseconds: Int64) {
     self.seconds = seconds
@@ -9,6 +11,7 @@ package struct FileMoment: Hashable, Comparable, Sendable {
   package static func < (a: FileMoment, b: FileMoment) -> Bool {
     (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
   }
+  /// Rounded down to a millisecond; saturates, since a file system can say anything.
   package var instant: Instant {
     Instant(seconds: seconds).advanced(byMilliseconds: nanoseconds / 1_000_000)
   }

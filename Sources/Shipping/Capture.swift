@@ -102,7 +102,6 @@ package final class Capture {
     }
     return bytes
   }
-  package var openFiles: Int { files.count }
 
   /// Describes a save in progress that will soon give a new dump. The text changes while the save
   /// continues.
@@ -201,7 +200,7 @@ package final class Capture {
   {
     guard let file = try directory.open(name) else { return nil }
     let bytes = try file.readAll(limit: Capture.manifestBytesMax)
-    return (bytes, FileMoment(try file.status().modified))
+    return (bytes, try file.status().modified)
   }
 
   // MARK: Pins
@@ -256,8 +255,8 @@ extension Capture {
 extension PinnedFile {
   init(pin: PinID, name: String, status: FileStatus) {
     self.init(
-      pin: pin, name: name, size: status.size, modified: FileMoment(status.modified),
-      born: status.born.map { FileMoment($0) }, identity: FileIdentity(status),
-      changed: FileMoment(status.changed))
+      pin: pin, name: name, size: status.size, modified: status.modified,
+      born: status.born, identity: FileIdentity(status),
+      changed: status.changed)
   }
 }

@@ -60,7 +60,7 @@ extension DirectoryName {
   init(_ identity: DirectoryIdentity) {
     self.init(
       fileSystem: identity.fileSystem, inode: identity.inode,
-      birth: identity.born.map { Birth(seconds: $0.seconds, nanoseconds: $0.nanoseconds) })
+      birth: identity.born)
   }
 }
 

@@ -11,10 +11,10 @@ package struct FileStatus: Sendable, Hashable {
   package var inode: UInt64
   /// Bytes.
   package var size: UInt64
-  package var modified: FileTime
-  package var changed: FileTime
+  package var modified: FileMoment
+  package var changed: FileMoment
   /// Birth time; nil when the file system has none.
-  package var born: FileTime?
+  package var born: FileMoment?
   package var links: UInt64
   package var owner: UInt32
   package var group: UInt32
@@ -58,12 +58,12 @@ extension FileStatus {
     group = raw.group
     mode = raw.mode & 0o7777
     kind = Kind(mode: raw.mode)
-    modified = FileTime(
+    modified = FileMoment(
       seconds: raw.modified_seconds, nanoseconds: Int64(raw.modified_nanoseconds))
-    changed = FileTime(seconds: raw.changed_seconds, nanoseconds: Int64(raw.changed_nanoseconds))
+    changed = FileMoment(seconds: raw.changed_seconds, nanoseconds: Int64(raw.changed_nanoseconds))
     born =
       raw.has_born == 1
-      ? FileTime(seconds: raw.born_seconds, nanoseconds: Int64(raw.born_nanoseconds)) : nil
+      ? FileMoment(seconds: raw.born_seconds, nanoseconds: Int64(raw.born_nanoseconds)) : nil
   }
 }
 
@@ -75,27 +75,5 @@ extension FileStatus.Kind {
     case UInt32(S_IFLNK): self = .symlink
     default: self = .other
     }
-  }
-}
-
-/// A file's time stamp, by the clock of whoever keeps the file system.
-package struct FileTime: Sendable, Hashable, Comparable {
-  /// Since 1970-01-01T00:00:00Z.
-  package var seconds: Int64
-  /// 0 to 999 999 999.
-  package var nanoseconds: Int64
-
-  package init(seconds: Int64, nanoseconds: Int64) {
-    self.seconds = seconds
-    self.nanoseconds = nanoseconds
-  }
-
-  /// Rounded down to a millisecond; saturates, since a file system can say anything.
-  package var instant: Instant {
-    Instant(seconds: seconds).advanced(byMilliseconds: nanoseconds / 1_000_000)
-  }
-
-  package static func < (a: FileTime, b: FileTime) -> Bool {
-    (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
   }
 }

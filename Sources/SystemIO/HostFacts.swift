@@ -49,6 +49,4 @@ package enum HostFacts {
   }
 
   package static var effectiveUserIsRoot: Bool { geteuid() == 0 }
-
-  package static var processIdentifier: Int32 { getpid() }
 }

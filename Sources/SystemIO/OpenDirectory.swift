@@ -190,11 +190,11 @@ package struct DirectoryIdentity: Sendable, Hashable {
   package var fileSystem: UInt64
   package var inode: UInt64
   /// nil when the file system has no birth times.
-  package var born: FileTime?
+  package var born: FileMoment?
   /// The file system keeps inode numbers and its identifier: it is of a kind that has its own disk.
   package var isStable: Bool
 
-  package init(fileSystem: UInt64, inode: UInt64, born: FileTime?, isStable: Bool = true) {
+  package init(fileSystem: UInt64, inode: UInt64, born: FileMoment?, isStable: Bool = true) {
     self.fileSystem = fileSystem
     self.inode = inode
     self.born = born

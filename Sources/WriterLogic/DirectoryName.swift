@@ -1,26 +1,17 @@
 import BackupFormat
-import BackupTypes
+package import BackupTypes
 
 /// The name of the data directory in a claim: `<file system>:<inode>[:<seconds>.<nanoseconds> of its
 /// birth]`. Release 0.1.0 compares the text, so the text keeps the form of that release.
 package struct DirectoryName: Sendable, Hashable {
-  package struct Birth: Sendable, Hashable {
-    package var seconds: Int64
-    package var nanoseconds: Int64
-    package init(seconds: Int64, nanoseconds: Int64) {
-      self.seconds = seconds
-      self.nanoseconds = nanoseconds
-    }
-  }
-
   /// `f_fsid` in hexadecimal. On XFS it contains the device number, so it differs after a mount on another
   /// machine. On NFS and FUSE it is 0.
   package var fileSystem: String
   package var inode: UInt64
   /// Nil if the file system has no birth times.
-  package var birth: Birth?
+  package var birth: FileMoment?
 
-  package init(fileSystem: UInt64, inode: UInt64, birth: Birth?) {
+  package init(fileSystem: UInt64, inode: UInt64, birth: FileMoment?) {
     self.fileSystem = hexadecimal(littleEndianBytes(fileSystem))
     self.inode = inode
     self.birth = birth
@@ -39,7 +30,7 @@ package struct DirectoryName: Sendable, Hashable {
     guard time.count == 2, let seconds = Int64(time[0]), let nanoseconds = Int64(time[1]) else {
       return nil
     }
-    birth = Birth(seconds: seconds, nanoseconds: nanoseconds)
+    birth = FileMoment(seconds: seconds, nanoseconds: nanoseconds)
   }
 
   package enum Relation: Sendable { case same, other, unknown }
@@ -64,7 +55,9 @@ package struct DirectoryName: Sendable, Hashable {
   }
 
   /// Some file systems without birth times report the epoch.
-  private var knownBirth: Birth? { birth == Birth(seconds: 0, nanoseconds: 0) ? nil : birth }
+  private var knownBirth: FileMoment? {
+    birth == FileMoment(seconds: 0, nanoseconds: 0) ? nil : birth
+  }
 
   private var isAnonymous: Bool { fileSystem.allSatisfy { $0 == "0" } }
 }

@@ -17,8 +17,8 @@ import Testing
     usleep(3000)
     let passed = SystemClock.monotonicMilliseconds() - monotonic
     #expect(passed >= 3)
-    #expect(FileTime(seconds: 5, nanoseconds: 999_999_999).instant.milliseconds == 5999)
-    #expect(FileTime(seconds: .max, nanoseconds: 1).instant.milliseconds == .max)
+    #expect(FileMoment(seconds: 5, nanoseconds: 999_999_999).instant.milliseconds == 5999)
+    #expect(FileMoment(seconds: .max, nanoseconds: 1).instant.milliseconds == .max)
   }
 
   @Test func theHostHasAName() {

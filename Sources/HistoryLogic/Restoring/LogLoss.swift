@@ -166,7 +166,4 @@ extension PointFinder {
       RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
     }
   }
-
-  /// Whether nothing of the snapshot's log is left.
-  package func isWithoutLog(_ snapshot: Snapshot) -> Bool { history.chain(of: snapshot).isEmpty }
 }

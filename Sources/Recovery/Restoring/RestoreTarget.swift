@@ -58,8 +58,8 @@ struct RestoreTarget {
     return found.mapValues {
       var status = $0
       if status.kind == .directory {
-        status.modified = FileTime(seconds: 0, nanoseconds: 0)
-        status.changed = FileTime(seconds: 0, nanoseconds: 0)
+        status.modified = FileMoment(seconds: 0, nanoseconds: 0)
+        status.changed = FileMoment(seconds: 0, nanoseconds: 0)
         status.links = 0
         status.size = 0
       }

@@ -23,7 +23,7 @@ struct DirectorySurvey {
   private var budget = DirectorySurvey.readMax
   private var namesLeft = DirectorySurvey.namesMax
   /// When the files under the configured names were last written.
-  private var newest: FileTime?
+  private var newest: FileMoment?
 
   init(_ path: FilePath, names: ServerNames) {
     self.path = path
@@ -242,5 +242,5 @@ struct DirectorySurvey {
         isYounger: isYounger(max(last ?? status.modified, status.modified))))
   }
 
-  private func isYounger(_ time: FileTime) -> Bool { newest.map { time > $0 } ?? true }
+  private func isYounger(_ time: FileMoment) -> Bool { newest.map { time > $0 } ?? true }
 }
