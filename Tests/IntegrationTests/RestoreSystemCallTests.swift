@@ -29,7 +29,7 @@ struct RestoreSystemCallTests {
     let stage = try await stage(replaces)
     let whole = try await run(stage, "whole", killAt: nil)
     try #require(whole.end == .exited(0), "\(whole.output)")
-    let all = whole.trace.filter { $0.name != "openat" }.compactMap(\.words)
+    let all = whole.trace.compactMap(\.words)
     // Which thread does what varies, so some moments do not come.
     let moments = Strace.moments(whole.trace)
     let step = max(1, (moments.count + Self.killsMax - 1) / Self.killsMax)
@@ -47,7 +47,7 @@ struct RestoreSystemCallTests {
       "restore\(replaces ? " --replace" : ""): \(all.count) calls change the disk, "
         + "\(Set(all).count) of them different; of \(moments.count) moments killed at \(points.count), "
         + "\(Set(points).count) of them different: \(Set(points).sorted())")
-    #expect(all.count >= 40 && points.count >= 15, "\(all), \(points)")
+    #expect(all.count >= 40 && points.count >= 12, "\(all), \(points)")
   }
 
   /// Returns where it was killed; nil if it ended before.

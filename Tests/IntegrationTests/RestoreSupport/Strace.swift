@@ -32,7 +32,7 @@ enum Strace {
     var thread: Substring
     var name: String
     /// The call, and its file without the part of a temporary name that is another one each time. Nil if it does
-    /// not touch the directory.
+    /// not change the directory.
     var words: String?
   }
 
@@ -49,7 +49,7 @@ enum Strace {
       + (moment.map { ["-e", "inject=\($0.call):signal=SIGKILL:when=\($0.number)"] } ?? [])
   }
 
-  /// The moments of the calls that touch the directory.
+  /// The moments of the calls that change the directory.
   static func moments(_ trace: [Call]) -> [Moment] {
     var numbers: [Substring: [String: Int]] = [:]
     var found: Set<Moment> = []
@@ -70,7 +70,8 @@ enum Strace {
       guard let name = text.split(separator: "(").first,
         name.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" })
       else { return nil }
-      guard let place = text.split(separator: "<").first(where: { $0.hasPrefix(directory) })
+      guard name != "openat" || text.contains("O_CREAT"),
+        let place = text.split(separator: "<").first(where: { $0.hasPrefix(directory) })
       else {
         return Call(thread: thread, name: String(name), words: nil)
       }
