@@ -338,7 +338,8 @@ final class World: @unchecked Sendable {
     process.task = Task.detached { [self] in
       await Process.$current.withValue(process) {
         do {
-          try await Transitions.$observer.withValue({ [self] in count($0) }) { try await body() }
+          let observer = Transitions.Observer { [self] in count($0) }
+          try await Transitions.$observer.withValue(observer) { try await body() }
         } catch {
           if !process.isDead { failed(error) }
         }

@@ -143,7 +143,7 @@ import Testing
 
   @Test func `in each state each event leads where it should, or blocks`() throws {
     let noted = Notes()
-    try Transitions.$observer.withValue({ noted.add($0) }) {
+    try Transitions.$observer.withValue(Transitions.Observer { noted.add($0) }) {
       try IllegalTransition.$traps.withValue(false) {
         for place in Place.allCases {
           for happening in Happening.allCases {
