@@ -214,17 +214,18 @@ extension World {
     let descriptor = bucket.objects["lifeboat.json"]?.bytes
     lose { bucket.objects = [:] }
     count(.storeIsWiped)
-    // One that never saw the repository may make a new one.
     let witnesses = sidecars.filter { sidecar in
       covers.contains {
         $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 }
       }
     }
+    // One that never saw the repository may make a new one.
+    let mayBeMade = witnesses.count < sidecars.count
     await writeOn(360)
     for witness in witnesses where !witness.process.isDead {
       // It writes its own repository again, as far as it knows it, or nothing.
       let found = bucket.objects["lifeboat.json"]?.bytes
-      guard found == nil || found == descriptor || witnesses.count < sidecars.count else {
+      guard found == nil || found == descriptor || mayBeMade else {
         throw Violation(
           kind: "a repository that vanished is made again", detail: "by \(witness.process.name)")
       }
