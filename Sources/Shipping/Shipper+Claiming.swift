@@ -43,7 +43,6 @@ extension Shipper {
       $0.losses = comparison.losses
     }
     noteUnreadable(history)
-    noteMatches(comparison, view)
     next = writer.handle(.compared(view, comparison, history), now: time.monotonic)
     if case .upToDate = writer.state {
       status.update { $0.recoverableTo = comparison.lastMark }
@@ -147,6 +146,8 @@ extension Shipper {
     logClaim(claim, comparison.relation, repository)
     logDumps(view)
     acknowledged.claimed(claim)
+    // Only now: what the audit found missing until then made it forget everything.
+    noteMatches(comparison, view)
     seen.withLock { $0.claim = claim }
     auditor.compared()
     return ShipSession(
