@@ -1,5 +1,5 @@
 package import BackupFormat
-package import BackupTypes
+import BackupTypes
 package import SystemIO
 
 extension FileIdentity {
