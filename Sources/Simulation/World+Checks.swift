@@ -1,5 +1,6 @@
 import Auditing
 import BackupTypes
+import Glibc
 import HistoryLogic
 import Recovery
 import RepositoryAccess
@@ -275,5 +276,18 @@ extension World {
       if calls.values.reduce(0, +) <= (setting.probes ? 16 : 0) { return }
     }
     throw Violation(kind: "an idle world asks the store", detail: "\(calls)")
+  }
+
+  /// Writes the objects to the real disk, as a directory repository.
+  func keepBucket(in directory: String) throws {
+    for (name, object) in bucket.objects {
+      let path = "\(directory)/\(name)"
+      for end in path.indices where path[end] == "/" { mkdir(String(path[..<end]), 0o755) }
+      guard let file = fopen(path, "w") else {
+        throw Violation(kind: "the bucket can't be kept", detail: path)
+      }
+      fwrite(object.bytes, 1, object.bytes.count, file)
+      fclose(file)
+    }
   }
 }

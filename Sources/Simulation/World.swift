@@ -2,7 +2,6 @@ import Auditing
 import BackupFormat
 import BackupTypes
 import Codec
-import Glibc
 import HistoryLogic
 import Logging
 import ObjectStorage
@@ -180,19 +179,6 @@ final class World: @unchecked Sendable {
       await sidecar.process.task?.value
     }
     sidecars = []
-  }
-
-  /// Writes the objects to the real disk, as a directory repository.
-  private func keepBucket(in directory: String) throws {
-    for (name, object) in bucket.objects {
-      let path = "\(directory)/\(name)"
-      for end in path.indices where path[end] == "/" { mkdir(String(path[..<end]), 0o755) }
-      guard let file = fopen(path, "w") else {
-        throw Violation(kind: "the bucket can't be kept", detail: path)
-      }
-      fwrite(object.bytes, 1, object.bytes.count, file)
-      fclose(file)
-    }
   }
 
   func int(_ range: ClosedRange<Int64>) -> Int64 { .random(in: range, using: &random) }
