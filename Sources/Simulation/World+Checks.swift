@@ -186,7 +186,7 @@ extension World {
       return held.contains { follows(found.state, $0) } && follows(latest, found.state)
     }
     if isRight(found) { return }
-    // A log that was laid down for a server without AOF was taken for the state of a time. The restore says
+    // A log that was written for a server without AOF was taken for the state of a time. The restore says
     // that the server has to start with it.
     if !disk.isAOFOn, isRight(try await self.held(objects, .at(Instant(milliseconds: time)), true))
     {
