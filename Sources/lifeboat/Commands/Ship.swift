@@ -312,7 +312,8 @@ struct Ship: ExitingCommand {
   {
     guard !outcome.isComplete else {
       if let tail = outcome.ignoredTail { logger.warning("\(tail)") }
-      logger.notice("shut down cleanly: everything on disk is backed up")
+      let all = outcome.ignoredTail == nil ? "on disk" : "that a server would load"
+      logger.notice("shut down cleanly: everything \(all) is backed up")
       return .success
     }
     if outcome.verdict == .nothing {
