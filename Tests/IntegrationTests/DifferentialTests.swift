@@ -35,9 +35,9 @@ struct DifferentialTests {
     var loaded: UInt64?
   }
 
-  private static let perChange = 3
+  private static let perChange = 2
   /// How many of them are shipped, for each kind of damage. What is broken takes seconds each.
-  private static let shipped = (good: 2, broken: 1)
+  private static let shipped = (good: 1, broken: 1)
   private static let shippedAtOnce = 12
 
   @Test(arguments: Case.all)

@@ -6,7 +6,9 @@ import Testing
 /// Idle is free.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct IdleTests {
-  @Test func `a minute without writes: no store call, few wake-ups`() async throws {
+  @Test func `a minute without writes: no store call but one look at the claims, few wake-ups`()
+    async throws
+  {
     let place = try Place()
     let other = try Place()
     let server = try await RedisServer.start(
@@ -34,7 +36,10 @@ struct IdleTests {
     let switches = try voluntarySwitches(binary.process.pid)
     // The minute itself is what is asked for: nothing can be waited for that must not happen.
     try await Task.sleep(for: .seconds(60))
-    #expect(store.calls.count == calls, "\(store.calls[calls...])")
+    // After the last write, it is looked once whether another shipper cut it off.
+    let late = store.calls[calls...]
+    let claims = ["timelines/00000001/claim", "timelines/00000002/claim"]
+    #expect(late.isEmpty || late.map(\.name) == claims, "\(late)")
     #expect(TestFiles.tree(place.repository) == objects)
     let spent = try voluntarySwitches(binary.process.pid) - switches
     #expect(spent <= 200, "\(spent) voluntary context switches in a minute")
