@@ -13,7 +13,7 @@ struct DamagedDirectory: Sendable {
     case twoIncrements
     /// A BASE of commands, and an INCR.
     case commands
-    /// The full copy and the commands behind it in one file, as Redis 6 has it.
+    /// One file with the full copy, followed by the commands, as Redis 6 writes it.
     case single
   }
 
