@@ -133,7 +133,7 @@ extension Auditor {
         )
       }
     }
-    // A claim of the next timeline says where this one ends. What is uploaded after that is not in the history.
+    // The shipper looks for it only with an upload, and there may be no other one.
     guard let next = claim.timeline.next,
       try await store.read(ObjectPath.claim(next).text) != nil
     else { return }
