@@ -1,16 +1,3 @@
-/// Why the bytes from `offset` on are not part of an append-only file. `reason` is written for an operator,
-/// as a phrase without a full stop.
-package struct AOFFault: Error, Sendable, Equatable {
-  /// Bytes from the start of the file.
-  package var offset: UInt64
-  package var reason: String
-
-  package init(offset: UInt64, reason: String) {
-    self.offset = offset
-    self.reason = reason
-  }
-}
-
 /// Something in an append-only file that matters for choosing a point in time.
 package struct AOFFinding: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {

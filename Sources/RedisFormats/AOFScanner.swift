@@ -13,7 +13,7 @@ package struct AOFScanner: Sendable {
   /// preamble.
   package private(set) var boundary: UInt64
   /// The framing is wrong. Everything before `boundary` stays valid.
-  package private(set) var fault: AOFFault?
+  package private(set) var fault: FileFault?
   /// The preamble's summary once it ended.
   package private(set) var preamble: RDBSummary?
   /// Complete commands other than SELECT, MULTI and EXEC.
@@ -85,7 +85,7 @@ package struct AOFScanner: Sendable {
   package var preambleState: RDBWalker.State? { walker?.state }
   /// Why the content is unknown, although a program wrote the file: its preamble is of an unknown kind.
   /// `fault` says so too, since nothing after it can be framed.
-  package var unknown: RDBFault? {
+  package var unknown: FileFault? {
     if case .unknown(let fault)? = walker?.state { return fault }
     return nil
   }
@@ -143,7 +143,7 @@ package struct AOFScanner: Sendable {
   }
 
   private mutating func fail(_ reason: String, at index: Int = 0) -> Int {
-    fault = AOFFault(offset: position &+ UInt64(index), reason: reason)
+    fault = FileFault(offset: position &+ UInt64(index), reason: reason)
     return 0
   }
 
@@ -174,7 +174,7 @@ package struct AOFScanner: Sendable {
       boundary = end
       step = .lineStart
     case .malformed(let cause), .unknown(let cause):
-      fault = AOFFault(offset: cause.offset, reason: "in the RDB preamble: " + cause.reason)
+      fault = FileFault(offset: cause.offset, reason: "in the RDB preamble: " + cause.reason)
       return 0
     }
     return used

@@ -1,15 +1,3 @@
-/// Why an RDB is not accepted. `reason` is written for an operator, a phrase without a full stop.
-package struct RDBFault: Error, Sendable, Equatable, Codable {
-  /// Bytes from the start of the RDB.
-  package var offset: UInt64
-  package var reason: String
-
-  package init(offset: UInt64, reason: String) {
-    self.offset = offset
-    self.reason = reason
-  }
-}
-
 /// The result of a walk over an RDB; during the walk, the part so far.
 package struct RDBSummary: Sendable, Equatable, Codable {
   package enum Checksum: String, Sendable, Equatable, Codable {

@@ -12,7 +12,7 @@ extension RDBWalker {
       }
       switch frame.unpack(UnsafeRawBufferPointer(rebasing: bytes[used...])) {
       case .damaged(let reason):
-        state = .malformed(RDBFault(offset: byteCount, reason: "its frame is damaged (\(reason))"))
+        state = .malformed(FileFault(offset: byteCount, reason: "its frame is damaged (\(reason))"))
       case .tooLarge:
         leaveFrame("its frame needs more memory than is set aside")
         return bytes.count
@@ -33,7 +33,7 @@ extension RDBWalker {
 
   private mutating func leaveFrame(_ reason: String) {
     state = .unknown(
-      RDBFault(offset: byteCount, reason: reason + "; its structure is not verified"))
+      FileFault(offset: byteCount, reason: reason + "; its structure is not verified"))
     frame = nil
   }
 
@@ -41,14 +41,14 @@ extension RDBWalker {
     guard !bytes.isEmpty, case .walking = state else { return }
     guard endInFrame == nil else {
       state = .malformed(
-        RDBFault(offset: byteCount, reason: "bytes follow the RDB's end inside its frame"))
+        FileFault(offset: byteCount, reason: "bytes follow the RDB's end inside its frame"))
       return
     }
     let place = byteCount
     let used = consumePlain(bytes)
     byteCount = place
-    func inFile(_ fault: RDBFault) -> RDBFault {
-      RDBFault(
+    func inFile(_ fault: FileFault) -> FileFault {
+      FileFault(
         offset: place,
         reason: fault.reason + " (at byte \(fault.offset) of what its frame unpacks to)")
     }

@@ -20,8 +20,8 @@ package struct RDBWalker: Sendable {
     case walking
     /// The offset just after the trailer.
     case ended(at: UInt64)
-    case malformed(RDBFault)
-    case unknown(RDBFault)
+    case malformed(FileFault)
+    case unknown(FileFault)
   }
 
   package internal(set) var state = State.walking
@@ -213,12 +213,12 @@ package struct RDBWalker: Sendable {
       return giveUp(
         "structure not verified beyond offset \(offset): \(reason), as far as it is known")
     }
-    state = .malformed(RDBFault(offset: offset, reason: reason))
+    state = .malformed(FileFault(offset: offset, reason: reason))
     registers.isRunning = false
   }
 
   mutating func giveUp(_ reason: String) {
-    state = .unknown(RDBFault(offset: offset, reason: reason))
+    state = .unknown(FileFault(offset: offset, reason: reason))
     registers.isRunning = false
   }
 }

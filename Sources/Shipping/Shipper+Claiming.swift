@@ -92,9 +92,8 @@ extension Shipper {
   /// The listing for the comparison also shows the last drill. An unreadable record is left for `verify` to
   /// report.
   private func noteDrill(_ repository: Repository, _ catalogue: Catalogue) async throws {
-    guard let id = repository.newestDrill(catalogue), id != status.current.drill?.id,
-      let drill = try? await repository.drill(id)
-    else { return }
+    let known = status.current.drill?.id
+    guard let drill = try? await repository.lastDrill(catalogue, after: known).drill else { return }
     status.update { $0.drill = drill }
   }
 

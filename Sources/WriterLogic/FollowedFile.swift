@@ -55,7 +55,7 @@ package struct FollowedFile: Sendable {
   package private(set) var drops: [Drop] = []
   /// A manifest says that nothing will be appended any more.
   package private(set) var isFinal = false
-  package private(set) var fault: AOFFault?
+  package private(set) var fault: FileFault?
   /// How many commands other than SELECT were seen since the last drop.
   private var commandsAtDrop: UInt64 = 0
   private var hadContent: Bool

@@ -90,7 +90,7 @@ struct RDBWalkerTests {
     #expect(
       walker.state
         == .malformed(
-          RDBFault(
+          FileFault(
             offset: 123, reason: "checksum differs: the trailer does not match the content")))
     #expect(walker.summary.checksum == .differs)
     #expect(used == 131)
@@ -143,7 +143,7 @@ struct RDBWalkerTests {
   @Test(arguments: [0x82, 0xbf] as [UInt8])
   func refusesAnInvalidLength(_ encoding: UInt8) {
     let state = walk(rdb([0xfe, encoding])).walker.state
-    #expect(state == .malformed(RDBFault(offset: 10, reason: "invalid length encoding")))
+    #expect(state == .malformed(FileFault(offset: 10, reason: "invalid length encoding")))
   }
 
   /// A server takes the number of a special encoding where no string can stand.

@@ -143,6 +143,49 @@ import WriterLogic
     }
   }
 
+  /// One that is above the true one by its name.
+  @Test func `garbage named as a drill does not hide the last one`() async throws {
+    for keys in [KeySource.none, Self.key] {
+      let made = try await suspect(keys)
+      let other = try await MadeRepository()
+      let genuine = "0000000005000-00000000"
+      func drill(_ id: String, _ repository: Nonce) -> Drill {
+        Drill(
+          id: id, repository: repository, at: at(5000), point: "1.1", instant: at(100),
+          isPassed: false, restoreMilliseconds: 1, loadMilliseconds: 1, bytes: 1, server: "redis",
+          keys: 1, elements: nil, values: 1, differences: [])
+      }
+      _ = try await made.repository.create(
+        drill(genuine, made.repository.id), .operation(.drills, id: genuine), kind: .operation)
+      var garbage: [String] = []
+      for (number, record) in [
+        nil, drill(genuine, made.repository.id),
+        drill("0000000006002-00000000", other.repository.id),
+      ].enumerated() {
+        let name = ObjectPath.operation(.drills, id: "000000000600\(number)-00000000")
+        let bytes = try record.map {
+          try other.repository.frame.seal(RecordCoding.encode($0), kind: .operation, name: name)
+        }
+        made.store.overwrite(name.text, bytes ?? [1, 2])
+        garbage.append(name.text)
+      }
+      let listing = try await RepositoryListing.make(made.store, keys: keys, now: at(10_000))
+      #expect(listing.lastDrill?.id == genuine)
+      #expect(listing.unusable == garbage)
+      let look = try await made.repository.lookAtOperations(
+        knownDrill: nil, pins: [], known: [])
+      #expect(look.drill?.id == genuine)
+      let again = try await made.repository.lookAtOperations(
+        knownDrill: genuine, pins: [], known: [])
+      #expect(again.drill == nil)
+      let picture = try await ChronicleReader.read(made.store, keys: keys, now: at(10_000))
+      #expect(picture.lastDrill?.isPassed == false)
+      #expect(picture.recordsUnreadable == 3)
+      let found = try await RepositoryDiagnosis(made.store, keys: keys, now: at(10_000)).findings()
+      #expect(found.contains { $0.check == "operations" && $0.detail.contains(garbage[0]) })
+    }
+  }
+
   @Test func `a pin that is garbage keeps the question open and everything there`() async throws {
     for keys in [KeySource.none, Self.key] {
       let made = try await suspect(keys)

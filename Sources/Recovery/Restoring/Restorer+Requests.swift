@@ -1,6 +1,5 @@
 import BackupFormat
 import BackupTypes
-import Codec
 import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
@@ -86,11 +85,7 @@ extension Restorer {
       guard let repository = try await Repository.open(store, keys: options.keys) else {
         throw LifeboatError(.noBackup, "\(store.location) is empty")
       }
-      let record = PerformedRequest(
-        id: request.id, repository: repository.id, at: now(), point: marker.point)
-      // One that exists says the same.
-      _ = try await repository.create(
-        record, Restorer.name(of: request, repository), kind: .operation)
+      try await repository.record(performed: request.id, point: marker.point, at: now())
     } catch var error as LifeboatError {
       error.hint =
         "the requested state is in place, but the repository does not know it yet. Without that, a lost "
@@ -120,10 +115,13 @@ extension Restorer {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       return false
     }
-    return try await store.read(Restorer.name(of: request, repository).text) != nil
-  }
-
-  private static func name(of request: StandingRequest, _ repository: Repository) -> ObjectPath {
-    .operation(.requests, id: repository.frame.digest(Array(request.id.utf8)).short.hexadecimal)
+    let reading = try await repository.reading(ofRequest: request.id)
+    if let first = reading.unusable.first {
+      note(
+        "\(counted(reading.unusable.count, "object")) named as the record of the restore request "
+          + "\(request.id) can't be used, and does not count; the first is \(first): "
+          + "find out who may write to the bucket")
+    }
+    return reading.isPerformed
   }
 }

@@ -266,7 +266,7 @@ extension VerifyPass {
     ) {
       ($0.generation.description, $0.repository)
     }
-    try await read(PerformedRequest.self, .requests, "none: its name is enough") {
+    try await read(PerformedRequest.self, .requests, "it does not count") {
       ($0.id, $0.repository)
     }
   }

@@ -9,7 +9,7 @@ package struct ChronicleReader: Sendable {
   package typealias Progress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
   /// Records read at the same time.
   private static let width = 8
-  /// Drills and quarantines read, each the newest.
+  /// Drills and quarantines shown, each the newest.
   static let operationsMax = 20
 
   private let reader: HistoryReader
@@ -127,16 +127,23 @@ package struct ChronicleReader: Sendable {
   ) async throws -> Chronicle {
     let catalogue = reader.history.catalogue
     let repository = reader.repository
-    for id in (catalogue.operations[.quarantines] ?? []).sorted().suffix(operationsMax) {
-      if let one = try? await repository.record(
-        Quarantine.self, .operation(.quarantines, id: id), kind: .operation)
-      {
-        builder.add(one)
+    /// The newest that count, in order. Those that do not are counted.
+    func newest<Record>(_ kind: OperationKind, _ read: (String) async throws -> Record)
+      async throws -> [Record]
+    {
+      var found: [Record] = []
+      for id in (catalogue.operations[kind] ?? []).sorted(by: >).prefix(2 * operationsMax)
+      where found.count < operationsMax {
+        do {
+          found.append(try await read(id))
+        } catch let error as LifeboatError where error.isUnreadable {
+          builder.addUnreadable(1)
+        } catch let error as LifeboatError where error.missingObject != nil {}
       }
+      return found.reversed()
     }
-    for id in (catalogue.operations[.drills] ?? []).sorted().suffix(operationsMax) {
-      if let drill = try? await repository.drill(id) { builder.add(drill) }
-    }
+    for one in try await newest(.quarantines, reader.repository.quarantine) { builder.add(one) }
+    for one in try await newest(.drills, reader.repository.drill) { builder.add(one) }
     let reading = try await repository.pinsInForce(catalogue, now: now)
     for pin in reading.pins { builder.add(pin) }
     builder.addUnreadable(reading.unreadable.count + reader.history.unreadable.count)

@@ -51,6 +51,17 @@ struct KeySlots {
     /// The first damaged one of the others. Lifeboat never wrote such a name, and anyone who may create
     /// objects can, so it decides nothing.
     var otherDamage: String?
+
+    /// - Parameter isKeysOwn: it is one of the two slots that may be this key's.
+    fileprivate mutating func take(_ attempt: Attempt, of id: String, isKeysOwn: Bool) {
+      switch attempt {
+      case .opened(let repositoryKey): opened = Opened(id: id, repositoryKey: repositoryKey)
+      case .refused: refused += 1
+      case .absent: break
+      case .broken(let error) where isKeysOwn: damage = damage ?? error
+      case .broken: otherDamage = otherDamage ?? ObjectPath.key(id).text
+      }
+    }
   }
 
   /// The repository key. Throws `.wrongKey` if no slot opens, and `.corrupt` if one that may be this key's
@@ -85,28 +96,15 @@ struct KeySlots {
   func search(_ key: EncryptionKey, excluding excluded: Set<String> = []) async throws -> Search {
     var search = Search()
     let known = [repository.hexadecimal, KeySlot.id(of: key.bytes, repository: repository)]
-    for id in known where !excluded.contains(id) {
-      switch try await attempt(id, key) {
-      case .opened(let repositoryKey):
-        search.opened = Opened(id: id, repositoryKey: repositoryKey)
-        return search
-      case .refused: search.refused += 1
-      case .absent: break
-      case .broken(let error): search.damage = search.damage ?? error
-      }
+    for id in known where !excluded.contains(id) && search.opened == nil {
+      search.take(try await attempt(id, key), of: id, isKeysOwn: true)
     }
+    guard search.opened == nil else { return search }
     let others = try await listed { id in
       !known.contains(id) && !excluded.contains(id) && Nonce(hexadecimal: id) == nil
     }
-    for id in others.first.map(\.id) {
-      switch try await attempt(id, key) {
-      case .opened(let repositoryKey):
-        search.opened = Opened(id: id, repositoryKey: repositoryKey)
-        return search
-      case .refused: search.refused += 1
-      case .absent: break
-      case .broken: search.otherDamage = search.otherDamage ?? ObjectPath.key(id).text
-      }
+    for id in others.first.map(\.id) where search.opened == nil {
+      search.take(try await attempt(id, key), of: id, isKeysOwn: false)
     }
     return search
   }

@@ -21,19 +21,29 @@ extension Repository {
     let releases = pins.intersection(catalogue.operations[.releases] ?? [])
     catalogue = try await catalogue.disregarding(
       unusable(releases: releases, quarantines: catalogue.quarantined.subtracting(known)))
-    var drill: Drill?
-    if let id = newestDrill(catalogue), id != knownDrill { drill = try? await self.drill(id) }
     return OperationsLook(
       released: pins.intersection(catalogue.operations[.releases] ?? []),
-      quarantined: catalogue.quarantined, drill: drill)
+      quarantined: catalogue.quarantined,
+      drill: try? await lastDrill(catalogue, after: knownDrill).drill)
   }
 
-  /// The id of the last drill: ids begin with their time.
-  package func newestDrill(_ catalogue: Catalogue) -> String? {
-    catalogue.operations[.drills]?.max()
-  }
+  /// How many names of drills are read for the last one. Anyone who may create objects can create others.
+  private static let drillsReadMax = 32
 
-  package func drill(_ id: String) async throws -> Drill {
-    try await record(Drill.self, .operation(.drills, id: id), kind: .operation)
+  /// The last drill that counts, and those above it that do not. Ids begin with their time.
+  /// - Parameter known: no drill up to this one is read.
+  package func lastDrill(_ catalogue: Catalogue, after known: String? = nil) async throws -> (
+    drill: Drill?, unusable: [ObjectPath: String]
+  ) {
+    var unusable: [ObjectPath: String] = [:]
+    let ids = (catalogue.operations[.drills] ?? []).filter { id in known.map { id > $0 } ?? true }
+    for id in ids.sorted(by: >).prefix(Repository.drillsReadMax) {
+      do {
+        return (try await drill(id), unusable)
+      } catch let error as LifeboatError where error.isUnreadable {
+        unusable[.operation(.drills, id: id)] = error.reason
+      } catch let error as LifeboatError where error.missingObject != nil {}
+    }
+    return (nil, unusable)
   }
 }

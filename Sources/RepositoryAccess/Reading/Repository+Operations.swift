@@ -4,7 +4,7 @@ package import HistoryLogic
 import ObjectStorage
 
 /// What takes something away or answers a question counts only if it can be read: a release, a quarantine,
-/// a prune record. In an encrypted repository only a holder of the key can have written it. In one that is
+/// a prune record, a drill, a restore that was requested and performed. In an encrypted repository only a holder of the key can have written it. In one that is
 /// not, it parses and names this repository and itself.
 ///
 /// A pin keeps something, so it counts also if it can't be read (`PinReading`).
@@ -63,9 +63,7 @@ extension Repository {
       case .operation(.releases, let id):
         let release = try await record(Release.self, name, kind: .operation)
         try check(release.pin == id, release.repository, name)
-      case .operation(.quarantines, let id):
-        let quarantine = try await record(Quarantine.self, name, kind: .operation)
-        try check(quarantine.generation.description == id, quarantine.repository, name)
+      case .operation(.quarantines, let id): _ = try await quarantine(id)
       default: break
       }
       return .counts
@@ -74,6 +72,20 @@ extension Repository {
     } catch let error as LifeboatError where error.missingObject != nil {
       return .gone
     }
+  }
+
+  package func quarantine(_ id: String) async throws -> Quarantine {
+    let name = ObjectPath.operation(.quarantines, id: id)
+    let quarantine = try await record(Quarantine.self, name, kind: .operation)
+    try check(quarantine.generation.description == id, quarantine.repository, name)
+    return quarantine
+  }
+
+  package func drill(_ id: String) async throws -> Drill {
+    let name = ObjectPath.operation(.drills, id: id)
+    let drill = try await record(Drill.self, name, kind: .operation)
+    try check(drill.id == id, drill.repository, name)
+    return drill
   }
 
   /// A record says which object it is, and of which repository.

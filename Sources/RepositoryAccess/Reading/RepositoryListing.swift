@@ -60,6 +60,17 @@ package struct RepositoryListing: Sendable, Encodable {
     package var restoreSeconds: Double
     package var loadSeconds: Double
     package var differences: [String]
+
+    fileprivate init(_ drill: Drill) {
+      id = drill.id
+      at = drill.at.description
+      point = printable(drill.point)
+      isPassed = drill.isPassed
+      server = printable(drill.server)
+      restoreSeconds = Double(drill.restoreMilliseconds) / 1000
+      loadSeconds = Double(drill.loadMilliseconds) / 1000
+      differences = drill.differences.map { printable($0) }
+    }
   }
 
   /// Log that was durable and has disappeared.
@@ -100,7 +111,7 @@ package struct RepositoryListing: Sendable, Encodable {
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
-  /// Releases, quarantines and prune records that can't be read, by the names of their objects, or are of
+  /// Releases, quarantines, prune records and drills that can't be read, by the names of their objects, or are of
   /// another repository. They do not count: anyone who may create objects can have written them.
   package var unusable: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
@@ -156,9 +167,10 @@ package struct RepositoryListing: Sendable, Encodable {
     for number in history.claims.keys.sorted() {
       timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
     }
-    let unusable = history.catalogue.unusable.merging(
-      try await repository.prunes(history.catalogue).unusable
-    ) { $1 }
+    let drills = try await repository.lastDrill(history.catalogue)
+    let unusable = history.catalogue.unusable
+      .merging(try await repository.prunes(history.catalogue).unusable) { $1 }
+      .merging(drills.unusable) { $1 }
     drawing.addUnreadable(unreadable.count - history.unreadable.count)
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
@@ -173,22 +185,8 @@ package struct RepositoryListing: Sendable, Encodable {
       pins: chronicle.pins, unreadablePins: chronicle.unreadablePins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
       unusable: unusable.keys.map { printable($0.text) }.sorted(), unreadable: unreadable,
-      lastDrill: await lastDrill(repository, history.catalogue))
+      lastDrill: drills.drill.map { DrillEntry($0) })
     return (listing, chronicle)
-  }
-
-  /// An unreadable record is left for `verify` to report: `list` is about restore points.
-  private static func lastDrill(_ repository: Repository, _ catalogue: Catalogue) async
-    -> DrillEntry?
-  {
-    guard let id = repository.newestDrill(catalogue),
-      let drill = try? await repository.drill(id)
-    else { return nil }
-    return DrillEntry(
-      id: id, at: drill.at.description, point: printable(drill.point), isPassed: drill.isPassed,
-      server: printable(drill.server), restoreSeconds: Double(drill.restoreMilliseconds) / 1000,
-      loadSeconds: Double(drill.loadMilliseconds) / 1000,
-      differences: drill.differences.map { printable($0) })
   }
 
   private static func timeline(

@@ -154,6 +154,26 @@ import Testing
     try await scene.restore(data, asking("kept"), offline: true)
   }
 
+  /// Who may only create objects puts something under the name of its record before it was performed.
+  @Test func `garbage in place of its record is no answer`() async throws {
+    let scene = try await RestoreScene()
+    let pilot = MemoryStore()
+    for (name, bytes) in scene.store.contents { pilot.overwrite(name, bytes) }
+    try await scene.restore(try scene.directory(.data), asking("kept"), on: pilot)
+    let name = try #require(pilot.names.first { $0.hasPrefix("ops/requests/") })
+    scene.store.overwrite(name, [1, 2, 3])
+    scene.store.overwrite(name + "-1", [])
+    let data = try scene.directory(.data)
+    try await scene.restore(data, asking("kept"))
+    #expect(try visible(data) == scene.earlier)
+    #expect(recorded(scene.store) == 3)
+    // It is known now: a lost volume gets the newest state.
+    let other = try scene.directory(.nothing)
+    try await scene.restore(other, asking("kept"))
+    #expect(try visible(other) == scene.newest)
+    #expect(recorded(scene.store) == 3)
+  }
+
   /// Its last trace was not removed, and a server started all the same.
   @Test func `what a server wrote to the requested state is not taken away again`() async throws {
     let scene = try await RestoreScene()
