@@ -89,6 +89,11 @@ int clinux_rename_no_replace(
   return renameat2(from_directory, from, to_directory, to, RENAME_NOREPLACE);
 }
 
+int clinux_rename_exchange(
+    int from_directory, const char *from, int to_directory, const char *to) {
+  return renameat2(from_directory, from, to_directory, to, RENAME_EXCHANGE);
+}
+
 int clinux_try_lock(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
 int clinux_begin_writeback(int descriptor, int64_t offset, int64_t count) {

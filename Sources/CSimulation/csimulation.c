@@ -122,6 +122,10 @@ int flock(int descriptor, int operation) {
 
 int renameat2(int from, const char *name, int to, const char *new_name, unsigned int flags) {
   if (!takes_at(from, name)) return REAL(renameat2)(from, name, to, new_name, flags);
+  if (flags & RENAME_EXCHANGE) { /* As on NFS. */
+    errno = EINVAL;
+    return -1;
+  }
   return (int)result(machine.rename(from, name, to, new_name, flags == RENAME_NOREPLACE));
 }
 

@@ -34,6 +34,22 @@ extension OpenDirectory {
     }
   }
 
+  /// Exchanges `name` with the same name in `other`, in one step. Returns false if the file system can't.
+  package func exchange(_ name: String, with other: OpenDirectory) throws(LifeboatError) -> Bool {
+    try check(name)
+    let result = retryingInterrupts {
+      clinux_rename_exchange(descriptor, name, other.descriptor, name)
+    }
+    switch result {
+    case .success: return true
+    case .failure(let number) where number.meansUnsupported: return false
+    case .failure(let number):
+      throw LifeboatError(
+        number, action: "rename \(printable(path(of: name).description)) to",
+        path: other.path(of: name))
+    }
+  }
+
   /// `.failure(.fileExists)` when the name is taken.
   func renameExclusively(
     _ name: String, to target: OpenDirectory, as newName: String

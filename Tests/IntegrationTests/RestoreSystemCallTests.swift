@@ -83,18 +83,16 @@ struct RestoreSystemCallTests {
     return point
   }
 
-  /// Between two renames of a commit over data there is no AOF: a server that starts then finds nothing, and the
-  /// next restore sees that it wrote.
+  /// Also between two calls of a commit over data, a server finds the old state or the new one.
   private func expectServer(
     _ stage: Stage, _ target: String, isCommitting: Bool, _ words: String
   ) async throws {
     do {
       let loaded = try await stage.scene.loaded(.v7_4, target)
       #expect(
-        loaded == stage.datasets.old || loaded == stage.datasets.wanted
-          || (isCommitting && stage.old != nil && loaded.isEmpty), "\(words): a third state")
-    } catch is RedisServer.StartFailure {
-      #expect(isCommitting, "\(words): a server does not start")
+        loaded == stage.datasets.old || loaded == stage.datasets.wanted, "\(words): a third state")
+    } catch let failure as RedisServer.StartFailure {
+      Issue.record("\(words): a server does not start: \(failure)")
     }
   }
 

@@ -51,6 +51,10 @@ int clinux_openat(int directory, const char *path, int flags, uint32_t mode);
 int clinux_rename_no_replace(
     int from_directory, const char *from, int to_directory, const char *to);
 
+/* renameat2(2) with RENAME_EXCHANGE. */
+int clinux_rename_exchange(
+    int from_directory, const char *from, int to_directory, const char *to);
+
 /* flock(2), exclusive and without waiting: EWOULDBLOCK when another holds it. */
 int clinux_try_lock(int descriptor);
 

@@ -9,18 +9,27 @@ import SystemPackage
 /// where the files are. The commit can therefore be stopped at any instruction, and another run can finish
 /// or undo it.
 ///
+/// A name that is there already changes places with the staged one, in one step, and the old file is then
+/// moved from the staged files to where such files are kept. What has no successor is moved away last. A server
+/// that starts in between therefore finds the old state or the new one. A file system without that exchange
+/// (NFS) gets two renames, and nothing is there between them.
+///
 /// The marker is moved in before the last name, so a shipper that looks in between never sees the complete
 /// state without it. The opposite case is harmless, because a marker alone proves nothing.
 package struct RestoreCommit: Sendable {
   /// One change of a name.
   package enum Step: Sendable, Hashable {
     case makeAside
+    /// The old file and the staged one change places.
+    case exchange(String)
     case moveAside(String)
     case moveIn(String)
     /// The marker of an earlier restore is moved away, and ours is moved in.
     case keepMarker, placeMarker
     case end
     // Undone:
+    case bringBack(String)
+    case exchangeBack(String)
     case takeOut(String)
     case takeMarker, returnMarker
     case putBack(String)
@@ -89,28 +98,61 @@ package struct RestoreCommit: Sendable {
         RestoreJournal.marker, in: staging, bytes: try RecordCoding.encode(journal.marker),
         mode: 0o644)
     }
-    if let name = journal.aside {
-      if try data.status(of: name) == nil {
-        try perform(.makeAside) { try makeAside(name) }
-      }
-      guard let aside = try data.openDirectory(name) else {
-        throw LifeboatError(.failure, "\(data.path)/\(name) is not a directory")
-      }
-      for name in journal.movedAside where isFound(name, in: data) {
-        try perform(.moveAside(name)) { try move(name, from: data, to: aside) }
-      }
-      try aside.synchronize()
-      try data.synchronize()
-    }
+    let aside = try openAside(makes: true)
     // The directory is gone if the end was interrupted. Then every name is in place.
     let files = try staging.openDirectory(RestoreJournal.files)
     for (index, name) in journal.movedIn.enumerated() {
       if index == journal.movedIn.count - 1 { try placeMarker(staging) }
-      if let files, try files.status(of: name) != nil {
-        try perform(.moveIn(name)) { try move(name, from: files, to: data) }
-      }
+      if let files { try moveIn(name, from: files, aside) }
       try data.synchronize()
     }
+    guard let aside else { return }
+    for name in journal.movedAside where isFound(name, in: data) {
+      try perform(.moveAside(name)) { try move(name, from: data, to: aside) }
+    }
+    try aside.synchronize()
+    try data.synchronize()
+  }
+
+  private func moveIn(_ name: String, from files: OpenDirectory, _ aside: OpenDirectory?) throws {
+    if let aside, isFound(name, in: data), try files.status(of: name) != nil {
+      var isExchanged = false
+      try perform(.exchange(name)) { isExchanged = try data.exchange(name, with: files) }
+      if isExchanged {
+        try files.synchronize()
+      } else {
+        try perform(.moveAside(name)) { try move(name, from: data, to: aside) }
+      }
+    }
+    if let aside, isFound(name, in: files) {
+      try perform(.moveAside(name)) { try move(name, from: files, to: aside) }
+      try aside.synchronize()
+    } else if try files.status(of: name) != nil {
+      try perform(.moveIn(name)) { try move(name, from: files, to: data) }
+    }
+  }
+
+  /// Files that were exchanged and not moved on yet are moved to where they are kept.
+  func keepExchanged() throws {
+    guard let aside = try openAside(makes: false),
+      let files = try openStaging().openDirectory(RestoreJournal.files)
+    else { return }
+    for name in journal.movedAside where isFound(name, in: files) {
+      try perform(.moveAside(name)) { try move(name, from: files, to: aside) }
+    }
+    try aside.synchronize()
+  }
+
+  private func openAside(makes: Bool) throws -> OpenDirectory? {
+    guard let name = journal.aside else { return nil }
+    if try data.status(of: name) == nil {
+      guard makes else { return nil }
+      try perform(.makeAside) { try makeAside(name) }
+    }
+    guard let aside = try data.openDirectory(name) else {
+      throw LifeboatError(.failure, "\(data.path)/\(name) is not a directory")
+    }
+    return aside
   }
 
   /// The server's user, if it is another one of the group, may remove it again.
@@ -155,12 +197,18 @@ package struct RestoreCommit: Sendable {
   /// Restores the directory to its previous state. The staged files are in the staging directory again.
   package func undo() throws {
     let places = try look()
-    try takeOut(places.filter { $0.live == .asStaged })
-    if let name = journal.aside, let aside = try data.openDirectory(name) {
-      for name in journal.movedAside where isFound(name, in: aside) {
+    let aside = try openAside(makes: false)
+    func putBack(_ names: [String]) throws {
+      guard let aside else { return }
+      for name in names where isFound(name, in: aside) {
         try perform(.putBack(name)) { try move(name, from: aside, to: data) }
       }
       try data.synchronize()
+    }
+    try putBack(journal.movedAside.filter { !journal.movedIn.contains($0) })
+    try takeOut(places.filter { $0.live == .asStaged }, for: aside)
+    try putBack(journal.movedAside)
+    if let name = journal.aside, let aside {
       if try aside.entries().isEmpty {
         try perform(.removeAside) { try data.removeDirectory(name) }
         try data.synchronize()
@@ -174,19 +222,31 @@ package struct RestoreCommit: Sendable {
   }
 
   /// Moves the files of this restore, and its marker, back to where they were staged.
-  func takeOut(_ places: [CommitRecovery.Place]) throws {
+  /// - Parameter aside: has the files that come back in their place; nil: none do.
+  func takeOut(_ places: [CommitRecovery.Place], for aside: OpenDirectory? = nil) throws {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
     guard let files = try staging.openDirectory(RestoreJournal.files) else {
       throw LifeboatError(
         .failure, "\(staging.path)/\(RestoreJournal.files) was removed during the restore")
     }
-    for place in places.reversed() {
-      try perform(.takeOut(place.name)) { try move(place.name, from: data, to: files) }
-    }
+    for place in places.reversed() { try takeOut(place.name, to: files, for: aside) }
     try takeMarkerBack(staging)
     try files.synchronize()
     try data.synchronize()
+  }
+
+  private func takeOut(_ name: String, to files: OpenDirectory, for aside: OpenDirectory?) throws {
+    if let aside, isFound(name, in: aside) {
+      try perform(.bringBack(name)) { try move(name, from: aside, to: files) }
+    }
+    if let aside, isFound(name, in: files) {
+      var isExchanged = false
+      try perform(.exchangeBack(name)) { isExchanged = try data.exchange(name, with: files) }
+      if isExchanged { return }
+      try perform(.moveAside(name)) { try move(name, from: files, to: aside) }
+    }
+    try perform(.takeOut(name)) { try move(name, from: data, to: files) }
   }
 
   func takeMarkerBack() throws { try takeMarkerBack(try openStaging()) }
@@ -223,8 +283,9 @@ package struct RestoreCommit: Sendable {
     }
     return try names.map { name in
       let isMovedIn = journal.movedIn.contains(name)
+      let isExchanged = files.map { isFound(name, in: $0) } ?? false
       var staged = CommitRecovery.Place.Stored.absent
-      if isMovedIn { staged = try stored(name, in: files) { isStaged($0, in: $1) } }
+      if isMovedIn, !isExchanged { staged = try stored(name, in: files) { isStaged($0, in: $1) } }
       var live = CommitRecovery.Place.Live.absent
       if try data.status(of: name) != nil {
         live =
@@ -232,7 +293,9 @@ package struct RestoreCommit: Sendable {
       }
       return CommitRecovery.Place(
         name: name, isMovedAside: journal.movedAside.contains(name), isMovedIn: isMovedIn,
-        live: live, aside: try stored(name, in: aside) { isFound($0, in: $1) }, staged: staged)
+        live: live,
+        aside: isExchanged ? .intact : try stored(name, in: aside) { isFound($0, in: $1) },
+        staged: staged)
     }
   }
 

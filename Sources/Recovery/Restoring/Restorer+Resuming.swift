@@ -105,6 +105,7 @@ extension Restorer {
     _ commit: RestoreCommit, _ places: [CommitRecovery.Place], _ changed: [String],
     _ target: RestoreTarget
   ) throws -> Interrupted {
+    try commit.keepExchanged()
     let ours = places.filter { $0.live == .asStaged }
     let isWhole = places.allSatisfy {
       !$0.isMovedIn || ($0.staged == .absent && $0.live != .absent)

@@ -1,4 +1,4 @@
-package import BackupFormat
+import BackupFormat
 package import BackupTypes
 import HistoryLogic
 import ObjectStorage
