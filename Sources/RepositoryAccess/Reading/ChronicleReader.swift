@@ -128,7 +128,7 @@ package struct ChronicleReader: Sendable {
     let catalogue = reader.history.catalogue
     let repository = reader.repository
     /// The newest that count, in order. Those that do not are counted.
-    func newest<Record>(_ kind: OperationKind, _ read: (String) async throws -> Record)
+    func last<Record>(_ kind: OperationKind, _ read: (String) async throws -> Record)
       async throws -> [Record]
     {
       var found: [Record] = []
@@ -142,8 +142,8 @@ package struct ChronicleReader: Sendable {
       }
       return found.reversed()
     }
-    for one in try await newest(.quarantines, reader.repository.quarantine) { builder.add(one) }
-    for one in try await newest(.drills, reader.repository.drill) { builder.add(one) }
+    for one in try await last(.quarantines, reader.repository.quarantine) { builder.add(one) }
+    for one in try await last(.drills, reader.repository.drill) { builder.add(one) }
     let reading = try await repository.pinsInForce(catalogue, now: now)
     for pin in reading.pins { builder.add(pin) }
     builder.addUnreadable(reading.unreadable.count + reader.history.unreadable.count)

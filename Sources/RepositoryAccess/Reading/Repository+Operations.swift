@@ -1,4 +1,4 @@
-import BackupFormat
+package import BackupFormat
 package import BackupTypes
 package import HistoryLogic
 import ObjectStorage
