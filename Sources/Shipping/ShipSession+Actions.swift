@@ -105,6 +105,7 @@ extension ShipSession {
     shipper.logger.info(
       "uploading \(printable(upload.file.name)) (\(humanBytes(upload.file.size)))",
       metadata: ["file": "\(upload.file.name)", "size": "\(humanBytes(upload.file.size))"])
+    shipper.status.update { $0.generationBytesBegun += upload.file.size }
     let (results, mailbox, uploader) = (results, shipper.mailbox, uploader())
     let file = source.file(upload.pin)
     group.addTask {
@@ -130,7 +131,11 @@ extension ShipSession {
         width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit,
         time: time),
       reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
-    ) { bytes in status.update { $0.generationBytes += bytes } }
+    ) { bytes in
+      status.update { $0.generationBytes += bytes }
+      let now = status.shipping
+      options.progress(now.generationBytes, now.generationBytesBegun)
+    }
   }
 }
 

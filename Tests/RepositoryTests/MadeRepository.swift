@@ -98,9 +98,13 @@ struct MadeRepository {
   }
 
   /// A snapshot whose point is a log of one file, open from 0, behind a BASE of `time`.
-  /// - Parameter clean: when all that was on disk was durable, as at an orderly end.
+  /// - Parameters:
+  ///   - clean: when all that was on disk was durable, as at a clean shutdown.
+  ///   - written: when the snapshot was written, if not at 0.
+  ///   - keys: how many keys it estimates.
   func addChain(
-    _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil
+    _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil,
+    writtenAt written: Int64? = nil, keys: UInt64? = nil
   ) async throws {
     let id = baseID(number, time)
     let index = GenerationIndex(
@@ -120,6 +124,8 @@ struct MadeRepository {
           identity: nil)
       ])
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
+    if let written { made.at = at(written) }
+    made.estimate = keys.map { .init(keys: $0, expires: 0) }
     if let clean { (made.at, made.isClean) = (at(clean), true) }
     try await add(made)
   }

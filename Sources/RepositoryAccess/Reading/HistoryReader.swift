@@ -6,10 +6,15 @@ package import HistoryLogic
 package struct HistoryReader: Sendable {
   package let repository: Repository
   package let history: History
+  /// Called for each snapshot that was read.
+  private let didRead: @Sendable () -> Void
 
-  package init(repository: Repository, history: History) {
+  package init(
+    repository: Repository, history: History, didRead: @escaping @Sendable () -> Void = {}
+  ) {
     self.repository = repository
     self.history = history
+    self.didRead = didRead
   }
 
   /// The last snapshot of `timeline`; nil if it has none. A foreign snapshot does not count.
@@ -36,6 +41,7 @@ package struct HistoryReader: Sendable {
     guard let claim = history.claims[timeline] else {
       throw LifeboatError(.noBackup, "there is no timeline \(timeline)")
     }
+    defer { didRead() }
     return try await repository.snapshot(timeline, sequence, nonce: claim.nonce)
   }
 

@@ -9,9 +9,9 @@ extension Repository {
   /// - Parameter passesClaims: for a writer, which continues nothing of such a timeline. It does not write
   ///   while a claim is gone, unless an earlier writer has passed that claim.
   package func history(
-    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in }
+    youngAfter: Instant? = nil, passesClaims: Bool = false
   ) async throws -> History {
-    var catalogue = try await catalogue(youngAfter: youngAfter, counted: counted)
+    var catalogue = try await catalogue(youngAfter: youngAfter)
     if catalogue.hasUnclaimedSnapshots {
       catalogue = try await self.catalogue(youngAfter: youngAfter)
     }
@@ -117,15 +117,14 @@ extension Repository {
   /// Answers a question about the history. Retention and folds delete while others read. If a listed object
   /// was deleted, the repository is listed again and the question repeated.
   package func withHistory<Answer>(
-    youngAfter: Instant? = nil, passesClaims: Bool = false, counted: (Int) -> Void = { _ in },
+    youngAfter: Instant? = nil, passesClaims: Bool = false,
     _ question: (History) async throws -> Answer
   ) async throws -> Answer {
     var listings = 1
     while true {
       do {
         return try await question(
-          try await history(
-            youngAfter: youngAfter, passesClaims: passesClaims, counted: counted))
+          try await history(youngAfter: youngAfter, passesClaims: passesClaims))
       } catch let error as LifeboatError
         where error.missingObject != nil && listings < Repository.listingsMax
       {

@@ -146,18 +146,14 @@ package struct Repository: Sendable {
 
   /// A complete listing of the repository, or of what is under `prefix`.
   ///
-  /// - Parameters:
-  ///   - youngAfter: objects that were written later are recorded as young.
-  ///   - counted: receives the number of objects listed so far.
-  package func catalogue(
-    prefix: String = "", youngAfter: Instant? = nil, counted: (Int) -> Void = { _ in }
-  ) async throws -> Catalogue {
+  /// - Parameter youngAfter: objects that were written later are recorded as young.
+  package func catalogue(prefix: String = "", youngAfter: Instant? = nil) async throws -> Catalogue
+  {
     var catalogue = Catalogue(youngAfter: youngAfter)
     try await store.eachPage(prefix: prefix) { page in
       for entry in page.entries {
         catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
       }
-      counted(catalogue.objects)
       return true
     }
     return catalogue

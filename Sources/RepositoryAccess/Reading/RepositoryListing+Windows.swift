@@ -15,12 +15,10 @@ extension RepositoryListing {
     _ copies: [Int: Copy]
   ) -> [Window] {
     let spans = timeline.windows.map { span -> Window in
-      let before = snapshots[..<snapshots.partitioningIndex { $0.at > span.to }].suffix(nearMax)
-      // A clock that went back can leave all of them behind the end.
-      let near = before.isEmpty ? snapshots.prefix(1) : before
+      let near = near(span, finder, snapshots)
       var close = finder
       close.snapshots = Dictionary(uniqueKeysWithValues: near.map { ($0.sequence, $0) })
-      let last = near.last { $0.primary != nil }
+      let last = near.last
       return Window(
         from: span.from, to: span.to, point: close.last(notAfter: span.to)?.id,
         keys: last?.estimate?.keys, isCounted: false, isCopy: false,
@@ -36,6 +34,22 @@ extension RepositoryListing {
     return (spans + points).sorted { ($0.to, $0.from) < ($1.to, $1.from) }
   }
 
-  /// How many snapshots before the end of a window are read at most. The last one nearly always reaches it.
+  /// How many snapshots before the end of a window, and after it, are considered. One of them nearly always
+  /// has the end.
   private static let nearMax = 8
+
+  /// The snapshots that describe the end of a window: those before it, and those after it whose newest state
+  /// is in the window. A window ends with its last write, and a snapshot of that may be written later.
+  private static func near(
+    _ span: Chronicle.Window, _ finder: PointFinder, _ snapshots: [Snapshot]
+  ) -> [Snapshot] {
+    let split = snapshots.partitioningIndex { $0.at > span.to }
+    let before = snapshots[..<split].suffix(nearMax).filter { $0.primary != nil }
+    let after = snapshots[split...].prefix(nearMax).filter { snapshot in
+      finder.newest(of: snapshot).map { $0.instant >= span.from && $0.instant <= span.to } ?? false
+    }
+    // A clock that went back can put the only snapshot after the end.
+    let near = Array(before + after)
+    return near.isEmpty ? Array(snapshots.lazy.filter { $0.primary != nil }.prefix(1)) : near
+  }
 }

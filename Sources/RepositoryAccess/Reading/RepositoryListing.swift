@@ -120,16 +120,18 @@ package struct RepositoryListing: Sendable, Encodable {
 
   package static func make(
     _ store: any ObjectStore, keys: KeySource = .none, url: String? = nil, now: Instant,
-    progress: (String) -> Void = { _ in }
+    progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) async throws -> RepositoryListing {
     try await read(store, keys: keys, url: url, now: now, progress: progress).listing
   }
 
   /// The listing, and the data of the drawing below it, from the same records.
-  /// - Parameter url: the value of `--repo`, for commands that are printed.
+  /// - Parameters:
+  ///   - url: the value of `--repo`, for commands that are printed.
+  ///   - progress: records read, of how many.
   package static func read(
     _ store: any ObjectStore, keys: KeySource = .none, url: String? = nil, now: Instant,
-    progress: (String) -> Void = { _ in }
+    progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let recorder = ListingRecorder(store)
     guard let repository = try await Repository.open(recorder, keys: keys) else {
@@ -137,23 +139,27 @@ package struct RepositoryListing: Sendable, Encodable {
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
     var isLossConfirmed = false
-    return try await repository.withHistory(
-      counted: { progress("listing: \($0) objects") },
-      { history in
-        let found = try await read(
-          HistoryReader(repository: repository, history: history), recorder.times,
-          repository.command(url), now: now, progress)
-        if !found.listing.losses.isEmpty, !isLossConfirmed {
-          isLossConfirmed = true
-          throw LifeboatError(missing: found.listing.losses[0].object)
-        }
-        return found
-      })
+    return try await repository.withHistory { history in
+      let counter = ProgressCounter(total: records(history), report: progress)
+      let found = try await read(
+        HistoryReader(repository: repository, history: history, didRead: { counter.add(1) }),
+        recorder.times, repository.command(url), now: now, counter)
+      if !found.listing.losses.isEmpty, !isLossConfirmed {
+        isLossConfirmed = true
+        throw LifeboatError(missing: found.listing.losses[0].object)
+      }
+      return found
+    }
+  }
+
+  /// Each snapshot, and once more for the index of its full copy.
+  private static func records(_ history: History) -> UInt64 {
+    history.claims.keys.reduce(0) { $0 + 2 * UInt64(history.snapshots(of: $1).count) }
   }
 
   private static func read(
     _ reader: HistoryReader, _ times: ObjectTimes, _ command: RestoreCommand, now: Instant,
-    _ progress: (String) -> Void
+    _ counter: ProgressCounter
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let (repository, history) = (reader.repository, reader.history)
     let location = repository.store.location
@@ -165,7 +171,7 @@ package struct RepositoryListing: Sendable, Encodable {
       history: history, times: times, descriptor: repository.descriptor,
       location: location, now: now)
     for number in history.claims.keys.sorted() {
-      timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, progress))
+      timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, counter))
     }
     let drills = try await repository.lastDrill(history.catalogue)
     let unusable = history.catalogue.unusable
@@ -192,7 +198,7 @@ package struct RepositoryListing: Sendable, Encodable {
   private static func timeline(
     _ number: TimelineNumber, _ reader: HistoryReader, _ drawing: inout ChronicleBuilder,
     _ unreadable: inout [String], _ losses: inout [(LogLoss, Loss)],
-    _ progress: (String) -> Void
+    _ counter: ProgressCounter
   ) async throws -> Timeline {
     let history = reader.history
     let claim = history.claims[number]!
@@ -206,7 +212,7 @@ package struct RepositoryListing: Sendable, Encodable {
     var points: [Point] = []
     var copies: [Int: Copy] = [:]
     for sequence in snapshots.keys.sorted() {
-      progress("reading: timeline \(number), snapshot \(sequence)")
+      counter.add(1)
       let snapshot = snapshots[sequence]!
       guard let point = finder.newest(of: snapshot) else { continue }
       let generation =

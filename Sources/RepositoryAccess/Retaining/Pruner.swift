@@ -32,16 +32,16 @@ package struct Pruner: Sendable {
   private let memory: SnapshotMemory
   /// This machine's clock, for a store that has none.
   private let now: @Sendable () -> Instant
-  private let reading: @Sendable (String) -> Void
+  private let reading: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
   private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
   /// - Parameters:
-  ///   - reading: receives the progress of reading.
+  ///   - reading: receives the number of snapshots read.
   ///   - progress: receives the number of deleted objects.
   package init(
     _ repository: Repository, options: Options, memory: SnapshotMemory = SnapshotMemory(),
     now: @escaping @Sendable () -> Instant,
-    reading: @escaping @Sendable (String) -> Void = { _ in },
+    reading: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in },
     progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) {
     self.repository = repository

@@ -7,15 +7,14 @@ import ObjectStorage
 struct RetentionReader: Sendable {
   let repository: Repository
   let memory: SnapshotMemory
-  /// Receives what is being read.
-  var reading: @Sendable (String) -> Void = { _ in }
+  /// Receives how many snapshots were read, of how many.
+  var reading: @Sendable (UInt64, UInt64) -> Void = { _, _ in }
 
   private static let width = 8
 
   func basis(at now: Instant) async throws -> RetentionBasis {
     try await repository.withHistory(
       youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace),
-      counted: { reading("listing: \($0) objects") },
       { try await read($0, now) })
   }
 
@@ -59,7 +58,7 @@ struct RetentionReader: Sendable {
           (next, running) = (next + 1, running + 1)
         } else if let (key, snapshot) = try await group.next() {
           running -= 1
-          reading("reading: snapshot \(next - running) of \(unknown.count)")
+          reading(UInt64(next - running), UInt64(unknown.count))
           try budget[key.timeline, default: SpanBudget()].take(snapshot)
           memory.note(snapshot, key)
           found.updateValue(snapshot, forKey: key)

@@ -38,6 +38,8 @@ package final class ShipStatus: Sendable {
     package var logBytes: UInt64 = 0
     package var generations: UInt64 = 0
     package var generationBytes: UInt64 = 0
+    /// The sizes of the full copies whose upload began.
+    package var generationBytesBegun: UInt64 = 0
     package var snapshots: UInt64 = 0
     package var folds: UInt64 = 0
     /// Something in the repository may be the result of an accident, and nobody has released its pin.

@@ -25,7 +25,7 @@ struct List: ExitingCommand {
     let store = try Stores.interactive(repository.repo, repository.transport)
     let (listing, chronicle) = try await RepositoryListing.read(
       store, keys: repository.key.source(), url: RestoreCommand.url(repository.repo, store),
-      now: SystemClock.now(), progress: { Progress.show($0) })
+      now: SystemClock.now(), progress: { Progress.show("reading", $0, of: $1, .record) })
     guard !json else {
       try Console.json(listing)
       return .success

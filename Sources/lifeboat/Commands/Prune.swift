@@ -46,8 +46,9 @@ struct Prune: ExitingCommand {
       opened,
       options: .init(
         policy: policy, by: "lifeboat prune", isDryRun: dryRun, isConfirmed: confirm),
-      now: { SystemClock.now() }, reading: { Progress.show($0) },
-      progress: { Progress.show("deleting", $0, of: $1, .objects) }
+      now: { SystemClock.now() },
+      reading: { Progress.show("reading", $0, of: $1, .record) },
+      progress: { Progress.show("deleting", $0, of: $1, .object) }
     ).run()
     if json {
       try Console.json(report)

@@ -39,7 +39,7 @@ struct Report: ExitingCommand {
     let now = SystemClock.now()
     let chronicle = try await ChronicleReader.read(
       store, keys: repository.key.source(), now: now,
-      progress: { Progress.show("reading", $0, of: $1, .records) })
+      progress: { Progress.show("reading", $0, of: $1, .record) })
     let bytes =
       json
       ? try Console.encoded(chronicle)

@@ -76,7 +76,7 @@ struct Restore: ExitingCommand {
     name: .customLong("repository-id"),
     help: ArgumentHelp("Restore from this repository only; fail if it is missing.", valueName: "id")
   )
-  var repositoryID: String?
+  var repositoryID: RepositoryID?
   @Option(help: "Which state to restore if the newest may be the result of an accident.")
   var suspect: Question.Suspect?
   @Flag(help: "Move existing files aside.")
@@ -204,13 +204,7 @@ struct Restore: ExitingCommand {
       }
       options.server = server
     }
-    if let repositoryID {
-      guard let id = Nonce(hexadecimal: repositoryID) else {
-        throw LifeboatError(
-          .usage, "--repository-id is not an id", hint: "`lifeboat list` prints it: 32 hex digits")
-      }
-      options.repositoryID = id
-    }
+    options.repositoryID = repositoryID?.value
     return options
   }
 

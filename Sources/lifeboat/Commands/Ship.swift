@@ -108,7 +108,7 @@ struct Ship: ExitingCommand {
       discussion:
         "`lifeboat list` prints the id. Without this flag, the first start creates a repository.",
       valueName: "id"))
-  var repositoryID: String?
+  var repositoryID: RepositoryID?
   @Option(
     help: ArgumentHelp(
       "Report blocked if the server writes nothing for this long.",
@@ -151,6 +151,7 @@ struct Ship: ExitingCommand {
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
     options.url = RestoreCommand.url(repository.repo, store)
     options.lastStoreCall = { statistics.current.lastCall }
+    options.progress = { Progress.show("uploading", $0, of: $1) }
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)
     let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
@@ -234,13 +235,7 @@ struct Ship: ExitingCommand {
       writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
       keys: repository.key.source())
     options.audit = audit
-    if let repositoryID {
-      guard let id = Nonce(hexadecimal: repositoryID) else {
-        throw LifeboatError(
-          .usage, "--repository-id is not an id", hint: "`lifeboat list` prints it: 32 hex digits")
-      }
-      options.repositoryID = id
-    }
+    options.repositoryID = repositoryID?.value
     options.sourceName = name
     let policy = try retention.policy()
     options.retention = noPrune ? nil : policy

@@ -33,6 +33,7 @@ struct Sync: ExitingCommand {
     let client = try AdminClient(admin)
     let number = try await client.post(SyncDocument.self, "/sync").sync
     let begun = SystemClock.monotonicMilliseconds()
+    var most: UInt64 = 0
     while true {
       let status = try await client.get(StatusDocument.self, "/status")
       let isDone = status.syncDone >= number
@@ -44,6 +45,8 @@ struct Sync: ExitingCommand {
         }
         return .success
       }
+      most = max(most, status.unshippedBytes)
+      Progress.show("uploading", most - status.unshippedBytes, of: most)
       try fail(status, after: SystemClock.monotonicMilliseconds() - begun)
       try await Task.sleep(for: Sync.pollInterval)
     }

@@ -58,6 +58,15 @@ extension LogFormat: ExpressibleByArgument {}
 extension Compression: ExpressibleByArgument {}
 extension Question.Suspect: ExpressibleByArgument {}
 
+/// The id of a repository on the command line: 32 hex digits, as `list` prints it.
+struct RepositoryID: ExpressibleByArgument, Sendable {
+  var value: Nonce
+  init?(argument: String) {
+    guard let value = Nonce(hexadecimal: argument) else { return nil }
+    self.value = value
+  }
+}
+
 /// Where the backups are.
 struct RepositoryOptions: ParsableArguments {
   @Option(

@@ -4,17 +4,17 @@ import SystemIO
 
 /// One line on a terminal that shows how far the command is; nothing if standard error is not a terminal.
 ///
-/// It appears once the command has run for two seconds. It is removed before anything else is written, so it
-/// never stays beside a result, and after a result it does not come back.
+/// It is a bar where the total is known. Otherwise it has what was listed and read so far, and the elapsed
+/// time. It appears once the command has run for two seconds. It is removed before anything else is written,
+/// so it never stays beside a result, and after a result it does not come back.
 enum Progress {
-  enum Unit: Sendable { case bytes, objects, records }
-
   private struct State {
     /// Nil: no command shows progress, or its result was written.
     var command: (name: String, startedAt: Int64)?
-    /// What was reported last, and when.
-    var text: String?
-    var reportedAt: Int64 = 0
+    var bar: (bar: ProgressBar, startedAt: Int64)?
+    var listed = 0
+    var read = 0
+    var drawnAt: Int64 = 0
     /// The characters on the line.
     var width = 0
   }
@@ -23,7 +23,6 @@ enum Progress {
   private static let patience: Int64 = 2000
   private static let interval: Int64 = 100
   private static let columns = 79
-  private static let barWidth = 24
 
   /// From now on a person waits for this command.
   static func begin(_ name: String, on pool: BlockingPool) {
@@ -32,35 +31,33 @@ enum Progress {
     Task(executorPreference: pool) {
       while state.withLock({ $0.command != nil }) {
         try? await Task.sleep(for: .milliseconds(500))
-        tick()
+        state.withLock { draw(&$0, SystemClock.monotonicMilliseconds()) }
       }
     }
   }
 
-  /// Reports how much of the total is done.
-  static func show(_ label: String, _ done: UInt64, of total: UInt64, _ unit: Unit = .bytes) {
-    guard total > 0 else { return }
-    report {
-      let part = min(1, Double(done) / Double(total))
-      let filled = Int(part * Double(barWidth))
-      let (full, empty) = Console.localeIsUnicode ? ("█", "░") : ("#", "-")
-      let bar =
-        String(repeating: full, count: filled) + String(repeating: empty, count: barWidth - filled)
-      return "\(label) \(bar) \(text(done, unit)) of \(text(total, unit))"
-        + (unit == .bytes ? "" : " \(unit)")
+  /// Reports how much of a known total is done.
+  static func show(
+    _ label: String, _ done: UInt64, of total: UInt64, _ unit: ProgressBar.Unit = .byte
+  ) {
+    update { state, now in
+      var bar = ProgressBar(label, done, of: total, unit)
+      var startedAt = now
+      if let old = state.bar, old.bar.label == label, old.bar.done <= done {
+        startedAt = old.startedAt
+        bar.begun = old.bar.begun
+      } else {
+        bar.begun = bar.done
+      }
+      state.bar = (bar, startedAt)
     }
   }
 
-  /// For a part of a command whose end is unknown.
-  static func show(_ text: String) { report { text } }
-
-  /// For a command that reports nothing, or not often: shows how long it has run.
-  private static func tick() {
-    let now = SystemClock.monotonicMilliseconds()
-    state.withLock { state in
-      guard let command = state.command, now - state.reportedAt >= 1000 else { return }
-      let time = humanDuration(milliseconds: (now - command.startedAt) / 1000 * 1000)
-      draw((state.text ?? command.name) + "  " + time, &state, now)
+  /// Counts what was listed and read, for the parts of a command whose total is not known.
+  static func count(listed: Int = 0, read: Int = 0) {
+    update { state, _ in
+      state.listed += listed
+      state.read += read
     }
   }
 
@@ -76,26 +73,31 @@ enum Progress {
     }
   }
 
-  private static func report(_ text: () -> String) {
+  private static func update(_ change: (inout State, Int64) -> Void) {
     let now = SystemClock.monotonicMilliseconds()
     state.withLock { state in
-      guard state.command != nil, now - state.reportedAt >= interval else { return }
-      state.reportedAt = now
-      let made = text()
-      state.text = made
-      draw(made, &state, now)
+      guard state.command != nil else { return }
+      change(&state, now)
+      if now - state.drawnAt >= interval { draw(&state, now) }
     }
   }
 
-  private static func draw(_ text: String, _ state: inout State, _ now: Int64) {
+  private static func draw(_ state: inout State, _ now: Int64) {
     guard let command = state.command, now - command.startedAt >= patience else { return }
-    let line = text.prefix(columns)
+    state.drawnAt = now
+    let line = text(state, command.name, elapsed: now - command.startedAt, now).prefix(columns)
     let rest = String(repeating: " ", count: max(0, state.width - line.count))
     Console.rawWrite("\r\(line)\(rest)")
     state.width = max(line.count, state.width)
   }
 
-  private static func text(_ count: UInt64, _ unit: Unit) -> String {
-    unit == .bytes ? humanBytes(count) : "\(count)"
+  private static func text(_ state: State, _ name: String, elapsed: Int64, _ now: Int64) -> String {
+    if let (bar, startedAt) = state.bar, bar.done < bar.total {
+      return bar.line(
+        elapsed: now - startedAt, columns: columns, isUnicode: Console.localeIsUnicode)
+    }
+    var counts = state.listed > 0 ? counted(state.listed, "object") + " listed, " : ""
+    if state.read > 0 { counts += counted(state.read, "object") + " read, " }
+    return "\(name)  \(counts)\(humanDuration(milliseconds: elapsed / 1000 * 1000))"
   }
 }

@@ -82,8 +82,9 @@ enum Stores {
     interactive(try open(url, transport).store)
   }
   static func interactive(_ store: any ObjectStore) -> any ObjectStore {
-    RetryingStore(
-      store, policy: .init(budget: .seconds(15), permanentTries: 1), report: { _ in })
+    WatchedStore(
+      base: RetryingStore(
+        store, policy: .init(budget: .seconds(15), permanentTries: 1), report: { _ in }))
   }
 
   /// For a restore: waits for what may become available, with a line every 15 s.
@@ -91,7 +92,7 @@ enum Stores {
     -> any ObjectStore
   {
     let lastLine = Mutex<Int64>(.min)
-    return RetryingStore(
+    let retrying = RetryingStore(
       try open(url, transport).store,
       policy: .init(budget: .milliseconds(retryFor), permanentTries: 3)
     ) { report in
@@ -110,6 +111,7 @@ enum Stores {
           : "lifeboat: the store is unavailable; retrying for up to \(left): ")
           + error.inOneLine)
     }
+    return WatchedStore(base: retrying)
   }
 
   /// For the sidecar: without retries; every request is counted.
