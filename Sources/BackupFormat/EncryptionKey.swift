@@ -52,7 +52,8 @@ package struct EncryptionKey: Sendable, Hashable {
       throw refusal("it does not begin with \(EncryptionKey.prefix)")
     }
     guard trimmed.count == EncryptionKey.textCount else {
-      throw refusal("it has \(trimmed.count) characters, and a key has \(EncryptionKey.textCount)")
+      throw refusal(
+        "it has \(counted(trimmed.count, "character")), and a key has \(EncryptionKey.textCount)")
     }
     let digits = trimmed.dropFirst(EncryptionKey.prefix.utf8.count)
       .prefix(2 * EncryptionKey.byteCount)

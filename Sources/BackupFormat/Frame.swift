@@ -98,7 +98,7 @@ package struct Frame: Sendable {
     guard object.count >= Frame.prefixBytes, Array(object[0..<8]) == Frame.magic else {
       throw broken(
         object.count < Frame.prefixBytes
-          ? "it is truncated (\(object.count) bytes)" : "it was not written by Lifeboat")
+          ? "it is truncated (\(counted(object.count, "byte")))" : "it was not written by Lifeboat")
     }
     guard object[8] == Frame.version else {
       throw LifeboatError(
@@ -111,7 +111,9 @@ package struct Frame: Sendable {
       object[12..<16].allSatisfy({ $0 == 0 })
     else { throw broken("its header is damaged") }
     let size = littleEndian(object[16..<24])
-    guard size <= UInt64(limit) else { throw broken("it claims a size of \(size) bytes") }
+    guard size <= UInt64(limit) else {
+      throw broken("it claims a size of \(counted(size, "byte"))")
+    }
     let header = Array(object[0..<Frame.headerBytes])
     switch (object[11], secrets) {
     case (0, nil):

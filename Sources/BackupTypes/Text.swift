@@ -106,6 +106,22 @@ package func wrapped(_ text: String, width: Int) -> String {
   return lines.joined(separator: "\n")
 }
 
+/// How many characters have to be inserted, removed or replaced to make one text of the other.
+package func editDistance(_ a: String, _ b: String) -> Int {
+  let target = Array(b)
+  var row = Array(0...target.count)
+  for (i, character) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for j in target.indices {
+      let replaced = diagonal + (character == target[j] ? 0 : 1)
+      diagonal = row[j + 1]
+      row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
+    }
+  }
+  return row[target.count]
+}
+
 /// A count with its noun: "1 key", "0 keys", "2 entries".
 ///
 /// - Parameter plural: if it is not `noun` with an "s".

@@ -93,10 +93,10 @@ private final class Cipher {
     _ direction: Direction, key: [UInt8], nonce: [UInt8], associatedData: [UInt8]
   ) throws(LifeboatError) {
     guard key.count == AEAD.keyByteCount else {
-      throw LifeboatError(.failure, "a key has \(key.count) bytes instead of 32")
+      throw LifeboatError(.failure, "a key has \(counted(key.count, "byte")) instead of 32")
     }
     guard nonce.count == AEAD.nonceByteCount else {
-      throw LifeboatError(.corrupt, "a nonce has \(nonce.count) bytes instead of 12")
+      throw LifeboatError(.corrupt, "a nonce has \(counted(nonce.count, "byte")) instead of 12")
     }
     guard let context = EVP_CIPHER_CTX_new() else { throw Cipher.failure }
     self.context = context

@@ -75,12 +75,14 @@ package func decompress(
 ) throws(LifeboatError) -> [UInt8] {
   guard size >= 0, size <= limit else {
     throw LifeboatError(
-      .corrupt, "compressed data claims \(size) bytes, more than the \(limit) allowed here")
+      .corrupt,
+      "compressed data claims \(counted(size, "byte")), more than the \(limit) allowed here")
   }
   switch compression {
   case .none:
     guard bytes.count == size else {
-      throw LifeboatError(.corrupt, "stored data has \(bytes.count) bytes instead of \(size)")
+      throw LifeboatError(
+        .corrupt, "stored data has \(counted(bytes.count, "byte")) instead of \(size)")
     }
     return Array(bytes)
   case .zstd: return try Zstd.decompress(bytes, exactly: size)

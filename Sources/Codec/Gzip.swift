@@ -57,7 +57,7 @@ enum Gzip {
       }
       guard stream.avail_in == 0 else { throw corrupt("data after the end") }
       guard Int(stream.total_out) == size else {
-        throw corrupt("its size is not the recorded \(size) bytes")
+        throw corrupt("its size is not the recorded \(counted(size, "byte"))")
       }
       return size
     }
@@ -77,6 +77,6 @@ enum Gzip {
   }
 
   private static func tooLarge(_ count: Int) -> LifeboatError {
-    LifeboatError(.corrupt, "\(count) bytes are too many for one gzip member")
+    LifeboatError(.corrupt, "\(counted(count, "byte")) are too many for one gzip member")
   }
 }

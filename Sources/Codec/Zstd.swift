@@ -64,7 +64,8 @@ enum Zstd {
       guard ZSTD_isError(result) == 0 else { throw corrupt(result) }
       guard result == size else {
         throw LifeboatError(
-          .corrupt, "can't decompress", cause: "its size is not the recorded \(size) bytes")
+          .corrupt, "can't decompress",
+          cause: "its size is not the recorded \(counted(size, "byte"))")
       }
       return result
     }

@@ -125,7 +125,16 @@ package final class DirectoryStore: ObjectStore {
       } catch {
         throw error.adding(hint: DirectoryStore.mountHint)
       }
-      if try parent.makeDirectory(name, mode: 0o755) { try parent.synchronize() }
+      let isMade: Bool
+      do throws(LifeboatError) {
+        isMade = try parent.makeDirectory(name, mode: 0o755)
+      } catch {
+        // It says why there is none.
+        var refusal = error
+        if refusal.code != .noRoom { refusal.code = .storeUnavailable }
+        throw refusal
+      }
+      if isMade { try parent.synchronize() }
       _ = try openRoot()
     }
   }

@@ -27,7 +27,9 @@ extension ObjectStore {
       guard try take(page) else { return }
       if let next = page.next, next == token || empty > emptyPagesMax {
         throw endless(
-          next == token ? "a page continues with itself" : "\(empty) pages in a row have no entry")
+          next == token
+            ? "a page continues with itself" : "\(counted(empty, "page")) in a row without an entry"
+        )
       }
       token = page.next
     } while token != nil

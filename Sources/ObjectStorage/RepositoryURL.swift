@@ -75,6 +75,14 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
     }
     path = decoded
   }
+  if path == url,
+    let scheme = ["s3", "gs", "az", "file"].first(where: {
+      url.lowercased().hasPrefix($0 + ":") || url.lowercased().hasPrefix($0 + "//")
+    })
+  {
+    throw refuse(
+      "it begins like a URL, but not with \(scheme)://; for a directory of that name, pass ./…")
+  }
   guard !path.isEmpty else { throw refuse("it is empty") }
   if let problem = strayWhiteSpace(in: url, path: path) { throw refuse(problem) }
   guard !path.utf8.contains(0) else { throw refuse("it contains a NUL byte") }

@@ -1,3 +1,5 @@
+import BackupTypes
+
 extension PackedCheck {
   /// Why a server refuses a packed string.
   enum Fault: Sendable {
@@ -11,7 +13,8 @@ extension PackedCheck {
       case .width: "a set of integers has integers of an impossible width"
       case .empty: "a set of integers is empty"
       case .emptyNode: "a node of a stream is empty"
-      case .size(let claimed): "a packed value of \(size) bytes claims to have \(claimed)"
+      case .size(let claimed):
+        "a packed value of \(counted(size, "byte")) claims to have \(claimed)"
       case .tail: "the last entry of a packed value is outside of it"
       case .end: "a packed value does not end with its end byte"
       case .beyond: "an entry of a packed value extends past its end"

@@ -130,7 +130,7 @@ struct Plot {
       <details><summary>As a table</summary><div class="scroll" tabindex="0" role="region" \
       aria-label="\(title)"><table><thead><tr><th scope="col">Time (UTC)</th>\
       <th scope="col" class="n">Value</th></tr></thead><tbody>\(rows)</tbody></table></div>\
-      \(more > 0 ? "<p class=\"note\">and \(more) older ones</p>" as HTML : "")</details>
+      \(more > 0 ? "<p class=\"note\">and \(counted(more, "older one"))</p>" as HTML : "")</details>
       """
   }
 }

@@ -116,7 +116,7 @@ extension ReportPage {
       }
       card(
         "Repository", "\(humanBytes(chronicle.bytes))",
-        "\(chronicle.objects) objects\(chronicle.foreignObjects > 0 ? ", and \(chronicle.foreignObjects) foreign ones" : "")"
+        "\(counted(chronicle.objects, "object"))\(chronicle.foreignObjects > 0 ? ", and " + counted(chronicle.foreignObjects, "foreign one") : "")"
       )
       card(
         "Last drill", drillValue(chronicle.lastDrill),

@@ -15,7 +15,7 @@ struct ReportPlots {
     <p class="note">Lag: the time from a write to its upload, by the store's clock. Each bar is the maximum of \
     \(humanDuration(milliseconds: chronicle.log.bucketSeconds * 1000)). Sizes of full copies are those of \
     Redis's files: a square is a BASE of the AOF, a circle a dump.\
-    \(chronicle.generationsLeftOut > 0 ? " \(chronicle.generationsLeftOut) older full copies are left out." : "")\
+    \(chronicle.generationsLeftOut > 0 ? " " + counted(chronicle.generationsLeftOut, "older full copy is", "older full copies are") + " left out." : "")\
     </p></section>
     """
   }

@@ -36,8 +36,9 @@ struct ReportTables {
       """
   }
 
-  private func leftOut(_ count: Int, _ what: String) -> HTML {
-    count > 0 ? "<p class=\"note\">\(count) older \(what) are left out.</p>" : ""
+  private func leftOut(_ count: Int, _ one: String, _ many: String) -> HTML {
+    let words = counted(count, "older \(one) is", "older \(many) are")
+    return count > 0 ? "<p class=\"note\">\(words) left out.</p>" : ""
   }
 
   // MARK: Gaps
@@ -58,7 +59,7 @@ struct ReportTables {
     return """
       <details><summary>Gaps and stretches between restore points (\(all.count))</summary>\
       \(table("Gaps", ["From", "To", "Length", "What is known"], rows))\
-      \(leftOut(all.count - shown.count, "gaps"))</details>
+      \(leftOut(all.count - shown.count, "gap", "gaps"))</details>
       """
   }
 
@@ -79,12 +80,12 @@ struct ReportTables {
     } else {
       body +=
         rows(loud, "Destructive commands, suspect starts, pins, damage")
-        + leftOut(count(true), "events")
+        + leftOut(count(true), "event", "events")
     }
     if !quiet.isEmpty {
       body += """
         <details><summary>Starts, rewrites, drills and ends (\(quiet.count))</summary>\
-        \(rows(quiet, "Starts, rewrites, drills and ends"))\(leftOut(count(false), "events"))</details>
+        \(rows(quiet, "Starts, rewrites, drills and ends"))\(leftOut(count(false), "event", "events"))</details>
         """
     }
     return "<section aria-labelledby=\"events\"><h2 id=\"events\">Events</h2>\(body)</section>"
@@ -129,9 +130,9 @@ struct ReportTables {
     }
     return """
       <section aria-labelledby="timelines"><h2 id="timelines">Timelines</h2>\
-      <details\(rows.count <= 5 ? " open" : "" as HTML)><summary>\(rows.count) timelines, the newest first</summary>\
+      <details\(rows.count <= 5 ? " open" : "" as HTML)><summary>\(counted(rows.count, "timeline")), the newest first</summary>\
       \(table("Timelines", ["Number", "Claimed", "After", "First point", "Last point", "Snapshots", "Remarks", "Source"], rows))\
-      \(leftOut(chronicle.timelinesLeftOut, "timelines"))\(merged)</details></section>
+      \(leftOut(chronicle.timelinesLeftOut, "timeline", "timelines"))\(merged)</details></section>
       """
   }
 
@@ -155,9 +156,9 @@ struct ReportTables {
     let older = chronicle.generationsLeftOut + chronicle.generations.count - shown.count
     return """
       <section aria-labelledby="copies"><h2 id="copies">Full copies</h2>\
-      <details\(rows.count <= 5 ? " open" : "" as HTML)><summary>\(rows.count) full copies, the newest first</summary>\
+      <details\(rows.count <= 5 ? " open" : "" as HTML)><summary>\(counted(rows.count, "full copy", "full copies")), the newest first</summary>\
       \(table("Full copies", ["Content of", "Kind", "Size", "Keys", "Elements", "Server", "Check", "Id"], rows))\
-      \(leftOut(older, "full copies"))</details></section>
+      \(leftOut(older, "full copy", "full copies"))</details></section>
       """
   }
 

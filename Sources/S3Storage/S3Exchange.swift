@@ -44,15 +44,22 @@ struct S3Exchange: Sendable {
   private enum Correction: Hashable { case region, clock, credentials }
 
   /// - Parameter accepting: the statuses that are answers; every other is an error.
-  func send(
+  func send(_ request: S3Request, accepting: Set<Int>) async throws -> HTTPResponse {
+    try await answer(request, accepting: accepting).reply
+  }
+
+  /// The answer, and the access key that signed its request; nil if it was not signed.
+  func answer(
     _ request: S3Request, accepting: Set<Int>
-  ) async throws -> HTTPResponse {
+  ) async throws -> (reply: HTTPResponse, accessKeyID: String?) {
     var done: Set<Correction> = []
     while true {
       try await session.holdOff.wait()
       let attempt = try await attempt(request)
       learnClock(attempt.reply)
-      if accepting.contains(attempt.reply.status) { return attempt.reply }
+      if accepting.contains(attempt.reply.status) {
+        return (attempt.reply, attempt.credentials?.accessKeyID)
+      }
       let fault = S3Fault(attempt.reply)
       if fault.isRetryable { session.holdOff.note(attempt.reply.retryAfter) }
       if let correction = try await correct(fault, attempt, without: done) {

@@ -14,18 +14,18 @@ extension S3Store {
     request.query = [("delete", "")]
     request.headers = [("Content-Type", "application/xml"), ("Content-MD5", contentMD5(body))]
     request.body = body
-    let reply: HTTPResponse
+    let answer: (reply: HTTPResponse, accessKeyID: String?)
     do {
-      reply = try await exchange.send(request, accepting: [200])
+      answer = try await exchange.answer(request, accepting: [200])
     } catch let refusal as S3Refusal where [405, 501].contains(refusal.fault.status) {
       session.state.withLock { $0.lacksBatchDelete = true }
       return try await deleteSingly(batch)
     }
     let names = Dictionary(batch.map { ($0.key, $0.name) }) { first, _ in first }
     var failures: [String: LifeboatError] = [:]
-    for (key, fault) in try S3Deletion.failures(reply.body) where fault.code != "NoSuchKey" {
+    for (key, fault) in try S3Deletion.failures(answer.reply.body) where fault.code != "NoSuchKey" {
       let name = names[key] ?? key
-      failures[name] = fault.error(.delete, object(name), accessKeyID: nil)
+      failures[name] = fault.error(.delete, object(name), accessKeyID: answer.accessKeyID)
     }
     return failures
   }

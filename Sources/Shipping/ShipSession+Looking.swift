@@ -20,7 +20,8 @@ extension ShipSession {
     writing.observe(view)
     if let end = try await compareVersions(view) { return end }
     if let file = writing.chains.files.first(where: \.isCutBack) {
-      return .diverged("\(file.name) is shorter than the \(file.durable) bytes that were uploaded")
+      return .diverged(
+        "\(file.name) is shorter than the \(counted(file.durable, "byte")) that were uploaded")
     }
     source.release(except: writing.neededPins)
     tails.forget(except: writing.neededPins)

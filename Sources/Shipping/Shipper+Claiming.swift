@@ -163,7 +163,7 @@ extension Shipper {
     func kept(_ interval: Int64) -> String {
       guard let count = options.retention?.dumpsKept(savedEvery: interval) else { return "all" }
       let bytes = dump.size.multipliedReportingOverflow(by: UInt64(count))
-      return "\(count) dumps, "
+      return "\(counted(count, "dump")), "
         + "\(humanBytes(bytes.overflow ? .max : bytes.partialValue)) before compression"
     }
     let interval = options.writing.dumpIntervalAlone

@@ -80,7 +80,7 @@ extension SourceFile {
     guard bytes.count == Int(to - from) else {
       throw LifeboatError(
         .corrupt, "\(name) ended at offset \(from + UInt64(bytes.count)) while it was read",
-        cause: "it was \(to) bytes long before", isRetryable: true)
+        cause: "it was \(counted(to, "byte")) long before", isRetryable: true)
     }
     return bytes
   }

@@ -1,3 +1,4 @@
+import BackupTypes
 import CSimulation
 import TestSupport
 
@@ -47,7 +48,7 @@ struct Run {
     case .failure(.nothingIsReady):
       violation = Violation(kind: "everything waits", detail: "no job is ready, and no timer runs")
     case .failure(.endless):
-      violation = Violation(kind: "no end", detail: "after \(machine.jobs) jobs")
+      violation = Violation(kind: "no end", detail: "after \(counted(machine.jobs, "job"))")
     }
     return Result(violation: violation, trace: machine.trace, counts: counts, jobs: machine.jobs)
   }

@@ -1,3 +1,4 @@
+import BackupTypes
 import CSimulation
 import Glibc
 
@@ -46,7 +47,8 @@ struct Simulation {
     let seconds = Double(csim_real_time() - begun) / 1e9
     let rate = Double(options.seeds) / max(seconds, 0.001)
     print(
-      "simulate: \(options.seeds) seeds, \(failures) failures, \(jobs) jobs, \(Int(seconds)) s, "
+      "simulate: \(counted(options.seeds, "seed")), \(counted(failures, "failure")), "
+        + "\(counted(jobs, "job")), \(Int(seconds)) s, "
         + "\(Int(rate)) a second")
     options.write(counts)
     exit(failures == 0 ? 0 : 1)

@@ -61,7 +61,7 @@ package enum ShrinkGuard {
     if let was = known.uncountedBytes, let bytes = found.uncountedBytes,
       bytes <= KeyBounds.tinyBytes, bytes < was / fraction
     {
-      return (.smaller, "\(bytes) bytes, where there were \(was)")
+      return (.smaller, "\(counted(bytes, "byte")), where there were \(was)")
     }
     if before == 0 {
       return known.atMost == nil && most == 0 ? (.empty, "no keys, where there were some") : nil

@@ -26,6 +26,14 @@ struct Lifeboat: AsyncParsableCommand {
       Ship.self, Restore.self, List.self, Inspect.self, Report.self, Verify.self, Prune.self,
       Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self, Key.self,
     ])
+
+  /// The command that a mistyped word means; nil if the word is a command, or like none.
+  static func command(like word: String) -> String? {
+    let names = configuration.subcommands.map { $0._commandName }
+    guard !names.contains(word), word.utf8.count <= 24 else { return nil }
+    let nearest = names.map { ($0, editDistance($0, word)) }.min { $0.1 < $1.1 }
+    return nearest.flatMap { $0.1 <= 2 ? $0.0 : nil }
+  }
 }
 
 @main
@@ -72,6 +80,12 @@ enum Main {
   /// Help, the version, or a usage error, in ArgumentParser's words and with our exit code.
   private static func endWithParserMessage(_ error: any Error, _ arguments: [String]) -> Never {
     let isUsage = !Lifeboat.exitCode(for: error).isSuccess
+    if isUsage, let word = arguments.first, !word.hasPrefix("-"),
+      let near = Lifeboat.command(like: word)
+    {
+      Console.fail(
+        LifeboatError(.usage, "there is no such command", hint: "did you mean `\(near)`?"))
+    }
     let message = Lifeboat.fullMessage(for: error)
     Console.write(
       (isUsage ? withoutValues(message, arguments) : message) + "\n", toError: isUsage)

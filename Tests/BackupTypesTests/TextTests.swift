@@ -2,6 +2,14 @@ import BackupTypes
 import Testing
 
 @Suite struct TextTests {
+  @Test(arguments: [
+    ("list", "list", 0), ("lst", "list", 1), ("restroe", "restore", 2), ("", "list", 4),
+    ("list", "", 4), ("kitten", "sitting", 3),
+  ])
+  func `edit distance`(_ a: String, _ b: String, _ distance: Int) {
+    #expect(editDistance(a, b) == distance)
+  }
+
   @Test("hexadecimal has one spelling for a value")
   func hex() {
     let all = (0...255).map { UInt8($0) }

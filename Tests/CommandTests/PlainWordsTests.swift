@@ -42,6 +42,60 @@ import Testing
       + folders.filter { !$0.hasPrefix("docs/decisions/") && !$0.hasSuffix(".png") }
   }
 
+  private static let nouns: Set<Substring> = [
+    "bytes", "keys", "objects", "files", "pins", "snapshots", "timelines", "records", "pieces",
+    "dumps",
+    "windows", "points", "jobs", "databases", "elements", "commands", "values", "entries",
+    "findings",
+    "segments", "spans", "warnings", "characters", "copies", "generations", "inodes", "requests",
+    "pages",
+    "rows", "claims", "marks", "fields", "branches", "actors", "nodes", "drills", "events", "gaps",
+    "ones",
+    "seeds", "failures", "days", "hours", "minutes", "seconds",
+  ]
+  private static let adjectives: Set<Substring> = [
+    "more", "older", "earlier", "deleted", "log", "foreign", "free", "other", "new", "full", "such",
+    "unexpected", "missing",
+  ]
+
+  /// The text after an interpolation that is a count, and the noun in the plural that follows it. A bound,
+  /// named by its type, is never one.
+  private func fixedPlurals(_ line: Substring) -> [Substring] {
+    var (found, rest): ([Substring], Substring) = ([], line)
+    while let start = rest.firstRange(of: "\\(") {
+      rest = rest[start.upperBound...]
+      var depth = 1
+      let end = rest.firstIndex { character in
+        depth += character == "(" ? 1 : character == ")" ? -1 : 0
+        return depth == 0
+      }
+      guard let end else { break }
+      let (count, after) = (rest[..<end], rest[end...].dropFirst())
+      if count.first?.isUppercase == true || count.hasPrefix("counted(") || after.first != " " {
+        continue
+      }
+      var words = after.dropFirst().split { !$0.isLetter }.prefix(2)
+      if words.first.map(Self.adjectives.contains) == true { words = words.dropFirst() }
+      if let noun = words.first, Self.nouns.contains(noun) { found.append(noun) }
+    }
+    return found
+  }
+
+  @Test func `a count and its noun agree, also for one`() throws {
+    #expect(fixedPlurals(#"and \(list.count - 1) more files of"#) == ["files"])
+    #expect(fixedPlurals(#"\(counted(n, "key")) keys, at most \(Bounds.pins) pins"#) == [])
+    for file in files() where file.hasSuffix(".swift") && !file.contains("/TestSupport/") {
+      let text = try TestFiles.text(Checkout.root + "/" + file)
+      for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
+        .enumerated()
+      where strstr(String(line), "\\(") != nil && !line.contains("precondition(") {
+        for noun in fixedPlurals(line) where !line.drop(while: { $0 == " " }).hasPrefix("//") {
+          Issue.record("\(file):\(number + 1): \(noun): use counted(_:_:): \(line)")
+        }
+      }
+    }
+  }
+
   @Test func `no page, message or comment has a phrase that reads translated`() throws {
     let files = files()
     #expect(files.count > 300, "the files are not where they were")

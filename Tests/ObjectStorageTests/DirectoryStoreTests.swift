@@ -48,6 +48,18 @@ import Testing
     #expect(access(scratch("absent"), F_OK) != 0, "writing made a root that was not prepared")
   }
 
+  @Test func `a root that may not be created says so, not that it does not exist`() async throws {
+    // Nothing can be created there, even by root.
+    let store = DirectoryStore(root: "/proc/backups")
+    do {
+      try await store.prepare()
+      Issue.record("prepared")
+    } catch let error as LifeboatError {
+      #expect(error.code == .storeUnavailable)
+      #expect(error.message.contains("can't create the directory /proc/backups"), "\(error)")
+    }
+  }
+
   @Test func aRootThatIsAFileIsUnavailable() async throws {
     _ = try await store.create("file", [1])
     for failure in await failures(of: DirectoryStore(root: root.appending("file"))) {

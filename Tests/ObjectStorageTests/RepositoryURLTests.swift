@@ -18,7 +18,8 @@ import Testing
     "", "s3://bucket/prefix", "gs://bucket", "http://host/", "file://relative", "file://host/path",
     "file://", "file:///a?region=x", "file:///a%zz", "file:///a%2", "file:///a%00b", "file:///%ff",
     "://x", " ", "/a\n", " /a", "/a /b", "/a/ b", "/a/\tb/c", "file:///a\n", "file:///a%0A/b",
-    "file:///a/b%20", "/a\u{a0}", "file:///a/\r\n",
+    "file:///a/b%20", "/a\u{a0}", "file:///a/\r\n", "s3:/bucket/x", "s3//bucket/x", "S3:bucket",
+    "gs//bucket/x", "file:/a",
   ])
   func refused(_ url: String) {
     do {

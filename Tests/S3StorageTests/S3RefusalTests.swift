@@ -86,6 +86,18 @@ import Testing
     #expect(error.cause?.contains("request 4442587FB7D0A2F9") == true)
   }
 
+  /// AWS answers a batch with 200, and refuses each key in it.
+  @Test func `a key that may not be deleted in a batch names who may not`() async throws {
+    let server = try FaultS3Server {
+      $0.undeletable = ["some/prefix/x"]
+      $0.undeletableCode = "AccessDenied"
+    }
+    let failures = try await Given.store(server).delete(["x"])
+    let hint = try #require(failures["x"]?.hint)
+    #expect(hint.contains(FaultS3Server.accessKey) && hint.contains("s3:DeleteObject"), "\(hint)")
+    #expect(!hint.contains("anonymous"), "\(hint)")
+  }
+
   @Test func aTamperedPayloadIsNotStored() async throws {
     let server = try FaultS3Server()
     let client = try Given.client()

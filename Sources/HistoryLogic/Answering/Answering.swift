@@ -116,7 +116,7 @@ package struct Answering: Sendable {
     }
     guard ids.count == 1 else {
       throw LifeboatError(
-        .usage, "\(ids.count) pins are named \(name)",
+        .usage, "\(counted(ids.count, "pin")) are named \(name)",
         hint: "name the restore point by its id: \(ids.joined(separator: ", "))")
     }
     return first

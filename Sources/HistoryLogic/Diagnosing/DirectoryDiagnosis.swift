@@ -144,7 +144,8 @@ package struct DirectoryDiagnosis: Sendable {
       Finding(
         .data, "leftovers", .warning,
         "there is neither \(printable(names.dump)) nor an AOF, but \(printable(first))"
-          + (sight.temporary.count == 1 ? "" : " and \(sight.temporary.count - 1) more such files"),
+          + (sight.temporary.count == 1
+            ? "" : " and " + counted(sight.temporary.count - 1, "more such file")),
         consequence:
           "a server has written here, but its data files are missing, or it never finished one",
         remedy:
@@ -161,8 +162,9 @@ package struct DirectoryDiagnosis: Sendable {
     if left > 0 {
       findings.append(
         Finding(
-          .data, "names", .note, "\(left) more files do not have one of the configured file names"
-        ))
+          .data, "names", .note,
+          counted(left, "more file does", "more files do")
+            + " not have one of the configured file names"))
     }
     return findings
   }

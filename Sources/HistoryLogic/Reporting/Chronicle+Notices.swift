@@ -64,12 +64,14 @@ extension Chronicle {
 
 extension Chronicle.Removal {
   package var text: String {
-    func keys(_ count: UInt64?) -> String { count.map { "about \($0) keys" } ?? "unknown" }
+    func keys(_ count: UInt64?) -> String {
+      count.map { "about \(counted($0, "key"))" } ?? "unknown"
+    }
     guard let command else {
       return "Most keys disappeared between \(from) and \(at). Before: \(keys(keysBefore)). "
         + "After: \(keys(keysAfter))."
     }
     return "\(command) at \(at) removed data."
-      + (keysBefore.map { " Before it: about \($0) keys." } ?? "")
+      + (keysBefore.map { " Before it: about \(counted($0, "key"))." } ?? "")
   }
 }

@@ -202,7 +202,7 @@ package struct ChronicleBuilder: Sendable {
       estimate, at: snapshot.at, isExplained: snapshot.destructive != nil)
     guard isFall, let before = counts.known else { return }
     let restore = "--at \(before.at)"
-    let detail = "from about \(before.keys) keys to about \(estimate.keys)"
+    let detail = "from about \(counted(before.keys, "key")) to about \(estimate.keys)"
     let isAbandoned = isAbandoned(snapshot.position, number)
     if isFurther, let last = removals.indices.last, removals[last].command == nil,
       removals[last].from == before.at

@@ -76,7 +76,8 @@ package struct RetentionBasis: Sendable {
         + (unreadable == nil ? "is missing" : "can't be read, and no writer has passed it yet")
     }
     guard let unreadable, unreadable.objects > 0 else { return nil }
-    return "timeline \(number) has \(unreadable.objects) objects, and its claim can't be read"
+    return
+      "timeline \(number) has \(counted(unreadable.objects, "object")), and its claim can't be read"
   }
 
   private func problem(of timeline: TimelineNumber) -> String? {

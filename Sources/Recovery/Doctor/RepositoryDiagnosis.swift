@@ -54,7 +54,7 @@ package struct RepositoryDiagnosis: Sendable {
       findings.append(
         Finding(
           .repository, "operations", .warning,
-          "\(listing.unusable.count) records below ops/ can't be used; the first is \(first)",
+          "\(counted(listing.unusable.count, "record")) below ops/ can't be used; the first is \(first)",
           consequence:
             "they do not count; a pin, a damaged generation or a deletion that one of them "
             + "stood for is as before",

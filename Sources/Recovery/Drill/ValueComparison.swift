@@ -96,7 +96,7 @@ struct ValueComparison {
     let missing = fields.keys.filter { found[$0] == nil }.count
     let more = found.keys.filter { fields[$0] == nil }.count
     let other = fields.count { name, value in found[name].map { $0 != value } ?? false }
-    return "\(missing) of its fields are missing, \(more) are unexpected, \(other) differ"
+    return "of its fields, \(missing) missing, \(more) unexpected, \(other) different"
   }
 
   private func pairs(_ reply: RESPReply) -> [[UInt8]: [UInt8]]? {

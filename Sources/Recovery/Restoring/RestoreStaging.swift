@@ -341,7 +341,9 @@ struct RestoreStaging: Sendable {
       throw LifeboatError(.failure, "\(file.path) was removed during the restore")
     }
     let size = try staged.status().size
-    guard size == file.size else { throw broken(file, "it has \(size) bytes, not \(file.size)") }
+    guard size == file.size else {
+      throw broken(file, "it has \(counted(size, "byte")), not \(file.size)")
+    }
   }
 
   private func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {

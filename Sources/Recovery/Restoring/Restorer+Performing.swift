@@ -56,8 +56,8 @@ extension Restorer {
     done.warnings += try [owner.warning, commit.run()].compactMap { $0 }
     if staging.expired.count > 0 {
       done.warnings.append(
-        "\(staging.expired.count) keys of the full copy have expired since it was saved: a server that is no "
-          + "replica deletes them when it loads it")
+        "\(counted(staging.expired.count, "key")) of the full copy expired after it was saved: a server that is "
+          + "no replica does not load expired keys")
     }
     return .restored(done, movedAside: journal.aside)
   }
@@ -181,7 +181,7 @@ extension Restorer {
     if let inodes = space.freeInodes, space.totalBytes > 0, inodes < UInt64(plan.files.count) + 8 {
       throw LifeboatError(
         .noRoom,
-        "\(options.data) has \(inodes) inodes free, and \(plan.files.count + 8) are needed",
+        "\(options.data) has \(counted(inodes, "free inode")), and \(plan.files.count + 8) are needed",
         hint: "remove files, or restore to a new volume; nothing was changed")
     }
   }

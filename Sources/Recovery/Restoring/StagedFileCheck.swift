@@ -47,7 +47,9 @@ struct StagedFileCheck {
 
   /// What is wrong with the file of `size` bytes; nil if it is sound. Call once, at its end.
   mutating func finish(size: UInt64) -> String? {
-    guard consumed == size else { return "its parts have \(consumed) bytes, not \(size)" }
+    guard consumed == size else {
+      return "its parts have \(counted(consumed, "byte")), not \(size)"
+    }
     switch reader {
     case .none: return nil
     case .generation(var check):

@@ -131,7 +131,7 @@ extension VerifyPass {
       add(
         VerifyFinding(
           .remark, ObjectPath.generation(first.generation),
-          "\(pieces.count) pieces without an index: left by an interrupted upload, or part of "
+          "\(counted(pieces.count, "piece")) without an index: left by an interrupted upload, or part of "
             + "one in progress"), to: .generation(first.generation))
     }
     try await verify(pieces.filter { _ in chooses() }) { _ in }
@@ -162,7 +162,7 @@ extension VerifyPass {
         } else if let size = piece.size, UInt64(opened.content.count) != size {
           add(
             damaged(
-              piece.name.text, "it has \(opened.content.count) bytes, not \(size)",
+              piece.name.text, "it has \(counted(opened.content.count, "byte")), not \(size)",
               piece.generation), to: .generation(piece.generation))
           take(nil)
         } else {

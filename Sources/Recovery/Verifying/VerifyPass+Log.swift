@@ -73,7 +73,8 @@ extension VerifyPass {
     add(
       VerifyFinding(
         .remark, ObjectPath.log(number, ordinal: ordinal, first).text,
-        "\(late.count) objects were added after the end of their timeline: they are ignored"),
+        counted(late.count, "object was", "objects were")
+          + " added after the end of the timeline: ignored"),
       to: .log(number, ordinal: ordinal))
   }
 

@@ -85,7 +85,8 @@ final class VerifyPass {
     add(
       VerifyFinding(
         .remark, catalogue.foreignExample ?? "",
-        "\(catalogue.foreign) objects are not part of format 1: they are ignored"), to: .repository)
+        counted(catalogue.foreign, "object is", "objects are") + " not part of format 1: ignored"),
+      to: .repository)
   }
 
   // MARK: Reading

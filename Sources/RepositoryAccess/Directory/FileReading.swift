@@ -23,7 +23,7 @@ extension OpenFile {
     guard bytes.count == count else {
       throw LifeboatError(
         .corrupt, "\(path) ended at offset \(from + UInt64(bytes.count)) while it was read",
-        cause: "it was \(to) bytes long before", isRetryable: true)
+        cause: "it was \(counted(to, "byte")) long before", isRetryable: true)
     }
     return bytes
   }

@@ -152,7 +152,8 @@ extension CapabilityReport {
         return ok(.delete, "objects can be deleted")
       }
       return Finding(
-        check: .delete, verdict: .warning, detail: "\(left) deleted objects are still listed",
+        check: .delete, verdict: .warning,
+        detail: counted(left, "deleted object is", "deleted objects are") + " still listed",
         consequence: consequence,
         remedy: "look for a retention policy, object lock or legal hold on the bucket")
     }

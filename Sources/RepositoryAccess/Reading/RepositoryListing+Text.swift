@@ -11,8 +11,8 @@ extension RepositoryListing {
   package var text: String {
     var text = "repository \(repository)"
     text += cipher == Descriptor.Cipher.none.rawValue ? "\n" : ", encrypted (\(cipher))\n"
-    text += "\(objects) objects, \(humanBytes(bytes))"
-    if foreignObjects > 0 { text += ", and \(foreignObjects) foreign ones (ignored)" }
+    text += "\(counted(objects, "object")), \(humanBytes(bytes))"
+    if foreignObjects > 0 { text += ", and \(counted(foreignObjects, "foreign one")) (ignored)" }
     text += ", at \(location)\nnewest restore point: "
     text +=
       newest.map { "\($0) of \(newestInstant ?? "")" }
@@ -63,7 +63,8 @@ extension RepositoryListing {
       text += times + (isLong ? "\n    " : "  ") + point + "\n"
     }
     if rows.count > RepositoryListing.rowsMax {
-      text += "  and \(rows.count - RepositoryListing.rowsMax) earlier rows: --json has them\n"
+      text +=
+        "  and \(counted(rows.count - RepositoryListing.rowsMax, "earlier row")): --json has all of them\n"
     }
     let windows = timelines.flatMap(\.windows)
     if windows.contains(where: { !$0.isCounted && $0.keys != nil }) {

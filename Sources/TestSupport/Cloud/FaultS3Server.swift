@@ -40,8 +40,9 @@ package final class FaultS3Server: Sendable {
     package var tamper: @Sendable (inout LoopbackRequest) -> Void = { _ in }
     /// Decides about each request that got this far; the first one is number 1.
     package var fault: @Sendable (LoopbackRequest) -> Fault? = { _ in nil }
-    /// Keys whose deletion in a batch fails with InternalError.
+    /// Keys whose deletion in a batch fails with `undeletableCode`.
     package var undeletable: Set<String> = []
+    package var undeletableCode = "InternalError"
     package init() {}
   }
 
@@ -280,8 +281,8 @@ struct FaultS3Exchange {
     for object in root.all("Object") {
       let key = object["Key"]?.text ?? ""
       if setup.undeletable.contains(key) {
-        text += "<Error><Key>\(escaped(key))</Key><Code>InternalError</Code>"
-        text += "<Message>We encountered an internal error</Message></Error>"
+        text += "<Error><Key>\(escaped(key))</Key><Code>\(setup.undeletableCode)</Code>"
+        text += "<Message>for a test</Message></Error>"
       } else {
         shared.state.withLock { _ = $0.objects.removeValue(forKey: bucket + "/" + key) }
       }

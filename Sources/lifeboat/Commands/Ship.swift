@@ -271,7 +271,7 @@ struct Ship: ExitingCommand {
         "encryption":
           "\(options.keys.isGiven ? "on, with the given key" : "off: no key was given")",
         "requests":
-          "at most \(perDay) log objects a day while Redis writes; none while Redis is idle",
+          "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle",
       ])
   }
 
