@@ -71,7 +71,9 @@ import Testing
       }
       guard let end else { break }
       let (count, after) = (rest[..<end], rest[end...].dropFirst())
-      if count.first?.isUppercase == true || count.hasPrefix("counted(") || after.first != " " {
+      if count.first?.isUppercase == true || count.hasPrefix("counted(") || after.first != " "
+        || after.dropFirst().first?.isLetter != true
+      {
         continue
       }
       var words = after.dropFirst().split { !$0.isLetter }.prefix(2)

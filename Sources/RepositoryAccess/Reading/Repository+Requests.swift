@@ -40,7 +40,7 @@ extension Repository {
     guard reading.isPerformed || names.count <= Repository.requestReadsMax else {
       throw LifeboatError(
         .corrupt, "it is not known whether the restore request \(id) was performed",
-        cause: "\(names.count) objects have names that begin as that of its record",
+        cause: "the names of \(counted(names.count, "object")) begin as that of its record",
         hint: "delete those of them that `lifeboat verify` names; find out who wrote them")
     }
     return reading
