@@ -24,8 +24,8 @@ import WriterLogic
   }
 
   /// Twenty days in three timelines: a chain each day, with log every six hours.
-  private func history(_ clock: Clock) async throws -> MadeRepository {
-    let made = try await MadeRepository(clock: { clock.now })
+  private func history(_ clock: Clock, _ keys: KeySource = .none) async throws -> MadeRepository {
+    let made = try await MadeRepository(clock: { clock.now }, keys: keys)
     var (timeline, sequence) = (0, 0)
     for day in Int64(0)..<20 {
       let begin = (day + 1) * Self.day
@@ -154,7 +154,12 @@ import WriterLogic
     let made: MadeRepository
     var random: SeededRandom
     let end: Int64
+    /// It can seal what a reader opens.
+    let hasKey: Bool
+    /// Of a repository that is not encrypted.
+    let frame: BackupFormat.Frame
     var next = 4
+    var created: [String] = []
 
     mutating func number(_ range: ClosedRange<Int>) -> Int {
       Int.random(in: range, using: &random)
@@ -164,11 +169,31 @@ import WriterLogic
     }
 
     mutating func act() async throws {
-      switch number(0...9) {
-      case 0...4: try await claim()
-      case 5, 6: try await snapshot()
-      default: try await operation()
+      switch number(0...12) {
+      case 0...4 where hasKey: try await claim()
+      case 5,
+        6 where hasKey:
+        try await snapshot()
+      case 7...9: try await operation()
+      default: try await log()
       }
+    }
+
+    /// Over true log, behind it, or in a file that nobody knows: garbage, of another process, or made with the
+    /// nonce of the true one.
+    mutating func log() async throws {
+      let timeline = number(1...3)
+      let bytes = [UInt8](repeating: 7, count: number(1...100))
+      let from = UInt64([0, 14, 28, 42, 56, number(0...60)][number(0...5)])
+      let span = LogSpan(
+        from: from, to: from + UInt64(bytes.count), mark: number(0...3) == 0 ? nil : at(time()),
+        digest: made.repository.frame.digest(bytes).short)
+      let name = ObjectPath.log(TimelineNumber(timeline)!, ordinal: number(1...8), span)
+      let payload = LogPayload(
+        nonce: nonce(number(0...1) == 0 ? timeline : 99), marks: [], bytes: bytes)
+      let sealed = try frame.seal(payload.encoded(), kind: .log, name: name)
+      _ = try await made.store.create(name.text, number(0...2) == 0 ? [1, 2, 3] : sealed)
+      created.append(name.text)
     }
 
     private mutating func claim() async throws {
@@ -211,34 +236,84 @@ import WriterLogic
     }
   }
 
-  @Test func `an intruder who creates objects never shortens what a policy keeps`()
+  private func makeIntruder(_ made: MadeRepository, _ seed: UInt64, _ end: Instant, hasKey: Bool)
+    async throws -> Intruder
+  {
+    Intruder(
+      made: made, random: SeededRandom(seed: seed), end: end.milliseconds, hasKey: hasKey,
+      frame: try await MadeRepository().repository.frame)
+  }
+
+  private static let key = KeySource(
+    file: nil, value: EncryptionKey(bytes: Array(0..<32)).reveal())
+
+  @Test(arguments: [false, true])
+  func `an intruder who creates objects never shortens what a policy keeps`(isEncrypted: Bool)
     async throws
   {
     let base = UInt64.random(in: 0 ... .max)
+    let keys = isEncrypted ? Self.key : .none
     let clock = Clock()
-    let whole = try await history(clock)
+    let whole = try await history(clock, keys)
     let end = clock.now.advanced(byMilliseconds: 3_600_000)
     let now = end.advanced(byMilliseconds: 2 * Self.day)
-    let legitimate = Set(whole.store.names)
+    // In an encrypted repository every upload has other bytes, and the same names.
+    let legitimate = Set(whole.store.names.filter { !$0.hasPrefix("keys/") })
     clock.set(now)
     _ = try await plan(whole, now)
     let kept = Set(whole.store.names)
     var decided = 0
-    for round in 0..<10 {
-      let made = try await history(clock)
+    for round in 0..<12 {
+      let seed = base &+ UInt64(round)
+      let made = try await history(clock, keys)
       clock.set(end)
-      var intruder = Intruder(
-        made: made, random: SeededRandom(seed: base &+ UInt64(round)), end: end.milliseconds)
+      var intruder = try await makeIntruder(made, seed, end, hasKey: !isEncrypted)
       for _ in 0..<intruder.number(1...12) { try await intruder.act() }
       clock.set(now)
       do {
         _ = try await plan(made, now)
         decided += 1
       } catch let error as LifeboatError where error.code == .corrupt {}
-      let lost = legitimate.intersection(kept).subtracting(made.store.names)
+      // The digests of log differ from one encrypted repository to the next.
+      func place(_ name: String) -> String {
+        guard case .log(let number, let ordinal, let span) = ObjectPath(name) else { return name }
+        return "\(number)/\(ordinal)/\(span.from)-\(span.to)"
+      }
+      let left = Set(made.store.names.map(place))
+      let lost = Set(legitimate.intersection(kept).map(place)).subtracting(left)
         .filter { !$0.hasPrefix("ops/") }
-      #expect(lost.isEmpty, "seed \(base &+ UInt64(round)): \(lost.sorted())")
+      #expect(lost.isEmpty, "seed \(seed): \(lost.sorted())")
     }
     #expect(decided > 0, "most runs refused: they show nothing")
+  }
+
+  /// Every state that a policy keeps is as before, or `verify` names what took it away.
+  @Test(arguments: [false, true])
+  func `an intruder's log changes no answer without a finding`(isEncrypted: Bool) async throws {
+    let base = UInt64.random(in: 0 ... .max)
+    let keys = isEncrypted ? Self.key : .none
+    let clock = Clock()
+    for round in 0..<8 {
+      let seed = base &+ UInt64(round)
+      let made = try await history(clock, keys)
+      let end = clock.now
+      let times = (Int64(1)...80).map { $0 * Self.day / 4 + 3_600_000 }.filter {
+        $0 < end.milliseconds
+      }
+      var before: [String] = []
+      for time in times { before.append((try? await made.known(at: time))?.id ?? "none") }
+      var intruder = try await makeIntruder(made, seed, end, hasKey: !isEncrypted)
+      for _ in 0..<intruder.number(1...6) { try await intruder.log() }
+      let report = try await Verifier(
+        made.copy(), options: .init(sample: nil, by: "test", keys: keys), now: { at(5000) },
+        draw: { 0 }, progress: { _, _ in }
+      ).run()
+      let named = Set(report.findings.filter(\.isFailure).map(\.object))
+      for (time, id) in zip(times, before) {
+        let after = (try? await made.known(at: time))?.id ?? "none"
+        let isNamed = intruder.created.contains { named.contains($0) }
+        #expect(after == id || isNamed, "seed \(seed), \(time): \(id) became \(after)")
+      }
+    }
   }
 }

@@ -30,8 +30,10 @@ package struct Catalogue: Sendable {
   package private(set) var operations: [OperationKind: Set<String>] = [:]
   /// Generations that were found damaged. For restores and shippers they do not exist.
   package private(set) var quarantined: Set<GenerationID> = []
-  /// Listed operations that do not count, and why.
+  /// Listed operations and log objects that do not count, and why.
   package private(set) var unusable: [ObjectPath: String] = [:]
+  /// Intact log objects whose bytes contradict those of another one, and that one. One of them is forged.
+  package private(set) var contradicting: [ObjectPath: ObjectPath] = [:]
   /// Objects that are newer in the store than a grace period, if the caller requested them. Nothing of
   /// these is deleted.
   package private(set) var young: Set<ObjectPath> = []
@@ -92,19 +94,28 @@ package struct Catalogue: Sendable {
     generations[id]?.written = max(before, modified)
   }
 
-  /// A copy without some operations, which do not count.
+  /// A copy without some operations and log objects, which do not count.
   /// - Parameter names: with the reason; nil: it is gone.
   package func disregarding(_ names: [ObjectPath: String?]) -> Catalogue {
     var copy = self
     for (name, reason) in names {
-      guard case .operation(let kind, let id) = name else { continue }
-      copy.operations[kind]?.remove(id)
-      if kind == .quarantines, let generation = GenerationID(id) {
-        copy.quarantined.remove(generation)
+      switch name {
+      case .operation(let kind, let id):
+        copy.operations[kind]?.remove(id)
+        if kind == .quarantines, let generation = GenerationID(id) {
+          copy.quarantined.remove(generation)
+        }
+      case .log(let number, let ordinal, let span):
+        copy.timelines[number]?.log[ordinal]?.removeAll { $0 == span }
+      default: continue
       }
       copy.unusable[name] = reason
     }
     return copy
+  }
+
+  package mutating func noteContradiction(_ path: ObjectPath, _ other: ObjectPath) {
+    contradicting[path] = other
   }
 
   /// A copy without some timelines whose claims can't be read.

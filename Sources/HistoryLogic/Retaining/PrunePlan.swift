@@ -34,6 +34,8 @@ package struct PrunePlan: Sendable, Equatable {
   /// Listed snapshots that do not exist for a reader, and how many of them are deleted.
   private var hidden = 0
   private var hiddenGone = 0
+  /// Log objects that are deleted, and that no snapshot names that exists for a reader.
+  private var hiddenLogGone = 0
   /// The first remaining restore point.
   package var firstLeft: Instant? { kept.first }
   /// What is kept although the policy would not keep it.
@@ -72,7 +74,13 @@ package struct PrunePlan: Sendable, Equatable {
 
   /// A deletion of more than half of the restore points has to be confirmed, or waits for a grace period.
   /// What a reader does not see counts, too: somebody may have hidden it.
-  package var takesMost: Bool { (points - pointsLeft + hiddenGone) * 2 > points + hidden }
+  package var takesMost: Bool {
+    let logObjects = basis.history.catalogue.timelines.values.reduce(0) { sum, timeline in
+      sum + timeline.log.values.reduce(0) { $0 + $1.count }
+    }
+    return (points - pointsLeft + hiddenGone) * 2 > points + hidden
+      || hiddenLogGone * 2 > logObjects
+  }
 
   // MARK: Snapshots
 
@@ -149,13 +157,24 @@ package struct PrunePlan: Sendable, Equatable {
   private mutating func chooseLogs(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
+    var forged: [Prune.Log: [ObjectPath]] = [:]
+    for case .log(let timeline, let ordinal, let span) in catalogue.unusable.keys {
+      forged[Prune.Log(timeline: timeline, ordinal: ordinal), default: []].append(
+        .log(timeline, ordinal: ordinal, span))
+    }
     for (timeline, listed) in catalogue.timelines where listed.hasClaim {
       for (ordinal, spans) in listed.log {
         let log = Prune.Log(timeline: timeline, ordinal: ordinal)
-        let names = spans.map { ObjectPath.log(timeline, ordinal: ordinal, $0) }
+        var names = spans.map { ObjectPath.log(timeline, ordinal: ordinal, $0) }
+        names += forged[log] ?? []
         guard !needs.logs.contains(log) else { continue }
         let isOld = catalogue.young.isDisjoint(with: names)
-        if isOld { logs += names }
+        if isOld {
+          logs += names
+          if !needs.namedLogs.contains(log), !basis.letGo.logs.contains(log) {
+            hiddenLogGone += names.count
+          }
+        }
         let wasNamed = needs.namedLogs.contains(log) || basis.letGo.logs.contains(log)
         if isOld || wasNamed { logsGone.append(log) }
       }

@@ -54,6 +54,9 @@ package struct RetentionBasis: Sendable {
   /// since it is unknown what is needed. Claims are numbered without a gap, and so are the snapshots of
   /// each timeline, except those recorded as deleted.
   package func problem() -> String? {
+    if let (path, other) = history.catalogue.contradicting.min(by: { $0.key.text < $1.key.text }) {
+      return "\(path.text) and \(other.text) contradict each other: one of them is forged"
+    }
     var expected = TimelineNumber.first
     for (number, _) in history.catalogue.timelines.sorted(by: { $0.key < $1.key })
     where history.claims[number] != nil {

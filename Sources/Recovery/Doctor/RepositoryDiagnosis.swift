@@ -54,13 +54,23 @@ package struct RepositoryDiagnosis: Sendable {
       findings.append(
         Finding(
           .repository, "operations", .warning,
-          "\(counted(listing.unusable.count, "record")) below ops/ can't be used; the first is \(first)",
+          "\(counted(listing.unusable.count, "object")) can't be used; the first is \(first)",
           consequence:
             "they do not count; a pin, a damaged generation or a deletion that one of them "
-            + "stood for is as before",
+            + "stood for is as before, and log that one of them overlaps is taken from the others",
           remedy:
             "`lifeboat verify` says what is wrong with them; if Lifeboat did not write them, find "
             + "out who may write to the bucket"))
+    }
+    if let first = listing.contradicting.first {
+      findings.append(
+        Finding(
+          .repository, "forged-log", .warning,
+          "\(counted(listing.contradicting.count, "object")) of the log contradict others; the first is "
+            + first,
+          consequence: "a restore that needs their bytes may fail, and nothing is deleted",
+          remedy:
+            "`lifeboat verify` names both; find out who wrote the forged one, and delete it"))
     }
     if let cut = listing.timelines.first(where: \.isCutOff) {
       findings.append(

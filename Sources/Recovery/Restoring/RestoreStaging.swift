@@ -210,9 +210,7 @@ struct RestoreStaging: Sendable {
       throw Missing(name: part.name.text)
     }
     try unpacking.withTurn {
-      let opened = try repository.frame.open(
-        object, kind: part.kind, name: part.name, limit: part.limit)
-      let bytes = try checked(opened, part)
+      let bytes = try content(object, part)
       guard bytes.count >= part.skip + Int(length) else {
         throw LifeboatError(
           .corrupt, "the object \(part.name.text) is shorter than recorded")
@@ -244,6 +242,23 @@ struct RestoreStaging: Sendable {
 
   /// An object of the plan is gone, because another run folded or pruned it. The restore plans again.
   struct Missing: Error { var name: String }
+
+  /// A log object can't be used, and others have its bytes. The restore plans again without it.
+  struct Replaceable: Error {
+    var name: ObjectPath
+    var reason: String
+  }
+
+  private func content(_ object: [UInt8], _ part: Part) throws -> [UInt8] {
+    do {
+      return try checked(
+        repository.frame.open(object, kind: part.kind, name: part.name, limit: part.limit), part)
+    } catch let error as LifeboatError
+      where error.isDamage && history.catalogue.hasElsewhere(part.name)
+    {
+      throw Replaceable(name: part.name, reason: error.reason)
+    }
+  }
 
   private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
     guard let (span, timeline) = part.span else {

@@ -81,6 +81,8 @@ package struct Restorer: Sendable {
 
   /// How often a plan is made again because one of its objects was deleted meanwhile.
   private static let plansMax = 3
+  /// How many log objects are passed over because others have their bytes.
+  private static let forgedMax = 64
 
   package func run() async throws -> Outcome { try await report().outcome }
 
@@ -129,8 +131,9 @@ package struct Restorer: Sendable {
     // The state is complete, even if there is no key.
     if let finished, options.isIfEmpty { return .finished(point: finished) }
     var damaged: [GenerationID: String] = [:]
+    var forged: Set<ObjectPath> = []
     for attempt in 1... {
-      let choice = try await choose(without: damaged)
+      let choice = try await choose(without: damaged, forged)
       guard case .plan(let repository, let history, let plan) = choice else {
         if case .absent(let outcome) = choice { return outcome }
         return .noBackup
@@ -148,8 +151,17 @@ package struct Restorer: Sendable {
         // It is a different dump each time, and a plan can have only so many.
         damaged[unneeded.generation] = unneeded.reason
         note("the dump next to the log is damaged: planning again without it")
+      } catch let found as RestoreStaging.Replaceable {
+        guard forged.count < Restorer.forgedMax else {
+          throw LifeboatError(
+            .corrupt, "more than \(Restorer.forgedMax) log objects can't be used",
+            cause: "the last is \(found.name.text): \(found.reason)",
+            hint: "`lifeboat verify` names them: find out who wrote them, and delete them")
+        }
+        forged.insert(found.name)
+        note("\(found.name.text) can't be used (\(found.reason)): planning again without it")
       } catch let missing as RestoreStaging.Missing {
-        guard attempt - damaged.count < Restorer.plansMax else {
+        guard attempt - damaged.count - forged.count < Restorer.plansMax else {
           throw LifeboatError(
             .corrupt, "the object \(missing.name) is missing",
             cause: "the restore point needs it",
@@ -215,8 +227,12 @@ package struct Restorer: Sendable {
     case absent(Outcome)
   }
 
-  /// - Parameter damaged: dumps that a plan must leave out, and why.
-  private func choose(without damaged: [GenerationID: String] = [:]) async throws -> Choice {
+  /// - Parameters:
+  ///   - damaged: dumps that a plan must leave out, and why.
+  ///   - forged: log objects that do not exist for the plan.
+  private func choose(
+    without damaged: [GenerationID: String] = [:], _ forged: Set<ObjectPath> = []
+  ) async throws -> Choice {
     guard let repository = try await Repository.open(store, keys: options.keys) else {
       if let id = options.repositoryID {
         throw LifeboatError(
@@ -234,7 +250,8 @@ package struct Restorer: Sendable {
         hint: "check the bucket and prefix, or --repository-id")
     }
     var isLossConfirmed = false
-    return try await repository.withHistory { history in
+    return try await repository.withHistory { whole in
+      let history = try whole.without(forged)
       let reader = HistoryReader(repository: repository, history: history)
       var found = try await reader.point(options.question, now: now(), url: options.url)
       if found == nil {

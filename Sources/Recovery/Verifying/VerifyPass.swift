@@ -46,9 +46,11 @@ final class VerifyPass {
   func run() async throws {
     noteForeign()
     try await readClaims()
+    let genuine = try await repository.withoutForgedLog(catalogue, claims)
+    noteForged(genuine)
     let history = try History(
-      catalogue: catalogue.without(Set(catalogue.timelines.keys.filter { claims[$0] == nil })),
-      claims: claims, cutOff: try await repository.cutOff(catalogue, claims))
+      catalogue: genuine.without(Set(catalogue.timelines.keys.filter { claims[$0] == nil })),
+      claims: claims, cutOff: try await repository.cutOff(genuine, claims))
     noteCutOff(history)
     try await readPrunes()
     try await readSnapshots(history)
@@ -78,6 +80,25 @@ final class VerifyPass {
     }
     kept[finding.isFailure, default: 0] += 1
     findings[group, default: []].append(finding)
+  }
+
+  private func noteForged(_ genuine: Catalogue) {
+    func note(_ path: ObjectPath, _ detail: String, _ consequence: String) {
+      guard case .log(let number, let ordinal, _) = path else { return }
+      add(
+        .damaged(
+          path.text, detail, [], consequence,
+          remedy: "find out who wrote it: no Lifeboat does that; then delete it"),
+        to: .log(number, ordinal: ordinal))
+    }
+    for (path, reason) in genuine.unusable {
+      note(path, reason, "it does not count, and the objects that it overlaps do")
+    }
+    for (path, other) in genuine.contradicting {
+      note(
+        path, "its bytes are not those of \(other.text): one of the two is forged",
+        "a restore that needs their bytes may fail, and nothing is deleted")
+    }
   }
 
   private func noteForeign() {

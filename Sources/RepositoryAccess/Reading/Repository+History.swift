@@ -6,10 +6,12 @@ import ObjectStorage
 extension Repository {
   /// The history from a complete listing and every claim. Of a claim that can't be read only the number
   /// counts.
-  /// - Parameter passesClaims: for a writer, which continues nothing of such a timeline. It does not write
-  ///   while a claim is gone, unless an earlier writer has passed that claim.
+  /// - Parameters:
+  ///   - passesClaims: for a writer, which continues nothing of such a timeline. It does not write
+  ///     while a claim is gone, unless an earlier writer has passed that claim.
+  ///   - deletes: for retention, which has to know all that is forged.
   package func history(
-    youngAfter: Instant? = nil, passesClaims: Bool = false
+    youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false
   ) async throws -> History {
     var catalogue = try await catalogue(youngAfter: youngAfter)
     if catalogue.hasUnclaimedSnapshots {
@@ -44,6 +46,10 @@ extension Repository {
     where !passesClaims || History.isPassed(number, claims.values) {
       pass(number, "an object of the repository is missing: \(ObjectPath.claim(number).text)")
     }
+    catalogue = try await withoutForgedLog(
+      catalogue, claims,
+      readsMax: deletes ? Repository.overlapReadsInPruneMax : Repository.overlapReadsMax,
+      isComplete: deletes)
     return try History(
       catalogue: catalogue, claims: claims, unreadable: unreadable,
       cutOff: try await cutOff(catalogue, claims))
@@ -117,14 +123,15 @@ extension Repository {
   /// Answers a question about the history. Retention and folds delete while others read. If a listed object
   /// was deleted, the repository is listed again and the question repeated.
   package func withHistory<Answer>(
-    youngAfter: Instant? = nil, passesClaims: Bool = false,
+    youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false,
     _ question: (History) async throws -> Answer
   ) async throws -> Answer {
     var listings = 1
     while true {
       do {
         return try await question(
-          try await history(youngAfter: youngAfter, passesClaims: passesClaims))
+          try await history(
+            youngAfter: youngAfter, passesClaims: passesClaims, deletes: deletes))
       } catch let error as LifeboatError
         where error.missingObject != nil && listings < Repository.listingsMax
       {

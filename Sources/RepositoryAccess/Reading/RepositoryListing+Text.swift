@@ -26,6 +26,10 @@ extension RepositoryListing {
     for name in unusable {
       text += "\n\(name) can't be used.\nIt is ignored. See `lifeboat verify`.\n"
     }
+    for name in contradicting {
+      text += "\n\(name) contradicts another object.\n"
+      text += "One of the two is forged. Nothing is deleted. See `lifeboat verify`.\n"
+    }
     if !losses.isEmpty {
       text += "\nLOST: log that was backed up and is missing from the repository\n"
     }

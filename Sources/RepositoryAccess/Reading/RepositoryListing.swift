@@ -111,9 +111,12 @@ package struct RepositoryListing: Sendable, Encodable {
   package var unreadablePins: [String]
   /// Generations that were found damaged and count as absent.
   package var quarantined: [String]
-  /// Releases, quarantines, prune records and drills that can't be read, by the names of their objects, or are of
-  /// another repository. They do not count: anyone who may create objects can have written them.
+  /// Releases, quarantines, prune records, drills and log objects that can't be read, by the names of their
+  /// objects, or are of another repository or writer. They do not count: anyone who may create objects can
+  /// have written them.
   package var unusable: [String]
+  /// Log objects whose bytes are not those of another one that overlaps them.
+  package var contradicting: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
   package var lastDrill: DrillEntry?
@@ -190,7 +193,9 @@ package struct RepositoryListing: Sendable, Encodable {
       timelines: timelines, notices: chronicle.notices(command), losses: losses.map(\.1),
       pins: chronicle.pins, unreadablePins: chronicle.unreadablePins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),
-      unusable: unusable.keys.map { printable($0.text) }.sorted(), unreadable: unreadable,
+      unusable: unusable.keys.map { printable($0.text) }.sorted(),
+      contradicting: history.catalogue.contradicting.keys.map { printable($0.text) }.sorted(),
+      unreadable: unreadable,
       lastDrill: drills.drill.map { DrillEntry($0) })
     return (listing, chronicle)
   }

@@ -14,7 +14,7 @@ struct RetentionReader: Sendable {
 
   func basis(at now: Instant) async throws -> RetentionBasis {
     try await repository.withHistory(
-      youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace),
+      youngAfter: now.advanced(byMilliseconds: -RetentionPolicy.grace), deletes: true,
       { try await read($0, now) })
   }
 

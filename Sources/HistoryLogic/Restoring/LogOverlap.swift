@@ -1,0 +1,70 @@
+package import BackupFormat
+
+/// An object of a log that has bytes which others have, too, although no writer leaves it so.
+///
+/// A writer's objects follow each other, and a fold covers whole ones of them, up to the mark of the last. An
+/// object that begins or ends inside another, or covers others in any other way, may be made by somebody who
+/// may only create objects: its name alone would hide the marks of the true ones, or end the log. So it is read
+/// before it counts. One that looks like a fold hides no more than a fold does.
+package struct LogOverlap: Sendable, Equatable {
+  package var span: LogSpan
+  /// Objects inside it.
+  package var parts: [LogSpan]
+  /// An object that it shares only some of its bytes with.
+  package var crosses: LogSpan?
+
+  /// Those of one log, by their positions. Those that look like folds are left out.
+  package static func found(in spans: [LogSpan]) -> [LogOverlap] {
+    guard hasAny(spans) else { return [] }
+    let sorted = LogRun.sorted(spans)
+    var parts: [Int: [LogSpan]] = [:]
+    var crossing: [Int: LogSpan] = [:]
+    // Objects that reach the current position, each inside the one before it.
+    var open: [Int] = []
+    for (index, span) in sorted.enumerated() {
+      while let last = open.last, sorted[last].to <= span.from { open.removeLast() }
+      if let outer = open.last {
+        if span.to <= sorted[outer].to {
+          parts[outer, default: []].append(span)
+        } else {
+          crossing[outer] = span
+          crossing[index] = sorted[outer]
+        }
+      }
+      open.append(index)
+    }
+    return sorted.indices.compactMap { index in
+      let inside = parts[index] ?? []
+      let overlap = LogOverlap(span: sorted[index], parts: inside, crosses: crossing[index])
+      return overlap.crosses == nil && (inside.isEmpty || overlap.looksLikeFold) ? nil : overlap
+    }
+  }
+
+  /// A listing is sorted by the begin of the objects, so most logs need no more than this.
+  private static func hasAny(_ spans: [LogSpan]) -> Bool {
+    var (begin, end): (UInt64, UInt64) = (0, 0)
+    for span in spans {
+      if span.from < end || span.from < begin { return true }
+      (begin, end) = (span.from, span.to)
+    }
+    return false
+  }
+
+  private var looksLikeFold: Bool {
+    var position = span.from
+    for part in parts {
+      guard part.from == position else { return false }
+      position = part.to
+    }
+    return parts.count > 1 && position == span.to && parts.last?.mark == span.mark
+  }
+}
+
+extension Catalogue {
+  /// Whether other objects of its log have all bytes of an object.
+  package func hasElsewhere(_ path: ObjectPath) -> Bool {
+    guard case .log(let timeline, let ordinal, let span) = path else { return false }
+    let others = (timelines[timeline]?.log[ordinal] ?? []).filter { $0 != span }
+    return LogRun(others, from: span.from).end >= span.to
+  }
+}

@@ -1,0 +1,99 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import Recovery
+import RepositoryAccess
+import TestSupport
+import Testing
+
+/// Log objects that somebody else created in a timeline. Their names alone hide nothing.
+@Suite struct ForgedLogTests {
+  private func span(_ from: UInt64, _ to: UInt64, at time: Int64? = 5, digest: UInt8 = 0) -> LogSpan
+  {
+    LogSpan(
+      from: from, to: to, mark: time.map { Instant(milliseconds: $0) },
+      digest: ShortDigest(bytes: [UInt8](repeating: digest, count: 16))!)
+  }
+
+  @Test func `what follows each other, and folds, overlap nothing`() {
+    let parts = [span(0, 10, at: 1), span(10, 20, at: 2), span(20, 30, at: 3)]
+    #expect(LogOverlap.found(in: []).isEmpty)
+    #expect(LogOverlap.found(in: parts).isEmpty)
+    #expect(LogOverlap.found(in: parts.reversed()).isEmpty)
+    #expect(LogOverlap.found(in: parts + [span(0, 30, at: 3)]).isEmpty)
+    #expect(LogOverlap.found(in: parts + [span(0, 20, at: 2), span(30, 40, at: 4)]).isEmpty)
+  }
+
+  @Test func `anything else is doubtful`() {
+    let parts = [span(0, 10, at: 1), span(10, 20, at: 2), span(20, 30, at: 3)]
+    func doubtful(_ more: LogSpan...) -> [LogSpan] {
+      LogOverlap.found(in: parts + more).map(\.span)
+    }
+    #expect(doubtful(span(0, 30, at: 9)) == [span(0, 30, at: 9)], "another time")
+    #expect(doubtful(span(0, 31, at: 3)) == [span(0, 31, at: 3)], "longer than what it covers")
+    #expect(doubtful(span(0, 10, at: 1, digest: 1)).count == 1, "the same bytes twice")
+    #expect(doubtful(span(5, 15)) == [span(0, 10, at: 1), span(5, 15), span(10, 20, at: 2)])
+    #expect(doubtful(span(5, 8)) == [span(0, 10, at: 1)])
+  }
+
+  @Test func `a name with more bytes than an object can have is foreign`() throws {
+    let timeline = TimelineNumber.first
+    let most = UInt64(LogPayload.bytesMax)
+    #expect(ObjectPath(ObjectPath.log(timeline, ordinal: 1, span(3, 3 + most)).text) != nil)
+    #expect(ObjectPath(ObjectPath.log(timeline, ordinal: 1, span(3, 4 + most)).text) == nil)
+  }
+
+  /// It looks like a fold, so it is read only when its bytes are needed.
+  @Test(arguments: [0, 1])
+  func `a restore takes the bytes from the objects that a forged one covers`(garbage: Int)
+    async throws
+  {
+    let scene = try await RestoreScene()
+    let logs = scene.store.names.compactMap {
+      name -> (number: TimelineNumber, ordinal: Int, LogSpan)? in
+      guard case .log(let number, let ordinal, let span) = ObjectPath(name) else { return nil }
+      return (number, ordinal, span)
+    }.sorted { ($0.number, $0.ordinal, $0.2.from) < ($1.number, $1.ordinal, $1.2.from) }
+    let first = try #require(logs.last)
+    let own = logs.filter { $0.number == first.number && $0.ordinal == first.ordinal }.map(\.2)
+    let whole = LogSpan(
+      from: own.first!.from, to: own.last!.to, mark: own.last!.mark,
+      digest: ShortDigest(bytes: [UInt8](repeating: 9, count: 16))!)
+    let name = ObjectPath.log(first.number, ordinal: first.ordinal, whole)
+    let genuine = scene.store.names.first { $0.contains("/log/") }!
+    scene.store.overwrite(name.text, garbage == 0 ? [1, 2, 3] : scene.store.contents[genuine]!)
+    let data = try scene.directory(.nothing)
+    try await scene.restore(data, RestoreScene.nothing)
+    #expect(try visible(data) == scene.newest)
+    let verified = try await Verifier(
+      scene.store, options: .init(sample: nil, by: "test"), now: { Instant(milliseconds: 1) },
+      draw: { 0 }, progress: { _, _ in }
+    ).run()
+    #expect(
+      verified.findings.contains { $0.object == name.text && $0.isFailure }, "\(verified.text)")
+  }
+
+  /// Both are intact and have the nonce of the timeline: only a person can say which is right.
+  @Test func `two that contradict each other are told of, and nothing is deleted`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 0)
+    try await made.addLogSnapshot(1, 1)
+    try await made.addLog(1, 0, bytes: Array("*1\r\n$4\r\nPING\r\n".utf8), at: 10)
+    try await made.addLog(1, 5, bytes: Array("something else".utf8), at: 20)
+    let listing = try await RepositoryListing.make(made.store, now: at(10_000))
+    #expect(listing.contradicting.count == 2 && listing.unusable.isEmpty, "\(listing)")
+    let found = try await RepositoryDiagnosis(made.store, now: at(10_000)).findings()
+    #expect(found.contains { $0.check == "forged-log" })
+    let refused = await code {
+      _ = try await Pruner(
+        made.repository, options: .init(policy: RetentionPolicy(), by: "test"), now: { at(10_000) }
+      ).run()
+    }
+    #expect(refused == .corrupt)
+    let verified = try await Verifier(
+      made.copy(), options: .init(sample: nil, by: "test"), now: { at(1) }, draw: { 0 },
+      progress: { _, _ in }
+    ).run()
+    #expect(!verified.isSound && verified.text.contains("forged"), "\(verified.text)")
+  }
+}
