@@ -16,6 +16,13 @@ struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
     return sum
   }
 
+  /// A command whose lines break between its words: a browser would also break after a hyphen, inside
+  /// `--point`.
+  static func command(_ line: String) -> HTML {
+    let words = line.split(separator: " ").map { "<span class=\"word\">\($0)</span>" as HTML }
+    return words.dropFirst().reduce(words.first ?? "") { $0 + " " + $1 }
+  }
+
   struct Interpolation: StringInterpolationProtocol {
     fileprivate var text = ""
 

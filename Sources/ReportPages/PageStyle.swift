@@ -41,6 +41,7 @@ enum PageStyle {
     .alert span,.alert .remedy{color:var(--text)}
     .remedy{display:block;margin-top:.35rem}
     .remedy code{overflow-wrap:anywhere}
+    .word{display:inline-block;max-width:100%}
     .alert.bad{color:var(--bad);background:var(--bad-bg)}
     .alert.warn{color:var(--warn);background:var(--warn-bg)}
     .alert.info{color:var(--accent);background:var(--info-bg)}

@@ -47,7 +47,8 @@ extension ReportPage {
       let notice = chronicle.notice(removal, command)
       var remedies: HTML = ""
       for remedy in notice.remedies {
-        remedies += "<span class=\"remedy\">\(remedy.label): <code>\(remedy.command)</code></span>"
+        remedies +=
+          "<span class=\"remedy\">\(remedy.label): <code>\(HTML.command(remedy.command))</code></span>"
       }
       add("bad", notice.text, remedies)
     }

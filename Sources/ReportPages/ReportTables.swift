@@ -101,7 +101,9 @@ struct ReportTables {
       let choose: HTML = """
         <a class="choose" href="\(event.link)" aria-label="Choose: \(name)">choose</a>
         """
-      let line: HTML? = event.restore.map { "<code class=\"line\">\(command.line($0))</code>" }
+      let line: HTML? = event.restore.map {
+        "<code class=\"line\">\(HTML.command(command.line($0)))</code>"
+      }
       let restore = choose + (line ?? "")
       return [moment(event.at), kind, "\(event.words)", restore]
     }

@@ -40,7 +40,7 @@ import Testing
   @Test(arguments: [UInt64(1), 4095, 1 << 30, 1 << 50, .max])
   func `no line is wider than the terminal`(total: UInt64) {
     for done in [0, 1, total / 3, total] {
-      for elapsed in [Int64(0), 999, 1000, 3_600_000, .max / 2000] {
+      for elapsed in [Int64(0), 999, 1000, 3_600_000, Int64.max / 2000] {
         for columns in [20, 79] {
           let line = ProgressBar("uploading", done, of: total)
             .line(elapsed: elapsed, columns: columns, isUnicode: true)

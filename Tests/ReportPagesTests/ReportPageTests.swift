@@ -23,6 +23,15 @@ import Testing
     }
   }
 
+  @Test func `a command breaks between its words, and can still be copied`() {
+    let made = HTML.command("lifeboat restore --repo 'a b' --point 1.2@1:0")
+    #expect(
+      made.text.contains("<span class=\"word\">--point</span> <span class=\"word\">1.2@1:0</span>"))
+    var text = made.text
+    for tag in ["<span class=\"word\">", "</span>"] { text = text.replacing(tag, with: "") }
+    #expect(text == "lifeboat restore --repo &#39;a b&#39; --point 1.2@1:0")
+  }
+
   @Test func `a repository's URL ends neither the data block nor the shell's word`() {
     let command = RestoreCommand(repository: "a'b</script>\u{2028}$(rm)", isEncrypted: true)
     #expect(
