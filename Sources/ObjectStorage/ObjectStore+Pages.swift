@@ -18,7 +18,7 @@ extension ObjectStore {
       if let first = page.entries.first?.name {
         if let last, !last.utf8.lexicographicallyPrecedes(first.utf8) {
           throw endless(
-            "a page begins with \(printable(first)), which is not after the page before")
+            "a page begins with \(printable(first)), which is not after the end of the page before")
         }
         (last, empty) = (page.entries.last?.name, 0)
       } else {
@@ -28,7 +28,8 @@ extension ObjectStore {
       if let next = page.next, next == token || empty > emptyPagesMax {
         throw endless(
           next == token
-            ? "a page continues with itself" : "\(counted(empty, "page")) in a row without an entry"
+            ? "a page's continuation is the page itself"
+            : "\(counted(empty, "page")) in a row without an entry"
         )
       }
       token = page.next

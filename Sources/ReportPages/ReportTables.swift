@@ -84,8 +84,8 @@ struct ReportTables {
     }
     if !quiet.isEmpty {
       body += """
-        <details><summary>Starts, rewrites, drills and ends (\(quiet.count))</summary>\
-        \(rows(quiet, "Starts, rewrites, drills and ends"))\(leftOut(count(false), "event", "events"))</details>
+        <details><summary>Starts, rewrites, drills and shutdowns (\(quiet.count))</summary>\
+        \(rows(quiet, "Starts, rewrites, drills and shutdowns"))\(leftOut(count(false), "event", "events"))</details>
         """
     }
     return "<section aria-labelledby=\"events\"><h2 id=\"events\">Events</h2>\(body)</section>"
@@ -140,7 +140,7 @@ struct ReportTables {
 
   private var merged: HTML {
     guard chronicle.timelinesLeftOut > 0 else { return "" }
-    return "<p class=\"note\">What they have is drawn, without its smallest gaps.</p>"
+    return "<p class=\"note\">Their recovery windows are drawn, but not their smallest gaps.</p>"
   }
 
   private var generations: HTML {

@@ -41,7 +41,7 @@ struct S3Listing {
     case "false": next = nil
     case "true":
       guard let token = root["NextContinuationToken"]?.text, !token.isEmpty else {
-        throw S3Listing.unreadable("it is truncated and does not say how to go on")
+        throw S3Listing.unreadable("it is truncated, and has no continuation token")
       }
       next = token
     default: throw S3Listing.unreadable("it does not say whether it is complete")

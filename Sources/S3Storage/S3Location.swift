@@ -77,7 +77,8 @@ package struct S3Location: Sendable, Hashable {
       .usage, "\(description) is not used over plain http:// at \(printable(host))",
       cause: "anyone between here and there can read and change what is sent",
       hint:
-        "give an endpoint with https://; if the way there is safe, add allow-http=true to the URL")
+        "give an endpoint with https://; if the network in between is trusted, add allow-http=true to the URL"
+    )
   }
 
   /// This machine, or a Service of a cluster: a name without a dot, or one below `svc` or `cluster.local`.

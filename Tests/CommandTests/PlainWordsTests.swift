@@ -30,6 +30,19 @@ import Testing
     ("not the json that was expected", "not the expected JSON"),
     ("nothing can be shipped until this is fixed", "shipping is blocked"),
     ("what one sees", "what you see"), ("one sees", "you see"),
+    (" passes it, and", "skips it, and"), ("no lifeboat does that", "Lifeboat never writes this"),
+    ("its time is over", "it has expired"), ("how to go on", "it has no continuation token"),
+    ("were told that they won", "succeeded"), ("the way there is safe", "the network is trusted"),
+    ("apply as ever", "apply as usual"), ("policy lets go", "old restore points"),
+    ("let them go on", "resume them"), ("gone is gone", "can't be recovered"),
+    ("keeps what it has", "is append-only"), ("the way back](", "recovery"),
+    ("the access away from", "revoke the access of"),
+    ("**in kubernetes, looked at first", "checked"),
+    ("behind the copy", "after the copy"), ("behind the end of", "after the end of"),
+    ("behind a command", "after a command"), ("of what can't be read", "records can't be read"),
+    ("judge what was restored", "check what was restored"),
+    ("whole state before", "complete state"),
+    ("goes on by itself", "continues by itself"), ("is no replica", "is not a replica"),
   ]
 
   /// What a user, an operator or a developer reads. Decision records are history and keep their words;

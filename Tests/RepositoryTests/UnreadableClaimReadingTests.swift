@@ -57,7 +57,7 @@ import WriterLogic
     let listing = try await RepositoryListing.make(made.store, now: at(10_000))
     #expect(listing.timelines.map(\.number.value) == [1, 2])
     #expect(listing.unreadable == [claim(3)] && listing.newest == nil)
-    #expect(listing.text.contains("not known, because of what can't be read"))
+    #expect(listing.text.contains("not known: records can't be read"))
     let found = Diagnosis(try await RepositoryDiagnosis(made.store, now: at(10_000)).findings())
     #expect(found.exitCode == .corrupt)
     let error = await #expect(throws: LifeboatError.self) { _ = try await prune(made) }

@@ -111,7 +111,7 @@ package struct Answering: Sendable {
     guard let first = ids.first else {
       throw LifeboatError(
         .noBackup, "there is no pin named \(name)",
-        cause: "it was never set, it was released, or its time is over",
+        cause: "it was never set, it was released, or it has expired",
         hint: "`lifeboat list` shows the pins")
     }
     guard ids.count == 1 else {

@@ -116,7 +116,7 @@ extension Answering {
       "the claim of timeline \(claim.timeline) can't be used, and the answer depends on it",
       cause: claim.reason + (claim.objects == 0 ? "; nothing was shipped under it" : ""),
       hint: (around.map { $0 + "; " } ?? "")
-        + "bring \(name) back from a copy or an older version; if Lifeboat never wrote it, a running "
-        + "`lifeboat ship` passes it, and deleting it is safe")
+        + "recover \(name) from a copy or an older version; if Lifeboat never wrote it, a running "
+        + "`lifeboat ship` skips it, and deleting it is safe")
   }
 }

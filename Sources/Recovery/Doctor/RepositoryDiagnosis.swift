@@ -56,8 +56,8 @@ package struct RepositoryDiagnosis: Sendable {
           .repository, "operations", .warning,
           "\(counted(listing.unusable.count, "object")) can't be used; the first is \(first)",
           consequence:
-            "they do not count; a pin, a damaged generation or a deletion that one of them "
-            + "stood for is as before, and log that one of them overlaps is taken from the others",
+            "they are ignored: what one of them released, marked as damaged or recorded as "
+            + "deleted is as it was, and log that one of them overlaps is read from the others",
           remedy:
             "`lifeboat verify` says what is wrong with them; if Lifeboat did not write them, find "
             + "out who may write to the bucket"))
@@ -77,7 +77,8 @@ package struct RepositoryDiagnosis: Sendable {
         Finding(
           .repository, "cut-off", .warning,
           "a claim leaves out the end of timeline \(cut.number), which was there long before it",
-          consequence: "a restore without a choice gives what came after that claim",
+          consequence:
+            "without --point, --at or --timeline, a restore gives the state after that claim",
           remedy:
             "`lifeboat restore --timeline \(cut.number)` gives its end; `lifeboat verify` names the "
             + "claim: find out who wrote it"))

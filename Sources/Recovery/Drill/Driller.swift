@@ -77,10 +77,10 @@ package struct Driller: Sendable {
     } catch let refused as DrillServer.Refused {
       if let misfit = ServerAnswer.misfit(refused.reason) {
         throw LifeboatError(
-          .versionMismatch, "\(release) can't judge what was restored: \(misfit)",
+          .versionMismatch, "\(release) can't check what was restored: \(misfit)",
           cause: refused.reason,
           hint:
-            "nothing is said about the backup; name a server with the same modules, of the same line "
+            "this says nothing about the backup; name a server with the same modules, of the same line "
             + "or a newer one, with --server")
       }
       report.differences.append("the server did not load the restored files: \(refused.reason)")

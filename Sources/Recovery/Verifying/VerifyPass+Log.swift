@@ -59,7 +59,7 @@ extension VerifyPass {
     add(
       .missing(
         ObjectPath.timeline(number) + "snapshots/",
-        "no snapshot names the file of the log \(ordinal); log must not be uploaded before one does",
+        "no snapshot names the file of the log \(ordinal); a shipper writes the snapshot before the log",
         [], "this log can't be restored"), to: .log(number, ordinal: ordinal))
   }
 

@@ -50,11 +50,12 @@ extension VerifyPass {
           .damaged, ObjectPath.claim(claim.timeline).text,
           "it says that timeline \(number) ends with snapshot \(said.snapshots), and leaves out what the "
             + "store has had for much longer than this claim: timeline \(number) has \(end.snapshots)",
-          consequence: "a restore without a choice gives what came after this claim; "
+          consequence:
+            "without --point, --at or --timeline, a restore gives the state after this claim; "
             + "`restore --timeline \(number)` gives the state before it",
           remedy:
-            "find out who wrote this claim: no Lifeboat does that. Pin nothing and delete nothing "
-            + "before; what it leaves out is kept as long as the policy says"),
+            "Lifeboat never writes such a claim: find out who did, and delete nothing "
+            + "before that. What it leaves out is kept as long as the policy says"),
         to: .timeline(number))
     }
   }
@@ -71,7 +72,7 @@ extension VerifyPass {
         add(
           VerifyFinding(
             .remark, name,
-            "its timeline has objects; a later writer could not read it, and passed it",
+            "its timeline has objects; a later writer could not read it, and skipped it",
             remedy:
               "nothing is deleted as long as they are there: if Lifeboat never wrote them, delete "
               + "them by hand"), to: .timeline(number))
@@ -228,10 +229,10 @@ extension VerifyPass {
     var records: [Prune] = []
     try await readRecords(
       Prune.self, (catalogue.operations[.prunes] ?? []).sorted(), .operation,
-      consequence: "it is ignored: what it says that retention deleted looks lost",
+      consequence: "it is ignored: what retention deleted according to it is reported as lost",
       group: { _ in .operations }, name: { .operation(.prunes, id: $0) }
     ) { id, record in
-      if isOwn(record.id == id, record.repository, .prunes, id, "none: it does not count") {
+      if isOwn(record.id == id, record.repository, .prunes, id, "nothing to do: it is ignored") {
         records.append(record)
       }
     }
@@ -257,12 +258,14 @@ extension VerifyPass {
     {
       ($0.id, $0.repository)
     }
-    try await read(Release.self, .releases, "it is ignored: its pin, if any, is in force") {
+    try await read(
+      Release.self, .releases, "it is ignored: the pin that it releases stays in force"
+    ) {
       ($0.pin, $0.repository)
     }
     try await read(Drill.self, .drills, "the result of a drill is lost") { ($0.id, $0.repository) }
     try await read(
-      Quarantine.self, .quarantines, "it is ignored: its generation, if any, is used"
+      Quarantine.self, .quarantines, "it is ignored: the full copy that it marks is still used"
     ) {
       ($0.generation.description, $0.repository)
     }
@@ -277,7 +280,7 @@ extension VerifyPass {
   ) -> Bool {
     if namesItself, record == expectedRepository { return true }
     let problem =
-      namesItself ? "it belongs to another repository" : "it says that it is another record"
+      namesItself ? "it belongs to another repository" : "it contains another record"
     add(
       .damaged(ObjectPath.operation(kind, id: id).text, problem, [], consequence), to: .operations)
     return false

@@ -88,11 +88,11 @@ final class VerifyPass {
       add(
         .damaged(
           path.text, detail, [], consequence,
-          remedy: "find out who wrote it: no Lifeboat does that; then delete it"),
+          remedy: "Lifeboat never writes this: find out who did, then delete it"),
         to: .log(number, ordinal: ordinal))
     }
     for (path, reason) in genuine.unusable {
-      note(path, reason, "it does not count, and the objects that it overlaps do")
+      note(path, reason, "it is ignored; the objects that it overlaps are used")
     }
     for (path, other) in genuine.contradicting {
       note(
@@ -163,7 +163,7 @@ extension VerifyFinding {
 
   static let claimRemedy =
     copyRemedy
-    + "; if Lifeboat never wrote it, a running `lifeboat ship` passes it, and deleting it "
+    + "; if Lifeboat never wrote it, a running `lifeboat ship` skips it, and deleting it "
     + "is safe"
 
   static func damaged(

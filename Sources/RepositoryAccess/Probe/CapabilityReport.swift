@@ -84,7 +84,7 @@ extension CapabilityReport {
         .createIfAbsent, error, "it is not known whether only one of several writers wins")
     case .success(let count) where count > 1:
       return warning(
-        "of several simultaneous writers of one name, \(count) were told that they won")
+        "of several simultaneous creations of one name, \(count) succeeded")
     case .success: return ok(.createIfAbsent, "a second creation of the same name is refused")
     }
   }
@@ -174,7 +174,7 @@ extension CapabilityReport {
       return Finding(
         check: .clock, verdict: .warning,
         detail: "this machine's clock is \(size) \(offset > 0 ? "behind" : "ahead of") the store's",
-        consequence: "the times of restore points are off by as much, and so is --at",
+        consequence: "the times of restore points, and --at, are off by as much",
         remedy: "set this machine's clock (NTP)")
     }
   }

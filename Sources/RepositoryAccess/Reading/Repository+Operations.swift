@@ -92,7 +92,7 @@ extension Repository {
   func check(_ namesItself: Bool, _ repository: Nonce, _ name: ObjectPath) throws(LifeboatError) {
     let problem: String? =
       if repository != id { "it belongs to another repository" } else if !namesItself {
-        "it says that it is another record"
+        "it contains another record"
       } else { nil }
     if let problem {
       throw LifeboatError(.corrupt, "the object \(name.text) can't be used", cause: problem)

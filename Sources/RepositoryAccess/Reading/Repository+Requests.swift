@@ -40,7 +40,7 @@ extension Repository {
     guard reading.isPerformed || names.count <= Repository.requestReadsMax else {
       throw LifeboatError(
         .corrupt, "it is not known whether the restore request \(id) was performed",
-        cause: "the names of \(counted(names.count, "object")) begin as that of its record",
+        cause: "the names of \(counted(names.count, "object")) begin like that of its record",
         hint: "delete those of them that `lifeboat verify` names; find out who wrote them")
     }
     return reading
@@ -60,7 +60,7 @@ extension Repository {
     }
     throw LifeboatError(
       .corrupt, "the record of the restore request \(request) can't be written",
-      cause: "its names are taken by other objects",
+      cause: "other objects have its names",
       hint: "delete those that `lifeboat verify` names; find out who wrote them")
   }
 }

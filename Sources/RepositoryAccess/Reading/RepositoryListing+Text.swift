@@ -16,7 +16,7 @@ extension RepositoryListing {
     text += ", at \(location)\nnewest restore point: "
     text +=
       newest.map { "\($0) of \(newestInstant ?? "")" }
-      ?? (unreadable.isEmpty ? "none yet" : "not known, because of what can't be read")
+      ?? (unreadable.isEmpty ? "none yet" : "not known: records can't be read")
     text += isNewestBeforeLoss ? ", BEFORE A LOSS: see below\n" : "\n"
     for notice in notices { text += "\n" + notice.lines(width: RepositoryListing.width) }
     for timeline in timelines where timeline.isCutOff {
@@ -38,7 +38,8 @@ extension RepositoryListing {
       text += "\ntimeline \(unfinished.timeline): \(unfinished.text)\n"
     }
     for name in unreadable {
-      text += "\n\(name) can't be read.\nWhat needs it is left out. See `lifeboat verify`.\n"
+      text +=
+        "\n\(name) can't be read.\nRestore points that need it are left out. See `lifeboat verify`.\n"
     }
     for id in unreadablePins {
       text += "\nThe pin \(id) can't be read. Nothing is deleted because of it.\n"

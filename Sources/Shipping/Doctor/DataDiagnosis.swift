@@ -100,7 +100,7 @@ package struct DataDiagnosis: Sendable {
         return Finding(
           .data, "inotify", .warning, "this is a network or FUSE file system",
           consequence: "changes may not cause events: they are found by polling",
-          remedy: "none, if the lag of a poll (--ship-interval) is acceptable")
+          remedy: "nothing to do, if the lag of a poll (--ship-interval) is acceptable")
       }
       let watcher = try DirectoryWatcher { _ in }
       defer { watcher.stop() }

@@ -66,7 +66,7 @@ extension RepositoryKeys.Slot {
     case .current: "this key"
     case .other: isFirst ? "the key that created it" : "another key"
     case .damaged: "damaged: opens nothing"
-    case .unfinished: "of an interrupted creation: opens nothing"
+    case .unfinished: "left by an interrupted creation: opens nothing"
     }
   }
 }

@@ -65,7 +65,7 @@ struct Restore: ExitingCommand {
       discussion: """
         One value, for a manifest in git: an id of your choice and the state, `ID at=TIME`, `ID point=POINT`, \
         `ID before=COMMAND` or `ID newest`. An id that was performed does nothing, on this volume and on any \
-        other with the same repository; the other flags then apply as ever. Empty: none.
+        other with the same repository; the other flags then apply as usual. Empty: none.
         """, valueName: "request"))
   var restoreRequest: String?
   @Flag(help: "If the directory already holds data, do nothing and exit 0.")

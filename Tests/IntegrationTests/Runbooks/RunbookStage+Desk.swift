@@ -95,7 +95,7 @@ extension RunbookStage {
       text = text.replacing(
         "kubectl get secret lifeboat-key -o jsonpath='{.data.key}'", with: "base64 \(secret)")
     }
-    for (index, name) in [(0, "POINT"), (0, "BEFORE"), (1, "BEHIND")] {
+    for (index, name) in [(0, "POINT"), (0, "BEFORE"), (1, "AFTER")] {
       guard text.hasSuffix("--point \(name)") else { continue }
       try #require(index < points.count, "nothing printed a point: \(text)")
       text = text.replacing("--point \(name)", with: "--point \(points[index])")

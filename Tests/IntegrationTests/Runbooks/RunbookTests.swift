@@ -146,7 +146,7 @@ struct RunbookTests {
     #expect(refused[0].contains("lies between two recovery windows"), "\(refused)")
     #expect(refused[1].contains("there is no restore point at or before"), "\(refused)")
     let server = try await RedisServer.start(
-      .v7_0, directory: stage.desk + "/behind", options: ["appendonly": "yes"])
+      .v7_0, directory: stage.desk + "/after", options: ["appendonly": "yes"])
     #expect(behind.difference(to: try await server.dataset(), limit: 3) == [])
     server.kill()
   }
