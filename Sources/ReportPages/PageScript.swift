@@ -165,6 +165,8 @@ enum PageScript {
           const isNewer = live.readAt && live.readAt !== data.readAt;
           // Requested with this page: it is what the reader came for.
           if (isNewer && (!data.readAt || (data.reading && !isTouched && Date.now() - opened < 30000))) location.reload();
+          // It was made while the repository was being read, which gave nothing to draw.
+          else if (!data.readAt && data.reading && !live.isReading) location.reload();
           else hide("newer", !isNewer);
         } catch {
           setText("silent-since", shown(last) + " UTC");

@@ -39,6 +39,7 @@ enum PageStyle {
     .alert{border:1px solid currentColor;border-left-width:6px;border-radius:8px;padding:.6rem .9rem;margin:1rem 0 0;overflow-wrap:anywhere}
     .alert[hidden]{display:none}
     .alert span,.alert .remedy{color:var(--text)}
+    .alert strong span{color:inherit}
     .remedy{display:block;margin-top:.35rem}
     .remedy code{overflow-wrap:anywhere}
     .word{display:inline-block;max-width:100%}

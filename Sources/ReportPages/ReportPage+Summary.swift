@@ -17,7 +17,7 @@ extension ReportPage {
         says why. Shipping continues when it is available again.\
         \(chronicle == nil ? "" : " The charts show what was read before." as HTML)</span></div>\
         <div id="problem" class="alert warn" role="status"\(isProblemShown ? "" : " hidden" as HTML)>\
-        <strong>The repository could not be read for this page.</strong> <span id="problem-text">\
+        <strong>The repository could not be read for this page:</strong> <span id="problem-text">\
         \(live?.problem ?? "")</span></div>\
         <div id="silent" class="alert bad" role="status" hidden><strong>The sidecar does not answer.</strong> \
         <span>The figures are from <span id="silent-since"></span>.</span></div>\

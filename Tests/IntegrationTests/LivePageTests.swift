@@ -5,8 +5,11 @@ import Testing
 
 /// The page that a running sidecar serves, in a real browser.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun)) struct LivePageTests {
-  private func visit(_ shown: Shown) async throws -> HeadlessBrowser.Visit {
-    let visit = try await HeadlessBrowser.visit("http://\(shown.admin)/", milliseconds: 7000)
+  private func visit(_ shown: Shown, milliseconds: Int = 7000) async throws
+    -> HeadlessBrowser.Visit
+  {
+    let visit = try await HeadlessBrowser.visit(
+      "http://\(shown.admin)/", milliseconds: milliseconds)
     #expect(visit.console.isEmpty, "\(visit.console)")
     return visit
   }
@@ -37,6 +40,19 @@ import Testing
         HTTPRequest(.post, "http://\(shown.admin)/sync", headers: headers, route: .direct))
       #expect(reply.status == status, "\(origin ?? "no Origin")")
     }
+    _ = try await shown.command.terminate()
+  }
+
+  @Test func `a page that was opened before there is a backup says so by itself`() async throws {
+    let place = try Place()
+    let shown = try Shown(place)
+    try await eventually(
+      deadline: 60, "it answers", condition: { await shown.isState("following") },
+      state: { shown.command.errorText })
+    // This is the first look, so the page is made while the repository is being read.
+    let visit = try await visit(shown, milliseconds: 60_000)
+    #expect(visit.text("waiting")?.contains("There is no backup at") == true, "\(visit)")
+    #expect(visit.isHidden("problem") && visit.isHidden("away"), "\(visit)")
     _ = try await shown.command.terminate()
   }
 
