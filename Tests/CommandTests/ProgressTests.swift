@@ -1,5 +1,6 @@
 import BackupTypes
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -51,6 +52,62 @@ import Testing
     let text = try TestFiles.text(file)
     #expect(end == .exited(ExitCode.storeUnavailable.rawValue), "\(text)")
     return text
+  }
+
+  private final class Counter: Sendable {
+    private let value = Mutex(0)
+    func next() -> Int {
+      value.withLock {
+        $0 += 1; return $0
+      }
+    }
+  }
+
+  /// Waits in a server's thread until the terminal shows a bar, or 60 s.
+  private static func waitForBar(_ file: String) {
+    for _ in 0..<3000 {
+      if let text = try? TestFiles.text(file), text.contains(" %  ") { return }
+      usleep(20_000)
+    }
+  }
+
+  /// The store gives one snapshot, and the rest when the bar was seen.
+  @Test func `where the total is known there is a bar, and nothing of it stays beside the result`()
+    async throws
+  {
+    let folder = try TemporaryDirectory("progress")
+    let file = folder("terminal")
+    try TestFiles.write("", to: file)
+    let data = try folder.makeDirectory("data")
+    try TestFiles.write("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n", to: data + "/appendonly.aof")
+    let server = try FaultS3Server()
+    var environment = ChildProcess.minimalEnvironment
+    environment["AWS_ACCESS_KEY_ID"] = FaultS3Server.accessKey
+    environment["AWS_SECRET_ACCESS_KEY"] = FaultS3Server.secretKey
+    environment["LIFEBOAT_REPO"] =
+      "s3://bucket/prefix?endpoint=\(server.url)&region=us-east-1&path-style=true"
+    let shipped = try await LifeboatCommand.run(
+      ["ship", "--once", "--data", data], environment: environment)
+    #expect(shipped.exitCode == 0, "\(shipped)")
+    let snapshots = Counter()
+    server.change {
+      $0.fault = { request in
+        if request.method == "GET", request.path.contains("/snapshots/"), snapshots.next() > 1 {
+          ProgressTests.waitForBar(file)
+        }
+        return nil
+      }
+    }
+    let terminal = try ChildProcess(
+      "/usr/bin/script", ["-qefc", "'\(LifeboatCommand.path)' list", "/dev/null"],
+      environment: environment, output: .file(file))
+    let end = try await terminal.wait(deadline: 240)
+    let text = try TestFiles.text(file)
+    #expect(end == .exited(0), "\(text)")
+    #expect(text.contains("reading #") && text.contains(" records"), "\(text)")
+    let lines = rendered(text).map { $0.trimming() }.filter { !$0.isEmpty }
+    #expect(lines.first?.hasPrefix("repository ") == true, "\(lines)")
+    #expect(!lines.contains { $0.contains(" %  ") }, "\(lines)")
   }
 
   @Test(arguments: ["list", "unpin x", "verify"])
