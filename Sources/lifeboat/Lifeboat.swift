@@ -86,10 +86,26 @@ enum Main {
       Console.fail(
         LifeboatError(.usage, "there is no such command", hint: "did you mean `\(near)`?"))
     }
-    let message = Lifeboat.fullMessage(for: error)
+    let message = withForm(Lifeboat.fullMessage(for: error))
     Console.write(
       (isUsage ? withoutValues(message, arguments) : message) + "\n", toError: isUsage)
     Console.end(isUsage ? .usage : .success)
+  }
+
+  /// What a value looks like that the parser only calls invalid, by how its message names the option.
+  private static let forms = [
+    ("--repository-id <id>'", "an id has 32 hex digits; `lifeboat list` prints it"),
+    ("<time>'", "a time has a unit: 500ms, 30s, 5m, 12h, 7d"),
+    ("<bytes>'", "a size is 4096, 64KiB, 64MiB or 2GiB"),
+    ("<percent>'", "a percentage is 5, 2.5% or 100"),
+  ]
+
+  private static func withForm(_ message: String) -> String {
+    let lines = message.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let first = lines.first, first.contains("is invalid for '"),
+      let form = forms.first(where: { first.hasSuffix($0.0) })
+    else { return message }
+    return ([first, "  what to do: \(form.1)"] + lines.dropFirst()).joined(separator: "\n")
   }
 
   /// The parser repeats what it does not understand. A key or a URL with a password can be among it, so only
