@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,8 @@ int clinux_begin_writeback(int descriptor, int64_t offset, int64_t count) {
   return sync_file_range(descriptor, offset, count, SYNC_FILE_RANGE_WRITE);
 }
 
+int clinux_allocate(int descriptor, int64_t size) { return fallocate(descriptor, 0, 0, size); }
+
 int clinux_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 ssize_t clinux_getrandom(void *buffer, size_t count) { return getrandom(buffer, count, 0); }
@@ -112,6 +115,11 @@ int clinux_name_thread(pthread_t thread, const char *name) {
  * 1 is IOPRIO_WHO_PROCESS, which is one thread. */
 int clinux_ioprio_idle(pid_t thread) {
   return (int)syscall(SYS_ioprio_set, 1, thread, 3 << 13);
+}
+
+int clinux_schedule_idle(void) {
+  struct sched_param parameters = {.sched_priority = 0};
+  return sched_setscheduler(0, SCHED_IDLE, &parameters);
 }
 
 int clinux_nice(pid_t thread, int nice) {

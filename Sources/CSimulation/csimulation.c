@@ -103,6 +103,11 @@ int futimens(int descriptor, const struct timespec times[2]) {
       machine.set_modified(descriptor, times[1].tv_sec * 1000000000 + times[1].tv_nsec));
 }
 
+int fallocate(int descriptor, int mode, off_t offset, off_t size) {
+  if (takes(descriptor)) return (int)result(-EOPNOTSUPP);
+  return REAL(fallocate)(descriptor, mode, offset, size);
+}
+
 int sync_file_range(int descriptor, off64_t offset, off64_t count, unsigned int flags) {
   if (takes(descriptor)) return 0;
   return REAL(sync_file_range)(descriptor, offset, count, flags);

@@ -5,7 +5,6 @@ import HistoryLogic
 import ObjectStorage
 import RedisFormats
 package import RepositoryAccess
-import Synchronization
 package import SystemIO
 package import WriterLogic
 
@@ -20,15 +19,14 @@ package struct GenerationUploader: Sendable {
   }
 
   package struct Settings: Sendable {
-    /// How many pieces are compressed and written at the same time, each of 4 MiB and its compressed copy.
-    /// While a piece is read, there is one less of them.
-    package var width: Int
     /// How many bytes a second are read next to a running server; nil: no limit.
     package var readLimit: UInt64?
+    /// The threads that read, check, hash and compress; nil: those of the caller.
+    package var computing: BlockingPool?
     package var time: any TimeSource
-    package init(width: Int, readLimit: UInt64?, time: any TimeSource) {
-      self.width = width
+    package init(readLimit: UInt64?, computing: BlockingPool? = nil, time: any TimeSource) {
       self.readLimit = readLimit
+      self.computing = computing
       self.time = time
     }
   }
@@ -102,21 +100,6 @@ package struct GenerationUploader: Sendable {
     } catch let error as LifeboatError where error.isDamage { return false }
   }
 
-  /// Whether a piece that an upload left is there, and has its size and digest. One that has not is removed, so
-  /// that it can be written again.
-  private func isKept(_ name: ObjectPath, _ digest: Digest, count: Int) async throws -> Bool {
-    let reading = try await repository.reading(
-      name, kind: .piece, limit: GenerationIndex.pieceBytes, progress: { _ in })
-    if case .gone = reading { return false }
-    if case .content(let opened) = reading, opened.content.count == count,
-      (opened.digest ?? repository.frame.digest(opened.content)) == digest
-    {
-      return true
-    }
-    if let error = try await repository.store.delete([name.text])[name.text] { throw error }
-    return false
-  }
-
   /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
   /// unfinished is continued, and only for some days, since retention deletes it then. A complete generation
   /// that no snapshot names is an orphan. A complete generation of this claim was replaced by something newer
@@ -158,40 +141,9 @@ package struct GenerationUploader: Sendable {
     existing: Set<String>
   ) async throws -> GenerationResult {
     var check = GenerationCheck(kind: upload.kind)
-    var digests: [Digest] = []
     let started = settings.time.monotonic
     file.adviseSequential()
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      var running = 0
-      var position: UInt64 = 0
-      while position < size {
-        // Before reading: the piece that is read next counts among those in memory.
-        if running == settings.width {
-          try await group.next()
-          running -= 1
-        }
-        let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
-        let bytes = try await file.whole(from: position, to: end)
-        bytes.withUnsafeBytes { check.consume($0) }
-        let digest = repository.frame.digest(bytes)
-        let name = ObjectPath.piece(id, number: digests.count, digest.short)
-        digests.append(digest)
-        let (piece, count) = (Piece(bytes), UInt64(bytes.count))
-        let isThere = existing.contains(name.text)
-        group.addTask { [self] in
-          if isThere, try await isKept(name, digest, count: Int(count)) { return }
-          let object = try repository.frame.seal(
-            piece.take(), kind: .piece, name: name, digest: digest)
-          _ = try await repository.store.create(name.text, object)
-          progress(count)
-        }
-        running += 1
-        position = end
-        file.dropCache(upTo: position)
-        try await pace(position, since: started)
-      }
-      try await group.waitForAll()
-    }
+    let digests = try await sendPieces(file, size: size, id: id, existing: existing, &check)
     // Retention may have deleted the first pieces if the store was unavailable for days.
     guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
       throw LifeboatError(
@@ -205,18 +157,6 @@ package struct GenerationUploader: Sendable {
       return GenerationResult(index: found, keys: check.keys)
     }
     return GenerationResult(index: index, keys: check.keys)
-  }
-
-  /// A piece's bytes until they are sealed. While the object is uploaded, nothing else holds them.
-  private final class Piece: Sendable {
-    private let bytes: Mutex<[UInt8]>
-    init(_ bytes: [UInt8]) { self.bytes = Mutex(bytes) }
-    func take() -> [UInt8] {
-      bytes.withLock { bytes in
-        defer { bytes = [] }
-        return bytes
-      }
-    }
   }
 
   private func makeIndex(
@@ -237,13 +177,5 @@ package struct GenerationUploader: Sendable {
       generation: id, kind: upload.kind, file: upload.file.name, size: size, pieces: digests,
       contentAt: contentAt, verdict: isGood ? .good : .unverified, remark: remark,
       dataset: summary.flatMap { DatasetRecord($0) })
-  }
-
-  /// Waits, so that the average since the start stays below the limit.
-  private func pace(_ bytes: UInt64, since started: Int64) async throws {
-    guard let limit = settings.readLimit, limit > 0 else { return }
-    let due = started + Int64(bytes * 1000 / limit)
-    let ahead = due - settings.time.monotonic
-    if ahead > 0 { try await settings.time.sleep(milliseconds: ahead) }
   }
 }

@@ -128,7 +128,7 @@ extension ShipSession {
     return GenerationUploader(
       repository: repository, claim: claim,
       settings: .init(
-        width: options.isOnce ? 3 : 2, readLimit: options.isOnce ? nil : options.readLimit,
+        readLimit: options.isOnce ? nil : options.readLimit, computing: options.computing,
         time: time),
       reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
     ) { bytes in

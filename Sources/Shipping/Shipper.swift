@@ -31,6 +31,8 @@ package final class Shipper: Sendable {
     package var probesStore: Bool
     package var writing: Writing.Options
     package var readLimit: UInt64?
+    /// The threads that read, check, hash and compress full copies; nil: those of the caller.
+    package var computing: BlockingPool?
     package var pinnedMax: UInt64
     package var shutdownTimeout: Int64
     package var writer: String

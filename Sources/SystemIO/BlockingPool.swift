@@ -1,4 +1,5 @@
 package import BackupTypes
+import CLinux
 import Glibc
 
 /// A fixed number of threads for work that blocks: file and network I/O, compression, hashing.
@@ -15,10 +16,13 @@ package final class BlockingPool: TaskExecutor, Sendable {
   /// - Parameters:
   ///   - name: of the threads, with their number appended; cut to 15 bytes.
   ///   - threads: at least 1.
-  package init(name: String, threads: Int) throws(LifeboatError) {
+  ///   - isIdle: the threads run only when no other program wants to, if the system allows it. What they
+  ///     hold meanwhile, nobody gets: no work that takes locks of a file system.
+  package init(name: String, threads: Int, isIdle: Bool = false) throws(LifeboatError) {
     precondition(threads >= 1, "a pool of \(threads) threads")
     for number in 0..<threads {
       let thread = try SystemThread(name: "\(name)-\(number)") { [queue] in
+        if isIdle { _ = clinux_schedule_idle() }
         while let job = queue.next() { job.run() }
       }
       thread.detach()

@@ -202,6 +202,20 @@ package final class OpenFile: Sendable {
     }
   }
 
+  /// Reserves the disk space of the first `size` bytes, and makes the file that long. File systems that can't
+  /// do so are left as they are.
+  package func allocate(_ size: UInt64) throws(LifeboatError) {
+    let size = try position(size, plus: 0)
+    guard size > 0 else { return }
+    let result = retryingInterrupts { clinux_allocate(descriptor, Int64(size)) }
+    switch result {
+    case .failure(.notSupported), .failure(.notSupportedOnSocket), .failure(.noFunction),
+      .failure(.invalidArgument):
+      return
+    default: try check(result, "allocate space for")
+    }
+  }
+
   /// Lets the system begin to write [from, to) to the disk, so that `synchronize` has less to wait for.
   /// Advice only.
   package func beginWriteback(from: UInt64, to: UInt64) {

@@ -166,6 +166,11 @@ protocol ExitingCommand: AsyncParsableCommand {
   static var path: String { get }
 }
 
+/// A command that works on a repository.
+protocol RepositoryCommand: ExitingCommand {
+  var repository: RepositoryOptions { get }
+}
+
 extension ExitingCommand {
   func run() async throws { _ = try await execute() }
   var handlesSignals: Bool { false }
@@ -183,9 +188,12 @@ private struct CommandBox: @unchecked Sendable {
       let cancels = !exiting.handlesSignals
       if exiting.showsProgress { Progress.begin(type(of: exiting).path, on: pool) }
       defer { Progress.clear(isResult: true) }
-      return try await Interruption.shared.running(on: pool, cancels: cancels) {
-        guard let command = command as? any ExitingCommand else { return .failure }
-        return try await command.execute()
+      let bound = try (exiting as? any RepositoryCommand)?.repository.memoryBound() ?? .standard
+      return try await MemoryBound.$current.withValue(bound) {
+        try await Interruption.shared.running(on: pool, cancels: cancels) {
+          guard let command = command as? any ExitingCommand else { return .failure }
+          return try await command.execute()
+        }
       }
     }
     var plain = command

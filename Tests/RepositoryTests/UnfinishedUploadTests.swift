@@ -35,7 +35,7 @@ import WriterLogic
       clock.set(clock.now.advanced(byMilliseconds: days * RetentionPolicy.day))
       let uploader = GenerationUploader(
         repository: made.repository, claim: claim,
-        settings: .init(width: 2, readLimit: nil, time: SystemClock()),
+        settings: .init(readLimit: nil, time: SystemClock()),
         reusable: [:], unfinishedNonce: nonce(1)
       ) { _ in }
       let upload = try upload(claim, size: bytes.count)
@@ -74,7 +74,7 @@ import WriterLogic
     }
     let uploader = GenerationUploader(
       repository: made.repository, claim: claim,
-      settings: .init(width: 2, readLimit: nil, time: SystemClock()), reusable: [:],
+      settings: .init(readLimit: nil, time: SystemClock()), reusable: [:],
       unfinishedNonce: nonce(1)
     ) { _ in }
     let index = try await uploader.upload(try upload(claim, size: bytes.count), file).index
@@ -85,7 +85,7 @@ import WriterLogic
     _ = try await made.repository.store.create(name.text, [])
     let again = GenerationUploader(
       repository: made.repository, claim: claim,
-      settings: .init(width: 2, readLimit: nil, time: SystemClock()),
+      settings: .init(readLimit: nil, time: SystemClock()),
       reusable: [left.fingerprint: left], unfinishedNonce: nil
     ) { _ in }
     let other = try await again.upload(try upload(claim, size: bytes.count), file).index

@@ -58,6 +58,8 @@ int clinux_rename_exchange(
 /* flock(2), exclusive and without waiting: EWOULDBLOCK when another holds it. */
 int clinux_try_lock(int descriptor);
 
+/* fallocate(2) of the first `size` bytes, without the emulation of posix_fallocate(3). */
+int clinux_allocate(int descriptor, int64_t size);
 /* sync_file_range(2) with SYNC_FILE_RANGE_WRITE: begins the writing, and does not wait for its end. */
 int clinux_begin_writeback(int descriptor, int64_t offset, int64_t count);
 
@@ -70,6 +72,8 @@ int clinux_name_thread(pthread_t thread, const char *name);
 
 /* ioprio_set(2): puts one thread (0: the calling one) into the idle I/O class. */
 int clinux_ioprio_idle(pid_t thread);
+/* sched_setscheduler(2): puts the calling thread into SCHED_IDLE, which runs when nothing else wants to. */
+int clinux_schedule_idle(void);
 /* setpriority(2) for one thread (0: the calling one), unless it is already as nice. */
 int clinux_nice(pid_t thread, int nice);
 /* prctl(PR_SET_DUMPABLE, 0): no core dumps, and no ptrace by others of the same user. */

@@ -32,9 +32,28 @@ struct RestoreStaging: Sendable {
     fileprivate func add(_ more: UInt64) { number.withLock { $0 &+= more } }
   }
 
-  /// How many objects of up to 4 MiB are downloaded at the same time.
-  private static let width = 3
-  private let unpacking = Unpacking()
+  /// What opening needs in addition to the object, for two pieces or for one object of the log. No more are
+  /// opened at the same time.
+  private static func openingBytes(isEncrypted: Bool) -> Int {
+    (isEncrypted ? 3 : 2) * MemoryBound.objectBytes
+  }
+  private let opening: BudgetGate
+
+  init(
+    repository: Repository, plan: RestorePlan, history: History, root: OpenDirectory,
+    owner: StagedOwner, reuses: Bool, now: Instant, progress: @escaping @Sendable (UInt64) -> Void
+  ) {
+    self.repository = repository
+    self.plan = plan
+    self.history = history
+    self.root = root
+    self.owner = owner
+    self.reuses = reuses
+    self.now = now
+    self.progress = progress
+    opening = BudgetGate(
+      capacity: RestoreStaging.openingBytes(isEncrypted: repository.frame.secrets != nil))
+  }
 
   /// Returns the staged files, for the journal.
   func run() async throws -> [RestoreJournal.Staged] {
@@ -141,6 +160,13 @@ struct RestoreStaging: Sendable {
     var isWhole = false
     var span: (LogSpan, TimelineNumber)?
 
+    /// From the request until the part was checked: the object, then its content.
+    var heldBytes: Int {
+      let content = span.map { Int($0.0.count) } ?? GenerationIndex.pieceBytes
+      return max(
+        MemoryBound.current.transferBytes, bulkCapacity(min(content, LogPayload.sizeMax) + 4096))
+    }
+
     /// Whether bytes with this digest are the part, which is then staged already. Log is known by the part of
     /// its digest that is in the name.
     func isFound(_ digest: Digest) -> Bool {
@@ -156,36 +182,16 @@ struct RestoreStaging: Sendable {
   ) async throws -> Digest {
     var digest = StagedDigest()
     var check = StagedFileCheck(file.content, now: now)
-    var arrived: Set<Int> = []
-    var checked = 0
-    // Bytes that follow the checked part are checked while other parts are downloaded, from the page cache.
-    // At the end only the last part is left to check.
-    func checkOn() throws {
-      while arrived.remove(checked) != nil {
-        let range = parts[checked].range
-        try staged.forEachChunk(from: range.lowerBound, to: range.upperBound) {
-          check.consume($0)
-          if hashes { digest.consume($0) }
-          return true
-        }
-        checked += 1
-      }
-    }
-    try await withThrowingTaskGroup(of: Int.self) { group in
-      for (number, part) in parts.enumerated() {
-        if number >= RestoreStaging.width, let done = try await group.next() {
-          arrived.insert(done)
-        }
-        group.addTask {
-          try await fetch(part, into: staged)
-          staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
-          return number
-        }
-        try checkOn()
-      }
-      for try await done in group {
-        arrived.insert(done)
-        try checkOn()
+    try staged.allocate(file.size)
+    // The file is checked in order while other parts are fetched.
+    try await ReadAhead.run(
+      parts, cost: \.heldBytes, within: MemoryBound.current.objectsBytes - opening.capacity
+    ) { part in
+      try await fetch(part, into: staged)
+    } take: { _, content in
+      content.withUnsafeBytes {
+        check.consume($0)
+        if hashes { digest.consume($0) }
       }
     }
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
@@ -195,39 +201,30 @@ struct RestoreStaging: Sendable {
     return digest.finish()
   }
 
-  private func fetch(_ part: Part, into staged: OpenFile) async throws {
-    let length = part.range.upperBound - part.range.lowerBound
-    defer { progress(length) }
+  /// Returns the bytes of the part, which are then staged.
+  private func fetch(_ part: Part, into staged: OpenFile) async throws -> ArraySlice<UInt8> {
+    let length = Int(part.range.upperBound - part.range.lowerBound)
+    defer { progress(UInt64(length)) }
     if reuses, part.content != nil || part.isWhole,
-      try staged.status().size >= part.range.upperBound,
-      part.isFound(
-        repository.frame.digest(
-          try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)))
+      try staged.status().size >= part.range.upperBound
     {
-      return
+      let found = try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)
+      if part.isFound(repository.frame.digest(found)) { return found[...] }
     }
     guard let object = try await repository.store.read(part.name.text) else {
       throw Missing(name: part.name.text)
     }
-    try unpacking.withTurn {
-      let bytes = try content(object, part)
-      guard bytes.count >= part.skip + Int(length) else {
-        throw LifeboatError(
-          .corrupt, "the object \(part.name.text) is shorter than recorded")
-      }
-      try bytes.withUnsafeBytes { buffer in
-        try staged.write(
-          UnsafeRawBufferPointer(rebasing: buffer[part.skip..<part.skip + Int(length)]),
-          at: part.range.lowerBound)
-      }
+    let copies = (part.kind == .log ? 2 : 1) + (repository.frame.secrets == nil ? 0 : 1)
+    let turn = try await opening.take(copies * MemoryBound.objectBytes)
+    defer { turn.shrink(to: 0) }
+    let bytes = try content(object, part)
+    guard bytes.count >= part.skip + length else {
+      throw LifeboatError(.corrupt, "the object \(part.name.text) is shorter than recorded")
     }
-  }
-
-  /// Only one object at a time is decompressed and written while others are downloaded. There is memory for
-  /// one uncompressed copy, and a network is rarely faster.
-  private final class Unpacking: Sendable {
-    private let mutex = Mutex(())
-    func withTurn(_ body: () throws -> Void) throws { try mutex.withLock { _ in try body() } }
+    let wanted = bytes[part.skip..<part.skip + length]
+    try wanted.withUnsafeBytes { try staged.write($0, at: part.range.lowerBound) }
+    staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
+    return wanted
   }
 
   /// A dump next to a log is damaged. The restored state does not need it.

@@ -2,7 +2,7 @@ package import BackupFormat
 import BackupTypes
 
 /// The bytes of a dump or BASE in a repository, piece by piece, in order. Each piece is checked against its
-/// digest before it is handed on, and no more than `ReadAhead.width` are in memory.
+/// digest before it is handed on, and those in memory stay within `MemoryBound.readAheadBytes`.
 package struct GenerationStream {
   private let repository: Repository
   private let index: GenerationIndex

@@ -42,25 +42,34 @@ extension LifeboatError {
 
 /// Reads several things at a time and passes them on in their order.
 package struct ReadAhead {
-  /// Objects of up to 4 MiB, each with its content, read and not yet handed on.
-  package static let width = 3
-
+  /// - Parameters:
+  ///   - cost: the bytes that an item holds from when it is read until it was passed on; without it those of
+  ///     the largest object and its content.
+  ///   - budget: the bytes that all may hold. One item is read also if it needs more.
   package static func run<Item: Sendable, Value: Sendable>(
-    _ items: [Item], read: @escaping @Sendable (Item) async throws -> Value,
+    _ items: [Item], cost: (Item) -> Int = { _ in 2 * MemoryBound.objectBytes },
+    within budget: Int = MemoryBound.current.readAheadBytes,
+    read: @escaping @Sendable (Item) async throws -> Value,
     take: (Item, Value) throws -> Void
   ) async throws {
+    let transfers = MemoryBound.current.transfers
     try await withThrowingTaskGroup(of: (Int, Value).self) { group in
       var waiting: [Int: Value] = [:]
+      var held = 0
       var started = 0
       var next = 0
       while next < items.count {
-        while started < min(next + width, items.count) {
+        while started < min(next + transfers, items.count),
+          started == next || held + cost(items[started]) <= budget
+        {
           let (number, item) = (started, items[started])
           group.addTask { (number, try await read(item)) }
+          held += cost(item)
           started += 1
         }
         if let value = waiting.removeValue(forKey: next) {
           try take(items[next], value)
+          held -= cost(items[next])
           next += 1
         } else if let (number, value) = try await group.next() {
           waiting[number] = value

@@ -10,7 +10,7 @@ import Shipping
 import SystemIO
 import SystemPackage
 
-struct Doctor: ExitingCommand {
+struct Doctor: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check the setup for common problems, and say how to fix each of them.",
     discussion: """

@@ -21,7 +21,7 @@ struct Key: ParsableCommand {
   }
 }
 
-struct KeyList: ExitingCommand {
+struct KeyList: RepositoryCommand {
   static let path = "key list"
   static let configuration = CommandConfiguration(
     commandName: "list",
@@ -71,7 +71,7 @@ extension RepositoryKeys.Slot {
   }
 }
 
-struct KeyAdd: ExitingCommand {
+struct KeyAdd: RepositoryCommand {
   static let path = "key add"
   static let configuration = CommandConfiguration(
     commandName: "add",
@@ -127,7 +127,7 @@ struct KeyAdd: ExitingCommand {
   }
 }
 
-struct KeyRemove: ExitingCommand {
+struct KeyRemove: RepositoryCommand {
   static let path = "key remove"
   static let configuration = CommandConfiguration(
     commandName: "remove",

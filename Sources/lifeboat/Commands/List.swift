@@ -4,7 +4,7 @@ import ReportPages
 import RepositoryAccess
 import SystemIO
 
-struct List: ExitingCommand {
+struct List: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what can be restored.",
     discussion: """

@@ -4,7 +4,7 @@ import ObjectStorage
 import RepositoryAccess
 import SystemIO
 
-struct Pinning: ExitingCommand {
+struct Pinning: RepositoryCommand {
   static let configuration = CommandConfiguration(
     commandName: "pin",
     abstract: "Keep the newest restore point under a name.",

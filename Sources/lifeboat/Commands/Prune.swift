@@ -4,7 +4,7 @@ import ObjectStorage
 import RepositoryAccess
 import SystemIO
 
-struct Prune: ExitingCommand {
+struct Prune: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Apply the retention policy: delete old restore points.",
     discussion: """

@@ -6,7 +6,7 @@ import RepositoryAccess
 import SystemIO
 import SystemPackage
 
-struct Report: ExitingCommand {
+struct Report: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draw one self-contained page of a repository.",
     discussion: """

@@ -7,7 +7,7 @@ import RepositoryAccess
 import SystemIO
 import SystemPackage
 
-struct Restore: ExitingCommand {
+struct Restore: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fill a data directory from a repository.",
     discussion: """

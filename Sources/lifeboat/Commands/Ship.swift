@@ -12,7 +12,7 @@ import SystemIO
 import SystemPackage
 import WriterLogic
 
-struct Ship: ExitingCommand {
+struct Ship: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Back up a data directory continuously: the sidecar.",
     discussion: """
@@ -234,6 +234,10 @@ struct Ship: ExitingCommand {
       pinnedMax: maxPinned?.value ?? free / 4, shutdownTimeout: max(4000, shutdownTimeout.value),
       writer: "lifeboat \(Lifeboat.version)", probesStore: isInCloud,
       keys: repository.key.source())
+    if !once {
+      // One thread: while it waits for its turn, the record lane compresses with the other context.
+      options.computing = try BlockingPool(name: "full-copy", threads: 1, isIdle: true)
+    }
     options.audit = audit
     options.repositoryID = repositoryID?.value
     options.sourceName = name

@@ -6,7 +6,7 @@ import ObjectStorage
 import RepositoryAccess
 import SystemIO
 
-struct Unpin: ExitingCommand {
+struct Unpin: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Release pins, and accept the newest state.",
     discussion: """

@@ -5,7 +5,7 @@ import RepositoryAccess
 import SystemIO
 import SystemPackage
 
-struct Verify: ExitingCommand {
+struct Verify: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check every object of a repository, or test a restore with a real server.",
     discussion: """

@@ -82,6 +82,23 @@ struct RepositoryOptions: ParsableArguments {
   var repo: String
   @OptionGroup var transport: TransportOptions
   @OptionGroup var key: KeyOptions
+  @Option(
+    help: ArgumentHelp(
+      "The memory that the command may use; at least \(Bytes(UInt64(MemoryBound.least)).defaultValueDescription).",
+      discussion: """
+        It runs to its end in a cgroup with this limit (memory.max) and no swap. More allows more requests \
+        at the same time.
+        """, valueName: "bytes"))
+  var memory = Bytes(UInt64(MemoryBound.standard.bytes))
+
+  func memoryBound() throws(LifeboatError) -> MemoryBound {
+    guard memory.value >= MemoryBound.least else {
+      throw LifeboatError(
+        .usage, "--memory \(humanBytes(memory.value)) is too little",
+        hint: "at least \(humanBytes(MemoryBound.least))")
+    }
+    return MemoryBound(bytes: Int(min(memory.value, 1 << 40)))
+  }
 }
 
 /// The options that open an encrypted repository.

@@ -13,8 +13,8 @@ import SystemIO
 
 /// Stores as the commands use them, with the only layer that retries.
 enum Stores {
-  /// Enough for both lanes of uploads, parallel listings, and a renewal of credentials.
-  private static let connectionsMax = 8
+  /// Besides the objects under way: the record lane, the auditor, parallel listings, a renewal of credentials.
+  private static let otherConnections = 6
 
   /// A store without retries, and what `doctor` can report about it.
   struct Opened {
@@ -72,7 +72,7 @@ enum Stores {
     _ transport: TransportOptions, _ environment: [String: String]
   ) throws -> HTTPClient {
     try HTTPClient(
-      connectionsMax: connectionsMax, limits: HTTPLimits(),
+      connectionsMax: MemoryBound.current.transfers + otherConnections, limits: HTTPLimits(),
       trust: .resolve(caFile: transport.caFile, environment: environment),
       userAgent: "lifeboat/\(Lifeboat.version)")
   }

@@ -1,0 +1,123 @@
+import BackupTypes
+import TestSupport
+import Testing
+
+/// `--memory` means: the command runs to its end in a cgroup with this limit, without swap. Where no cgroup can
+/// be made, what is resident is compared with it.
+@Suite struct MemoryLimitTests {
+  /// MiB of a full copy that does not compress: many times the limit.
+  private static let copy = 320
+
+  /// Runs a command in a cgroup of its own, of either version. Prints its exit code, whether there was a cgroup,
+  /// and its peak in KiB: of the cgroup, or what was resident.
+  private static let program = """
+    import os, sys
+    limit, command = int(sys.argv[1]), sys.argv[2:]
+    def write(path, text):
+        with open(path, "w") as file: file.write(text)
+    def make():
+        for line in open("/proc/self/cgroup").read().split("\\n"):
+            number, _, rest = line.partition(":")
+            controllers, _, path = rest.partition(":")
+            if number == "0": bases, names = ["/sys/fs/cgroup" + path, "/sys/fs/cgroup"], \\
+                ("memory.max", "memory.swap.max", "memory.peak", "0")
+            elif "memory" in controllers.split(","): bases, names = ["/sys/fs/cgroup/memory"], \\
+                ("memory.limit_in_bytes", "memory.swappiness", "memory.max_usage_in_bytes", "0")
+            else: continue
+            for base in bases:
+                made = "%s/lifeboat-%d" % (base.rstrip("/"), os.getpid())
+                try: os.mkdir(made)
+                except OSError: continue
+                try:
+                    write(made + "/" + names[0], str(limit))
+                    if os.path.exists(made + "/" + names[1]): write(made + "/" + names[1], names[3])
+                    return made, made + "/" + names[2]
+                except OSError: os.rmdir(made)
+        return None, None
+    group, peak = make()
+    child = os.fork()
+    if child == 0:
+        if group: write(group + "/cgroup.procs", str(os.getpid()))
+        os.execv(command[0], command)
+    _, status, usage = os.wait4(child, 0)
+    used = usage.ru_maxrss
+    if group:
+        try: used = int(open(peak).read()) >> 10
+        except OSError: pass
+        os.rmdir(group)
+    print(os.waitstatus_to_exitcode(status), int(group is not None), used)
+    """
+
+  private struct Run {
+    var code: Int
+    var isLimited: Bool
+    var peakKiB: Int
+    var errors: String
+  }
+
+  private static func run(
+    _ arguments: [String], mebibytes: Int, _ folder: TemporaryDirectory, _ name: String,
+    environment: [String: String] = [:]
+  ) async throws -> Run {
+    let child = try ChildProcess(
+      "/usr/bin/env",
+      [
+        "python3", "-c", program, "\(mebibytes << 20)", LifeboatCommand.path,
+      ] + arguments + ["--memory", "\(mebibytes)MiB"],
+      environment: ChildProcess.minimalEnvironment.merging(environment) { $1 },
+      output: .file(folder(name + ".out")), errors: .file(folder(name + ".err")))
+    try await child.wait(deadline: 300)
+    let text = try TestFiles.text(folder(name + ".err"))
+    let numbers = try TestFiles.text(folder(name + ".out")).split { $0 == " " || $0 == "\n" }
+      .suffix(3).compactMap { Int($0) }
+    try #require(numbers.count == 3, "\(name): \(text)")
+    return Run(code: numbers[0], isLimited: numbers[1] == 1, peakKiB: numbers[2], errors: text)
+  }
+
+  private func check(_ run: Run, _ what: String, mebibytes: Int) {
+    #expect(run.code == 0, "\(what): \(run.errors)")
+    if !run.isLimited {
+      let most = mebibytes << 10 + ReaderMemoryTests.debugCode
+      #expect(run.peakKiB <= most, "\(what): \(run.peakKiB) KiB resident")
+    }
+  }
+
+  @Test(arguments: [48, 64])
+  func `a copy goes to a store and comes back within the limit`(mebibytes: Int) async throws {
+    let folder = try TemporaryDirectory("limit")
+    let made = try ChildProcess(
+      "/usr/bin/env",
+      [
+        "python3", Checkout.root + "/scripts/large-repository", folder("made"), "--objects", "200",
+        "--snapshots", "20", "--bytes", "\(Self.copy << 20)",
+      ], environment: ChildProcess.minimalEnvironment)
+    #expect(try await made.wait(deadline: 120) == .exited(0))
+    let server = try FaultS3Server()
+    let store = "s3://bucket/limit?endpoint=\(server.url)&path-style=true&region=us-east-1"
+    let keys = [
+      "AWS_ACCESS_KEY_ID": FaultS3Server.accessKey,
+      "AWS_SECRET_ACCESS_KEY": FaultS3Server.secretKey,
+    ]
+    TestFiles.remove(folder("data"))
+    try TestFiles.makeDirectory(folder("data"))
+    for (name, arguments) in [
+      ("restore", ["restore", "--repo", folder("made"), "--data", folder("data")]),
+      ("ship", ["ship", "--once", "--repo", folder("again"), "--data", folder("data")]),
+      ("ship to S3", ["ship", "--once", "--repo", store, "--data", folder("data")]),
+      ("verify", ["verify", "--repo", store]),
+      ("restore from S3", ["restore", "--repo", store, "--data", folder("back")]),
+    ] {
+      let run = try await Self.run(
+        arguments, mebibytes: mebibytes, folder, name, environment: keys)
+      check(run, name, mebibytes: mebibytes)
+    }
+  }
+
+  @Test func `too little memory is a usage error`() async throws {
+    let result = try await LifeboatCommand.run([
+      "list", "--repo", "/nowhere", "--memory", "47MiB",
+    ])
+    #expect(result.exitCode == 2, "\(result)")
+    #expect(result.errorText.contains("--memory"), "\(result)")
+  }
+}
