@@ -43,8 +43,7 @@ extension GenerationID: CustomStringConvertible, Codable {
 package struct LogSpan: Hashable, Sendable {
   package static let offsetDigits = 16
   package static let timeDigits = 13
-  /// Offsets into Redis's file, `from` inclusive, `to` exclusive; `from < to`. A name with more bytes between
-  /// them than an object can have is foreign.
+  /// Offsets into Redis's file, `from` inclusive, `to` exclusive; `from < to`.
   package var from: UInt64
   package var to: UInt64
   /// The mark at `to`: when the file had reached that offset. Nil (written as zeros) if the object ends
@@ -66,7 +65,6 @@ package struct LogSpan: Hashable, Sendable {
     let parts = text.parts(at: hyphen)
     guard parts.count == 4, let from = fixed(parts[0], LogSpan.offsetDigits),
       let to = fixed(parts[1], LogSpan.offsetDigits), from < to,
-      to - from <= UInt64(LogPayload.bytesMax),
       let time = fixed(parts[2], LogSpan.timeDigits),
       let digest = ShortDigest(hexadecimal: parts[3])
     else { return nil }

@@ -16,8 +16,9 @@ extension Shipper {
     guard !comparison.hasPoint, comparison.parent != nil else { return }
     let reader = HistoryReader(repository: repository, history: history)
     var snapshots: [Snapshot] = []
+    let budget = SpanBudget()
     for timeline in history.claims.keys {
-      snapshots += try await reader.snapshots(of: timeline).values
+      snapshots += try await reader.snapshots(of: timeline, within: budget).values
     }
     let held = try await repository.pins(history.catalogue.operations[.pins] ?? []).pins
     let ours = comparison.chain?.files.flatMap(\.inherited) ?? []

@@ -39,4 +39,43 @@ import Testing
           .map(\.to), "seed \(seed)")
     }
   }
+
+  /// A history gives parts of runs that it made before, from whatever offset.
+  @Test("a history's run is the run from that offset alone")
+  func shared() async throws {
+    let claim = Claim(
+      timeline: .first, nonce: Nonce(bytes: [UInt8](repeating: 1, count: 16))!,
+      repository: Nonce(bytes: [UInt8](repeating: 2, count: 16))!, source: "s", instance: "i",
+      directory: "d", claimedAt: Instant(milliseconds: 0), writer: "w", parent: nil, fork: nil,
+      end: nil, suspicion: nil)
+    for seed in UInt64(1)...1500 {
+      await Task.yield()
+      var random = SeededRandom(seed: seed)
+      var next: UInt64 = 0
+      let isClean = random.chance(50)
+      let spans = (0..<random.int(0...12)).map { index in
+        let from = isClean ? next : UInt64(random.int(0...30))
+        let made = span(
+          from, from + UInt64(random.int(1...12)),
+          at: random.chance(80) ? Int64(random.int(1000...1010)) : nil, salt: UInt8(index))
+        next = made.to + UInt64(random.chance(80) ? 0 : 3)
+        return made
+      }
+      var catalogue = Catalogue()
+      catalogue.add(name: ObjectPath.claim(.first).text, size: 1)
+      for one in spans {
+        catalogue.add(name: ObjectPath.log(.first, ordinal: 1, one).text, size: 1)
+      }
+      let history = try History(catalogue: catalogue, claims: [.first: claim])
+      for from in UInt64(0)...50 {
+        let limit = random.chance(50) ? from + UInt64(random.int(0...20)) : nil
+        let found = history.log(of: .first, ordinal: 1, from: from, limit: limit)
+        let alone = LogRun(spans, from: from).slice(upTo: limit)
+        #expect(
+          Array(found.spans) == Array(alone.spans) && Array(found.marks) == Array(alone.marks)
+            && found.reached == alone.reached && found.isWhole == alone.isWhole
+            && found.objectsBehindHole == alone.objectsBehindHole, "seed \(seed), from \(from)")
+      }
+    }
+  }
 }

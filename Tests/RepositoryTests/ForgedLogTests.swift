@@ -36,13 +36,6 @@ import Testing
     #expect(doubtful(span(5, 8)) == [span(0, 10, at: 1)])
   }
 
-  @Test func `a name with more bytes than an object can have is foreign`() throws {
-    let timeline = TimelineNumber.first
-    let most = UInt64(LogPayload.bytesMax)
-    #expect(ObjectPath(ObjectPath.log(timeline, ordinal: 1, span(3, 3 + most)).text) != nil)
-    #expect(ObjectPath(ObjectPath.log(timeline, ordinal: 1, span(3, 4 + most)).text) == nil)
-  }
-
   /// It looks like a fold, so it is read only when its bytes are needed.
   @Test(arguments: [0, 1])
   func `a restore takes the bytes from the objects that a forged one covers`(garbage: Int)

@@ -126,7 +126,7 @@ package struct History: Sendable {
   package func log(
     of timeline: TimelineNumber, ordinal: Int, from offset: UInt64, limit: UInt64? = nil
   ) -> LogSlice {
-    index.run(of: timeline, ordinal: ordinal, from: offset).slice(upTo: limit)
+    index.slice(of: timeline, ordinal: ordinal, from: offset, upTo: limit)
   }
 
   /// The log of a snapshot's chain.

@@ -2,46 +2,53 @@ import BackupFormat
 import BackupTypes
 import Synchronization
 
-/// The runs of a history's log, each made once. Hundreds of snapshots can name the same log of 100,000
-/// objects.
+/// The runs of a history's log. Hundreds of snapshots can name the same log of 100,000 objects, and a hostile
+/// one 65,000 spans of it, so a run is a part of one that is made once.
 final class HistoryIndex: Sendable {
   private struct Log: Hashable {
     var timeline: TimelineNumber
     var ordinal: Int
   }
-  private struct State {
-    /// The objects of a log as a reader sees them, sorted.
-    var sorted: [Log: [LogSpan]] = [:]
-    /// By the offset at which they begin.
-    var runs: [Log: [UInt64: LogRun]] = [:]
-    /// Spans in `runs`.
-    var size = 0
+  private struct Made {
+    /// The objects as a reader sees them.
+    var sorted: SortedLog
+    /// The run from the first object, and that from the first after each hole.
+    var runs: [LogRun] = []
+
+    init(_ spans: [LogSpan]) {
+      sorted = SortedLog(spans)
+      var index = 0
+      while index < sorted.spans.count {
+        let run = LogRun(sorted, from: sorted.spans[index].from)
+        runs.append(run)
+        index = sorted.spans.partitioningIndex { $0.from > run.end }
+      }
+    }
   }
 
   private let catalogue: Catalogue
   private let ends: [TimelineNumber: Claim.End]
-  private let state = Mutex(State())
-  /// A log usually has one offset at which a segment begins. Hostile snapshots can name any number of them.
-  private let sizeMax: Int
+  private let made = Mutex<[Log: Made]>([:])
 
   init(_ catalogue: Catalogue, ends: [TimelineNumber: Claim.End]) {
     self.catalogue = catalogue
     self.ends = ends
-    sizeMax = 2 * catalogue.objects + 1000
   }
 
-  func run(of timeline: TimelineNumber, ordinal: Int, from offset: UInt64) -> LogRun {
+  func slice(of timeline: TimelineNumber, ordinal: Int, from offset: UInt64, upTo limit: UInt64?)
+    -> LogSlice
+  {
     let log = Log(timeline: timeline, ordinal: ordinal)
-    return state.withLock { state in
-      if let known = state.runs[log]?[offset] { return known }
-      let sorted = state.sorted[log] ?? visible(log)
-      state.sorted[log] = sorted
-      let run = LogRun(sorted: sorted, from: offset)
-      if state.size > sizeMax { state = State() }
-      state.size += run.spans.count + 1
-      state.runs[log, default: [:]][offset] = run
-      return run
+    let made = made.withLock { known in
+      if let known = known[log] { return known }
+      let made = Made(visible(log))
+      known[log] = made
+      return made
     }
+    let after = made.runs.partitioningIndex { $0.from > offset }
+    let shared = after > 0 ? made.runs[after - 1].suffix(from: offset, of: made.sorted) : nil
+    // Where objects overlap, another one may be taken. Then no more than is needed is kept.
+    return (shared ?? LogRun(made.sorted, from: offset, upTo: limit)).slice(upTo: limit)
   }
 
   /// Objects that extend past the end of their timeline do not exist.
@@ -51,6 +58,6 @@ final class HistoryIndex: Sendable {
       let last = end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
       spans.removeAll { $0.to > last }
     }
-    return LogRun.sorted(spans)
+    return spans
   }
 }

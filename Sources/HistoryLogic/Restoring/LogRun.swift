@@ -4,7 +4,7 @@ package import BackupTypes
 /// The objects that a reader takes of one log from an offset on, up to the first hole: at each position p,
 /// of the objects with `from` ≤ p < `to`, the one that extends furthest.
 ///
-/// `HistoryIndex` makes it once for each offset. Every question about it is a binary search.
+/// `HistoryIndex` makes one for each log, and gives parts of it. Every question about it is a binary search.
 package struct LogRun: Sendable {
   /// A place at the end of an object where the log can be cut.
   package struct Mark: Sendable, Equatable {
@@ -15,41 +15,60 @@ package struct LogRun: Sendable {
 
   package let from: UInt64
   /// In order. Each begins at or before the end of the previous one, and extends further.
-  package let spans: [LogSpan]
-  package let marks: [Mark]
+  package let spans: ArraySlice<LogSpan>
+  package let marks: ArraySlice<Mark>
   /// The number of objects after the hole that ends the run. They do not count, and a reader reports them.
   package let objectsBehindHole: Int
 
-  package init(_ spans: [LogSpan], from: UInt64) {
-    self.init(sorted: LogRun.sorted(spans), from: from)
-  }
+  package init(_ spans: [LogSpan], from: UInt64) { self.init(SortedLog(spans), from: from) }
 
   /// By `from`, and of those with the same the longest first.
   static func sorted(_ spans: [LogSpan]) -> [LogSpan] {
     spans.sorted { ($0.from, $1.to) < ($1.from, $0.to) }
   }
 
-  init(sorted: [LogSpan], from: UInt64) {
-    var (position, index) = (from, 0)
+  /// - Parameter limit: nothing after it is needed.
+  init(_ log: SortedLog, from: UInt64, upTo limit: UInt64? = nil) {
+    var position = from
     var chosen: [LogSpan] = []
     var marks: [Mark] = []
-    while true {
-      var best: LogSpan?
-      while index < sorted.count, sorted[index].from <= position {
-        if sorted[index].to > max(position, best?.to ?? 0) { best = sorted[index] }
-        index += 1
-      }
-      guard let best else { break }
+    while limit.map({ position < $0 }) ?? true, let best = log.object(at: position) {
       chosen.append(best)
       position = best.to
       if let time = best.mark {
         marks.append(Mark(offset: best.to, time: max(time, marks.last?.time ?? time)))
       }
     }
+    self.init(
+      from: from, spans: chosen[...], marks: marks[...],
+      objectsBehindHole: log.count(behind: position))
+  }
+
+  private init(
+    from: UInt64, spans: ArraySlice<LogSpan>, marks: ArraySlice<Mark>, objectsBehindHole: Int
+  ) {
     self.from = from
+    self.spans = spans
     self.marks = marks
-    objectsBehindHole = sorted[index...].count { $0.to > position }
-    spans = chosen
+    self.objectsBehindHole = objectsBehindHole
+  }
+
+  /// The run from a later offset, with the same memory; nil if that takes other objects.
+  /// - Parameter log: what this run was made from.
+  func suffix(from offset: UInt64, of log: SortedLog) -> LogRun? {
+    guard offset >= from, offset < end else { return nil }
+    let first = spans.partitioningIndex { $0.to > offset }
+    guard log.object(at: offset) == spans[first] else { return nil }
+    let mark = marks.partitioningIndex { $0.offset >= spans[first].to }
+    // The time of a mark is not before that of the mark before it, which may be outside of the other run.
+    if mark > marks.startIndex, mark < marks.endIndex {
+      guard spans[first...].first(where: { $0.mark != nil })?.mark == marks[mark].time else {
+        return nil
+      }
+    }
+    return LogRun(
+      from: offset, spans: spans[first...], marks: marks[mark...],
+      objectsBehindHole: objectsBehindHole)
   }
 
   /// The position after its last byte.
@@ -58,34 +77,65 @@ package struct LogRun: Sendable {
   /// The last mark at or before `limit`.
   package func last(notBeyond limit: UInt64) -> Mark? {
     let index = marks.partitioningIndex { $0.offset > limit }
-    return index > 0 ? marks[index - 1] : nil
+    return index > marks.startIndex ? marks[index - 1] : nil
   }
 
   package func slice(upTo limit: UInt64?) -> LogSlice { LogSlice(self, upTo: limit) }
+}
+
+/// The objects of one log, sorted once for all runs.
+struct SortedLog: Sendable {
+  /// By `from`, and of those with the same the longest first.
+  let spans: [LogSpan]
+  /// Of the objects up to each index, the one that extends furthest; of several, the first.
+  private let furthest: [Int]
+
+  init(_ spans: [LogSpan]) {
+    let sorted = LogRun.sorted(spans)
+    var best = 0
+    furthest = sorted.indices.map { index in
+      if sorted[index].to > sorted[best].to { best = index }
+      return best
+    }
+    self.spans = sorted
+  }
+
+  /// The one that a reader takes at `position`; nil: there is a hole, or the end.
+  func object(at position: UInt64) -> LogSpan? {
+    let after = spans.partitioningIndex { $0.from > position }
+    guard after > 0 else { return nil }
+    let best = spans[furthest[after - 1]]
+    return best.to > position ? best : nil
+  }
+
+  /// How many begin after `position`.
+  func count(behind position: UInt64) -> Int {
+    spans.count - spans.partitioningIndex { $0.from > position }
+  }
 }
 
 /// The part of a run that a segment of a chain needs. Its last object may extend past the limit.
 package struct LogSlice: Sendable {
   package let run: LogRun
   package let limit: UInt64?
-  private let spanCount: Int
-  private let markCount: Int
+  private let spansEnd: Int
+  private let marksEnd: Int
 
   init(_ run: LogRun, upTo limit: UInt64?) {
     self.run = run
     self.limit = limit
     guard let limit else {
-      (spanCount, markCount) = (run.spans.count, run.marks.count)
+      (spansEnd, marksEnd) = (run.spans.endIndex, run.marks.endIndex)
       return
     }
     let enough = run.spans.partitioningIndex { $0.to >= limit }
-    spanCount = limit <= run.from ? 0 : min(run.spans.count, enough + 1)
-    markCount = run.marks.partitioningIndex { $0.offset > limit }
+    spansEnd = limit <= run.from ? run.spans.startIndex : min(run.spans.endIndex, enough + 1)
+    marksEnd = run.marks.partitioningIndex { $0.offset > limit }
   }
 
-  package var spans: ArraySlice<LogSpan> { run.spans[..<spanCount] }
+  package var spans: ArraySlice<LogSpan> { run.spans[..<spansEnd] }
   /// Those not beyond the limit.
-  package var marks: ArraySlice<LogRun.Mark> { run.marks[..<markCount] }
+  package var marks: ArraySlice<LogRun.Mark> { run.marks[..<marksEnd] }
   /// The end of the contiguous bytes.
   package var reached: UInt64 { spans.last?.to ?? run.from }
   /// Nothing is missing up to the limit.

@@ -34,6 +34,9 @@ package struct SnapshotReferences: Sendable {
     package var to: UInt64?
   }
 
+  /// How many different spans are kept, some 200 bytes each. Snapshots of one log mostly name the same ones.
+  package static let spansMax = 65_536
+
   package private(set) var generations: [GenerationID: Uses] = [:]
   /// A snapshot needs these for more than a dump next to its chain.
   private var needed: Set<GenerationID> = []
@@ -95,6 +98,12 @@ package struct SnapshotReferences: Sendable {
       }
       let span = Span(
         timeline: segment.timeline, ordinal: segment.ordinal, from: segment.from, to: segment.to)
+      guard spans.count < SnapshotReferences.spansMax || spans[span] != nil else {
+        problems.append(
+          "the snapshots name more than \(SnapshotReferences.spansMax) different spans of log: the rest is "
+            + "not verified")
+        break
+      }
       spans[span, default: Uses()].add(id)
       let ordinal = Ordinal(timeline: segment.timeline, ordinal: segment.ordinal)
       starts[ordinal] = min(starts[ordinal] ?? segment.from, segment.from)

@@ -294,8 +294,9 @@ package struct Restorer: Sendable {
   /// Concludes "there is no backup" only from a complete listing that proves it.
   private func concludeAbsence(_ reader: HistoryReader) async throws -> Conclusion {
     var snapshots: [Snapshot] = []
+    let budget = SpanBudget()
     for timeline in reader.history.claims.keys {
-      snapshots += try await reader.snapshots(of: timeline).values
+      snapshots += try await reader.snapshots(of: timeline, within: budget).values
     }
     let logs = reader.history.unfinishedLogs(snapshots)
     guard reader.history.provesNoRestorePoint(snapshots: snapshots),

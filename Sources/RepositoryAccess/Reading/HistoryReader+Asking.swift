@@ -29,22 +29,23 @@ extension HistoryReader {
     progress: @escaping Progress = { _, _ in }, _ question: (Answering) throws -> Result
   ) async throws -> Result {
     var evidence = known
+    let budget = SpanBudget()
     while true {
       do {
         return try question(Answering(history, evidence, now: now))
       } catch let unknown as Answering.Unknown {
-        for need in unknown.needs { try await read(need, into: &evidence, now, progress) }
+        for need in unknown.needs { try await read(need, into: &evidence, budget, now, progress) }
       }
     }
   }
 
   private func read(
-    _ need: Answering.Need, into evidence: inout Answering.Evidence, _ now: Instant,
-    _ progress: @escaping Progress
+    _ need: Answering.Need, into evidence: inout Answering.Evidence, _ budget: SpanBudget,
+    _ now: Instant, _ progress: @escaping Progress
   ) async throws {
     switch need {
     case .snapshots(let timeline):
-      let (read, damaged) = try await readableSnapshots(of: timeline)
+      let (read, damaged) = try await readableSnapshots(of: timeline, within: budget)
       evidence.snapshots[timeline] = .init(read: read, damaged: damaged)
     case .snapshot(let key):
       evidence.single[key] = try await fact { try await own(key.timeline, key.sequence) }

@@ -1,6 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 package import HistoryLogic
+import Synchronization
 
 /// Reads the few records of a history that a question needs.
 package struct HistoryReader: Sendable {
@@ -46,10 +47,12 @@ package struct HistoryReader: Sendable {
   }
 
   /// Every snapshot of `timeline`, by sequence. Several are read at a time.
-  package func snapshots(of timeline: TimelineNumber) async throws -> [Int: Snapshot] {
+  /// - Parameter budget: of all snapshots that the caller holds at the same time.
+  package func snapshots(of timeline: TimelineNumber, within budget: SpanBudget = SpanBudget())
+    async throws -> [Int: Snapshot]
+  {
     try await withThrowingTaskGroup(of: (Int, Snapshot?).self) { group in
       var snapshots: [Int: Snapshot] = [:]
-      var budget = SpanBudget()
       for (count, sequence) in history.snapshots(of: timeline).enumerated() {
         if count >= Repository.readWidth, let (read, snapshot) = try await group.next() {
           try budget.take(snapshot)
@@ -66,15 +69,16 @@ package struct HistoryReader: Sendable {
   }
 
   /// The readable snapshots of `timeline`, by sequence, and what is wrong with the others.
-  package func readableSnapshots(of timeline: TimelineNumber) async throws -> (
-    read: [Int: Snapshot], damaged: [Int: LifeboatError]
-  ) {
+  package func readableSnapshots(
+    of timeline: TimelineNumber, within budget: SpanBudget = SpanBudget()
+  ) async throws -> (read: [Int: Snapshot], damaged: [Int: LifeboatError]) {
+    let left = budget.left
     do {
-      return (try await snapshots(of: timeline), [:])
+      return (try await snapshots(of: timeline, within: budget), [:])
     } catch let error as LifeboatError where error.isDamage {
       // Damage is rare. If there is any, snapshots are read one by one.
       var (read, damaged): ([Int: Snapshot], [Int: LifeboatError]) = ([:], [:])
-      var budget = SpanBudget()
+      budget.left = left
       for sequence in history.snapshots(of: timeline) {
         do {
           if let snapshot = try await own(timeline, sequence) {
@@ -114,23 +118,38 @@ package struct HistoryReader: Sendable {
   }
 }
 
-/// How many spans of log the snapshots of a timeline that are held at the same time may name. A writer that
-/// restarts every minute for a day names 1,440 in each.
-struct SpanBudget {
-  static let spansMax = 1_000_000
-  private var left = spansMax
+/// How many spans of log the snapshots name that a reader holds at the same time, of all timelines. A writer
+/// that restarts every minute for a day names 1,440 in each.
+///
+/// A span takes 40 bytes, so all of them take at most 16 MiB of the 64 MiB of a reader.
+package final class SpanBudget: Sendable {
+  static let spansMax = (16 << 20) / MemoryLayout<Snapshot.Segment>.stride
+  private let state = Mutex(spansMax)
 
-  mutating func take(_ snapshot: Snapshot?) throws(LifeboatError) {
+  package init() {}
+
+  var left: Int {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
+  }
+
+  func take(_ snapshot: Snapshot?) throws(LifeboatError) {
     guard let snapshot else { return }
     let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
-    left -= files.reduce(files.count) { $0 + $1.segments.count }
+    let spans = files.reduce(files.count) { $0 + $1.segments.count }
+    let left = state.withLock { left in
+      left -= spans
+      return left
+    }
     guard left < 0 else { return }
     throw LifeboatError(
       .corrupt,
-      "the snapshots of timeline \(snapshot.timeline) name more than \(SpanBudget.spansMax) spans of log",
+      "the snapshots to be read name more than \(SpanBudget.spansMax) spans of log",
       cause:
-        "no writer makes so many: somebody else wrote \(ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence).text)",
+        "the last is \(ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence).text): "
+        + "a writer makes so many only if it was restarted thousands of times without a rewrite of the AOF",
       hint:
-        "`restore --point ID` needs only the snapshot of that point; find out who may write there")
+        "`restore --point ID` needs only the snapshot of that point; if no shipper was restarted so often, "
+        + "find out who may write there")
   }
 }

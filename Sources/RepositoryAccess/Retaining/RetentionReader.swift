@@ -41,9 +41,10 @@ struct RetentionReader: Sendable {
   {
     var found: [SnapshotKey: Snapshot?] = [:]
     var unknown: [(SnapshotKey, Nonce)] = []
-    var budget: [TimelineNumber: SpanBudget] = [:]
+    let budget = SpanBudget()
     for key in keys {
       if let known = memory.snapshot(key) {
+        try budget.take(known)
         found.updateValue(known, forKey: key)
       } else if let claim = history.claims[key.timeline] {
         unknown.append((key, claim.nonce))
@@ -59,7 +60,7 @@ struct RetentionReader: Sendable {
         } else if let (key, snapshot) = try await group.next() {
           running -= 1
           reading(UInt64(next - running), UInt64(unknown.count))
-          try budget[key.timeline, default: SpanBudget()].take(snapshot)
+          try budget.take(snapshot)
           memory.note(snapshot, key)
           found.updateValue(snapshot, forKey: key)
         }
