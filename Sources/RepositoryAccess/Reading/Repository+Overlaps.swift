@@ -77,7 +77,8 @@ extension Repository {
   private func tooMany(_ count: Int) -> LifeboatError {
     LifeboatError(
       .corrupt,
-      "nothing was deleted at \(store.location): more than \(count) log objects have bytes that others have",
+      "nothing was deleted at \(store.location): more than \(counted(count, "log object")) with bytes that "
+        + "others have",
       cause: "a shipper makes few of these: somebody else may write to the repository",
       hint:
         "`lifeboat verify` names those that can't be used: find out who wrote them, and delete them"
