@@ -23,6 +23,15 @@ import Testing
     #expect(names == ["a-long-name-of-"])
   }
 
+  @concurrent private func schedulingClass() async -> Int32 { sched_getscheduler(0) }
+
+  @Test func `threads run in the idle class if asked to, and others do not`() async throws {
+    let idle = try BlockingPool(name: "idle", threads: 1, isIdle: true)
+    let plain = try BlockingPool(name: "plain", threads: 1)
+    #expect(await withTaskExecutorPreference(idle) { await schedulingClass() } == 5)  // SCHED_IDLE
+    #expect(await withTaskExecutorPreference(plain) { await schedulingClass() } == SCHED_OTHER)
+  }
+
   @Test func asManyRunAtOnceAsThereAreThreads() async throws {
     let pool = try BlockingPool(name: "pool", threads: 3)
     let running = Running()

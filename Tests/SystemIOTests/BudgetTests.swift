@@ -4,26 +4,31 @@ import Testing
 @Suite(.timeLimit(.minutes(15))) struct BudgetTests {
   @Test func `requests are granted in their order`() {
     var budget = Budget(capacity: 10)
-    #expect(budget.request(6, by: 1))
-    #expect(!budget.request(8, by: 2), "it waits")
-    #expect(!budget.request(1, by: 3), "what waits is not overtaken")
-    #expect(budget.giveBack(4) == [2])
+    let asked = [budget.request(6, by: 1), budget.request(8, by: 2), budget.request(1, by: 3)]
+    #expect(asked == [true, false, false], "what waits is not overtaken")
+    var granted = budget.giveBack(4)
+    #expect(granted == [2])
     #expect(budget.held == 10)
-    #expect(budget.giveBack(8) == [3])
-    #expect(budget.giveBack(3) == [])
+    granted = budget.giveBack(8)
+    #expect(granted == [3])
+    granted = budget.giveBack(3)
+    #expect(granted == [])
     #expect(budget.held == 0)
     #expect(!budget.isWaitedFor)
   }
 
   @Test func `the next is granted when one that waits goes`() {
     var budget = Budget(capacity: 10)
-    #expect(budget.request(6, by: 1))
-    #expect(!budget.request(9, by: 2))
-    #expect(!budget.request(2, by: 3))
-    #expect(!budget.request(2, by: 4))
-    #expect(budget.withdraw(2) == [3, 4])
+    let asked = [
+      budget.request(6, by: 1), budget.request(9, by: 2), budget.request(2, by: 3),
+      budget.request(2, by: 4),
+    ]
+    #expect(asked == [true, false, false, false])
+    var granted = budget.withdraw(2)
+    #expect(granted == [3, 4])
     #expect(budget.held == 10)
-    #expect(budget.withdraw(7) == [])
+    granted = budget.withdraw(7)
+    #expect(granted == [])
   }
 
   /// Against a plain model: never more than the capacity, and nobody waits who could be served.
