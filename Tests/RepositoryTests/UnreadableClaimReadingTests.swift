@@ -94,7 +94,7 @@ import WriterLogic
     #expect(await code { _ = try await made.choose(.at(at(1900))) } == .corrupt)
     #expect(try await made.choose(.at(at(9000)))?.id == "4.1")
     let error = await #expect(throws: LifeboatError.self) { _ = try await prune(made) }
-    #expect(error?.message.contains("timeline 3 has 1 objects") == true, "\(error!)")
+    #expect(error?.message.contains("timeline 3 has 1 object,") == true, "\(error!)")
     // A writer goes on above it.
     #expect(try await made.repository.history(passesClaims: true).highestNumber?.value == 4)
   }
