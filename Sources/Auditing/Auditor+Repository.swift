@@ -106,10 +106,7 @@ extension Auditor {
     if isWriting, schedule.logCount != count, now - schedule.logAt >= options.logInterval {
       due.append((schedule.logAt, .log))
     }
-    let lastCall = repository.withLock { $0.lastCall() }
-    if let interval = options.probeInterval,
-      now - (isWriting ? schedule.probedAt : lastCall ?? now) >= interval
-    {
+    if let interval = options.probeInterval, now - schedule.probedAt >= interval {
       due.append((schedule.probedAt, .probe))
     }
     return due.min { $0.since < $1.since }?.turn

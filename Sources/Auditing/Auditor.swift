@@ -19,7 +19,7 @@ package final class Auditor: Sendable {
     /// While Redis writes: time between two looks at our own claim, and at the log.
     package var claimInterval: Int64 = 60_000
     package var logInterval: Int64 = 600_000
-    /// While Redis is idle: time between two looks at the repository; nil: no looks.
+    /// Also while Redis is idle: time between two probes of the repository; nil: no probes.
     package var probeInterval: Int64? = 3_600_000
     package init() {}
   }
@@ -39,8 +39,6 @@ package final class Auditor: Sendable {
   struct RepositoryState: Sendable {
     var store: (any ObjectStore)?
     var frame: Frame?
-    /// When this store, or the repository, was last used.
-    var lastCall: @Sendable () -> Int64? = { nil }
     var damaged: Set<ObjectPath> = []
     var lastLook: Instant?
     /// How often its log was requested, and up to which time it was answered.
@@ -72,14 +70,10 @@ package final class Auditor: Sendable {
   }
 
   /// Sets the repository to watch, once it is known.
-  /// - Parameter lastCall: when its store was last used, by the monotonic clock.
-  package func watch(
-    _ store: any ObjectStore, _ frame: Frame, lastCall: @escaping @Sendable () -> Int64?
-  ) {
+  package func watch(_ store: any ObjectStore, _ frame: Frame) {
     repository.withLock {
       $0.store = store
       $0.frame = frame
-      $0.lastCall = lastCall
     }
   }
 

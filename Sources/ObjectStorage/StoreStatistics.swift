@@ -24,8 +24,6 @@ package final class StoreStatistics: Sendable {
   package struct Value: Sendable {
     package var calls: [Key: UInt64] = [:]
     package var lastSuccess: Instant?
-    /// By the monotonic clock, in milliseconds.
-    package var lastCall: Int64?
 
     package init() {}
   }
@@ -35,10 +33,9 @@ package final class StoreStatistics: Sendable {
   package var current: Value { value.withLock { $0 } }
 
   func note(_ operation: Operation, _ result: Result) {
-    let (now, monotonic) = (SystemClock.now(), SystemClock.monotonicMilliseconds())
+    let now = SystemClock.now()
     value.withLock { value in
       value.calls[Key(operation: operation, result: result), default: 0] += 1
-      value.lastCall = monotonic
       if result == .ok { value.lastSuccess = now }
     }
   }

@@ -31,7 +31,7 @@ package final class Capture {
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
 
-  /// - Throws: `.usage` when `path` is not a directory that can be read.
+  /// - Throws: why `path` is not a directory that can be read.
   package init(_ path: FilePath, names: ServerNames, time: any TimeSource) throws(LifeboatError) {
     self.path = path
     self.names = names

@@ -24,7 +24,7 @@ extension Shipper {
     noteUncompared(view)
     var repository = try await openRepository(time.wall)
     repository.acknowledged = acknowledged
-    auditor.watch(store, repository.frame, lastCall: options.lastStoreCall)
+    auditor.watch(store, repository.frame)
     if case .list = next {
       let history = try await repository.history(passesClaims: true)
       next = writer.handle(.listed(history), now: time.monotonic)

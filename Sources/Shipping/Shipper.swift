@@ -48,8 +48,6 @@ package final class Shipper: Sendable {
     package var audit = Auditor.Options()
     /// Any other repository is refused, and so is a missing one.
     package var repositoryID: Nonce?
-    /// When the store was last used, by the monotonic clock, in milliseconds.
-    package var lastStoreCall: @Sendable () -> Int64? = { nil }
     /// Receives how many bytes of the full copies whose upload began are uploaded.
     package var progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
     /// Which sources in claims mean this Redis. A new repository gets `source`.

@@ -20,15 +20,16 @@ struct Act: CustomStringConvertible {
       case .write: 14
       case .burst, .check: 8
       case .rewriteBegins, .rewriteEnds: 7
-      case .writePartly, .saveBegins, .saveEnds, .sidecarDies, .sidecarStarts, .serverStarts: 4
-      case .wait: 5
-      case .sync: 5
-      case .flush, .rewriteFails, .serverIsKilled, .outage, .prune, .switchOn: 3
+      case .dumpIsCopied: 6
+      case .wait, .sync, .prune, .standbyIsDenied: 5
+      case .writePartly, .saveBegins, .saveEnds, .sidecarDies, .sidecarStarts, .serverStarts,
+        .night:
+        4
+      case .flush, .rewriteFails, .serverIsKilled, .outage, .switchOn, .isEmptied: 3
       case .switchOff, .powerIsLost, .serverStops, .sidecarStops, .once, .settle,
-        .restoreReplaces, .volumeMoves, .secondSidecar, .dumpIsCopied, .isUnmounted, .storeForgets,
-        .wallSteps, .denied, .isTouched, .night, .storeIsWiped, .standbyIsDenied:
+        .restoreReplaces, .volumeMoves, .secondSidecar, .isUnmounted, .storeForgets, .wallSteps,
+        .denied, .isTouched, .storeIsWiped:
         2
-      case .isEmptied: 1
       }
     }
   }

@@ -11,8 +11,6 @@ final class Process: @unchecked Sendable {
   /// What is running; cancelled by death, so that its memory goes.
   var task: Task<Void, Never>?
   private(set) var isDead = false
-  /// When it last called the store, in milliseconds.
-  var lastCall: Int64?
   /// At which of its effects it dies, counted from now; nil: not.
   var effectsLeft: (count: Int, when: Death)?
 

@@ -39,6 +39,9 @@ final class SimBucket {
   /// The newest claim: whose, and when, in milliseconds.
   private(set) var lastClaim: (process: Process?, at: Int64)?
 
+  /// When it last let nobody in, in milliseconds.
+  fileprivate(set) var lastRefusal: Int64 = 0
+
   func names() -> [String] {
     if let sorted { return sorted }
     let made = objects.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -91,17 +94,18 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     if let until = bucket.awayUntil {
       if machine.milliseconds < until {
         bucket.count(.storeIsAway)
+        bucket.lastRefusal = machine.milliseconds
         throw error("no route to host")
       }
       bucket.awayUntil = nil
     }
     if bucket.isDenied {
       bucket.count(.storeDenies)
+      bucket.lastRefusal = machine.milliseconds
       throw error("denied", isRetryable: false)
     }
     if happens(bucket.failure, .callFails) { throw error("connection refused") }
     bucket.calls[kind, default: 0] += 1
-    process?.lastCall = machine.milliseconds
     machine.note("\(kind) \(name)")
     let value = try effect()
     bucket.onCall()

@@ -68,7 +68,7 @@ extension World {
     case .storeForgets: try await forget()
     case .storeIsWiped: try await wipe()
     case .standbyIsDenied: await denyStandby()
-    case .isEmptied: try empty()
+    case .isEmptied: try await empty()
     }
   }
 
@@ -96,17 +96,25 @@ extension World {
   }
 
   /// Someone deletes everything in the directory, and the server starts with nothing.
-  private func empty() throws {
+  private func empty() async throws {
+    buryDead()
+    if sidecars.count == 1, chance(50) {
+      startSidecar(host: "host-b")
+      await sleep(int(5000...20_000))
+    }
     if redis.isRunning { endServer { redis.stop() } }
     for name in redis.root.entries.keys.sorted() { disk.remove(name, in: redis.root) }
     redis.refreshOnDisk()
+    noteDisk()
     life += 1
+    // A standby sees a directory without files.
+    await sleep(int(0...20_000))
     try start(redis)
     for _ in 0..<3 { write() }
   }
 
   /// One of the processes dies at one of its next effects.
-  private func arm() {
+  func arm() {
     guard !without.contains("death"), let victim = sidecars.randomElement(using: &random) else {
       return
     }
@@ -169,6 +177,8 @@ extension World {
       oldDump = redis.root.entries["dump.rdb"]?.bytes
       return
     }
+    // A restore made it one file with the BASE (docs/restore.md): to overwrite it damages both.
+    guard dump.links == 1 else { return }
     disk.overwrite(dump, Array(old.prefix(old.count / 2)))
     refreshDump()
     await sleep(int(10...5000))
@@ -191,6 +201,7 @@ extension World {
     disk.mount(chance(50) ? disk.makeVolume() : nil, at: World.data)
     noteDisk(Dataset())
     life += 1
+    if chance(30) { startSidecar() }
     if chance(50) { write() }
     await sleep(int(100...40_000))
     disk.mount(redis.root, at: World.data)

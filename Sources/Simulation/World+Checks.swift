@@ -32,7 +32,7 @@ extension World {
     covers.append(
       Cover(
         process: sidecar.process.name, at: at, wall: machine.wallMilliseconds,
-        disks: onDisk(at: at), life: life, rewrites: redis.rewrites,
+        disks: onDisk(at: at), era: era(at: at),
         isRewriting: !redis.isLegacy && redis.rewritingSince.map { $0 < at } ?? false))
   }
 
@@ -61,19 +61,22 @@ extension World {
   }
 
   /// Whether another has claimed a moment ago. Its claim may cut off what this one shipped meanwhile, and
-  /// until it has shipped that again, a restore gives less. A writer looks for that once a minute.
+  /// until it has shipped that again, a restore gives less. A writer looks for that once a minute, if the
+  /// store answers.
   func isOvertaken(_ process: Process) -> Bool {
     guard let claim = bucket.lastClaim, claim.process !== process else { return false }
-    return machine.milliseconds - claim.at < 70_000
+    return machine.milliseconds - max(claim.at, bucket.lastRefusal) < 70_000
   }
 
   /// A restore of the newest state gives what was on disk, or what was made of it.
   func require(_ disks: [Disk], _ what: String, of objects: [String: SimBucket.Object]? = nil)
     async throws
   {
+    if timesLie { return count(.timesLie) }
     var found = 0
     for disk in disks {
-      if disk.data.state == 0 { return }
+      // Nothing, or a damaged dump: there is nothing that a server would load.
+      if disk.data.state <= 0 { return }
       found = try await newest(objects ?? bucket.objects, isAOFOn: disk.isAOFOn)?.state ?? 0
       if follows(found, disk.data.state) { return }
       // The AOF of a server that was switched off a moment ago is the newest state until that is certain. The
@@ -91,6 +94,15 @@ extension World {
     throw Violation(
       kind: "\(what), and a restore does not give it",
       detail: "state \(disks.map(\.data.state)) was on disk, and a restore gives \(found)")
+  }
+
+  /// The clock was set back after the dump was saved, and since then nothing was written. Its time stamps say
+  /// that the dump is the newest state.
+  private var timesLie: Bool {
+    guard wentBack, redis.isAOFOn, let dump = redis.root.entries["dump.rdb"] else { return false }
+    let folder = redis.root.entries["appendonlydir"].map { Array($0.entries.values) } ?? []
+    let logs = folder + [redis.root.entries["appendonly.aof"]].compactMap { $0 }
+    return logs.allSatisfy { $0.modified < dump.modified }
   }
 
   /// What a restore of the newest state gives; nil if there is nothing to restore.
@@ -134,7 +146,7 @@ extension World {
   }
 
   private var isClaimedNow: Bool {
-    bucket.lastClaim.map { machine.milliseconds - $0.at < 70_000 } ?? false
+    bucket.lastClaim.map { machine.milliseconds - max($0.at, bucket.lastRefusal) < 70_000 } ?? false
   }
 
   private var wasCovered: Bool { covers.contains { $0.disks.contains { $0.data.state > 0 } } }
@@ -180,10 +192,12 @@ extension World {
     count(.promise)
     if hasPruned { count(.promiseAfterPruning) }
     // Times of dumps and annotations are whole seconds.
-    let latest = began.last { $0.wall <= time + 999 }?.state ?? 0
+    let second = began.filter { $0.wall > time && $0.wall <= time + 999 }
+    let latest = (began.filter { $0.wall <= time }.suffix(1) + second).map(\.state)
     func isRight(_ found: Dataset?) -> Bool {
       guard let found else { return false }
-      return held.contains { follows(found.state, $0) } && follows(latest, found.state)
+      return held.contains { follows(found.state, $0) }
+        && latest.contains { follows($0, found.state) }
     }
     if isRight(found) { return }
     // A log that was written for a server without AOF was taken for the state of a time. The restore says
@@ -204,11 +218,10 @@ extension World {
     for (number, cover) in covers.enumerated().dropFirst(index) {
       if held.isDisjoint(with: cover.disks.map(\.data.state)) { return false }
       let next =
-        number + 1 < covers.count
-        ? (covers[number + 1].life, covers[number + 1].rewrites) : (life, redis.rewrites)
-      if next.0 != cover.life || next.1 > cover.rewrites + (cover.isRewriting ? 1 : 0) {
-        return true
-      }
+        number + 1 < covers.count ? covers[number + 1].era : era(at: machine.milliseconds + 1)
+      guard let era = cover.era, let next, next.life == era.life,
+        next.rewrites <= era.rewrites + (cover.isRewriting ? 1 : 0)
+      else { return true }
     }
     return false
   }
@@ -257,7 +270,7 @@ extension World {
       return try await checkSettled(sidecars[0])
     }
     // What holds no data, as a log with nothing but an annotation, is not shipped, and may be called lag.
-    guard verdict.isCovered || redis.onDisk == Dataset() else {
+    guard verdict.isCovered || redis.onDisk == Dataset() || timesLie else {
       throw Violation(
         kind: "not covered a minute after the last fault",
         detail: "\(sidecar.process.name) says \(verdict), \(shown.state) \(shown.reason ?? "")")

@@ -70,7 +70,7 @@ import Testing
     let auditor = Auditor(
       path: FilePath("/nowhere"), names: ServerNames(), acknowledged: acknowledged, options: options
     )
-    auditor.watch(store, frame) { nil }
+    auditor.watch(store, frame)
     return auditor
   }
 

@@ -240,6 +240,24 @@ import Testing
     try await check(made, 11, "2.1@1:\(first.count + more.count + rest.count)")
   }
 
+  /// A server was idle, and wrote when another shipper was there; then its directory was emptied.
+  @Test func `a log that the next timeline continued had not ended before`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    let first = Self.set("at:10")
+    let end = UInt64(first.count)
+    try await made.addLog(1, 0, bytes: first, at: 10_500)
+    try await made.addClaim(
+      2, at: 39_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: end)], fork: end)
+    try await made.addForkedSnapshot(2, 1, at: end)
+    try await made.addLog(2, end, bytes: Self.set("at:40"), at: 40_500)
+    try await made.addChain(2, 2, ordinal: 2, baseAt: 60_000)
+    try await check(made, 25, "1.1@1:\(end)")
+    try await check(made, 41, "2.1@1:\(2 * first.count)", until: 60_000)
+    try await check(made, 60, "2.2@2:0")
+  }
+
   @Test func `a last mark that is late does not end the search in the next timeline`() async throws
   {
     let made = try await MadeRepository()

@@ -129,7 +129,7 @@ extension Answering {
       var best = refined.point
       if annotated == nil { best = try continued(best, at: at, upTo: limit) }
       let finder = try self.finder(of: best.timeline)
-      if goesOn(best, past: at, finder) {
+      if try goesOn(best, past: at, finder, upTo: limit) {
         return Known(point: best, precision: precision(of: best))
       }
       let next = try beginnings(behind: best, at: at, finder, upTo: limit)
@@ -196,16 +196,27 @@ extension Answering {
     return try refined(last, at: at).annotated
   }
 
-  /// Whether the point's own log shows that it continued for the whole second of `at`, or a clean end shows
-  /// that nothing was written until then.
-  private func goesOn(_ point: RestorePoint, past at: Instant, _ finder: PointFinder) -> Bool {
-    guard point.primary == .aof, let last = history.chain(of: point.snapshot).last else {
-      return false
+  /// Whether the log of the point, its own or that of a timeline that continued it, shows that it continued
+  /// for the whole second of `at`; or a clean end shows that nothing was written until then.
+  private func goesOn(
+    _ point: RestorePoint, past at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
+  ) throws -> Bool {
+    guard point.primary == .aof else { return false }
+    func reaches(_ snapshot: Snapshot) -> Bool {
+      history.chain(of: snapshot).last.map { $0.time.since(at) >= 1000 } ?? false
     }
-    if last.time.since(at) >= 1000 { return true }
-    return finder.snapshots.values.contains {
+    if reaches(point.snapshot) { return true }
+    let isClean = finder.snapshots.values.contains {
       $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
     }
+    if isClean { return true }
+    var number = point.timeline
+    while let cut = point.cut, let next = history.continuation(of: number, from: cut), next <= limit
+    {
+      number = next
+      if let later = try self.finder(of: next).newestSnapshot(with: cut) { return reaches(later) }
+    }
+    return false
   }
 
   // MARK: To the second

@@ -150,7 +150,6 @@ struct Ship: RepositoryCommand {
       once
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
     options.url = RestoreCommand.url(repository.repo, store)
-    options.lastStoreCall = { statistics.current.lastCall }
     options.progress = { Progress.show("uploading", $0, of: $1) }
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)

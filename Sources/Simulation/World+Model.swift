@@ -1,0 +1,68 @@
+/// What is known of a world, to compare it with what a restore gives.
+extension World {
+  /// What a server would have loaded, since when.
+  struct Disk {
+    var at: Int64
+    var data: Dataset
+    var isAOFOn: Bool
+  }
+
+  /// A look that was covered.
+  struct Cover {
+    var process: String
+    var at, wall: Int64
+    var disks: [Disk]
+    /// Nil: it changed in the millisecond of the look.
+    var era: Era?
+    /// Whether the look saw the files before and after a rewrite that had not ended.
+    var isRewriting: Bool
+
+    /// Whether every time between the two looks is known. If a rewrite began and ended between them, nobody
+    /// saw a manifest that shows what its files follow; the single file of a legacy AOF has none.
+    func isContinued(by later: Cover) -> Bool {
+      guard let era, let next = later.era, process == later.process, era.life == next.life else {
+        return false
+      }
+      return next.rewrites == era.rewrites || (isRewriting && next.rewrites == era.rewrites + 1)
+    }
+  }
+
+  /// Which life it was, and how many rewrites had ended, from a time on (monotonic, ms).
+  struct Era {
+    var at: Int64
+    var life, rewrites: Int
+  }
+
+  func noteEra() {
+    guard eras.last!.life != life || eras.last!.rewrites != redis.rewrites else { return }
+    eras.append(Era(at: machine.milliseconds, life: life, rewrites: redis.rewrites))
+  }
+
+  func era(at time: Int64) -> Era? {
+    let found = eras.last { $0.at <= time }
+    return found?.at == time ? nil : found
+  }
+
+  func noteDisk() {
+    noteEra()
+    guard disks.last?.data != redis.onDisk || disks.last?.isAOFOn != redis.isAOFOn else { return }
+    noteDisk(redis.onDisk)
+  }
+
+  func noteDisk(_ data: Dataset) {
+    disks.append(Disk(at: machine.milliseconds, data: data, isAOFOn: redis.isAOFOn))
+  }
+
+  /// What a look at that time may have seen: what was on disk just before, and what came in that millisecond.
+  func onDisk(at time: Int64) -> [Disk] {
+    let index = disks.lastIndex { $0.at < time } ?? 0
+    return Array(disks[index...].prefix { $0.at <= time })
+  }
+
+  /// Whether `state` is `earlier`, or was made of it.
+  func follows(_ state: Int, _ earlier: Int) -> Bool {
+    var state = state
+    while state > earlier, let parent = parents[state] { state = parent }
+    return state == earlier
+  }
+}
