@@ -73,7 +73,7 @@ extension RepositoryListing {
     }
     let windows = timelines.flatMap(\.windows)
     if windows.contains(where: { !$0.isCounted && $0.keys != nil }) {
-      text += "  ~ by the last snapshot before the end; `lifeboat inspect` counts\n"
+      text += "  ~ by the snapshot nearest to the end; `lifeboat inspect` counts\n"
     }
     return text
   }

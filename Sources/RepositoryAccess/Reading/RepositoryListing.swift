@@ -41,7 +41,7 @@ package struct RepositoryListing: Sendable, Encodable {
     package var point: String?
     /// How many keys there are at its end. Absent: unknown.
     package var keys: UInt64?
-    /// The keys of a full copy were counted. Otherwise the number is that of the last snapshot before the
+    /// The keys of a full copy were counted. Otherwise the number is that of the snapshot nearest to the
     /// end.
     package var isCounted: Bool
     /// A full copy: one instant.

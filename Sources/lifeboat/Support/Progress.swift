@@ -4,16 +4,18 @@ import SystemIO
 
 /// One line on a terminal that shows how far the command is; nothing if standard error is not a terminal.
 ///
-/// It is a bar where the total is known. Otherwise it has what was listed and read so far, and the elapsed
-/// time. It appears once the command has run for two seconds. It is removed before anything else is written,
-/// so it never stays beside a result, and after a result it does not come back.
+/// It is a bar where the total is known. Otherwise it counts objects, and has the elapsed time. It appears once
+/// the command has run for two seconds. It is removed before anything else is written, so it never stays
+/// beside a result, and after a result it does not come back.
 enum Progress {
+  enum Act: String, CaseIterable { case listed, read, written, deleted }
+
   private struct State {
     /// Nil: no command shows progress, or its result was written.
     var command: (name: String, startedAt: Int64)?
     var bar: (bar: ProgressBar, startedAt: Int64)?
-    var listed = 0
-    var read = 0
+    /// How many objects.
+    var counts: [Act: Int] = [:]
     var drawnAt: Int64 = 0
     /// The characters on the line.
     var width = 0
@@ -53,12 +55,9 @@ enum Progress {
     }
   }
 
-  /// Counts what was listed and read, for the parts of a command whose total is not known.
-  static func count(listed: Int = 0, read: Int = 0) {
-    update { state, _ in
-      state.listed += listed
-      state.read += read
-    }
+  /// Counts objects, for the parts of a command whose total is not known.
+  static func count(_ act: Act, _ objects: Int = 1) {
+    update { state, _ in state.counts[act, default: 0] += objects }
   }
 
   /// Removes the line.
@@ -96,8 +95,9 @@ enum Progress {
       return bar.line(
         elapsed: now - startedAt, columns: columns, isUnicode: Console.localeIsUnicode)
     }
-    var counts = state.listed > 0 ? counted(state.listed, "object") + " listed, " : ""
-    if state.read > 0 { counts += counted(state.read, "object") + " read, " }
-    return "\(name)  \(counts)\(humanDuration(milliseconds: elapsed / 1000 * 1000))"
+    let counts = Act.allCases.compactMap { act in state.counts[act].map { "\($0) \(act)" } }
+    let time = humanDuration(milliseconds: elapsed / 1000 * 1000)
+    return "\(name)  "
+      + (counts.isEmpty ? "" : "objects: " + counts.joined(separator: ", ") + "  ") + time
   }
 }
