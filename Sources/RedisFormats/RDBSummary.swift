@@ -28,6 +28,8 @@ package struct RDBSummary: Sendable, Equatable, Codable {
   package var byteCount: UInt64
   /// The walk met something unknown: the counts cover only what came before.
   package var isPartial = false
+  /// It has the hash slots of its keys: a node of a cluster wrote it. Older servers do not write them.
+  package var hasSlots = false
 
   package init(
     magic: String = "", version: Int = 0, serverVersion: String? = nil, isValkey: Bool = false,

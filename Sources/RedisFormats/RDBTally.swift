@@ -51,7 +51,9 @@ struct RDBTally: Sendable {
       header.serverVersion = value
       header.isValkey = true
     case "ctime": header.createdAtSeconds = Int64(value)
-    case "slot-info": return
+    case "slot-info":
+      header.hasSlots = true
+      return
     default: break
     }
     if header.auxiliary.count < RDBTally.auxiliaryMax || header.auxiliary[name] != nil {

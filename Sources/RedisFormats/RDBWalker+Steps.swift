@@ -83,6 +83,7 @@ extension RDBWalker {
       registers.hasExpiry = true
       registers.expiryUnit = byte == 0xfc ? 1 : 1000
     case 0xf5: hasContent = true
+    case 0xf4: tally.header.hasSlots = true
     case ..<0xf0:
       hasContent = true
       registers.beginValue(type: Int(registers.layout.types[index]))

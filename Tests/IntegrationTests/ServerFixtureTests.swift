@@ -72,6 +72,67 @@ struct ServerFixtureTests {
     return true
   }
 
+  /// `nodes.conf` beside the dump, or hash slots in it.
+  @Test
+  func `a node of a cluster is told of where it is shipped, restored, inspected and diagnosed`()
+    async throws
+  {
+    let folder = try TemporaryDirectory("cluster")
+    let place = ServerFixtures.path + "/redis84-cluster/data"
+    let (data, repository) = (folder("data"), folder("repo"))
+    try TestFiles.copyTree(place, to: data)
+    func run(_ arguments: String...) async throws -> LifeboatCommand.Result {
+      try await LifeboatCommand.run(arguments)
+    }
+    let shipped = try await run("ship", "--once", "--data", data, "--repo", repository)
+    #expect(
+      shipped.exitCode == 0 && shipped.errorText.has("nodes.conf: this is a node"), "\(shipped)")
+    let inspected = try await run("inspect", "--data", data)
+    #expect(inspected.outputText.has("cluster: nodes.conf is there"), "\(inspected)")
+    let doctor = try await run("doctor", "--data", data)
+    #expect(doctor.outputText.has("nodes.conf: this is a node"), "\(doctor)")
+    let new = try await run("restore", "--data", folder("new"), "--repo", repository)
+    #expect(new.exitCode == 0 && new.outputText.has("CLUSTER ADDSLOTS"), "\(new)")
+    #expect(!TestFiles.exists(folder("new") + "/nodes.conf"))
+    let kept = try folder.makeDirectory("kept")
+    try TestFiles.write("node", to: kept + "/nodes-7000.conf")
+    let over = try await run("restore", "--data", kept, "--repo", repository)
+    #expect(
+      over.exitCode == 0 && over.outputText.has("nodes-7000.conf is there, and stays"), "\(over)")
+    #expect(try TestFiles.text(kept + "/nodes-7000.conf") == "node")
+  }
+
+  /// There are no such servers here: the files that they wrote, one after the other in one directory.
+  @Test(arguments: ["dump", "aof"])
+  func `an upgrade from Redis 8.4 to 8.8 is not suspect, and both states are restored`(form: String)
+    async throws
+  {
+    let folder = try TemporaryDirectory("upgrade")
+    let (data, repository) = (folder("data"), folder("repo"))
+    var states: [[String: [UInt8]]] = []
+    for version in ["redis84", "redis88"] {
+      TestFiles.remove(data)
+      try TestFiles.copyTree("\(ServerFixtures.path)/\(version)-\(form)/data", to: data)
+      let shipped = try await LifeboatCommand.run(
+        ["ship", "--once", "--data", data, "--repo", repository, "--source", "test"])
+      #expect(shipped.exitCode == 0, "\(version): \(shipped)")
+      states.append(try contents(data).filter { !$0.key.hasSuffix(".manifest") })
+    }
+    let listed = try await LifeboatCommand.run(["list", "--repo", repository])
+    #expect(listed.exitCode == 0 && !listed.outputText.has("accident"), "\(listed)")
+    for (number, timeline) in [nil, "1"].enumerated() {
+      let target = folder("restored-\(number)")
+      let restored = try await LifeboatCommand.run(
+        ["restore", "--data", target, "--repo", repository]
+          + (timeline.map { ["--timeline", $0] } ?? []))
+      #expect(restored.exitCode == 0, "\(restored)")
+      let after = try contents(target)
+      for (file, bytes) in states[timeline == nil ? 1 : 0] {
+        #expect(after[file] == bytes, "\(file) of \(timeline ?? "the newest")")
+      }
+    }
+  }
+
   private func load(
     _ version: ServerVersion, _ directory: String, isAOF: Bool, _ expected: Expected, _ name: String
   ) async throws {

@@ -29,6 +29,8 @@ package struct DirectoryInspection: Sendable, Encodable {
   package var files: [File]
   /// The Ray clusters in the AOF or, if there is none, in the dump; absent if it can't be read to its end.
   package var ray: [RayNamespace]?
+  /// What to know of a node of a cluster; absent: it is none, as far as the files show.
+  package var cluster: String?
   package var isSound: Bool
 
   /// - Parameter progress: of the bytes of all files.
@@ -60,12 +62,14 @@ package struct DirectoryInspection: Sendable, Encodable {
     // Each is a separate dataset: a dump, a legacy AOF, and what the manifest names.
     var files: [File] = []
     var ray: [RayNamespace]?
+    var hasSlots = false
     for roles in [[FileReadings.Role.dump], [.legacy], [.base, .increment]] {
       let those = found.filter { roles.contains($0.role) }
       guard !those.isEmpty else { continue }
       var readings = FileReadings(counter)
       for one in those { try readings.read(one.file, one.path, one.role, isLast: one.isLast) }
       readings.finish()
+      hasSlots = hasSlots || readings.hasSlots
       files += readings.files
       ray = readings.ray?.namespaces
     }
@@ -87,7 +91,9 @@ package struct DirectoryInspection: Sendable, Encodable {
     if case .broken = DataVerdict.judge(facts, appendOnly: .unknown) { isSound = false }
     return DirectoryInspection(
       directory: path.string, withAppendonlyYes: describe(yes), withAppendonlyNo: describe(no),
-      files: files, ray: ray, isSound: isSound)
+      files: files, ray: ray,
+      cluster: ClusterNode.words(file: ClusterNode.file(in: directory), hasSlots: hasSlots),
+      isSound: isSound)
   }
 
   private struct Found {
@@ -119,6 +125,7 @@ package struct DirectoryInspection: Sendable, Encodable {
       text += file.keys?.text ?? ""
       for drop in file.destructive { text += "  \(drop)\n" }
     }
+    if let cluster { text += "cluster: \(cluster)\n" }
     return text + (ray?.text("here") ?? "")
   }
 }

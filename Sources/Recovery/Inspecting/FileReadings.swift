@@ -12,6 +12,8 @@ struct FileReadings {
   private(set) var files: [DirectoryInspection.File] = []
   /// Ray's tables after the last file; nil once something could not be read to its end.
   private(set) var ray: RayTables? = RayTables()
+  /// A full copy has the hash slots of its keys: a node of a cluster wrote it.
+  private(set) var hasSlots = false
   private var search = LogSearch(.drops, copy: nil)
   private let counter: ProgressCounter
   /// At most this many destructive commands and series of removals are reported for each file.
@@ -56,6 +58,7 @@ struct FileReadings {
       return true
     }
     let copy = reading.finish()
+    hasSlots = hasSlots || copy.summary?.hasSlots == true
     result.dataset = copy.summary.flatMap { DatasetRecord($0) }
     switch copy.verdict {
     case .good(let remark):
@@ -118,6 +121,7 @@ struct FileReadings {
     (self.ray, self.search) = (scanner.fault == nil ? ray : nil, search)
     result.commands = scanner.commands
     result.dataset = scanner.preamble.flatMap { DatasetRecord($0) }
+    hasSlots = hasSlots || scanner.preamble?.hasSlots == true
     if scanner.unknown != nil {
       // Its end decides whether it can be whole.
       var check = GenerationCheck(kind: .base)

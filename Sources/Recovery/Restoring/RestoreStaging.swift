@@ -23,13 +23,25 @@ struct RestoreStaging: Sendable {
   /// The clock of the restore.
   let now: Instant
   let progress: @Sendable (UInt64) -> Void
-  /// Keys of the full copy that a server would load, and that had expired by `now`.
-  let expired = ExpiredKeys()
+  /// What the full copy that a server would load shows.
+  let seen = Seen()
 
-  final class ExpiredKeys: Sendable {
-    private let number = Mutex<UInt64>(0)
-    var count: UInt64 { number.withLock { $0 } }
-    fileprivate func add(_ more: UInt64) { number.withLock { $0 &+= more } }
+  final class Seen: Sendable {
+    private struct State {
+      var expired: UInt64 = 0
+      var hasSlots = false
+    }
+    private let state = Mutex(State())
+    /// Keys that had expired by `now`.
+    var expired: UInt64 { state.withLock { $0.expired } }
+    /// A node of a cluster wrote it.
+    var hasSlots: Bool { state.withLock { $0.hasSlots } }
+    fileprivate func add(_ check: StagedFileCheck) {
+      state.withLock { state in
+        state.expired &+= check.expired
+        if check.hasSlots { state.hasSlots = true }
+      }
+    }
   }
 
   /// What opening needs in addition to the object, for two pieces or for one object of the log. No more are
@@ -195,7 +207,7 @@ struct RestoreStaging: Sendable {
       }
     }
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
-    if file.role == (plan.point.primary == .rdb ? .dump : .base) { expired.add(check.expired) }
+    if file.role == (plan.point.primary == .rdb ? .dump : .base) { seen.add(check) }
     try staged.truncate(to: file.size)
     try staged.synchronize()
     return digest.finish()

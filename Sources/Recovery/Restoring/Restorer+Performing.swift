@@ -54,9 +54,14 @@ extension Restorer {
     let commit = RestoreCommit(journal, in: target.directory, perform: performing)
     var done = plan
     done.warnings += try [owner.warning, commit.run()].compactMap { $0 }
-    if staging.expired.count > 0 {
+    if let words = ClusterNode.words(
+      file: ClusterNode.file(in: target.directory), hasSlots: staging.seen.hasSlots)
+    {
+      done.warnings.append(words)
+    }
+    if staging.seen.expired > 0 {
       done.warnings.append(
-        "\(counted(staging.expired.count, "key")) of the full copy expired after it was saved: a server that is "
+        "\(counted(staging.seen.expired, "key")) of the full copy expired after it was saved: a server that is "
           + "no replica does not load expired keys")
     }
     return .restored(done, movedAside: journal.aside)

@@ -18,6 +18,8 @@ struct StagedFileCheck {
 
   /// Keys of a full copy that had expired by the time that was given.
   private(set) var expired: UInt64 = 0
+  /// A node of a cluster wrote it.
+  private(set) var hasSlots = false
 
   /// - Parameter now: keys that have expired by then are counted.
   init(_ content: RestorePlan.Content, now: Instant) {
@@ -54,7 +56,9 @@ struct StagedFileCheck {
     case .none: return nil
     case .generation(var check):
       expired = check.expired
-      guard case .broken(let reason) = check.finish().verdict else { return nil }
+      let end = check.finish()
+      hasSlots = end.summary?.hasSlots ?? false
+      guard case .broken(let reason) = end.verdict else { return nil }
       return reason
     case .log(let scanner):
       if let fault = scanner.fault { return "\(fault.reason) at offset \(fault.offset)" }

@@ -1,5 +1,6 @@
 package import BackupTypes
 package import HistoryLogic
+import RepositoryAccess
 import SystemIO
 package import SystemPackage
 import WriterLogic
@@ -28,7 +29,13 @@ package struct DataDiagnosis: Sendable {
           consequence: "there is nothing to back up, and nowhere to restore to")
       ]
     }
-    return content() + [readable(), writable(), space(), watch()]
+    return content() + cluster() + [readable(), writable(), space(), watch()]
+  }
+
+  private func cluster() -> [Finding] {
+    guard let directory = try? OpenDirectory(path), let file = ClusterNode.file(in: directory)
+    else { return [] }
+    return [Finding(.data, "cluster", .note, ClusterNode.backup(file))]
   }
 
   /// What a server that starts here would load, and the other files.

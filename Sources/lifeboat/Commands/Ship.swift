@@ -154,6 +154,7 @@ struct Ship: RepositoryCommand {
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger)
     let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
+    tellOfCluster(logger)
     if !once {
       ProcessTuning.beGentle()
       Interruption.shared.handle { shipper.requestStop() }
@@ -276,6 +277,13 @@ struct Ship: RepositoryCommand {
         "requests":
           "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle",
       ])
+  }
+
+  private func tellOfCluster(_ logger: Logger) {
+    guard let directory = try? OpenDirectory(FilePath(data)),
+      let file = ClusterNode.file(in: directory)
+    else { return }
+    logger.notice("\(ClusterNode.backup(file))")
   }
 
   private func dumps(_ writing: Writing.Options) -> String {

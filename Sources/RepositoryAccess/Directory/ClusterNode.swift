@@ -1,0 +1,40 @@
+import BackupTypes
+package import SystemIO
+
+/// The data directory of a node of a cluster. Which node it is, and which hash slots are its own, a server keeps
+/// in its `cluster-config-file`, which it holds open and rewrites. It is not a part of a backup: a restored node
+/// must not appear with the state of a cluster as it was.
+package enum ClusterNode {
+  /// The file that `cluster-config-file` usually names: `nodes.conf`, or `nodes-7000.conf`. Nil: there is none.
+  package static func file(in directory: OpenDirectory) -> String? {
+    var found: String?
+    try? directory.forEachEntry { entry in
+      guard entry.isUTF8, entry.kind == .regular, entry.name.hasPrefix("nodes"),
+        entry.name.hasSuffix(".conf")
+      else { return }
+      found = min(found ?? entry.name, entry.name)
+    }
+    return found
+  }
+
+  /// What is said of a directory that is backed up.
+  package static func backup(_ file: String) -> String {
+    "\(printable(file)): this is a node of a cluster. Its keys are backed up; this file, which says which node "
+      + "it is and which hash slots it has, is not. Each node needs a repository of its own"
+  }
+
+  /// What an operator has to know before a server starts on a directory; nil: nothing.
+  /// - Parameter hasSlots: the data has the hash slots of its keys.
+  package static func words(file: String?, hasSlots: Bool) -> String? {
+    if let file {
+      return
+        "\(printable(file)) is there, and stays as it is: a server in cluster mode starts as the node that "
+        + "it says, and keeps only keys of the hash slots that it says are its own"
+    }
+    guard hasSlots else { return nil }
+    return
+      "a node of a cluster wrote the data, and nodes.conf is not a part of a backup: a server in cluster mode "
+      + "starts as a new node that has the hash slots of these keys. Give it the node's other slots with "
+      + "CLUSTER ADDSLOTS, then add it with CLUSTER MEET"
+  }
+}
