@@ -81,7 +81,7 @@ struct ServerFixtureTests {
     let place = ServerFixtures.path + "/redis84-cluster/data"
     let (data, repository) = (folder("data"), folder("repo"))
     try TestFiles.copyTree(place, to: data)
-    func run(_ arguments: String...) async throws -> LifeboatCommand.Result {
+    func run(_ arguments: String...) async throws -> CommandResult {
       try await LifeboatCommand.run(arguments)
     }
     let shipped = try await run("ship", "--once", "--data", data, "--repo", repository)
