@@ -21,22 +21,47 @@ struct Comparer {
   func run(_ view: CaptureView) async throws -> (comparison: Comparison, history: History) {
     try await repository.withHistory(passesClaims: true) { whole in
       let history = try whole.without(damaged)
-      let reader = HistoryReader(repository: repository, history: history)
-      var evidence = Evidence()
-      var snapshots: [SnapshotKey: Snapshot] = [:]
-      while true {
-        switch compare(
-          view, history, in: repository.id, by: owner, isWatched: isWatched, evidence)
-        {
-        case .done(let comparison): return (comparison, history)
-        case .needs(let needs):
-          for need in needs {
-            moves()
-            let fact = try await fetch(need, reader, view, snapshots)
-            if case .snapshot(let read?) = fact { snapshots[read.key] = read }
-            if case .point(let point?) = fact { snapshots[point.snapshot.key] = point.snapshot }
-            evidence.add(fact, for: need)
-          }
+      do {
+        return try await run(view, history)
+      } catch let error as LifeboatError where error.isDamage {
+        // A snapshot that can't be read counts as missing for a writer, as a claim does: anyone who may create
+        // objects can create one. What it names is uploaded again, and it is a finding of `verify`.
+        let snapshots = try await damagedSnapshots(of: history)
+        guard !snapshots.isEmpty else { throw error }
+        return try await run(view, history.without(snapshots))
+      }
+    }
+  }
+
+  private func damagedSnapshots(of history: History) async throws -> Set<ObjectPath> {
+    let reader = HistoryReader(repository: repository, history: history)
+    var found: Set<ObjectPath> = []
+    for number in history.claims.keys {
+      moves()
+      found.formUnion(
+        try await reader.readableSnapshots(of: number).damaged.keys.map {
+          .snapshot(number, sequence: $0)
+        })
+    }
+    return found
+  }
+
+  private func run(_ view: CaptureView, _ history: History) async throws -> (
+    comparison: Comparison, history: History
+  ) {
+    let reader = HistoryReader(repository: repository, history: history)
+    var evidence = Evidence()
+    var snapshots: [SnapshotKey: Snapshot] = [:]
+    while true {
+      switch compare(view, history, in: repository.id, by: owner, isWatched: isWatched, evidence) {
+      case .done(let comparison): return (comparison, history)
+      case .needs(let needs):
+        for need in needs {
+          moves()
+          let fact = try await fetch(need, reader, view, snapshots)
+          if case .snapshot(let read?) = fact { snapshots[read.key] = read }
+          if case .point(let point?) = fact { snapshots[point.snapshot.key] = point.snapshot }
+          evidence.add(fact, for: need)
         }
       }
     }

@@ -118,6 +118,32 @@ package struct Catalogue: Sendable {
     contradicting[path] = other
   }
 
+  /// How many numbers of timelines can be missing in a row. Claims are never deleted, and each writer takes the
+  /// next number, so a real gap is a loss.
+  private static let gapMax = 1000
+
+  /// Timelines far above all others, which no writer made. With the highest number there is, one would leave none
+  /// for the next writer.
+  package var farAhead: Set<TimelineNumber> {
+    let numbers = timelines.keys.sorted()
+    let pairs = zip(numbers, numbers.dropFirst())
+    guard let gap = pairs.first(where: { $1.value - $0.value > Catalogue.gapMax }) else {
+      return []
+    }
+    return Set(numbers.filter { $0 >= gap.1 })
+  }
+
+  /// A copy without them, in which they are listed as unusable.
+  package func withoutFarAhead() -> Catalogue {
+    let far = farAhead
+    guard !far.isEmpty else { return self }
+    var copy = without(far)
+    for number in far {
+      copy.unusable[.claim(number)] = "its number is far above those of all other timelines"
+    }
+    return copy
+  }
+
   /// A copy without some timelines whose claims can't be read.
   package func without(_ numbers: Set<TimelineNumber>) -> Catalogue {
     var copy = self

@@ -17,6 +17,15 @@ extension VerifyPass {
       group: { .timeline($0) }, name: { .claim($0) }
     ) { number, claim in claims[number] = claim }
     checkDescriptor()
+    for number in catalogue.farAhead {
+      claims[number] = nil
+      add(
+        .damaged(
+          ObjectPath.claim(number).text, "its number is far above those of all other timelines", [],
+          "it is ignored, with everything in its timeline",
+          remedy: "find out who wrote it: no Lifeboat does that; then delete it"),
+        to: .timeline(number))
+    }
     for (number, claim) in claims.sorted(by: { $0.key < $1.key }) {
       if let problem = claimProblem(claim, number: number, repository: expectedRepository) {
         claims[number] = nil

@@ -26,7 +26,7 @@ extension Repository {
           "nothing is concluded from it: look for a gateway or a cache in front of the store, and"
           + " for a policy that hides objects from listings", isRetryable: true)
     }
-    catalogue = try await withoutUnusable(catalogue)
+    catalogue = try await withoutUnusable(catalogue).withoutFarAhead()
     let listed = catalogue.timelines
     var claims: [TimelineNumber: Claim] = [:]
     var unreadable: [UnreadableClaim] = []
