@@ -4,6 +4,7 @@ import ObjectStorage
 import RepositoryAccess
 import Synchronization
 import SystemIO
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -57,7 +58,7 @@ import Testing
       let error = await #expect(throws: LifeboatError.self) { try await upload.value }
       #expect(error?.code == .noRoom)
     }
-    #expect(world.store.now.requests == 0)
+    #expect(world.store.underWay.requests == 0)
     #expect(world.store.created == 0)
   }
 
@@ -67,7 +68,7 @@ import Testing
     let world = try await World(file)
     let error = await #expect(throws: LifeboatError.self) { try await world.upload() }
     #expect(error?.code == .failure)
-    #expect(world.store.now.requests == 0)
+    #expect(world.store.underWay.requests == 0)
   }
 
   @Test func `cancelling ends what is sent and what waits`() async throws {
@@ -77,7 +78,7 @@ import Testing
       upload.cancel()
       await #expect(throws: CancellationError.self) { try await upload.value }
     }
-    #expect(world.store.now.requests == 0)
+    #expect(world.store.underWay.requests == 0)
   }
 
   @Test func `threads for computing compute, and nothing else`() async throws {
@@ -99,10 +100,14 @@ private struct World {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 0)
     let claim = try await made.repository.claim(TimelineNumber(1)!)
-    store = HeldStore(made.store)
+    let held = HeldStore(made.store)
+    guard let repository = try await Repository.open(held) else {
+      throw HarnessError("there is no repository")
+    }
+    store = held
     self.file = file
     uploader = GenerationUploader(
-      repository: try #require(try await Repository.open(store)), claim: claim,
+      repository: repository, claim: claim,
       settings: .init(readLimit: nil, computing: computing, time: SystemClock()), reusable: [:],
       unfinishedNonce: nil, progress: { _ in })
   }
@@ -191,7 +196,7 @@ private final class HeldStore: ObjectStore {
   init(_ store: MemoryStore) { self.store = store }
 
   var location: String { store.location }
-  var now: Count { state.withLock { $0.now } }
+  var underWay: Count { state.withLock { $0.now } }
   var most: Count { state.withLock { $0.most } }
   var created: Int { state.withLock { $0.created } }
   func open() { state.withLock { $0.isOpen = true } }
@@ -200,9 +205,9 @@ private final class HeldStore: ObjectStore {
   }
   func wait(for requests: Int) async throws {
     try await eventually("\(requests) requests are under way") {
-      now.requests == requests
+      underWay.requests == requests
     } state: {
-      "\(now)"
+      "\(underWay)"
     }
   }
 

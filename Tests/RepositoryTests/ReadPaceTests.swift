@@ -23,7 +23,7 @@ import Testing
     return Array(read.dropLast())
   }
 
-  @Test(arguments: [64 << 10, 1 << 20, 64 << 20, 1 << 30], [0, 3])
+  @Test(arguments: [64 << 10, 1 << 20, 64 << 20, 1 << 30] as [UInt64], [0, 3] as [Int64])
   func `each tenth of a second has its share`(limit: UInt64, late: Int64) throws {
     let step = try #require(ReadPace(limit: limit)).step
     #expect(step <= 256 << 10)

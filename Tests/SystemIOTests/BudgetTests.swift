@@ -32,7 +32,9 @@ import Testing
   }
 
   /// Against a plain model: never more than the capacity, and nobody waits who could be served.
-  @Test(arguments: 0..<50) func `any order of calls keeps the bound`(seed: UInt64) {
+  @Test(arguments: (0..<50) as Range<UInt64>) func `any order of calls keeps the bound`(
+    seed: UInt64
+  ) {
     var random = Steps(state: seed &+ 1)
     var budget = Budget(capacity: 100)
     var held: [Int: Int] = [:]
