@@ -6,11 +6,11 @@
 package struct MemoryBound: Sendable, Equatable {
   /// One object of the largest ordinary size, sealed or not, as the allocator holds it.
   package static let objectBytes = bulkUnit
-  /// Code that is in use, small allocations, threads, connections, and the objects of the record lane, or of
-  /// a reader's records.
-  package static let reservedBytes = 28 << 20
+  /// Code that is in use, small allocations, threads, connections, the gaps that the allocator leaves, and the
+  /// objects of the record lane, or of a reader's records.
+  package static let reservedBytes = 34 << 20
   /// Below this there is no room for a piece that is read, one that is compressed, and one that is sent.
-  package static let least = 48 << 20
+  package static let least = 52 << 20
   package static let standard = MemoryBound(bytes: 64 << 20)
 
   /// Of the running command. A child task has its parent's.
@@ -38,5 +38,5 @@ package struct MemoryBound: Sendable, Equatable {
   package var transfers: Int { objectsBytes / transferBytes }
 
   /// For objects that a reader of records fetched and did not use yet, each with its content.
-  package var readAheadBytes: Int { objectsBytes - (8 << 20) }
+  package var readAheadBytes: Int { objectsBytes - (4 << 20) }
 }

@@ -23,7 +23,7 @@ package final class Compressor: Sendable {
     _ bytes: UnsafeRawBufferPointer, using compression: Compression, prefix: Int = 0
   ) throws(LifeboatError) -> [UInt8] {
     switch compression {
-    case .none: return [UInt8](repeating: 0, count: prefix) + bytes
+    case .none: return try copied(bytes, prefix: prefix)
     case .gzip: return try Gzip.compress(bytes, prefix: prefix)
     case .zstd:
       return try withContext { context in
@@ -84,7 +84,7 @@ package func decompress(
       throw LifeboatError(
         .corrupt, "stored data has \(counted(bytes.count, "byte")) instead of \(size)")
     }
-    return Array(bytes)
+    return try copied(bytes)
   case .zstd: return try Zstd.decompress(bytes, exactly: size)
   case .gzip: return try Gzip.decompress(bytes, exactly: size)
   }
@@ -98,6 +98,16 @@ package func decompress(
       try decompress(buffer, using: compression, exactly: size, limit: limit)
     }
   }.get()
+}
+
+/// `bytes` after `prefix` zero bytes, in a buffer like that of compressed ones.
+private func copied(
+  _ bytes: UnsafeRawBufferPointer, prefix: Int = 0
+) throws(LifeboatError) -> [UInt8] {
+  try filledArray(capacity: bytes.count, prefix: prefix) { (output) throws(LifeboatError) -> Int in
+    output.copyMemory(from: bytes)
+    return bytes.count
+  }
 }
 
 /// An array of `prefix` zero bytes and up to `capacity` more that `body` fills, returning how many it

@@ -2,7 +2,7 @@ import BackupTypes
 import Testing
 
 @Suite struct MemoryBoundTests {
-  @Test(arguments: [48, 56, 64, 96, 128, 512, 4096, 1 << 20])
+  @Test(arguments: [52, 56, 64, 96, 128, 512, 4096, 1 << 20])
   func `everything fits into the bound`(mebibytes: Int) {
     let bound = MemoryBound(bytes: mebibytes << 20)
     #expect(bound.objectsBytes + MemoryBound.reservedBytes <= bound.bytes)
@@ -15,7 +15,7 @@ import Testing
 
   @Test func `more memory never allows less`() {
     var last = MemoryBound(bytes: MemoryBound.least)
-    for mebibytes in stride(from: 48, through: 2048, by: 8) {
+    for mebibytes in stride(from: 52, through: 2048, by: 8) {
       let bound = MemoryBound(bytes: mebibytes << 20)
       #expect(bound.transfers >= last.transfers)
       #expect(bound.readAheadBytes >= last.readAheadBytes)

@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [48, 64])
+  @Test(arguments: [52, 64])
   func `a copy goes to a store and comes back within the limit`(mebibytes: Int) async throws {
     let folder = try TemporaryDirectory("limit")
     let made = try ChildProcess(
@@ -115,7 +115,7 @@ import Testing
 
   @Test func `too little memory is a usage error`() async throws {
     let result = try await LifeboatCommand.run([
-      "list", "--repo", "/nowhere", "--memory", "47MiB",
+      "list", "--repo", "/nowhere", "--memory", "51MiB",
     ])
     #expect(result.exitCode == 2, "\(result)")
     #expect(result.errorText.contains("--memory"), "\(result)")

@@ -15,8 +15,8 @@ import Testing
   @Test func `five pieces that do not compress are sent at the same time in 64 MiB`() async throws {
     let world = try await World(RepeatedFile(.random))
     try await world.uploading { upload in
-      // Six objects of 4.2 MiB, and room for one that is compressed: then the seventh is sent, too.
-      try await world.store.wait(for: 7)
+      // Five objects of 4.2 MiB, and room for one that is compressed: then the sixth is sent, too.
+      try await world.store.wait(for: 6)
       world.store.open()
       #expect(try await upload.value.count == RepeatedFile.pieces)
     }
@@ -28,7 +28,7 @@ import Testing
   @Test func `a piece that compresses takes the place of its object alone`() async throws {
     let world = try await World(RepeatedFile(.zeros))
     try await world.uploading { upload in
-      try await world.store.wait(for: 10)
+      try await world.store.wait(for: 8)
       world.store.open()
       _ = try await upload.value
     }
@@ -36,7 +36,7 @@ import Testing
     #expect(world.store.most.bytes < 1 << 20)
   }
 
-  @Test(arguments: [48, 64, 100, 256, 4096])
+  @Test(arguments: [52, 64, 100, 256, 4096])
   func `what is sent and what is held follow from the bound`(mebibytes: Int) async throws {
     let bound = MemoryBound(bytes: mebibytes << 20)
     try await MemoryBound.$current.withValue(bound) {
@@ -53,7 +53,7 @@ import Testing
   @Test func `the first error ends everything and is the one that is thrown`() async throws {
     let world = try await World(RepeatedFile(.random))
     try await world.uploading { upload in
-      try await world.store.wait(for: 7)
+      try await world.store.wait(for: 6)
       world.store.fail(3, with: LifeboatError(.noRoom, "the store is full"))
       let error = await #expect(throws: LifeboatError.self) { try await upload.value }
       #expect(error?.code == .noRoom)
@@ -74,7 +74,7 @@ import Testing
   @Test func `cancelling ends what is sent and what waits`() async throws {
     let world = try await World(RepeatedFile(.random))
     try await world.uploading { upload in
-      try await world.store.wait(for: 7)
+      try await world.store.wait(for: 6)
       upload.cancel()
       await #expect(throws: CancellationError.self) { try await upload.value }
     }
