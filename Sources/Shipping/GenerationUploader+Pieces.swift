@@ -61,6 +61,7 @@ extension GenerationUploader {
     guard let step = pace?.step else {
       let bytes = try await file.whole(from: from, to: to)
       bytes.withUnsafeBytes { check.consume($0) }
+      if let reason = check.brokenEarly { throw Broken(reason: reason) }
       return bytes
     }
     var bytes: [UInt8] = []
@@ -72,6 +73,7 @@ extension GenerationUploader {
       if wait > 0 { try await settings.time.sleep(milliseconds: wait) }
       let part = try await file.whole(from: position, to: end)
       part.withUnsafeBytes { check.consume($0) }
+      if let reason = check.brokenEarly { throw Broken(reason: reason) }
       bytes += part
       position = end
     }

@@ -75,10 +75,17 @@ package struct GenerationUploader: Sendable {
     }
   }
 
+  private static let openingBytes: UInt64 = 64 << 10
+
   private func read(_ upload: GenerationUpload, _ file: any SourceFile, size: UInt64) async throws
     -> GenerationResult
   {
     guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
+    // A fingerprint can need the whole file, which can be sparse and of any size.
+    var opening = GenerationCheck(kind: upload.kind)
+    try await file.whole(from: 0, to: min(size, GenerationUploader.openingBytes))
+      .withUnsafeBytes { opening.consume($0) }
+    if let reason = opening.brokenEarly { throw Broken(reason: reason) }
     let fingerprint = try await Fingerprint.of(file, size: size, frame: repository.frame)
     if let known = reusable[fingerprint], !quarantined.contains(known),
       let index = try? await repository.index(known), index.size == size,

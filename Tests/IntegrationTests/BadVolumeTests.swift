@@ -9,6 +9,19 @@ import Testing
 struct BadVolumeTests {
   enum Damage: String, CaseIterable { case torn, truncated, flipped, empty }
 
+  /// Nothing of it is uploaded, and it is not read to its end.
+  @Test func `a sparse file of any size in place of the dump is refused by its first bytes`()
+    async throws
+  {
+    let scene = try Scene()
+    try TestFiles.write("", to: scene.data + "/dump.rdb")
+    try TestFiles.truncate(scene.data + "/dump.rdb", to: 1 << 40)
+    let shipped = try await scene.shipOnce()
+    #expect(shipped.exitCode != 0 && shipped.errorText.has("dump.rdb"), "\(shipped)")
+    let pieces = TestFiles.tree(scene.repository).filter { $0.has("generations/") }
+    #expect(pieces.allSatisfy { !TestFiles.isRegular(scene.repository + "/" + $0) }, "\(pieces)")
+  }
+
   @Test(arguments: [ServerVersion.v6_2, .v8_2, .valkey9_1], Damage.allCases)
   func `a damaged dump is reported and the last good one stays`(
     version: ServerVersion, damage: Damage

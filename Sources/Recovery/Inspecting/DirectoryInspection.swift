@@ -118,7 +118,7 @@ package struct DirectoryInspection: Sendable, Encodable {
     var text = "\(directory)\n  a server with appendonly yes: \(withAppendonlyYes)\n"
     text += "  a server with appendonly no:  \(withAppendonlyNo)\n"
     for file in files {
-      text += "\(file.path)  \(humanBytes(file.bytes))  \(file.verdict)"
+      text += "\(printable(file.path))  \(humanBytes(file.bytes))  \(file.verdict)"
       if let commands = file.commands { text += ", \(counted(commands, "command"))" }
       text += "\n"
       if let dataset = file.dataset { text += dataset.text }

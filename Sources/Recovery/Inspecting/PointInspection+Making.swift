@@ -77,7 +77,7 @@ extension PointInspection {
         (
           drop.at,
           Destructive(
-            command: drop.command, at: drop.at.description, before: id, isRow: false,
+            command: printable(drop.command), at: drop.at.description, before: id, isRow: false,
             restore: command.line("--point \(id)"))
         ))
     }

@@ -8,7 +8,7 @@ extension PointInspection {
     var text = "restore point \(point) of \(instant), by its \(primary == "aof" ? "AOF" : "dump")\n"
     text += "  a server with appendonly yes loads: \(loadsWithAppendonlyYes ?? "nothing")\n"
     text += "  a server with appendonly no loads:  \(loadsWithAppendonlyNo ?? "nothing")\n"
-    for file in files { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
+    for file in files { text += "  \(printable(file.path))  \(humanBytes(file.bytes))\n" }
     if let dataset { text += dataset.text }
     if logBytesBehindDataset > 0 {
       text += "and \(humanBytes(logBytesBehindDataset)) of commands after it\n"
@@ -50,7 +50,7 @@ extension DatasetRecord {
         "  db \(database.number): \(counted(database.keys, "key")), \(database.expires) with an expiry\n"
       for (type, kind) in database.types.sorted(by: { $0.key < $1.key }) {
         text +=
-          "    \(type): \(counted(kind.keys, "key")), \(counted(kind.elements, "element")), \(humanBytes(kind.bytes))\n"
+          "    \(printable(type)): \(counted(kind.keys, "key")), \(counted(kind.elements, "element")), \(humanBytes(kind.bytes))\n"
       }
     }
     return text

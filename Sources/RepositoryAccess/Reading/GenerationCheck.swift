@@ -111,6 +111,11 @@ package struct GenerationCheck: Sendable {
     case broken(String)
   }
 
+  /// Why no server loads the file, whatever follows; nil: not known before its end.
+  package var brokenEarly: String? {
+    if case .broken(let reason)? = early { reason } else { nil }
+  }
+
   /// Nil: nothing is known yet.
   var early: EarlyVerdict? {
     switch reader {

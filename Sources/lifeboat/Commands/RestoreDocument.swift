@@ -147,7 +147,7 @@ struct RestoreDocument: Encodable {
       result == "planned"
       ? "would restore \(point!) of \(instant!) into \(directory)\n"
       : "restored \(point!) of \(instant!) into \(directory)\n"
-    for file in files ?? [] { text += "  \(file.path)  \(humanBytes(file.bytes))\n" }
+    for file in files ?? [] { text += "  \(printable(file.path))  \(humanBytes(file.bytes))\n" }
     if result == "planned" {
       text += cut?.text ?? ""
       text += "  to download: \(humanBytes(bytes ?? 0)) in \(counted(requests ?? 0, "object"))\n"
