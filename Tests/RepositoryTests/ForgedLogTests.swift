@@ -66,6 +66,34 @@ import Testing
       verified.findings.contains { $0.object == name.text && $0.isFailure }, "\(verified.text)")
   }
 
+  /// Nothing overlaps it, so only its content shows that it is none.
+  @Test func `garbage behind the end is told of, with the command for the state before it`()
+    async throws
+  {
+    let scene = try await RestoreScene()
+    let end = scene.store.names.compactMap { name -> (TimelineNumber, LogSpan)? in
+      guard case .log(let number, 1, let span) = ObjectPath(name) else { return nil }
+      return (number, span)
+    }.max { ($0.0, $0.1.to) < ($1.0, $1.1.to) }!
+    let name = ObjectPath.log(
+      end.0, ordinal: 1, self.span(end.1.to, end.1.to + 9, at: 1_000_000_000)
+    ).text
+    scene.store.overwrite(name, [1, 2, 3])
+    let data = try scene.directory(.nothing)
+    let error = await #expect(throws: LifeboatError.self) {
+      try await scene.restore(data, RestoreScene.nothing)
+    }
+    let hint = error?.hint ?? ""
+    #expect(error?.code == .corrupt && hint.contains("restore --point 2."), "\(hint)")
+    let id = hint.split(separator: "`").first?.split(separator: " ").last.map(String.init) ?? ""
+    try await scene.restore(data, { $0.question = .point(id) })
+    #expect(try visible(data) == scene.newest)
+    let listing = try await RepositoryListing.make(scene.store, now: at(10_000))
+    #expect(listing.unreadable == [name] && listing.newest == nil)
+    let found = try await RepositoryDiagnosis(scene.store, now: at(10_000)).findings()
+    #expect(found.contains { $0.verdict == .failed && $0.detail.contains(name) }, "\(found)")
+  }
+
   /// Both are intact and have the nonce of the timeline: only a person can say which is right.
   @Test func `two that contradict each other are told of, and nothing is deleted`() async throws {
     let made = try await MadeRepository()

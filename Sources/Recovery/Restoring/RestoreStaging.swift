@@ -262,11 +262,25 @@ struct RestoreStaging: Sendable {
     do {
       return try checked(
         repository.frame.open(object, kind: part.kind, name: part.name, limit: part.limit), part)
-    } catch let error as LifeboatError
-      where error.isDamage && history.catalogue.hasElsewhere(part.name)
-    {
-      throw Replaceable(name: part.name, reason: error.reason)
+    } catch var error as LifeboatError where error.isDamage {
+      guard part.span != nil else { throw error }
+      if history.catalogue.hasElsewhere(part.name) {
+        throw Replaceable(name: part.name, reason: error.reason)
+      }
+      if let before = stateBefore(part.name) {
+        error.hint =
+          "`restore --point \(before.id)` gives the state before it, of \(before.instant); `lifeboat verify` "
+          + "lists all damage"
+      }
+      throw error
     }
+  }
+
+  /// The newest state of the same snapshot that does not need a log object.
+  private func stateBefore(_ name: ObjectPath) -> RestorePoint? {
+    guard let without = try? history.without([name]) else { return nil }
+    return PointFinder(history: without, timeline: plan.point.timeline, snapshots: [:])
+      .newest(of: plan.point.snapshot)
   }
 
   private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {

@@ -74,6 +74,18 @@ extension Repository {
     return catalogue
   }
 
+  /// The last log object of a restore point, if it can't be used. A listing shows only its name, and anyone who
+  /// may create objects can create one behind the end of a log.
+  func unusableEnd(of point: RestorePoint, in history: History) async throws -> ObjectPath? {
+    guard point.primary == .aof,
+      let last = history.chain(of: point.snapshot).lastObject,
+      let nonce = history.claims[last.segment.timeline]?.nonce
+    else { return nil }
+    let path = ObjectPath.log(last.segment.timeline, ordinal: last.segment.ordinal, last.span)
+    guard case .unusable = try await logStanding(path, last.span, nonce, []) else { return nil }
+    return path
+  }
+
   private func tooMany(_ count: Int) -> LifeboatError {
     LifeboatError(
       .corrupt,

@@ -166,7 +166,7 @@ package struct RepositoryListing: Sendable, Encodable {
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let (repository, history) = (reader.repository, reader.history)
     let location = repository.store.location
-    let newest = try await reader.newestUnlessDamaged()
+    var newest = try await reader.newestUnlessDamaged()
     var timelines: [Timeline] = []
     var unreadable = history.unreadable.map { ObjectPath.claim($0.timeline).text }
     var losses: [(LogLoss, Loss)] = []
@@ -180,6 +180,10 @@ package struct RepositoryListing: Sendable, Encodable {
     let unusable = history.catalogue.unusable
       .merging(try await repository.prunes(history.catalogue).unusable) { $1 }
       .merging(drills.unusable) { $1 }
+    if let point = newest, let end = try await repository.unusableEnd(of: point, in: history) {
+      unreadable.append(end.text)
+      newest = nil
+    }
     drawing.addUnreadable(unreadable.count - history.unreadable.count)
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(
       &drawing, newest: newest, now: now, operationsMax: 0)
