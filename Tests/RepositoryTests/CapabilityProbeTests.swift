@@ -58,7 +58,7 @@ import Testing
 
   @Test func `create-if-absent that only holds one after another is found`() async throws {
     let found = try await finding(FlawedStore(MemoryStore(), .losesRaces), .createIfAbsent)
-    #expect(found.detail.contains("4 were told"), "\(found)")
+    #expect(found.detail.contains("4 succeeded"), "\(found)")
   }
 
   @Test func `a store that says that it can't refuse is believed`() async throws {

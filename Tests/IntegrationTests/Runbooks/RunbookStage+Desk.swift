@@ -80,7 +80,7 @@ extension RunbookStage {
   /// With the paths, points and times of this stage in place of those that a page has.
   private func local(_ text: String, _ points: [String]) throws -> String {
     var text = text
-    for name in ["restored", "replaced", "before", "behind", "trial"] {
+    for name in ["restored", "replaced", "before", "after", "trial"] {
       text = text.replacing(" /\(name)", with: " \(desk)/\(name)")
       if text.hasPrefix("/\(name)") { text = desk + text }
     }
