@@ -180,7 +180,10 @@ final class World: @unchecked Sendable {
       throw Violation(kind: "the server can't start", detail: "\(error)")
     }
     life += 1
-    began.append((machine.wallMilliseconds, redis.data.state))
+    // Whoever restores may get back what was lost with the power.
+    if let last = began.last, !follows(last.state, redis.data.state) {
+      began.append((machine.wallMilliseconds, redis.data.state))
+    }
     noteDisk()
   }
 
