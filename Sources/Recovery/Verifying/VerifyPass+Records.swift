@@ -23,7 +23,7 @@ extension VerifyPass {
         .damaged(
           ObjectPath.claim(number).text, "its number is far above those of all other timelines", [],
           "it is ignored, with everything in its timeline",
-          remedy: "find out who wrote it: no Lifeboat does that; then delete it"),
+          remedy: "Lifeboat never writes this: find out who did, then delete it"),
         to: .timeline(number))
     }
     for (number, claim) in claims.sorted(by: { $0.key < $1.key }) {

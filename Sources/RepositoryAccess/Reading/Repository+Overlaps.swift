@@ -75,7 +75,7 @@ extension Repository {
   }
 
   /// The last log object of a restore point, if it can't be used. A listing shows only its name, and anyone who
-  /// may create objects can create one behind the end of a log.
+  /// may create objects can create one after the end of a log.
   func unusableEnd(of point: RestorePoint, in history: History) async throws -> ObjectPath? {
     guard point.primary == .aof,
       let last = history.chain(of: point.snapshot).lastObject,
