@@ -89,7 +89,7 @@ struct ServerFixtureTests {
       shipped.exitCode == 0 && shipped.errorText.has("nodes.conf: this is a node"), "\(shipped)")
     let inspected = try await run("inspect", "--data", data)
     #expect(inspected.outputText.has("cluster: nodes.conf is there"), "\(inspected)")
-    let doctor = try await run("doctor", "--data", data)
+    let doctor = try await run("doctor", "--data", data, "--repo", repository)
     #expect(doctor.outputText.has("nodes.conf: this is a node"), "\(doctor)")
     let new = try await run("restore", "--data", folder("new"), "--repo", repository)
     #expect(new.exitCode == 0 && new.outputText.has("CLUSTER ADDSLOTS"), "\(new)")
@@ -108,11 +108,14 @@ struct ServerFixtureTests {
     async throws
   {
     let folder = try TemporaryDirectory("upgrade")
-    let (data, repository) = (folder("data"), folder("repo"))
+    let (data, repository) = (try folder.makeDirectory("data"), folder("repo"))
     var states: [[String: [UInt8]]] = []
     for version in ["redis84", "redis88"] {
-      TestFiles.remove(data)
-      try TestFiles.copyTree("\(ServerFixtures.path)/\(version)-\(form)/data", to: data)
+      let place = "\(ServerFixtures.path)/\(version)-\(form)/data"
+      for name in TestFiles.list(data) { TestFiles.remove(data + "/" + name) }
+      for name in TestFiles.list(place) {
+        try TestFiles.copyTree(place + "/" + name, to: data + "/" + name)
+      }
       let shipped = try await LifeboatCommand.run(
         ["ship", "--once", "--data", data, "--repo", repository, "--source", "test"])
       #expect(shipped.exitCode == 0, "\(version): \(shipped)")
