@@ -111,11 +111,8 @@ struct ServerFixtureTests {
     let (data, repository) = (try folder.makeDirectory("data"), folder("repo"))
     var states: [[String: [UInt8]]] = []
     for version in ["redis84", "redis88"] {
-      let place = "\(ServerFixtures.path)/\(version)-\(form)/data"
       for name in TestFiles.list(data) { TestFiles.remove(data + "/" + name) }
-      for name in TestFiles.list(place) {
-        try TestFiles.copyTree(place + "/" + name, to: data + "/" + name)
-      }
+      try TestFiles.copyTree("\(ServerFixtures.path)/\(version)-\(form)/data", to: data)
       let shipped = try await LifeboatCommand.run(
         ["ship", "--once", "--data", data, "--repo", repository, "--source", "test"])
       #expect(shipped.exitCode == 0, "\(version): \(shipped)")
