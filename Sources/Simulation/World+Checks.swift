@@ -273,8 +273,10 @@ extension World {
     guard verdict.isCovered || redis.onDisk == Dataset() || timesLie else {
       throw Violation(
         kind: "not covered a minute after the last fault",
-        detail: "\(sidecar.process.name) says \(verdict), \(shown.state) \(shown.reason ?? ""), and "
-          + "\(redis.onDisk) is on disk")
+        detail: """
+          \(sidecar.process.name) says \(verdict), \(shown.state) \(shown.reason ?? ""), and \
+          \(redis.onDisk) is on disk
+          """)
     }
     count(.settled)
     try checkBounds()
