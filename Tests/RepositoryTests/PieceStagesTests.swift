@@ -136,7 +136,7 @@ private final class Threads: Sendable {
   }
 }
 
-/// A file of equal pieces.
+/// A file of equal pieces: an RDB with one string, which does not end.
 private struct RepeatedFile: SourceFile {
   enum Content { case random, zeros }
   static let pieces = 16
@@ -144,6 +144,9 @@ private struct RepeatedFile: SourceFile {
   let name = "base.aof"
   let threads = Threads()
   private let piece: [UInt8]
+  /// The string has a length of 32 bits: 256 MiB.
+  private static let head =
+    Array("REDIS0010".utf8) + [0xfe, 0x00, 0x00, 0x01, UInt8(ascii: "k"), 0x80, 0x10, 0, 0, 0]
   var failsFrom = Int.max
 
   init(_ content: Content) {
@@ -167,7 +170,8 @@ private struct RepeatedFile: SourceFile {
       throw LifeboatError(.failure, "the disk is broken")
     }
     let start = Int(from % UInt64(piece.count))
-    return Array(piece[start..<start + Int(to - from)])
+    let bytes = Array(piece[start..<start + Int(to - from)])
+    return from == 0 ? Self.head + bytes.dropFirst(Self.head.count) : bytes
   }
 
   func adviseSequential() {}
