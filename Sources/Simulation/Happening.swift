@@ -38,7 +38,8 @@ enum Happening: String, CaseIterable {
   case settled = "everything is covered after the last fault"
   // What was not required, with its reason where it is counted.
   case idleLogIsReplaced = "excused: an idle log is replaced between two looks"
-  case timesLie = "excused: a clock that was set back makes the dump the newest file"
+  case hasFallenBack = "excused: the power was lost, and with it log that had been shipped"
+  case timesLie = "excused: a clock that was set back makes the older file the newest"
   case isOvertaken = "excused: a writer is overtaken by another"
 
   /// Only an event that no state expects leads there: a fault of the program.
@@ -46,7 +47,7 @@ enum Happening: String, CaseIterable {
     "writer", Writer.State.Name.writing.rawValue, Writer.State.Name.blocked.rawValue)
 
   /// The fewer, the better.
-  static let excuses: Set<Happening> = [.idleLogIsReplaced, .isOvertaken, .timesLie]
+  static let excuses: Set<Happening> = [.idleLogIsReplaced, .isOvertaken, .timesLie, .hasFallenBack]
 
   /// Everything that has to happen often enough, not counted yet.
   static var zeros: [String: Int] {

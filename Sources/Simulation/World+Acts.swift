@@ -29,7 +29,7 @@ extension World {
     case .serverIsKilled: if redis.isRunning { endServer { redis.kill() } }
     case .powerIsLost:
       if redis.isRunning {
-        try endServer { if try redis.losePower() { count(.logIsLost) } }
+        try endServer { if try redis.losePower() { noteLostLog() } }
         // The machine is down.
         for sidecar in sidecars { sidecar.process.die() }
         buryDead()
@@ -305,7 +305,8 @@ extension World {
           progress: { _, _ in }
         ).run()
         isDone = true
-      } failed: { [self] _ in
+      } failed: { [self] in
+        machine.note("refused: \($0)")
         count(.restoreIsRefused)
       }
       await process.task?.value

@@ -33,7 +33,9 @@ extension World {
       Cover(
         process: sidecar.process.name, at: at, wall: machine.wallMilliseconds,
         disks: onDisk(at: at), era: era(at: at),
-        isRewriting: !redis.isLegacy && redis.rewritingSince.map { $0 < at } ?? false))
+        // Whoever has nothing to ship writes down nothing of it.
+        isRewriting: !redis.isLegacy && sidecar.shipper.status.current.state == .active
+          && redis.rewritingSince.map { $0 < at } ?? false))
   }
 
   /// At any instant the repository is sound, and what a sidecar calls covered is what a restore gives.
@@ -96,13 +98,13 @@ extension World {
       detail: "state \(disks.map(\.data.state)) was on disk, and a restore gives \(found)")
   }
 
-  /// The clock was set back after the dump was saved, and since then nothing was written. Its time stamps say
-  /// that the dump is the newest state.
+  /// The clock was set back, and the time stamps say that the older of dump and AOF is the newest state.
   private var timesLie: Bool {
-    guard wentBack, redis.isAOFOn, let dump = redis.root.entries["dump.rdb"] else { return false }
+    guard wentBack, let dump = redis.root.entries["dump.rdb"] else { return false }
     let folder = redis.root.entries["appendonlydir"].map { Array($0.entries.values) } ?? []
     let logs = folder + [redis.root.entries["appendonly.aof"]].compactMap { $0 }
-    return logs.allSatisfy { $0.modified < dump.modified }
+    let isDumpNewest = logs.allSatisfy { $0.modified < dump.modified }
+    return isDumpNewest == redis.isAOFOn
   }
 
   /// What a restore of the newest state gives; nil if there is nothing to restore.
@@ -183,9 +185,10 @@ extension World {
       found = try await self.held(objects, .at(Instant(milliseconds: time)), disk.isAOFOn)
     } catch let error as LifeboatError {
       if error.code == .noBackup, isReplacedWhileIdle(from: index) {
-        count(.idleLogIsReplaced)
-        return
+        return count(.idleLogIsReplaced)
       }
+      // When the server went back is not known.
+      if error.code == .noBackup, hasFallenBack { return count(.hasFallenBack) }
       throw Violation(
         kind: "a promised time is refused", detail: "at \(time): \(error)")
     }
@@ -247,6 +250,7 @@ extension World {
     let sidecar = sidecars.first
     guard let sidecar, !sidecar.process.isDead else {
       // It was asked to end just before.
+      buryDead()
       startSidecar()
       await sleep(61_000)
       return try await checkSettled(sidecars[0])

@@ -33,6 +33,11 @@ extension World {
     var life, rewrites: Int
   }
 
+  func noteLostLog() {
+    hasFallenBack = true
+    count(.logIsLost)
+  }
+
   func noteEra() {
     guard eras.last!.life != life || eras.last!.rewrites != redis.rewrites else { return }
     eras.append(Era(at: machine.milliseconds, life: life, rewrites: redis.rewrites))

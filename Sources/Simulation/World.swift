@@ -73,6 +73,8 @@ final class World: @unchecked Sendable {
   /// Counts the lives of the server: between two, its data may have gone back.
   var life = 0 { didSet { noteEra() } }
   var eras = [Era(at: 0, life: 0, rewrites: 0)]
+  /// Log was lost with the power. It may be in the repository, which then has a later state than the disk.
+  var hasFallenBack = false
   /// The wall clock was set back: times are ambiguous.
   var wentBack = false
   /// The store lost objects: what was promised before counts no longer.

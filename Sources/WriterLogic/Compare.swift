@@ -64,7 +64,7 @@ struct Comparing {
     if comparison.isHeir, let receipt, receipt.isDeliberate {
       isNamed = try holds(receipt, comparison)
     }
-    comparison.hasNews = try hasNews(comparison, isMatched: matched != nil)
+    comparison.hasNews = try hasNews(comparison, newest: point, isMatched: matched != nil)
     if isNamed, try isBack(comparison) { comparison.hasNews = true }
     if comparison.hasNews, let point, !isNamed, comparison.question == nil {
       let match: Match = matched.map { $0.isReadable ? .proved : .detached } ?? .nothing
@@ -288,7 +288,9 @@ struct Comparing {
 
   /// Whether the disk holds anything that the repository lacks. Bytes after the last complete command do
   /// not count: a torn tail must not make every restart claim a timeline.
-  private func hasNews(_ comparison: Comparison, isMatched: Bool) throws(Evidence.Missing) -> Bool {
+  private func hasNews(
+    _ comparison: Comparison, newest point: RestorePoint?, isMatched: Bool
+  ) throws(Evidence.Missing) -> Bool {
     var hasNews = false
     if let chain = comparison.chain {
       // Log of a single AOF that is durable is no restore point until a snapshot says so. The shipper may
@@ -301,6 +303,9 @@ struct Comparing {
     }
     let isDumpKnown = comparison.dump?.isRead(from: view.dump) ?? false
     if view.dump != nil, !isDumpKnown, comparison.chain == nil || isQuiet { hasNews = true }
+    // A restore point may have to say that the AOF is the newest state, no longer the dump: a restore of an
+    // earlier state left out the dump, or a server opened the AOF that a restore made of it.
+    if point?.primary == .rdb, comparison.chain != nil, !isQuiet { hasNews = true }
     // Never for a directory without data. A dump that replaced one with keys while it was watched is an
     // exception: it shows that the server is now empty.
     if hasNews, !(isWatched && view.dump != nil), try facts.answer(.isEmpty) { return false }

@@ -256,7 +256,34 @@ import WriterLogic
     }
   }
 
+  /// A dump beside the log, which was saved after the last write and is the newest restore point.
+  private static func isDumpNewest(_ scene: inout CompareScene) {
+    scene.indexes[generationID(9)] = index(
+      generationID(9), .dump, file: "dump.rdb", contentAt: 900, dataset: dataset(keys: 100))
+    scene.addSnapshot { ($0.primary, $0.dump) = (.rdb, dumpRecord(9)) }
+  }
+
   private static let dumps: [Row] = [
+    Row(name: "the log and the newest dump", relation: .nothingNew, starts: [3 * step]) {
+      isDumpNewest(&$0)
+      $0.setDump(generationID(9).fingerprint)
+      $0.dump?.born = FileMoment(seconds: 3000, nanoseconds: 0)
+      $0.dump?.modified = FileMoment(seconds: 3000, nanoseconds: 0)
+    },
+    Row(
+      name: "the newest dump, and a log that was written after it",
+      relation: .continues(from: position(1, 1, 3 * step)), starts: [3 * step]
+    ) {
+      isDumpNewest(&$0)
+      $0.setDump(generationID(9).fingerprint)
+    },
+    Row(
+      name: "the log, restored without the newest dump",
+      relation: .continues(from: position(1, 1, 3 * step)), starts: [3 * step], isHeir: true
+    ) {
+      isDumpNewest(&$0)
+      $0.receipt = receipt(position(1, 1, 3 * step))
+    },
     Row(name: "the dump of the repository", relation: .nothingNew) {
       isDumpOnly(&$0)
       $0.setDump(generationID(9).fingerprint)
