@@ -47,7 +47,9 @@ enum Happening: String, CaseIterable {
     "writer", Writer.State.Name.writing.rawValue, Writer.State.Name.blocked.rawValue)
 
   /// The fewer, the better.
-  static let excuses: Set<Happening> = [.idleLogIsReplaced, .isOvertaken, .timesLie, .hasFallenBack]
+  static let excuses: Set<Happening> = [
+    .idleLogIsReplaced, .isOvertaken, .timesLie, .hasFallenBack,
+  ]
 
   /// Everything that has to happen often enough, not counted yet.
   static var zeros: [String: Int] {
