@@ -91,7 +91,7 @@ extension World {
     buryDead()
     if sidecars.count < 2 { startSidecar(host: "host-b") }
     await sleep(int(5000...20_000))
-    await deny(int(20_000...60_000))
+    await deny(int(35_000...60_000))
     await sleep(int(5000...40_000))
   }
 
@@ -393,7 +393,7 @@ extension World {
     await sleep(int(3_600_000...200_000_000))
     try start(redis)
     startSidecar()
-    guard chance(50) else { return }
+    guard chance(80) else { return }
     await sleep(int(100...20_000))
     try await prune()
   }
