@@ -91,17 +91,18 @@ extension World {
     buryDead()
     if sidecars.count < 2 { startSidecar(host: "host-b") }
     await sleep(int(5000...20_000))
-    await deny(int(35_000...60_000))
-    await sleep(int(5000...40_000))
+    for _ in 0..<3 {
+      await deny(int(35_000...60_000))
+      await sleep(int(5000...40_000))
+      guard hasStandby else { return }
+    }
   }
 
   /// Someone deletes everything in the directory, and the server starts with nothing.
   private func empty() async throws {
     buryDead()
-    if sidecars.count == 1, chance(50) {
-      startSidecar(host: "host-b")
-      await sleep(int(5000...20_000))
-    }
+    if sidecars.count == 1, chance(50) { startSidecar(host: "host-b") }
+    await sleep(int(0...20_000))
     if redis.isRunning { endServer { redis.stop() } }
     for name in redis.root.entries.keys.sorted() { disk.remove(name, in: redis.root) }
     redis.refreshOnDisk()
@@ -320,7 +321,7 @@ extension World {
         kind: "a restore that failed changed the data",
         detail: "\(redis.onDisk) instead of \(before)")
     }
-    if redis.root.entries.keys.contains(".lifeboat-restore"), !isDone {
+    if restoreIsUnfinished, !isDone {
       // Nobody starts a server on a half restored directory: the operator looks again.
       let process = newProcess("restore")
       let store = SimStore(bucket: bucket, process: process)
@@ -340,9 +341,7 @@ extension World {
     startSidecar()
   }
 
-  private var restoreIsUnfinished: Bool {
-    redis.root.entries.keys.contains(".lifeboat-restore")
-  }
+  private var restoreIsUnfinished: Bool { redis.root.entries.keys.contains(".lifeboat-restore") }
 
   private func replacing(_ question: Question) -> Restorer.Options {
     var plan = RestorePlan.Options()

@@ -33,6 +33,8 @@ extension World {
     var life, rewrites: Int
   }
 
+  var hasStandby: Bool { sidecars.contains { $0.shipper.status.current.state == .standby } }
+
   func noteLostLog() {
     hasFallenBack = true
     count(.logIsLost)

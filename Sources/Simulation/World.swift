@@ -138,7 +138,11 @@ final class World: @unchecked Sendable {
     try start(redis)
     startSidecar()
     // A first upload is cut off in some worlds.
-    if chance(40) { arm() }
+    if chance(20) {
+      arm()
+      await sleep(4000)
+      try await check()
+    }
     for act in acts {
       random = SeededRandom(seed: seed &* 31 &+ UInt64(act.number) &* 0x9e37_79b9)
       machine.note("act \(act)")
