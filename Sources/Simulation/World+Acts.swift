@@ -224,6 +224,7 @@ extension World {
   private func wipe() async throws {
     guard setting.probes, !without.contains("loss"), !bucket.objects.isEmpty else { return }
     let descriptor = bucket.objects["lifeboat.json"]?.bytes
+    keepOneWriter()
     lose { bucket.objects = [:] }
     count(.storeIsWiped)
     let witnesses = sidecars.filter { sidecar in

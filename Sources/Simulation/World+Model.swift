@@ -35,6 +35,15 @@ extension World {
 
   var hasStandby: Bool { sidecars.contains { $0.shipper.status.current.state == .standby } }
 
+  /// Whoever does not know the number of another's claim takes it again if the store has lost that.
+  func keepOneWriter() {
+    guard let writer = sidecars.first(where: { $0.shipper.status.current.state == .active }) else {
+      return
+    }
+    for other in sidecars where other.process !== writer.process { other.process.die() }
+    buryDead()
+  }
+
   func noteLostLog() {
     hasFallenBack = true
     count(.logIsLost)
