@@ -1,3 +1,5 @@
+import Shipping
+
 /// What is known of a world, to compare it with what a restore gives.
 extension World {
   /// What a server would have loaded, since when.
