@@ -138,9 +138,9 @@ final class World: @unchecked Sendable {
     try start(redis)
     startSidecar()
     // A first upload is cut off in some worlds.
-    if chance(20) {
+    if chance(35) {
       arm()
-      await sleep(4000)
+      await sleep(8000)
       try await check()
     }
     for act in acts {
