@@ -91,7 +91,7 @@ extension World {
     buryDead()
     if sidecars.count < 2 { startSidecar(host: "host-b") }
     await sleep(int(5000...20_000))
-    for _ in 0..<3 {
+    for _ in 0..<4 {
       await deny(int(35_000...60_000))
       await sleep(int(5000...40_000))
       guard hasStandby else { return }
@@ -115,7 +115,7 @@ extension World {
   }
 
   /// One of the processes dies at one of its next effects.
-  func arm() {
+  private func arm() {
     guard !without.contains("death"), let victim = sidecars.randomElement(using: &random) else {
       return
     }

@@ -137,9 +137,10 @@ final class World: @unchecked Sendable {
   func live() async throws {
     try start(redis)
     startSidecar()
-    // A first upload is cut off in some worlds.
-    if chance(35) {
-      arm()
+    // A first upload is cut off in some worlds: after the claim, before the first restore point.
+    if chance(20), !without.contains("death") {
+      let when = Process.Death.allCases.randomElement(using: &random)!
+      sidecars[0].process.effectsLeft = (Int(int(8...20)), when)
       await sleep(8000)
       try await check()
     }

@@ -43,7 +43,8 @@ package struct SnapshotReferences: Sendable {
   package private(set) var spans: [Span: Uses] = [:]
   /// The minimum extent to which spans without an end were durable.
   package private(set) var reached: [Span: UInt64] = [:]
-  /// From where a span continues if it does not begin its file: the end of the one before it.
+  /// From where a log continues if its span does not begin the file: the end of the span before it, in another
+  /// log.
   package private(set) var joins: [LogPosition: LogPosition] = [:]
   private var starts: [Ordinal: UInt64] = [:]
 
@@ -107,7 +108,8 @@ package struct SnapshotReferences: Sendable {
       spans[span, default: Uses()].add(id)
       let ordinal = Ordinal(timeline: segment.timeline, ordinal: segment.ordinal)
       starts[ordinal] = min(starts[ordinal] ?? segment.from, segment.from)
-      if let before { joins[segment.position(segment.from)] = before }
+      let place = segment.position(segment.from)
+      if let before, before != place { joins[place] = before }
       before = segment.to.map { segment.position($0) }
       reached = segment.to
     }

@@ -38,11 +38,12 @@ struct AuditTableTests {
     try await says(row.running, row, shown, scene, "running")
     if row.isShipped {
       step = try scene.write()
-      var found = 0
+      var (found, attempts) = (0, 0)
       try await eventually(
         deadline: 60, "what is written through a held descriptor is shipped",
         condition: {
-          found = try await scene.restoredStep(into: "held-\(found)-\(step)")
+          attempts += 1
+          found = try await scene.restoredStep(into: "held-\(attempts)")
           return found >= step
         }, state: { "step \(found) of \(step); \(shown.command.errorText.suffix(2000))" })
     }
