@@ -44,7 +44,7 @@ import Testing
     try await expectBounded(
       ["--objects", "3000", "--snapshots", "12", "--bytes", "\(2 << 20)", "--spans", "60000"],
       // Beyond the bound: the JSON decoder takes several times the size of the one record that it reads.
-      allowing: 40 << 10
+      allowing: 32 << 10
     ) { command, number, text in
       #expect([0, 5].contains(number), "\(command): \(text)")
     }

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// What somebody who mistypes a command is told.
+/// Error messages for mistyped commands, options and URLs.
 @Suite struct UsageTests {
   @Test(arguments: [
     (["lst"], "did you mean `list`?"), (["restroe", "--data", "x"], "did you mean `restore`?"),

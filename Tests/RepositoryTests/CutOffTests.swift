@@ -179,8 +179,8 @@ import WriterLogic
       }
     }
 
-    /// Over true log, behind it, or in a file that nobody knows: garbage, of another process, or made with the
-    /// nonce of the true one.
+    /// Adds a log object that overlaps the shipper's log, follows it, or belongs to a file that no snapshot
+    /// names. Its content is garbage, or a log object with another process's nonce or with the shipper's.
     mutating func log() async throws {
       let timeline = number(1...3)
       let bytes = [UInt8](repeating: 7, count: number(1...100))
