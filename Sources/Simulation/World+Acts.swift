@@ -91,7 +91,7 @@ extension World {
     buryDead()
     if sidecars.count < 2 { startSidecar(host: "host-b") }
     await sleep(int(5000...20_000))
-    for _ in 0..<4 {
+    for _ in 0..<8 {
       await deny(int(35_000...60_000))
       await sleep(int(5000...40_000))
       guard hasStandby else { return }

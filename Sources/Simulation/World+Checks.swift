@@ -117,6 +117,7 @@ extension World {
       count(.restoreAsks)
       return try await held(objects, .newest(.newest), isAOFOn)
     } catch let error as LifeboatError where error.code == .noBackup {
+      if objects.keys.contains(where: { $0.hasSuffix("/claim") }) { count(.firstUploadIsCutOff) }
       return nil
     }
   }
