@@ -130,6 +130,10 @@ let package = Package(
         "RepositoryAccess", "Shipping",
       ] + nio,
       swiftSettings: strict),
+    .target(
+      name: "ReplicationLink",
+      dependencies: ["BackupTypes", "RedisFormats", "SystemIO", "HTTPTransport"] + nio,
+      swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
       dependencies: [
@@ -184,6 +188,12 @@ let package = Package(
       dependencies: ["BackupTypes", "SystemIO", "HTTPTransport", "TestSupport", system],
       swiftSettings: strict),
     .testTarget(
+      name: "ReplicationLinkTests",
+      dependencies: [
+        "BackupTypes", "RedisFormats", "HTTPTransport", "ReplicationLink", "TestSupport",
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "CloudAuthTests",
       dependencies: [
         "BackupTypes", "Codec", "SystemIO", "HTTPTransport", "CloudAuth", "TestSupport", system,
@@ -236,7 +246,7 @@ let package = Package(
         "BackupTypes", "BackupFormat", "HistoryLogic", "WriterLogic", "Codec", "SystemIO",
         "ObjectStorage",
         "RepositoryAccess", "Shipping", "Recovery", "HTTPTransport", "CloudAuth", "S3Storage",
-        "TestSupport", "RedisFormats",
+        "TestSupport", "RedisFormats", "ReplicationLink",
         system, logging,
       ], swiftSettings: strict),
   ] + fuzzing,

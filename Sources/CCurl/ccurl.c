@@ -12,6 +12,7 @@ SAME(CURLOPT_BUFFERSIZE);
 SAME(CURLOPT_CAINFO);
 SAME(CURLOPT_CAPATH);
 SAME(CURLOPT_CLOSESOCKETDATA);
+SAME(CURLOPT_CONNECT_ONLY);
 SAME(CURLOPT_CONNECTTIMEOUT_MS);
 SAME(CURLOPT_CUSTOMREQUEST);
 SAME(CURLOPT_ERRORBUFFER);
@@ -21,6 +22,7 @@ SAME(CURLOPT_HEADERFUNCTION);
 SAME(CURLOPT_HTTPGET);
 SAME(CURLOPT_HTTPHEADER);
 SAME(CURLOPT_HTTP_VERSION);
+SAME(CURLOPT_KEYPASSWD);
 SAME(CURLOPT_MAXCONNECTS);
 SAME(CURLOPT_NOBODY);
 SAME(CURLOPT_NOPROGRESS);
@@ -35,16 +37,23 @@ SAME(CURLOPT_PREREQDATA);
 SAME(CURLOPT_PROTOCOLS_STR);
 SAME(CURLOPT_PROXY_CAINFO);
 SAME(CURLOPT_PROXY_CAPATH);
+SAME(CURLOPT_SSLCERT);
+SAME(CURLOPT_SSLKEY);
+SAME(CURLOPT_SSL_ENABLE_ALPN);
 SAME(CURLOPT_SSL_VERIFYHOST);
 SAME(CURLOPT_SSL_VERIFYPEER);
 SAME(CURLOPT_SUPPRESS_CONNECT_HEADERS);
 SAME(CURLOPT_TCP_KEEPALIVE);
+SAME(CURLOPT_TCP_KEEPIDLE);
+SAME(CURLOPT_TCP_KEEPINTVL);
+SAME(CURLOPT_TCP_NODELAY);
 SAME(CURLOPT_UPLOAD_BUFFERSIZE);
 SAME(CURLOPT_URL);
 SAME(CURLOPT_USERAGENT);
 SAME(CURLOPT_WRITEDATA);
 SAME(CURLOPT_WRITEFUNCTION);
 SAME(CURLOPT_XFERINFODATA);
+SAME(CURLE_AGAIN);
 SAME(CURLE_BAD_CONTENT_ENCODING);
 SAME(CURLE_COULDNT_CONNECT);
 SAME(CURLE_COULDNT_RESOLVE_HOST);
@@ -61,6 +70,7 @@ SAME(CURLE_RECV_ERROR);
 SAME(CURLE_SEND_ERROR);
 SAME(CURLE_SEND_FAIL_REWIND);
 SAME(CURLE_SSL_CACERT_BADFILE);
+SAME(CURLE_SSL_CERTPROBLEM);
 SAME(CURLE_SSL_CONNECT_ERROR);
 SAME(CURLE_UNSUPPORTED_PROTOCOL);
 SAME(CURLE_URL_MALFORMAT);
@@ -116,6 +126,27 @@ long ccurl_status(ccurl_handle *handle) {
   return status;
 }
 const char *ccurl_message(code number) { return curl_easy_strerror((CURLcode)number); }
+
+code ccurl_send(ccurl_handle *handle, const void *bytes, size_t count, size_t *sent) {
+  *sent = 0;
+  return (code)curl_easy_send((CURL *)handle, bytes, count, sent);
+}
+code ccurl_receive(ccurl_handle *handle, void *buffer, size_t count, size_t *received) {
+  *received = 0;
+  return (code)curl_easy_recv((CURL *)handle, buffer, count, received);
+}
+int ccurl_socket(ccurl_handle *handle) {
+  curl_socket_t found = CURL_SOCKET_BAD;
+  if (curl_easy_getinfo((CURL *)handle, CURLINFO_ACTIVESOCKET, &found) != CURLE_OK) {
+    return CURL_SOCKET_BAD;
+  }
+  return found;
+}
+int ccurl_connect_errno(ccurl_handle *handle) {
+  long number = 0;
+  curl_easy_getinfo((CURL *)handle, CURLINFO_OS_ERRNO, &number);
+  return (int)number;
+}
 
 ccurl_list *ccurl_append(ccurl_list *list, const char *text) {
   return (ccurl_list *)curl_slist_append((struct curl_slist *)list, text);

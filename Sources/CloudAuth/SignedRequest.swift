@@ -1,3 +1,4 @@
+import BackupTypes
 package import HTTPTransport
 
 /// Adds to an HTTP request the fields that sign it.

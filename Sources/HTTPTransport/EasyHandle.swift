@@ -13,7 +13,7 @@ final class EasyHandle: @unchecked Sendable {
   private static let bufferBytes = 128 << 10
 
   /// Once in the life of the process and before any handle; see curl_global_init(3).
-  private static let globalStart = ccurl_global_start()
+  static let globalStart = ccurl_global_start()
 
   private let handle: OpaquePointer
   private let errorText: UnsafeMutablePointer<CChar>

@@ -24,6 +24,7 @@ enum ccurl_option {
   CCURLOPT_CAINFO = 10065,
   CCURLOPT_CAPATH = 10097,
   CCURLOPT_CLOSESOCKETDATA = 10209,
+  CCURLOPT_CONNECT_ONLY = 141,
   CCURLOPT_CONNECTTIMEOUT_MS = 156,
   CCURLOPT_CUSTOMREQUEST = 10036,
   CCURLOPT_ERRORBUFFER = 10010,
@@ -33,6 +34,7 @@ enum ccurl_option {
   CCURLOPT_HTTPGET = 80,
   CCURLOPT_HTTPHEADER = 10023,
   CCURLOPT_HTTP_VERSION = 84,
+  CCURLOPT_KEYPASSWD = 10026,
   CCURLOPT_MAXCONNECTS = 71,
   CCURLOPT_NOBODY = 44,
   CCURLOPT_NOPROGRESS = 43,
@@ -47,10 +49,16 @@ enum ccurl_option {
   CCURLOPT_PROTOCOLS_STR = 10318,
   CCURLOPT_PROXY_CAINFO = 10246,
   CCURLOPT_PROXY_CAPATH = 10247,
+  CCURLOPT_SSLCERT = 10025,
+  CCURLOPT_SSLKEY = 10087,
+  CCURLOPT_SSL_ENABLE_ALPN = 226,
   CCURLOPT_SSL_VERIFYHOST = 81,
   CCURLOPT_SSL_VERIFYPEER = 64,
   CCURLOPT_SUPPRESS_CONNECT_HEADERS = 265,
   CCURLOPT_TCP_KEEPALIVE = 213,
+  CCURLOPT_TCP_KEEPIDLE = 214,
+  CCURLOPT_TCP_KEEPINTVL = 215,
+  CCURLOPT_TCP_NODELAY = 121,
   CCURLOPT_UPLOAD_BUFFERSIZE = 280,
   CCURLOPT_URL = 10002,
   CCURLOPT_USERAGENT = 10018,
@@ -60,6 +68,7 @@ enum ccurl_option {
 };
 
 enum ccurl_code {
+  CCURLE_AGAIN = 81,
   CCURLE_BAD_CONTENT_ENCODING = 61,
   CCURLE_COULDNT_CONNECT = 7,
   CCURLE_COULDNT_RESOLVE_HOST = 6,
@@ -76,6 +85,7 @@ enum ccurl_code {
   CCURLE_SEND_ERROR = 55,
   CCURLE_SEND_FAIL_REWIND = 65,
   CCURLE_SSL_CACERT_BADFILE = 77,
+  CCURLE_SSL_CERTPROBLEM = 58,
   CCURLE_SSL_CONNECT_ERROR = 35,
   CCURLE_UNSUPPORTED_PROTOCOL = 1,
   CCURLE_URL_MALFORMAT = 3,
@@ -125,6 +135,18 @@ enum ccurl_code ccurl_perform(ccurl_handle *handle);
 /* Of the reply that came last; 0 when none came. */
 long ccurl_status(ccurl_handle *handle);
 const char *ccurl_message(enum ccurl_code code);
+
+/* For a handle whose ccurl_perform, with CCURLOPT_CONNECT_ONLY, succeeded: curl_easy_send(3) and
+ * curl_easy_recv(3), which do not wait. CCURLE_AGAIN: wait for the socket and call again. Received
+ * bytes can lie inside TLS while the socket is not readable: receive first, then wait. */
+enum ccurl_code ccurl_send(
+    ccurl_handle *handle, const void *bytes, size_t count, size_t *sent);
+enum ccurl_code ccurl_receive(
+    ccurl_handle *handle, void *buffer, size_t count, size_t *received);
+/* CCURL_NO_SOCKET when it is gone. */
+int ccurl_socket(ccurl_handle *handle);
+/* The errno of the last connect(2) that failed; 0 when none did. */
+int ccurl_connect_errno(ccurl_handle *handle);
 
 /* The list with a copy of the text at its end; NULL, the list untouched, for want of memory. */
 ccurl_list *_Nullable ccurl_append(ccurl_list *_Nullable list, const char *text);

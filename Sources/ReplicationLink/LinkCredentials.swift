@@ -1,0 +1,29 @@
+package import BackupTypes
+
+/// How Lifeboat proves to a server who it is.
+package struct LinkCredentials: Sendable, Hashable {
+  /// nil: the default user.
+  package var user: String?
+  package var password: Redacted
+
+  package init(user: String?, password: Redacted) {
+    self.user = user
+    self.password = password
+  }
+
+  /// What the user of a link has to be allowed, at the least, as words of ACL SETUSER.
+  package static let minimalRules = "+psync +replconf +info"
+}
+
+/// How long a session waits, in milliseconds.
+package struct LinkLimits: Sendable, Hashable {
+  /// For name, TCP and TLS together.
+  package var connect: Int
+  /// For a whole reply, and for the bytes of a command to be taken.
+  package var reply: Int
+
+  package init(connect: Int, reply: Int) {
+    self.connect = connect
+    self.reply = reply
+  }
+}

@@ -1,0 +1,198 @@
+import BackupTypes
+import RedisFormats
+import ReplicationLink
+import Synchronization
+import TestSupport
+import Testing
+
+/// The responder beside real primaries, replicas and Sentinels: nothing may promote it, and no primary may
+/// wait for it.
+@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+struct ResponderTests {
+  private static let versions = [ServerVersion.v6_2, .v7_4, .valkey9_1].filter {
+    ServerVersion.available.contains($0)
+  }
+
+  /// A primary with a real replica, and the responder with a replica that has all of the stream. The latter
+  /// attached first, so that a FAILOVER chooses it.
+  private final class Group: Sendable {
+    let directory: TemporaryDirectory
+    let primary: RedisServer
+    let replica: RedisServer
+    let primaryAddress: LinkAddress
+    let replicaAddress: LinkAddress
+    let responder: ReplicaResponder
+    let follower: MinimalReplica
+    let hints: Hints
+
+    final class Hints: Sendable {
+      private let all = Mutex<[LinkAddress]>([])
+      var last: LinkAddress? { all.withLock { $0.last } }
+      func add(_ address: LinkAddress) { all.withLock { $0.append(address) } }
+    }
+
+    init(_ version: ServerVersion) async throws {
+      directory = try TemporaryDirectory()
+      let ports = try freePorts(2)
+      primaryAddress = try #require(LinkAddress(host: "127.0.0.1", port: Int(ports[0])))
+      replicaAddress = try #require(LinkAddress(host: "127.0.0.1", port: Int(ports[1])))
+      let common = ["bind": "127.0.0.1", "repl-diskless-sync-delay": "0"]
+      primary = try await RedisServer.start(
+        version, directory: directory("primary"),
+        options: common.merging(["port": "\(ports[0])"]) { $1 })
+      let hints = Hints()
+      self.hints = hints
+      // As Lifeboat does: whom it is told to follow is its upstream from then on.
+      responder = try await ReplicaResponder.start(
+        host: "127.0.0.1", port: 0, credentials: nil,
+        facts: { [primaryAddress] in
+          ResponderFacts(
+            upstream: hints.last ?? primaryAddress, isLinkUp: true, offset: 1_000_000_000,
+            runID: String(repeating: "1f", count: 20))
+        }, hint: { hints.add($0) })
+      let address = primaryAddress
+      let port = responder.port
+      follower = try await onOwnThread { try MinimalReplica(of: address, announcing: port) }
+      let follower = follower
+      try await eventually("our replica has the copy") { follower.offset != nil }
+      replica = try await RedisServer.start(
+        version, directory: directory("replica"),
+        options: common.merging([
+          "port": "\(ports[1])", "replicaof": "127.0.0.1 \(ports[0])",
+        ]) { $1 })
+      let primary = primary
+      try await eventually(
+        deadline: 120, "both replicas are online and have all",
+        condition: {
+          let head = try primary.info("master_repl_offset") ?? "?"
+          return try ["slave0", "slave1"].allSatisfy {
+            let line = try primary.info($0) ?? ""
+            return line.contains("state=online") && line.contains("offset=\(head),")
+          }
+        },
+        state: {
+          "\(String(describing: follower.end)) \((try? primary.command("INFO", "replication").string) ?? "")"
+        })
+    }
+
+    func stop() async throws {
+      try await follower.stop()
+      await responder.stop()
+    }
+  }
+
+  /// With `masterauth` the primary sends AUTH to whom it fails over to. It would ask for ever if that was
+  /// refused.
+  @Test(arguments: versions, [nil, "s3cret"])
+  func aFailoverLeavesAWritablePrimary(version: ServerVersion, masterAuth: String?) async throws {
+    let group = try await Group(version)
+    if let masterAuth { try group.primary.command("CONFIG", "SET", "masterauth", masterAuth) }
+    let first = try #require(try group.primary.info("slave0"))
+    #expect(first.contains("port=\(group.responder.port),"), "we are not the first: \(first)")
+    try group.primary.command("SET", "before", "1")
+    _ = try group.primary.command("FAILOVER")
+    // It chose us and was refused, or it chose the other, which is the primary then.
+    try await eventually(
+      deadline: 60, "the failover is over",
+      condition: { try group.primary.info("master_failover_state") == "no-failover" },
+      state: { group.primary.log })
+    let isStillPrimary = try group.primary.info("role") == "master"
+    let writable = isStillPrimary ? group.primary : group.replica
+    try await eventually("a write is taken") {
+      (try? writable.command("SET", "after", "2"))?.isOK == true
+    }
+    #expect(try writable.command("GET", "before").string == "1")
+    #expect(try writable.info("role") == "master")
+    // Whether it was us that it chose: a test that never asks us shows nothing.
+    let asked = group.primary.log.contains("Failover target") || !isStillPrimary
+    #expect(asked, "\(group.primary.log)")
+    try await group.stop()
+  }
+
+  @Test(arguments: versions)
+  func aSentinelNeverPromotesUsAndTellsUsTheNewPrimary(version: ServerVersion) async throws {
+    let group = try await Group(version)
+    let sentinel = try await Sentinel(version, of: group.primaryAddress)
+    let ours = "\(group.responder.port)"
+    let real = "\(group.replicaAddress.port)"
+    try await eventually(
+      deadline: 120, "the Sentinel lists the replica",
+      condition: { try await sentinel.replicaPorts().contains(real) }, state: { sentinel.log })
+    #expect(try await !sentinel.replicaPorts().contains(ours))
+
+    group.primary.kill()
+    let replica = group.replicaAddress
+    try await eventually(
+      deadline: 120, "the Sentinel promoted the real replica",
+      condition: {
+        try await sentinel.primary() == replica && group.replica.info("role") == "master"
+      }, state: { sentinel.log })
+    try await eventually(
+      deadline: 120, "it tells us", condition: { group.hints.last == replica },
+      state: { sentinel.log })
+    #expect(try await !sentinel.replicaPorts().contains(ours))
+    #expect(!sentinel.log.contains("+promoted-slave slave 127.0.0.1:\(ours)"))
+    #expect(!sentinel.log.contains("+selected-slave slave 127.0.0.1:\(ours)"))
+
+    // What Lifeboat does then: it asks the Sentinel, and reaches the new primary.
+    let url = try LinkURL("redis-sentinel://127.0.0.1:\(sentinel.port)/mymaster")
+    try await onOwnThread {
+      let found = try LinkFixture.dialer(url).open()
+      #expect(found.address == replica)
+    }
+    try await group.stop()
+  }
+}
+
+/// A real Sentinel of one primary, `mymaster`. Ends with this object.
+private final class Sentinel: Sendable {
+  let port: UInt16
+  private let directory: TemporaryDirectory
+  private let process: ChildProcess
+  var log: String { (try? TestFiles.text(directory("log"))) ?? "" }
+
+  init(_ version: ServerVersion, of primary: LinkAddress) async throws {
+    directory = try TemporaryDirectory("sentinel")
+    port = try freePorts(1)[0]
+    try TestFiles.write(
+      """
+      port \(port)
+      bind 127.0.0.1
+      dir \(directory.path)
+      sentinel monitor mymaster \(primary.host) \(primary.port) 1
+      sentinel down-after-milliseconds mymaster 2000
+      sentinel failover-timeout mymaster 20000
+
+      """, to: directory("sentinel.conf"))
+    process = try ChildProcess(
+      version.path, [directory("sentinel.conf"), "--sentinel"], directory: directory.path,
+      output: .file(directory("log")), errors: .file(directory("log")))
+    try await eventually(
+      deadline: 60, "the Sentinel answers",
+      condition: { (try? await ask("PING")) == .status("PONG") }, state: { log })
+  }
+
+  deinit { process.kill() }
+
+  private func ask(_ words: String...) async throws -> RESPReply {
+    let address = try #require(LinkAddress(host: "127.0.0.1", port: Int(port)))
+    return try await onOwnThread {
+      try LinkFixture.session(address).command(words.map { Array($0.utf8) })
+    }
+  }
+
+  func primary() async throws -> LinkAddress? {
+    let parts = try await ask("SENTINEL", "get-master-addr-by-name", "mymaster").elements ?? []
+    guard parts.count == 2, let host = parts[0].text, let port = parts[1].text.flatMap({ Int($0) })
+    else { return nil }
+    return LinkAddress(host: host, port: port)
+  }
+
+  func replicaPorts() async throws -> [String] {
+    let replicas = try await ask("SENTINEL", "slaves", "mymaster").elements ?? []
+    return replicas.compactMap { replica in
+      let fields = replica.elements?.compactMap(\.text) ?? []
+      return fields.firstIndex(of: "port").map { fields[$0 + 1] }
+    }
+  }
+}
