@@ -43,6 +43,7 @@ struct LinkFailure {
         retry: false,
         hint: "both must be in PEM and belong together, and the key must not be encrypted")
     case CCURLE_SSL_CONNECT_ERROR:
+      if isRefusedByServer { return refusedCertificate }
       return failure(
         "the TLS handshake with the Redis server \(address) failed",
         hint: "if this port does not use TLS, write redis:// for rediss://")
@@ -99,13 +100,19 @@ struct LinkFailure {
   }
 
   private var lost: LifeboatError {
-    // In TLS 1.3 a server refuses the client's certificate after the handshake: RFC 8446, 4.4.2.4.
-    if detail.contains("alert") && detail.contains("certificate") {
-      return failure(
-        "the Redis server \(address) refused the client certificate", retry: false,
-        hint: "name a certificate that its CA (`tls-ca-cert-file`) issued, and the key of it")
-    }
-    return LinkFailure.lost(address, cause: words)
+    // In TLS 1.3 the client's handshake is over before the server looks at its certificate.
+    isRefusedByServer ? refusedCertificate : LinkFailure.lost(address, cause: words)
+  }
+
+  /// The alerts about certificates of RFC 8446, 6.2, as OpenSSL words them.
+  private var isRefusedByServer: Bool {
+    detail.contains("alert") && (detail.contains("certificate") || detail.contains("unknown ca"))
+  }
+
+  private var refusedCertificate: LifeboatError {
+    failure(
+      "the Redis server \(address) refused the client certificate", retry: false,
+      hint: "name a certificate that its CA (`tls-ca-cert-file`) issued, and the key of it")
   }
 
   private func failure(

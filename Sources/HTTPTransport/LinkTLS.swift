@@ -1,4 +1,4 @@
-package import BackupTypes
+import BackupTypes
 import SystemIO
 import SystemPackage
 

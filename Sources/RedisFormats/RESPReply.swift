@@ -76,7 +76,7 @@ package struct RESPReplyReader: Sendable {
     return reply
   }
 
-  /// Reads one reply from its beginning, each time anew: replies are small, and come in few portions.
+  /// Reads one reply from its beginning, each time from there: replies are small, and come in few portions.
   private struct Cursor {
     let bytes: ArraySlice<UInt8>
     var position = 0

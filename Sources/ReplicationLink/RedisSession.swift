@@ -113,11 +113,19 @@ package final class RedisSession: @unchecked Sendable {
 
   private func receive(waitingMilliseconds: Int32) throws(LifeboatError) {
     let started = SystemClock.monotonicMilliseconds()
-    switch try connection.receive(into: buffer, waitingMilliseconds: waitingMilliseconds) {
+    let received: LinkConnection.Received
+    do throws(LifeboatError) {
+      received = try connection.receive(
+        into: buffer, waitingMilliseconds: waitingMilliseconds)
+    } catch {
+      // A server that is spoken to without TLS, and expects it, may end the connection with a reset.
+      throw hasAnswered || connection.isTLS ? error : closed(cause: error.cause)
+    }
+    switch received {
     case .bytes(let count):
       reader.append(buffer[..<count])
     case .closed:
-      throw closed
+      throw closed(cause: nil)
     case .nothing:
       guard SystemClock.monotonicMilliseconds() - started < waitingMilliseconds else { return }
       throw LifeboatError(
@@ -127,11 +135,12 @@ package final class RedisSession: @unchecked Sendable {
 
   // MARK: Errors
 
-  private var closed: LifeboatError {
+  private func closed(cause: String?) -> LifeboatError {
     let mayWantTLS = !hasAnswered && !connection.isTLS
     return LifeboatError(
       .failure, "the Redis server \(address) closed the connection",
-      cause: hasAnswered ? nil : "before it answered anything",
+      cause: hasAnswered
+        ? cause : "before it answered anything" + (cause.map { ": " + $0 } ?? ""),
       hint: mayWantTLS
         ? "if this port uses TLS, write rediss:// for redis://; otherwise look into the server's log"
         : "look into the server's log",

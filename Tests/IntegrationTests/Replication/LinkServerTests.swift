@@ -93,10 +93,10 @@ struct LinkServerTests {
   @Test(arguments: ServerVersion.available)
   func aUserWithTheSmallestRightsSuffices(version: ServerVersion) async throws {
     let directory = try TemporaryDirectory()
-    let (server, address) = try await Self.start(
-      version, directory, options: ["requirepass": "default-pw"])
+    let (server, address) = try await Self.start(version, directory)
     let socket = try server.connect()
-    _ = try socket.command("AUTH", "default-pw")
+    // This connection stays in.
+    try socket.command("CONFIG", "SET", "requirepass", "default-pw")
     let rules = LinkCredentials.minimalRules.split(separator: " ").map { String($0) }
     try socket.run(["ACL", "SETUSER", "backup", "on", ">pw"] + rules)
     try socket.command("ACL", "SETUSER", "weak", "on", ">pw", "+info")
