@@ -40,6 +40,9 @@ package struct Snapshot: Sendable, Equatable, Codable {
   /// How many keys a server would load from this snapshot, as far as its writer could tell; nil: it could
   /// not, or did not record it.
   package var estimate: Estimate?
+  /// Where the log is in the replication history of the server that it was received from; nil: it was read from
+  /// files.
+  package var link: Link?
 
   package init(
     timeline: TimelineNumber, sequence: Int, nonce: Nonce, at: Instant, cause: Cause,
@@ -67,6 +70,19 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package init(keys: UInt64, expires: UInt64) {
       self.keys = keys
       self.expires = expires
+    }
+  }
+
+  /// A position in the replication history of a server.
+  package struct Link: Sendable, Equatable, Codable {
+    /// The server's `master_replid`.
+    package var id: String
+    /// The offset of the last byte before the last file of the chain: of the full copy from which that file goes
+    /// on.
+    package var offset: UInt64
+    package init(id: String, offset: UInt64) {
+      self.id = id
+      self.offset = offset
     }
   }
 

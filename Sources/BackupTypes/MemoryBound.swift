@@ -37,6 +37,14 @@ package struct MemoryBound: Sendable, Equatable {
   /// Objects under way at the same time.
   package var transfers: Int { objectsBytes / transferBytes }
 
+  /// For the stream of a replication link: what is not durable yet, and a little more. A full copy that comes
+  /// meanwhile has its place among the objects.
+  package var linkBytes: Int {
+    max(MemoryBound.linkLeast, min(bytes / 5, bytes - MemoryBound.least))
+  }
+  /// Small log objects are read again when they are merged, up to 4 MiB of them. Twice as much may wait.
+  package static let linkLeast = 12 << 20
+
   /// For objects that a reader of records fetched and did not use yet, each with its content.
   package var readAheadBytes: Int { objectsBytes - (4 << 20) }
 }

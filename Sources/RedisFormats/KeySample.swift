@@ -57,6 +57,12 @@ package struct KeySample: Sendable {
   /// - Parameter isPartial: the part before this stretch was not read.
   package init(isPartial: Bool = false) { self.isPartial = isPartial }
 
+  /// - Parameter known: how many keys there are at the beginning of the stretch, as the server said.
+  package init(known: KeyBounds) {
+    isPartial = false
+    preamble = known
+  }
+
   /// How many keys there are after the stretch, if there were `beneath` before it.
   package func bounds(over beneath: KeyBounds) -> KeyBounds {
     let beneath = isPartial ? KeyBounds.unknown : preamble ?? beneath

@@ -50,6 +50,8 @@ package struct ReplicationInfo: Sendable, Equatable {
 
   /// Whether any database has a key; nil if there is no section Keyspace.
   package var hasKeys: Bool?
+  /// How many keys each database had.
+  package var keys = KeyBounds.unknown
   /// `used_memory`, bytes.
   package var usedMemory: UInt64?
   /// `loading`: it reads its data, and answers few commands.
@@ -70,6 +72,7 @@ package struct ReplicationInfo: Sendable, Equatable {
   ///   persistence.
   package init(parsing info: some Sequence<UInt8>) {
     var fields: [String: String] = [:]
+    var databases: [(number: Int, keys: UInt64, expires: UInt64)] = []
     let text = Array(info.prefix(ReplicationInfo.bytesMax))
     for line in text.split(whereSeparator: { $0 == 13 || $0 == 10 }) {
       if line.first == UInt8(ascii: "#") {
@@ -82,10 +85,13 @@ package struct ReplicationInfo: Sendable, Equatable {
       let value = String(decoding: line[(colon + 1)...], as: UTF8.self)
       if name.starts(with: "db".utf8), name.count > 2, name.dropFirst(2).allSatisfy(isDigit) {
         hasKeys = hasKeys == true || !value.hasPrefix("keys=0,")
+        let number = Int(String(decoding: name.dropFirst(2), as: UTF8.self))
+        if let database = number.flatMap({ counts(value, of: $0) }) { databases.append(database) }
       } else {
         fields[String(decoding: name, as: UTF8.self)] = value
       }
     }
+    if hasKeys != nil { keys = KeyBounds(counted: databases) }
     take(fields)
   }
 
@@ -133,6 +139,18 @@ package struct ReplicationInfo: Sendable, Equatable {
 }
 
 private func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) }
+
+/// `keys=10,expires=2,avg_ttl=0`
+private func counts(_ text: String, of number: Int) -> (number: Int, keys: UInt64, expires: UInt64)?
+{
+  var values: [Substring: UInt64] = [:]
+  for field in text.split(separator: ",") {
+    let parts = field.split(separator: "=")
+    if parts.count == 2 { values[parts[0]] = UInt64(parts[1]) }
+  }
+  guard let keys = values["keys"] else { return nil }
+  return (number, keys, values["expires"] ?? 0)
+}
 
 private func number(_ text: String?) -> UInt64? { text.flatMap { UInt64($0) } }
 

@@ -70,6 +70,7 @@ struct Comparer {
   private func fetch(
     _ need: Need, _ reader: HistoryReader, _ view: CaptureView, _ snapshots: [SnapshotKey: Snapshot]
   ) async throws -> Fact {
+    if let known = try source.knows(need, reader.history) { return known }
     switch need {
     case .lastSnapshot(let timeline): return .snapshot(try await reader.lastSnapshot(of: timeline))
     case .snapshot(let timeline, let sequence):

@@ -52,8 +52,6 @@ extension OpenFile: SourceFile {
     if let failure { throw failure }
     return bytes
   }
-
-  package func confirm(upTo offset: UInt64) {}
 }
 
 extension DirectoryName {

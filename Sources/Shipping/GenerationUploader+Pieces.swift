@@ -14,36 +14,49 @@ extension GenerationUploader {
     max((isContinued ? 4 : 2) * MemoryBound.objectBytes, bound.transferBytes)
   }
 
-  /// Returns the digests of the pieces, in order. The first error ends what is under way.
+  /// Returns the digests of the pieces, in order, and their size. The first error ends what is under way.
+  /// - Parameter size: nil: up to the end of the file.
   func sendPieces(
-    _ file: any SourceFile, size: UInt64, id: GenerationID, existing: Set<String>,
+    _ file: any SourceFile, size: UInt64?, id: GenerationID, existing: Set<String>,
     _ check: inout GenerationCheck
-  ) async throws -> [Digest] {
+  ) async throws -> (digests: [Digest], size: UInt64) {
     let bound = MemoryBound.current
     let gate = BudgetGate(capacity: bound.objectsBytes)
     let cost = GenerationUploader.cost(isContinued: !existing.isEmpty, in: bound)
     let first = FirstError()
     var digests: [Digest] = []
-    var pace = ReadPace(limit: settings.readLimit)
+    var pace = size == nil ? nil : ReadPace(limit: settings.readLimit)
+    // A server holds back memory while it sends a copy: no idle thread reads that.
+    let pool = size == nil ? nil : settings.computing
+    var position: UInt64 = 0
     do {
       // Discarding: a child's error cancels the others at once.
       try await withThrowingDiscardingTaskGroup { group in
         try await first.noting {
-          var position: UInt64 = 0
-          while position < size {
+          var isWhole = false
+          while !isWhole, size.map({ position < $0 }) ?? true {
             let hold = try await gate.take(cost)
             guard !group.isCancelled else { throw CancellationError() }
-            let end = min(position + UInt64(GenerationIndex.pieceBytes), size)
-            let (bytes, digest) = try await computing {
-              let bytes = try await read(file, from: position, to: end, &check, &pace)
+            let most = position + UInt64(GenerationIndex.pieceBytes)
+            let wanted = min(most, size ?? most)
+            let (bytes, digest) = try await computing(on: pool) {
+              let bytes =
+                size == nil
+                ? try await next(file, from: position, to: wanted, &check)
+                : try await read(file, from: position, to: wanted, &check, &pace)
               return (bytes, repository.frame.digest(bytes))
             }
+            let end = position + UInt64(bytes.count)
+            isWhole = end < wanted
+            if bytes.isEmpty { break }
             let name = ObjectPath.piece(id, number: digests.count, digest.short)
             digests.append(digest)
             let piece = Piece(bytes, name: name, digest: digest)
             let isThere = existing.contains(name.text)
             group.addTask {
-              try await first.noting { try await send(piece, hold, bound, isThere: isThere) }
+              try await first.noting {
+                try await send(piece, hold, bound, pool, isThere: isThere)
+              }
             }
             position = end
             file.dropCache(upTo: position)
@@ -51,7 +64,17 @@ extension GenerationUploader {
         }
       }
     } catch { throw first.value ?? error }
-    return digests
+    return (digests, position)
+  }
+
+  /// The next piece of a copy whose size is not known; shorter only at its end.
+  private func next(
+    _ file: any SourceFile, from: UInt64, to: UInt64, _ check: inout GenerationCheck
+  ) async throws -> [UInt8] {
+    let bytes = try await file.read(from: from, to: to)
+    bytes.withUnsafeBytes { check.consume($0) }
+    if let reason = check.brokenEarly { throw Broken(reason: reason) }
+    return bytes
   }
 
   private func read(
@@ -81,11 +104,12 @@ extension GenerationUploader {
   }
 
   private func send(
-    _ piece: Piece, _ hold: BudgetGate.Hold, _ bound: MemoryBound, isThere: Bool
+    _ piece: Piece, _ hold: BudgetGate.Hold, _ bound: MemoryBound, _ pool: BlockingPool?,
+    isThere: Bool
   ) async throws {
     defer { hold.shrink(to: 0) }
     if isThere, try await isKept(piece.name, piece.digest, count: piece.count) { return }
-    let object = try await computing {
+    let object = try await computing(on: pool) {
       let sealed = try repository.frame.seal(
         piece.take(), kind: .piece, name: piece.name, digest: piece.digest)
       return heldAtOwnSize(sealed)
@@ -95,8 +119,10 @@ extension GenerationUploader {
     progress(UInt64(piece.count))
   }
 
-  private func computing<Value>(_ work: () async throws -> Value) async throws -> Value {
-    guard let pool = settings.computing else { return try await work() }
+  private func computing<Value>(
+    on pool: BlockingPool?, _ work: () async throws -> Value
+  ) async throws -> Value {
+    guard let pool else { return try await work() }
     return try await withTaskExecutorPreference(pool) { try await work() }
   }
 

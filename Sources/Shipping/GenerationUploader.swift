@@ -80,6 +80,7 @@ package struct GenerationUploader: Sendable {
   private func read(_ upload: GenerationUpload, _ file: any SourceFile, size: UInt64) async throws
     -> GenerationResult
   {
+    if let name = file.streamed { return try await stream(upload, file, name) }
     guard size > 0 || upload.kind == .base else { throw Broken(reason: "it is empty") }
     // A fingerprint can need the whole file, which can be sparse and of any size.
     var opening = GenerationCheck(kind: upload.kind)
@@ -96,6 +97,23 @@ package struct GenerationUploader: Sendable {
     }
     let (id, existing) = try await identify(fingerprint)
     return try await write(upload, file, size: size, id: id, existing: existing)
+  }
+
+  /// What comes over a link can be read once. It may have been read under the last claim, which ended before a
+  /// snapshot named it.
+  private func stream(_ upload: GenerationUpload, _ file: any SourceFile, _ name: ShortDigest)
+    async throws -> GenerationResult
+  {
+    for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
+      let id = GenerationID(fingerprint: name, nonce: nonce)
+      guard !quarantined.contains(id), let index = try? await repository.index(id),
+        try await isSound(index)
+      else { continue }
+      repository.acknowledged?.stored(.index(id))
+      return GenerationResult(index: index)
+    }
+    let id = GenerationID(fingerprint: name, nonce: claim.nonce)
+    return try await write(upload, file, size: nil, id: id, existing: [])
   }
 
   /// Whether every piece of a complete generation is there and has its digest: it is about to become part of
@@ -143,21 +161,23 @@ package struct GenerationUploader: Sendable {
     return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
   }
 
+  /// - Parameter size: nil: it is known at the end.
   private func write(
-    _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64, id: GenerationID,
+    _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64?, id: GenerationID,
     existing: Set<String>
   ) async throws -> GenerationResult {
     var check = GenerationCheck(kind: upload.kind)
     let started = settings.time.monotonic
     file.adviseSequential()
-    let digests = try await sendPieces(file, size: size, id: id, existing: existing, &check)
+    let sent = try await sendPieces(file, size: size, id: id, existing: existing, &check)
     // Retention may have deleted the first pieces if the store was unavailable for days.
     guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
       throw LifeboatError(
         .failure, "the upload of \(upload.file.name) took too long",
         hint: "the upload continues under the next timeline")
     }
-    let index = try makeIndex(upload, size: size, id: id, digests: digests, check: &check)
+    let index = try makeIndex(
+      upload, size: sent.size, id: id, digests: sent.digests, check: &check)
     guard try await repository.create(index, .index(id), kind: .index) == .created else {
       let found = try await repository.index(id)
       repository.acknowledged?.stored(.index(id))

@@ -33,14 +33,16 @@ package struct RecordWriter: Sendable {
       from: shipment.from, to: shipment.to, mark: shipment.mark,
       digest: repository.frame.digest(bytes).short)
     try await put(span, ordinal: shipment.ordinal, marks: shipment.marks, bytes: bytes)
-    await file.confirm(upTo: shipment.to)
     return span
   }
 
   /// Writes the object that covers several. Before that, its bytes are checked against the digests of the
   /// objects it replaces.
-  func write(_ fold: FoldGatherer.Fold, _ file: any SourceFile) async throws {
-    let bytes = try await file.whole(from: fold.from, to: fold.to)
+  /// - Parameter readsBack: what the file does not have any more is read from the repository.
+  func write(_ fold: FoldGatherer.Fold, _ file: any SourceFile, readsBack: Bool) async throws {
+    let bytes =
+      readsBack
+      ? try await bytes(of: fold, file) : try await file.whole(from: fold.from, to: fold.to)
     for part in fold.parts {
       let range = Int(part.from - fold.from)..<Int(part.to - fold.from)
       let digest = bytes.withUnsafeBytes {
@@ -55,6 +57,19 @@ package struct RecordWriter: Sendable {
       from: fold.from, to: fold.to, mark: fold.parts.last?.mark,
       digest: repository.frame.digest(bytes).short)
     try await put(span, ordinal: fold.ordinal, marks: fold.marks, bytes: bytes)
+  }
+
+  private func bytes(of fold: FoldGatherer.Fold, _ file: any SourceFile) async throws -> [UInt8] {
+    if let held = try? await file.whole(from: fold.from, to: fold.to) { return held }
+    var bytes: [UInt8] = []
+    for part in fold.parts {
+      let name = ObjectPath.log(claim.timeline, ordinal: fold.ordinal, part)
+      guard
+        let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax)
+      else { throw LifeboatError(.corrupt, "the object \(name.text) is missing") }
+      bytes += try LogPayload(decoding: content, span: part).bytes
+    }
+    return bytes
   }
 
   private func put(_ span: LogSpan, ordinal: Int, marks: [Mark], bytes: [UInt8]) async throws {

@@ -47,8 +47,9 @@ extension ShipSession {
     case .putFold(let fold):
       shipper.status.update { $0.folds += 1 }
       let file = source.file(fold.pin)
+      let readsBack = !source.hasFiles
       record(in: &group) {
-        try await writer.write(fold, try pinned(file))
+        try await writer.write(fold, try pinned(file), readsBack: readsBack)
         return nil
       }
     case .uploadGeneration(let upload): start(upload, in: &group)

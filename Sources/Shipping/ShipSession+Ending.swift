@@ -56,11 +56,17 @@ extension ShipSession {
     let isQuiet = stop.isQuiet(now)
     if !writing.isClosing, (isQuiet && writing.isLogSettled) || stop.isLate(now) {
       shipper.auditor.look()
-      writing.close(isProved: shipper.auditor.verdict.isCovered)
+      writing.close(isProved: isStopCovered || shipper.auditor.verdict.isCovered)
     }
     if stop.isOver(now) || (stop.isLate(now) && writing.isClosed) { return ended() }
     return isQuiet && writing.isSettled(now: time.wall) && writing.isClosed
       ? ended() : nil
+  }
+
+  /// A server that is replicated goes on. What it had when the stop was requested is durable.
+  private var isStopCovered: Bool {
+    guard !source.hasFiles, let stop else { return false }
+    return shipper.auditor.isCovered(since: stop.begun)
   }
 
   private mutating func ended() -> Ending {
@@ -69,6 +75,7 @@ extension ShipSession {
     var verdict = shipper.auditor.verdict
     // A single snapshot holds the state at its beginning. A server may continue to write.
     if options.isOnce, shipper.auditor.isCovered(since: begun) { verdict = .covered(at: begun) }
+    if let stop, isStopCovered { verdict = .covered(at: stop.begun) }
     outcome = Shipper.Outcome(
       timeline: claim.timeline, state: shown.state, verdict: verdict,
       pendingBytes: writing.unshipped.bytes, reason: shown.reason,

@@ -40,7 +40,7 @@ extension ShipSession {
     movedSince = movedSince ?? now
     writing.flush()
     guard writing.isLogSettled || now - movedSince! > Audit.grace else { return nil }
-    return .diverged("\(options.data) is no longer the same directory")
+    return .diverged("\(options.place) is no longer the same directory")
   }
 
   /// If the time of a base or a dump changes, its bytes are compared. A changed time alone does not make it
@@ -119,8 +119,10 @@ extension ShipSession {
       guard writing.pendingLogBytes < ShipSession.scanAheadMax, let file = source.file(pin) else {
         return nil
       }
-      guard try await tails.isUnchanged(file, pin, at: from) else {
-        return .diverged("\(file.name) changed before offset \(from), in bytes already read")
+      if source.hasFiles {
+        guard try await tails.isUnchanged(file, pin, at: from) else {
+          return .diverged("\(file.name) changed before offset \(from), in bytes already read")
+        }
       }
       let end = min(to, from + budget)
       var position = from
@@ -133,7 +135,8 @@ extension ShipSession {
       guard position == end else {
         return .diverged("\(file.name) ended at offset \(position) while it was read")
       }
-      try await tails.remember(file, pin, upTo: end)
+      // Nobody overwrites a stream.
+      if source.hasFiles { try await tails.remember(file, pin, upTo: end) }
       budget -= end - from
     }
     return nil

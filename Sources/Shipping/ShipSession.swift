@@ -97,6 +97,10 @@ struct ShipSession {
     guard stop == nil else { return }
     stop = requested
     writing.flush()
+    if !source.hasFiles {
+      shipper.auditor.look()
+      source.freeze()
+    }
     logger.info("stopping: shipping what is left on disk")
   }
 
@@ -134,6 +138,7 @@ struct ShipSession {
       try Task.checkCancellation()
       shipper.status.turn()
       if let end = try takeResults() { return end }
+      if let log = writing.restorableLog { source.confirm(log, in: claim.timeline) }
       if let fault = writing.fault { return .failed(fault) }
       if let loss = shipper.auditor.loss { return .diverged(loss) }
       let clock = time.monotonic

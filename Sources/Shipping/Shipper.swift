@@ -20,6 +20,8 @@ package import WriterLogic
 package final class Shipper: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
+    /// The server whose stream is shipped; nil: the files of `data` are.
+    package var server: String?
     package var names: ServerNames
     package var compression: Compression
     package var source: String
@@ -52,6 +54,9 @@ package final class Shipper: Sendable {
     package var progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
     /// Which sources in claims mean this Redis. A new repository gets `source`.
     package var sourceName: SourceName
+
+    /// Where the data are, for messages.
+    package var place: String { server ?? "\(data)" }
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
@@ -146,7 +151,7 @@ package final class Shipper: Sendable {
     mailbox = Mailbox(bell: time.makeBell())
     acknowledged = Acknowledgements(time: time)
     auditor = Auditor(
-      audited, data: "\(options.data)", acknowledged: acknowledged, options: options.audit,
+      audited, data: options.place, acknowledged: acknowledged, options: options.audit,
       time: time)
   }
 
@@ -239,6 +244,7 @@ package final class Shipper: Sendable {
         (hasShipped, pending) = (true, (0, nil))
         session.begun = begun
         let ending = try await session.run(watch, stop)
+        source.release(except: [])
         let now = time.monotonic
         stop = session.stop
         stop?.beginAgain(now: now)

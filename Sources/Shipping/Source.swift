@@ -1,6 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 import Codec
+package import HistoryLogic
 package import Logging
 package import RepositoryAccess
 package import WriterLogic
@@ -9,6 +10,8 @@ package import WriterLogic
 ///
 /// Whatever blocks does so behind these methods. Used by one task at a time; the lanes read the files.
 package protocol Source: AnyObject {
+  /// Whether there are files. Otherwise the data comes from a server, over a replication link.
+  var hasFiles: Bool { get }
   /// Looks once. What the view names is held until `release`.
   func look() async throws(LifeboatError) -> CaptureView
   /// A file that is held; nil if it was released.
@@ -25,6 +28,13 @@ package protocol Source: AnyObject {
   func receipt() async -> Marker?
   /// Whether a server that started on it now would hold no data.
   func isEmpty() async throws -> Bool
+  /// A fact about what was seen, if it is known without reading: the server itself proves how far it continues
+  /// what the repository holds. Nil: the fact has to be read.
+  func knows(_ need: Need, _ history: History) throws(LifeboatError) -> Fact?
+  /// A restore of what is durable gives this. Of files nobody wants to know; a link acknowledges it to the server.
+  func confirm(_ log: RestorableLog, in timeline: TimelineNumber)
+  /// Shows no more soon: a server that is replicated would go on for ever.
+  func freeze()
   /// Begins to call `onChange` when something may have changed, once until it is rearmed.
   func watch(_ logger: Logger, onChange: @escaping @Sendable () -> Void) async -> any SourceWatch
 }
@@ -40,8 +50,20 @@ package protocol SourceFile: Sendable {
   func adviseSequential()
   /// What is below `end` will not be read again.
   func dropCache(upTo end: UInt64)
-  /// The log up to `offset` is durable. A file ignores it; a link acknowledges it to the server.
-  func confirm(upTo offset: UInt64) async
+  /// Of a full copy that arrives over a link: it can be read once, from its beginning, and its size is known at
+  /// its end. What names it instead of a fingerprint of its bytes.
+  var streamed: ShortDigest? { get }
+}
+
+extension Source {
+  package var hasFiles: Bool { true }
+  package func knows(_ need: Need, _ history: History) -> Fact? { nil }
+  package func freeze() {}
+  package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {}
+}
+
+extension SourceFile {
+  package var streamed: ShortDigest? { nil }
 }
 
 /// What a source is, across restarts and mounts.

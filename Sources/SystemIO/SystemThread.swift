@@ -1,17 +1,17 @@
-import BackupTypes
+package import BackupTypes
 import CLinux
 import Glibc
 import SystemPackage
 
 /// A named thread of our own, for work that blocks for its whole life.
-struct SystemThread: Sendable {
+package struct SystemThread: Sendable {
   /// Enough for our loops and a callback; the default of 8 MiB counts against some memory limits.
   static let stackBytes = 512 * 1024
 
   private let handle: pthread_t
 
   /// - Parameter name: what `ps -T` shows; cut to 15 bytes.
-  init(name: String, _ body: @escaping @Sendable () -> Void) throws(LifeboatError) {
+  package init(name: String, _ body: @escaping @Sendable () -> Void) throws(LifeboatError) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
@@ -36,7 +36,7 @@ struct SystemThread: Sendable {
 
   /// Waits for the end of the thread. Called from the thread itself, it lets it end unobserved.
   /// Exactly one of `join` and `detach` is called, once.
-  func join() {
+  package func join() {
     if pthread_equal(handle, pthread_self()) != 0 {
       pthread_detach(handle)
     } else {
@@ -45,7 +45,7 @@ struct SystemThread: Sendable {
   }
 
   /// Lets the thread end unobserved.
-  func detach() { pthread_detach(handle) }
+  package func detach() { pthread_detach(handle) }
 
   /// Sends a signal to this thread alone.
   func send(signal: Int32) { pthread_kill(handle, signal) }

@@ -72,6 +72,22 @@ package enum AOFView: Sendable, Equatable {
   }
 }
 
+/// Where files are in the replication history of a server.
+package struct LinkView: Sendable, Equatable {
+  /// The server's `master_replid`.
+  package var id: String
+  /// The offset before the first byte of each file, by name.
+  package var starts: [String: UInt64]
+  package init(id: String, starts: [String: UInt64]) {
+    self.id = id
+    self.starts = starts
+  }
+  /// The position of a snapshot whose chain ends with that file.
+  func position(of file: String?) -> Snapshot.Link? {
+    file.flatMap { starts[$0] }.map { Snapshot.Link(id: id, offset: $0) }
+  }
+}
+
 /// One look at the data directory.
 package struct CaptureView: Sendable {
   /// When the look ended: every byte that it saw had been written by then.
@@ -84,6 +100,10 @@ package struct CaptureView: Sendable {
   /// Whether the path leads to another directory than the one whose files are held, and whether that
   /// directory holds Redis files.
   package var otherDirectory: (isThere: Bool, holdsFiles: Bool) = (false, false)
+  /// Where the files of the set are in a server's replication history; nil: they are files on disk.
+  package var link: LinkView?
+  /// Somebody waits until what was seen is durable: the server was asked to WAIT.
+  package var isAwaited = false
   package init(
     at: Instant, dump: PinnedFile?, aof: AOFView, held: [PinID: PinnedFile] = [:]
   ) {

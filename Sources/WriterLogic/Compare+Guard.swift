@@ -176,7 +176,7 @@ extension Comparing {
   /// continues from there.
   func seed(_ comparison: inout Comparison) throws(Evidence.Missing) {
     for (index, file) in (comparison.chain?.files ?? []).enumerated()
-    where file.start > 0 && file.start <= Comparing.seedBytesMax {
+    where file.start > 0 && (file.start <= Comparing.seedBytesMax || view.link != nil) {
       let (sample, isWhole) = try facts.keys(file.pin, to: file.start)
       if isWhole, let sample { comparison.chain?.files[index].seed(sample) }
     }

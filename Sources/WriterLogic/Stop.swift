@@ -9,6 +9,8 @@ package struct Stop: Sendable {
   /// The closing snapshot is written this long before the deadline, whatever is still pending.
   private static let reserve: Int64 = 3000
 
+  /// When it was requested.
+  package let begun: Int64
   private let deadline: Int64
   private var lastChange: Int64
   private var view: CaptureView?
@@ -17,6 +19,7 @@ package struct Stop: Sendable {
 
   /// - Parameter view: the last look; nil: the next one changes nothing.
   package init(now: Int64, deadline: Int64, view: CaptureView?) {
+    begun = now
     self.deadline = deadline
     self.view = view
     lastChange = now

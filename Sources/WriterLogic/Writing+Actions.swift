@@ -55,7 +55,7 @@ extension Writing {
   package func nextWake(now: Instant) -> Instant? {
     var times: [Instant] = []
     if records.isIdle, nextShipment != nil, let last = log.put {
-      times.append(last.advanced(byMilliseconds: options.shipInterval))
+      times.append(last.advanced(byMilliseconds: interval))
     }
     if copies.isIdle, pendingDump != nil {
       times += [dumpDue(now: now)].compactMap { $0 }
@@ -81,7 +81,11 @@ extension Writing {
   private func isDue(_ shipment: LogShipment, now: Instant) -> Bool {
     guard !isFlushing, let last = log.put else { return true }
     let isFull = pendingLogBytes >= UInt64(LogPayload.bytesMax)
-    return isFull || now.since(last) >= options.shipInterval || now < last
+    return isFull || now.since(last) >= interval || now < last
+  }
+
+  private var interval: Int64 {
+    view.isAwaited ? min(options.ackInterval, options.shipInterval) : options.shipInterval
   }
 
   package var pendingLogBytes: UInt64 {

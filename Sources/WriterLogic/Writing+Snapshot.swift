@@ -62,6 +62,7 @@ extension Writing {
     if let chain = chains.followed {
       if let anchor = chain.readableAnchor, !isDrainingReadable {
         body.chain = chain.record(from: anchor, claim.timeline)
+        body.link = view.link?.position(of: body.chain?.files.last?.file)
         // The BASE of a chain that continues none can be older than a dump that was pinned before its log.
         if chain.origin != .compared, let position = dump.covered {
           body.dump?.pinnedAt = position

@@ -10,6 +10,8 @@ import BackupTypes
 package struct Writing: Sendable {
   package struct Options: Sendable, Equatable {
     package var shipInterval: Int64 = 1000
+    /// The same while somebody waits for it (`CaptureView.isAwaited`).
+    package var ackInterval: Int64 = 100
     /// Beside a live AOF, at most one dump in this time.
     package var dumpInterval: Int64 = 3_600_000
     /// The same where the dump is the newest state. What is saved meanwhile is lost with the volume.

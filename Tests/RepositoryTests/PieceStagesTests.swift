@@ -117,7 +117,8 @@ private struct World {
     let id = GenerationID(
       fingerprint: ShortDigest(bytes: [UInt8](repeating: 1, count: 16))!, nonce: nonce(1))
     return try await uploader.sendPieces(
-      file, size: RepeatedFile.size, id: id, existing: [], &check)
+      file, size: RepeatedFile.size, id: id, existing: [], &check
+    ).digests
   }
 
   func uploading(_ body: (Task<[Digest], any Error>) async throws -> Void) async throws {
@@ -176,7 +177,6 @@ private struct RepeatedFile: SourceFile {
 
   func adviseSequential() {}
   func dropCache(upTo end: UInt64) {}
-  func confirm(upTo offset: UInt64) async {}
 }
 
 /// Holds what is to be created until it is opened, and counts it.

@@ -60,7 +60,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     state = status.state.rawValue
     reason = status.reason
     source = options.source
-    data = "\(options.data)"
+    data = options.place
     self.repository = repository
     timeline = status.timeline
     lagSeconds = age(status.since)
