@@ -132,7 +132,10 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "ReplicationLink",
-      dependencies: ["BackupTypes", "RedisFormats", "SystemIO", "HTTPTransport"] + nio,
+      dependencies: [
+        "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
+        "SystemIO", "HTTPTransport", "Auditing", "RepositoryAccess", "Shipping", logging,
+      ] + nio,
       swiftSettings: strict),
     .executableTarget(
       name: "lifeboat",
@@ -140,7 +143,8 @@ let package = Package(
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
         "SystemIO",
         "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Auditing",
-        "ReportPages", "RepositoryAccess", "Shipping", "Recovery", "StatusPages", logging, system,
+        "ReportPages", "RepositoryAccess", "Shipping", "Recovery", "ReplicationLink",
+        "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
@@ -190,7 +194,8 @@ let package = Package(
     .testTarget(
       name: "ReplicationLinkTests",
       dependencies: [
-        "BackupTypes", "RedisFormats", "HTTPTransport", "ReplicationLink", "TestSupport",
+        "BackupTypes", "RedisFormats", "BackupFormat", "WriterLogic", "SystemIO", "HTTPTransport",
+        "ReplicationLink", "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -5,6 +5,7 @@ import Codec
 import HistoryLogic
 import Logging
 import ObjectStorage
+import ReplicationLink
 import RepositoryAccess
 import Shipping
 import StatusPages
@@ -16,8 +17,8 @@ struct Ship: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Back up a data directory continuously: the sidecar.",
     discussion: """
-      Reads the data directory only: it can be mounted read-only, and no connection to Redis is \
-      needed. On SIGTERM or SIGINT, ship uploads what is left on disk and exits. It does not exit for \
+      With --data it reads the data directory only: it can be mounted read-only, and no connection to \
+      Redis is needed. With --replica-of it is a replica of a server, and needs no files. On SIGTERM or SIGINT, ship uploads what is left on disk and exits. It does not exit for \
       other problems: it reports them and recovers by itself.
 
       Examples:
@@ -25,12 +26,15 @@ struct Ship: RepositoryCommand {
         lifeboat ship --data /var/lib/redis --repo s3://backups/redis
         # One consistent copy of what is on disk now
         lifeboat ship --once --data /var/lib/redis --repo /backups/redis
+        # A server without a volume, as its replica
+        lifeboat ship --replica-of redis://redis:6379 --repo s3://backups/redis
       """)
 
   @Option(
     help: ArgumentHelp("Redis's data directory (its `dir`).", valueName: "path"),
     completion: .directory)
-  var data: String
+  var data: String?
+  @OptionGroup var link: LinkOptions
   @OptionGroup var repository: RepositoryOptions
   @OptionGroup var nameOptions: NameOptions
 
@@ -151,8 +155,14 @@ struct Ship: RepositoryCommand {
       ? brief : Stores.enduring(counted, status: status, stop: stop, logger: logger)
     options.url = RestoreCommand.url(repository.repo, store)
     options.progress = { Progress.show("uploading", $0, of: $1) }
-    let shipper = Shipper(
-      options: options, store: store, status: status, stop: stop, logger: logger)
+    let linked =
+      link.isGiven
+      ? try await link.shipper(
+        options, try repository.memoryBound(), store: store, status: status, stop: stop,
+        logger: logger) : nil
+    let shipper =
+      linked?.shipper
+      ?? Shipper(options: options, store: store, status: status, stop: stop, logger: logger)
     let service = once ? nil : try service(shipper, store, reading: brief, statistics, logger)
     tellOfCluster(logger)
     if !once {
@@ -161,8 +171,11 @@ struct Ship: RepositoryCommand {
       logStart(options, store, logger)
       tellOfKey(options.keys, logger)
     }
-    let outcome = try await shipper.run()
+    let outcome = try await MemoryBound.$current.withValue(try link.bound(repository)) {
+      try await shipper.run()
+    }
     service?.stop()
+    await linked?.responder.stop()
     let since = unshippedSince(outcome)
     if json { try Console.json(ShipDocument(outcome, unshippedSince: since)) }
     return conclude(outcome, since, logger)
@@ -197,13 +210,31 @@ struct Ship: RepositoryCommand {
     }
   }
 
-  private func options() throws -> Shipper.Options {
-    let path = FilePath(data)
-    guard FileStatus.isDirectory(path) else {
+  /// The data directory, or the URL of the server that is replicated.
+  private func place() throws -> FilePath {
+    switch (data, link.replicaOf) {
+    case (nil, nil):
       throw LifeboatError(
-        .usage, "--data \(data) is not a directory", hint: "pass Redis's data directory (its `dir`)"
-      )
+        .usage, "--data or --replica-of is missing",
+        hint: "pass Redis's data directory (its `dir`), or the server to be a replica of")
+    case (_?, _?):
+      throw LifeboatError(
+        .usage, "--data and --replica-of exclude each other",
+        hint: "files are read from a data directory, or the stream of a server is replicated")
+    case (nil, _?): return "/"
+    case (let data?, nil):
+      let path = FilePath(data)
+      guard FileStatus.isDirectory(path) else {
+        throw LifeboatError(
+          .usage, "--data \(data) is not a directory",
+          hint: "pass Redis's data directory (its `dir`)")
+      }
+      return path
     }
+  }
+
+  private func options() throws -> Shipper.Options {
+    let path = try place()
     let environment = EnvironmentFlags.processEnvironment()
     if source == nil, environment["KUBERNETES_SERVICE_HOST"] != nil {
       throw LifeboatError(
@@ -219,11 +250,13 @@ struct Ship: RepositoryCommand {
     writing.pinFor = pinFor.value
     writing.foldGrace = foldGrace.value
     writing.removesFolded = !noPrune
-    let free = try FileSystemSpace.at(path).freeBytes
+    writing.ackInterval = max(10, link.ackInterval.value)
+    let server = link.isGiven ? "\(try link.url())" : nil
+    let free = link.isGiven ? 0 : try FileSystemSpace.at(path).freeBytes
     let name =
-      source.map { SourceName(given: $0) }
+      (source ?? server).map { SourceName(given: $0) }
       ?? SourceName(
-        host: HostFacts.hostName(), data: data,
+        host: HostFacts.hostName(), data: "\(path)",
         workingDirectory: HostFacts.workingDirectory()?.description)
     var options = Shipper.Options(
       data: path, names: try nameOptions.resolve().names ?? ServerNames(), compression: compression,
@@ -238,6 +271,7 @@ struct Ship: RepositoryCommand {
       // One thread: while it waits for its turn, the record lane compresses with the other context.
       options.computing = try BlockingPool(name: "full-copy", threads: 1, isIdle: true)
     }
+    options.server = server
     options.audit = audit
     options.repositoryID = repositoryID?.value
     options.sourceName = name
@@ -266,21 +300,24 @@ struct Ship: RepositoryCommand {
 
   private func logStart(_ options: Shipper.Options, _ store: any ObjectStore, _ logger: Logger) {
     let perDay = 86_400_000 / max(1, options.writing.shipInterval)
+    let asked = 86_400_000 / max(1, min(options.writing.ackInterval, options.writing.shipInterval))
     logger.notice(
       "lifeboat \(Lifeboat.version) started",
       metadata: [
-        "data": "\(options.data)", "repository": "\(store.location)", "source": "\(options.source)",
+        "data": "\(options.place)", "repository": "\(store.location)",
+        "source": "\(options.source)",
         "interval": "\(humanDuration(milliseconds: options.writing.shipInterval))",
         "dumps": "\(dumps(options.writing))",
         "encryption":
           "\(options.keys.isGiven ? "on, with the given key" : "off: no key was given")",
         "requests":
-          "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle",
+          "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle"
+          + (link.isGiven ? "; if WAIT is used all the time, at most \(counted(asked, "log object"))" : ""),
       ])
   }
 
   private func tellOfCluster(_ logger: Logger) {
-    guard let directory = try? OpenDirectory(FilePath(data)),
+    guard let data, let directory = try? OpenDirectory(FilePath(data)),
       let file = ClusterNode.file(in: directory)
     else { return }
     logger.notice("\(ClusterNode.backup(file))")
@@ -324,7 +361,7 @@ struct Ship: RepositoryCommand {
     }
     if outcome.verdict == .nothing {
       logger.error(
-        "nothing was shipped: \(data) holds no Redis data yet",
+        "nothing was shipped: \(data ?? link.replicaOf ?? "") holds no Redis data yet",
         metadata: ["remedy": "check --data, and that Redis persists: appendonly yes, or save"])
       return .failure
     }

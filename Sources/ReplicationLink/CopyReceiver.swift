@@ -1,0 +1,42 @@
+import BackupTypes
+import SystemIO
+
+/// Receives a full copy, for as long as somebody takes it.
+struct CopyReceiver {
+  let time: any TimeSource
+  /// Signalled when there is room.
+  let bell: WaitPoint
+
+  /// Returns what came after the copy.
+  func run(
+    _ wire: inout LinkWire, into base: LinkBase, isStopped: () -> Bool
+  ) throws(LifeboatError) -> [UInt8] {
+    var transfer = CopyTransfer()
+    var shownAt: Int64?
+    while !isStopped() {
+      // A server drops a replica that it does not hear of. This claims nothing, and starts the stream after a
+      // diskless copy.
+      if shownAt.map({ time.monotonic - $0 >= LinkReceiver.acknowledgeInterval }) ?? true {
+        shownAt = time.monotonic
+        try wire.acknowledge(0)
+      }
+      if base.isLost {
+        throw LifeboatError(.failure, "nobody takes the full copy any more", isRetryable: true)
+      }
+      if base.isFull {
+        bell.wait(milliseconds: LinkReceiver.acknowledgeInterval)
+        continue
+      }
+      let bytes = try wire.receive(waiting: LinkReceiver.acknowledgeInterval)
+      for part in try transfer.consume(bytes) {
+        switch part {
+        case .content(let content): base.append(content)
+        case .end(let rest):
+          base.end()
+          return rest
+        }
+      }
+    }
+    throw LifeboatError(.failure, "the link was given up", isRetryable: true)
+  }
+}

@@ -1,0 +1,66 @@
+package import BackupFormat
+import BackupTypes
+import HistoryLogic
+package import RepositoryAccess
+
+/// What a repository holds of a server's replication history: enough to go on from there.
+package struct LinkMemory: Sendable, Equatable {
+  package var link: Snapshot.Link
+  var base: Snapshot.Base
+  var baseSize: UInt64
+  /// The files of the newest state, with their sizes.
+  var files: [(file: Snapshot.LogFile, size: UInt64)]
+  /// The timelines in which they are.
+  var timelines: Set<TimelineNumber>
+
+  package static func == (a: LinkMemory, b: LinkMemory) -> Bool {
+    a.link == b.link && a.base == b.base && a.timelines == b.timelines
+      && a.files.map(\.size) == b.files.map(\.size)
+  }
+
+  /// The offset of the last byte that a restore gives.
+  package var offset: UInt64 { link.offset + (files.last?.size ?? 0) }
+
+  /// Reads it; nil if the newest state did not come over a link, or can't be continued.
+  package static func read(_ repository: Repository) async throws -> LinkMemory? {
+    let history = try await repository.history(passesClaims: true)
+    let reader = HistoryReader(repository: repository, history: history)
+    guard let point = try await reader.newestPoint() else { return nil }
+    guard let base = point.snapshot.chain?.base else { return nil }
+    let size = try await repository.index(base.generation).size
+    return LinkMemory(point, history, baseSize: size)
+  }
+
+  init?(_ point: RestorePoint, _ history: History, baseSize: UInt64) {
+    guard let link = point.snapshot.link, point.primary == .aof, let chain = point.snapshot.chain,
+      let base = chain.base, !chain.files.isEmpty,
+      history.catalogue.generations[base.generation]?.hasIndex == true,
+      !history.catalogue.quarantined.contains(base.generation)
+    else { return nil }
+    self.link = link
+    self.base = base
+    self.baseSize = baseSize
+    files = []
+    timelines = [point.timeline]
+    var isAtCut = point.cut == nil
+    for file in chain.files {
+      var size: UInt64 = 0
+      for segment in file.segments where !isAtCut {
+        timelines.insert(segment.timeline)
+        if let cut = point.cut, cut.timeline == segment.timeline, cut.ordinal == segment.ordinal {
+          size = cut.offset
+          isAtCut = true
+          // A file after one that is cut in the middle follows nothing.
+          if let to = segment.to, to != cut.offset { return nil }
+        } else if let to = segment.to {
+          size = to
+        } else {
+          return nil
+        }
+      }
+      files.append((file, size))
+    }
+    // The cut is the end of the last file, or of one with nothing after it.
+    guard isAtCut else { return nil }
+  }
+}

@@ -1,0 +1,273 @@
+import BackupTypes
+import HTTPTransport
+import Logging
+import RedisFormats
+import Synchronization
+import SystemIO
+import WriterLogic
+
+/// Keeps a link to the server on a thread of its own: connects, asks for the part of its history that is missing,
+/// receives it, and acknowledges what is durable.
+///
+/// It always reads. When it holds as much as it may, it gives up the connection, so that the server does not
+/// have to hold anything for it, and comes back when there is room.
+final class LinkReceiver: Sendable {
+  enum Status: Sendable {
+    case connecting
+    /// The stream is received, or the full copy can be asked for.
+    case ready
+    case down(LifeboatError)
+  }
+  private struct State {
+    var line: LinkLine?
+    var status = Status.connecting
+    var isStopped = false
+    /// Ends the wait for the server.
+    var wake: (@Sendable () -> Void)?
+  }
+
+  /// A primary sends a PING every ten seconds, and a line end each second before it sends its copy.
+  static let silenceMax: Int64 = 60_000
+  static let acknowledgeInterval: Int64 = 1000
+  private static let pauses: ClosedRange<Int64> = 250...15_000
+
+  let server: LinkServer
+  private let state = Mutex(State())
+  let renewal: LinkRenewal
+  /// The audit has found another history at the server than the one that is received.
+  private let isForeign = Mutex(false)
+  /// Signalled when there is room, when a copy is wanted, when something became durable, and to stop.
+  let bell: WaitPoint
+  private let makeLine: @Sendable (ReplicationInfo, _ reason: String) -> LinkLine
+  /// Who is told of news.
+  let shared: LinkState
+  let time: any TimeSource
+  let logger: Logger
+
+  /// - Parameters:
+  ///   - line: what the repository holds; nil: nothing that could be continued.
+  ///   - makeLine: a new history, when nothing can be continued.
+  init(
+    _ server: LinkServer, line: LinkLine?, bell: WaitPoint, renewal: LinkRenewal,
+    time: any TimeSource, logger: Logger,
+    shared: LinkState, makeLine: @escaping @Sendable (ReplicationInfo, _ reason: String) -> LinkLine
+  ) throws(LifeboatError) {
+    self.server = server
+    self.bell = bell
+    self.renewal = renewal
+    self.makeLine = makeLine
+    self.shared = shared
+    self.time = time
+    self.logger = logger
+    state.withLock { $0.line = line }
+    let thread = try SystemThread(name: "link") { [self] in run() }
+    thread.detach()
+  }
+
+  var line: LinkLine? { state.withLock { $0.line } }
+  var status: Status { state.withLock { $0.status } }
+
+  func stop() {
+    let (wake, line) = state.withLock { state in
+      state.isStopped = true
+      return (state.wake, state.line)
+    }
+    wake?()
+    bell.signal()
+    line?.base.fail(LifeboatError(.failure, "the link was given up", isRetryable: true))
+  }
+
+  func noteForeign() {
+    isForeign.withLock { $0 = true }
+    wake()
+  }
+
+  /// Something became durable.
+  func wake() {
+    state.withLock { $0.wake }?()
+    bell.signal()
+  }
+
+  var isStopped: Bool { state.withLock { $0.isStopped } }
+
+  // MARK: The thread
+
+  private func run() {
+    var pause = LinkReceiver.pauses.lowerBound
+    while !isStopped {
+      let begun = time.monotonic
+      do throws(LifeboatError) {
+        try connect()
+        pause = LinkReceiver.pauses.lowerBound
+      } catch {
+        note(error)
+        // A link that held for a while is made again soon.
+        let wasUp = time.monotonic - begun > 30_000
+        pause =
+          wasUp ? LinkReceiver.pauses.lowerBound : min(pause * 2, LinkReceiver.pauses.upperBound)
+      }
+      state.withLock { $0.wake = nil }
+      if !isStopped { bell.wait(milliseconds: pause) }
+    }
+  }
+
+  private func note(_ error: LifeboatError) {
+    let (isFirst, line) = state.withLock { state -> (Bool, LinkLine?) in
+      guard !state.isStopped else { return (false, state.line) }
+      var isFirst = true
+      if case .down = state.status { isFirst = false }
+      state.status = .down(error)
+      return (isFirst, state.line)
+    }
+    if let base = line?.base, case .receiving = base.stage { base.fail(error) }
+    shared.note(isUp: false)
+    guard isFirst else { return }
+    logger.warning("the replication link is down", metadata: ["cause": "\(error)"])
+    shared.tell(isQuestion: false)
+  }
+
+  private func noteReady() {
+    let isNews = state.withLock { state -> Bool in
+      defer { state.status = .ready }
+      if case .ready = state.status { return false }
+      return true
+    }
+    shared.note(isUp: true)
+    if isNews { shared.tell(isQuestion: false) }
+  }
+
+  /// One connection, until it ends or is given up.
+  private func connect() throws(LifeboatError) {
+    while let line, !line.hasRoom, !isStopped { bell.wait(milliseconds: 1000) }
+    guard !isStopped else { return }
+    isForeign.withLock { $0 = false }
+    let session = try server.connect()
+    shared.note(upstream: session.address)
+    state.withLock { $0.wake = { session.wake() } }
+    let info = try session.info()
+    if line?.isContinued == true { line?.note(keys: info.keys) }
+    switch Resync.decide(line?.held, try info.primary(of: server.url)) {
+    case .notNow(let reason):
+      throw LifeboatError(
+        .failure, "\(server.url) is not ready", cause: reason, isRetryable: true)
+    case .full(let reason): try receiveAll(session, info, reason)
+    case .partial(let id, let after): try receiveRest(session, info, id, after)
+    case .fork(let id, let after):
+      let lost = (line?.held?.offset ?? after) - after
+      logger.error(
+        "the server has lost writes that it had acknowledged: it continues from an earlier state",
+        metadata: [
+          "lost": "\(counted(lost, "byte")) of its stream, which the repository keeps",
+          "remedy": "`lifeboat list` shows the abandoned branch, and the command that restores it",
+        ])
+      line?.abandonNext()
+      line?.cut(to: after)
+      shared.tell(isQuestion: false)
+      try receiveRest(session, info, id, after)
+    }
+  }
+
+  private func receiveRest(
+    _ session: RedisSession, _ info: ReplicationInfo, _ id: String, _ after: UInt64
+  ) throws(LifeboatError) {
+    guard let line else { return }
+    var wire = try server.handshake(session, info, time: time)
+    try wire.send(["PSYNC", id, String(after + 1)])
+    switch try wire.answer(isStopped: { isStopped }) {
+    case .continues(let other):
+      line.continued(id: other)
+      logger.notice("the replication link is up", metadata: ["offset": "\(after)"])
+      noteReady()
+      try receiveStream(&wire, line)
+    case .full:
+      // The server has begun a full copy, which nobody wants yet.
+      session.close()
+      makeNew(
+        info, "the server no longer has its stream from offset \(after) on: see repl-backlog-size")
+    }
+  }
+
+  private func makeNew(_ info: ReplicationInfo, _ reason: String) {
+    logger.notice("a full copy of the server's data is needed", metadata: ["reason": "\(reason)"])
+    let line = makeLine(info, reason)
+    let old = state.withLock { state -> LinkLine? in
+      defer { (state.line, state.status) = (line, .ready) }
+      return state.line
+    }
+    old?.base.fail(
+      LifeboatError(.failure, "the server has begun another history", isRetryable: true))
+    shared.tell(isQuestion: false)
+  }
+
+  private func receiveAll(
+    _ session: RedisSession, _ info: ReplicationInfo, _ reason: String
+  ) throws(LifeboatError) {
+    guard let line, line.base.isWanted else {
+      session.close()
+      if line?.base.isUnread != true { makeNew(info, reason) } else { noteReady() }
+      // Nothing is asked of the server until the shipper reads the copy.
+      while self.line?.base.isUnread == true, !isStopped { bell.wait(milliseconds: 5000) }
+      return
+    }
+    guard line.isStill(info) else {
+      // The claim was made for other data than the server has now: the guard has to judge again.
+      session.close()
+      return makeNew(info, "the server has other data than when it was first asked")
+    }
+    var wire = try server.handshake(session, info, time: time)
+    try wire.send(["PSYNC", "?", "-1"])
+    guard case .full(let id, let offset) = try wire.answer(isStopped: { isStopped }) else {
+      throw LifeboatError(
+        .failure, "\(server.url) did not begin a full copy", isRetryable: true)
+    }
+    line.begin(id: id, offset: offset)
+    logger.notice(
+      "receiving a full copy", metadata: ["offset": "\(offset)", "reason": "\(line.reason)"])
+    noteReady()
+    let copy = CopyReceiver(time: time, bell: bell)
+    let rest = try copy.run(&wire, into: line.base) { isStopped }
+    if !rest.isEmpty { try add(rest[...], to: line) }
+    try receiveStream(&wire, line)
+  }
+
+  private func receiveStream(_ wire: inout LinkWire, _ line: LinkLine) throws(LifeboatError) {
+    var last: (offset: UInt64, at: Int64) = (0, 0)
+    while !isStopped, self.line === line {
+      let (offset, now) = (line.acknowledged, time.monotonic)
+      if offset != last.offset || now - last.at >= LinkReceiver.acknowledgeInterval {
+        try wire.acknowledge(offset)
+        last = (offset, now)
+      }
+      if line.isFull {
+        throw LifeboatError(
+          .failure, "the link was given up: the store does not take its data fast enough",
+          cause: "\(counted(UInt64(line.pending), "byte")) wait for it",
+          hint: "the link is made again when there is room. A larger --memory holds more",
+          isRetryable: true)
+      }
+      if isForeign.withLock({ $0 }) {
+        isForeign.withLock { $0 = false }
+        throw LifeboatError(
+          .failure,
+          "the server has changed the id of its replication history, or another is the primary now",
+          isRetryable: true)
+      }
+      if line.base.isLost, !line.isRestorable {
+        throw LifeboatError(.failure, "the full copy was lost", isRetryable: true)
+      }
+      renewBaseIfDue(line)
+      var wait = LinkReceiver.acknowledgeInterval - (now - last.at)
+      if line.isHoldingBack { wait = min(wait, LinkLine.lateBy) }
+      let bytes = try wire.receive(waiting: max(1, wait))
+      if !bytes.isEmpty { try add(bytes, to: line) }
+      if line.isHoldingBack, line.showLate(at: time.now()) {
+        shared.tell(isQuestion: line.isAwaited)
+      }
+    }
+  }
+
+  private func add(_ bytes: ArraySlice<UInt8>, to line: LinkLine) throws(LifeboatError) {
+    let news = try line.append(bytes, at: time.now())
+    if news.isData || news.isQuestion { shared.tell(isQuestion: news.isQuestion) }
+  }
+}

@@ -1,0 +1,105 @@
+import BackupTypes
+import Logging
+import RedisFormats
+import Synchronization
+import SystemIO
+import WriterLogic
+
+/// When a newer full copy is worth its cost, and the one that is under way.
+///
+/// A restore reads the full copy and all of the stream after it, so it takes longer the longer the stream is.
+final class LinkRenewal: Sendable {
+  struct Limits: Sendable {
+    /// So much of the stream, in percent of the full copy,
+    var ratio: UInt64
+    /// and at least so many bytes.
+    var least: UInt64
+  }
+
+  let limits: Limits
+  /// Makes the file of the copy, and the part of the stream that follows it at an offset.
+  let make: @Sendable (_ offset: UInt64, _ bell: WaitPoint) -> (LinkBase, LinkLine.Part)
+  private let state = Mutex<(isRunning: Bool, notBefore: Int64)>((false, 0))
+
+  static let pause: Int64 = 60_000
+
+  init(
+    _ limits: Limits,
+    make: @escaping @Sendable (_ offset: UInt64, _ bell: WaitPoint) -> (LinkBase, LinkLine.Part)
+  ) {
+    self.limits = limits
+    self.make = make
+  }
+
+  func isDue(_ line: LinkLine) -> Bool {
+    let (log, base) = line.sinceBase
+    let share = base.multipliedReportingOverflow(by: limits.ratio)
+    return log >= limits.least && !share.overflow && log >= share.partialValue / 100
+  }
+
+  /// Returns whether a copy may be asked for now.
+  func begin(now: Int64) -> Bool {
+    state.withLock { state in
+      guard !state.isRunning, now >= state.notBefore else { return false }
+      state = (true, now + LinkRenewal.pause)
+      return true
+    }
+  }
+  func end() { state.withLock { $0.isRunning = false } }
+}
+
+extension LinkReceiver {
+  /// Asks for a newer full copy over a connection of its own, beside the stream.
+  func renewBaseIfDue(_ line: LinkLine) {
+    guard line.isRestorable, !line.hasNext, renewal.isDue(line),
+      renewal.begin(now: time.monotonic)
+    else { return }
+    do throws(LifeboatError) {
+      let thread = try SystemThread(name: "link-copy") { [self] in
+        defer { renewal.end() }
+        do throws(LifeboatError) {
+          try renewBase(line)
+        } catch {
+          logger.warning(
+            "a newer full copy could not be received; the older one and the log stay",
+            metadata: ["cause": "\(error)"])
+        }
+        line.showAll(at: time.now())
+        shared.tell(isQuestion: false)
+      }
+      thread.detach()
+    } catch {
+      renewal.end()
+      logger.warning("no thread for a newer full copy", metadata: ["cause": "\(error)"])
+    }
+  }
+
+  private func renewBase(_ line: LinkLine) throws(LifeboatError) {
+    let session = try server.connect()
+    defer { session.close() }
+    let info = try session.info()
+    // A save, a rewrite or another replica's copy forks already.
+    guard !info.isSaving, !info.isRewriting, info.historyID == line.id else { return }
+    // Servers that know it keep no stream for such a replica.
+    _ = try session.command("REPLCONF", "rdb-only", "1")
+    var wire = try server.handshake(session, info, time: time)
+    line.holdBack()
+    try wire.send(["PSYNC", "?", "-1"])
+    let isOver = { [self] in isStopped || self.line !== line }
+    guard case .full(let id, let offset) = try wire.answer(isStopped: isOver) else { return }
+    let bell = WaitPoint()
+    let (base, part) = renewal.make(offset, bell)
+    guard line.split(at: offset, id: id, base, part) else { return }
+    line.showAll(at: time.now())
+    shared.tell(isQuestion: false)
+    logger.info("receiving a newer full copy", metadata: ["offset": "\(offset)"])
+    base.begin()
+    do throws(LifeboatError) {
+      _ = try CopyReceiver(time: time, bell: bell).run(&wire, into: base, isStopped: isOver)
+    } catch {
+      base.fail(error)
+      line.abandonNext()
+      throw error
+    }
+  }
+}

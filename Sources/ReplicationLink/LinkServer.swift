@@ -1,0 +1,73 @@
+package import BackupTypes
+import HTTPTransport
+import RedisFormats
+import SystemIO
+import WriterLogic
+
+/// The server that is replicated, and how we present ourselves to it.
+package struct LinkServer: Sendable {
+  package let url: LinkURL
+  private let dialer: LinkDialer
+  /// The port of our responder; nil: none is announced.
+  private let port: Int?
+
+  /// - Parameter port: where we answer as a replica that must never be promoted.
+  package init(_ url: LinkURL, _ dialer: LinkDialer, port: Int?) {
+    self.url = url
+    self.dialer = dialer
+    self.port = port
+  }
+
+  func connect() throws(LifeboatError) -> RedisSession { try dialer.open() }
+
+  /// From here on the connection is that of a replica.
+  func handshake(_ session: RedisSession, _ info: ReplicationInfo, time: any TimeSource)
+    throws(LifeboatError) -> LinkWire
+  {
+    if let port { _ = try session.command("REPLCONF", "listening-port", String(port)) }
+    // Nothing else may be announced: the copy would come over a connection of its own.
+    _ = try session.require("REPLCONF", "capa", "eof", "capa", "psync2")
+    // A Valkey that does not hear a version writes an older form of RDB, and fails if the data do not fit into it.
+    if info.product == .valkey { _ = try session.command("REPLCONF", "version", "255.255.255") }
+    let (connection, received) = session.handOver()
+    return LinkWire(
+      connection, received: received, hasFACK: info.hasFACK, time: time)
+  }
+}
+
+extension LinkURL {
+  /// Which server it is, whoever asks and however. Without a slash.
+  var placeName: String {
+    switch place {
+    case .server(let address): "\(address)"
+    case .sentinels(_, let master): "sentinel:\(master)"
+    }
+  }
+}
+
+extension ReplicationInfo {
+  /// WAITAOF came with Redis 7.2. An older server takes no FACK.
+  var hasFACK: Bool {
+    guard let version else { return false }
+    let parts = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+    return parts.count == 2 && (parts[0], parts[1]) >= (7, 2)
+  }
+
+  /// What decides about the history to ask for.
+  func primary(of url: LinkURL) throws(LifeboatError) -> Resync.Primary {
+    guard let historyID, let offset else {
+      throw LifeboatError(
+        .failure, "\(url) does not say where its replication history is",
+        cause: isSentinel ? "it is a Sentinel" : "its INFO has no master_replid",
+        hint: isSentinel
+          ? "write redis-sentinel://host:port/MASTER"
+          : "Redis from 6.2 on and Valkey can be replicated",
+        isRetryable: true)
+    }
+    var former: (id: String, second: UInt64)?
+    if let formerHistoryID, let formerHistoryEnd { former = (formerHistoryID, formerHistoryEnd) }
+    return Resync.Primary(
+      id: historyID, offset: offset, former: former, isLoading: isLoading,
+      isCutOff: upstream.map { !$0.isUp } ?? false)
+  }
+}

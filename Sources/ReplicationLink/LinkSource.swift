@@ -1,0 +1,289 @@
+import BackupFormat
+package import BackupTypes
+package import HistoryLogic
+package import Logging
+import RedisFormats
+package import RepositoryAccess
+package import Shipping
+import Synchronization
+package import SystemIO
+package import WriterLogic
+
+/// A server's replication link as a source: its full copy is the BASE of an AOF set, and its stream the file that
+/// follows.
+package final class LinkSource: Source {
+  package struct Options: Sendable {
+    package var heldBytes: Int
+    /// A newer full copy is taken when the stream since the last has so many percent of its size,
+    package var baseRatio: UInt64
+    /// and at least so many bytes.
+    package var baseMin: UInt64
+    package init(heldBytes: Int, baseRatio: UInt64, baseMin: UInt64) {
+      self.heldBytes = heldBytes
+      self.baseRatio = baseRatio
+      self.baseMin = baseMin
+    }
+  }
+
+  private let server: LinkServer
+  private let options: Options
+  private let time: any TimeSource
+  private let logger: Logger
+  /// What the repository holds. Asked before the server is.
+  private let recall: @Sendable () async throws -> LinkMemory?
+  private let shared: LinkState
+  private var receiver: LinkReceiver?
+
+  package init(
+    _ server: LinkServer, options: Options, state: LinkState, time: any TimeSource,
+    logger: Logger, recall: @escaping @Sendable () async throws -> LinkMemory?
+  ) {
+    self.server = server
+    self.options = options
+    self.time = time
+    self.logger = logger
+    self.recall = recall
+    shared = state
+  }
+
+  deinit { receiver?.stop() }
+
+  package var hasFiles: Bool { false }
+
+  // MARK: Looking
+
+  package func look() async throws(LifeboatError) -> CaptureView {
+    if let line = receiver?.line, isStale(line) { close() }
+    if receiver == nil { try await begin() }
+    guard let receiver else { throw LinkSource.isConnecting(server.url) }
+    // The first outcome. Later ones come as news.
+    let deadline = time.monotonic + LinkSource.firstWait
+    while true {
+      switch receiver.status {
+      case .ready:
+        if let line = receiver.line { return line.view(at: time.wall) }
+      case .down(let error):
+        // What was received is shipped all the same.
+        guard let line = receiver.line, line.isContinued || line.base.isComplete else {
+          throw error
+        }
+        return line.view(at: time.wall)
+      case .connecting: break
+      }
+      guard time.monotonic < deadline else { throw LinkSource.isConnecting(server.url) }
+      do { try await time.sleep(milliseconds: 20) } catch {
+        throw LinkSource.isConnecting(server.url)
+      }
+    }
+  }
+
+  private static let firstWait: Int64 = 12_000
+
+  private static func isConnecting(_ url: LinkURL) -> LifeboatError {
+    LifeboatError(.failure, "there is no connection to \(url) yet", isRetryable: true)
+  }
+
+  /// What it holds fits neither the server nor the repository any more: it begins again with what the
+  /// repository holds.
+  private func isStale(_ line: LinkLine) -> Bool {
+    line.isStale || line.base.isLost && !line.isRestorable
+  }
+
+  private func close() {
+    receiver?.stop()
+    receiver = nil
+    shared.set(line: nil)
+  }
+
+  private func begin() async throws(LifeboatError) {
+    let memory: LinkMemory?
+    do { memory = try await recall() } catch let error as LifeboatError { throw error } catch {
+      throw LifeboatError(
+        .failure, "the repository can't be read", cause: "\(error)", isRetryable: true)
+    }
+    let bell = WaitPoint()
+    let limits = LinkLine.Limits(heldMax: options.heldBytes)
+    let line = memory.map { self.line($0, bell, limits) }
+    shared.set(line: line)
+    let (shared, time) = (shared, time)
+    let renewal = LinkRenewal(
+      .init(ratio: options.baseRatio, least: options.baseMin),
+      make: { offset, bell in
+        LinkSource.copy(shared, bell, estimate: 1, after: offset, now: time.wall)
+      })
+    receiver = try LinkReceiver(
+      server, line: line, bell: bell, renewal: renewal, time: time, logger: logger, shared: shared,
+      makeLine: { info, reason in
+        let line = LinkSource.line(info, because: reason, shared, bell, limits, now: time.wall)
+        shared.set(line: line)
+        return line
+      })
+    shared.set(receiver: receiver)
+  }
+
+  /// The history that the repository holds.
+  private func line(_ memory: LinkMemory, _ bell: WaitPoint, _ limits: LinkLine.Limits) -> LinkLine
+  {
+    let base = LinkBase(
+      PinnedFile(
+        pin: shared.nextPin(), name: memory.base.file, size: 1, modified: FileMoment(time.wall),
+        born: nil, identity: shared.nextIdentity()),
+      sequence: memory.base.sequence, name: memory.base.generation.fingerprint,
+      stored: memory.baseSize, receiver: bell)
+    var parts: [LinkLine.Part] = []
+    var end = memory.link.offset
+    for (index, entry) in memory.files.enumerated().reversed() {
+      let isLast = index == memory.files.count - 1
+      let start = isLast ? memory.link.offset : end - entry.size
+      parts.append(
+        LinkLine.Part(
+          pin: shared.nextPin(), name: entry.file.file, sequence: entry.file.sequence,
+          identity: entry.file.identity ?? shared.nextIdentity(), start: start,
+          end: isLast ? nil : start + entry.size))
+      end = start
+    }
+    shared.use(number: max(memory.base.sequence, memory.files.last?.file.sequence ?? 0))
+    return LinkLine(
+      continuing: memory.link.id, base: base, parts: parts.reversed(), durable: memory.offset,
+      timelines: memory.timelines, limits: limits, now: time.wall)
+  }
+
+  /// A history that begins with a full copy.
+  private static func line(
+    _ info: ReplicationInfo, because reason: String, _ shared: LinkState, _ bell: WaitPoint,
+    _ limits: LinkLine.Limits,
+    now: Instant
+  ) -> LinkLine {
+    let (base, first) = copy(shared, bell, estimate: info.usedMemory ?? 1, after: 0, now: now)
+    return LinkLine(
+      base: base, first: first, because: reason, runID: info.runID, keys: info.keys, hadKeys: info.hasKeys ?? true,
+      limits: limits,
+      now: now)
+  }
+
+  /// The file of a full copy that is to come, and the part of the stream after it.
+  private static func copy(
+    _ shared: LinkState, _ bell: WaitPoint, estimate: UInt64, after offset: UInt64, now: Instant
+  ) -> (LinkBase, LinkLine.Part) {
+    let number = shared.nextNumber()
+    let base = LinkBase(
+      PinnedFile(
+        pin: shared.nextPin(), name: LinkNames.base(number), size: max(1, estimate),
+        modified: FileMoment(now), born: nil, identity: shared.nextIdentity()),
+      sequence: number, name: shared.nextName(), stored: nil, receiver: bell)
+    let part = LinkLine.Part(
+      pin: shared.nextPin(), name: LinkNames.log(number), sequence: number,
+      identity: shared.nextIdentity(), start: offset)
+    return (base, part)
+  }
+
+  // MARK: Files
+
+  package func file(_ pin: PinID) -> (any SourceFile)? {
+    guard let line = receiver?.line else { return nil }
+    if let base = line.base(pin) { return base }
+    return line.part(pin).map { LinkLog(part: $0, line: line) }
+  }
+
+  package func release(except pins: Set<PinID>) {
+    // Nothing is shipped: nobody takes a newer full copy.
+    if pins.isEmpty { receiver?.line?.abandonNext() }
+  }
+  package func unlinkedBytes() -> [PinID: UInt64] { [:] }
+  package func savesInProgress() -> String { "" }
+
+  // MARK: Facts
+
+  package func origin() -> SourceOrigin {
+    // The same server, wherever we run: after a clean end, another process goes on.
+    let name = "link:\(server.url.placeName)"
+    return SourceOrigin(
+      directory: name, place: Claim.Place(boot: nil, device: nil, volume: shared.placeName(name)),
+      isStable: true)
+  }
+  package func receipt() -> Marker? { nil }
+  package func isEmpty() -> Bool { receiver?.line?.isEmpty ?? true }
+
+  package func knows(_ need: Need, _ history: History) throws(LifeboatError) -> Fact? {
+    guard let line = receiver?.line else { throw LinkSource.isConnecting(server.url) }
+    switch need {
+    case .receipt: return .receipt(nil)
+    case .isEmpty: return .answer(line.isEmpty)
+    case .fingerprint(let pin, _):
+      line.compared()
+      return line.base(pin)?.streamed.map { .fingerprint($0) }
+    case .copy: return .copy(keys: line.keys, contentAt: nil)
+    case .agreement(let pin, let size, let range):
+      guard let part = line.part(pin) else { return nil }
+      let spans = history.log(
+        of: range.timeline, ordinal: range.ordinal, from: range.from, limit: range.limit
+      ).spans
+      let proved = min(size, line.proved(part, in: range.timeline))
+      let agreed = spans.last { $0.to <= proved }?.to
+      if spans.contains(where: { $0.to > proved && $0.to <= size }) {
+        // The rest is compared, if it is held.
+        try require(line, part, from: agreed ?? range.from, to: size)
+      }
+      return .offset(agreed ?? range.from)
+    case .shared(let pin, let size, let range, let span):
+      guard let part = line.part(pin) else { return nil }
+      let end = min(span.to, size)
+      if line.proved(part, in: range.timeline) >= end { return .offset(end) }
+      try require(line, part, from: span.from, to: end)
+      return nil
+    case .boundary(let pin, let from, let to):
+      guard let part = line.part(pin), !line.holds(from: part.start + from, to: part.start + to)
+      else { return nil }
+      return .offset(to)
+    case .content(_, let to): return .answer(to > 0)
+    case .keys(let pin, let to):
+      guard let part = line.part(pin), !line.holds(from: part.start, to: part.start + to) else {
+        return nil
+      }
+      // What came before is not held any more, and the server has said how many keys it has.
+      let keys = line.keys
+      return keys == .unknown
+        ? .keys(nil, isWhole: false) : .keys(KeySample(known: keys), isWhole: true)
+    default: return nil
+    }
+  }
+
+  private func require(_ line: LinkLine, _ part: LinkLine.Part, from: UInt64, to: UInt64)
+    throws(LifeboatError)
+  {
+    guard from < to, !line.holds(from: part.start + from, to: part.start + to) else { return }
+    line.makeStale()
+    throw LifeboatError(
+      .failure, "the repository has been written to since it was read",
+      cause: "another shipper has gone on with this history", isRetryable: true)
+  }
+
+  package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {
+    guard let receiver, let line = receiver.line else { return }
+    let before = line.acknowledged
+    line.confirm(log, in: timeline)
+    if line.acknowledged != before { receiver.wake() }
+  }
+
+  package func freeze() { receiver?.line?.freeze(from: time.monotonic + LinkSource.freezesAfter) }
+  /// What the server had when it was asked has come by then. Milliseconds.
+  private static let freezesAfter: Int64 = 300
+
+  package func watch(_ logger: Logger, onChange: @escaping @Sendable () -> Void) -> any SourceWatch
+  {
+    LinkWatch(shared, onChange)
+  }
+}
+
+/// Wakes the shipper when the link has news.
+struct LinkWatch: SourceWatch {
+  private let state: LinkState
+  init(_ state: LinkState, _ onChange: @escaping @Sendable () -> Void) {
+    self.state = state
+    state.listen(onChange)
+  }
+  var isWorking: Bool { true }
+  func rearm() { state.arm(isForData: true) }
+  func rearmForNames() { state.arm(isForData: false) }
+  func stop() { state.listen(nil) }
+}

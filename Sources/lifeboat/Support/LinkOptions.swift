@@ -1,0 +1,157 @@
+import ArgumentParser
+import Auditing
+import BackupTypes
+import HTTPTransport
+import Logging
+import ObjectStorage
+import ReplicationLink
+import RepositoryAccess
+import Shipping
+import SystemIO
+import SystemPackage
+import WriterLogic
+
+/// The server that `ship --replica-of` replicates.
+struct LinkOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Be a replica of this server, and back up its stream of commands, instead of files.",
+      discussion: """
+        redis://[user@]host[:port], rediss://... with TLS, or redis-sentinel://host[:port],host[:port]/MASTER. \
+        It needs no volume and no AOF. The server is acknowledged only what is durable in the repository, so \
+        WAIT 1 means that a write is backed up. Not with --data. The password is set as \
+        LIFEBOAT_REDIS_PASSWORD, or with --redis-password-file. An ACL user needs +psync +replconf +info.
+        """, valueName: "url"))
+  var replicaOf: String?
+  @Option(
+    help: ArgumentHelp("The file that holds the server's password.", valueName: "path"),
+    completion: .file())
+  var redisPasswordFile: String?
+  @Option(
+    name: .customLong("redis-ca-file"),
+    help: ArgumentHelp(
+      "The CA certificates that the server's certificate is checked with. Default: the system's.",
+      valueName: "path"), completion: .file())
+  var redisCAFile: String?
+  @Option(
+    help: ArgumentHelp("Our certificate, for a server that wants one.", valueName: "path"),
+    completion: .file())
+  var redisCertFile: String?
+  @Option(
+    help: ArgumentHelp("The key of our certificate.", valueName: "path"), completion: .file())
+  var redisKeyFile: String?
+  @Option(
+    help: ArgumentHelp(
+      "While WAIT waits for a write: upload at most one log object per interval.",
+      valueName: "time"))
+  var ackInterval = Milliseconds(100)
+
+  @Option(
+    help: ArgumentHelp(
+      "Take a newer full copy when the log since the last has this many percent of its size.",
+      valueName: "percent"))
+  var baseRatio: UInt64 = 100
+  @Option(
+    help: ArgumentHelp(
+      "Take no newer full copy before the log since the last has this size.", valueName: "bytes"))
+  var baseMin = Bytes(64 << 20)
+
+  @Option(
+    help: ArgumentHelp(
+      "The port on which Lifeboat answers as a replica that must never be promoted; 0: any free one.",
+      discussion: """
+        It is announced to the server. Without an answer there, a FAILOVER that names no replica could choose \
+        Lifeboat, and a Sentinel would call it down.
+        """, valueName: "port"))
+  var replicaPort = 0
+
+  static let passwordVariable = "LIFEBOAT_REDIS_PASSWORD"
+
+  var isGiven: Bool { replicaOf != nil }
+
+  func url() throws -> LinkURL {
+    guard let replicaOf else { throw LifeboatError(.usage, "--replica-of is missing") }
+    return try LinkURL(replicaOf)
+  }
+
+  /// - Parameter port: what is announced.
+  private func server(port: Int) throws -> LinkServer {
+    let url = try url()
+    let trust =
+      if let redisCAFile { TrustStore(file: redisCAFile, origin: "--redis-ca-file") } else {
+        try TrustStore.resolve(caFile: nil, environment: EnvironmentFlags.processEnvironment())
+      }
+    let dialer = LinkDialer(
+      url: url, tls: LinkTLS(trust: trust, certificate: redisCertFile, key: redisKeyFile),
+      password: try password(), limits: LinkLimits(connect: 10_000, reply: 10_000))
+    return LinkServer(url, dialer, port: port)
+  }
+
+  /// What is left for the shipper beside the stream of a link.
+  func bound(_ repository: RepositoryOptions) throws(LifeboatError) -> MemoryBound {
+    let bound = try repository.memoryBound()
+    guard isGiven else { return bound }
+    let least = MemoryBound.least + MemoryBound.linkLeast
+    guard bound.bytes >= least else {
+      throw LifeboatError(
+        .usage, "--memory \(humanBytes(bound.bytes)) is too little for --replica-of",
+        hint: "at least \(humanBytes(least))")
+    }
+    return MemoryBound(bytes: bound.bytes - bound.linkBytes)
+  }
+
+  /// It is read once. A changed password needs a restart, as with every replica.
+  private func password() throws -> Redacted? {
+    if let redisPasswordFile {
+      let file = try OpenFile(reading: FilePath(redisPasswordFile), links: .follow)
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      let count = try bytes.withUnsafeMutableBytes { buffer throws(LifeboatError) in
+        try file.read(into: buffer, at: 0)
+      }
+      let text = String(decoding: bytes[..<count], as: UTF8.self)
+      return Redacted(String(text.prefix { !$0.isNewline }))
+    }
+    return EnvironmentFlags.processEnvironment()[LinkOptions.passwordVariable].map { Redacted($0) }
+  }
+
+  /// A shipper whose source is the link.
+  func shipper(
+    _ options: Shipper.Options, _ bound: MemoryBound, store: any ObjectStore, status: ShipStatus,
+    stop: StopRequest, logger: Logger
+  ) async throws -> (shipper: Shipper, responder: ReplicaResponder) {
+    let (state, time) = (LinkState(), SystemClock())
+    let place = try url().place
+    let runID = hexadecimal(secureRandomBytes(20))
+    // A Sentinel authenticates with the password that its replicas share.
+    let credentials = try password().map { LinkCredentials(user: try url().user, password: $0) }
+    let responder = try await ReplicaResponder.start(
+      host: nil, port: replicaPort, credentials: credentials,
+      facts: { state.responderFacts(runID: runID) },
+      hint: { address in
+        // Who was given one address stays with it: as a replica it has the same stream.
+        guard case .sentinels = place else { return }
+        logger.notice(
+          "told that another server is the primary now", metadata: ["address": "\(address)"])
+        state.noteOtherPrimary()
+      })
+    logger.info("answering as a replica", metadata: ["port": "\(responder.port)"])
+    let server = try server(port: responder.port)
+    let linkOptions = LinkSource.Options(
+      heldBytes: bound.linkBytes, baseRatio: baseRatio, baseMin: baseMin.value)
+    let recall: @Sendable () async throws -> LinkMemory? = {
+      guard
+        let repository = try await Repository.open(
+          store, keys: options.keys, compression: options.compression)
+      else { return nil }
+      return try await LinkMemory.read(repository)
+    }
+    let shipper = Shipper(
+      options: options, store: store, status: status, stop: stop, logger: logger, time: time,
+      audited: LinkAudit(server, state, time: time)
+    ) { () throws(LifeboatError) in
+      LinkSource(
+        server, options: linkOptions, state: state, time: time, logger: logger, recall: recall)
+    }
+    return (shipper, responder)
+  }
+}

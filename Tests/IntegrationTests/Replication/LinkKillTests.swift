@@ -1,0 +1,119 @@
+import BackupTypes
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+/// What `WAIT 1` acknowledged is never lost, whoever is killed when. There is no AOF and no volume: what the
+/// repository does not have is gone.
+@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
+struct LinkKillTests {
+  /// `LIFEBOAT_LINK_ROUNDS` for more.
+  private static var rounds: Int {
+    getenv("LIFEBOAT_LINK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 12
+  }
+  private static let clients = 8
+
+  /// Counts up in transactions of two keys, and notes what was acknowledged.
+  private final class Load: Sendable {
+    let acknowledged = Mutex([Int](repeating: 0, count: LinkKillTests.clients))
+    let total = Mutex(0)
+    private let isStopped = Mutex(false)
+
+    func stop() { isStopped.withLock { $0 = true } }
+
+    func run(_ server: RedisServer, from start: [Int]) async {
+      await withTaskGroup(of: Void.self) { group in
+        for client in 0..<LinkKillTests.clients {
+          group.addTask { await self.count(server, client, from: start[client]) }
+        }
+      }
+    }
+
+    private func count(_ server: RedisServer, _ client: Int, from start: Int) async {
+      guard let connection = try? server.connect(timeout: 20) else { return }
+      var value = start
+      while !isStopped.withLock({ $0 }) {
+        var commands: [[any RESPArgument]] = []
+        for _ in 0..<50 {
+          value += 1
+          commands += [
+            ["MULTI"], ["SET", "a\(client)", value], ["SET", "b\(client)", value], ["EXEC"],
+          ]
+        }
+        commands.append(["WAIT", 1, 5000])
+        let batch = commands
+        guard
+          let replies = try? await onOwnThread({ try connection.pipeline(batch) }),
+          replies.last?.integer ?? 0 >= 1
+        else { return }
+        let reached = value
+        acknowledged.withLock { $0[client] = max($0[client], reached) }
+        total.withLock { $0 += 50 }
+      }
+    }
+  }
+
+  private static func values(_ server: RedisServer, _ prefix: String) throws -> [Int] {
+    let client = try server.connect()
+    return try (0..<clients).map { try client.command("GET", "\(prefix)\($0)").integer ?? 0 }
+  }
+
+  /// - Returns: how many acknowledged writes were lost, and how many there were.
+  private static func run(
+    _ version: ServerVersion, rounds: Int, environment: [String: String] = [:]
+  ) async throws -> (lost: Int, acknowledged: Int) {
+    var random = SystemRandomNumberGenerator()
+    let place = try LinkPlace(version)
+    let port = try freePorts(1)[0]
+    var server = try await place.server(port: port)
+    var ship = try place.ship(port)
+    var known = [Int](repeating: 0, count: clients)
+    var (lost, acknowledged) = (0, 0)
+    for round in 1...rounds {
+      let load = Load()
+      try await place.write(server)
+      let (running, start) = (server, known)
+      async let ended: Void = load.run(running, from: start)
+      // Enough was acknowledged, and then a little more, so that the kill comes anywhere.
+      let enough = 1000 + Int.random(in: 0..<500, using: &random)
+      try await eventually(
+        deadline: 120, "writes are acknowledged in round \(round)",
+        condition: { load.total.withLock { $0 } >= enough }, state: { place.said })
+      if Bool.random(using: &random) {
+        ship.kill()
+        _ = server.kill()
+      } else {
+        _ = server.kill()
+        ship.kill()
+      }
+      load.stop()
+      await ended
+      let promised = load.acknowledged.withLock { $0 }
+      acknowledged += load.total.withLock { $0 }
+
+      let (result, data) = try await place.restore()
+      try #require(result.exit == .success, "round \(round): \(result) \(place.said)")
+      server = try await place.server(port: port, in: data, ["appendonly": "yes"])
+      let (a, b) = (try values(server, "a"), try values(server, "b"))
+      #expect(a == b, "a transaction was torn in round \(round)")
+      for client in 0..<clients {
+        let wanted = max(promised[client], known[client])
+        if a[client] < wanted { lost += wanted - a[client] }
+      }
+      known = a
+      _ = try server.command("CONFIG", "SET", "appendonly", "no")
+      ship = try place.ship(port)
+      place.ships = [ship]
+    }
+    return (lost, acknowledged)
+  }
+
+  @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
+  func nothingThatWasAcknowledgedIsLost(version: ServerVersion) async throws {
+    let (lost, acknowledged) = try await Self.run(version, rounds: Self.rounds)
+    print("\(version): \(Self.rounds) rounds, \(acknowledged) acknowledged writes, \(lost) lost")
+    #expect(lost == 0)
+    #expect(acknowledged >= Self.rounds * 1000)
+  }
+}

@@ -1,0 +1,153 @@
+import BackupFormat
+import BackupTypes
+import RedisFormats
+import SystemIO
+import Testing
+import WriterLogic
+
+@testable import ReplicationLink
+
+/// What is shown, held and acknowledged of a server's history.
+struct LinkLineTests {
+  private let state = LinkState()
+  private let bell = WaitPoint()
+  private let timeline = TimelineNumber.first
+
+  private func now(_ milliseconds: Int64 = 0) -> Now {
+    Now(wall: Instant(milliseconds: 1_700_000_000_000 + milliseconds), monotonic: milliseconds)
+  }
+
+  private func part(_ start: UInt64) -> LinkLine.Part {
+    LinkLine.Part(
+      pin: state.nextPin(), name: "log.\(start)", sequence: 1, identity: state.nextIdentity(),
+      start: start)
+  }
+  private func base(stored: UInt64? = 10) -> LinkBase {
+    let file = PinnedFile(
+      pin: state.nextPin(), name: "base", size: 1, modified: FileMoment(now().wall), born: nil,
+      identity: state.nextIdentity())
+    return LinkBase(file, sequence: 1, name: state.nextName(), stored: stored, receiver: bell)
+  }
+  /// A history that the repository holds up to 1000.
+  private func line(held: Int = 12 << 20) -> LinkLine {
+    LinkLine(
+      continuing: "a", base: base(), parts: [part(500)], durable: 1000, timelines: [timeline],
+      limits: .init(heldMax: held), now: now().wall)
+  }
+  private func command(_ words: String...) -> ArraySlice<UInt8> {
+    var text = "*\(words.count)\r\n"
+    for word in words { text += "$\(word.utf8.count)\r\n\(word)\r\n" }
+    return Array(text.utf8)[...]
+  }
+  private func restorable(_ line: LinkLine, to offset: UInt64) throws -> RestorableLog {
+    let part = try #require(line.view(at: now().wall).aof.set?.increments.last?.file)
+    return RestorableLog(pin: part.pin, offset: offset - 500, base: nil)
+  }
+
+  @Test func onlyWhatIsDurableIsAcknowledged() throws {
+    let line = line()
+    #expect(line.acknowledged == 1000)
+    let set = command("SET", "k", "v")
+    let news = try line.append(set, at: now())
+    #expect(news.isData && !news.isQuestion)
+    let end = 1000 + UInt64(set.count)
+    #expect(line.acknowledged == 1000, "it was received, and is not durable")
+    #expect(line.held?.offset == end)
+    line.confirm(try restorable(line, to: end), in: timeline)
+    #expect(line.acknowledged == end)
+  }
+
+  @Test func aFullCopyThatIsNotDurableIsNeverAcknowledged() throws {
+    let line = LinkLine(
+      base: base(stored: nil), first: part(0), because: "a test", runID: nil, keys: .none, hadKeys: false,
+      limits: .init(heldMax: 1 << 20), now: now().wall)
+    #expect(line.held == nil && line.isEmpty)
+    line.begin(id: "b", offset: 77)
+    _ = try line.append(command("SET", "k", "v"), at: now())
+    #expect(line.acknowledged == 0 && !line.isEmpty)
+    // Nothing can be asked for before all of the copy has come.
+    #expect(line.held == nil)
+    line.base.end()
+    #expect(line.held?.base == 77 && line.held?.id == "b")
+  }
+
+  @Test func nothingIsUploadedForPings() throws {
+    let line = line()
+    let ping = command("PING")
+    let news = try line.append(ping, at: now())
+    #expect(!news.isData)
+    #expect(line.view(at: now().wall).aof.set?.increments.last?.file.size == 500)
+    // There is nothing that could be lost.
+    #expect(line.acknowledged == 1000 + UInt64(ping.count))
+  }
+
+  @Test func aQuestionIsAnsweredWhenItsDataAreDurable() throws {
+    let line = line()
+    let (set, ask) = (command("SET", "k", "v"), command("REPLCONF", "GETACK", "*"))
+    _ = try line.append(set, at: now())
+    #expect(!line.view(at: now().wall).isAwaited)
+    let news = try line.append(ask, at: now())
+    #expect(news.isQuestion && line.view(at: now().wall).isAwaited)
+    line.confirm(try restorable(line, to: 1000 + UInt64(set.count)), in: timeline)
+    #expect(!line.view(at: now().wall).isAwaited)
+    #expect(line.acknowledged == 1000 + UInt64(set.count + ask.count))
+  }
+
+  /// The server has lost what we hold after 1010. A session that does not know it yet calls old bytes durable.
+  @Test func afterAForkOldBytesAreNotTakenForNewOnes() throws {
+    let line = line()
+    _ = try line.append(command("SET", "k", "old"), at: now())
+    let old = try restorable(line, to: line.held!.offset)
+    line.confirm(old, in: timeline)
+    line.cut(to: 1010)
+    #expect(line.held?.offset == 1010 && line.acknowledged == 1010)
+    _ = try line.append(command("SET", "k", "another value"), at: now())
+    line.confirm(old, in: timeline)
+    #expect(line.acknowledged == 1010)
+    line.compared()
+    let part = try #require(line.part(old.pin))
+    #expect(line.proved(part, in: timeline) == 510)
+    #expect(line.proved(part, in: TimelineNumber(2)!) == 0)
+  }
+
+  @Test func aNewerCopyBeginsAfterWhatIsShown() throws {
+    let line = line()
+    let (first, second) = (command("SET", "k", "1"), command("SET", "k", "2"))
+    let cut = 1000 + UInt64(first.count)
+    line.holdBack()
+    _ = try line.append(first, at: now(0))
+    #expect(line.view(at: now().wall).aof.set?.increments.last?.file.size == 500)
+    _ = try line.append(second, at: now(10))
+    let newer = base(stored: nil)
+    let next = part(cut)
+    #expect(!line.split(at: cut, id: "other", newer, next))
+    #expect(line.split(at: cut, id: "a", newer, next))
+    line.showAll(at: now(20))
+    let view = line.view(at: now().wall)
+    #expect(
+      view.aof.set?.increments.map(\.file.size) == [
+        500 + UInt64(first.count), UInt64(second.count),
+      ])
+    // The shipper follows the new part before it may take the newer copy.
+    #expect(view.aof.set?.base?.file.pin == line.base.file.pin)
+    line.confirm(RestorableLog(pin: next.pin, offset: 0, base: nil), in: timeline)
+    let then = line.view(at: now().wall)
+    #expect(then.aof.set?.base?.file.pin == newer.file.pin && then.aof.set?.increments.count == 1)
+    // What was shown can't be cut any more.
+    #expect(!line.split(at: cut, id: "a", base(stored: nil), part(cut)))
+    // Its upload failed: the older copy stays.
+    line.abandonNext()
+    #expect(line.view(at: now().wall).aof.set?.increments.count == 2)
+  }
+
+  @Test func whatIsHeldIsBounded() throws {
+    let line = line(held: 1 << 20)
+    let value = String(repeating: "x", count: 100_000)
+    while !line.isFull { _ = try line.append(command("SET", "k", value), at: now()) }
+    #expect(line.pending >= 1 << 20 && line.pending < 2 << 20 && !line.hasRoom)
+    line.confirm(try restorable(line, to: line.held!.offset), in: timeline)
+    #expect(line.pending == 0 && line.hasRoom)
+    let start = line.bytes(from: 0, to: 0).start
+    #expect(line.held!.offset - start <= 1 << 20)
+  }
+}
