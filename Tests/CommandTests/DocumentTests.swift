@@ -32,7 +32,9 @@ import Testing
   private func reference() throws -> (flags: [String: Set<String>], variables: Set<String>) {
     var flags: [String: Set<String>] = [:]
     // A secret has no flag, and the part that the repositories of many pods share has none.
-    var variables: Set<String> = ["LIFEBOAT_ENCRYPTION_KEY", "LIFEBOAT_REPO_BASE"]
+    var variables: Set<String> = [
+      "LIFEBOAT_ENCRYPTION_KEY", "LIFEBOAT_REDIS_PASSWORD", "LIFEBOAT_REPO_BASE",
+    ]
     var command = ""
     for line in try TestFiles.text(Checkout.root + "/docs/cli.md").split(separator: "\n") {
       if line.hasPrefix("## lifeboat ") { command = String(line.dropFirst(12)) }
