@@ -33,7 +33,7 @@ import Testing
       "fields of docs/format.md that no record has")
   }
 
-  /// What no golden snapshot has: records of a server whose BASE has no bytes.
+  /// What no golden snapshot has: records of a server whose BASE has no bytes, and of one that is replicated.
   private func emptyBase() -> Snapshot {
     let form = AOFForm.multiPart(directory: "d", manifest: "m")
     let base = Snapshot.Base(
@@ -42,6 +42,7 @@ import Testing
     snapshot.chain = Snapshot.Chain(form: form, base: base, files: [])
     snapshot.detached = Snapshot.Detached(
       form: form, awaitedBase: "a", files: [], isBaseEmpty: true)
+    snapshot.link = Snapshot.Link(id: String(repeating: "a", count: 40), offset: 1)
     return snapshot
   }
 
