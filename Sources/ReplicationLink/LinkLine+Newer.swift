@@ -1,5 +1,6 @@
 import BackupTypes
 import RedisFormats
+import Synchronization
 import SystemIO
 import WriterLogic
 

@@ -77,7 +77,8 @@ final class LinkLine: Sendable {
 
   /// A new history, whose full copy is still to be asked for.
   init(
-    base: LinkBase, first: Part, because reason: String, runID: String?, keys: KeyBounds, hadKeys: Bool,
+    base: LinkBase, first: Part, because reason: String, runID: String?, keys: KeyBounds,
+    hadKeys: Bool,
     limits: Limits, now: Instant
   ) {
     isContinued = false
@@ -182,7 +183,7 @@ final class LinkLine: Sendable {
     }
     if let fault {
       throw LifeboatError(
-        .failure, "the server sent something that is not a command, after \(fault.offset) bytes",
+        .failure, "the server sent something that is not a command, after offset \(fault.offset)",
         cause: fault.reason, isRetryable: true)
     }
     trim()

@@ -156,7 +156,8 @@ package final class LinkSource: Source {
   ) -> LinkLine {
     let (base, first) = copy(shared, bell, estimate: info.usedMemory ?? 1, after: 0, now: now)
     return LinkLine(
-      base: base, first: first, because: reason, runID: info.runID, keys: info.keys, hadKeys: info.hasKeys ?? true,
+      base: base, first: first, because: reason, runID: info.runID, keys: info.keys,
+      hadKeys: info.hasKeys ?? true,
       limits: limits,
       now: now)
   }

@@ -59,7 +59,8 @@ struct LinkLineTests {
 
   @Test func aFullCopyThatIsNotDurableIsNeverAcknowledged() throws {
     let line = LinkLine(
-      base: base(stored: nil), first: part(0), because: "a test", runID: nil, keys: .none, hadKeys: false,
+      base: base(stored: nil), first: part(0), because: "a test", runID: nil, keys: .none,
+      hadKeys: false,
       limits: .init(heldMax: 1 << 20), now: now().wall)
     #expect(line.held == nil && line.isEmpty)
     line.begin(id: "b", offset: 77)
@@ -148,6 +149,7 @@ struct LinkLineTests {
     line.confirm(try restorable(line, to: line.held!.offset), in: timeline)
     #expect(line.pending == 0 && line.hasRoom)
     let start = line.bytes(from: 0, to: 0).start
-    #expect(line.held!.offset - start <= 1 << 20)
+    // Whole parts are given back: one more may be held.
+    #expect(line.held!.offset - start <= (1 << 20) + 101_000)
   }
 }

@@ -301,6 +301,8 @@ struct Ship: RepositoryCommand {
   private func logStart(_ options: Shipper.Options, _ store: any ObjectStore, _ logger: Logger) {
     let perDay = 86_400_000 / max(1, options.writing.shipInterval)
     let asked = 86_400_000 / max(1, min(options.writing.ackInterval, options.writing.shipInterval))
+    let waits =
+      link.isGiven ? "; if WAIT is used all the time, at most \(counted(asked, "log object"))" : ""
     logger.notice(
       "lifeboat \(Lifeboat.version) started",
       metadata: [
@@ -311,8 +313,7 @@ struct Ship: RepositoryCommand {
         "encryption":
           "\(options.keys.isGiven ? "on, with the given key" : "off: no key was given")",
         "requests":
-          "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle"
-          + (link.isGiven ? "; if WAIT is used all the time, at most \(counted(asked, "log object"))" : ""),
+          "at most \(counted(perDay, "log object")) a day while Redis writes; none while Redis is idle\(waits)",
       ])
   }
 
