@@ -86,7 +86,7 @@ package final class LinkConnection: @unchecked Sendable {
       }
       sent += count
       if code == CCURLE_OK { continue }
-      guard code == CCURLE_AGAIN else { throw broke(code) }
+      guard code == CCURLE_AGAIN else { throw broke(reason(behind: code)) }
       let left = deadline - SystemClock.monotonicMilliseconds()
       guard left > 0 else {
         isOpen = false
@@ -138,6 +138,24 @@ package final class LinkConnection: @unchecked Sendable {
     guard isOpen else {
       throw LinkFailure.lost(address, cause: "it was closed before all bytes were sent")
     }
+  }
+
+  /// Why bytes could not be sent. A server that ends a connection over TLS says why, in an alert that lies
+  /// among the received bytes; the failed call knows only that nobody takes bytes any more.
+  private func reason(behind code: ccurl_code) -> ccurl_code {
+    guard isTLS else { return code }
+    let words = String(cString: errorText)
+    errorText[0] = 0
+    var count = 0
+    let second = withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) {
+      ccurl_receive(handle, $0.baseAddress!, $0.count, &count)
+    }
+    if second == CCURLE_RECV_ERROR, errorText[0] != 0 { return second }
+    for (index, byte) in words.utf8.prefix(Int(CCURL_ERROR_SIZE) - 1).enumerated() {
+      errorText[index] = CChar(bitPattern: byte)
+      errorText[index + 1] = 0
+    }
+    return code
   }
 
   private func broke(_ code: ccurl_code) -> LifeboatError {

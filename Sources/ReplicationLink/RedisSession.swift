@@ -65,7 +65,11 @@ package final class RedisSession: @unchecked Sendable {
 
   /// Sends a command and does not wait: its reply is what `reply` returns next.
   package func send(_ arguments: [[UInt8]]) throws(LifeboatError) {
-    try connection.send(encodedCommand(arguments), timeoutMilliseconds: limits.reply)
+    do throws(LifeboatError) {
+      try connection.send(encodedCommand(arguments), timeoutMilliseconds: limits.reply)
+    } catch {
+      throw explained(error)
+    }
   }
 
   /// The next reply. Line feeds before it are passed over.
@@ -118,8 +122,7 @@ package final class RedisSession: @unchecked Sendable {
       received = try connection.receive(
         into: buffer, waitingMilliseconds: waitingMilliseconds)
     } catch {
-      // A server that is spoken to without TLS, and expects it, may end the connection with a reset.
-      throw hasAnswered || connection.isTLS ? error : closed(cause: error.cause)
+      throw explained(error)
     }
     switch received {
     case .bytes(let count):
@@ -135,15 +138,29 @@ package final class RedisSession: @unchecked Sendable {
 
   // MARK: Errors
 
+  /// A server that is spoken to without TLS, and expects it, may end the connection with a reset. So may
+  /// one that misses a client's certificate: the alert that says so is lost if the reset overtakes it.
+  private func explained(_ error: LifeboatError) -> LifeboatError {
+    hasAnswered || !error.isRetryable ? error : closed(cause: error.cause)
+  }
+
   private func closed(cause: String?) -> LifeboatError {
-    let mayWantTLS = !hasAnswered && !connection.isTLS
+    let hint: String
+    if hasAnswered {
+      hint = "look into the server's log"
+    } else if connection.isTLS {
+      hint =
+        "if the server asks clients for a certificate (`tls-auth-clients`), name one that its CA"
+        + " (`tls-ca-cert-file`) issued, and the key of it; otherwise look into the server's log"
+    } else {
+      hint =
+        "if this port uses TLS, write rediss:// for redis://; otherwise look into the server's log"
+    }
     return LifeboatError(
       .failure, "the Redis server \(address) closed the connection",
       cause: hasAnswered
         ? cause : "before it answered anything" + (cause.map { ": " + $0 } ?? ""),
-      hint: mayWantTLS
-        ? "if this port uses TLS, write rediss:// for redis://; otherwise look into the server's log"
-        : "look into the server's log",
+      hint: hint,
       isRetryable: true)
   }
 
