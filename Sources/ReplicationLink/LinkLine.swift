@@ -196,6 +196,8 @@ final class LinkLine: Sendable {
   /// Bytes that were received and are not durable.
   var pending: Int { state.withLock { Int($0.window.end - max($0.durable ?? 0, $0.window.start)) } }
   var isFull: Bool { pending >= limits.heldMax }
+  /// Something is shown and not durable.
+  var hasUnshipped: Bool { state.withLock { $0.shown > $0.durable ?? 0 } }
   /// There is room enough for a connection to be worth while.
   var hasRoom: Bool { pending < limits.heldMax / 2 }
 

@@ -16,7 +16,8 @@ final class LinkReceiver: Sendable {
     case connecting
     /// The stream is received, or the full copy can be asked for.
     case ready
-    case down(LifeboatError)
+    /// Since then, by the monotonic clock.
+    case down(LifeboatError, since: Int64)
   }
   private struct State {
     var line: LinkLine?
@@ -114,9 +115,9 @@ final class LinkReceiver: Sendable {
   private func note(_ error: LifeboatError) {
     let (isFirst, line) = state.withLock { state -> (Bool, LinkLine?) in
       guard !state.isStopped else { return (false, state.line) }
-      var isFirst = true
-      if case .down = state.status { isFirst = false }
-      state.status = .down(error)
+      var (isFirst, since) = (true, time.monotonic)
+      if case .down(_, let before) = state.status { (isFirst, since) = (false, before) }
+      state.status = .down(error, since: since)
       return (isFirst, state.line)
     }
     if let base = line?.base, case .receiving = base.stage { base.fail(error) }

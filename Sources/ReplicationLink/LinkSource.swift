@@ -62,11 +62,11 @@ package final class LinkSource: Source {
       switch receiver.status {
       case .ready:
         if let line = receiver.line { return line.view(at: time.wall) }
-      case .down(let error):
-        // What was received is shipped all the same.
-        guard let line = receiver.line, line.isContinued || line.base.isComplete else {
-          throw error
-        }
+      case .down(let error, let since):
+        // What was received is shipped all the same. A short interruption ends nothing.
+        guard let line = receiver.line, line.isContinued || line.base.isComplete,
+          line.hasUnshipped || time.monotonic - since < LinkSource.interruptionMax
+        else { throw error }
         return line.view(at: time.wall)
       case .connecting: break
       }
@@ -78,6 +78,8 @@ package final class LinkSource: Source {
   }
 
   private static let firstWait: Int64 = 12_000
+  /// After that a link that is down is a state of its own, with its reason. Milliseconds.
+  private static let interruptionMax: Int64 = 10_000
 
   private static func isConnecting(_ url: LinkURL) -> LifeboatError {
     LifeboatError(.failure, "there is no connection to \(url) yet", isRetryable: true)

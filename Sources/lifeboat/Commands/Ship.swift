@@ -356,7 +356,8 @@ struct Ship: RepositoryCommand {
   {
     guard !outcome.isComplete else {
       if let tail = outcome.ignoredTail { logger.warning("\(tail)") }
-      let all = outcome.ignoredTail == nil ? "on disk" : "that a server would load"
+      let there = link.isGiven ? "that the server had" : "on disk"
+      let all = outcome.ignoredTail == nil ? there : "that a server would load"
       logger.notice("shut down cleanly: everything \(all) is backed up")
       return .success
     }
@@ -375,7 +376,7 @@ struct Ship: RepositoryCommand {
     metadata["remedy"] =
       outcome.state == .standby
       ? "use a separate repository for this directory, or --take-over after the other shipper stopped"
-      : "run lifeboat ship on this volume again, or lifeboat ship --once"
+      : "run lifeboat ship \(link.isGiven ? "" : "on this volume ")again, or lifeboat ship --once"
     logger.error("\(ended(outcome))", metadata: metadata)
     return .failure
   }
@@ -385,12 +386,13 @@ struct Ship: RepositoryCommand {
     if !outcome.hasShipped, let reason = outcome.verdict?.reason {
       return "nothing was shipped: \(reason)"
     }
+    let place = link.isGiven ? "server" : "volume"
     let what = outcome.hasShipped ? "the newest data was not shipped" : "nothing was shipped"
     return switch outcome.state {
     case .standby: "stopped in standby: \(what)"
     case .blocked:
-      "stopped while blocked: \(what); the unshipped bytes exist only on the volume"
-    default: "stopped with unshipped bytes: they exist only on the volume"
+      "stopped while blocked: \(what); the unshipped bytes exist only on the \(place)"
+    default: "stopped with unshipped bytes: they exist only on the \(place)"
     }
   }
 }
