@@ -108,7 +108,7 @@ package final class Capture {
   package func savesInProgress() throws(LifeboatError) -> String {
     var state = ""
     for entry in try directory.entries()
-    where entry.name.hasPrefix("temp-") && entry.name.hasSuffix(".rdb") {
+    where entry.kind == .regular && entry.name.hasPrefix("temp-") && entry.name.hasSuffix(".rdb") {
       let size = try directory.status(of: entry.name)?.size
       state += "\(entry.name):\(size ?? 0);"
     }

@@ -6,8 +6,7 @@ import SystemPackage
 extension OpenDirectory {
   /// Follows a link in a server's data directory. A server follows every link that its user can. Lifeboat may
   /// run as another user, often root, so a link counts only if it stays within the file system of the
-  /// directory and leads to a file of the link's own owner: then whoever made it could have put the file
-  /// itself there. A link of root is the operator's choice.
+  /// directory, and if whoever made it could have put the file itself there (`isSafe`).
   ///
   /// - Returns: what it leads to; the caller closes the descriptor. Nil if it leads nowhere.
   /// - Throws: `.corrupt` if it leads elsewhere.
@@ -28,13 +27,25 @@ extension OpenDirectory {
     }
     let target = FileStatus(raw)
     do throws(LifeboatError) {
-      let device = try status().device
-      guard target.device == device else {
+      let place = try status()
+      guard target.device == place.device else {
         throw unsafe(name, "it leads to another file system")
       }
-      guard link.owner == 0 || link.owner == target.owner else {
+      guard OpenDirectory.isSafe(link, to: target, in: place) else {
         throw unsafe(
-          name, "user \(link.owner) made it, and it leads to a file of user \(target.owner)")
+          name,
+          link.owner == 0
+            ? "root made it in a directory of user \(place.owner)"
+              + (place.isWritableByOthers ? ", in which others can write" : "")
+              + ", and it leads to a file of user \(target.owner)"
+            : "user \(link.owner) made it, and it leads to a file of user \(target.owner)")
+      }
+      // The link that was judged is the one that was followed: a rename changes its time.
+      var now = clinux_status()
+      guard clinux_status_at(descriptor, name, &now) == 0, FileStatus(now) == link else {
+        throw LifeboatError(
+          .corrupt, "\(printable(path(of: name).description)) changed while it was opened",
+          hint: "try again", isRetryable: true)
       }
     } catch {
       _ = close(opened)
@@ -49,6 +60,24 @@ extension OpenDirectory {
       .corrupt, "\(place) is a symbolic link that is not followed", cause: cause,
       hint:
         "put the file itself in its place; links are followed within one file system, to files of the "
-        + "link's owner, or if root made them")
+        + "link's owner, or of the directory's owner if root made them")
   }
+
+  /// Whether a link leads to nothing but what its owner may read.
+  ///
+  /// A link of root is the operator's choice, but it can lead through directories in which others write. So it
+  /// counts only for a file of the directory's owner. If that is root, nobody else may write in the directory:
+  /// otherwise the server's user could rename such a link to the name of a file of Redis.
+  static func isSafe(
+    _ link: FileStatus, to target: FileStatus, in directory: FileStatus
+  ) -> Bool {
+    guard link.owner == 0 else { return link.owner == target.owner }
+    guard target.owner == directory.owner else { return false }
+    return directory.owner != 0 || !directory.isWritableByOthers
+  }
+}
+
+extension FileStatus {
+  /// Its group, or everybody.
+  fileprivate var isWritableByOthers: Bool { mode & 0o022 != 0 }
 }

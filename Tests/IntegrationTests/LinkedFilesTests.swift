@@ -57,28 +57,51 @@ struct LinkedFilesTests {
     #expect(try await again.dataset() == held)
   }
 
-  @Test(.enabled(if: geteuid() == 0, "only root gives a link to another user"))
-  func `a link of another user, and one to another file system, is refused with a remedy`()
+  enum Elsewhere: CaseIterable { case anotherUsers, anotherFileSystem, rootsOwn }
+
+  @Test(
+    .enabled(if: geteuid() == 0, "only root gives a link to another user"),
+    arguments: LinkedFilesTests.places, Elsewhere.allCases)
+  func `a link that leads elsewhere is refused with a remedy`(place: String, elsewhere: Elsewhere)
     async throws
   {
-    for isOwner in [true, false] {
-      let scene = try Scene()
-      _ = try await linked(scene, .v7_0, "dump.rdb")
-      let path = scene.data + "/dump.rdb"
-      if isOwner {
-        try #require(lchown(path, 4321, 4321) == 0)
-      } else {
-        unlink(path)
-        try #require(symlink("/proc/self/status", path) == 0)
-      }
-      let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
-      let shipped = try await scene.shipOnce()
-      let boot = try await scene.restore(scene.data, ["--if-empty", "--if-backup-exists"])
-      for result in [inspected, shipped, boot] {
-        #expect(result.exitCode != 0 && result.errorText.has("symbolic link"), "\(result)")
-        #expect(result.errorText.has("put the file itself in its place"), "\(result)")
-      }
-      #expect(TestFiles.list(scene.repository).isEmpty)
+    let scene = try Scene()
+    _ = try await linked(scene, .v7_0, place)
+    let path = scene.data + "/" + place
+    switch elsewhere {
+    case .anotherUsers: try #require(lchown(path, 4321, 4321) == 0)
+    case .anotherFileSystem:
+      unlink(path)
+      try #require(
+        symlink(place == "appendonlydir" ? "/proc/self" : "/proc/self/status", path) == 0)
+    case .rootsOwn:
+      // As if the server's user had brought a link of root there.
+      let folder = path.split(separator: "/").dropLast().joined(separator: "/")
+      try #require(chown("/" + folder, 4321, 4321) == 0)
     }
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
+    let shipped = try await scene.shipOnce()
+    let boot = try await scene.restore(scene.data, ["--if-empty", "--if-backup-exists"])
+    for result in [inspected, shipped, boot] {
+      #expect(result.exitCode != 0 && result.errorText.has("symbolic link"), "\(result)")
+      #expect(result.errorText.has("put the file itself in its place"), "\(result)")
+    }
+    #expect(TestFiles.list(scene.repository).isEmpty)
+  }
+  /// A hard link is a name of the file like any other; the kernel decides who may make one.
+  @Test func `a file with a second name elsewhere is shipped, also while it grows`() async throws {
+    let scene = try Scene()
+    let server = try await scene.server(.v7_0, ["appendonly": "yes"])
+    try server.fill("a:", 1...20)
+    let file = scene.data + "/appendonlydir/appendonly.aof.1.incr.aof"
+    try #require(link(file, scene.folder("second-name")) == 0)
+    try server.fill("b:", 1...20)
+    let held = try await server.dataset()
+    server.kill()
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
+    #expect(inspected.exitCode == 0, "\(inspected)")
+    try await scene.ship()
+    let target = try await scene.restored("target")
+    #expect(try await scene.loaded(.v7_0, target) == held)
   }
 }

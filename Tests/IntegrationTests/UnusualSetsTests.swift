@@ -1,4 +1,5 @@
 import BackupTypes
+import Glibc
 import TestSupport
 import Testing
 
@@ -91,5 +92,87 @@ struct UnusualSetsTests {
       let found = TestFiles.tree(target).filter { !$0.hasPrefix(".lifeboat") }
       #expect(found.isEmpty || found.contains { $0.contains(".base.") }, "\(flags): \(found)")
     }
+  }
+
+  /// docs/restore.md: a BASE is backed up whole. A server truncates it, as the last file of its set.
+  @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
+  func `a torn BASE of commands is called broken until a server has truncated it`(
+    version: ServerVersion
+  ) async throws {
+    let scene = try Scene()
+    let files = Case.aof(Case.set("a") + "*3\r\n$3\r\nSE", [], sequences: [])
+    try TestFiles.makeDirectory(scene.data + "/appendonlydir")
+    for (name, text) in files { try TestFiles.write(text, to: scene.data + "/" + name) }
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
+    #expect(inspected.exit == .corrupt, "\(inspected)")
+    let shipped = try await scene.shipOnce()
+    #expect(shipped.exitCode != 0 && shipped.errorText.has("base.aof"), "\(shipped)")
+    let target = scene.folder("target")
+    #expect(try await scene.restore(target).exitCode != 0)
+    #expect(TestFiles.tree(target).isEmpty, "nothing of a torn file is a restore point")
+    let server = try await scene.server(version, ["appendonly": "yes"])
+    #expect(try await server.dataset().databases[0]?.count == 1, "a server loads it")
+    server.kill()
+    try await scene.ship()
+    let restored = try await scene.loaded(version, try await scene.restored("again"))
+    #expect(restored.databases[0]?.count == 1, "\(restored)")
+  }
+
+  /// docs/restore.md: names in a repository are text.
+  @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
+  func `a file of the set whose name is not text is refused with a remedy`(version: ServerVersion)
+    async throws
+  {
+    let scene = try Scene()
+    try TestFiles.makeDirectory(scene.data + "/appendonlydir")
+    try write(Case.set("a"), to: scene.data + "/appendonlydir/a", 0xff)
+    try TestFiles.write(
+      "file \"a\\xff\" seq 1 type i\n",
+      to: scene.data + "/appendonlydir/appendonly.aof.manifest")
+    let server = try await scene.server(version, ["appendonly": "yes"])
+    #expect(try await server.dataset().databases[0]?.count == 1, "a server loads it")
+    server.kill()
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
+    #expect(inspected.exit == .corrupt, "\(inspected)")
+    #expect((inspected.outputText + inspected.errorText).has("not valid UTF-8"), "\(inspected)")
+    let shipped = try await scene.shipOnce()
+    #expect(shipped.exitCode != 0 && shipped.errorText.has("not valid UTF-8"), "\(shipped)")
+    let boot = try await scene.restore(scene.data, ["--if-empty", "--if-backup-exists"])
+    #expect(!boot.outputText.has("restored"), "it is not taken for empty: \(boot)")
+  }
+
+  @Test func `files beside the set whose names are not text disturb nothing`() async throws {
+    let scene = try Scene()
+    let server = try await scene.server(.v7_0, ["appendonly": "yes"])
+    try server.fill("a:", 1...20)
+    let held = try await server.dataset()
+    server.kill()
+    try write("x", to: scene.data + "/dump.rdb", 0xff)
+    try write("x", to: scene.data + "/appendonlydir/appendonly.aof.9.incr.aof", 0xfe)
+    let inspected = try await LifeboatCommand.run(["inspect", "--data", scene.data])
+    #expect(inspected.exitCode == 0, "\(inspected)")
+    try await scene.ship()
+    let boot = try await scene.restore(scene.data, ["--if-empty", "--if-backup-exists"])
+    #expect(boot.exitCode == 0 && boot.outputText.has("nothing to do"), "\(boot)")
+    let doctor = try await LifeboatCommand.run(
+      ["doctor", "--data", scene.data, "--repo", scene.repository])
+    #expect(!(doctor.outputText + doctor.errorText).has("can't be read"), "\(doctor)")
+    let replaced = try await scene.restore(scene.data, ["--replace"])
+    #expect(replaced.exitCode == 0, "\(replaced)")
+    let again = try await scene.server(.v7_0, ["appendonly": "yes"])
+    defer { again.kill() }
+    #expect(try await again.dataset() == held)
+  }
+
+  /// Writes a file whose name ends with a byte that begins no character.
+  private func write(_ text: String, to path: String, _ byte: UInt8) throws {
+    let name = Array(path.utf8) + [byte, 0]
+    let descriptor = name.withUnsafeBytes {
+      open($0.baseAddress!.assumingMemoryBound(to: CChar.self), O_CREAT | O_WRONLY, 0o644)
+    }
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    let bytes = Array(text.utf8)
+    try #require(Glibc.write(descriptor, bytes, bytes.count) == bytes.count)
   }
 }
