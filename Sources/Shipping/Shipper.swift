@@ -212,6 +212,7 @@ package final class Shipper: Sendable {
     while true {
       try Task.checkCancellation()
       status.turn()
+      writer.isEnding = stop != nil
       let (asked, askedAt) = (status.shipping.syncAsked, time.monotonic)
       var session: ShipSession?
       var (bytes, lastWrite): (UInt64, Instant?) = (0, nil)
@@ -286,7 +287,7 @@ package final class Shipper: Sendable {
     let lookInterval =
       watch?.isWorking ?? false ? Shipper.pollInterval : options.writing.shipInterval
     let (longest, isPause) =
-      switch writer.wait {
+      switch writer.wait(at: time.monotonic) {
       case .change: (lookInterval, false)
       case .atMost(let longest): (longest, false)
       case .pause(let longest): (longest, !isEnding)

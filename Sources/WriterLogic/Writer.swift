@@ -35,6 +35,8 @@ package struct Writer: Sendable {
     package var reason: String
     /// What was compared when it was decided; nil: the owner claimed while this one wrote.
     var comparison: Comparison?
+    /// When the repository was asked last.
+    var askedAt: Int64 = 0
   }
 
   package enum Event: Sendable {
@@ -78,6 +80,8 @@ package struct Writer: Sendable {
     didSet { Transitions.note("writer", oldValue.name.rawValue, state.name.rawValue) }
   }
   package private(set) var ownership: Ownership
+  /// A stop was requested. Little time is left, so the repository is asked sooner.
+  package var isEnding = false
   /// The last timeline was written up to now, and ended because of a question.
   package private(set) var isWatched = false
   /// The claims that this process made.
@@ -88,6 +92,8 @@ package struct Writer: Sendable {
   /// How far the newest timeline had come, and since when.
   private var seen: (progress: Progress, at: Int64)?
   private var restart = RestartPause()
+  /// When it was blocked last.
+  private var failedAt: Int64 = 0
 
   private struct Progress: Equatable {
     var timeline: TimelineNumber?
@@ -104,19 +110,21 @@ package struct Writer: Sendable {
     switch (state, event) {
     case (.writing, .ended(let ending, let isAsked)): return end(ending, isAsked: isAsked)
     case (.writing, _), (_, .ended): return refuse(event)
-    case (_, .failed(let error)): state = .blocked(error)
+    case (_, .failed(let error)):
+      state = .blocked(error)
+      failedAt = now
     case (_, .moved(let other, isSame: true)): ownership = other
     case (_, .moved(let other, isSame: false)):
       (ownership, isWatched, seen) = (other, false, nil)
       state = .comparing(.due)
     case (.upToDate, .lost): state = .comparing(.due)
     case (_, .lost): break
-    case (_, .saw(let view)): return look(view)
+    case (_, .saw(let view)): return look(view, now)
     case (.standby(let standby), .listed(let history)):
       guard let comparison = standby.comparison, isStillOwned(history, comparison),
         case .standby(let reason) = decide(comparison, history, now)
       else { return compare() }
-      state = .standby(Standby(reason: reason, comparison: comparison))
+      state = .standby(Standby(reason: reason, comparison: comparison, askedAt: now))
     case (.comparing(.due), .compared(let view, let comparison, let history)):
       guard comparison.hasNews else {
         state = .upToDate(view)
@@ -124,7 +132,7 @@ package struct Writer: Sendable {
       }
       switch decide(comparison, history, now) {
       case .standby(let reason):
-        state = .standby(Standby(reason: reason, comparison: comparison))
+        state = .standby(Standby(reason: reason, comparison: comparison, askedAt: now))
       case .claim:
         state = .comparing(.mayClaim)
         return .claim
@@ -146,15 +154,19 @@ package struct Writer: Sendable {
     return .compare
   }
 
-  private mutating func look(_ view: CaptureView) -> Effect {
+  private mutating func look(_ view: CaptureView, _ now: Int64) -> Effect {
     if case .upToDate(let last) = state, last.isSame(as: view) { return .wait }
     // There is nothing that a server would load, not even an empty file of Redis.
     if view.dump == nil, view.aof == .absent {
       state = .upToDate(view)
       return .wait
     }
-    // A listing shows whether the owner still ships. Until that changes, the disk is not compared again.
-    if case .standby(let standby) = state, standby.comparison != nil { return .list }
+    // A listing shows whether the owner still ships. Until that changes, the disk is not compared again,
+    // and what Redis writes meanwhile is no reason for a listing.
+    if case .standby(let standby) = state, standby.comparison != nil {
+      return now - standby.askedAt >= askInterval ? .list : .wait
+    }
+    if case .blocked = state, now - failedAt < Writer.endingInterval { return .wait }
     return compare()
   }
 
@@ -215,14 +227,21 @@ package struct Writer: Sendable {
   // MARK: Waiting
 
   private static let retryInterval: Int64 = 15_000
+  /// The time between two requests of one that ends, or whose directory changes while it is blocked.
+  private static let endingInterval: Int64 = 2000
 
-  package var wait: Wait {
+  private var askInterval: Int64 {
+    isEnding ? Writer.endingInterval : Writer.retryInterval
+  }
+
+  package func wait(at now: Int64) -> Wait {
     switch state {
     case .upToDate, .writing, .comparing(.due): .change
     case .comparing(.mayClaim), .comparing(.raced): .atMost(500)
     case .comparing(.ended): .pause(restart.milliseconds)
     case .standby(let standby):
-      standby.comparison == nil ? .pause(restart.milliseconds) : .atMost(Writer.retryInterval)
+      standby.comparison == nil
+        ? .pause(restart.milliseconds) : .atMost(max(0, standby.askedAt + askInterval - now))
     case .blocked: .atMost(Writer.retryInterval)
     }
   }

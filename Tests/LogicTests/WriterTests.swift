@@ -148,7 +148,7 @@ import Testing
         for place in Place.allCases {
           for happening in Happening.allCases {
             var writer = try place.make()
-            let effect = writer.handle(try happening.event(), now: 1000)
+            let effect = writer.handle(try happening.event(), now: 20_000)
             let found = "\(place) \(happening): \(writer.state.name), \(effect)"
             guard let (name, next) = WriterTests.expected(place, happening) else {
               guard case .blocked(let error) = writer.state, effect == .wait else {
@@ -156,7 +156,7 @@ import Testing
                 continue
               }
               #expect(error.cause?.contains("a writer that is") ?? false, "\(found)")
-              #expect(writer.wait == .atMost(15_000))
+              #expect(writer.wait(at: 20_000) == .atMost(15_000))
               continue
             }
             #expect(writer.state.name == name && effect == next, "\(found)")
@@ -172,15 +172,48 @@ import Testing
   }
 
   @Test func `how long each state waits`() throws {
-    #expect(try Place.raced.make().wait == .atMost(500))
-    #expect(try Place.standby.make().wait == .atMost(15_000))
-    #expect(try Place.upToDate.make().wait == .change)
+    #expect(try Place.raced.make().wait(at: 0) == .atMost(500))
+    #expect(try Place.standby.make().wait(at: 4000) == .atMost(11_000))
+    #expect(try Place.upToDate.make().wait(at: 0) == .change)
     for place in [Place.ended, .superseded] {
-      guard case .pause = try place.make().wait else {
-        Issue.record("\(place): \(try place.make().wait)")
+      guard case .pause = try place.make().wait(at: 0) else {
+        Issue.record("\(place): \(try place.make().wait(at: 0))")
         continue
       }
     }
+  }
+
+  /// What Redis writes beside another's history wakes it, but is no reason to ask the store again.
+  @Test(arguments: [(false, 15_000), (true, 2000)])
+  func `one in standby lists at its pace, however often it looks`(isEnding: Bool, pace: Int64)
+    throws
+  {
+    var writer = try Place.standby.make()
+    writer.isEnding = isEnding
+    let history = try WriterTests.scene.history
+    var listings: [Int64] = []
+    for now in stride(from: 200 as Int64, through: 60_000, by: 200) {
+      let view = now.isMultiple(of: 400) ? WriterTests.scene.view : WriterTests.changed
+      switch writer.handle(.saw(view), now: now) {
+      case .wait: continue
+      case .list:
+        listings.append(now)
+        #expect(writer.handle(.listed(history), now: now) == .wait)
+      default: Issue.record("at \(now): \(writer.state.name)")
+      }
+    }
+    #expect(listings == Array(stride(from: pace, through: 60_000, by: Int(pace))))
+  }
+
+  @Test func `one that is blocked tries again at its pace, however often it looks`() throws {
+    var writer = try Place.blocked.make()
+    var tries: [Int64] = []
+    for now in stride(from: 200 as Int64, through: 10_000, by: 200)
+    where writer.handle(.saw(WriterTests.changed), now: now) == .compare {
+      tries.append(now)
+      writer.handle(.failed(LifeboatError(.failure, "no directory")), now: now)
+    }
+    #expect(tries == [2000, 4000, 6000, 8000, 10_000])
   }
 
   @Test func `a timeline that ended with a question is watched until the next claim`() throws {
@@ -214,9 +247,9 @@ import Testing
     clean.isClean = true
     writer.handle(.saw(view), now: 0)
     #expect(writer.handle(.compared(view, clean, history), now: 0) == .wait)
-    writer.handle(.saw(view), now: 1)
+    writer.handle(.saw(view), now: Ownership.courtesy - 1)
     #expect(writer.handle(.listed(history), now: Ownership.courtesy - 1) == .wait)
-    writer.handle(.saw(view), now: 2)
+    writer.handle(.saw(view), now: Ownership.courtesy)
     #expect(writer.handle(.listed(history), now: Ownership.courtesy) == .compare)
     #expect(
       writer.handle(.compared(view, clean, history), now: Ownership.courtesy) == .claim)
