@@ -19,6 +19,25 @@ import Testing
     #expect(listing.text.contains("~12  1.2@1:14\n"), "\(listing.text)")
   }
 
+  /// The last snapshot is that of an emptied database, and a few keys were written after it. It takes more of
+  /// them until a writer records their number.
+  @Test(arguments: [(0, true), (2, false)])
+  func `unknown is not 0`(sets: Int, isKnown: Bool) async throws {
+    let set = Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8)
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 0)
+    let log = command + (0..<sets).flatMap { _ in set }
+    try await made.addLog(1, 0, bytes: log, at: 1000)
+    try await made.addChain(
+      1, 1, ordinal: 1, baseAt: 500, writtenAt: 900, keys: 0, reached: UInt64(command.count))
+    let listing = try await RepositoryListing.make(made.store, now: at(10_000))
+    let window = try #require(listing.timelines[0].windows.first)
+    #expect(window.point == "1.1@1:\(log.count)" && window.keys == (isKnown ? 0 : nil), "\(window)")
+    #expect(
+      listing.text.contains((isKnown ? "~0" : "unknown") + "  1.1@1:\(log.count)\n"),
+      "\(listing.text)")
+  }
+
   @Test func `a snapshot of a later window says nothing about this one`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 0)

@@ -104,7 +104,7 @@ struct MadeRepository {
   ///   - keys: how many keys it estimates.
   func addChain(
     _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil,
-    writtenAt written: Int64? = nil, keys: UInt64? = nil
+    writtenAt written: Int64? = nil, keys: UInt64? = nil, reached: UInt64? = nil
   ) async throws {
     let id = baseID(number, time)
     let index = GenerationIndex(
@@ -126,6 +126,7 @@ struct MadeRepository {
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)
     if let written { made.at = at(written) }
     made.estimate = keys.map { .init(keys: $0, expires: 0) }
+    made.reached = reached
     if let clean { (made.at, made.isClean) = (at(clean), true) }
     try await add(made)
   }

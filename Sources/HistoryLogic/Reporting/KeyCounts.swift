@@ -6,7 +6,7 @@ import BackupTypes
 /// A writer records a lower bound of the number of keys with each snapshot, and cuts one when most of them
 /// are gone. Keys that may have expired count as expired. A slow decline is not noticed: each count is
 /// compared with the last one that was not much less.
-struct KeyCounts: Sendable {
+package struct KeyCounts: Sendable {
   struct Count: Sendable, Equatable {
     var at: Instant
     var keys: UInt64
@@ -19,7 +19,7 @@ struct KeyCounts: Sendable {
 
   /// Less than a quarter is a fall, unless there were hardly any keys. A writer uses the same numbers.
   static let factor: UInt64 = 4
-  private static let keysMin: UInt64 = 16
+  package static let keysMin: UInt64 = 16
 
   /// - Parameter isExplained: a command that emptied a database lies between this count and the last one.
   /// - Returns: whether most of the known keys are gone.

@@ -19,9 +19,10 @@ extension RepositoryListing {
       var close = finder
       close.snapshots = Dictionary(uniqueKeysWithValues: near.map { ($0.sequence, $0) })
       let last = near.last
+      let end = close.last(notAfter: span.to)
       return Window(
-        from: span.from, to: span.to, point: close.last(notAfter: span.to)?.id,
-        keys: last?.estimate?.keys, isCounted: false, isCopy: false,
+        from: span.from, to: span.to, point: end?.id,
+        keys: last.flatMap { keys($0, at: end?.cut) }, isCounted: false, isCopy: false,
         isAbandoned: span.isAbandoned,
         isUnverified: last.flatMap { copies[$0.sequence]?.isUnverified } ?? false)
     }
@@ -33,6 +34,26 @@ extension RepositoryListing {
     }
     return (spans + points).sorted { ($0.to, $0.from) < ($1.to, $1.from) }
   }
+
+  /// How many keys there are at the end of a window, by the snapshot nearest to it; nil: not known.
+  ///
+  /// A writer cuts a snapshot when the number of keys is no longer about the same. Below `keysMin` it waits for
+  /// more of them. A snapshot of an emptied database therefore says nothing of the end if log follows that can
+  /// hold more keys than it counts.
+  private static func keys(_ snapshot: Snapshot, at end: LogPosition?) -> UInt64? {
+    guard let keys = snapshot.estimate?.keys, keys < KeyCounts.keysMin, let end else {
+      return snapshot.estimate?.keys
+    }
+    guard let open = snapshot.chain?.openSegment, open.timeline == end.timeline,
+      open.ordinal == end.ordinal
+    else { return nil }
+    let reached = snapshot.reached ?? open.from
+    let bytes = end.offset > reached ? end.offset - reached : 0
+    return bytes / bytesOfKeyMin > keys ? nil : keys
+  }
+
+  /// A key that a command adds takes at least so many bytes of log: its name and its value, each with a length.
+  private static let bytesOfKeyMin: UInt64 = 12
 
   /// How many snapshots before the end of a window, and after it, are considered. One of them nearly always
   /// has the end.
