@@ -80,6 +80,55 @@ import Testing
     }
   }
 
+  /// Another shipper of the same directory claimed before the first upload had ended. What it uploaded then is
+  /// the dump that had been there before both claims.
+  @Test func `a first upload that was cut off hides no older dump`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 2000)
+    try await made.addClaim(2, at: 4000, parentSnapshots: 0)
+    try await made.addSnapshot(2, 1, dumpAt: 1000)
+    let chosen = try await made.choose(.at(at(3000)))
+    #expect(chosen?.id == "2.1" && chosen?.instant == at(1000), "\(String(describing: chosen))")
+    #expect(try await made.choose(.at(at(5000)))?.id == "2.1")
+    let code = await code { _ = try await made.choose(.at(at(900))) }
+    #expect(code == .noBackup)
+  }
+
+  /// Two shippers claimed one after the other, each from a listing without what the other shipped. The log that
+  /// the last one shipped was written before both claims.
+  @Test func `log that was shipped again under a later claim counts from when it was written`()
+    async throws
+  {
+    let made = try await MadeRepository()
+    let log = Self.set("at:10")
+    let length = UInt64(log.count)
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    try await made.addLog(1, 0, bytes: log, at: 10_500)
+    try await made.addClaim(
+      2, at: 60_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: length)])
+    try await made.addClaim(3, at: 70_000, parentSnapshots: 0)
+    try await made.addChain(3, 1, ordinal: 1, baseAt: 20_000)
+    try await made.addLog(3, 0, bytes: log + log, at: 50_500)
+    try await check(made, 65, "3.1@1:\(2 * length)")
+    try await check(made, 55, "3.1@1:\(2 * length)")
+    try await check(made, 75, "3.1@1:\(2 * length)")
+    try await check(made, 30, "3.1@1:0")
+    try await check(made, 15, "1.1@1:\(length)", until: 20_000)
+  }
+
+  /// The log ends within the second of the time, and its chain was replaced by one that does not continue it.
+  @Test func `a time just before the last write of a window is in the window`() async throws {
+    let made = try await made(annotated: false)
+    let first = Self.set("at:10").count
+    let chosen = try await made.choose(.at(at(20_000)))
+    #expect(chosen?.id == "1.1@1:\(first)" && chosen?.gap == nil, "\(String(describing: chosen))")
+    #expect(try await made.choose(.at(at(20_499)))?.id == "1.1@1:\(first)")
+    #expect(try await made.choose(.at(at(20_500)))?.id == "1.1@1:\(2 * first)")
+    let code = await code { _ = try await made.choose(.at(at(20_501))) }
+    #expect(code == .noBackup)
+  }
+
   /// Redis rewrites its AOF, and wrote nothing since some time before: the log of the old file and that of the
   /// new one are complete, and between them is nothing.
   @Test func `a rewrite of a server that writes nothing leaves no gap`() async throws {

@@ -36,7 +36,14 @@ extension Answering {
       throw try self.lost(message, lost)
     }
     // A window that ends within the requested second contains it.
-    return point.gap == nil ? .point(point, found.precision) : .gap(at: at, before: point)
+    guard point.gap != nil else { return .point(point, found.precision) }
+    let limit = selected ?? history.newestClaim?.timeline ?? .first
+    guard try goesOn(point, past: at, by: 0, finder(of: point.timeline), upTo: limit) else {
+      return .gap(at: at, before: point)
+    }
+    var inside = point
+    inside.gap = nil
+    return .point(inside, found.precision)
   }
 
   /// How far the clock of this machine may be behind the one that a person reads a time from.
@@ -85,6 +92,19 @@ extension Answering {
       if let known = try known(at: at, marked: marked, finder, upTo: limit) { return known }
       timeline = history.claims[number]?.parent
     }
+    return selected == nil ? try knownLater(at: at, upTo: limit) : nil
+  }
+
+  /// The state of a time of whose timeline nothing counts: another claimed the next one before the first upload
+  /// had ended. What that one uploaded was on disk before, if its own time says so.
+  private func knownLater(at: Instant, upTo limit: TimelineNumber) throws -> Known? {
+    var timeline = history.timeline(at: at)
+    while let number = timeline, let next = history.successor(of: number)?.timeline, next <= limit {
+      let finder = try finder(of: next)
+      let marked = try last(notAfter: at, finder)
+      if let known = try known(at: at, marked: marked, finder, upTo: limit) { return known }
+      timeline = next
+    }
     return nil
   }
 
@@ -129,7 +149,7 @@ extension Answering {
       var best = refined.point
       if annotated == nil { best = try continued(best, at: at, upTo: limit) }
       let finder = try self.finder(of: best.timeline)
-      if try goesOn(best, past: at, finder, upTo: limit) {
+      if try goesOn(best, past: at, by: 1000, finder, upTo: limit) {
         return Known(point: best, precision: precision(of: best))
       }
       let next = try beginnings(behind: best, at: at, finder, upTo: limit)
@@ -146,12 +166,22 @@ extension Answering {
       if let second = annotated {
         (known, annotated) = (begun, max(second, begun.instant))
       } else if let over = next.lastOver {
-        known = over
+        known = try lastMark(behind: over, at: at)
       } else {
         let point = next.isContinued ? best : best.unknown(until: begun)
         return Known(point: point, precision: precision(of: best))
       }
     }
+  }
+
+  /// The last mark not after `at` in the chain that begins with `start`, or `start` itself. A file can have been
+  /// written long before the claim under which its log was shipped.
+  private func lastMark(behind start: RestorePoint, at: Instant) throws -> RestorePoint {
+    guard let last = try last(notAfter: at, finder(of: start.timeline)),
+      let cut = last.cut, let from = start.cut, cut > from,
+      last.snapshot.chain?.base?.generation == start.snapshot.chain?.base?.generation
+    else { return start }
+    return last
   }
 
   /// The state with which the timeline begins, if it existed by `at`. The state exists when the timeline is
@@ -197,13 +227,15 @@ extension Answering {
   }
 
   /// Whether the log of the point, its own or that of a timeline that continued it, shows that it continued
-  /// for the whole second of `at`; or a clean end shows that nothing was written until then.
+  /// after `at` for so long; or a clean end shows that nothing was written until then.
+  /// - Parameter margin: milliseconds; a time to the second means all of it.
   private func goesOn(
-    _ point: RestorePoint, past at: Instant, _ finder: PointFinder, upTo limit: TimelineNumber
+    _ point: RestorePoint, past at: Instant, by margin: Int64, _ finder: PointFinder,
+    upTo limit: TimelineNumber
   ) throws -> Bool {
     guard point.primary == .aof else { return false }
     func reaches(_ snapshot: Snapshot) -> Bool {
-      history.chain(of: snapshot).last.map { $0.time.since(at) >= 1000 } ?? false
+      history.chain(of: snapshot).last.map { $0.time.since(at) >= margin } ?? false
     }
     if reaches(point.snapshot) { return true }
     let isClean = finder.snapshots.values.contains {
