@@ -159,6 +159,17 @@ extension SimRedis {
     return bytes + (0..<8).map { UInt8(truncatingIfNeeded: crc.value >> ($0 * 8)) }
   }
 
+  /// When an RDB says that it was begun, in seconds; nil: it has no such time.
+  static func began(rdb bytes: [UInt8]) -> Int64? {
+    let head = rdb(Dataset(), at: 0, isBase: false)
+    // The number is the last of the head: its length, and its digits.
+    guard let end = head.firstIndex(of: 0xff) else { return nil }
+    let start = end - 1
+    guard bytes.count > start, bytes.starts(with: head.prefix(start - 1)) else { return nil }
+    let length = Int(bytes[start - 1])
+    return Int64(String(decoding: bytes[start...].prefix(length), as: UTF8.self))
+  }
+
   /// Reads what `rdb` makes, and where it ends.
   private static func parse(rdb bytes: [UInt8]) throws -> (data: Dataset, end: Int) {
     var position = 9

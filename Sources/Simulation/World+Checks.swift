@@ -98,12 +98,18 @@ extension World {
       detail: "state \(disks.map(\.data.state)) was on disk, and a restore gives \(found)")
   }
 
-  /// The clock was set back, and the time stamps say that the older of dump and AOF is the newest state.
+  /// The clock was set back, and the time stamps say that the older of dump and AOF is the newest state. Or it
+  /// was set back while the dump was saved, so that it was complete before it began: then the AOF may have been
+  /// written before or after it. It counts, with a warning, and the dump is shipped, too.
   private var timesLie: Bool {
     guard wentBack, let dump = redis.root.entries["dump.rdb"] else { return false }
+    let began = SimRedis.began(rdb: dump.bytes)
+    if !redis.isAOFOn, let began, began > dump.modified / 1_000_000_000 { return true }
     let folder = redis.root.entries["appendonlydir"].map { Array($0.entries.values) } ?? []
     let logs = folder + [redis.root.entries["appendonly.aof"]].compactMap { $0 }
-    let isDumpNewest = logs.allSatisfy { $0.modified < dump.modified }
+    let isDumpNewest = logs.allSatisfy {
+      $0.modified < dump.modified && $0.modified / 1_000_000_000 <= began ?? .max
+    }
     return isDumpNewest == redis.isAOFOn
   }
 
@@ -136,7 +142,8 @@ extension World {
       }
       return found
     } catch let error as LifeboatError
-      where error.message.contains("has no restore point") && (!wasCovered || isClaimedNow)
+      where error.message.contains("has no restore point")
+      && (!wasCovered || isClaimedNow || isCutOffForNow)
     {
       // A first upload was cut off: it is said, and nothing is taken for it.
       count(.firstUploadIsCutOff)
@@ -146,6 +153,16 @@ extension World {
     } catch let error as SimRedis.Broken {
       throw Violation(kind: "no server starts on what was restored", detail: "\(error)")
     }
+  }
+
+  /// The last claim came from another process than what was covered before it, and whoever made it ended before
+  /// it had uploaded again what the claim cut off. Nobody did that since.
+  private var isCutOffForNow: Bool {
+    guard let claim = bucket.lastClaim,
+      let last = covers.last(where: { $0.disks.contains { $0.data.state > 0 } }),
+      last.at < claim.at, last.process != claim.process?.name
+    else { return false }
+    return !sidecars.contains { $0.process === claim.process && !$0.process.isDead }
   }
 
   private var isClaimedNow: Bool {
@@ -219,7 +236,10 @@ extension World {
   /// both. The AOF may have been switched off meanwhile, which looks the same: such a time is in a gap.
   private func isReplacedWhileIdle(from index: Int) -> Bool {
     let held = Set(covers[index].disks.map(\.data.state))
+    let isAOFOn = covers[index].disks.last?.isAOFOn
     for (number, cover) in covers.enumerated().dropFirst(index) {
+      // What a server loads without its AOF is another state, and nothing was written.
+      if cover.disks.contains(where: { $0.isAOFOn != isAOFOn }) { return true }
       if held.isDisjoint(with: cover.disks.map(\.data.state)) { return false }
       let next =
         number + 1 < covers.count ? covers[number + 1].era : era(at: machine.milliseconds + 1)
