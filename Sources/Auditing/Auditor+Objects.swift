@@ -17,19 +17,33 @@ extension Auditor {
   /// Too small to be an object of the repository.
   static func isStub(_ entry: ObjectEntry) -> Bool { entry.size < Frame.prefixBytes }
 
+  /// The largest object of this name; nil if it is of a kind that is not read back.
+  private static func objectBytesMax(_ name: ObjectPath) -> Int? {
+    switch name {
+    case .descriptor: RecordCoding.descriptorSizeMax
+    case .claim: ObjectKind.claim.objectBytesMax
+    case .snapshot: ObjectKind.snapshot.objectBytesMax
+    case .log: ObjectKind.log.objectBytesMax
+    case .index: ObjectKind.index.objectBytesMax
+    case .key, .piece, .operation: nil
+    }
+  }
+
   /// Whether an object is what was written under its name. For an index, also whether every piece of the
   /// generation is listed.
   func readBack(_ name: ObjectPath, _ store: any ObjectStore, _ frame: Frame) async throws
     -> ReadBack
   {
-    guard let object = try await store.read(name.text) else { return .missing }
+    guard let limit = Auditor.objectBytesMax(name) else { return .unclear }
     do {
+      guard let object = try await store.read(name.text, limit: limit) else { return .missing }
       switch name {
       case .descriptor:
         _ = try RecordCoding.decodeDescriptor(object, location: store.location)
       case .claim: _ = try frame.open(object, kind: .claim, name: name, limit: RecordCoding.sizeMax)
       case .snapshot:
-        _ = try frame.open(object, kind: .snapshot, name: name, limit: RecordCoding.sizeMax)
+        _ = try frame.open(
+          object, kind: .snapshot, name: name, limit: RecordCoding.snapshotSizeMax)
       case .log(_, _, let span):
         let content = try frame.open(object, kind: .log, name: name, limit: LogPayload.sizeMax)
         _ = try LogPayload(decoding: content.content, span: span)

@@ -114,7 +114,13 @@ extension Auditor {
 
   private func checkClaim(_ claim: Claim, _ store: any ObjectStore, _ frame: Frame) async throws {
     let name = ObjectPath.claim(claim.timeline)
-    guard let object = try await store.read(name.text) else {
+    let object: [UInt8]?
+    do {
+      object = try await store.read(name.text, limit: ObjectKind.claim.objectBytesMax)
+    } catch let error as LifeboatError where error.code == .corrupt {
+      object = []
+    }
+    guard let object else {
       return ifStill(claim) {
         lost("\(name.text) is missing from \(store.location), although it was uploaded")
       }
@@ -132,7 +138,8 @@ extension Auditor {
     }
     // The shipper looks for it only with an upload, and there may be no other one.
     guard let next = claim.timeline.next,
-      try await store.read(ObjectPath.claim(next).text) != nil
+      try await store.has(
+        ObjectPath.claim(next).text, limit: ObjectKind.claim.objectBytesMax)
     else { return }
     ifStill(claim) {
       lost(

@@ -2,8 +2,22 @@ package import BackupTypes
 package import Codec
 
 /// What an object is. It is written into the frame, so that one kind is never read as another.
-package enum ObjectKind: UInt8, Sendable {
+package enum ObjectKind: UInt8, Sendable, CaseIterable {
   case claim = 1, snapshot = 2, index = 3, piece = 4, log = 5, operation = 6, keySlot = 7
+
+  /// The content of the largest object of this kind, in bytes.
+  package var contentBytesMax: Int {
+    switch self {
+    case .claim, .index, .operation: RecordCoding.sizeMax
+    case .snapshot: RecordCoding.snapshotSizeMax
+    case .piece: GenerationIndex.pieceBytes
+    case .log: LogPayload.sizeMax
+    case .keySlot: KeySlot.sizeMax
+    }
+  }
+
+  /// The largest object of this kind, as it is stored, in bytes.
+  package var objectBytesMax: Int { Frame.objectBytesMax(content: contentBytesMax) }
 }
 
 /// The envelope around every object but the descriptor.
@@ -27,6 +41,12 @@ package struct Frame: Sendable {
   package static let version: UInt8 = 1
   package static let headerBytes = 24
   package static let prefixBytes = 56
+
+  /// The largest object whose content has at most `content` bytes: content that does not get smaller is not
+  /// compressed, and a cipher adds its nonce and its tag.
+  package static func objectBytesMax(content: Int) -> Int {
+    prefixBytes + RepositorySecrets.nonceBytes + content + AEAD.tagByteCount
+  }
 
   package var compression: Compression
   package var secrets: RepositorySecrets?

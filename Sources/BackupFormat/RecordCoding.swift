@@ -9,13 +9,11 @@ package enum RecordCoding {
   package static let sizeMax = 24 << 20
   /// The largest snapshot: some 65,000 spans of log. Readers hold many of them.
   package static let snapshotSizeMax = 6 << 20
+  /// The descriptor has a few fields.
+  package static let descriptorSizeMax = 64 << 10
   /// Decoding takes many times the size of a record. Larger ones than this are decoded one at a time.
   private static let bulk = 256 << 10
   private static let oneAtATime = Mutex(())
-
-  package static func sizeMax(of kind: ObjectKind) -> Int {
-    kind == .snapshot ? snapshotSizeMax : sizeMax
-  }
 
   package static func encode(_ record: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()

@@ -30,6 +30,8 @@ extension RepositorySecrets: CustomStringConvertible, CustomReflectable {
 /// One way to open an encrypted repository: its key, wrapped by a person's key.
 package struct KeySlot: Sendable, Codable, Equatable {
   package static let saltBytes = 16
+  /// A slot is some 300 bytes.
+  package static let sizeMax = 4096
   private static let addedPrefix = "key-"
   private static let idBytes = 16
   package var salt: String

@@ -77,11 +77,11 @@ package final class GCSStore: ObjectStore {
     }
   }
 
-  package func read(_ name: String) async throws -> [UInt8]? {
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     let key = try key(name)
     var request = GCSRequest(
       action: .read, method: .get, path: path(key), query: [("alt", "media")], object: object(name))
-    request.responseBytesMax = objectByteCountMax
+    request.responseBytesMax = max(limit, refusalBytesMax)
     return try await unwrapping {
       do {
         let reply = try await exchange.send(request, accepting: [200])
@@ -91,7 +91,7 @@ package final class GCSStore: ObjectStore {
         if let checksum = checksum(reply.headers), checksum != googleChecksum(reply.body) {
           throw unusable(.read, name, "the object was changed in transit: its CRC-32C differs")
         }
-        return reply.body
+        return try checked(reply.body, limit: limit, of: name)
       } catch let refusal as GCSRefusal where refusal.fault.status == 404 {
         guard try await isListed(key, name) else { return nil }
         throw unusable(.read, name, "the store reports that it does not exist, but lists it")

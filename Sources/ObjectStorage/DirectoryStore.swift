@@ -64,7 +64,7 @@ package final class DirectoryStore: ObjectStore {
     }
   }
 
-  package func read(_ name: String) async throws -> [UInt8]? {
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     let components = try ObjectName.components(name)
     return try translating { () throws(LifeboatError) in
       guard let directory = try openDirectories(components.dropLast()),
@@ -74,7 +74,7 @@ package final class DirectoryStore: ObjectStore {
       guard status.kind != .directory, let file = try directory.open(components.last!) else {
         return nil
       }
-      return try file.readAll(limit: objectByteCountMax)
+      return try file.readAll(limit: limit)
     }
   }
 

@@ -16,7 +16,9 @@ package protocol ObjectStore: Sendable {
   func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome
 
   /// The whole object. Nil only if its absence is proved; anything less is an error.
-  func read(_ name: String) async throws -> [UInt8]?
+  ///
+  /// - Parameter limit: bytes. A larger object is `.corrupt`, and not more of it than this is held in memory.
+  func read(_ name: String, limit: Int) async throws -> [UInt8]?
 
   /// One page of the objects whose names begin with `prefix` (as a string, not a directory), sorted
   /// by the UTF-8 bytes of their names.
@@ -43,6 +45,32 @@ package protocol ObjectStore: Sendable {
 
 extension ObjectStore {
   package var createsConditionally: Bool { true }
+
+  /// Whether there is an object of this name, whatever it holds.
+  ///
+  /// - Parameter limit: bytes; what an object of this name has at most. More is not read.
+  package func has(_ name: String, limit: Int) async throws -> Bool {
+    do {
+      return try await read(name, limit: limit) != nil
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return true
+    }
+  }
+}
+
+/// What a server may say when it refuses to give an object: such a reply is read whatever the object's limit.
+package let refusalBytesMax = 256 << 10
+
+extension ObjectStore {
+  /// The body of a reply, if it is within the limit of the object.
+  package func checked(
+    _ body: [UInt8], limit: Int, of name: String
+  ) throws(LifeboatError) -> [UInt8] {
+    guard body.count > limit else { return body }
+    throw LifeboatError(
+      .corrupt, "the object \(printable(name)) at \(location) is too large",
+      cause: "it has more than the \(humanBytes(limit)) that an object of this name can have")
+  }
 }
 
 /// One object of a listing.
@@ -76,5 +104,5 @@ package struct ListPage: Sendable {
 
 package enum CreateOutcome: Sendable { case created, exists }
 
-/// The largest object that is read or created: 64 MiB, sixteen pieces. A larger one is not ours.
+/// The largest object that is created: 64 MiB, sixteen pieces. What is read has a limit of its own kind.
 package let objectByteCountMax = 64 << 20

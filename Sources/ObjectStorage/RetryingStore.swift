@@ -62,8 +62,8 @@ package struct RetryingStore: ObjectStore {
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await retrying(.create) { try await base.create(name, bytes) }
   }
-  package func read(_ name: String) async throws -> [UInt8]? {
-    try await retrying(.read) { try await base.read(name) }
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await retrying(.read) { try await base.read(name, limit: limit) }
   }
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await retrying(.list) { try await base.list(prefix: prefix, continuing: continuing) }

@@ -11,7 +11,9 @@ extension StoreLayer {
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await base.create(name, bytes)
   }
-  package func read(_ name: String) async throws -> [UInt8]? { try await base.read(name) }
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await base.read(name, limit: limit)
+  }
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await base.list(prefix: prefix, continuing: continuing)
   }

@@ -54,8 +54,8 @@ package struct CountedStore: StoreLayer {
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await counting(.create) { try await base.create(name, bytes) }
   }
-  package func read(_ name: String) async throws -> [UInt8]? {
-    try await counting(.read) { try await base.read(name) }
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await counting(.read) { try await base.read(name, limit: limit) }
   }
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await counting(.list) { try await base.list(prefix: prefix, continuing: continuing) }

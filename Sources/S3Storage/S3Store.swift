@@ -77,14 +77,14 @@ package final class S3Store: ObjectStore {
     }
   }
 
-  package func read(_ name: String) async throws -> [UInt8]? {
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     var request = request(.read, .get, key: try key(name), name: name)
-    request.responseBytesMax = objectByteCountMax
+    request.responseBytesMax = max(limit, refusalBytesMax)
     return try await unwrapping {
       do {
         let reply = try await exchange.send(request, accepting: [200])
         guard reply.isDelimited else { throw incomplete(name) }
-        return reply.body
+        return try checked(reply.body, limit: limit, of: name)
       } catch let refusal as S3Refusal
         where refusal.fault.status == 404 && refusal.fault.code == "NoSuchKey"
       {

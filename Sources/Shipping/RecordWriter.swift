@@ -108,7 +108,8 @@ package struct RecordWriter: Sendable {
   func checkFence() async throws {
     if checksOwnClaim { try await checkOwnClaim() }
     guard let next = claim.timeline.next,
-      try await repository.store.read(ObjectPath.claim(next).text) != nil
+      try await repository.store.has(
+        ObjectPath.claim(next).text, limit: ObjectKind.claim.objectBytesMax)
     else { return }
     let successor = try? await repository.claim(next)
     throw Superseded(

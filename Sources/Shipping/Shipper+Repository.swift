@@ -46,7 +46,7 @@ extension Shipper {
   /// Writes our own last claim again if it is missing. Without it nobody can read its timeline.
   private func bringBack(_ claim: Claim, _ repository: Repository) async throws {
     let name = ObjectPath.claim(claim.timeline)
-    guard try await store.read(name.text) == nil,
+    guard !(try await store.has(name.text, limit: ObjectKind.claim.objectBytesMax)),
       try await repository.create(claim, name, kind: .claim) == .created
     else { return }
     logger.warning(
@@ -57,7 +57,7 @@ extension Shipper {
   /// Writes a missing descriptor again, byte for byte, if the rest of the repository exists.
   private func bringBack(_ descriptor: Descriptor) async throws {
     let name = ObjectPath.descriptor.text
-    guard try await store.read(name) == nil,
+    guard !(try await store.has(name, limit: RecordCoding.descriptorSizeMax)),
       !(try await store.list(prefix: "timelines/", continuing: nil)).entries.isEmpty
     else { return }
     let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
@@ -97,10 +97,11 @@ extension Comparison {
       .claim(before.timeline), .snapshot(before.timeline, sequence: before.snapshot),
     ]
     objects += reusable.values.map { .index($0) }
+    // Where a timeline continues a file, its log does not begin at 0.
     if let position = before.position,
-      let last = history.log(
-        of: position.timeline, ordinal: position.ordinal, from: 0, limit: position.offset
-      ).spans.last
+      let last = history.catalogue.timelines[position.timeline]?.log[position.ordinal]?
+        .filter({ $0.from < position.offset && position.offset <= $0.to })
+        .max(by: { $0.count < $1.count })
     {
       objects.append(.log(position.timeline, ordinal: position.ordinal, last))
     }

@@ -24,7 +24,7 @@ extension Shipper {
   /// writer has won, which is known only after all have written.
   func isWon(_ claim: Claim, _ repository: Repository) async throws -> Bool {
     let name = ObjectPath.claim(claim.timeline)
-    guard try await store.read(name.text) == nil,
+    guard !(try await store.has(name.text, limit: ObjectKind.claim.objectBytesMax)),
       try await repository.create(claim, name, kind: .claim) == .created,
       try await repository.claim(claim.timeline).nonce == claim.nonce
     else { return false }

@@ -138,9 +138,11 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     }
   }
 
-  func read(_ name: String) async throws -> [UInt8]? {
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     _ = try ObjectName.components(name)
-    return try await call("read", name) { bucket.objects[name]?.bytes }
+    return try await call("read", name) {
+      try bucket.objects[name].map { try checked($0.bytes, limit: limit, of: name) }
+    }
   }
 
   func list(prefix: String, continuing: String?) async throws -> ListPage {

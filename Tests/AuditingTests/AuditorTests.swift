@@ -203,9 +203,9 @@ private struct BusyStore: ObjectStore {
   func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await store.create(name, bytes)
   }
-  func read(_ name: String) async throws -> [UInt8]? {
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     onRead()
-    return try await store.read(name)
+    return try await store.read(name, limit: limit)
   }
   func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await store.list(prefix: prefix, continuing: continuing)

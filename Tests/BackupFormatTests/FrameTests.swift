@@ -35,6 +35,21 @@ import Testing
     }
   }
 
+  @Test("the largest content of a kind fits its largest object, whatever the codec and the key")
+  func largest() throws {
+    var random = SystemRandomNumberGenerator()
+    let content = (0..<ObjectKind.log.contentBytesMax / 8).flatMap { _ in
+      littleEndianBytes(random.next())
+    }
+    for codec in FrameTests.codecs {
+      for key in [nil, secrets] {
+        let object = try frame(codec, key).seal(content, kind: .log, name: name)
+        #expect(object.count <= Frame.objectBytesMax(content: content.count))
+      }
+    }
+    #expect(content.count >= ObjectKind.log.contentBytesMax - 8)
+  }
+
   @Test("every truncation and every flipped bit is noticed")
   func damage() throws {
     for codec in FrameTests.codecs {

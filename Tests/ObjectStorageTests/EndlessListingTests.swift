@@ -10,7 +10,7 @@ import Testing
     let location = "memory://gateway"
     let page: @Sendable (String?) -> ListPage
     func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome { .created }
-    func read(_ name: String) async throws -> [UInt8]? { nil }
+    func read(_ name: String, limit: Int) async throws -> [UInt8]? { nil }
     func list(prefix: String, continuing: String?) async throws -> ListPage { page(continuing) }
     func delete(_ names: [String]) async throws -> [String: LifeboatError] { [:] }
     func now() async throws -> Instant? { nil }

@@ -188,12 +188,12 @@ private final class FlawedStore: ObjectStore {
     }
   }
 
-  func read(_ name: String) async throws -> [UInt8]? {
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     try check(.read)
     switch flaw {
     case .readsLate: return nil
-    case .readsOther: return try await base.read(name).map { _ in [1, 2, 3] }
-    default: return try await base.read(name)
+    case .readsOther: return try await base.read(name, limit: limit).map { _ in [1, 2, 3] }
+    default: return try await base.read(name, limit: limit)
     }
   }
 

@@ -308,8 +308,8 @@ private final class LateDescriptor: StoreLayer {
 
   init(_ base: MemoryStore) { self.base = base }
 
-  func read(_ name: String) async throws -> [UInt8]? {
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     if name == "lifeboat.json", try await asked.create(name, []) == .created { return nil }
-    return try await base.read(name)
+    return try await base.read(name, limit: limit)
   }
 }

@@ -241,7 +241,9 @@ private final class HeldStore: ObjectStore {
     return .created
   }
 
-  func read(_ name: String) async throws -> [UInt8]? { try await store.read(name) }
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await store.read(name, limit: limit)
+  }
   func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await store.list(prefix: prefix, continuing: continuing)
   }

@@ -271,13 +271,13 @@ private final class ChangingStore: StoreLayer {
     self.change = change
   }
 
-  func read(_ name: String) async throws -> [UInt8]? {
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     let isFirst = isDue.withLock { due in
       guard due, name == self.name else { return false }
       due = false
       return true
     }
     if isFirst { try await change() }
-    return try await base.read(name)
+    return try await base.read(name, limit: limit)
   }
 }

@@ -10,7 +10,10 @@ package enum StoreReach {
   /// - Throws: only when cancelled.
   package static func look(_ store: any ObjectStore) async throws -> Finding? {
     let listed = try await failure { _ = try await store.list(prefix: "ops/", continuing: nil) }
-    let read = try await failure { _ = try await store.read(ObjectPath.descriptor.text) }
+    let read = try await failure {
+      _ = try await store.read(
+        ObjectPath.descriptor.text, limit: RecordCoding.descriptorSizeMax)
+    }
     guard let listed, let read, listed.hint == read.hint else { return nil }
     return Finding(
       .store, "reach", failed: listed, consequence: "nothing can be backed up or restored")

@@ -135,7 +135,7 @@ struct RestoreStaging: Sendable {
     let parts = (0..<index.pieces.count).map { number in
       Part(
         name: .piece(index.generation, number: number, index.pieces[number].short), kind: .piece,
-        limit: GenerationIndex.pieceBytes, range: index.range(ofPiece: number), skip: 0,
+        range: index.range(ofPiece: number), skip: 0,
         content: index.pieces[number], span: nil)
     }
     // A piece has the digest in the index, or is rejected.
@@ -154,16 +154,15 @@ struct RestoreStaging: Sendable {
       parts.map { part in
         let isWhole = part.from == part.span.from && part.to == part.span.to
         return Part(
-          name: part.name, kind: .log, limit: LogPayload.sizeMax, range: part.from..<part.to,
+          name: part.name, kind: .log, range: part.from..<part.to,
           skip: Int(part.from - part.span.from), isWhole: isWhole,
           span: (part.span, part.timeline))
       }, into: staged, file)
   }
 
-  private struct Part: Sendable {
+  struct Part: Sendable {
     var name: ObjectPath
     var kind: ObjectKind
-    var limit: Int
     var range: Range<UInt64>
     var skip: Int
     /// Of a piece: the digest in the index.
@@ -223,9 +222,7 @@ struct RestoreStaging: Sendable {
       let found = try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)
       if part.isFound(repository.frame.digest(found)) { return found[...] }
     }
-    guard let object = try await repository.store.read(part.name.text) else {
-      throw Missing(name: part.name.text)
-    }
+    guard let object = try await object(part) else { throw Missing(name: part.name.text) }
     let copies = (part.kind == .log ? 2 : 1) + (repository.frame.secrets == nil ? 0 : 1)
     let turn = try await opening.take(copies * MemoryBound.objectBytes)
     defer { turn.shrink(to: 0) }
@@ -256,55 +253,6 @@ struct RestoreStaging: Sendable {
   struct Replaceable: Error {
     var name: ObjectPath
     var reason: String
-  }
-
-  private func content(_ object: [UInt8], _ part: Part) throws -> [UInt8] {
-    do {
-      return try checked(
-        repository.frame.open(object, kind: part.kind, name: part.name, limit: part.limit), part)
-    } catch var error as LifeboatError where error.isDamage {
-      guard part.span != nil else { throw error }
-      if history.catalogue.hasElsewhere(part.name) {
-        throw Replaceable(name: part.name, reason: error.reason)
-      }
-      if let before = stateBefore(part.name) {
-        error.hint =
-          "`restore --point \(before.id)` gives the state before it, of \(before.instant); `lifeboat verify` "
-          + "lists all damage"
-      }
-      throw error
-    }
-  }
-
-  /// The newest state of the same snapshot that does not need a log object.
-  private func stateBefore(_ name: ObjectPath) -> RestorePoint? {
-    guard let without = try? history.without([name]) else { return nil }
-    return PointFinder(history: without, timeline: plan.point.timeline, snapshots: [:])
-      .newest(of: plan.point.snapshot)
-  }
-
-  private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
-    guard let (span, timeline) = part.span else {
-      let digest = opened.digest ?? repository.frame.digest(opened.content)
-      guard digest == part.content else {
-        throw LifeboatError(
-          .corrupt, "the object \(part.name.text) does not match the digest in its index",
-          hint: "`lifeboat list` shows the restore points that do not need it")
-      }
-      return opened.content
-    }
-    let payload = try LogPayload(decoding: opened.content, span: span)
-    guard repository.frame.digest(payload.bytes).short == span.digest else {
-      throw LifeboatError(
-        .corrupt, "the object \(part.name.text) does not match the digest in its name")
-    }
-    guard payload.nonce == history.claims[timeline]?.nonce else {
-      throw LifeboatError(
-        .corrupt, "the object \(part.name.text) was not written by the shipper of its timeline",
-        cause: "two shippers wrote to one timeline: the store allows overwriting objects",
-        hint: "`lifeboat list` shows the restore points before it")
-    }
-    return payload.bytes
   }
 
   // MARK: Files

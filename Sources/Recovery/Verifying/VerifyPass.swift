@@ -134,7 +134,7 @@ final class VerifyPass {
     points: (Item) -> [String] = { _ in [] },
     name: @escaping @Sendable (Item) -> ObjectPath, take: (Item, Record) -> Void
   ) async throws {
-    try await read(items, kind, limit: RecordCoding.sizeMax(of: kind), frame: frame, name: name) {
+    try await read(items, kind, limit: kind.contentBytesMax, frame: frame, name: name) {
       item, reading in
       let object = name(item).text
       switch reading {

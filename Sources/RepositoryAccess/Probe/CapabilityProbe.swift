@@ -9,6 +9,8 @@ import SystemIO
 package struct CapabilityProbe: Sendable {
   /// A probe takes much less time than this. Older objects were left behind.
   private static let leftoverAge: Int64 = 3_600_000
+  /// Its objects have a line each.
+  private static let sizeMax = 4096
 
   private let store: any ObjectStore
   private let id: String
@@ -69,7 +71,7 @@ package struct CapabilityProbe: Sendable {
   /// A retry after a lost reply finds its own object, which counts as success.
   private func create(_ number: Int) async throws {
     guard try await store.create(name(number), Writing.first.bytes(id)) == .exists,
-      try await store.read(name(number)) != Writing.first.bytes(id)
+      try await store.read(name(number), limit: CapabilityProbe.sizeMax) != Writing.first.bytes(id)
     else { return }
     throw LifeboatError(
       .storeUnavailable, "\(store.location)/\(name(number)) exists, but was never written",
@@ -77,7 +79,7 @@ package struct CapabilityProbe: Sendable {
   }
 
   private func content() async throws -> ProbeObservations.Content {
-    switch try await store.read(name(1)) {
+    switch try await store.read(name(1), limit: CapabilityProbe.sizeMax) {
     case nil: .absent
     case Writing.first.bytes(id)?: .first
     case Writing.second.bytes(id)?: .replaced

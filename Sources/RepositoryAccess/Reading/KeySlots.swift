@@ -12,8 +12,6 @@ import SystemIO
 /// nothing refers to it. A slot that was added later is named after its key (`KeySlot.id`), so it is read
 /// by its name, whatever else somebody puts below `keys/`.
 struct KeySlots {
-  /// A slot is some 300 bytes.
-  private static let sizeMax = 4096
   /// How many slots whose names say nothing are tried: anyone who can write there could leave any number.
   static let triesMax = 32
 
@@ -136,11 +134,19 @@ struct KeySlots {
   /// What the slot with this id is to the key.
   func attempt(_ id: String, _ key: EncryptionKey) async throws -> Attempt {
     let name = ObjectPath.key(id)
-    guard let object = try await store.read(name.text) else { return .absent }
+    let object: [UInt8]
+    do {
+      guard
+        let found = try await store.read(name.text, limit: ObjectKind.keySlot.objectBytesMax)
+      else { return .absent }
+      object = found
+    } catch let error as LifeboatError where error.code == .corrupt {
+      return .broken(broken(name, error))
+    }
     let slot: KeySlot
     do {
       let content = try frame.open(
-        object, kind: .keySlot, name: name, limit: KeySlots.sizeMax
+        object, kind: .keySlot, name: name, limit: KeySlot.sizeMax
       ).content
       slot = try RecordCoding.decode(KeySlot.self, from: content, name: name.text)
     } catch let error as LifeboatError {

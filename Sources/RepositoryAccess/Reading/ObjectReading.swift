@@ -20,7 +20,9 @@ extension Repository {
   ) async throws -> ObjectReading {
     let object: [UInt8]
     do {
-      guard let found = try await store.read(name.text) else { return .gone }
+      guard
+        let found = try await store.read(name.text, limit: Frame.objectBytesMax(content: limit))
+      else { return .gone }
       object = found
     } catch let error as LifeboatError where error.code == .corrupt {
       return .damaged(error.reason)  // a store that finds its own copy damaged

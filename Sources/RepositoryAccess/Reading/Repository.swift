@@ -61,10 +61,18 @@ package struct Repository: Sendable {
   /// Nil if there is no descriptor, and nothing that prevents creating a repository.
   private static func descriptorBytes(_ store: any ObjectStore) async throws -> [UInt8]? {
     let name = ObjectPath.descriptor.text
-    if let bytes = try await store.read(name) { return bytes }
+    if let bytes = try await store.read(
+      name, limit: RecordCoding.descriptorSizeMax)
+    {
+      return bytes
+    }
     guard let first = try await firstObject(store) else { return nil }
     // It may have been created between the two.
-    if let bytes = try await store.read(name) { return bytes }
+    if let bytes = try await store.read(
+      name, limit: RecordCoding.descriptorSizeMax)
+    {
+      return bytes
+    }
     throw LifeboatError(
       .corrupt, "\(store.location) holds objects but no lifeboat.json",
       cause: "the first is \(printable(first))",
@@ -161,7 +169,9 @@ package struct Repository: Sendable {
 
   /// The content of an object; nil only if the store proves that it does not exist.
   package func content(_ name: ObjectPath, kind: ObjectKind, limit: Int) async throws -> [UInt8]? {
-    guard let object = try await store.read(name.text) else { return nil }
+    guard
+      let object = try await store.read(name.text, limit: Frame.objectBytesMax(content: limit))
+    else { return nil }
     return try frame.open(object, kind: kind, name: name, limit: limit).content
   }
 
@@ -169,7 +179,7 @@ package struct Repository: Sendable {
   package func record<Record: Decodable>(
     _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
   ) async throws -> Record {
-    guard let bytes = try await content(name, kind: kind, limit: RecordCoding.sizeMax(of: kind))
+    guard let bytes = try await content(name, kind: kind, limit: kind.contentBytesMax)
     else {
       var error = LifeboatError(
         .corrupt, "the object \(name.text) is missing",
@@ -226,7 +236,7 @@ package struct Repository: Sendable {
     let content = try RecordCoding.encode(record)
     let object = try frame.seal(content, kind: kind, name: name)
     if try await store.create(name.text, object) == .exists {
-      let existing = try await self.content(name, kind: kind, limit: RecordCoding.sizeMax)
+      let existing = try await self.content(name, kind: kind, limit: kind.contentBytesMax)
       guard existing == content else { return .exists }
     }
     acknowledge(record, name)

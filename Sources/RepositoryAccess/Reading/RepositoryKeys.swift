@@ -141,7 +141,7 @@ package struct RepositoryKeys: Sendable {
     let removed = Array(Set(ids)).sorted()
     for id in removed {
       if case .key(id) = ObjectPath(ObjectPath.key(id).text),
-        try await store.read(ObjectPath.key(id).text) != nil
+        try await store.has(ObjectPath.key(id).text, limit: ObjectKind.keySlot.objectBytesMax)
       {
         continue
       }
@@ -157,7 +157,8 @@ package struct RepositoryKeys: Sendable {
           "pass the key that is to remain with --encryption-key-file; `lifeboat key add` adds one")
     }
     try await delete(removed)
-    for id in removed where try await store.read(ObjectPath.key(id).text) != nil {
+    for id in removed
+    where try await store.has(ObjectPath.key(id).text, limit: ObjectKind.keySlot.objectBytesMax) {
       throw LifeboatError(
         .storeUnavailable, "\(ObjectPath.key(id).text) at \(store.location) is still there",
         cause: "the store confirmed its deletion", hint: "run the command again")

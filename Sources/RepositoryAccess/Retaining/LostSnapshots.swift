@@ -24,7 +24,9 @@ struct LostSnapshots: Sendable {
           guard reads < LostSnapshots.readsMax else { break }
           reads += 1
           let name = ObjectPath.snapshot(timeline, sequence: sequence)
-          if try await repository.store.read(name.text) != nil {
+          if try await repository.store.has(
+            name.text, limit: ObjectKind.snapshot.objectBytesMax)
+          {
             throw isThere(timeline, sequence)
           }
         }

@@ -73,8 +73,8 @@ package final class FaultyStore: ObjectStore {
     try await perform(.create, name) { try await store.create(name, bytes) }
   }
 
-  package func read(_ name: String) async throws -> [UInt8]? {
-    try await perform(.read, name) { try await store.read(name) }
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await perform(.read, name) { try await store.read(name, limit: limit) }
   }
 
   package func list(prefix: String, continuing: String?) async throws -> ListPage {

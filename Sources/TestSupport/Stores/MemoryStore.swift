@@ -56,12 +56,13 @@ package final class MemoryStore: ObjectStore {
     }
   }
 
-  package func read(_ name: String) async throws -> [UInt8]? {
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     _ = try ObjectName.components(name)
-    return state.withLock { state in
+    let bytes = state.withLock { state in
       state.requests[.read, default: 0] += 1
       return state.objects[name]?.bytes
     }
+    return try bytes.map { try checked($0, limit: limit, of: name) }
   }
 
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
@@ -172,4 +173,11 @@ private func precedes(_ a: String, _ b: String) -> Bool {
     }
   }
   return (order ?? nil) ?? a.utf8.lexicographicallyPrecedes(b.utf8)
+}
+
+extension ObjectStore {
+  /// An object of any size that can be created.
+  package func read(_ name: String) async throws -> [UInt8]? {
+    try await read(name, limit: objectByteCountMax)
+  }
 }

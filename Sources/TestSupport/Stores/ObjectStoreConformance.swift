@@ -22,6 +22,7 @@ package enum ObjectStoreConformance {
     Check(description: "one of eight racing writers wins", run: oneOfRacingWritersWins),
     Check(description: "keeps binary and empty content", run: keepsContent),
     Check(description: "reads nil for what is absent", run: readsNilForAbsent),
+    Check(description: "reads no more than the limit", run: readsWithinLimit),
     Check(description: "lists in byte order, with sizes", run: listsInOrder),
     Check(description: "lists by string prefix", run: listsByStringPrefix),
     Check(description: "lists more than a page completely", run: listsManyPages),
@@ -120,6 +121,26 @@ package enum ObjectStoreConformance {
       let content = try await store.read(name)
       try require(content == nil, "\(name) was read though it is absent")
     }
+  }
+
+  package static func readsWithinLimit(_ store: any ObjectStore) async throws {
+    let bytes = [UInt8](repeating: 7, count: 100_000)
+    _ = try await store.create("limit/a", bytes)
+    let whole = try await store.read("limit/a", limit: bytes.count)
+    try require(whole == bytes, "an object as large as its limit was not read")
+    for limit in [0, 1, bytes.count - 1] {
+      do {
+        let content = try await store.read("limit/a", limit: limit)
+        throw Violation(description: "\(content?.count ?? 0) bytes were read, of \(limit) allowed")
+      } catch let error as LifeboatError where error.code == .corrupt {}
+    }
+    // What a server says of it can be longer.
+    let absent = try await store.read("limit/b", limit: 1)
+    try require(absent == nil, "an absent object was read")
+    let (has, hasNot) = (
+      try await store.has("limit/a", limit: 1), try await store.has("limit/b", limit: 1)
+    )
+    try require(has && !hasNot, "what is there is \(has), what is absent is \(hasNot)")
   }
 
   // MARK: Deleting

@@ -11,8 +11,8 @@ struct WatchedStore: StoreLayer {
     return outcome
   }
 
-  func read(_ name: String) async throws -> [UInt8]? {
-    let object = try await base.read(name)
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    let object = try await base.read(name, limit: limit)
     Progress.count(.read)
     return object
   }

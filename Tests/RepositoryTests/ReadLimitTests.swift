@@ -1,0 +1,79 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import ObjectStorage
+import RepositoryAccess
+import Shipping
+import Synchronization
+import TestSupport
+import Testing
+
+/// No object takes more memory than what can be written under its name.
+@Suite struct ReadLimitTests {
+  private func tooLarge(_ kind: ObjectKind) -> [UInt8] {
+    Frame.magic + [UInt8](repeating: 1, count: kind.objectBytesMax + 1 - Frame.magic.count)
+  }
+
+  @Test func `the largest object of each kind fits in the memory for objects`() {
+    for kind in ObjectKind.allCases {
+      #expect(kind.objectBytesMax <= MemoryBound.standard.objectsBytes, "\(kind)")
+      #expect(kind.objectBytesMax < objectByteCountMax, "\(kind)")
+    }
+  }
+
+  @Test(arguments: [ObjectKind.snapshot, .piece, .log, .keySlot])
+  func `a larger object is damaged, and is not read`(kind: ObjectKind) async throws {
+    let made = try await MadeRepository()
+    let name = ObjectPath.snapshot(.first, sequence: 1)
+    _ = try await made.store.create(name.text, tooLarge(kind))
+    let store = LimitedStore(base: made.store)
+    let repository = try #require(try await Repository.open(store))
+    let found = try await repository.reading(
+      name, kind: kind, limit: kind.contentBytesMax, progress: { _ in })
+    guard case .damaged(let reason) = found else {
+      Issue.record("\(kind): it was read")
+      return
+    }
+    #expect(reason.contains("more than"), "\(reason)")
+    #expect(store.largest <= ObjectKind.claim.objectBytesMax)
+    await #expect(throws: LifeboatError.self) {
+      try await repository.content(name, kind: kind, limit: kind.contentBytesMax)
+    }
+  }
+
+  /// Whoever may create objects can put anything under the name of the next claim.
+  @Test func `a claim that is too large is a claim`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 50)
+    _ = try await made.store.create(
+      ObjectPath.claim(try #require(TimelineNumber(2))).text, tooLarge(.claim))
+    let writer = RecordWriter(
+      repository: made.repository, claim: try await made.repository.claim(.first),
+      checksOwnClaim: false)
+    await #expect(throws: RecordWriter.Superseded.self) { try await writer.remove([]) }
+    let history = try await made.repository.history(passesClaims: true)
+    #expect(history.unreadable.map(\.timeline.value) == [2])
+  }
+
+  @Test func `a descriptor that is too large is refused`() async throws {
+    let store = MemoryStore()
+    _ = try await store.create(
+      "lifeboat.json", [UInt8](repeating: 0x20, count: RecordCoding.descriptorSizeMax + 1))
+    let error = await #expect(throws: LifeboatError.self) { try await Repository.open(store) }
+    #expect(error?.code == .corrupt, "\(error?.description ?? "")")
+  }
+}
+
+/// Notes the largest limit that it was given.
+private final class LimitedStore: StoreLayer {
+  let base: any ObjectStore
+  private let limits = Mutex(0)
+  var largest: Int { limits.withLock { $0 } }
+
+  init(base: any ObjectStore) { self.base = base }
+
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    limits.withLock { $0 = max($0, limit) }
+    return try await base.read(name, limit: limit)
+  }
+}
