@@ -46,10 +46,12 @@ extension LinkLine {
     }
   }
 
+  var isFollowed: Bool { state.withLock { $0.isFollowed } }
+
   /// Nobody takes the newer copy any more: the older one stays.
   func abandonNext() {
     state.withLock { state -> LinkBase? in
-      defer { (state.next, state.isNextShown) = (nil, false) }
+      defer { (state.next, state.isNextShown, state.isFollowed) = (nil, false, false) }
       return state.next?.base
     }?.fail(LifeboatError(.failure, "the full copy is not needed any more", isRetryable: true))
   }

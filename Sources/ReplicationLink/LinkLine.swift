@@ -62,6 +62,8 @@ final class LinkLine: Sendable {
     var keys: KeyBounds
     /// From then on nothing more is shown, by the monotonic clock.
     var frozenFrom: Int64?
+    /// A shipper takes what comes, so it would take a newer full copy.
+    var isFollowed = false
     /// What is held fits neither the server nor the repository any more.
     var isStale = false
   }
@@ -281,6 +283,7 @@ final class LinkLine: Sendable {
     state.withLock { state in
       guard !state.isCut, let part = state.parts.first(where: { $0.pin == log.pin }) else { return }
       state.durable = max(state.durable ?? 0, part.start + log.offset)
+      state.isFollowed = true
       state.timelines.insert(timeline)
       guard let next = state.next else { return }
       if part.pin == next.first { state.isNextShown = true }

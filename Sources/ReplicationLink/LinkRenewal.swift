@@ -18,14 +18,20 @@ final class LinkRenewal: Sendable {
 
   let limits: Limits
   /// Makes the file of the copy, and the part of the stream that follows it at an offset.
-  let make: @Sendable (_ offset: UInt64, _ bell: WaitPoint) -> (LinkBase, LinkLine.Part)
+  let make:
+    @Sendable (_ offset: UInt64, _ estimate: UInt64, _ bell: WaitPoint) -> (
+      LinkBase, LinkLine.Part
+    )
   private let state = Mutex<(isRunning: Bool, notBefore: Int64)>((false, 0))
 
   static let pause: Int64 = 60_000
 
   init(
     _ limits: Limits,
-    make: @escaping @Sendable (_ offset: UInt64, _ bell: WaitPoint) -> (LinkBase, LinkLine.Part)
+    make:
+      @escaping @Sendable (_ offset: UInt64, _ estimate: UInt64, _ bell: WaitPoint) -> (
+        LinkBase, LinkLine.Part
+      )
   ) {
     self.limits = limits
     self.make = make
@@ -51,7 +57,7 @@ final class LinkRenewal: Sendable {
 extension LinkReceiver {
   /// Asks for a newer full copy over a connection of its own, beside the stream.
   func renewBaseIfDue(_ line: LinkLine) {
-    guard line.isRestorable, !line.hasNext, renewal.isDue(line),
+    guard line.isFollowed, !line.hasNext, renewal.isDue(line),
       renewal.begin(now: time.monotonic)
     else { return }
     do throws(LifeboatError) {
@@ -88,7 +94,7 @@ extension LinkReceiver {
     let isOver = { [self] in isStopped || self.line !== line }
     guard case .full(let id, let offset) = try wire.answer(isStopped: isOver) else { return }
     let bell = WaitPoint()
-    let (base, part) = renewal.make(offset, bell)
+    let (base, part) = renewal.make(offset, line.sinceBase.base, bell)
     guard line.split(at: offset, id: id, base, part) else { return }
     line.showAll(at: time.now())
     shared.tell(isQuestion: false)

@@ -110,8 +110,8 @@ package final class LinkSource: Source {
     let (shared, time) = (shared, time)
     let renewal = LinkRenewal(
       .init(ratio: options.baseRatio, least: options.baseMin),
-      make: { offset, bell in
-        LinkSource.copy(shared, bell, estimate: 1, after: offset, now: time.wall)
+      make: { offset, estimate, bell in
+        LinkSource.copy(shared, bell, estimate: estimate, after: offset, now: time.wall)
       })
     receiver = try LinkReceiver(
       server, line: line, bell: bell, renewal: renewal, time: time, logger: logger, shared: shared,

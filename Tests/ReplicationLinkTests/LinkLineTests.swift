@@ -136,8 +136,10 @@ struct LinkLineTests {
     #expect(then.aof.set?.base?.file.pin == newer.file.pin && then.aof.set?.increments.count == 1)
     // What was shown can't be cut any more.
     #expect(!line.split(at: cut, id: "a", base(stored: nil), part(cut)))
-    // Its upload failed: the older copy stays.
+    // Its upload failed: the older copy stays, and no other is taken until a shipper goes on.
+    #expect(line.isFollowed)
     line.abandonNext()
+    #expect(!line.isFollowed)
     #expect(line.view(at: now().wall).aof.set?.increments.count == 2)
   }
 
