@@ -263,9 +263,10 @@ package final class LinkSource: Source {
 
   package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {
     guard let receiver, let line = receiver.line else { return }
-    let before = line.acknowledged
+    let (before, wasRestorable) = (line.acknowledged, line.isRestorable)
     line.confirm(log, in: timeline)
-    if line.acknowledged != before { receiver.wake() }
+    // Also the first acknowledgement of offset 0.
+    if line.acknowledged != before || !wasRestorable { receiver.wake() }
   }
 
   package func freeze() { receiver?.line?.freeze(from: time.monotonic + LinkSource.freezesAfter) }
