@@ -14,10 +14,11 @@ struct CopyReceiver {
     var transfer = CopyTransfer()
     var shownAt: Int64?
     while !isStopped() {
-      // A server drops a replica that it does not hear of.
+      // A server drops a replica that it does not hear of. This claims nothing, and starts the stream after a
+      // diskless copy.
       if shownAt.map({ time.monotonic - $0 >= LinkReceiver.acknowledgeInterval }) ?? true {
         shownAt = time.monotonic
-        try wire.showLife()
+        try wire.acknowledge(0)
       }
       if base.isLost {
         throw LifeboatError(.failure, "nobody takes the full copy any more", isRetryable: true)

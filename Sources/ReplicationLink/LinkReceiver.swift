@@ -232,11 +232,11 @@ final class LinkReceiver: Sendable {
   }
 
   private func receiveStream(_ wire: inout LinkWire, _ line: LinkLine) throws(LifeboatError) {
-    var last: (offset: UInt64?, at: Int64) = (nil, 0)
+    var last: (offset: UInt64, at: Int64) = (0, 0)
     while !isStopped, self.line === line {
-      let (offset, now) = (line.isRestorable ? line.acknowledged : nil, time.monotonic)
+      let (offset, now) = (line.acknowledged, time.monotonic)
       if offset != last.offset || now - last.at >= LinkReceiver.acknowledgeInterval {
-        if let offset { try wire.acknowledge(offset) } else { try wire.showLife() }
+        try wire.acknowledge(offset)
         last = (offset, now)
       }
       if line.isFull {

@@ -263,10 +263,9 @@ package final class LinkSource: Source {
 
   package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {
     guard let receiver, let line = receiver.line else { return }
-    let (before, wasRestorable) = (line.acknowledged, line.isRestorable)
+    let before = line.acknowledged
     line.confirm(log, in: timeline)
-    // Also the first acknowledgement of offset 0.
-    if line.acknowledged != before || !wasRestorable { receiver.wake() }
+    if line.acknowledged != before { receiver.wake() }
   }
 
   package func freeze() { receiver?.line?.freeze(from: time.monotonic + LinkSource.freezesAfter) }

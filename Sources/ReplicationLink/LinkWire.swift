@@ -41,14 +41,7 @@ struct LinkWire {
     try connection.send(bytes, timeoutMilliseconds: LinkWire.sendTimeout)
   }
 
-  /// Only says that we are here, as a replica does that loads its copy. An acknowledgement, even of 0, would count
-  /// for WAIT after a write that was made before the server had its first replica: that write has offset 0.
-  func showLife() throws(LifeboatError) {
-    try connection.send([UInt8(ascii: "\n")], timeoutMilliseconds: LinkWire.sendTimeout)
-  }
-
-  /// - Parameter offset: up to there the history is durable. After a diskless copy the stream begins only with the
-  ///   first acknowledgement.
+  /// - Parameter offset: up to there the history is durable; 0: nothing is, but we are here.
   func acknowledge(_ offset: UInt64) throws(LifeboatError) {
     let fact = hasFACK ? ["FACK", String(offset)] : []
     try send(["REPLCONF", "ACK", String(offset)] + fact)

@@ -50,6 +50,8 @@ final class LinkPlace {
   /// Writes, and waits until the server says that one replica has it.
   func write(_ server: RedisServer, key: String = "n", replicas: Int = 1) async throws {
     let client = try server.connect(timeout: 120)
+    // Nothing is asked of a server without data.
+    _ = try client.command("INCR", key)
     try await eventually(
       deadline: 120, "a write is acknowledged",
       condition: {
