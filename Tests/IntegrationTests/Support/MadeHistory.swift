@@ -110,6 +110,7 @@ final class MadeHistory {
     var snapshot = made(at: time, .destructive, primary: .aof, chain: chain(base), dump: nil)
     let before = position(offset > 20 ? offset - 20 : 0)
     snapshot.destructive = .init(command: command, before: before, at: time)
+    snapshot.reached = offset
     try await add(snapshot)
     let id = "p\(time.milliseconds)-\(timeline)-\(sequence)-0"
     try await pin(id, .drop, command, at: time, at: before)
@@ -118,7 +119,10 @@ final class MadeHistory {
   /// A snapshot that only says that there are so many keys now.
   func count(_ keys: UInt64, at time: Instant) async throws {
     self.keys = keys
-    try await snapshot(at: time, .chain)
+    sequence += 1
+    var snapshot = made(at: time, .chain, primary: .aof, chain: chain(base), dump: nil)
+    snapshot.reached = offset
+    try await add(snapshot)
   }
 
   func end(at time: Instant) async throws {
