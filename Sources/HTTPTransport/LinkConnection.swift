@@ -5,8 +5,7 @@ import SystemIO
 /// A TCP or TLS connection for bytes of any protocol, made by libcurl: it resolves the name, tries the
 /// addresses of both families, and shakes hands. The server's certificate is always checked.
 ///
-/// Every call but `wake` blocks, for no longer than it is told, and must be made on a thread of the
-/// caller's own.
+/// All calls except `wake` block, at most for the given time. Make them on a dedicated thread.
 ///
 /// `@unchecked Sendable`: one thread at a time uses it; any thread may call `wake`. The owner upholds that.
 package final class LinkConnection: @unchecked Sendable {

@@ -6,7 +6,7 @@ import SystemPackage
 /// PEM.
 package struct LinkTLS: Sendable, Hashable {
   package var trust: TrustStore
-  /// With the chain behind it; nil if the server does not ask for one.
+  /// The client certificate and its chain; nil if the server does not require one.
   package var certificate: String?
   /// Not encrypted. nil: it is in the file of the certificate.
   package var key: String?

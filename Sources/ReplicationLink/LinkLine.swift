@@ -25,7 +25,7 @@ final class LinkLine: Sendable {
   struct Limits: Sendable {
     /// How many bytes are held.
     var heldMax: Int
-    /// So many of them may be durable. They are read once more when small log objects are merged.
+    /// How many durable bytes are kept in memory: merging small log objects reads them again.
     var keptMax: Int { min(heldMax, 5 << 20) }
     /// A command of which this much has come is shown before its end has come; the same for PINGs in a row.
     static let shownAnyway: UInt64 = 1 << 20

@@ -40,7 +40,7 @@ final class LinkReceiver: Sendable {
   /// Signalled when there is room, when a copy is wanted, when something became durable, and to stop.
   let bell: WaitPoint
   private let makeLine: @Sendable (ReplicationInfo, _ reason: String) -> LinkLine
-  /// Who is told of news.
+  /// Is notified when there is something new to look at.
   let shared: LinkState
   let time: any TimeSource
   let logger: Logger

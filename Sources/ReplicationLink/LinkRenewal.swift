@@ -10,9 +10,9 @@ import WriterLogic
 /// A restore reads the full copy and all of the stream after it, so it takes longer the longer the stream is.
 final class LinkRenewal: Sendable {
   struct Limits: Sendable {
-    /// So much of the stream, in percent of the full copy,
+    /// The size of the log since the last full copy, as a percentage of that copy,
     var ratio: UInt64
-    /// and at least so many bytes.
+    /// and in bytes. Both must be reached.
     var least: UInt64
   }
 

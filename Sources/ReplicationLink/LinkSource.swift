@@ -14,9 +14,9 @@ package import WriterLogic
 package final class LinkSource: Source {
   package struct Options: Sendable {
     package var heldBytes: Int
-    /// A newer full copy is taken when the stream since the last has so many percent of its size,
+    /// A new full copy is taken when the log since the last one reaches this percentage of its size,
     package var baseRatio: UInt64
-    /// and at least so many bytes.
+    /// and this number of bytes.
     package var baseMin: UInt64
     package init(heldBytes: Int, baseRatio: UInt64, baseMin: UInt64) {
       self.heldBytes = heldBytes

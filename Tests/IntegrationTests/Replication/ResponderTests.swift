@@ -46,7 +46,8 @@ struct ResponderTests {
         options: common.merging(["port": "\(ports[0])"]) { $1 })
       let hints = Hints()
       self.hints = hints
-      // As Lifeboat does: whom it is told to follow is its upstream from then on.
+      // The responder reports the new primary as its upstream once a Sentinel has named it. Without that the
+      // Sentinel would repeat SLAVEOF.
       responder = try await ReplicaResponder.start(
         host: "127.0.0.1", port: 0, credentials: nil,
         facts: { [primaryAddress] in
