@@ -72,6 +72,23 @@ struct LinkLineTests {
     #expect(line.held?.base == 77 && line.held?.id == "b")
   }
 
+  /// The claim was made for the data that the server had when it was first asked.
+  @Test func aServerThatChangedBeforeItsCopyIsJudgedAgain() {
+    func info(_ run: String, keys: UInt64) -> ReplicationInfo {
+      var info = ReplicationInfo()
+      info.runID = run
+      info.keys = KeyBounds(counted: [(0, keys, 0)])
+      return info
+    }
+    let line = LinkLine(
+      base: base(stored: nil), first: part(0), because: "a test", runID: "first",
+      keys: KeyBounds(counted: [(0, 201, 0)]), hadKeys: true, limits: .init(heldMax: 1 << 20),
+      now: now().wall)
+    #expect(line.isStill(info("first", keys: 190)))
+    #expect(!line.isStill(info("first", keys: 1)), "nearly all keys are gone")
+    #expect(!line.isStill(info("second", keys: 201)), "it was started again")
+  }
+
   @Test func nothingIsUploadedForPings() throws {
     let line = line()
     let ping = command("PING")
