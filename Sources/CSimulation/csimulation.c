@@ -361,18 +361,16 @@ void dispatch_after_f(uint64_t when, void *queue, void *context, void (*work)(vo
   enqueue_at((int64_t)(when & ((1ull << 62) - 1)), context);
 }
 
-static void hook(const char *name, void *function) {
-  void **place = dlsym(RTLD_DEFAULT, name);
-  if (place == NULL) abort();
-  *place = function;
-}
+/* Of the concurrency runtime: what it calls instead of its own pool of threads. */
+extern void *swift_task_enqueueGlobal_hook, *swift_task_enqueueMainExecutor_hook;
+extern void *swift_task_enqueueGlobalWithDelay_hook, *swift_task_enqueueGlobalWithDeadline_hook;
 
 void csim_install(const struct csim_machine *given) {
   machine = *given;
-  hook("swift_task_enqueueGlobal_hook", (void *)enqueue);
-  hook("swift_task_enqueueMainExecutor_hook", (void *)enqueue);
-  hook("swift_task_enqueueGlobalWithDelay_hook", (void *)enqueue_delayed);
-  hook("swift_task_enqueueGlobalWithDeadline_hook", (void *)enqueue_deadline);
+  swift_task_enqueueGlobal_hook = (void *)enqueue;
+  swift_task_enqueueMainExecutor_hook = (void *)enqueue;
+  swift_task_enqueueGlobalWithDelay_hook = (void *)enqueue_delayed;
+  swift_task_enqueueGlobalWithDeadline_hook = (void *)enqueue_deadline;
 }
 
 void csim_activate(int is_active) { active = is_active; }
