@@ -14,7 +14,7 @@ final class AuditLog: Sendable {
     /// The reason that the last line gave.
     var said: String?
 
-    /// Whether `reason` is to be told now.
+    /// Whether to log `reason` now.
     mutating func begin(_ reason: String, at now: Int64) -> Bool {
       since = since ?? now
       let isBeginning = throttle.begin("audit", at: now) != nil
@@ -25,7 +25,7 @@ final class AuditLog: Sendable {
       return true
     }
 
-    /// How long it lasted, if its end is to be told.
+    /// How long it lasted, if its end has to be logged.
     mutating func end(at now: Int64) -> Int64? {
       guard let since else { return nil }
       (self.since, said) = (nil, nil)

@@ -15,8 +15,8 @@ package final class Capture {
   package let path: FilePath
   let names: ServerNames
   private let time: any TimeSource
-  /// The directory that the path led to when the capture began. Each look opens it again, as long as it is
-  /// the same.
+  /// The directory that the path led to when the capture began. Each look opens the path again, as long as it
+  /// leads to the same directory.
   private(set) var directory: OpenDirectory
   private let root: FileIdentity
   private var lastDump: PinnedFile?
@@ -27,7 +27,7 @@ package final class Capture {
   private var visited: Set<String> = []
   private var lastPin = 0
 
-  /// How often a set that changes while it is pinned is tried again in one look.
+  /// How often one look tries again if the set of files changes while it opens them.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
 

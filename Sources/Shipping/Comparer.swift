@@ -15,7 +15,7 @@ struct Comparer {
   let isWatched: Bool
   /// Objects of the repository that are known to be damaged: they count as missing.
   let damaged: Set<ObjectPath>
-  /// Called again and again while it reads, to show that it is alive.
+  /// Called repeatedly while it reads, to show that it makes progress.
   let moves: @Sendable () -> Void
 
   func run(_ view: CaptureView) async throws -> (comparison: Comparison, history: History) {
@@ -24,8 +24,8 @@ struct Comparer {
       do {
         return try await run(view, history)
       } catch let error as LifeboatError where error.isDamage {
-        // A snapshot that can't be read counts as missing for a writer, as a claim does: anyone who may create
-        // objects can create one. What it names is uploaded again, and it is a finding of `verify`.
+        // A snapshot that can't be read counts as missing for a writer, as a claim does: anyone who may
+        // create objects can create one. The files that it names are uploaded again, and `verify` reports it.
         let snapshots = try await damagedSnapshots(of: history)
         guard !snapshots.isEmpty else { throw error }
         return try await run(view, history.without(snapshots))
@@ -108,8 +108,8 @@ struct Comparer {
 
   // MARK: The repository
 
-  /// The existing indexes of what a snapshot names. A full copy without an index was lost and is sent
-  /// again.
+  /// The existing indexes of the generations that a snapshot names. A full copy without an index was lost and
+  /// is sent again.
   private func indexes(of snapshot: Snapshot, _ reader: HistoryReader) async throws
     -> [GenerationID: GenerationIndex]
   {
@@ -180,7 +180,7 @@ struct Comparer {
       keys: check.keys, contentAt: summary?.createdAtSeconds.map { Instant(seconds: $0) })
   }
 
-  /// Reads [from, to) as commands, until there is a fault, or until `goesOn` says no.
+  /// Reads [from, to) as commands, until there is a fault or `goesOn` returns false.
   private func scan(
     _ pin: PinID, _ from: UInt64, _ to: UInt64, _ begun: AOFScanner? = nil,
     _ goesOn: (AOFScanner) -> Bool

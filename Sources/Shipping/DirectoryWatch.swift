@@ -42,7 +42,8 @@ final class DirectoryWatch: SourceWatch {
     watcher?.rearm()
   }
 
-  /// Allows the next wake-up by a change of names, but not by appended bytes, which are waited for by time.
+  /// Allows the next wake-up for a change of names, but not for appended bytes: the caller looks for those at
+  /// an interval.
   func rearmForNames() { watcher?.rearm() }
 
   func stop() { watcher?.stop() }

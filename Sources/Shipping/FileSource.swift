@@ -66,7 +66,8 @@ extension Claim.Place {
   /// - Parameter device: the device number of the data directory's file system.
   init(device: UInt64) {
     let disk = BlockDevice(device)
-    // A disk without an identity of its own is identified by its number, in a machine that has an identity.
+    // A disk without an identifier is named by its device number, together with the identifier of the
+    // machine.
     let name =
       disk?.name()
       ?? disk.flatMap { disk in HostFacts.machine().map { "machine.\($0).\(disk.number)" } }

@@ -2,7 +2,7 @@ package import BackupFormat
 package import BackupTypes
 import Codec
 
-/// Recognises a dump or BASE that is already in the repository.
+/// Identifies the content of a file, to recognise a dump or BASE that is already in the repository.
 ///
 /// For a file that is entirely an RDB and has a checksum, it uses the size, the first 64 bytes and the
 /// trailer, which holds the CRC64 of everything before it. For any other file it uses the whole content.

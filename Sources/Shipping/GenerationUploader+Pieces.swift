@@ -5,16 +5,17 @@ import RepositoryAccess
 import Synchronization
 import SystemIO
 
-/// The stages of an upload. Pieces are read and checked one after the other; each is then compressed, and sent
-/// as soon as it is. Only a budget of bytes bounds how many are under way.
+/// The stages of an upload. Pieces are read and checked one after the other. Each is then compressed, and
+/// sent as soon as that is done. Only a budget of bytes limits how many pieces are in memory.
 extension GenerationUploader {
-  /// What a piece holds until it is sealed: its bytes, and the largest object that they may become. One that
-  /// an earlier upload left is read back: an object, sealed and not, and its content.
+  /// The memory of a piece until it is sealed: its bytes, and the largest object that they can become. A
+  /// piece that an earlier upload left is read back. It needs memory for its object, sealed and opened, and
+  /// for its content.
   private static func cost(isContinued: Bool, in bound: MemoryBound) -> Int {
     max((isContinued ? 4 : 2) * MemoryBound.objectBytes, bound.transferBytes)
   }
 
-  /// Returns the digests of the pieces, in order, and their size. The first error ends what is under way.
+  /// Returns the digests of the pieces, in order, and their size. The first error cancels the other pieces.
   /// - Parameter size: nil: up to the end of the file.
   func sendPieces(
     _ file: any SourceFile, size: UInt64?, id: GenerationID, existing: Set<String>,
@@ -26,11 +27,12 @@ extension GenerationUploader {
     let first = FirstError()
     var digests: [Digest] = []
     var pace = size == nil ? nil : ReadPace(limit: settings.readLimit)
-    // A server holds back memory while it sends a copy: no idle thread reads that.
+    // A server keeps memory for a copy while it sends it. So the copy is not read by the threads of the pool,
+    // which have idle priority.
     let pool = size == nil ? nil : settings.computing
     var position: UInt64 = 0
     do {
-      // Discarding: a child's error cancels the others at once.
+      // In a discarding group, an error of a child cancels the others at once.
       try await withThrowingDiscardingTaskGroup { group in
         try await first.noting {
           var isWhole = false
@@ -126,7 +128,8 @@ extension GenerationUploader {
     return try await withTaskExecutorPreference(pool) { try await work() }
   }
 
-  /// A piece's bytes until they are sealed. While the object is uploaded, nothing else holds them.
+  /// Holds the bytes of a piece until they are sealed. While the object is uploaded, nothing holds them any
+  /// more.
   private final class Piece: Sendable {
     let name: ObjectPath
     let digest: Digest
@@ -148,7 +151,7 @@ extension GenerationUploader {
     }
   }
 
-  /// Whether a piece that an upload left is there, and has its size and digest. One that has not is removed, so
+  /// Whether a piece of an earlier upload exists, with the right size and digest. A wrong one is deleted, so
   /// that it can be written again.
   private func isKept(_ name: ObjectPath, _ digest: Digest, count: Int) async throws -> Bool {
     let reading = try await repository.reading(

@@ -61,8 +61,8 @@ package struct GenerationUploader: Sendable {
     do {
       let result = try await read(upload, file, size: before.size)
       let after = try await file.version()
-      // The file is being copied into place or overwritten, so the bytes that were read are not a state of
-      // Redis.
+      // The file changed during the upload: somebody copies or overwrites it. So the bytes that were read are
+      // not a state of Redis.
       guard after.size == before.size, after.modified == before.modified else {
         throw Broken(reason: "it changed while it was read")
       }
@@ -99,8 +99,8 @@ package struct GenerationUploader: Sendable {
     return try await write(upload, file, size: size, id: id, existing: existing)
   }
 
-  /// What comes over a link can be read once. It may have been read under the last claim, which ended before a
-  /// snapshot named it.
+  /// A full copy that comes over a link can be read only once. It may have been uploaded under the last
+  /// claim, which ended before a snapshot named the copy.
   private func stream(_ upload: GenerationUpload, _ file: any SourceFile, _ name: ShortDigest)
     async throws -> GenerationResult
   {
@@ -116,8 +116,8 @@ package struct GenerationUploader: Sendable {
     return try await write(upload, file, size: nil, id: id, existing: [])
   }
 
-  /// Whether every piece of a complete generation is there and has its digest: it is about to become part of
-  /// another restore point.
+  /// Whether every piece of a complete generation exists and has the right digest. This is checked before the
+  /// generation becomes part of another restore point.
   private func isSound(_ index: GenerationIndex) async throws -> Bool {
     do {
       try await GenerationStream(repository: repository, index: index).run { _ in }
@@ -125,10 +125,10 @@ package struct GenerationUploader: Sendable {
     } catch let error as LifeboatError where error.isDamage { return false }
   }
 
-  /// The id to write under, and the pieces that exist already. Only what the direct parent's claim left
-  /// unfinished is continued, and only for some days, since retention deletes it then. A complete generation
-  /// that no snapshot names is an orphan. A complete generation of this claim was replaced by something newer
-  /// since, and retention may be deleting it.
+  /// The id to write under, and the pieces that exist already. Only an unfinished upload of the direct
+  /// parent's claim is continued, and only for some days, since retention deletes it afterwards. A complete
+  /// generation that no snapshot names is an orphan. A complete generation of this claim has been replaced by
+  /// a newer one, and retention may be deleting it.
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
     for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
@@ -161,7 +161,7 @@ package struct GenerationUploader: Sendable {
     return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
   }
 
-  /// - Parameter size: nil: it is known at the end.
+  /// - Parameter size: nil if it is known only at the end.
   private func write(
     _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64?, id: GenerationID,
     existing: Set<String>

@@ -3,8 +3,8 @@ import RepositoryAccess
 import Synchronization
 import WriterLogic
 
-/// The results of the two lanes on their way to the loop, at most one of each. Also what was seen below
-/// `ops/`.
+/// The results of the two lanes that the loop has not taken yet, at most one of each lane. Also what was
+/// found below `ops/`.
 final class LaneResults: Sendable {
   private struct State: Sendable {
     var record: Result<LogSpan?, any Error>?
@@ -25,7 +25,7 @@ final class LaneResults: Sendable {
       return state.operations
     }
   }
-  /// False while retention is applied already.
+  /// Returns false if retention is being applied already.
   func beginPruning() -> Bool {
     state.withLock { state in
       defer { state.isPruning = true }

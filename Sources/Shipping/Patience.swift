@@ -1,7 +1,7 @@
 import Auditing
 
-/// How long `--once` waits for a covered look. A rewrite may be in progress, which takes moments. What is
-/// not resolved within the grace period of an audit is reported as it is.
+/// How long `--once` waits for a covered look. A rewrite may be in progress, which takes moments. A state
+/// that still exists after the grace period of an audit is reported.
 struct Patience {
   private static let longest = Audit.grace + 2000
   /// A look that began at this time or later is enough.

@@ -1,14 +1,14 @@
-/// Reads at a steady rate: small steps, each when it is due. Time in which nothing was read is not made up
-/// for, so there is no burst after a wait for the store.
+/// Limits reading to a steady rate, in small steps. After a pause, for example a wait for the store, it does
+/// not read faster to catch up.
 struct ReadPace {
   private static let stepMax: UInt64 = 256 << 10
-  /// A sleep ends late by about this much, which may be made up for.
+  /// A sleep ends late by about this much. Only this time may be caught up.
   private static let slackMicroseconds: Int64 = 20_000
 
   private let limit: UInt64
   private var due = Int64.min
 
-  /// - Parameter limit: bytes a second; nil: none.
+  /// - Parameter limit: bytes a second; nil for no limit.
   init?(limit: UInt64?) {
     guard let limit, limit > 0 else { return nil }
     self.limit = limit

@@ -38,7 +38,7 @@ package struct RecordWriter: Sendable {
 
   /// Writes the object that covers several. Before that, its bytes are checked against the digests of the
   /// objects it replaces.
-  /// - Parameter readsBack: what the file does not have any more is read from the repository.
+  /// - Parameter readsBack: whether bytes that the file no longer has are read from the repository.
   func write(_ fold: FoldGatherer.Fold, _ file: any SourceFile, readsBack: Bool) async throws {
     let bytes =
       readsBack
@@ -78,7 +78,7 @@ package struct RecordWriter: Sendable {
       payload.encoded(), .log(claim.timeline, ordinal: ordinal, span), kind: .log)
   }
 
-  /// Invariant (one history): before each snapshot, checks whether another shipper has claimed.
+  /// Checks first whether another shipper has claimed (the invariant "one history").
   func write(_ snapshot: Snapshot) async throws {
     try await checkFence()
     let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
@@ -97,9 +97,9 @@ package struct RecordWriter: Sendable {
     }
   }
 
-  /// Deletes objects that a fold replaced long ago. Not after another shipper has claimed: the successor
-  /// may have listed before the fold existed, and for every reader this timeline ends where that listing
-  /// did.
+  /// Deletes objects that a fold replaced long ago. Deletes nothing once another shipper has claimed. That
+  /// shipper may have listed the repository before the fold existed, and for every reader this timeline ends
+  /// where that listing ended.
   package func remove(_ names: [String]) async throws {
     try await checkFence()
     _ = try await repository.store.delete(names)

@@ -64,7 +64,7 @@ extension ShipSession {
     }
     let (repository, results, status) = (repository, results, shipper.status)
     let (pins, quarantined) = (writing.pinsInForce.ids, quarantined)
-    // Losing this is harmless: the next look finds it.
+    // A failure here is harmless: the next look finds the same.
     return {
       let known = status.current.drill?.id
       if let found = try? await repository.lookAtOperations(
@@ -140,7 +140,8 @@ extension ShipSession {
   }
 }
 
-/// Every pin that `Writing` names is held. If one were not, the next claim would pick the file up again.
+/// Every pin that `Writing` names is still open. If one were not, the session would end, and the next claim
+/// would ship the file again.
 private func pinned(_ file: (any SourceFile)?) throws -> any SourceFile {
   guard let file else { throw LifeboatError(.failure, "a file to upload is not open") }
   return file

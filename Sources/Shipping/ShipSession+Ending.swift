@@ -10,18 +10,18 @@ extension ShipSession {
   mutating func beginSync() {
     syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
     writing.flush()
-    // The sync is done only when the state that this look sees is covered.
+    // The sync is done once the state that this look finds is covered.
     shipper.auditor.look()
   }
 
-  /// The sync is done when an audit finds that a restore gives the state at its beginning, and the repository,
-  /// asked then, has the log that this relies on.
+  /// The sync is done when an audit finds that a restore gives the state at the beginning of the sync, and
+  /// when the repository has confirmed, after that beginning, that it has the log for it.
   mutating func settleSync() {
     let auditor = shipper.auditor
     guard let (number, begun, asked) = syncing, auditor.isCovered(since: begun) else { return }
     let question = asked ?? auditor.askForLog()
     syncing?.question = question
-    // In this order: a loss is recorded before the answer is.
+    // Checked in this order, because a loss is recorded before the answer.
     guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
     syncing = nil
     if stop == nil, !options.isOnce { writing.slowDown() }
@@ -30,8 +30,8 @@ extension ShipSession {
 
   // MARK: Ending
 
-  /// Whether the run is over, because nothing is left to do or the time is up. In both cases the closing
-  /// snapshot comes first, and says whether a look found everything durable.
+  /// Returns how the run ended, if nothing is left to do or the time is up. In both cases the closing
+  /// snapshot is written before. It says whether a look found everything durable.
   mutating func finish() async throws -> Ending? {
     let now = time.monotonic
     if options.isOnce {
@@ -43,7 +43,7 @@ extension ShipSession {
         if isProved || patience.isOver(shipper.auditor, now: now) {
           writing.close(isProved: isProved)
         } else {
-          // A rewrite may be in progress: what was incomplete at the first look is looked at again.
+          // A rewrite may be in progress, so a set that was incomplete at the first look is looked at again.
           return try await look()
         }
       }
@@ -63,7 +63,8 @@ extension ShipSession {
       ? ended() : nil
   }
 
-  /// A server that is replicated goes on. What it had when the stop was requested is durable.
+  /// A replicated server continues to write. It is enough that the data from before the stop request is
+  /// durable.
   private var isStopCovered: Bool {
     guard !source.hasFiles, let stop else { return false }
     return shipper.auditor.isCovered(since: stop.begun)

@@ -67,7 +67,7 @@ extension ShipSession {
     }
     for file in writing.chains.files
     where view.held[file.pin].map({ $0.size == file.size }) ?? false {
-      // A growing file that was written to without growing was overwritten.
+      // If a growing file was written to and did not grow, it was overwritten.
       guard let open = source.file(file.pin), tails.isKnown(file.pin) else { continue }
       guard try await tails.isUnchanged(open, file.pin, at: file.scanned) else {
         return .diverged(

@@ -22,8 +22,7 @@ struct ShipSession {
   private(set) var stop: Stop?
   /// How the run ended, if it was asked to end.
   var outcome: Shipper.Outcome?
-  /// The `sync` in progress, when it began, and the number of the question that the repository was asked for
-  /// it.
+  /// The `sync` in progress, its beginning, and the number of the check of the repository that it waits for.
   var syncing: (number: UInt64, begun: Int64, question: UInt64?)?
   /// Since when the path leads to another directory that holds files.
   var movedSince: Int64?
@@ -38,7 +37,7 @@ struct ShipSession {
   var operationsLook: Turn
   private var warned = 0
   var tails = TailGuard()
-  /// Due soon after a claim, so that a shipper that never lives long applies retention, too.
+  /// Due soon after a claim, so that retention is applied even if the shipper never runs for long.
   private var pruningTurn: Turn
   private let snapshotMemory = SnapshotMemory()
 
@@ -76,7 +75,7 @@ struct ShipSession {
 
   private static let firstPruning: Int64 = 600_000
 
-  /// - Parameter stop: what was requested before.
+  /// - Parameter stop: a stop that was requested before the session began.
   mutating func run(_ watch: (any SourceWatch)?, _ stop: Stop?) async throws -> Ending {
     if options.isOnce { writing.flush() }
     if let stop { begin(stop) }
@@ -104,7 +103,7 @@ struct ShipSession {
     logger.info("stopping: shipping what is left on disk")
   }
 
-  /// Takes what a look saw of other processes' work.
+  /// Takes over what a look found about the work of other processes.
   mutating func note(_ view: CaptureView) {
     let now = time.monotonic
     stop?.saw(view, now: now)
@@ -115,8 +114,8 @@ struct ShipSession {
   }
 
   private mutating func loop(_ watch: (any SourceWatch)?) async throws -> Ending {
-    // Discarding: any other group keeps each finished child until someone takes its result, and a session
-    // lasts for days.
+    // A discarding group, since any other group keeps each finished child until someone takes its result, and
+    // a session lasts for days.
     return try await withThrowingDiscardingTaskGroup { group in
       defer { group.cancelAll() }
       do {
@@ -157,13 +156,13 @@ struct ShipSession {
       settleSync()
       let wasClosing = writing.isClosing
       if let end = try await finish() { return end }
-      // Only the closing snapshot is left. Nothing else is worth waiting for.
+      // Only the closing snapshot is left to write, so there is nothing to wait for.
       if canScanMore || writing.isClosing != wasClosing { continue }
       if isIdle { watch?.rearm() } else { watch?.rearmForNames() }
       let events = await shipper.mailbox.next(waiting: waitingTime(until: nextLook))
       if events.contains(.stop) { begin(shipper.makeStop(writing.view)) }
       if events.contains(.sync) { beginSync() }
-      // The time is up: what was appended meanwhile goes with the next object.
+      // The interval is over. Bytes that were appended in the meantime go into the next object.
       if events.isEmpty || events.contains(.change) || events.contains(.sync) { nextLook = 0 }
     }
   }
@@ -175,7 +174,7 @@ struct ShipSession {
     let removals = writing.takeRemovals(now: time.wall)
     if !removals.isEmpty {
       let writer = recordWriter
-      // Losing this is safe: folded objects that remain are only superfluous.
+      // A failure here is safe: folded objects that remain are superfluous, but harmless.
       group.addTask { try? await writer.remove(removals) }
     }
   }
@@ -218,7 +217,7 @@ struct ShipSession {
         if let version = writing.uploading?.version { confirmed.insert(version) }
         writing.generationDurable(try result.get())
       } catch let error as GenerationUploader.Broken {
-        // Not inside the message: a logger that drops it does not evaluate it.
+        // Called outside of the message: a logger that drops the message would not evaluate it.
         let name = writing.generationBroken()
         logger.error(
           "\(name) is damaged and was not backed up; the last good restore point stays",

@@ -60,7 +60,7 @@ extension Shipper {
     return try await claim(repository, source, &writer, view, comparison, history)
   }
 
-  /// Says which claims were passed, once.
+  /// Logs once which claims were passed.
   private func noteUnreadable(_ history: History) {
     let numbers = history.unreadable.map(\.timeline)
     guard numbers != status.shipping.unreadableClaims else { return }
@@ -145,7 +145,8 @@ extension Shipper {
     logClaim(claim, comparison.relation, repository)
     logDumps(view)
     acknowledged.claimed(claim)
-    // Only now: what the audit found missing until then made it forget everything.
+    // Only after that: until then, an object that the audit finds missing makes it forget all
+    // acknowledgements.
     noteMatches(comparison, view)
     seen.withLock { $0.claim = claim }
     auditor.compared()
@@ -157,7 +158,7 @@ extension Shipper {
       quarantined: comparison.quarantined)
   }
 
-  /// Says what backups by dumps alone take and lose.
+  /// Logs what backups by dumps alone need, and what they lose.
   private func logDumps(_ view: CaptureView) {
     guard view.aof == .absent, let dump = view.dump else { return }
     func kept(_ interval: Int64) -> String {

@@ -6,8 +6,8 @@ import SystemIO
 import WriterLogic
 
 extension Shipper {
-  /// Tests what backups need from a store that is used for the first time, and logs what it lacks: one line
-  /// each, with the consequence. Shipping continues meanwhile, whatever the result.
+  /// Tests a store that is used for the first time, and logs each guarantee that backups need and it lacks,
+  /// in one line with the consequence. Shipping continues during the test, whatever the result.
   ///
   /// - Throws: only when cancelled.
   func tellWhatStoreLacks() async throws {
@@ -31,7 +31,7 @@ extension Shipper {
   private func isCountedOn(_ check: CapabilityReport.Check) -> Bool {
     switch check {
     case .delete: options.retention != nil || options.writing.removesFolded
-    // A sidecar compares the clocks with every reply.
+    // A sidecar compares the clocks at every reply anyway.
     case .clock: options.isOnce
     default: true
     }

@@ -6,7 +6,8 @@ import Synchronization
 import SystemIO
 
 extension Shipper {
-  /// Credentials that may not delete will hardly be allowed to an hour later, and each run writes a record.
+  /// Credentials that may not delete now will probably not be allowed to an hour later, and each run writes a
+  /// record. So the next attempt is a day later.
   private static let deletingPause: Int64 = 86_400_000
 
   /// Applies the retention policy once. Failures are logged and tried again with the next run: an extra old

@@ -6,7 +6,7 @@ import WriterLogic
 
 /// What the status and the log say of a shipper without a claim.
 extension Shipper {
-  /// How a timeline ended, if that is not a state by itself.
+  /// Logs how a timeline ended, if the state does not show that.
   func tell(_ ending: Ending) throws {
     let reason: String
     switch ending {
@@ -18,7 +18,7 @@ extension Shipper {
     logger.warning("ending this timeline and starting a new one", metadata: ["reason": "\(reason)"])
   }
 
-  /// Why nothing is shipped. A single snapshot fails with it.
+  /// Reports why nothing is shipped. With `--once` that is an error.
   func report(_ writer: Writer) throws(LifeboatError) {
     switch writer.state {
     case .standby(let standby):
@@ -68,7 +68,7 @@ extension Shipper {
     status.update {
       $0.state = .standby
       $0.reason = reason
-      // In standby, lag is not ours to report.
+      // In standby there is no lag to report: the shipper that owns the repository reports it.
       $0.logSince = nil
       $0.generationSince = nil
       $0.unshippedBytes = 0

@@ -9,8 +9,8 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// Which repository is written to. A repository that this process has seen, or that was configured, is
-/// never replaced by a new one: a store that lost everything would look like a first start.
+/// Decides which repository is written to. A store that lost everything looks like one at a first start. So
+/// if this process has seen a repository, or one is configured, no new one is created in its place.
 extension Shipper {
   func openRepository(_ now: Instant) async throws -> Repository {
     let (known, claim) = seen.withLock { $0 }
@@ -43,7 +43,7 @@ extension Shipper {
     return repository
   }
 
-  /// Writes our own last claim again if it is missing. Without it nobody can read its timeline.
+  /// Writes our own last claim again if it is missing. Without the claim nobody can read its timeline.
   private func bringBack(_ claim: Claim, _ repository: Repository) async throws {
     let name = ObjectPath.claim(claim.timeline)
     guard !(try await store.has(name.text, limit: ObjectKind.claim.objectBytesMax)),
@@ -69,7 +69,7 @@ extension Shipper {
 }
 
 extension Confirmed {
-  /// What a comparison found in the repository, for the files that a look saw.
+  /// Makes the list from what a comparison found in the repository for the files of a look.
   init(_ comparison: Comparison, _ view: CaptureView) {
     self.init()
     if let dump = comparison.dump, dump.isRead(from: view.dump), let file = view.dump {

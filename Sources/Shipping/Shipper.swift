@@ -14,13 +14,13 @@ package import WriterLogic
 
 /// The sidecar: watches a data directory and ships it, for as long as the process lives.
 ///
-/// Every failure is a state that it reports, and that ends by itself once the cause is gone. It exits only
-/// when asked to. After `requestStop` the data on disk is shipped, within the given time. After
-/// cancellation nothing more is shipped, and what is durable stays valid.
+/// It reports every failure as a state, which ends by itself once the cause is gone. It exits only when asked
+/// to. After `requestStop`, it ships the data on disk within the given time. After cancellation, it ships
+/// nothing more; what is durable stays valid.
 package final class Shipper: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
-    /// The server whose stream is shipped; nil: the files of `data` are.
+    /// The server whose stream is shipped. Nil if the files of `data` are shipped.
     package var server: String?
     package var names: ServerNames
     package var compression: Compression
@@ -50,9 +50,9 @@ package final class Shipper: Sendable {
     package var audit = Auditor.Options()
     /// Any other repository is refused, and so is a missing one.
     package var repositoryID: Nonce?
-    /// Receives how many bytes of the full copies whose upload began are uploaded.
+    /// Called with the uploaded and the total bytes of the full copies whose upload has begun.
     package var progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }
-    /// Which sources in claims mean this Redis. A new repository gets `source`.
+    /// Which `source` values in claims stand for this Redis. A new repository gets `source`.
     package var sourceName: SourceName
 
     /// Where the data are, for messages.
@@ -91,7 +91,7 @@ package final class Shipper: Sendable {
     package var verdict: Verdict?
     /// Bytes that the shipping path knows not to be durable.
     package var pendingBytes: UInt64 = 0
-    /// Since when they are on disk; nil: see the verdict.
+    /// Since when these bytes are on disk. Nil if the verdict says it.
     package var pendingSince: Instant?
     /// Why nothing was shipped, in standby or when blocked.
     package var reason: String?
@@ -125,7 +125,7 @@ package final class Shipper: Sendable {
   let refusal = StoreRefusal()
   let acknowledged: Acknowledgements
   package let auditor: Auditor
-  /// The repository that this process has seen. No other is ever made in its place.
+  /// The repository that this process has seen. It never creates another one in its place.
   let seen = Mutex<(descriptor: Descriptor?, claim: Claim?)>((nil, nil))
   private let auditLog = AuditLog()
   /// Retention was denied and waits until this time, by the monotonic clock in milliseconds.
@@ -207,7 +207,7 @@ package final class Shipper: Sendable {
     var pending: (bytes: UInt64, since: Instant?) = (0, nil)
     let begun = time.monotonic
     var patience = Patience(since: begun)
-    // Before the capture's first look, so that the one snapshot holds at least what this look saw.
+    // Looks before the capture's first look, so that the single snapshot has at least what this look found.
     if options.isOnce { auditor.look() }
     while true {
       try Task.checkCancellation()
@@ -279,8 +279,8 @@ package final class Shipper: Sendable {
     return Stop(now: now, deadline: request.deadline ?? now + options.shutdownTimeout, view: view)
   }
 
-  /// Waits until something happens, or as long as the state of `writer` says. Returns whether a stop was
-  /// requested: only that cuts a pause between two timelines short.
+  /// Waits until something happens, or for the time that the state of `writer` gives. Returns whether a stop
+  /// was requested: only a stop shortens a pause between two timelines.
   private func wait(
     for writer: Writer, _ watch: (any SourceWatch)?, isEnding: Bool
   ) async -> Bool {

@@ -28,12 +28,13 @@ package protocol Source: AnyObject {
   func receipt() async -> Marker?
   /// Whether a server that started on it now would hold no data.
   func isEmpty() async throws -> Bool
-  /// A fact about what was seen, if it is known without reading: the server itself proves how far it continues
-  /// what the repository holds. Nil: the fact has to be read.
+  /// A fact about the source, if it is known without reading: over a link, the server itself proves how far
+  /// it continues the history of the repository. Nil if the fact has to be read.
   func knows(_ need: Need, _ history: History) throws(LifeboatError) -> Fact?
-  /// A restore of what is durable gives this. Of files nobody wants to know; a link acknowledges it to the server.
+  /// Says that a restore of what is durable gives this log. A source of files ignores it; a replication link
+  /// acknowledges it to the server.
   func confirm(_ log: RestorableLog, in timeline: TimelineNumber)
-  /// Shows no more soon: a server that is replicated would go on for ever.
+  /// Stops showing new data soon, before a stop: a replicated server would otherwise write for ever.
   func freeze()
   /// Begins to call `onChange` when something may have changed, once until it is rearmed.
   func watch(_ logger: Logger, onChange: @escaping @Sendable () -> Void) async -> any SourceWatch
@@ -48,10 +49,10 @@ package protocol SourceFile: Sendable {
   func read(from: UInt64, to: UInt64) async throws(LifeboatError) -> [UInt8]
   /// The file will be read from its beginning to its end.
   func adviseSequential()
-  /// What is below `end` will not be read again.
+  /// The bytes below `end` will not be read again.
   func dropCache(upTo end: UInt64)
-  /// Of a full copy that arrives over a link: it can be read once, from its beginning, and its size is known at
-  /// its end. What names it instead of a fingerprint of its bytes.
+  /// For a full copy that arrives over a link: the name that it has instead of a fingerprint of its bytes.
+  /// Such a copy can be read once, from its beginning, and its size is known only at its end. Nil for a file.
   var streamed: ShortDigest? { get }
 }
 
@@ -86,7 +87,8 @@ package protocol SourceWatch: Sendable {
   var isWorking: Bool { get }
   /// Allows the next wake-up.
   func rearm()
-  /// Allows the next wake-up by a change of names, but not by appended bytes, which are waited for by time.
+  /// Allows the next wake-up for a change of names, but not for appended bytes: the caller looks for those at
+  /// an interval.
   func rearmForNames()
   func stop()
 }

@@ -1,7 +1,7 @@
 import Synchronization
 package import SystemIO
 
-/// Until when a requested end must be over. The store shares it, so that its retries end with it.
+/// The deadline of a requested stop. The store shares it, so that its retries end before the deadline.
 package final class StopRequest: Sendable {
   /// Retries stop this long before the deadline, so that there is time to report what is missing.
   private static let reserve: Int64 = 1000
@@ -10,13 +10,13 @@ package final class StopRequest: Sendable {
 
   package init(time: any TimeSource) { self.time = time }
 
-  /// The first request counts.
+  /// Only the first request has an effect.
   package func set(in milliseconds: Int64) {
     let now = time.monotonic
     state.withLock { $0 = $0 ?? now + milliseconds }
   }
-  /// Monotonic milliseconds; nil while nothing was asked.
+  /// In monotonic milliseconds; nil if no stop was requested.
   package var deadline: Int64? { state.withLock { $0 } }
-  /// The same, of retries.
+  /// The same for retries.
   package var retriesEnd: Int64? { deadline.map { $0 - StopRequest.reserve } }
 }

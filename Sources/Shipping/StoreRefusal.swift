@@ -14,14 +14,15 @@ final class StoreRefusal: Sendable {
 }
 
 extension Shipper {
-  /// How long all racers for a claim may take to write theirs, on a store that refuses none of them.
+  /// How long all writers that race for a claim may take to write theirs, on a store that refuses none of
+  /// them.
   private static let settlingTime: Int64 = 5000
 
   /// Creates a claim. Returns whether it is the one that stands.
   ///
-  /// A store that does not refuse a second creation lets every racer believe that it won. Such a store is
-  /// detected by creating the same claim again, which changes nothing on any other store. There the last
-  /// writer has won, which is known only after all have written.
+  /// On a store that does not refuse a second creation, every writer that races for a claim believes that it
+  /// won. Such a store is detected by creating the same claim again, which changes nothing on any other
+  /// store. On such a store the last writer has won, which is known only after all have written.
   func isWon(_ claim: Claim, _ repository: Repository) async throws -> Bool {
     let name = ObjectPath.claim(claim.timeline)
     guard !(try await store.has(name.text, limit: ObjectKind.claim.objectBytesMax)),

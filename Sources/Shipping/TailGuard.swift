@@ -3,9 +3,8 @@ import BackupTypes
 import SystemIO
 import WriterLogic
 
-/// Notices that a file which should only grow was changed below the part that was read: it compares the
-/// last bytes read before it reads on. If these bytes are the same at the same place, a reader sees no
-/// change either.
+/// Notices if a file that should only grow was changed in the part that was read already. Before it reads
+/// further, it compares the last bytes that were read with those that are there now.
 struct TailGuard {
   private static let bytesMax: UInt64 = 64
   private var tails: [PinID: (end: UInt64, bytes: [UInt8])] = [:]

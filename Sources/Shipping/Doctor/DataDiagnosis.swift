@@ -5,8 +5,8 @@ import SystemIO
 package import SystemPackage
 import WriterLogic
 
-/// The findings of `doctor` on a data directory: whether it can be watched, read and written, and what
-/// would load.
+/// The findings of `doctor` about a data directory: whether it can be watched, read and written, and what a
+/// server would load from it.
 package struct DataDiagnosis: Sendable {
   private let path: FilePath
   private let names: ServerNames

@@ -13,7 +13,7 @@ struct DirectorySurvey {
   static let namesMax = 1000
   /// At most this many bytes of the files that a server would load are read.
   static let readMax: UInt64 = 1 << 30
-  /// How often a set of files that changes while it is opened is looked at again.
+  /// How often to try again if the set of files changes while it is opened.
   private static let attemptsMax = 20
   private static let manifestBytesMax = 4 << 20
 
@@ -89,7 +89,8 @@ struct DirectorySurvey {
     return files
   }
 
-  /// Reads a file to its end. A reason for a server to refuse it replaces the verdict on its first bytes.
+  /// Reads a file to its end. If a server would refuse the file, that replaces the verdict about its first
+  /// bytes.
   private mutating func read(_ pinned: Pinned) throws {
     let status = try pinned.file.status()
     newest = max(newest ?? status.modified, status.modified)
@@ -138,7 +139,7 @@ struct DirectorySurvey {
       return scanner.fault == nil
     }
     if let fault = scanner.fault {
-      // The preamble of a newer server can't be walked, which is not a fault.
+      // The RDB preamble of a newer server can't be read, but that is not a fault of the file.
       if case .unknown? = scanner.preambleState { return nil }
       return try zeros(file, from: fault.offset, to: size)
         ?? "\(fault.reason) at offset \(fault.offset)"

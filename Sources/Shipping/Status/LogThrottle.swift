@@ -1,13 +1,14 @@
-/// Keeps a cause that comes and goes from filling the log: for each cause, on average at most one line a
-/// minute, with a count of those left out. A value; the caller gives the time.
+/// Limits log lines of a cause that comes and goes: for each cause, on average at most one line a minute,
+/// with a count of the lines that were left out. A value; the caller gives the time.
 ///
 /// A state has two lines, one at its beginning and one at its end. The end is logged whenever the beginning
-/// was, so that the last line is true. The next beginning then waits until two minutes have passed since
-/// the last one. A state that lasts that long is still logged, a little late.
+/// was logged, so that the last line in the log is true. The next beginning then waits until two minutes have
+/// passed since the last one. A state that lasts that long is still logged, a little late.
 package struct LogThrottle: Sendable {
   /// Each line of a cause uses up this many milliseconds.
   package static let interval: Int64 = 60_000
-  /// At most this many causes are known. Of more, the one that was logged longest ago is dropped.
+  /// At most this many causes are remembered. For a further one, the cause that was logged longest ago is
+  /// dropped.
   package static let causesMax = 64
 
   /// A line to be logged now.
@@ -59,7 +60,7 @@ package struct LogThrottle: Sendable {
         cause.isOn = true
         return nil
       }
-      // It was counted as left out, and is logged after all.
+      // It was counted as left out, but is logged now.
       if cause.isOn { cause.leftOut -= 1 }
       (cause.isOn, cause.isTold, cause.began) = (true, true, now)
       return cause.tell()

@@ -42,7 +42,7 @@ package final class ShipStatus: Sendable {
     package var generationBytesBegun: UInt64 = 0
     package var snapshots: UInt64 = 0
     package var folds: UInt64 = 0
-    /// Something in the repository may be the result of an accident, and nobody has released its pin.
+    /// A state in the repository may be the result of an accident, and nobody has released the pin for it.
     package var isSuspect = false
     /// The guard's pins in force.
     package var pins: Int = 0
@@ -55,11 +55,10 @@ package final class ShipStatus: Sendable {
     package var drill: Drill?
     /// When this process last completed a run of the retention policy.
     package var pruned: Instant?
-    /// Since when the store can't be used; nil: it can.
+    /// Since when the store can't be used; nil if it can.
     package var outage: Instant?
     package var outageProblem: StoreOutage.Problem?
-    /// The number of the last requested `sync`, and of the last whose bytes are durable; 0 before the
-    /// first.
+    /// The numbers of the last requested `sync` and of the last one that is done; 0 before the first.
     package var syncAsked: UInt64 = 0
     package var syncDone: UInt64 = 0
     /// How long a dump of a server without an AOF may wait (`--dump-interval`), in milliseconds.
@@ -71,7 +70,7 @@ package final class ShipStatus: Sendable {
 
     package init() {}
 
-    /// The values to be shown after an audit: what it can't prove is not durable, whatever the shipping
+    /// The values to show after an audit. What the audit can't prove is not durable, whatever the shipping
     /// path believes.
     package func audited(_ facts: AuditFacts, wall: Instant, monotonic: Int64) -> Value {
       var copy = self
@@ -115,7 +114,7 @@ package final class ShipStatus: Sendable {
     package func lag(at now: Instant) -> Int64 { since.map { max(0, now.since($0)) } ?? 0 }
   }
 
-  /// If the loop makes no progress for this time, it hangs; in milliseconds.
+  /// If the loop makes no progress for this time, it counts as hanging; in milliseconds.
   package static let turnMax: Int64 = 300_000
 
   private struct Guarded: Sendable {
@@ -125,8 +124,8 @@ package final class ShipStatus: Sendable {
   private let state: Mutex<Guarded>
   private let time: any TimeSource
 
-  /// The auditor itself and no closure that asks it: a `Mutex` wraps a closure again with every access, until
-  /// a call of it overflows the stack.
+  /// The auditor itself, not a closure that calls it: with every access, a `Mutex` wraps a closure once more,
+  /// until a call overflows the stack.
   private let auditor = Mutex<Auditor?>(nil)
 
   package init(time: any TimeSource) {
@@ -141,13 +140,14 @@ package final class ShipStatus: Sendable {
     return value.audited(
       facts, wall: time.wall, monotonic: time.monotonic)
   }
-  /// The values that the shipping path believes.
+  /// The values according to the shipping path alone.
   package var shipping: Value { state.withLock { $0.value } }
   /// From now on the shown values are limited by what `auditor` finds.
   package func audit(by auditor: Auditor) { self.auditor.withLock { $0 = auditor } }
   package func update(_ change: (inout Value) -> Void) { state.withLock { change(&$0.value) } }
 
-  /// The loop is alive: it made progress, or the work it waits for did, or waits for the store.
+  /// Notes that the loop is alive: it made progress, or the work that it waits for did, or it waits for the
+  /// store.
   package func turn() {
     let now = time.monotonic
     state.withLock { $0.turned = now }

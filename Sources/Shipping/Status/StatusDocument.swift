@@ -32,17 +32,17 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     /// The prefix of the names of the missing objects.
     package var object: String
   }
-  /// At most eight of them; nil: an earlier release does not say.
+  /// At most eight losses. Nil in the document of an earlier release, which does not have them.
   package var losses: [Loss]?
-  /// Timelines whose claims can't be read, at most eight; nil: an earlier release does not say.
+  /// Timelines whose claims can't be read, at most eight. Nil in the document of an earlier release.
   package var unreadableClaims: [TimelineNumber]?
   package var syncAsked: UInt64
   package var syncDone: UInt64
-  /// All is well: a restore would give what is on disk, within the limits of the alerts.
+  /// Whether a restore would give what is on disk, within the limits of the alerts.
   package var isWell: Bool
   /// When a look last found everything on disk durable.
   package var provedAt: String?
-  /// When the repository was last asked whether it still has everything.
+  /// When it was last checked whether the repository still has everything.
   package var repositoryLookedAt: String?
   /// Whether the data directory holds anything that a server would load; absent before the first look.
   package var holdsData: Bool?
@@ -87,7 +87,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     isProbed = options.audit.probeInterval != nil
   }
 
-  /// What is wrong with the store; nil: nothing.
+  /// What is wrong with the store; nil if nothing is.
   package var storeWords: String? {
     storeAwaySince.map { since in
       (storeProblem.flatMap { StoreOutage.Problem(rawValue: $0) } ?? .unreachable).words(
@@ -95,7 +95,7 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     }
   }
 
-  /// For people: whether all is well in one line, then details.
+  /// For people: one line that says whether everything is healthy, then details.
   package var text: String {
     var lines = [summary]
     func add(_ label: String, _ text: String) {
@@ -146,8 +146,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// Before the first look, in standby and without an answer of the disk or the store there is no lag to
-  /// tell, and none is not 0.
+  /// Before the first look, in standby, and if the disk or the store does not answer, the lag is unknown.
+  /// That is not the same as 0.
   package var isLagKnown: Bool { lagSeconds > 0 || state == "following" || state == "active" }
 
   private var summary: String {
