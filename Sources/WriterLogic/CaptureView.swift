@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Names a descriptor that the capture holds open. An id is never reused within a process.
+/// Identifies a file that the capture holds open. An id is never reused within a process.
 package struct PinID: Hashable, Sendable {
   package var value: Int
   package init(_ value: Int) { self.value = value }
@@ -34,7 +34,8 @@ package struct PinnedFile: Sendable, Equatable {
   }
 }
 
-/// One pinned AOF set: every file that one manifest names. The manifest is read before and after.
+/// One AOF set: every file that one manifest names, all held open. The manifest is read before and after the
+/// files are opened.
 package struct AOFSetView: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
     package var file: PinnedFile
@@ -61,8 +62,8 @@ package struct AOFSetView: Sendable, Equatable {
 
 package enum AOFView: Sendable, Equatable {
   case absent
-  /// There is something that is not yet a set (a zero-length, partial or unknown manifest, or a missing
-  /// file). This never means "no AOF".
+  /// There is something, but not a complete set yet: a manifest that is empty, partial or unknown, or a
+  /// missing file. This never means "no AOF".
   case unsettled(String)
   case set(AOFSetView)
 
@@ -90,7 +91,7 @@ package struct LinkView: Sendable, Equatable {
 
 /// One look at the data directory.
 package struct CaptureView: Sendable {
-  /// When the look ended: every byte that it saw had been written by then.
+  /// When the look ended. Every byte that it found had been written by then.
   package var at: Instant
   package var dump: PinnedFile?
   package var aof: AOFView
@@ -100,9 +101,9 @@ package struct CaptureView: Sendable {
   /// Whether the path leads to another directory than the one whose files are held, and whether that
   /// directory holds Redis files.
   package var otherDirectory: (isThere: Bool, holdsFiles: Bool) = (false, false)
-  /// Where the files of the set are in a server's replication history; nil: they are files on disk.
+  /// Where the files of the set are in a server's replication history. Nil for files on disk.
   package var link: LinkView?
-  /// Somebody waits until what was seen is durable: the server was asked to WAIT.
+  /// A client of the server used WAIT, and waits until this data is durable.
   package var isAwaited = false
   package init(
     at: Instant, dump: PinnedFile?, aof: AOFView, held: [PinID: PinnedFile] = [:]

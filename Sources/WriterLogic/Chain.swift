@@ -1,12 +1,12 @@
 package import BackupFormat
 import BackupTypes
 
-/// The AOF set that is followed, and how its files hang together.
+/// The AOF set that is followed, and the proved order of its files.
 ///
 /// Invariant (proved chains): `files[k+1]` follows `files[k]` only because one manifest was read that lists
 /// both, one after the other, as type `i`.
 package struct Chain: Sendable {
-  /// What makes the files from `first` on readable.
+  /// What a restore needs before the files from `first` on.
   package struct Anchor: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
       case base(Snapshot.Base)
@@ -28,7 +28,7 @@ package struct Chain: Sendable {
     }
   }
 
-  /// What became of a file that is to be uploaded.
+  /// How far the upload of a file has come.
   package enum UploadState: Sendable, Equatable {
     /// It is to be uploaded, or is being uploaded.
     case wanted
@@ -43,7 +43,7 @@ package struct Chain: Sendable {
     package var sequence: Int64
     package var first: Int
     package private(set) var upload = UploadState.wanted
-    /// What is durable of it, and waits for the log before it: see `moveToCandidate`.
+    /// The durable BASE, while it waits for the log before it to become durable: see `moveToCandidate`.
     var durable: Snapshot.Base? { if case .durable(let base) = upload { base } else { nil } }
 
     /// Its upload failed its checks, or it was dropped.
@@ -74,14 +74,14 @@ package struct Chain: Sendable {
     }
   }
 
-  /// From where the files can be read.
+  /// Which BASE the files can be read with.
   package enum BaseState: Sendable, Equatable {
-    /// From nowhere yet, and no BASE is expected: a legacy AOF, until its content at the first look is durable.
+    /// None yet, and no BASE is expected: a legacy AOF, until its content at the first look is durable.
     case none
-    /// From nowhere until this BASE is durable.
+    /// None until this BASE is durable.
     case awaiting(Candidate)
     case anchored(Anchor)
-    /// They can be read, and a newer BASE is to be uploaded, or waits for the log before it.
+    /// The files can be read with `from`. A newer BASE has to be uploaded, or waits for the log before it.
     case rebasing(from: Anchor, to: Candidate)
 
     init(_ anchor: Anchor?, _ candidate: Candidate?) {
@@ -108,9 +108,9 @@ package struct Chain: Sendable {
   package enum Origin: Sendable, Equatable {
     /// The comparison before the claim placed it.
     case compared
-    /// It follows nothing that came before it. It stays detached until the guard has judged it.
+    /// It does not follow any earlier state. It stays detached until the shrink guard has judged it.
     case unjudged
-    /// The same, and it is no accident, or there was no state before it.
+    /// It does not follow any earlier state either, but it is not an accident, or there was no earlier state.
     case judged
   }
 
@@ -120,7 +120,7 @@ package struct Chain: Sendable {
     didSet { Transitions.note("chain", oldValue.name, base.name) }
   }
   package private(set) var origin = Origin.compared
-  /// The file before it that ends inside a command: what follows is no state by itself.
+  /// The file before this chain, which ends inside a command. The chain is therefore not a state by itself.
   private var torn: String?
 
   package var anchor: Anchor? {
@@ -138,7 +138,7 @@ package struct Chain: Sendable {
   /// What a restore may begin with; nil as long as the chain is not judged.
   var readableAnchor: Anchor? { origin == .unjudged ? nil : anchor }
 
-  /// A set about which nothing is known: every file from its start, waiting for its BASE.
+  /// A set about which nothing is known. Every file is read from its start, and the chain waits for its BASE.
   package init(fresh set: AOFSetView) {
     var files = set.increments.map {
       FollowedFile(
@@ -160,7 +160,7 @@ package struct Chain: Sendable {
   }
 
   /// A set that provably follows nothing.
-  /// - Parameter isFirst: there was no state before it.
+  /// - Parameter isFirst: whether there was no earlier state.
   init(anew set: AOFSetView, isFirst: Bool) {
     self.init(fresh: set)
     origin = isFirst ? .judged : .unjudged
@@ -170,7 +170,7 @@ package struct Chain: Sendable {
     base = BaseState(anchor, candidate)
   }
 
-  /// It is no accident.
+  /// Notes that the chain is not the result of an accident.
   mutating func judge() -> IllegalTransition? {
     guard origin == .unjudged else {
       return IllegalTransition("a chain is judged that is \(origin)")
@@ -179,13 +179,13 @@ package struct Chain: Sendable {
     return nil
   }
 
-  /// What was not judged is never restored.
+  /// Notes that the chain is given up before it was judged. It is never restored.
   mutating func leave() {
     if origin == .unjudged { set(nil, candidate) }
     for index in files.indices { files[index].makeFinal() }
   }
 
-  /// Divides the chain behind a file that ends inside a command. What follows waits for the next BASE.
+  /// Divides the chain after a file that ends inside a command. The files after it wait for the next BASE.
   mutating func divide(behind index: Int) -> Chain {
     var rest = Chain(form: form, files: Array(files[(index + 1)...]), anchor: nil, candidate: nil)
     rest.origin = origin
@@ -212,7 +212,7 @@ package struct Chain: Sendable {
   package func continuity(with set: AOFSetView) -> Continuity {
     guard set.form == form else { return .broken }
     guard let last = files.last else {
-      // There is only a BASE so far. Whatever is appended to a set with that very BASE follows it.
+      // There is only a BASE so far. A set with the same BASE continues it.
       let base = set.base?.file.pin
       return base != nil && (base == anchor?.pin || base == candidate?.file.pin)
         ? .continues : .broken
@@ -250,7 +250,7 @@ package struct Chain: Sendable {
     }
   }
 
-  /// The base was refused and has another version now: it is read again.
+  /// The base was refused, but the file has changed since, so it is read again.
   mutating func retryBase(_ file: PinnedFile) {
     guard var again = candidate, again.file.pin == file.pin else { return }
     again.retry(file)
@@ -283,10 +283,10 @@ package struct Chain: Sendable {
     return nil
   }
 
-  /// Moves the chain to a durable BASE, once the log before it is durable. The BASE holds the result of
-  /// that log. But an instant before the BASE needs the end of that log, and snapshots name the log's files
-  /// only as long as the chain begins with the old BASE. If nothing was readable before, the log before the
-  /// BASE never will be: it is dropped.
+  /// Moves the chain to a durable BASE, once the log before it is durable. The BASE holds the result of that
+  /// log, but a restore to a time before the BASE needs the log to its end. Snapshots name the files of this
+  /// log only as long as the chain begins with the old BASE. If the chain was not readable before, its log
+  /// before the BASE never will be, and is dropped.
   mutating func moveToCandidate() {
     guard let made = candidate, let base = made.durable,
       anchor == nil || files[..<made.first].allSatisfy({ $0.isFinal && $0.isDurable })
@@ -321,7 +321,8 @@ package struct Chain: Sendable {
   /// Whether a restore can use the chain, but not all of its log is durable.
   package var isReadableAndPending: Bool { anchor != nil && !files.allSatisfy(\.isDurable) }
 
-  /// The file of the BASE that this chain has, or waits for; behind a torn file that file, until there is a BASE.
+  /// The file of the BASE that this chain has, or waits for. After a torn file, it is that file, until there
+  /// is a BASE.
   package var awaitedBase: String? {
     if let candidate { return candidate.file.name }
     if case .base(let base) = anchor?.kind { return base.file }

@@ -2,7 +2,7 @@ package import BackupFormat
 package import BackupTypes
 import RedisFormats
 
-/// The chains of a data directory, in the order of the history: those that are only read to their end, then
+/// The chains of a data directory, oldest first: old chains that are only read to their end (*drained*), then
 /// the one that is followed.
 package struct Chains: Sendable {
   /// A chain that is no longer continued but not yet read to its end.
@@ -28,7 +28,7 @@ package struct Chains: Sendable {
   package var files: [FollowedFile] { all.flatMap(\.files) }
   var isReadable: Bool { followed?.readableAnchor != nil }
 
-  /// The pins that are still read, but for what is being uploaded.
+  /// The pins that are still read, except those of uploads.
   var pins: Set<PinID> {
     draining.reduce(into: followed?.pins ?? []) { $0.formUnion($1.chain.files.map(\.pin)) }
   }
@@ -46,7 +46,7 @@ package struct Chains: Sendable {
     }
   }
 
-  /// Ordinals number the files of a timeline in the order of their first pinning.
+  /// Ordinals number the files of a timeline in the order in which they were first opened.
   mutating func assignOrdinals() {
     guard var chain = followed else { return }
     for index in chain.files.indices where chain.files[index].ordinal == nil {
@@ -61,13 +61,13 @@ package struct Chains: Sendable {
 
   // MARK: From following to draining
 
-  /// Follows another chain. Nothing proves that it follows the last one, which is drained, and its readable
-  /// part stays the newest state until the new chain can be read.
-  /// - Parameter upload: what is being uploaded. The chain may still get its BASE from that.
+  /// Follows another chain. Nothing proves that it continues the last one. The last one is drained, and its
+  /// readable part stays the newest state until the new chain can be read.
+  /// - Parameter upload: the file that is being uploaded. It may still become the BASE of the old chain.
   mutating func follow(_ next: Chain?, uploading upload: PinID?, lastMark: Instant) {
     if var old = followed {
       old.leave()
-      // Unscanned bytes count too: a dump must not win over log that is still to be drained.
+      // Unscanned bytes count, too: a dump must not replace log that has not been read yet.
       let until = old.files.last?.lastWrite ?? lastMark
       let isUploading = upload != nil && upload == old.candidate?.file.pin
       if old.anchor != nil || isUploading { draining.append(Draining(chain: old, until: until)) }
@@ -106,7 +106,7 @@ package struct Chains: Sendable {
 
   /// Drops chains that were read to their end. Their readable part stays recorded.
   /// - Parameters:
-  ///   - upload: what is being uploaded.
+  ///   - upload: the file that is being uploaded.
   ///   - named: the ordinals that a durable snapshot names.
   mutating func settle(
     uploading upload: PinID?, named: Set<Int>, _ timeline: TimelineNumber,
@@ -120,15 +120,17 @@ package struct Chains: Sendable {
       }
     }
     draining.removeAll { old in
-      // A chain without a BASE whose upload is over can't be read, so nothing of it is needed.
+      // If the upload of its BASE has ended without one, the chain can't be read, and nothing of it is
+      // needed.
       if old.chain.anchor == nil { return upload != old.chain.candidate?.file.pin }
       return old.chain.files.allSatisfy(\.isDurable)
     }
     if isReadable { closed = nil }
   }
 
-  /// Of the drained chains a snapshot lists only the newest, and none once the followed chain is readable.
-  /// A file of another chain that no snapshot names by then never will be, and its log can't be sent.
+  /// A snapshot lists only the newest of the drained chains, and none once the followed chain is readable. If
+  /// no snapshot has named a file of another drained chain by then, none ever will, and its log can't be
+  /// sent.
   private mutating func letGoOfUnnamed(_ upload: PinID?, _ named: Set<Int>) {
     let listed = isReadable ? nil : draining.lastIndex { $0.chain.anchor != nil }
     for position in draining.indices where position != listed {
@@ -142,7 +144,7 @@ package struct Chains: Sendable {
     }
   }
 
-  /// The guard found no accident in the followed chain: it is the state now.
+  /// The shrink guard found no accident in the followed chain, so it becomes the newest state.
   mutating func judge() -> IllegalTransition? {
     closed = nil
     return followed?.judge()

@@ -1,16 +1,16 @@
 import BackupFormat
 import BackupTypes
 
-/// What is folded, and which folded objects may be deleted when.
+/// Decides what is folded, and when folded objects may be deleted.
 struct Compactor: Sendable {
-  /// Only the growing file gathers.
+  /// Objects are gathered only for the growing file.
   private var gatherer: (ordinal: Int, parts: FoldGatherer)?
   private var due: [FoldGatherer.Fold] = []
   private var removals: [(at: Instant, names: [String])] = []
 
   /// The next fold to be written.
   var next: FoldGatherer.Fold? { due.first }
-  /// The files that are read again for what is due.
+  /// The files that the due folds read again.
   var pins: [PinID] { due.map(\.pin) }
   /// When folded objects may be deleted.
   var times: [Instant] { removals.map(\.at) }
@@ -31,8 +31,8 @@ struct Compactor: Sendable {
     gatherer = nil
   }
 
-  /// The next fold is durable, or could not be written. If it could not, nothing is lost: all that it
-  /// would have replaced exists.
+  /// The next fold is durable, or could not be written. If it could not, nothing is lost: the objects that it
+  /// would have replaced still exist.
   /// - Parameter removal: when the objects that it replaced may be deleted, and their names.
   mutating func end(removal: (at: Instant, names: [String])?) {
     due.removeFirst()

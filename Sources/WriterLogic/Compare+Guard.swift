@@ -12,8 +12,9 @@ extension Comparing {
     return receipt.newest == newest && receipt.end == comparison.end
   }
 
-  /// Whether the directory still has the restore point that was asked for. The receipt alone proves nothing.
-  /// If other files beside it would be loaded instead, or have replaced it, the guard judges them.
+  /// Whether the directory still has the restore point that a restore put there. The receipt of the restore
+  /// alone does not prove that. If a server would load other files instead, or they have replaced the
+  /// restored ones, the guard judges them.
   func holds(_ receipt: Receipt, _ comparison: Comparison) throws(Evidence.Missing) -> Bool {
     guard !isOverDump(comparison), let point = receipt.point,
       history.snapshots(of: point.timeline).contains(point.sequence),
@@ -21,7 +22,7 @@ extension Comparing {
     else { return false }
     let finder = PointFinder(history: history, timeline: point.timeline, snapshots: [:])
     guard let cut = point.cut ?? finder.newest(of: snapshot)?.cut, let chain = snapshot.chain else {
-      // A dump, which stands as BASE, too.
+      // A restored dump exists twice: as the dump, and as a BASE.
       guard let dump = snapshot.dump else { return false }
       for file in [view.dump, view.aof.set?.base?.file].compactMap({ $0 })
       where try facts.isGeneration(dump.generation, file) {
@@ -42,7 +43,8 @@ extension Comparing {
     return set.increments[index].file.size >= cut.offset
   }
 
-  /// A dump that the repository lacks has made the AOF quiet: the dump becomes the newest state.
+  /// The AOF no longer grows because of a dump that the repository does not have. The dump becomes the newest
+  /// state.
   private func isOverDump(_ comparison: Comparison) -> Bool {
     view.dump != nil && view.aof.set != nil && isQuiet
       && !(comparison.dump?.isRead(from: view.dump) ?? false)
@@ -51,7 +53,7 @@ extension Comparing {
   /// How the state on disk relates to the newest history.
   enum Match {
     case nothing
-    /// A log that was named and waits for its BASE.
+    /// It continues a log that a snapshot names but that still waits for its BASE.
     case detached
     /// It continues what a restore gives.
     case proved
@@ -62,7 +64,7 @@ extension Comparing {
   ) throws(Evidence.Missing) -> ShrinkGuard.Suspicion? {
     if match == .proved {
       if isOverDump(comparison), let dump = view.dump {
-        // The log on disk continues the shipped one, and explains any decrease.
+        // The log on disk continues the shipped one, so it explains any decrease of keys.
         let log = try keys(view.aof.set, bases: comparison.bases)
         let found = try ShrinkGuard.Loaded(keys: facts.copy(dump, .dump).keys)
         if let verdict = ShrinkGuard.suspicion(known: log, found: found, isWatched: false) {
@@ -78,7 +80,7 @@ extension Comparing {
     {
       return verdict
     }
-    // A file's time is when somebody wrote or copied it, and proves nothing about what is in it.
+    // The time of a file says when somebody wrote or copied it, not how old its content is.
     let shipped = indexes.values.compactMap(\.savedAt).max()
     if let shipped, let content = disk.contentAt,
       shipped.since(content) > ShrinkGuard.toleratedLoss
@@ -88,7 +90,7 @@ extension Comparing {
     return nil
   }
 
-  /// The disk holds an earlier state of this very history, such as that of a snapshot of its volume.
+  /// The disk has an earlier state of the same history, for example from a snapshot of its volume.
   private func rollback(_ comparison: Comparison, newest: RestorePoint, _ indexes: Indexes)
     -> ShrinkGuard.Suspicion?
   {
@@ -102,8 +104,8 @@ extension Comparing {
       ? (.older, "it ends at \(at), and the repository at \(newest.instant)") : nil
   }
 
-  /// A suspect state continues nothing. A fork after the state before it would count as an answer, and so
-  /// would the fork of the next claim, which continues from there.
+  /// A suspect state gets a history without a fork. A fork after the state before it would count as the
+  /// answer of a person, and so would the fork of the next claim, which continues from there.
   func beginAnew(_ comparison: inout Comparison) {
     comparison.fork = nil
     comparison.chain = view.aof.set.map { Chain(fresh: $0) }
@@ -112,8 +114,8 @@ extension Comparing {
 
   // MARK: How many keys
 
-  /// How many keys a restore of `point` gives. If the snapshot does not say, this is known only if its full
-  /// copy is the whole state.
+  /// How many keys a restore of `point` gives. If the snapshot does not say that, it is known only if the
+  /// full copy is the whole state.
   private func keys(of point: RestorePoint) throws(Evidence.Missing) -> KeyBounds {
     if let estimate = point.snapshot.estimate { return KeyBounds(estimate) }
     let isLogEmpty = logBytes(point.snapshot) <= Comparing.emptyLogBytes
@@ -125,7 +127,7 @@ extension Comparing {
     return id.flatMap { indexes[$0] }.map { KeyBounds($0) } ?? .unknown
   }
 
-  /// A log with content has more than SELECT, with which every log begins.
+  /// Every log begins with SELECT. A log with content has more than that.
   private static let emptyLogBytes: UInt64 = 64
 
   private func logBytes(_ snapshot: Snapshot) -> UInt64 {
@@ -182,6 +184,7 @@ extension Comparing {
     }
   }
 
-  /// Of a longer log only the new part is known: reading all of it would delay the first new byte.
+  /// For a longer log only the new part is read: reading all of it would delay the upload of the first new
+  /// byte.
   private static let seedBytesMax: UInt64 = 256 << 20
 }

@@ -10,7 +10,7 @@ extension Comparing {
     /// What the repository holds of the file up to there.
     var segments: [Snapshot.Segment] = []
     var position: LogPosition?
-    /// Everything that the repository holds of the file is on disk, byte for byte.
+    /// The disk has all bytes that the repository has of this file.
     var isWhole = true
   }
 
@@ -50,8 +50,8 @@ extension Comparing {
     return result
   }
 
-  /// The objects of a segment up to the first that the file does not have: where each ends for this segment,
-  /// and how far the file agrees with it, at most to there.
+  /// The objects of a segment, up to the first one that the file does not have. Each result says where the
+  /// object ends within this segment, and up to where the file agrees with it.
   private func compared(_ file: PinnedFile, _ segment: Snapshot.Segment) throws(Evidence.Missing)
     -> [(end: UInt64, span: LogSpan, common: UInt64)]
   {

@@ -6,9 +6,9 @@ import RedisFormats
 /// Compares the data directory with the newest history of the repository, so that a claim adds only what is
 /// new.
 ///
-/// It decides from facts alone, and asks for one at a time: it begins again with each fact that was fetched,
-/// and comes further. What it does not ask for is not read: of a log only what the repository holds of it,
-/// of log objects only those that differ.
+/// It decides from facts alone, and asks for one fact at a time. When the fact has been fetched, it is called
+/// again with all facts, and gets further. Nothing else is read: of a log only the part that the repository
+/// has, of log objects only those that differ.
 /// - Parameters:
 ///   - repository: the id of the repository.
 ///   - owner: who compares.
@@ -96,7 +96,7 @@ struct Comparing {
     return .wentBack(to: fork, isNamed: isNamed)
   }
 
-  /// Whether the chain on disk continues the log from the loss on: it is shipped again.
+  /// Whether the chain on disk has the log from the loss on. It is then shipped again.
   private func isOnDisk(_ loss: LogLoss, _ chain: Chain?) -> Bool {
     chain?.files.contains { file in
       file.name == loss.file && file.start <= loss.from && loss.to <= file.size
@@ -116,7 +116,7 @@ struct Comparing {
   private struct Matched {
     var chain: Chain
     var fork: LogPosition?
-    /// It continues what a restore gives, not just what was named and waits for its BASE.
+    /// It continues something that can be restored, not only files that were named and wait for their BASE.
     var isReadable = true
   }
 
@@ -180,7 +180,7 @@ struct Comparing {
         continue
       }
       let common = try common(entry.file, files[index])
-      // If no BASE proves where a chain begins, its first bytes have to.
+      // If no BASE proves where a chain begins, its first bytes have to prove it.
       var provesNothing = common.offset == 0
       if !provesNothing, base == nil, !common.isWhole {
         provesNothing = try !facts.answer(.content(entry.file.pin, to: common.offset))
@@ -212,8 +212,8 @@ struct Comparing {
       fork: fork, isReadable: isReadable)
   }
 
-  /// A BASE that was found damaged or missing in the repository proves as much as before, and is sent
-  /// again.
+  /// A BASE that was found damaged or missing in the repository still proves where the chain begins. It is
+  /// sent again.
   private func isQuarantined(_ base: Snapshot.Base?) -> Bool {
     base.map {
       history.catalogue.quarantined.contains($0.generation)
@@ -246,10 +246,10 @@ struct Comparing {
     return try facts.isGeneration(record.generation, onDisk.file)
   }
 
-  /// The index in the record of the first file on disk; nil if nothing proves that it is one of them. With
-  /// the same BASE it is the first. With another BASE (a rewrite removed the old one) it must be the very
-  /// same file, by inode and birth time in the same directory, because names, numbers and first bytes are
-  /// alike in unrelated logs.
+  /// The index of the first file on disk in the record. Nil if nothing proves that the file is in the record.
+  /// If the BASE is the same, it is the first file. If the BASE is another one (a rewrite removed the old
+  /// one), it must be the same file by inode and birth time, in the same directory: unrelated logs can have
+  /// the same names, numbers and first bytes.
   private func firstMatch(
     _ set: AOFSetView, _ files: [Snapshot.LogFile], isSameBase: Bool, _ isSameDirectory: Bool
   ) -> Int? {
@@ -293,8 +293,8 @@ struct Comparing {
   ) throws(Evidence.Missing) -> Bool {
     var hasNews = false
     if let chain = comparison.chain {
-      // Log of a single AOF that is durable is no restore point until a snapshot says so. The shipper may
-      // have been killed before it wrote that.
+      // Durable log of a single AOF is not a restore point until a snapshot says so. The shipper may have
+      // been killed before it wrote that snapshot.
       let isUnnamed = chain.anchor == nil && chain.files.contains { $0.start > 0 }
       hasNews = !isMatched || chain.candidate != nil || isUnnamed
       for file in chain.files where !hasNews && file.size > file.start {
@@ -303,18 +303,19 @@ struct Comparing {
     }
     let isDumpKnown = comparison.dump?.isRead(from: view.dump) ?? false
     if view.dump != nil, !isDumpKnown, comparison.chain == nil || isQuiet { hasNews = true }
-    // A restore point may have to say that the AOF is the newest state, no longer the dump: a restore of an
-    // earlier state left out the dump, or a server opened the AOF that a restore made of it.
+    // The newest state may no longer be the dump but the AOF, and a restore point has to say that. This is so
+    // if a restore of an earlier state left out the dump, or if a server opened the AOF that a restore made
+    // from the dump.
     if point?.primary == .rdb, comparison.chain != nil, !isQuiet { hasNews = true }
-    // Never for a directory without data. A dump that replaced one with keys while it was watched is an
-    // exception: it shows that the server is now empty.
+    // A directory without data is never news, with one exception: if a dump without keys replaced one with
+    // keys while Lifeboat was running, the server is now empty.
     if hasNews, !(isWatched && view.dump != nil), try facts.answer(.isEmpty) { return false }
     return hasNews
   }
 
-  /// Someone restored an earlier state of the history on purpose. That is news even before Redis writes.
-  /// Otherwise the abandoned state would stay the newest restore point, and an empty volume would be filled
-  /// with it.
+  /// Whether someone restored an earlier state of the history on purpose. That is news even before Redis
+  /// writes. Otherwise the abandoned state would stay the newest restore point, and a restore into an empty
+  /// volume would give it.
   private func isBack(_ comparison: Comparison) throws(Evidence.Missing) -> Bool {
     guard let fork = comparison.fork, let left = comparison.before?.position, fork < left else {
       return false

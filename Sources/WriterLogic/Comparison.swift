@@ -23,10 +23,11 @@ package struct Comparison: Sendable {
   /// Whether the repository holds a restore point at all.
   package var hasPoint: Bool
   package var lastMark: Instant?
-  /// How many keys the BASEs hold on which `chain` may build.
+  /// The numbers of keys in the BASEs that `chain` may begin with.
   package var bases: [GenerationID: KeyBounds] = [:]
   package var suspicion: ShrinkGuard.Suspicion?
-  /// The guard's pin of a question that is still open. No second question is asked.
+  /// The guard's pin for a question that nobody has answered yet. While it is open, no second question is
+  /// asked.
   package var question: String?
   /// The last restore point of the history, which a guard's pin would keep.
   package var before: (timeline: TimelineNumber, snapshot: Int, position: LogPosition?)?
@@ -42,7 +43,7 @@ package struct Comparison: Sendable {
   package enum Relation: Sendable, Equatable, CustomStringConvertible {
     /// The repository lacks nothing.
     case nothingNew
-    /// What is new follows the newest state, from there on.
+    /// The new data follows the newest state, from this position on.
     case continues(from: LogPosition)
     /// The disk holds an earlier state of the log, perhaps continued. `isNamed`: a restore that named this
     /// state put it there.
@@ -63,11 +64,11 @@ package struct Comparison: Sendable {
   package internal(set) var relation = Relation.nothingNew
   /// The last snapshot of the newest timeline says that its writer ended cleanly.
   package internal(set) var isClean = false
-  /// That snapshot was the last thing that its writer did.
+  /// That snapshot closed the timeline: its writer wrote nothing after it.
   package internal(set) var isEnded = false
   /// A restore made this directory from the newest history, which has not grown since.
   package internal(set) var isHeir = false
-  /// What is missing in the log of the newest state, and not on disk either.
+  /// Log of the newest state that is missing in the repository, and not on disk either.
   package internal(set) var losses: [LogLoss] = []
   /// The time of the first restore point; nil when there is none.
   package internal(set) var recoverableFrom: Instant?

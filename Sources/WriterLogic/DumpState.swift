@@ -1,19 +1,19 @@
 import BackupFormat
 import BackupTypes
 
-/// The dump: which one is durable, and what is known of the one on disk.
+/// Which dump is durable, and what is known about the one on disk.
 package struct DumpState: Sendable {
   package private(set) var durable: DurableDump?
   /// When the last upload began; after a start, the time of the durable one.
   private(set) var begun: Instant?
-  /// The one that was first seen most recently, and the state of the log then.
+  /// The newest dump that was found, and the state of the log when it was first found.
   private var seen: (version: FileVersion, log: PinnedFile?)?
   /// Whether the log grew after the look that first showed the dump.
   private(set) var hasLogGrown = false
   /// The position of the log when each dump was first seen.
   private var positions: [PinID: LogPosition] = [:]
-  /// How far the followed log must be durable to hold what each dump does: its position when both were
-  /// first seen.
+  /// For each dump, up to where the followed log must be durable to have the same data: the position of the
+  /// log when both were first found.
   private var covering: [PinID: LogPosition] = [:]
 
   init(_ durable: DurableDump?) {
@@ -22,18 +22,19 @@ package struct DumpState: Sendable {
     begun = durable?.record.contentAt
   }
 
-  /// The bytes of `file` are not durable, as far as is known.
+  /// Whether the bytes of `file` are not durable, as far as is known.
   func isNews(_ file: PinnedFile) -> Bool { !(durable?.isRead(from: file) ?? false) }
 
   // MARK: The upload
 
   mutating func begin(now: Instant) { begun = now }
   mutating func store(_ dump: DurableDump) { durable = dump }
-  /// Nothing was shipped, so the next one need not wait.
+  /// Nothing was shipped, so the next dump need not wait for the interval.
   mutating func resumeInterval() { begun = durable?.record.contentAt }
-  /// A dump beside a live AOF that was deleted from the disk goes by the policy, too.
+  /// The dump was deleted from the disk beside a live AOF. The repository then keeps it only as long as the
+  /// policy says.
   mutating func forget() { durable = nil }
-  /// `file` was compared: it has the bytes of the durable one, whatever its times are.
+  /// `file` was compared. It has the bytes of the durable dump, whatever its times are.
   mutating func matches(_ file: PinnedFile) { durable?.file = file }
   /// The dump on disk has other bytes, although its size and modification time are the same.
   mutating func differs() { durable?.file = nil }
@@ -54,13 +55,13 @@ package struct DumpState: Sendable {
     if let last, last.pin != seen.log?.pin || last.size != seen.log?.size { hasLogGrown = true }
   }
 
-  /// The followed log is another one.
+  /// Another log is followed from now on.
   mutating func beginLog() { covering = [:] }
 
   /// Records the position of the log when a dump is first seen. A dump without a position joins no
   /// cut of the log.
   mutating func notePosition(_ view: CaptureView, uploading: PinID?, log: LogPosition?) {
-    // A look that found no settled set measured no file, so what is known of the log is outdated.
+    // A look without a complete set measured no file of the log, so the known position is out of date.
     if case .unsettled = view.aof { return }
     let dumps = [view.dump?.pin, uploading, durable?.file?.pin].compactMap { $0 }
     covering = covering.filter { dumps.contains($0.key) }
@@ -70,11 +71,11 @@ package struct DumpState: Sendable {
     positions[file.pin] = log
   }
 
-  /// How far the followed log must be durable to hold what the durable dump does; nil: unknown.
+  /// Up to where the followed log must be durable to have the data of the durable dump; nil if unknown.
   var covered: LogPosition? { durable?.file.flatMap { covering[$0.pin] } }
 
-  /// Where the log was when the dump was pinned. Unknown means somewhere in the growing file: the dump
-  /// joins no cut of that file.
+  /// The end of the log when the dump was pinned. If it is unknown, it counts as somewhere in the growing
+  /// file, and the dump joins no cut of that file.
   func pinnedPosition(of pin: PinID, log: LogPosition?) -> LogPosition? {
     if let position = positions[pin] { return position }
     guard var position = log else { return nil }
@@ -83,11 +84,11 @@ package struct DumpState: Sendable {
   }
 }
 
-/// Which versions of files are worth reading.
+/// Decides which versions of files are worth reading.
 struct FileVersions: Sendable {
-  /// Those that failed their checks. The same bytes are not read again.
+  /// Versions that failed their checks. The same bytes are not read again.
   private var refused: Set<FileVersion> = []
-  /// Those that the last two looks found. A file that still changes is being copied into place.
+  /// Versions that the last two looks found. A file that still changes is being copied into place.
   private var steady: Set<FileVersion> = []
 
   mutating func look(_ view: CaptureView, after last: CaptureView) {
@@ -98,8 +99,8 @@ struct FileVersions: Sendable {
 
   mutating func refuse(_ file: PinnedFile) { refused.insert(file.version) }
 
-  /// A refused file was perhaps still being copied into place. Another version of it is read once it no
-  /// longer changes.
+  /// A refused file may still have been in the process of being copied. A new version of it is read once it
+  /// no longer changes.
   func isReady(_ file: PinnedFile) -> Bool {
     guard !refused.contains(file.version) else { return false }
     return steady.contains(file.version) || !refused.contains { $0.identity == file.identity }

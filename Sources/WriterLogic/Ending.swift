@@ -1,6 +1,6 @@
 /// How writing under a claim ends.
 package enum Ending: Sendable {
-  /// It was asked to: nothing is left to do, or the time is up.
+  /// A stop was requested, and nothing is left to do, or the time is up.
   case stopped
   /// Another shipper claimed.
   case superseded(String)

@@ -3,7 +3,7 @@ package import BackupTypes
 package import HistoryLogic
 package import RedisFormats
 
-/// What a decision ended with: its value, or the facts that it needs first.
+/// The result of a decision: its value, or the facts that it needs first.
 package enum Step<Value> {
   case done(Value)
   case needs([Need])
@@ -11,8 +11,8 @@ package enum Step<Value> {
 
 extension Step: Sendable where Value: Sendable {}
 
-/// A fact that a comparison of disk and repository needs. Of files it is always about the first bytes, as
-/// many as a look measured.
+/// A fact that a comparison of disk and repository needs. Facts about a file are about its first bytes, up to
+/// the size that a look measured.
 package enum Need: Hashable, Sendable {
   // Of the repository.
   /// The last snapshot of a timeline by its own writer: `snapshot`.
@@ -23,7 +23,7 @@ package enum Need: Hashable, Sendable {
   case newestPoint
   /// The time of the first restore point: `instant`.
   case firstPoint
-  /// The existing indexes of what a snapshot names: `indexes`. A needed one that was lost is left out.
+  /// The existing indexes of the generations that a snapshot names: `indexes`. Lost ones are left out.
   case indexes(of: SnapshotKey)
   /// The pins in force: `pins`.
   case pins
@@ -31,7 +31,7 @@ package enum Need: Hashable, Sendable {
   // Of the directory.
   /// What the last restore left there: `receipt`.
   case receipt
-  /// A server that started on it now would hold no data: `answer`.
+  /// Whether a server that started on it now would have no data: `answer`.
   case isEmpty
 
   // Of a file.
@@ -118,7 +118,7 @@ package struct Receipt: Sendable, Equatable {
 
 /// The facts that are known so far. Each is fetched once.
 package struct Evidence: Sendable {
-  /// Thrown by a decision where it needs a fact that is not there.
+  /// Thrown by a decision when it needs a fact that is not known yet.
   struct Missing: Error { var need: Need }
 
   private var facts: [Need: Fact] = [:]

@@ -1,13 +1,13 @@
 package import BackupFormat
 import BackupTypes
 
-/// Gathers the small log objects of one file until they are worth one object.
+/// Gathers the small log objects of one file until there are enough to merge them into one (a *fold*).
 ///
 /// A fold writes an object that covers others. The covered objects are deleted after a grace period, so
 /// that a reader that planned with them still finds them. Folded bytes are not gathered again, so a byte of
 /// the log is sent at most twice.
 package struct FoldGatherer: Sendable, Equatable {
-  /// This many small objects, or this many bytes of them, make a fold.
+  /// A fold is due at this many small objects, or at `bytesMax` bytes of them.
   package static let objectsMax = 600
   package static let bytesMax = UInt64(LogPayload.bytesMax)
   /// An object of this size or more stays as it is.

@@ -45,8 +45,8 @@ package struct FollowedFile: Sendable {
   package private(set) var size: UInt64
   package private(set) var scanned: UInt64
   package private(set) var durable: UInt64
-  /// The end of what was handed out to be written. Until the write ends it is unknown whether the bytes are
-  /// in the repository; they count as shipped.
+  /// The end of the bytes that were given to the lane to be written. Until the write ends, it is unknown
+  /// whether they are in the repository, so they count as shipped.
   private var sent: UInt64
   /// Whether a loader may stop at `sent`, so that scanning can begin there.
   private var isSentAtCut = true
@@ -60,8 +60,8 @@ package struct FollowedFile: Sendable {
   private var commandsAtDrop: UInt64 = 0
   private var hadContent: Bool
   private var scanner: AOFScanner
-  /// The bytes of an incomplete annotation at the end of a final file. Every loader passes over them, so they
-  /// are not counted as part of it.
+  /// The number of bytes of an incomplete annotation at the end of a final file. Every loader skips them, so
+  /// they are not counted as part of the file.
   private var passed: UInt64 = 0
   /// When it was last written, as of the last look.
   package private(set) var lastWrite: Instant
@@ -94,7 +94,7 @@ package struct FollowedFile: Sendable {
   /// Sets what the commands before `start` did to keys, as found by reading them.
   package mutating func seed(_ keys: KeySample) { scanner.keys = keys }
 
-  /// How many keys there are after the scanned part, if there were `beneath` before this file.
+  /// How many keys there are after the scanned part, if there were `beneath` keys before this file.
   package func keyBounds(over beneath: KeyBounds) -> KeyBounds { scanner.keyBounds(over: beneath) }
 
   /// The last position in the scanned part where a loader may stop.
@@ -113,7 +113,7 @@ package struct FollowedFile: Sendable {
   }
   package var pendingBytes: UInt64 { size - min(size, durable) }
 
-  /// The file is shorter than the part that was shipped: the timeline ends.
+  /// The file became shorter than the part that was shipped, so the timeline ends.
   package private(set) var isCutBack = false
 
   package mutating func observe(size measured: UInt64, modified: Instant) {
@@ -178,7 +178,7 @@ package struct FollowedFile: Sendable {
   private mutating func rescan(size newSize: UInt64) {
     hadContent = hadContent || scanner.hasContent
     commandsAtDrop = 0
-    // The effect on keys of the bytes that are gone is kept: mostly the same commands are written again.
+    // The counted effect of these bytes on keys is kept, because usually the same commands are written again.
     let keys = scanner.keys
     scanner = AOFScanner(at: sent)
     scanner.keys = keys
@@ -218,7 +218,7 @@ package struct FollowedFile: Sendable {
     let to = cut?.offset ?? min(most, limit)
     let isState = { (offset: UInt64) in !isLegacy || firstState.map { offset >= $0 } ?? false }
     var marks = annotations.filter { $0.offset >= durable && $0.offset < to && isState($0.offset) }
-    // Seen marks one second apart are enough to find an instant by.
+    // *Seen* marks one second apart are enough to find an instant.
     var last: Instant?
     for inner in cuts where inner.offset < to && isState(inner.offset) {
       if last.map({ inner.seenAt.since($0) >= 1000 }) ?? true {

@@ -1,4 +1,4 @@
-/// One of the two lanes: it does one thing at a time.
+/// One of the two lanes. It performs one action at a time.
 enum Lane<Work: Sendable>: Sendable {
   case idle
   case busy(Work)
@@ -12,7 +12,7 @@ enum Lane<Work: Sendable>: Sendable {
     return nil
   }
 
-  /// Ends what it does.
+  /// Ends the current action, and returns it.
   mutating func end() -> Result<Work, IllegalTransition> {
     guard let work else { return .failure(IllegalTransition("something ended that had not begun")) }
     self = .idle

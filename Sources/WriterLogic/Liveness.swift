@@ -1,14 +1,14 @@
 package import BackupTypes
 
-/// Whether a server appends to the AOF on disk, and since which look not.
+/// Whether a server appends to the AOF on disk. If not, since when.
 package enum Liveness: Sendable, Equatable {
   case live
-  /// A dump is younger: it replaces the AOF.
+  /// A dump is newer and replaces the AOF.
   case quiet(since: Instant)
   /// The times contradict each other. The AOF stays the newest state, and the dump is shipped, too.
   case unknown(since: Instant)
 
-  /// Since when it is not known to be live; nil: it is.
+  /// Since when it is not known to be live; nil if it is live.
   var since: Instant? {
     switch self {
     case .live: nil

@@ -4,14 +4,15 @@ package import HistoryLogic
 
 /// Decides whether a shipper that has something to ship may claim the next timeline, or stands by.
 ///
-/// The number of changes is bounded: an instance that lost the repository to another claim can claim again
-/// only after the other's clean end, or from the very directory that the other wrote from. Two shippers
-/// that are restarted for ever therefore change the owner a bounded number of times.
+/// The number of changes of the owner is bounded. An instance that lost the repository to another claim can
+/// claim again only after the other one has ended cleanly, or if it has the directory that the other one
+/// wrote from. So two shippers that are restarted again and again don't take the repository from each other
+/// for ever.
 package struct Ownership: Sendable {
   /// A timeline of this volume has no writer if it did not grow for this long while the directory holds
   /// more.
   package static let stagnation: Int64 = 600_000
-  /// After a clean end, the same instance gets this long to come back.
+  /// After a clean end, other instances wait this long, so that the same instance can come back.
   package static let courtesy: Int64 = 30_000
 
   package var source: SourceName
@@ -45,7 +46,8 @@ package struct Ownership: Sendable {
     package var isEnded: Bool
     /// The repository holds no restore point.
     package var isPointless: Bool
-    /// For how long nothing was added to the newest timeline, readable or not, by our own looks; nil if there were not two looks.
+    /// For how long nothing was added to the newest timeline, whether it can be read or not, according to our
+    /// own looks. Nil if there were not two looks yet.
     package var still: Int64?
     /// A `restore` made this directory from the newest history, which has not grown since.
     package var isHeir: Bool
@@ -93,15 +95,15 @@ package struct Ownership: Sendable {
     let wasOwner = facts.instances.contains { isOwn($0) }
     if !wasOwner, facts.isHeir || facts.isPointless { return .claim }
     let isSameVolume = isSameDirectory && isSameVolume(newest)
-    // What a writer could not ship before it ended is still on this volume. For example, Redis went on
-    // writing until the time for ending was up.
+    // The data that the writer could not ship before it ended is still on this volume. For example, Redis
+    // continued to write until the writer's time to stop was over.
     if isSameVolume, facts.isEnded || still >= Ownership.stagnation { return .claim }
     return .standby(isWritten(newest, isSameVolume: isSameVolume))
   }
 
-  /// Whether a claim that can't be read is passed at once. If something was shipped under it, an unknown
-  /// writer may still live: it gets the time to show that. It can never write beside us, since it ends when
-  /// it finds our claim.
+  /// Whether a claim that can't be read is passed at once. If something was shipped under it, its unknown
+  /// writer may still be running, and gets time to show that. It can't write at the same time as we do, since
+  /// it ends when it finds our claim.
   private func mayPass(_ claim: UnreadableClaim, _ facts: Facts) -> Bool {
     if claim.objects == 0 || facts.isOwn { return true }
     let isProbablyOwn = facts.newest.map { isOwn($0) } ?? true
@@ -138,8 +140,8 @@ package struct Ownership: Sendable {
       isSameDirectory: claim.directory == directory || relation(to: claim) == .same)
   }
 
-  /// Whether it is proved that a claim from this directory was made from this volume, and not from one that
-  /// this volume is a clone of.
+  /// Whether it is proved that a claim for this directory was made on this volume, and not on the volume that
+  /// this one was cloned from.
   ///
   /// If the devices identify themselves, they decide. Otherwise the device numbers decide within one boot,
   /// because a kernel gives a number to one file system at a time. A claim of release 0.1.0 has only the

@@ -23,7 +23,7 @@ struct PinsDue: Sendable {
   mutating func endRecord() { records.removeFirst() }
 
   /// A snapshot recorded the first command. The state before it is pinned.
-  /// - Returns: what people are told.
+  /// - Returns: the message for people.
   mutating func pin(_ snapshot: Snapshot, _ claim: Claim, for time: Int64) -> [String] {
     commands.removeFirst()
     guard let command = snapshot.destructive, snapshot.primary != nil else { return [] }

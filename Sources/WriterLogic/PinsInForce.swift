@@ -16,8 +16,8 @@ package struct PinsInForce: Sendable, Equatable {
   package var isSuspect: Bool { pins.contains { $0.origin == .start } }
   package func contains(_ id: String) -> Bool { pins.contains { $0.id == id } }
 
-  /// - Returns: the pins of drops to release, so that at most `ShrinkGuard.pinsMax` stay. A pin of a start
-  ///   is never among them: a restore asks which state is right as long as it exists.
+  /// - Returns: the pins of drops to release, so that at most `ShrinkGuard.pinsMax` stay. The pin of a
+  ///   suspect start is never released in this way: while it exists, a restore asks which state is right.
   package mutating func add(_ pin: Pin) -> [String] {
     pins.append(pin)
     let drops = pins.filter { $0.origin == .drop }.map(\.id)

@@ -1,5 +1,5 @@
-/// How long to wait before the next claim after a timeline ended by itself: not at all the first time, and
-/// longer each time it happens again, so that a permanent fault makes few timelines.
+/// How long to wait before the next claim after a timeline ended by itself. The first time there is no wait;
+/// each further time the wait is longer, so that a permanent fault creates few timelines.
 struct RestartPause {
   private static let shortest: Int64 = 100
   private static let longest: Int64 = 60_000

@@ -1,4 +1,4 @@
-/// Which part of a primary's history a replica asks for.
+/// Decides which part of its history a replica requests from a primary.
 ///
 /// A primary names its history by an id, and counts the bytes of its stream. After a fail-over the new primary
 /// has another id, and knows up to which byte its history is the one of the old id. Examples of what follows:
@@ -10,22 +10,22 @@
 /// | `a`, 960 | `b`, at 1000; was `a` up to 950 | `a` from 951: our last 10 bytes are lost for the primary, and become an abandoned branch |
 /// | `a`, 900 | `b`, at 1000; never was `a` | everything: a new history |
 ///
-/// A new id is never asked for with an offset of the old one: once the primary's own offset is beyond it, the
-/// answer would be another history's bytes.
+/// A request never combines a new id with an offset of the old one: once the primary's own offset is beyond
+/// that offset, the answer would be bytes of another history.
 package enum Resync: Sendable, Equatable {
   /// The stream of `id` from the byte after `after` on.
   case partial(id: String, after: UInt64)
-  /// The same, but what we hold after `after` is not the primary's history any more.
+  /// The same, but the bytes that we have after `after` are not part of the primary's history any more.
   case fork(id: String, after: UInt64)
   /// A full copy, because of `reason`.
   case full(reason: String)
-  /// Nothing can be asked for now.
+  /// Nothing can be requested now.
   case notNow(reason: String)
 
   /// What we hold of a history.
   package struct Held: Sendable, Equatable {
     package var id: String
-    /// The offset of the first byte that we hold, less one: that of our base.
+    /// The offset of our base: that of the first byte that we hold, minus one.
     package var base: UInt64
     /// The offset of the last byte that we hold.
     package var offset: UInt64
@@ -40,7 +40,7 @@ package enum Resync: Sendable, Equatable {
   package struct Primary: Sendable, Equatable {
     package var id: String
     package var offset: UInt64
-    /// The history that it continues, up to the byte before `second`; nil: none.
+    /// The history that it continues, up to the byte before `second`; nil if there is none.
     package var former: (id: String, second: UInt64)?
     package var isLoading = false
     /// It is a replica itself, and its own link is down.
@@ -63,7 +63,7 @@ package enum Resync: Sendable, Equatable {
     }
   }
 
-  /// - Parameter held: nil: nothing.
+  /// - Parameter held: nil if we have nothing.
   package static func decide(_ held: Held?, _ primary: Primary) -> Resync {
     if primary.isLoading { return .notNow(reason: "the server is loading its data") }
     if primary.isCutOff {

@@ -1,7 +1,7 @@
 package import BackupFormat
 import BackupTypes
 
-/// What durable snapshots say.
+/// What the durable snapshots have recorded so far.
 package struct Said: Sendable {
   /// The last snapshot of this timeline.
   package private(set) var last: Snapshot?

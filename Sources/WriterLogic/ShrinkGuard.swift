@@ -2,8 +2,8 @@ package import BackupFormat
 import BackupTypes
 package import RedisFormats
 
-/// Decides whether what a server would load is suddenly so much less than before that an accident is
-/// likely. It never stops a backup: the new state is shipped, and a restore asks.
+/// Decides whether the state that a server would load has so much less than before that an accident is
+/// likely. It never stops a backup: the new state is shipped, and a restore asks which state is wanted.
 ///
 /// It judges only if nothing proves that one state follows the other. A log that continues explains any
 /// decrease.
@@ -19,7 +19,7 @@ package enum ShrinkGuard {
 
   /// What a server would load.
   package struct Loaded: Sendable, Equatable {
-    /// What the BASE holds that the log begins from; nil for a dump alone.
+    /// The keys of the BASE that the log begins with; nil for a dump alone.
     package var base: KeyBounds?
     package var keys: KeyBounds
 
@@ -29,15 +29,15 @@ package enum ShrinkGuard {
     }
   }
 
-  /// Why `found` is suspiciously less than `known`; nil when it is not.
+  /// Why `found` is suspiciously less than `known`; nil if it is not.
   ///
   /// Keys that the new log removes are explained by it. So the state is suspect only if both its BASE and the
   /// end of its log hold too few keys. For example, after `appendonly` was switched off and on, the BASE holds
   /// all keys, and the log then records a DEL for each key that expires.
   ///
-  /// - Parameter isWatched: `known` is the end of a log that was followed, which records each key that expired
-  ///   before that end. If the new BASE is empty, the server started without data, so expiry explains nothing.
-  ///   If the BASE holds keys, the server was running, and keys may have expired while it had no log.
+  /// - Parameter isWatched: `known` is the end of a log that was followed, which records each key that
+  ///   expired before that end. If the new BASE is empty, the server started without data, so expiry explains
+  ///   nothing. If the BASE has keys, the server was running, and keys may have expired while it had no log.
   package static func suspicion(known: KeyBounds, found: Loaded, isWatched: Bool) -> Suspicion? {
     let isExpiryKnown = isWatched && found.base?.atMost == 0
     if let base = found.base,
@@ -51,13 +51,14 @@ package enum ShrinkGuard {
   /// Why `found` is suspiciously less than `known`; nil if it is not. An unknown number in `found` counts as
   /// enough. If the number in `known` is unknown, only a state without keys is suspect.
   /// - Parameter isExpiryKnown: whether `known` no longer counts the keys that had expired by the time of
-  ///   `found`. A followed log shows each. Otherwise as many keys may be gone as had a time to live.
+  ///   `found`. A followed log shows each expiry. Otherwise every key with a time to live may have expired.
   private static func suspicion(known: KeyBounds, found: KeyBounds, isExpiryKnown: Bool)
     -> Suspicion?
   {
     guard let most = found.atMost else { return nil }
     let before = known.atLeast
-    // Neither was counted. Sizes are compared only with next to nothing, since the forms may differ.
+    // Neither was counted. The sizes are compared only if the new one is almost nothing, since the encodings
+    // may differ.
     if let was = known.uncountedBytes, let bytes = found.uncountedBytes,
       bytes <= KeyBounds.tinyBytes, bytes < was / fraction
     {
@@ -78,7 +79,7 @@ extension GenerationIndex {
   /// RDB versions from this on hold the second in which the save began.
   private static let timedVersionMin = 7
 
-  /// The time that the RDB gives itself; nil where `contentAt` is the file's.
+  /// The time that the RDB itself contains; nil if `contentAt` is the time of the file.
   var savedAt: Instant? {
     guard let dataset, dataset.rdbVersion >= GenerationIndex.timedVersionMin else { return nil }
     return contentAt
@@ -105,7 +106,7 @@ extension KeyBounds {
     self.init(atLeast: estimate.keys, expiring: estimate.expires)
   }
 
-  /// Nil: nothing is known. No number of keys at least is not the same as none.
+  /// Nil if nothing is known. An unknown number of keys is not the same as 0.
   var estimate: Snapshot.Estimate? {
     atLeast == 0 && atMost != 0 ? nil : .init(keys: atLeast, expires: expiring)
   }

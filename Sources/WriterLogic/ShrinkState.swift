@@ -7,9 +7,9 @@ struct ShrinkState: Sendable {
   /// A timeline asks at most one question.
   enum Question: Sendable {
     case none
-    /// An earlier timeline asked, and this pin is in force until somebody answers.
+    /// An earlier timeline asked the question. This pin is in force until somebody answers it.
     case open(pin: String)
-    /// The state may be the result of an accident. Nothing more is done with it in this timeline.
+    /// The state may be the result of an accident. This timeline does not ship it; the next claim does.
     case due(ShrinkGuard.Suspicion)
   }
 
@@ -35,8 +35,8 @@ struct ShrinkState: Sendable {
 
   func isJudged(_ dump: PinnedFile) -> Bool { dump.version == judgedDump }
 
-  /// Whether there are far fewer keys than there were. Not while another question is open.
-  /// - Parameter known: how many the newest state has; nil: there is none.
+  /// Whether there are far fewer keys than before. Always nil while another question is open.
+  /// - Parameter known: how many keys the newest state has; nil if there is no state.
   func suspicion(
     _ found: ShrinkGuard.Loaded, known: KeyBounds?, isWatched: Bool, _ pins: PinsInForce
   ) -> ShrinkGuard.Suspicion? {

@@ -1,4 +1,4 @@
-/// The name by which a shipper knows its Redis, and which names in claims mean the same Redis.
+/// The name that a shipper has for its Redis, and which names in claims stand for the same Redis.
 ///
 /// `--source` is a name, compared as it is. Without it the name is `<host>:<data directory>`, and only the
 /// directory is compared, because a container gets a new host name each time. Release 0.1.0 wrote the
@@ -8,13 +8,13 @@ package struct SourceName: Sendable, Equatable {
   package var text: String
   /// The absolute path of the data directory; nil if `--source` was given.
   package var path: String?
-  /// What release 0.1.0 makes of the same command line; nil if `--source` was given.
+  /// The name that release 0.1.0 makes from the same command line; nil if `--source` was given.
   private var former: String?
 
   package init(given: String) { text = given }
 
-  /// - Parameter workingDirectory: where a relative `data` begins; nil: not known, and a relative path
-  ///   stays as it is.
+  /// - Parameter workingDirectory: the directory that a relative `data` refers to. Nil if it is unknown; a
+  ///   relative path then stays as it is.
   package init(host: String, data: String, workingDirectory: String?) {
     let absolute = SourceName.absolute(data, workingDirectory)
     path = absolute

@@ -1,10 +1,10 @@
 /// A requested end. In a plain container both processes get SIGTERM at once, and Redis may still be
 /// writing: shipping continues until nothing has changed for a while, or until the time is up.
 ///
-/// A run has one at most. It goes from one claim to the next, and with it the deadline. Times are monotonic
-/// milliseconds.
+/// A run has at most one stop. If the run claims again, the stop and its deadline stay the same. Times are
+/// monotonic milliseconds.
 package struct Stop: Sendable {
-  /// How long nothing must have changed.
+  /// Files count as quiet if nothing has changed for this long.
   private static let quiet: Int64 = 2000
   /// The closing snapshot is written this long before the deadline, whatever is still pending.
   private static let reserve: Int64 = 3000
@@ -17,7 +17,7 @@ package struct Stop: Sendable {
   private var saves = ""
   private var hasBegunAgain = false
 
-  /// - Parameter view: the last look; nil: the next one changes nothing.
+  /// - Parameter view: the last look. Nil: the next look does not count as a change.
   package init(now: Int64, deadline: Int64, view: CaptureView?) {
     begun = now
     self.deadline = deadline
@@ -36,8 +36,8 @@ package struct Stop: Sendable {
     lastChange = now
   }
 
-  /// A timeline ended by itself, so what is on disk is claimed again. That gets the time of a change, but
-  /// only once: a fault that stays would make timelines until the deadline.
+  /// A timeline ended by itself, so the data on disk is claimed again. That gets as much time as after a
+  /// change, but only once: otherwise a permanent fault would create timelines until the deadline.
   package mutating func beginAgain(now: Int64) {
     guard !hasBegunAgain else { return }
     hasBegunAgain = true

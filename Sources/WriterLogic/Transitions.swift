@@ -1,4 +1,4 @@
-/// Changes of state, for whoever counts them: the simulator, and tests.
+/// Reports changes of state to the simulator and to tests, which count them.
 package enum Transitions {
   /// A class, because Swift 6.3 crashes in optimized code with a function as the value of a task local.
   package final class Observer: Sendable {

@@ -2,8 +2,9 @@ package import BackupFormat
 package import BackupTypes
 package import HistoryLogic
 
-/// What a shipper does, from its first look until its end: one state, and which state follows when something
-/// happens. It only decides. `Shipper` looks, lists, compares, claims and ships, and says what came of it.
+/// The state machine of a shipper, from its first look until its end: one state, and which state follows each
+/// event. It only decides. `Shipper` looks, lists, compares, claims and ships, and reports the results as
+/// events.
 ///
 /// Times are monotonic milliseconds.
 package struct Writer: Sendable {
@@ -16,7 +17,7 @@ package struct Writer: Sendable {
     case standby(Standby)
     /// It ships under this claim.
     case writing(Claim)
-    /// Something has to be fixed first. It is tried again.
+    /// Something has to be fixed first. The shipper tries again at intervals.
     case blocked(LifeboatError)
   }
 
@@ -33,7 +34,7 @@ package struct Writer: Sendable {
 
   package struct Standby: Sendable {
     package var reason: String
-    /// What was compared when it was decided; nil: the owner claimed while this one wrote.
+    /// The comparison that led to standby. Nil if the owner claimed while this shipper wrote.
     var comparison: Comparison?
     /// When the repository was asked last.
     var askedAt: Int64 = 0
@@ -69,10 +70,10 @@ package struct Writer: Sendable {
   package enum Wait: Sendable, Equatable {
     /// Until something changes on disk, or the next look is due.
     case change
-    /// The same, or for so long.
+    /// The same, but at most for this time.
     case atMost(Int64)
-    /// For so long, whatever changes: a Redis that writes all the time would leave nothing of a pause between
-    /// two timelines.
+    /// For this time, whatever changes. Otherwise a Redis that writes all the time would end every pause
+    /// between two timelines at once.
     case pause(Int64)
   }
 
@@ -89,7 +90,7 @@ package struct Writer: Sendable {
   /// The highest timeline number that was ever seen taken. Its claim may be deleted while its owner still
   /// writes, so the number is not used again.
   private var highestNumber: TimelineNumber?
-  /// How far the newest timeline had come, and since when.
+  /// How far the newest timeline had grown, and since when that has not changed.
   private var seen: (progress: Progress, at: Int64)?
   private var restart = RestartPause()
   /// When it was blocked last.
@@ -103,7 +104,8 @@ package struct Writer: Sendable {
 
   package init(ownership: Ownership) { self.ownership = ownership }
 
-  /// Takes what happened. What must not happen blocks, with a reason.
+  /// Takes an event, and returns what to do next. An event that must not happen in the current state blocks
+  /// the shipper, with a reason.
   @discardableResult
   package mutating func handle(_ event: Event, now: Int64) -> Effect {
     if let number = event.highestNumber { highestNumber = max(number, highestNumber ?? number) }
@@ -161,8 +163,8 @@ package struct Writer: Sendable {
       state = .upToDate(view)
       return .wait
     }
-    // A listing shows whether the owner still ships. Until that changes, the disk is not compared again,
-    // and what Redis writes meanwhile is no reason for a listing.
+    // A listing shows whether the owner still ships. As long as it does, the disk is not compared again, and
+    // writes of Redis are no reason for a listing.
     if case .standby(let standby) = state, standby.comparison != nil {
       return now - standby.askedAt >= askInterval ? .list : .wait
     }
@@ -227,7 +229,8 @@ package struct Writer: Sendable {
   // MARK: Waiting
 
   private static let retryInterval: Int64 = 15_000
-  /// The time between two requests of one that ends, or whose directory changes while it is blocked.
+  /// The time between two attempts if a stop was requested, or if the directory changes while the shipper is
+  /// blocked.
   private static let endingInterval: Int64 = 2000
 
   private var askInterval: Int64 {

@@ -12,7 +12,7 @@ package struct GenerationUpload: Sendable, Equatable {
 
 package struct GenerationResult: Sendable, Equatable {
   package var index: GenerationIndex
-  /// The number of keys, if more is known than the index says.
+  /// The number of keys, if it is known more precisely than from the index.
   package var keys: KeyBounds?
   package init(index: GenerationIndex, keys: KeyBounds? = nil) {
     self.index = index
@@ -69,7 +69,8 @@ extension Writing {
   private func nextRecord(now: Instant) -> Record? {
     if let record = pins.records.first { return .guarding(record) }
     if let snapshot = closingSnapshot(now: now) { return .snapshot(snapshot) }
-    // Snapshots first: what they name is durable already, and log may wait to be named.
+    // Snapshots come first: the objects that they name are durable already, and log may wait until a snapshot
+    // names it.
     if let snapshot = nextSnapshot(now: now) { return .snapshot(snapshot) }
     if let shipment = nextShipment, isDue(shipment, now: now) { return .log(shipment) }
     return isFlushing ? nil : compactor.next.map(Record.fold)
@@ -95,7 +96,7 @@ extension Writing {
   // MARK: The generation lane
 
   private func nextGeneration(now: Instant) -> GenerationUpload? {
-    // What may be the result of an accident is shipped under the next claim.
+    // A state that may be the result of an accident is shipped under the next claim.
     guard suspicion == nil else { return nil }
     if let candidate = chains.followed?.candidate, candidate.upload == .wanted {
       return GenerationUpload(kind: .base, file: candidate.file, sequence: candidate.sequence)
@@ -117,9 +118,9 @@ extension Writing {
 
   /// When the dump on disk may be shipped; nil: at once.
   ///
-  /// The chain of a live AOF has everything, so a dump beside it is only for servers that run without AOF, and
-  /// one in each interval is enough. Without a live AOF the dump is the newest state. Then it waits only if
-  /// the caller gave an interval, and the first dump that replaces a log does not wait for that.
+  /// The chain of a live AOF has all data. A dump beside it is only for servers that run without AOF, and one
+  /// in each interval is enough. Without a live AOF the dump is the newest state. It then waits only if the
+  /// caller gave an interval, and the first dump that replaces a log does not wait even then.
   private func dumpDue(now: Instant) -> Instant? {
     let isBeside = chains.followed != nil && view.aof.set != nil
     if isBeside, liveness.isLive {
@@ -129,7 +130,7 @@ extension Writing {
     if isBeside, let since = liveness.since {
       times.append(since.advanced(byMilliseconds: options.quietAfter))
     }
-    // A dump of the future: the clock was set back.
+    // The dump's time is in the future, because the clock was set back.
     if said.isDumpNewest, options.dumpIntervalAlone > 0, let last = dump.begun, last <= now {
       times.append(last.advanced(byMilliseconds: options.dumpIntervalAlone))
     }
@@ -146,7 +147,7 @@ extension Writing {
     if let candidate = chains.followed?.candidate, uploadingPin != candidate.file.pin,
       let bytes = unlinked[candidate.file.pin], total > limit
     {
-      // One that is durable is not held any more.
+      // A durable dump is not held open any more.
       total -= bytes
       if candidate.upload == .wanted {
         fail(chains.followed?.refuseCandidate())
@@ -154,7 +155,7 @@ extension Writing {
       }
     }
     guard total > limit else { return dropped.isEmpty ? .nothing : .dropped(dropped) }
-    // An upload that began is finished, and may exceed the bound alone.
+    // An upload that has begun is finished, even if it exceeds the bound by itself.
     let uploading = copies.work.flatMap { unlinked[$0.pin] } ?? 0
     guard total - uploading > limit,
       let file = chains.files.first(where: { unlinked[$0.pin] != nil })
@@ -168,7 +169,7 @@ extension Writing {
     case endsTimeline(String)
   }
 
-  /// Whether nothing is left to do for what was seen on disk. `--once` waits for this.
+  /// Whether nothing is left to do for the files that looks found. `--once` waits for this.
   package func isSettled(now: Instant) -> Bool {
     records.isIdle && copies.isIdle && isLogSettled
       && nextGeneration(now: now) == nil
@@ -180,7 +181,8 @@ extension Writing {
       && chains.files.allSatisfy(\.isDurable) && isBodySaid
   }
 
-  /// The last snapshot is up to date, or there is nothing to record, as when all of it is damaged.
+  /// Whether the last snapshot is up to date, or there is nothing to record, for example because everything
+  /// is damaged.
   private var isBodySaid: Bool {
     let body = snapshotBody()
     return said.last?.body == body || (body.primary == nil && body.detached == nil)
@@ -203,8 +205,8 @@ extension Writing {
     return view.dump.map { !dump.isNews($0) } ?? true
   }
 
-  /// What is on disk and not durable. It is computed from the disk, not from what the lanes believe they
-  /// did.
+  /// The bytes that are on disk and not durable. This is computed from the disk, not from the results of the
+  /// lanes.
   package var unshipped: Unshipped {
     var result = Unshipped()
     result.bytes = chains.files.reduce(0) { $0 + $1.pendingBytes }

@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What happens: looks, bytes, results.
+/// Handles events: looks, bytes of the log, results of actions.
 extension Writing {
   /// Takes a new look at the data directory.
   package mutating func observe(_ newView: CaptureView) {
@@ -74,7 +74,7 @@ extension Writing {
     settleDraining()
   }
 
-  /// Folds what was gathered of a complete file, while the file is still held.
+  /// Folds the gathered objects of a complete file while the file is still open.
   private mutating func foldComplete() {
     let files = chains.files
     compactor.finish { ordinal in
@@ -87,8 +87,8 @@ extension Writing {
     compactor.takeRemovals(now: now)
   }
 
-  /// The record in flight could not be written. A failed fold is dropped: the objects it would have
-  /// replaced all exist. Returns whether shipping can continue without the record.
+  /// The record in flight could not be written. A failed fold is dropped, since the objects that it would
+  /// have replaced still exist. Returns whether shipping can continue without the record.
   package mutating func recordFailed() -> Bool {
     switch records.end() {
     case .success(.fold):
@@ -118,7 +118,7 @@ extension Writing {
         pinnedAt: dump.pinnedPosition(of: upload.pin, log: logPosition))
       if isSuspect(index, upload.file) { break }
       dump.store(DurableDump(record: record, dataset: index.dataset, file: upload.file))
-      // Its own time is known now.
+      // The time inside the dump is known now.
       judgeLiveness()
     case .base:
       shrink.noteBase(result, in: chains.all)

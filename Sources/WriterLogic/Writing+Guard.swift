@@ -2,11 +2,11 @@ import BackupFormat
 import BackupTypes
 import RedisFormats
 
-/// The shrink guard while Lifeboat runs: what it compares, when, and what follows.
+/// The shrink guard while Lifeboat runs: what it compares, when, and with what consequence.
 ///
 /// A chain that does not provably follow the last one stays detached until it is judged. If it is suspect,
-/// the old chain is drained and recorded as it was, and the timeline ends. The next claim asks the
-/// question. The state before therefore stays the newest of this timeline, and every reader, also of an
+/// the old chain is drained and recorded as it was, and the timeline ends. The next claim records the
+/// question. So the state before stays the newest one of this timeline, and every reader, even one of an
 /// older release, finds the question.
 extension Writing {
   /// Minimum time between two snapshots that only record that there are fewer keys, in milliseconds.
@@ -57,7 +57,8 @@ extension Writing {
 
   // MARK: Judging
 
-  /// Judges a chain that follows nothing, once it is completely known, and so is everything before it.
+  /// Judges a chain that does not follow an earlier state, once all of it and everything before it have been
+  /// read.
   mutating func judgeChain() {
     guard let chain = chains.followed, chain.origin == .unjudged, suspicion == nil,
       chains.draining.isEmpty || isClosing, chain.anchor != nil,
@@ -99,7 +100,7 @@ extension Writing {
   mutating func noteDrops(of shipment: LogShipment) {
     var passed: [FollowedFile.Drop] = []
     chains.withFile(shipment.pin) { passed = $0.takeDurableDrops() }
-    // One for each object: a later one within the same second empties what is already empty.
+    // One for each object is enough: a later command within the same second finds the database already empty.
     guard let drop = passed.first(where: \.hadContent) else { return }
     pins.note(
       Snapshot.Destructive(

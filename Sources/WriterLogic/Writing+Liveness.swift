@@ -5,11 +5,11 @@ import RedisFormats
 /// Whether the AOF is live, and what that means for the dump beside it.
 extension Writing {
   mutating func judgeLiveness() {
-    // "Not yet a set" says nothing about a server's AOF.
+    // An incomplete set says nothing about a server's AOF.
     if case .unsettled = view.aof { return }
     dump.noteGrowth(view)
-    // Observation comes first: a log that grew after the dump appeared is live, whatever the clock was set
-    // to meanwhile.
+    // An observation counts more than times: a log that grew after the dump appeared is live, even if the
+    // clock was changed in between.
     let judged =
       dump.hasLogGrown
       ? .live

@@ -15,10 +15,10 @@ package struct RestorableLog: Sendable, Equatable {
 }
 
 extension Writing {
-  /// How far a restore of what is durable gives the log of the followed chain. Nil as long as no snapshot names
-  /// the chain with its BASE, or if the chain follows something and was not judged.
+  /// Up to which position a restore of what is durable gives the log of the followed chain. Nil as long as no
+  /// snapshot names the chain with its BASE, and while the shrink guard still has to judge the chain.
   ///
-  /// A primary may be told so: whoever waits for a replica may rely on it.
+  /// This position may be acknowledged to a primary: a client that uses WAIT can rely on it.
   package var restorableLog: RestorableLog? {
     guard let chain = chains.followed, chain.readableAnchor != nil, let said = said.last,
       said.primary == .aof, let last = said.chain?.files.last

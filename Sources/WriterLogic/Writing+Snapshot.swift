@@ -21,7 +21,7 @@ extension Writing {
     return body
   }
 
-  /// The closing snapshot, which says whether everything on disk is durable. Nil if the last one says so
+  /// The closing snapshot, which says whether everything on disk is durable. Nil if the last snapshot says so
   /// already, or if there is nothing to record.
   func closingSnapshot(now: Instant) -> Snapshot? {
     guard isClosing, !isClosed else { return nil }
@@ -63,7 +63,8 @@ extension Writing {
       if let anchor = chain.readableAnchor, !isDrainingReadable {
         body.chain = chain.record(from: anchor, claim.timeline)
         body.link = view.link?.position(of: body.chain?.files.last?.file)
-        // The BASE of a chain that continues none can be older than a dump that was pinned before its log.
+        // If a chain does not continue another one, its BASE can be older than a dump that was pinned before
+        // its log.
         if chain.origin != .compared, let position = dump.covered {
           body.dump?.pinnedAt = position
         }
@@ -87,21 +88,21 @@ extension Writing {
     let isDumpNewest = said.isDumpNewest
     guard let dump = dump.durable else { return body.chain == nil ? nil : .aof }
     guard body.chain != nil else {
-      // An old dump next to a live AOF that is not readable yet is not a state to go back to: the history
-      // before this timeline ended with a newer one.
+      // If a live AOF is not readable yet, an old dump beside it must not become the newest state: the
+      // history before this timeline ended with a newer state.
       let isOlder = said.historyEnd.map { dump.record.contentAt.since($0) <= -1000 } ?? false
       return chains.followed != nil && liveness.isLive && isOlder ? nil : .rdb
     }
     if chains.isReadable, !isDrainingReadable {
-      // A live AOF has everything. A quiet AOF is replaced by the dump that made it quiet, once the dump is
-      // durable and the AOF has not changed for long enough to exclude a pause between two writes. A newer
-      // dump that is not durable yet changes nothing, since the log does not improve because of it.
+      // A live AOF has all data. An AOF that is no longer written is replaced by a newer dump, once that dump
+      // is durable and the AOF has not changed for so long that this is not just a pause between two writes.
+      // A newer dump that is not durable yet changes nothing.
       let isYounger = chains.followed?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
       guard case .quiet(let since) = liveness, isYounger || dump.isRead(from: view.dump),
         isFlushing || view.at.since(since) >= options.quietAfter
       else {
-        // A BASE can be durable long before its log. Until the log holds what the dump does, the dump is
-        // the newest state.
+        // A BASE can be durable long before its log. Until the durable log has the data of the dump, the dump
+        // is the newest state.
         return isDumpNewest && !hasCaughtUp ? .rdb : .aof
       }
       return .rdb
@@ -110,8 +111,8 @@ extension Writing {
     return dump.heldAt >= (old?.until ?? dump.heldAt) ? .rdb : .aof
   }
 
-  /// A chain that was left has log that is not durable. It comes before the next chain, whose BASE may be
-  /// durable long before. Not at the end: then only the newest state counts.
+  /// Whether an old chain still has log that is not durable. A snapshot lists it before the next chain, whose
+  /// BASE may be durable much earlier. At the end of the timeline only the newest state counts.
   var isDrainingReadable: Bool {
     !isClosing && chains.draining.contains { $0.chain.isReadableAndPending }
   }
@@ -122,7 +123,7 @@ extension Writing {
     if body.chain?.base != last.chain?.base || body.dump != last.dump { return .generation }
     if body.chain != last.chain { return .chain }
     if body.detached != last.detached { return .detached }
-    // Otherwise the log has changed the number of keys.
+    // If nothing else differs, the log has changed the number of keys.
     return body.primary == last.primary ? .chain : .primary
   }
 }

@@ -12,9 +12,9 @@ package struct Writing: Sendable {
     package var shipInterval: Int64 = 1000
     /// The same while somebody waits for it (`CaptureView.isAwaited`).
     package var ackInterval: Int64 = 100
-    /// Beside a live AOF, at most one dump in this time.
+    /// Beside a live AOF, at most one dump in this time is shipped.
     package var dumpInterval: Int64 = 3_600_000
-    /// The same where the dump is the newest state. What is saved meanwhile is lost with the volume.
+    /// The same if the dump is the newest state. Saves within this time are lost if the volume is lost.
     package var dumpIntervalAlone: Int64 = 0
     package var pinFor: Int64 = 30 * 86_400_000
     package var foldGrace: Int64 = 3_600_000
@@ -26,7 +26,7 @@ package struct Writing: Sendable {
     package init() {}
   }
 
-  /// How soon it ships what there is.
+  /// How soon data is shipped.
   package enum Pace: Sendable, Equatable {
     /// Log once in each interval, dumps when they are due.
     case steady
@@ -47,7 +47,7 @@ package struct Writing: Sendable {
   package let claim: Claim
   package var options: Options
   package private(set) var pace = Pace.steady
-  /// What must not have happened.
+  /// A change of state that must never happen, but did.
   package private(set) var fault: IllegalTransition?
 
   package internal(set) var view: CaptureView
@@ -144,9 +144,9 @@ struct LogTimes: Sendable {
 
   init(read: Instant) { self.read = read }
 
-  /// The mark of bytes that are read now. The time at which the file was last written, as it was measured
-  /// together with its size. The clock alone would not do: a busy machine may read it long after the size,
-  /// and commands that came between would be missing from a state that has their time.
+  /// The mark for bytes that are read now: the time of the file's last write, which was measured together
+  /// with its size. The clock must not be used. On a busy machine it may be read long after the size, and the
+  /// state would then have a later time than some commands that it does not contain.
   mutating func mark(_ file: FollowedFile, at now: Instant) -> Instant {
     read = max(read, min(now, file.writtenBy))
     return read
