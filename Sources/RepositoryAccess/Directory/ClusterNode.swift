@@ -1,9 +1,9 @@
 import BackupTypes
 package import SystemIO
 
-/// The data directory of a node of a cluster. Which node it is, and which hash slots are its own, a server keeps
-/// in its `cluster-config-file`, which it holds open and rewrites. It is not a part of a backup: a restored node
-/// must not appear with the state of a cluster as it was.
+/// The data directory of a node of a cluster. A server keeps its node id and its hash slots in its
+/// `cluster-config-file`, which it holds open and rewrites. That file is not part of a backup: a restored
+/// node must not return with an old state of the cluster.
 package enum ClusterNode {
   /// The file that `cluster-config-file` usually names: `nodes.conf`, or `nodes-7000.conf`. Nil: there is none.
   package static func file(in directory: OpenDirectory) -> String? {
@@ -17,14 +17,14 @@ package enum ClusterNode {
     return found
   }
 
-  /// What is said of a directory that is backed up.
+  /// The remark about a directory that is backed up.
   package static func backup(_ file: String) -> String {
     "\(printable(file)): this is a node of a cluster. Its keys are backed up; this file, which says which node "
       + "it is and which hash slots it has, is not. Each node needs a repository of its own"
   }
 
-  /// What an operator has to know before a server starts on a directory; nil: nothing.
-  /// - Parameter hasSlots: the data has the hash slots of its keys.
+  /// What an operator has to know before a server starts on a directory; nil if there is nothing.
+  /// - Parameter hasSlots: whether the data records the hash slots of its keys.
   package static func words(file: String?, hasSlots: Bool) -> String? {
     if let file {
       return

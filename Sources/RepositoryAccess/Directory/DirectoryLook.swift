@@ -16,8 +16,8 @@ package struct DirectoryLook: Sendable {
     self.names = names
   }
 
-  /// How often it looks again at a directory whose manifest changes meanwhile: a server that rewrites removes
-  /// the files that the old one names.
+  /// How often it looks again if the manifest changes during a look: after a rewrite, a server deletes the
+  /// files that the old manifest names.
   private static let attemptsMax = 20
 
   package func facts() throws -> DataFacts {

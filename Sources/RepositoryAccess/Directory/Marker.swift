@@ -23,10 +23,11 @@ package struct Marker: Sendable, Equatable, Codable {
   /// The standing requests that were performed on this volume. Nil: none, or an earlier release wrote it.
   package var requests: [Request]?
 
-  /// A standing request that was performed. It came into place with the state that it asked for.
+  /// A standing request that was performed. This entry was put in place together with the requested state.
   package struct Request: Sendable, Equatable, Codable {
     package var id: String
-    /// The repository knows, too. Until then no restore succeeds, so no server has started.
+    /// Whether the repository has the record, too. Until it does, no restore succeeds, so no server has
+    /// started.
     package var isRecorded: Bool
 
     package init(id: String, isRecorded: Bool) {

@@ -9,7 +9,7 @@ import SystemIO
 package struct CapabilityProbe: Sendable {
   /// A probe takes much less time than this. Older objects were left behind.
   private static let leftoverAge: Int64 = 3_600_000
-  /// Its objects have a line each.
+  /// The largest object that it writes: each contains one line of text.
   private static let sizeMax = 4096
 
   private let store: any ObjectStore
@@ -17,7 +17,7 @@ package struct CapabilityProbe: Sendable {
   private let now: @Sendable () -> Instant
 
   /// - Parameters:
-  ///   - store: with its retries, prepared.
+  ///   - store: a prepared store, with its retries.
   ///   - now: this machine's clock.
   package init(_ store: any ObjectStore, now: @escaping @Sendable () -> Instant) {
     self.store = store
@@ -126,7 +126,7 @@ package struct CapabilityProbe: Sendable {
   private func clockOffset() async throws -> Int64? {
     let before = now()
     guard let theirs = try await store.now() else { return nil }
-    // The store gave its time at some moment between the two.
+    // The store gave its time at some moment between the two readings of this machine's clock.
     return theirs.since(before.advanced(byMilliseconds: now().since(before) / 2))
   }
 

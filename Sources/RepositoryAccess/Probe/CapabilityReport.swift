@@ -16,7 +16,7 @@ package struct CapabilityReport: Sendable, Hashable, Encodable {
     package var verdict: Verdict
     /// What was found.
     package var detail: String
-    /// What that means for backups; nil when all is well.
+    /// What that means for backups; nil if nothing is wrong.
     package var consequence: String?
     package var remedy: String?
   }
@@ -138,7 +138,7 @@ extension CapabilityReport {
     case .failure(let error):
       var finding = failed(.delete, error, consequence)
       finding.verdict = .warning
-      // Append-only credentials are the safer ones, so they must not look like a fault.
+      // Append-only credentials are safer, so they must not be reported as a fault.
       if !error.isRetryable {
         finding.remedy =
           "none, if these credentials are append-only on purpose and `lifeboat prune` runs with others"

@@ -1,8 +1,8 @@
 package import BackupTypes
 package import ObjectStorage
 
-/// The results of a probe, in order. A failed step does not prevent the others, so that a read-only role is
-/// reported as such, and not as if nothing worked.
+/// The results of a probe, in order. If a step fails, the others still run. So a read-only role is reported
+/// as such, not as a store where nothing works.
 package struct ProbeObservations: Sendable {
   package enum Content: Sendable, Hashable {
     case absent
@@ -24,15 +24,15 @@ package struct ProbeObservations: Sendable {
   package var createdAgain: Result<CreateOutcome, LifeboatError>
   /// What is then read under that name.
   package var content: Result<Content, LifeboatError>
-  /// How many of several writers of one name were told that theirs was created.
+  /// How many of several simultaneous creations of one name succeeded.
   package var winners: Result<Int, LifeboatError>
   /// How many of the objects are in a complete listing.
   package var listed: Result<Int, LifeboatError>
   package var deleted: Result<Void, LifeboatError>
   package var listedAfterwards: Result<Int, LifeboatError>
-  /// The store's clock minus this machine's, in milliseconds; nil: it has none.
+  /// The store's clock minus this machine's, in milliseconds; nil if the store has no clock.
   package var clockOffset: Result<Int64?, LifeboatError>
-  /// Whether the store says so itself, once it was asked to create something.
+  /// Whether the store itself says that it creates only if absent. It knows that after its first creation.
   package var createsConditionally: Bool
 
   package init(

@@ -3,14 +3,14 @@ package import BackupTypes
 package import HistoryLogic
 import RedisFormats
 
-/// What is learned from the log of one chain, and from the RDB with which it may begin.
+/// What a reading of the log of one chain found, including the RDB that the log may begin with.
 package struct ChainReading {
   package private(set) var search: LogSearch
   /// At the cut.
   package private(set) var ray: RayTables
-  /// Of an RDB with which the log begins, as on Redis 6 and older.
+  /// The content of an RDB at the beginning of the log, as Redis 6 and older write it.
   package private(set) var copy: (dataset: DatasetRecord, at: Instant?, census: CopyCensus)?
-  /// Where the restored part ends; nil: Ray's tables are not followed.
+  /// Where the restored part ends. Nil if Ray's tables are not followed.
   private let cut: LogPosition?
   private var isBehindCut: Bool
 

@@ -3,8 +3,8 @@ import BackupTypes
 import HistoryLogic
 import Synchronization
 
-/// What was read for one picture, kept for the next, since records never change. Bounded: when it is full,
-/// everything is dropped.
+/// Records that were read for one version of the page, kept for the next version, since records never change.
+/// It is bounded: when it is full, everything is dropped.
 package final class ChronicleMemory: Sendable {
   struct Place: Hashable, Sendable {
     var timeline: TimelineNumber
@@ -22,7 +22,7 @@ package final class ChronicleMemory: Sendable {
 
   package init() {}
 
-  /// Nil: never read; otherwise the result. A foreign snapshot is recorded as none.
+  /// The result of an earlier reading; nil if it was never read. A foreign snapshot is kept as an inner nil.
   func trace(_ place: Place) -> SnapshotTrace?? { state.withLock { $0.traces[place] } }
   func keep(_ trace: SnapshotTrace?, _ place: Place) {
     state.withLock { state in
@@ -32,7 +32,7 @@ package final class ChronicleMemory: Sendable {
   }
 
   func index(_ id: GenerationID) -> GenerationIndex? { state.withLock { $0.indexes[id] } }
-  /// Without the digests of its pieces, which a picture does not need.
+  /// Keeps the index without the digests of its pieces, which the page does not need.
   func keep(_ index: GenerationIndex) {
     var short = index
     short.pieces = []

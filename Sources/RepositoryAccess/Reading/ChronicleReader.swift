@@ -3,8 +3,8 @@ package import BackupTypes
 package import HistoryLogic
 package import ObjectStorage
 
-/// Reads what a picture of a repository needs: a complete listing, every claim and snapshot, and the
-/// indexes of the newest generations. No log and no piece is fetched.
+/// Reads what the page of a repository needs: a complete listing, every claim and snapshot, and the indexes
+/// of the newest generations. No log and no piece is fetched.
 package struct ChronicleReader: Sendable {
   package typealias Progress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
   /// Records read at the same time.
@@ -21,7 +21,7 @@ package struct ChronicleReader: Sendable {
   }
 
   /// - Parameters:
-  ///   - memory: what was read before; nil for a single picture.
+  ///   - memory: what was read before; nil if the page is made only once.
   ///   - progress: records read, of how many.
   /// - Throws: `.noBackup` when nothing is there.
   package static func read(
@@ -82,9 +82,9 @@ package struct ChronicleReader: Sendable {
   }
 
   private enum Missing: Error {
-    /// Of another writer: it does not exist.
+    /// Written by another writer, so it does not exist for a reader.
     case foreign
-    /// For `verify` to tell of. A picture without it is better than none.
+    /// Damaged. `verify` reports it; the page is shown without it.
     case damaged
   }
 
@@ -120,14 +120,14 @@ package struct ChronicleReader: Sendable {
     }
   }
 
-  /// Adds what people and other commands have written, and ends the picture.
+  /// Adds the records of people and other commands, and completes the chronicle.
   func finish(
     _ builder: inout ChronicleBuilder, newest: RestorePoint?, now: Instant,
     operationsMax: Int = ChronicleReader.operationsMax
   ) async throws -> Chronicle {
     let catalogue = reader.history.catalogue
     let repository = reader.repository
-    /// The newest that count, in order. Those that do not are counted.
+    /// The newest records that count, in order. Records that do not count are only counted.
     func last<Record>(_ kind: OperationKind, _ read: (String) async throws -> Record)
       async throws -> [Record]
     {

@@ -13,7 +13,7 @@ package struct GenerationCheck: Sendable {
   private enum Reader: Sendable {
     case undecided
     case rdb(RDBWalker)
-    /// Commands, or commands after an RDB. Also anything that is neither, which it refuses.
+    /// Commands, or commands after an RDB. It also gets anything that is neither, and refuses it.
     case log(AOFScanner, after: RDBWalker?)
   }
 
@@ -44,7 +44,7 @@ package struct GenerationCheck: Sendable {
     return end
   }
 
-  /// The observer with what it received; nil if there was no RDB.
+  /// The observer after it received the keys; nil if there was no RDB.
   package var heard: (any RDBKeyObserver)? {
     switch reader {
     case .undecided: nil
@@ -102,7 +102,7 @@ package struct GenerationCheck: Sendable {
     }
   }
 
-  /// What is known before the end of the file: a look reads no further than necessary.
+  /// A verdict before the end of the file: a look at a directory reads no further than necessary.
   enum EarlyVerdict: Sendable, Equatable {
     /// At least one key, function or command.
     case content
@@ -111,7 +111,7 @@ package struct GenerationCheck: Sendable {
     case broken(String)
   }
 
-  /// Why no server loads the file, whatever follows; nil: not known before its end.
+  /// Why no server loads the file, whatever follows. Nil if that is not known before its end.
   package var brokenEarly: String? {
     if case .broken(let reason)? = early { reason } else { nil }
   }
@@ -153,7 +153,7 @@ package struct GenerationCheck: Sendable {
     }
   }
 
-  /// A part that was counted says nothing about the whole.
+  /// If only a part was counted, the number of keys in the whole is unknown.
   private static func keys(of walker: RDBWalker, _ size: UInt64) -> KeyBounds {
     let summary = walker.summary
     guard case .ended = walker.state, !summary.isPartial else { return .uncounted(bytes: size) }
@@ -199,7 +199,7 @@ package struct GenerationCheck: Sendable {
     case .walking: return .broken("it is truncated")
     case .malformed(let fault): return .broken("\(fault.reason) at offset \(fault.offset)")
     case .unknown(let fault):
-      // A known version ends with the checksum of everything before, also if commands follow.
+      // An RDB of a known version ends with the checksum of everything before it, even if commands follow.
       guard walker.mayBeWhole(hasCommands: kind == .base && end == (0x0d, 0x0a)) else {
         return .broken("it has no end whose checksum matches: it was cut, or bytes of it changed")
       }

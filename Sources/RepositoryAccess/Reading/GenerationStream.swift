@@ -8,7 +8,7 @@ package struct GenerationStream {
   private let index: GenerationIndex
   private let progress: @Sendable (UInt64) -> Void
 
-  /// - Parameter progress: gets the bytes that were read.
+  /// - Parameter progress: called with the number of bytes that were read.
   package init(
     repository: Repository, index: GenerationIndex,
     progress: @escaping @Sendable (UInt64) -> Void = { _ in }

@@ -93,16 +93,15 @@ extension HistoryReader {
     }
   }
 
-  /// A need names only snapshots that were read.
+  /// A decision asks only for snapshots that were read.
   private func snapshot(_ key: SnapshotKey, _ evidence: Answering.Evidence) async throws -> Snapshot
   {
     if let known = try? evidence.snapshot(key) { return known }
     return try await snapshot(key.timeline, key.sequence)
   }
 
-  /// Damage is a fact, too. An object that was deleted since it was listed is not: the repository is listed
-  /// again.
-  /// - Parameter isAbsent: the listing does not have it.
+  /// Damage is a fact, too. But if an object was deleted since it was listed, the repository is listed again.
+  /// - Parameter isAbsent: whether it is missing from the listing.
   private func fact<Value>(isAbsent: Bool = false, _ read: () async throws -> Value) async throws
     -> Answering.Evidence.Fact<Value>
   {

@@ -44,7 +44,8 @@ extension HistoryReader {
     if let base = snapshot.chain?.base, base.isEmpty,
       history.catalogue.generations[base.generation]?.hasIndex != true
     {
-      // Release 0.1.0 sees no BASE there, and its retention may have deleted the index. The BASE is empty.
+      // Release 0.1.0 does not know an empty BASE, so its retention may have deleted the index. The content
+      // is known without it: nothing.
       indexes[base.generation] = GenerationIndex(
         generation: base.generation, kind: .base, file: base.file, size: 0, pieces: [],
         contentAt: snapshot.at, verdict: .good, remark: nil, dataset: nil)

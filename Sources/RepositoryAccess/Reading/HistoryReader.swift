@@ -94,7 +94,7 @@ package struct HistoryReader: Sendable {
   /// The newest restore point of the repository, read from its end; nil if it has none.
   package func newestPoint() async throws -> RestorePoint? { try await ask { try $0.newest() } }
 
-  /// What a restore without a choice would give; nil if that would end at something damaged.
+  /// The point that a restore without a choice would give; nil if something damaged prevents that.
   func newestUnlessDamaged() async throws -> RestorePoint? {
     try await ask { try $0.newestUnlessDamaged() }
   }
@@ -118,8 +118,8 @@ package struct HistoryReader: Sendable {
   }
 }
 
-/// How many spans of log the snapshots name that a reader holds at the same time, of all timelines. A writer
-/// that restarts every minute for a day names 1,440 in each.
+/// Limits the number of spans of log in the snapshots that a reader holds at the same time, over all
+/// timelines. For example, if a writer restarts every minute for a day, each snapshot has 1,440 spans.
 ///
 /// A span takes 40 bytes, so all of them take at most 16 MiB of the 64 MiB of a reader.
 package final class SpanBudget: Sendable {

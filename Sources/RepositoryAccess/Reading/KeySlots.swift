@@ -12,7 +12,8 @@ import SystemIO
 /// nothing refers to it. A slot that was added later is named after its key (`KeySlot.id`), so it is read
 /// by its name, whatever else somebody puts below `keys/`.
 struct KeySlots {
-  /// How many slots whose names say nothing are tried: anyone who can write there could leave any number.
+  /// How many slots are tried whose names do not show whose they are. Anyone who can write there could leave
+  /// any number of them.
   static let triesMax = 32
 
   let store: any ObjectStore
@@ -28,7 +29,7 @@ struct KeySlots {
 
   enum Attempt {
     case opened([UInt8])
-    /// Intact, and made for another key or another repository.
+    /// The slot is intact, but was made for another key or another repository.
     case refused
     case absent
     case broken(LifeboatError)
@@ -46,11 +47,11 @@ struct KeySlots {
     var refused = 0
     /// The first damage of a slot that may be this key's: of the first slot, or of the one with its name.
     var damage: LifeboatError?
-    /// The first damaged one of the others. Lifeboat never wrote such a name, and anyone who may create
-    /// objects can, so it decides nothing.
+    /// The first damaged slot among the others. Lifeboat never wrote it for this key, and anyone who may
+    /// create objects can create it, so it does not affect the result.
     var otherDamage: String?
 
-    /// - Parameter isKeysOwn: it is one of the two slots that may be this key's.
+    /// - Parameter isKeysOwn: whether it is one of the two slots that may belong to this key.
     fileprivate mutating func take(_ attempt: Attempt, of id: String, isKeysOwn: Bool) {
       switch attempt {
       case .opened(let repositoryKey): opened = Opened(id: id, repositoryKey: repositoryKey)
@@ -131,7 +132,7 @@ struct KeySlots {
     }
   }
 
-  /// What the slot with this id is to the key.
+  /// Tries to open the slot with this id with the key.
   func attempt(_ id: String, _ key: EncryptionKey) async throws -> Attempt {
     let name = ObjectPath.key(id)
     let object: [UInt8]
@@ -171,8 +172,9 @@ struct KeySlots {
     var modified: Instant
   }
 
-  /// The first slots for which `isWanted` is true, and how many more there are: those named after keys come
-  /// first, each kind by id. Which ones these are does not depend on the order in which the store lists them.
+  /// The first slots for which `isWanted` is true, and how many more there are. Slots that are named after
+  /// keys come first, each kind by id. So the choice does not depend on the order in which the store lists
+  /// them.
   func listed(where isWanted: (String) -> Bool) async throws -> (first: [Listed], more: Int) {
     var (first, more): ([Listed], Int) = ([], 0)
     try await store.eachPage(prefix: "keys/") { page in

@@ -3,7 +3,7 @@ package import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// Where the key of an encrypted repository is given: a file, or the environment.
+/// Where the key of an encrypted repository comes from: a file, or the environment.
 ///
 /// The file is read each time a repository is opened, and not before. A restore with nothing to do
 /// therefore needs no key, and a sidecar continues without a restart once its Secret is fixed.
@@ -13,7 +13,7 @@ package struct KeySource: Sendable {
   private static let flag = "--encryption-key-file"
   /// Much more than a key, so that another file given by mistake can be reported as such.
   private static let bytesMax = 64 << 10
-  /// No key: for a repository that is not encrypted.
+  /// No key, for a repository that is not encrypted.
   package static let none = KeySource(file: nil, value: nil)
 
   private let file: String?

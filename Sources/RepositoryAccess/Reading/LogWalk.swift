@@ -15,9 +15,9 @@ package struct LogWalk {
     package var place: LogPosition
     /// When the file was seen to contain it.
     package var seenAt: Instant
-    /// It is outside a transaction: the log may be cut before it.
+    /// Whether it is outside a transaction, so that the log may be cut before it.
     package var isCut: Bool
-    /// It is the first thing in its file.
+    /// Whether it is the first event in its file.
     package var isFirst: Bool
   }
 
@@ -26,7 +26,7 @@ package struct LogWalk {
     var segment: Snapshot.Segment
     var span: LogSpan
     var range: Range<UInt64>
-    /// A command may begin after it.
+    /// Whether a command may begin after it.
     var endsAtCut: Bool
   }
 
@@ -56,7 +56,7 @@ package struct LogWalk {
   ///     from the beginning.
   ///   - margin: how many objects before that one are read, too.
   ///   - preamble: receives the RDB with which the log begins, after its end.
-  ///   - take: false ends the walk.
+  ///   - take: returns false to end the walk.
   /// - Returns: the last end of an object that was read and after which a command may begin.
   @discardableResult
   package func run(
@@ -95,7 +95,7 @@ package struct LogWalk {
       let from = max(span.from, segment.from, isSameFile ? parts.last!.range.upperBound : 0)
       let to = min(span.to, segment.to ?? span.to)
       guard from < to else { continue }
-      // A fork is a cut, too.
+      // The log may also be cut at a fork.
       parts.append(
         Part(
           segment: segment, span: span, range: from..<to,
@@ -151,7 +151,7 @@ package struct LogWalk {
 
 /// One of Redis's files, object by object.
 private struct LogFileFeed {
-  /// Longer arguments are not looked at.
+  /// Longer arguments are ignored.
   private static let argumentBytesMax = 1024
 
   private var reader: AOFCommandReader
@@ -171,14 +171,14 @@ private struct LogFileFeed {
     isFirst = offset == 0
   }
 
-  /// Returns false when `take` has had enough.
+  /// Returns false when `take` has ended the walk.
   mutating func feed(
     _ payload: LogPayload, _ span: LogSpan, _ range: Range<UInt64>, _ segment: Snapshot.Segment,
     preambleEnded: (RDBWalker) -> Void, _ take: (LogWalk.Step) -> Bool
   ) throws -> Bool {
     let skipped = Int(range.lowerBound - span.from)
     let bytes = payload.bytes[skipped..<skipped + Int(range.upperBound - range.lowerBound)]
-    // Those at the ends of a fold's parts, and of the object.
+    // The marks at the ends of a fold's parts, and at the end of the object.
     let marks =
       payload.marks.filter { $0.kind == .seen } + [
         Mark(
@@ -215,7 +215,7 @@ private struct LogFileFeed {
     return goesOn
   }
 
-  /// What follows the preamble; nil until it ends.
+  /// Returns the bytes after the preamble; nil until the preamble ends.
   private mutating func readPreamble(
     _ bytes: UnsafeRawBufferPointer, _ preambleEnded: (RDBWalker) -> Void
   ) throws -> UnsafeRawBufferPointer? {

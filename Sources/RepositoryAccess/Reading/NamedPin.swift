@@ -15,7 +15,7 @@ package struct NamedPin: Sendable, Encodable {
 
   /// Pins the newest restore point.
   /// - Parameters:
-  ///   - name: as `Pin.isName` wants it.
+  ///   - name: a name that `Pin.isName` accepts.
   ///   - keptFor: milliseconds.
   ///   - url: the value of `--repo`, for commands that are printed.
   /// - Throws: `.usage` for another name, `.refused` if a pin in force has it, `.noBackup` without a restore
@@ -39,7 +39,7 @@ package struct NamedPin: Sendable, Encodable {
           .refused, "there is a pin named \(name) already", cause: "its id is \(known!)",
           hint: "choose another name, or release it: `\(command.unpin(name))`")
       }
-      // Nobody is asked: also a state that may be an accident can be worth keeping.
+      // This asks no question about a suspect state: even a state after an accident can be worth keeping.
       let reader = HistoryReader(repository: repository, history: history)
       guard let point = try await reader.point(.newest(.newest), now: now, url: url) else {
         throw LifeboatError(
@@ -63,7 +63,7 @@ package struct NamedPin: Sendable, Encodable {
 }
 
 extension PinReading {
-  /// The ids of the pins with this name, also of those that can't be read.
+  /// The ids of the pins with this name, including those that can't be read.
   package func ids(named name: String) -> [String] {
     pins.filter { $0.name == name }.map(\.id)
       + unreadable.filter { Pin.name(inID: $0) == name }

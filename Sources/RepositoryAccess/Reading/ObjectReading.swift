@@ -7,7 +7,7 @@ package enum ObjectReading: Sendable {
   case content(Frame.Opened)
   /// It no longer exists.
   case gone
-  /// It is not what was written under its name, for this reason.
+  /// Its content is not what was written under its name, for this reason.
   case damaged(String)
 }
 
@@ -38,16 +38,16 @@ extension Repository {
 }
 
 extension LifeboatError {
-  /// Why, as far as it is said, in one phrase.
+  /// The reason in one phrase, as far as it is known.
   package var reason: String { code == .versionMismatch ? message : cause ?? message }
 }
 
 /// Reads several things at a time and passes them on in their order.
 package struct ReadAhead {
   /// - Parameters:
-  ///   - cost: the bytes that an item holds from when it is read until it was passed on; without it those of
-  ///     the largest object and its content.
-  ///   - budget: the bytes that all may hold. One item is read also if it needs more.
+  ///   - cost: the memory that an item needs from when it is read until it was passed on. Without it, that of
+  ///     the largest object and its content is assumed.
+  ///   - budget: the memory that all items may need together. A single item may exceed it.
   package static func run<Item: Sendable, Value: Sendable>(
     _ items: [Item], cost: (Item) -> Int = { _ in 2 * MemoryBound.objectBytes },
     within budget: Int = MemoryBound.current.readAheadBytes,

@@ -4,7 +4,7 @@ package import HistoryLogic
 
 /// What people and other commands have written below `ops/`.
 package struct OperationsLook: Sendable {
-  /// The ids of the pins in question that are released.
+  /// The ids of those given pins that were released.
   package var released: Set<String>
   package var quarantined: Set<GenerationID>
   /// The last drill, unless it is already known.
@@ -27,11 +27,12 @@ extension Repository {
       drill: try? await lastDrill(catalogue, after: knownDrill).drill)
   }
 
-  /// How many names of drills are read for the last one. Anyone who may create objects can create others.
+  /// How many drill records are read at most to find the last one that counts. Anyone who may create objects
+  /// can create any number of others.
   private static let drillsReadMax = 32
 
-  /// The last drill that counts, and those above it that do not. Ids begin with their time.
-  /// - Parameter known: no drill up to this one is read.
+  /// The last drill that counts, and the later ones that do not count. Ids begin with the time.
+  /// - Parameter known: only later drills than this one are read.
   package func lastDrill(_ catalogue: Catalogue, after known: String? = nil) async throws -> (
     drill: Drill?, unusable: [ObjectPath: String]
   ) {

@@ -22,6 +22,6 @@ package final class ProgressCounter: Sendable {
 
   package var sum: UInt64 { done.withLock { $0 } }
 
-  /// Nothing more comes, whatever was expected.
+  /// Reports that everything is done, even if less was done than expected.
   package func finish() { if sum < total { report(total, total) } }
 }

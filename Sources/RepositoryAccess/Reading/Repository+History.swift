@@ -4,12 +4,11 @@ package import HistoryLogic
 import ObjectStorage
 
 extension Repository {
-  /// The history from a complete listing and every claim. Of a claim that can't be read only the number
-  /// counts.
+  /// The history from a complete listing and every claim. If a claim can't be read, only its number counts.
   /// - Parameters:
   ///   - passesClaims: for a writer, which continues nothing of such a timeline. It does not write
   ///     while a claim is gone, unless an earlier writer has passed that claim.
-  ///   - deletes: for retention, which has to know all that is forged.
+  ///   - deletes: for retention, which has to know all forged objects.
   package func history(
     youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false
   ) async throws -> History {
@@ -17,7 +16,8 @@ extension Repository {
     if catalogue.hasUnclaimedSnapshots {
       catalogue = try await self.catalogue(youngAfter: youngAfter)
     }
-    // It was read when the repository was opened, so a listing without it is incomplete in unknown ways.
+    // The descriptor was read when the repository was opened. If a listing does not have it, the listing is
+    // incomplete.
     guard catalogue.hasDescriptor else {
       throw LifeboatError(
         .storeUnavailable, "the listing of \(store.location) is not complete",
@@ -55,8 +55,8 @@ extension Repository {
       cutOff: try await cutOff(catalogue, claims))
   }
 
-  /// Where timelines end that a claim cuts off. There is nothing after an end but what was written late, so
-  /// the times of objects are asked for only if there is something.
+  /// Where timelines end although a claim leaves out some of their objects. Usually there is nothing after an
+  /// end except objects that were written late. So the times of objects are listed only if there are any.
   package func cutOff(_ catalogue: Catalogue, _ claims: [TimelineNumber: Claim]) async throws
     -> [TimelineNumber: Claim.End]
   {
@@ -100,8 +100,8 @@ extension Repository {
     }
   }
 
-  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or contradicts its
-  /// name. One of a newer format is not passed, since its writer knows more than this release.
+  /// A listed claim, or why it can't be used: it does not parse, fails authentication, or does not match its
+  /// name. A claim of a newer format is not passed, since its writer knows more than this release.
   private func readClaim(_ number: TimelineNumber) async throws -> Result<Claim, LifeboatError> {
     do {
       let claim = try await self.claim(number)
@@ -117,7 +117,7 @@ extension Repository {
     }
   }
 
-  /// How often the repository is listed again because a listed object was deleted.
+  /// How often the repository is listed at most, if listed objects are deleted in between.
   private static let listingsMax = 3
 
   /// Answers a question about the history. Retention and folds delete while others read. If a listed object

@@ -3,11 +3,12 @@ package import BackupTypes
 package import HistoryLogic
 import ObjectStorage
 
-/// What takes something away or answers a question counts only if it can be read: a release, a quarantine,
-/// a prune record, a drill, a restore that was requested and performed. In an encrypted repository only a holder of the key can have written it. In one that is
-/// not, it parses and names this repository and itself.
+/// Which records below `ops/` count. Some records remove something or answer a question: a release, a
+/// quarantine, a prune record, a drill, a request that was performed. They count only if they can be read. In
+/// an encrypted repository only a holder of the key can have written them. In an unencrypted one, they have
+/// to parse, and to name this repository and their own id.
 ///
-/// A pin keeps something, so it counts also if it can't be read (`PinReading`).
+/// A pin keeps something, so it counts even if it can't be read (`PinReading`).
 extension Repository {
   private enum Standing: Sendable {
     case counts
@@ -15,8 +16,8 @@ extension Repository {
     case unusable(String)
   }
 
-  /// The catalogue without the releases and quarantines that do not count. Only those are read that would
-  /// change something: a release of a listed pin, a quarantine of a listed generation.
+  /// The catalogue without the releases and quarantines that do not count. Only records that would change
+  /// something are read: a release of a listed pin, a quarantine of a listed generation.
   package func withoutUnusable(_ catalogue: Catalogue) async throws -> Catalogue {
     let releases = (catalogue.operations[.releases] ?? [])
       .intersection(catalogue.operations[.pins] ?? [])
@@ -25,12 +26,13 @@ extension Repository {
       unusable(releases: releases, quarantines: Set(quarantines)))
   }
 
-  /// What people and other commands have written, as far as it counts.
+  /// The records of people and other commands that count.
   package func operations() async throws -> Catalogue {
     try await withoutUnusable(try await catalogue(prefix: "ops/"))
   }
 
-  /// Those that do not count; nil in place of a reason: it was deleted since it was listed.
+  /// The records that do not count, with the reason. The reason is nil if the record was deleted since it was
+  /// listed.
   func unusable(releases: Set<String>, quarantines: Set<GenerationID>) async throws
     -> [ObjectPath: String?]
   {
@@ -88,7 +90,7 @@ extension Repository {
     return drill
   }
 
-  /// A record says which object it is, and of which repository.
+  /// Checks that a record names itself and its repository.
   func check(_ namesItself: Bool, _ repository: Nonce, _ name: ObjectPath) throws(LifeboatError) {
     let problem: String? =
       if repository != id { "it belongs to another repository" } else if !namesItself {
@@ -99,7 +101,7 @@ extension Repository {
     }
   }
 
-  /// The records of what earlier runs of retention deleted, and those that do not count.
+  /// The records about the deletions of earlier runs of retention, and the records that do not count.
   func prunes(_ catalogue: Catalogue) async throws -> (
     records: [Prune], unusable: [ObjectPath: String]
   ) {
@@ -118,7 +120,7 @@ extension Repository {
     return (records, unusable)
   }
 
-  /// Releases a pin. Its release can't be written if somebody has put another object there.
+  /// Releases a pin. This fails if somebody has put another object under the name of the release.
   package func release(_ pin: String, by: String, at now: Instant) async throws {
     let name = ObjectPath.operation(.releases, id: pin)
     do {

@@ -3,17 +3,18 @@ package import BackupTypes
 package import HistoryLogic
 import ObjectStorage
 
-/// Objects of logs that were not written by the shipper of their timeline, as far as their names cast doubt on
-/// them (`LogOverlap`). A log object's name is not authenticated by a listing, so such an object is read: if it
-/// can't be used, it does not exist, and hides nothing.
+/// Finds log objects that the shipper of their timeline did not write, if their names make them doubtful
+/// (`LogOverlap`). A listing does not authenticate names, so a doubtful object is read. If it can't be used,
+/// it does not exist, and hides nothing.
 extension Repository {
-  /// How many such objects a reader reads. There are few, or somebody made them.
+  /// How many such objects a reader reads. Normally there are very few; more of them were created by somebody
+  /// else.
   static let overlapReadsMax = 64
   /// The same for a run of retention, which must know all of them.
   static let overlapReadsInPruneMax = 1000
 
   private enum LogStanding {
-    /// It is the shipper's. These objects inside it do not have its bytes.
+    /// The shipper wrote it. These objects inside it do not have the same bytes.
     case genuine(contradicts: [LogSpan])
     case gone
     case unusable(String)
@@ -27,9 +28,10 @@ extension Repository {
       catalogue, claims, readsMax: Repository.overlapReadsInPruneMax, isComplete: false)
   }
 
-  /// The catalogue without forged log objects, which it lists as unusable. Two that are both intact and
-  /// contradict each other stay, and are listed as such.
-  /// - Parameter isComplete: otherwise the rest stays unread after `readsMax` objects.
+  /// The catalogue without forged log objects, which it lists as unusable. If two objects are both intact and
+  /// contradict each other, both stay, and are listed as contradicting.
+  /// - Parameter isComplete: whether all of them have to be read. Otherwise it stops after `readsMax`
+  ///   objects.
   /// - Throws: `.corrupt` if `readsMax` does not suffice and `isComplete`.
   func withoutForgedLog(
     _ whole: Catalogue, _ claims: [TimelineNumber: Claim], readsMax: Int, isComplete: Bool

@@ -54,8 +54,9 @@ extension LifeboatError {
   /// is then listed again.
   package var isDamage: Bool { code == .corrupt && missingObject == nil }
 
-  /// For another listing. A snapshot that was written during a listing can name log that was created after
-  /// its page was read. An object counts as missing if the next listing lacks it, too.
+  /// Requests another listing. A snapshot that was written during a listing can name log that was created
+  /// after the listing had passed its name. An object counts as missing only if the next listing does not
+  /// have it, either.
   package init(missing object: String) {
     self.init(.corrupt, "the log has a hole: \(object)... is missing")
     missingObject = object
@@ -63,7 +64,8 @@ extension LifeboatError {
 }
 
 extension PinReading {
-  /// Including what the names of the damaged ones say, so that an open question stays open.
+  /// The pins, including damaged ones as far as their names describe them, so that an open question stays
+  /// open.
   package var withNames: [Pin] { pins + unreadable.compactMap { Pin(startPinNamed: $0) } }
 }
 
@@ -74,7 +76,7 @@ extension Pin {
     "s\(decimal(max(0, now.milliseconds), width: 13))-\(timeline)-\(snapshot)"
   }
 
-  /// What such an id says about an unreadable pin; nil if it is not such an id.
+  /// Reads such an id of an unreadable pin; nil if the id has another form.
   fileprivate init?(startPinNamed id: String) {
     let parts = id.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count == 3, parts[0].first == "s", let time = Int64(parts[0].dropFirst()),

@@ -4,11 +4,12 @@ import HistoryLogic
 import ObjectStorage
 import SystemIO
 
-/// What the repository knows of a restore that was requested by a value that stays.
+/// What the repository knows about a standing request (`StandingRequest`).
 package struct RequestReading: Sendable {
   package var isPerformed = false
-  /// Objects under the names of its record that are no such record. They do not count: anyone who may create
-  /// objects can have put them there before it was performed, and nobody can replace the record afterwards.
+  /// Objects under the names of its record that are not such a record. They do not count: anyone who may
+  /// create objects can have put them there before the request was performed. Afterwards nobody can replace
+  /// the record.
   package var unusable: [String] = []
 }
 
@@ -20,7 +21,8 @@ extension Repository {
     frame.digest(Array(request.utf8)).short.hexadecimal
   }
 
-  /// - Throws: also for a record of a newer release, which may say that it was performed.
+  /// - Throws: also if there is a record of a newer release, since that may say that the request was
+  ///   performed.
   package func reading(ofRequest id: String) async throws -> RequestReading {
     let first = requestID(id)
     let names =
@@ -46,8 +48,8 @@ extension Repository {
     return reading
   }
 
-  /// Records that a requested restore was performed. If something else has the name of its record, that goes
-  /// under another one.
+  /// Records that a requested restore was performed. If another object has the name of the record, the record
+  /// gets another name.
   package func record(performed request: String, point: String, at now: Instant) async throws {
     let record = PerformedRequest(id: request, repository: id, at: now, point: point)
     let first = requestID(request)

@@ -12,13 +12,13 @@ package struct Repository: Sendable {
   package let store: any ObjectStore
   package let descriptor: Descriptor
   package let frame: Frame
-  /// Receives what the store acknowledges; nil: there is no audit.
+  /// Receives what the store acknowledges. Nil if there is no audit.
   package var acknowledged: Acknowledgements?
 
   package var id: Nonce { descriptor.repository }
 
   /// A command that a person can copy.
-  /// - Parameter url: the value of `--repo`, with its options; nil: the name that the store gives itself.
+  /// - Parameter url: the value of `--repo`, with its options. Nil for the name that the store gives itself.
   package func command(_ url: String?) -> RestoreCommand {
     RestoreCommand(
       repository: url ?? store.location, isEncrypted: descriptor.cipher != .none)
@@ -67,7 +67,7 @@ package struct Repository: Sendable {
       return bytes
     }
     guard let first = try await firstObject(store) else { return nil }
-    // It may have been created between the two.
+    // It may have been created between the read and the listing.
     if let bytes = try await store.read(
       name, limit: RecordCoding.descriptorSizeMax)
     {
@@ -94,8 +94,9 @@ package struct Repository: Sendable {
     return found
   }
 
-  /// Opens the repository at `store`, or creates one, encrypted if a key is given. If two processes create
-  /// it at the same time, the descriptor of one stands, and the key of each has to open it.
+  /// Opens the repository at `store`, or creates one, encrypted if a key is given. If two processes create it
+  /// at the same time, the descriptor of one of them stays, and the key of each process has to open that
+  /// repository.
   package static func openOrCreate(
     _ store: any ObjectStore, keys: KeySource, compression: Compression, now: Instant
   ) async throws -> Repository {
@@ -121,15 +122,15 @@ package struct Repository: Sendable {
     return repository
   }
 
-  /// How long all who create one repository at the same time may take to write its descriptor, on a store
-  /// that refuses none of them.
+  /// How long all processes that create one repository at the same time may take to write its descriptor, on
+  /// a store that refuses none of them.
   private static let settlingTime = Duration.seconds(5)
 
-  /// Creates the descriptor, and returns when it is known which one stands.
+  /// Creates the descriptor, and returns when it is known which one stays.
   ///
-  /// A store that does not refuse a second creation keeps the last one written. The descriptor's id goes
-  /// into every claim, and decides which key reads everything after it. A writer that continued with its own,
-  /// overwritten id would write claims that every reader takes for those of another repository. Such a
+  /// A store that does not refuse a second creation keeps the last one written. The descriptor's id goes into
+  /// every claim, and decides which key reads everything after it. If a writer continued with its own id
+  /// after that was overwritten, every reader would take its claims for those of another repository. Such a
   /// store is detected by creating the same descriptor again.
   private static func create(_ descriptor: Descriptor, _ store: any ObjectStore) async throws {
     let name = ObjectPath.descriptor.text
@@ -215,7 +216,7 @@ package struct Repository: Sendable {
           + "\(snapshot.timeline)",
         hint: "`lifeboat list` shows the restore points that do not need it")
     }
-    // Log that is a state by itself is a restore point, even though nothing that it waited for is durable.
+    // Log that is a state by itself is a restore point, even without a durable BASE.
     if snapshot.primary == nil, snapshot.detached?.isWholeState == true {
       return snapshot.behindEmptyBase
     }
@@ -228,8 +229,8 @@ package struct Repository: Sendable {
 
   // MARK: Writing
 
-  /// Writes a record under a name that carries no digest. A retry after a lost reply finds its own bytes
-  /// and succeeds. Different bytes belong to another writer.
+  /// Writes a record under a name without a digest. A retry after a lost reply finds its own bytes and
+  /// succeeds. Different bytes belong to another writer.
   package func create(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind) async throws
     -> CreateOutcome
   {
@@ -243,13 +244,13 @@ package struct Repository: Sendable {
     return .created
   }
 
-  /// The store replied that it has the object. From here on an audit relies on it.
+  /// The store has replied that it has the object. From now on an audit relies on that.
   private func acknowledge(_ record: some Encodable, _ name: ObjectPath) {
     acknowledged?.stored(name)
     if let snapshot = record as? Snapshot { acknowledged?.stored(snapshot) }
   }
 
-  /// Creates an existing record again. Returns whether the store refuses.
+  /// Creates an existing record again. Returns whether the store refuses that.
   package func createAgain(_ record: some Encodable, _ name: ObjectPath, kind: ObjectKind)
     async throws
     -> Bool
@@ -258,7 +259,7 @@ package struct Repository: Sendable {
     return try await store.create(name.text, object) == .exists
   }
 
-  /// Writes an object whose name carries the digest of its content: the same name has the same bytes.
+  /// Writes an object whose name contains the digest of its content, so the same name has the same bytes.
   /// - Parameter digest: of the whole content, if known.
   package func createContent(
     _ content: [UInt8], _ name: ObjectPath, kind: ObjectKind, digest: Digest? = nil

@@ -2,8 +2,8 @@ package import BackupFormat
 package import BackupTypes
 package import ObjectStorage
 
-/// The keys of one encrypted repository, for those who list, add and remove them. It is opened with a key
-/// that works, and that key still works after each operation.
+/// Lists, adds and removes the keys of one encrypted repository. It is opened with a key that works, and that
+/// key still works after each operation.
 package struct RepositoryKeys: Sendable {
   package let store: any ObjectStore
   package let repository: Nonce
@@ -58,7 +58,7 @@ package struct RepositoryKeys: Sendable {
       case other
       /// Not a slot that any key opens.
       case damaged
-      /// Of a creation of another repository at this place that was interrupted: opens nothing here.
+      /// Left by an interrupted creation of another repository at this place. It opens nothing here.
       case unfinished
     }
     package var id: String
@@ -77,7 +77,7 @@ package struct RepositoryKeys: Sendable {
     package var leftOut: Int
   }
 
-  /// The first slot and those of the given key, then a bounded number of others.
+  /// Lists the first slot and those of the given key, then a bounded number of others.
   package func listing() async throws -> Listing {
     let own = KeySlot.id(of: key.bytes, repository: repository)
     func isOwn(_ id: String) -> Bool { [repository.hexadecimal, own, opened.id].contains(id) }
@@ -109,7 +109,7 @@ package struct RepositoryKeys: Sendable {
 
   package struct Added: Sendable, Encodable {
     package var id: String
-    /// False: the key opened the repository already, and nothing was written.
+    /// False if the key opened the repository already. Nothing was written then.
     package var isNew: Bool
   }
 
@@ -133,8 +133,8 @@ package struct RepositoryKeys: Sendable {
 
   /// Deletes slots.
   ///
-  /// The given key has to open the repository by a slot that remains, so the last key is never removed. It is
-  /// tried again afterwards: if two people remove each other's key at the same time, both get theirs back.
+  /// A slot that remains has to open with the given key, so the last key is never removed. This is checked
+  /// again afterwards: if two people remove each other's key at the same time, both slots are written again.
   /// - Throws: `.usage` if there is no such slot, or if the key opens no slot that remains;
   ///   `.storeUnavailable` if the store denies the deletion.
   package func remove(_ ids: [String]) async throws -> Removed {

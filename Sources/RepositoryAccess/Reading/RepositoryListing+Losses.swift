@@ -3,11 +3,12 @@ import BackupTypes
 import HistoryLogic
 
 extension RepositoryListing {
-  /// Adds what a timeline has lost, and what it has after the losses of earlier timelines.
+  /// Adds the losses of a timeline, and, for losses of earlier timelines, the first state after them in this
+  /// timeline.
   static func add(_ losses: inout [(LogLoss, Loss)], _ finder: PointFinder) {
     let inOrder = finder.snapshots.sorted { $0.key < $1.key }.map(\.value)
     let search = LossFinder(finder.history, snapshots: inOrder)
-    // Of the snapshots with the loss, the newest knows most.
+    // Of the snapshots with the loss, the newest has the most information.
     var own: [LogPosition: (loss: LogLoss, snapshot: Snapshot)] = [:]
     for snapshot in inOrder where snapshot.primary == .aof {
       guard let loss = search.loss(of: snapshot),

@@ -104,7 +104,7 @@ extension RepositoryListing.Window {
 }
 
 extension Chronicle.Notice {
-  /// Words are wrapped. A command is one line, to be copied.
+  /// Text is wrapped. A command stays on one line, so that it can be copied.
   fileprivate func lines(width: Int) -> String {
     var text = wrapped(self.text, width: width) + "\n"
     for remedy in remedies { text += "  \(remedy.label):\n    \(remedy.command)\n" }

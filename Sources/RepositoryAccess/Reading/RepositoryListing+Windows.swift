@@ -3,13 +3,13 @@ import BackupTypes
 import HistoryLogic
 
 extension RepositoryListing {
-  /// What the index of a snapshot's full copy says.
+  /// The information in the index of a snapshot's full copy.
   struct Copy {
     var keys: UInt64?
     var isUnverified: Bool
   }
 
-  /// Of one timeline, in the order of their ends.
+  /// The windows of one timeline, in the order of their ends.
   static func windows(
     _ timeline: Chronicle.Timeline, _ finder: PointFinder, _ snapshots: [Snapshot],
     _ copies: [Int: Copy]
@@ -35,11 +35,11 @@ extension RepositoryListing {
     return (spans + points).sorted { ($0.to, $0.from) < ($1.to, $1.from) }
   }
 
-  /// How many keys there are at the end of a window, by the snapshot nearest to it; nil: not known.
+  /// How many keys there are at the end of a window, according to the snapshot nearest to it. Nil if unknown.
   ///
-  /// A writer cuts a snapshot when the number of keys is no longer about the same. Below `keysMin` it waits for
-  /// more of them. A snapshot of an emptied database therefore says nothing of the end if log follows that can
-  /// hold more keys than it counts.
+  /// A writer writes a snapshot when the number of keys has changed by much. Below `keysMin` keys it waits
+  /// for more of them. So if the snapshot of an emptied database is followed by log that can contain more
+  /// keys than the snapshot counts, the number at the end is unknown.
   private static func keys(_ snapshot: Snapshot, at end: LogPosition?) -> UInt64? {
     guard let keys = snapshot.estimate?.keys, keys < KeyCounts.keysMin, let end else {
       return snapshot.estimate?.keys
@@ -52,15 +52,16 @@ extension RepositoryListing {
     return bytes / bytesOfKeyMin > keys ? nil : keys
   }
 
-  /// A key that a command adds takes at least so many bytes of log: its name and its value, each with a length.
+  /// A command that adds a key takes at least this many bytes of log: name and value, each with a length.
   private static let bytesOfKeyMin: UInt64 = 12
 
-  /// How many snapshots before the end of a window, and after it, are considered. One of them nearly always
-  /// has the end.
+  /// How many snapshots before and after the end of a window are considered. One of them nearly always
+  /// describes the end.
   private static let nearMax = 8
 
   /// The snapshots that describe the end of a window: those before it, and those after it whose newest state
-  /// is in the window. A window ends with its last write, and a snapshot of that may be written later.
+  /// is in the window. A window ends with its last write, and the snapshot with that write may be written
+  /// later.
   private static func near(
     _ span: Chronicle.Window, _ finder: PointFinder, _ snapshots: [Snapshot]
   ) -> [Snapshot] {
@@ -69,7 +70,7 @@ extension RepositoryListing {
     let after = snapshots[split...].prefix(nearMax).filter { snapshot in
       finder.newest(of: snapshot).map { $0.instant >= span.from && $0.instant <= span.to } ?? false
     }
-    // A clock that went back can put the only snapshot after the end.
+    // If the clock was set back, the only snapshot may be after the end.
     let near = Array(before + after)
     return near.isEmpty ? Array(snapshots.lazy.filter { $0.primary != nil }.prefix(1)) : near
   }

@@ -14,7 +14,7 @@ package struct RepositoryListing: Sendable, Encodable {
     package var fork: String?
     package var isClosed: Bool
     package var isAbandoned: Bool
-    /// A later claim leaves out some of it, which the store has had for longer than that claim.
+    /// Whether a later claim leaves out some of its objects, although the store had these before the claim.
     package var isCutOff: Bool
     package var suspicion: String?
     package var points: [Point]
@@ -41,7 +41,7 @@ package struct RepositoryListing: Sendable, Encodable {
     package var point: String?
     /// How many keys there are at its end. Absent: unknown.
     package var keys: UInt64?
-    /// The keys of a full copy were counted. Otherwise the number is that of the snapshot nearest to the
+    /// Whether the number was counted in a full copy. Otherwise it is that of the snapshot nearest to the
     /// end.
     package var isCounted: Bool
     /// A full copy: one instant.
@@ -73,7 +73,7 @@ package struct RepositoryListing: Sendable, Encodable {
     }
   }
 
-  /// Log that was durable and has disappeared.
+  /// Log that was durable and is missing now.
   package struct Loss: Sendable, Encodable {
     package var timeline: TimelineNumber
     package var ordinal: Int
@@ -103,7 +103,7 @@ package struct RepositoryListing: Sendable, Encodable {
   /// The newest restore point is the last complete state before a loss.
   package var isNewestBeforeLoss: Bool
   package var timelines: [Timeline]
-  /// What a person should know first, with commands.
+  /// What a person should know first, with the commands to run.
   package var notices: [Chronicle.Notice]
   package var losses: [Loss]
   package var pins: [Chronicle.PinEntry]
@@ -115,7 +115,7 @@ package struct RepositoryListing: Sendable, Encodable {
   /// objects, or are of another repository or writer. They do not count: anyone who may create objects can
   /// have written them.
   package var unusable: [String]
-  /// Log objects whose bytes are not those of another one that overlaps them.
+  /// Log objects with other bytes than an object that overlaps them.
   package var contradicting: [String]
   /// Unreadable records, by the names of their objects. Their content is left out.
   package var unreadable: [String]
@@ -128,7 +128,7 @@ package struct RepositoryListing: Sendable, Encodable {
     try await read(store, keys: keys, url: url, now: now, progress: progress).listing
   }
 
-  /// The listing, and the data of the drawing below it, from the same records.
+  /// Makes the listing, and the data of the drawing below it, from the same records.
   /// - Parameters:
   ///   - url: the value of `--repo`, for commands that are printed.
   ///   - progress: records read, of how many.
@@ -155,7 +155,7 @@ package struct RepositoryListing: Sendable, Encodable {
     }
   }
 
-  /// Each snapshot, and once more for the index of its full copy.
+  /// The number of records: each snapshot counts twice, once for the index of its full copy.
   private static func records(_ history: History) -> UInt64 {
     history.claims.keys.reduce(0) { $0 + 2 * UInt64(history.snapshots(of: $1).count) }
   }

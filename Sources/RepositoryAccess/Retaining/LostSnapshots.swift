@@ -3,8 +3,8 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 
-/// Proves that snapshots which a listing lacks do not exist, so that no snapshot is given up because of an
-/// incomplete listing.
+/// Proves that snapshots that are missing from a listing do not exist, so that no snapshot counts as lost
+/// because of an incomplete listing.
 struct LostSnapshots: Sendable {
   let repository: Repository
   /// At most this many are also read by name.

@@ -1,7 +1,7 @@
 package import BackupTypes
 package import HistoryLogic
 
-/// What a run of retention did, or would do.
+/// The result of a run of retention, or of `--dry-run`.
 package struct PruneReport: Sendable, Equatable, Encodable {
   package enum Result: String, Sendable, Encodable {
     /// Everything is kept.
@@ -45,7 +45,7 @@ package struct PruneReport: Sendable, Equatable, Encodable {
   package var held: [Held] = []
 
   package struct Held: Sendable, Equatable, Encodable {
-    /// Absent: it is the newest state.
+    /// Absent if it is the newest state.
     package var pin: String?
     package var until: String?
     package var from: String
@@ -69,9 +69,9 @@ package struct PruneReport: Sendable, Equatable, Encodable {
 
   /// `recoverableFrom`, as a time.
   package var recoverableFromInstant: Instant?
-  /// Claims that can't be read and that a writer has passed.
+  /// Claims that can't be read and that a later claim has passed.
   package var unreadableClaims: [TimelineNumber] = []
-  /// What any restore point has lost.
+  /// The losses of all restore points.
   package var losses: [LogLoss] = []
 
   private enum CodingKeys: String, CodingKey {

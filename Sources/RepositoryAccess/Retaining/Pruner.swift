@@ -7,13 +7,13 @@ import SystemIO
 /// Applies a retention policy to a repository: reads, plans (`PrunePlan`), records the deletions, and
 /// deletes.
 ///
-/// Nothing that is needed is lost if it is stopped anywhere, runs twice at once, or runs at the same time as
-/// a restore or a shipper.
+/// No needed object is deleted, even if a run is stopped at any point, if two run at the same time, or if a
+/// restore or a shipper runs at the same time.
 package struct Pruner: Sendable {
   package struct Options: Sendable {
     package var policy: RetentionPolicy
     package var isDryRun: Bool
-    /// More than half of the restore points may be deleted at once.
+    /// Whether a run may delete more than half of the restore points at once.
     package var isConfirmed: Bool
     /// Who prunes, for the record.
     package var by: String
@@ -54,7 +54,7 @@ package struct Pruner: Sendable {
 
   /// How many names are in one call of the store.
   private static let batch = 1000
-  /// How many folds are read in one run, to prove what they replaced.
+  /// How many folds are read in one run, to prove that they have the bytes of the objects that they replaced.
   private static let foldsMax = 256
 
   package func run() async throws -> PruneReport {
@@ -110,7 +110,7 @@ package struct Pruner: Sendable {
         at: time, points: plan.points - plan.pointsLeft, of: plan.points)
       try await write(PruneRecords.announcing(announcement, basis), basis, time)
     case .go:
-      // Only what a reader would miss has to be recorded.
+      // Only deletions that a reader could take for losses have to be recorded.
       if plan.changesWhatIsKnown || !lost.isEmpty {
         try await write(PruneRecords.deleting(plan), basis, time)
       }
@@ -120,8 +120,8 @@ package struct Pruner: Sendable {
     return report
   }
 
-  /// What the restore points have lost. A snapshot that was written during the listing can name log that the
-  /// listing lacks, so a loss is looked for in a second one.
+  /// The losses of the restore points. A snapshot that was written during the listing can name log that is
+  /// not in the listing, so a second listing checks each loss.
   private func losses(_ basis: RetentionBasis) async throws -> [LogLoss] {
     let snapshots = basis.snapshots.values
     let found = LossFinder.losses(of: snapshots, in: basis.history)
@@ -193,7 +193,8 @@ package struct Pruner: Sendable {
     ).denied()
   }
 
-  /// Whether a fold has the bytes of the objects it covers, and the positions where these could be cut.
+  /// Whether a fold has the bytes of the objects that it covers, and a mark at each position where these
+  /// could be cut.
   private func isProved(_ covered: PrunePlan.Covered, _ basis: RetentionBasis) async throws -> Bool
   {
     let name = ObjectPath.log(covered.timeline, ordinal: covered.ordinal, covered.fold)
@@ -225,7 +226,7 @@ package struct Pruner: Sendable {
       try await repository.create(record, .operation(.prunes, id: id), kind: .operation)
         == .created
     else { throw LifeboatError(.failure, "another prune wrote the record \(id)") }
-    // One that can't be read is left: its content is not repeated.
+    // A record that can't be read stays, because its content was not repeated.
     try await delete(basis.records.map { ObjectPath.operation(.prunes, id: $0).text })
   }
 }
