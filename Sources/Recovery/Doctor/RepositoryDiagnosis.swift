@@ -3,8 +3,8 @@ package import BackupTypes
 package import ObjectStorage
 package import RepositoryAccess
 
-/// The findings of `doctor` on a repository: that it is one, what can be restored, and which questions are
-/// open.
+/// The findings of `doctor` about a repository: whether there is one, what can be restored, and which
+/// questions are open.
 package struct RepositoryDiagnosis: Sendable {
   private let store: any ObjectStore
   private let keys: KeySource

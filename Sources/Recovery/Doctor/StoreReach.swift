@@ -5,7 +5,7 @@ package import ObjectStorage
 /// Whether a store can be used at all. If a list and a read fail in the same way (no connection, no
 /// credentials, no bucket), nothing else will work.
 package enum StoreReach {
-  /// What is in the way; nil if the store answers, even if it refuses one of the two.
+  /// The problem; nil if the store answers, even if it refuses one of the two.
   ///
   /// - Throws: only when cancelled.
   package static func look(_ store: any ObjectStore) async throws -> Finding? {

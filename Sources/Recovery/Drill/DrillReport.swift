@@ -13,7 +13,7 @@ package struct DrillReport: Sendable, Encodable {
   package var point: String
   package var instant: String
   package var primary: String
-  /// What wrote the full copy, as far as it says.
+  /// The server that wrote the full copy, as far as the copy says.
   package var recordedServer: String?
   package var server: String
   package var bytes: UInt64
@@ -23,20 +23,21 @@ package struct DrillReport: Sendable, Encodable {
   package var loadSeconds: Double?
   /// Both together.
   package var recoverySeconds: Double?
-  /// As the server holds them.
+  /// The number of keys in the server.
   package var keys: UInt64?
   package var elements: UInt64?
-  /// Commands that follow the full copy: with any, only our own reading tells what the server has to hold.
+  /// The number of commands after the full copy. If there are any, only our own reading of the files says
+  /// what the server must have.
   package var commands: UInt64
-  /// What was compared: `record` (the server's keys and elements with the record of the full copy),
-  /// `copy` (the same of the full copy as we read it), `keyspace` (the numbers of keys that the server gives with
-  /// the record, if it saves in a form that this release can't read), `values`.
+  /// What was compared: `record` (the server's keys and elements with the record of the full copy), `copy`
+  /// (the same with our own reading of the full copy), `keyspace` (the server's own numbers of keys with the
+  /// record, if this release can't read what the server saves), `values`.
   package var compared: [String]
   /// Values compared with our own reading.
   package var values: Int
   package var differences: [String]
   package var differencesLeftOut: Int
-  /// Whether the repository has the result, and why not.
+  /// Whether the result is in the repository, and if not, why.
   package var isRecorded: Bool
   package var warnings: [String]
 

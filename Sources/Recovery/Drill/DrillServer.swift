@@ -11,12 +11,13 @@ import SystemPackage
 /// It runs as the replica of a master that does not exist. It therefore neither expires nor changes a key
 /// by itself, and holds exactly what the files say.
 final class DrillServer {
-  /// The server ended, or did not answer; described in its own words.
+  /// The server ended, or did not answer. The reason is in the server's own words.
   struct Refused: Error { var reason: String }
 
   /// Long enough for a machine that loads tens of GiB.
   private static let loadMax: Int64 = 3_600_000
-  /// A loading server says so when asked. A longer silence means that it hangs.
+  /// While it loads, a server answers that it is loading. If it does not answer for longer than this, it
+  /// hangs.
   private static let silenceMax: Int64 = 60_000
   private static let pollInterval = Duration.milliseconds(20)
 
@@ -53,10 +54,10 @@ final class DrillServer {
       output: try OpenFile(creating: log, mode: 0o600))
   }
 
-  /// Nothing of ours: no credentials.
+  /// The server gets nothing of our environment, and so no credentials.
   static let environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"]
 
-  /// A word of redis.conf, whatever is in it.
+  /// Quotes a word for redis.conf, whatever characters it has.
   private static func quoted(_ text: String) -> String {
     "\""
       + text.utf8.map { byte in
@@ -112,8 +113,8 @@ final class DrillServer {
 
   func stop() { process.kill() }
 
-  /// The last that it wrote, in one line. What shows that it does not fit comes first: a server that can't load
-  /// a file checks it then, and says more.
+  /// The last lines that the server wrote, in one line. A line that says that the version does not fit comes
+  /// first: a server that can't load a file checks it afterwards, and writes more lines.
   private var lastWords: String {
     guard let file = try? OpenFile(reading: log), let size = try? file.status().size,
       let bytes = try? file.bytes(from: size - min(size, 64 << 10), to: size)

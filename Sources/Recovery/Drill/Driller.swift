@@ -95,8 +95,9 @@ package struct Driller: Sendable {
 
   private func restore(into data: FilePath) async throws -> (RestorePlan, milliseconds: Int64) {
     let began = SystemClock.monotonicMilliseconds()
-    // A person would be asked. Here either state is worth a test, and the newest is the default.
-    // Both forms are restored, as for any server. The restore point decides which is tested.
+    // A restore would ask a person about a suspect state. A drill can test either state, and takes the newest
+    // one by default. Both forms (dump and AOF) are restored, as for any server. The restore point decides
+    // which one is tested.
     var restore = Restorer.Options(data: data, question: .newest(.newest), plan: .init())
     restore.keys = options.keys
     let restorer = Restorer(
@@ -117,8 +118,8 @@ package struct Driller: Sendable {
   private func databases(_ plan: RestorePlan, _ reading: RestoredReading) -> Int {
     let numbers =
       (plan.dataset?.databases.map(\.number) ?? []) + reading.model.states.keys.map(\.database)
-    // A record may name any number of databases, and each takes memory. Above this the server does not
-    // load, and says so.
+    // A record may name any number of databases, and each takes memory. With more than this, the server
+    // refuses to load and says why.
     return max(16, min(numbers.max() ?? 0, Driller.databasesMax - 1) + 1)
   }
 
@@ -172,7 +173,7 @@ package struct Driller: Sendable {
     }
   }
 
-  /// What the server itself says, where what it saves can't be read here.
+  /// Compares the server's own numbers, if this release can't read what the server saves.
   private func compareThroughServer(
     _ connection: RESPConnection, _ plan: RestorePlan, _ reading: RestoredReading,
     _ report: inout DrillReport
@@ -191,8 +192,8 @@ package struct Driller: Sendable {
       .map { "\($0) in the server" }
   }
 
-  /// The server's content, counted as for the record: by walking the dump that it saves. Nil if that is in a
-  /// form that this release can't read.
+  /// The server's content, counted in the same way as for the record: by reading the dump that the server
+  /// saves. Nil if this release can't read that dump.
   private func saved(_ connection: RESPConnection, _ plan: RestorePlan, _ data: FilePath) throws
     -> DatasetRecord?
   {
@@ -248,7 +249,7 @@ package struct Driller: Sendable {
 }
 
 extension DrillReport {
-  /// Nothing differs, or not.
+  /// Sets whether the drill has passed.
   fileprivate mutating func settle() {
     isPassed = differences.isEmpty
     differencesLeftOut = max(0, differences.count - DrillReport.differencesMax)

@@ -23,12 +23,12 @@ enum RESPReply: Sendable, Equatable {
 final class RESPConnection {
   /// How often to check, while waiting for a reply, whether to keep waiting.
   private static let waitMilliseconds = 200
-  /// A server of our own starting sends nothing larger: no sampled value is.
+  /// The server that we started sends nothing larger, since no sampled value is larger.
   private static let bulkBytesMax = 64 << 20
   private static let depthMax = 8
 
   private let socket: UnixSocket
-  /// Throws when waiting is over: the command was cancelled, the server has ended, it takes too long.
+  /// Throws if waiting is over: the command was cancelled, the server has ended, or it takes too long.
   private let patience: () throws -> Void
   private var input: [UInt8] = []
   private var position = 0
@@ -40,7 +40,7 @@ final class RESPConnection {
     self.patience = patience
   }
 
-  /// One command; an error that the server answers with is its reply.
+  /// Sends one command. If the server answers with an error, that is the reply.
   func command(_ words: String...) throws -> RESPReply {
     try pipeline([words.map { Array($0.utf8) }])[0]
   }

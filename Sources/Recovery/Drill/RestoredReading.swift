@@ -13,7 +13,7 @@ struct RestoredReading {
   private static let keysMax = 2048
 
   private(set) var model: KeyModel
-  /// Of the full copy; nil if there is none, or if it is not understood.
+  /// The content of the full copy. Nil if there is none, or if it is not understood.
   private(set) var dataset: DatasetRecord?
   /// The number of commands after the full copy, without SELECT.
   private(set) var commands: UInt64 = 0
@@ -45,7 +45,7 @@ struct RestoredReading {
     try readLog(file, from: position, to: size)
   }
 
-  /// Returns where it ends; nil when its structure is not known.
+  /// Returns where it ends; nil if its structure is unknown.
   private mutating func readCopy(_ file: OpenFile, _ size: UInt64) throws -> UInt64? {
     var walker = RDBWalker(choosing: model.sampling, countMax: RestoredReading.keysMax / 2)
     try file.forEachChunk(from: 0, to: size) {

@@ -10,11 +10,11 @@ struct ServerSearch {
   private static let versionTimeMax: Int64 = 10_000
 
   let named: FilePath?
-  /// Of PATH, in order.
+  /// The folders of PATH, in order.
   let folders: [FilePath]
   let scratch: FilePath
 
-  /// - Parameter recorded: the server that wrote the full copy, according to it; nil: unknown.
+  /// - Parameter recorded: the server that wrote the full copy, according to the copy. Nil if unknown.
   func find(for recorded: ServerRelease?) async throws -> (FilePath, ServerRelease) {
     let candidates =
       named.map { [$0] }

@@ -3,12 +3,12 @@ import BackupTypes
 import HistoryLogic
 import RepositoryAccess
 
-/// Compares the full copies before a point, by their records: those of its timeline, and of its ancestors
-/// up to where it forks off.
+/// Compares the full copies before a point by their records: those of its timeline, and those of its
+/// ancestors up to the forks.
 struct CopyComparison {
   /// How many of the last copies of each kind are compared: one record each is read.
   static let copiesMax = 32
-  /// How many timelines are followed back: each start of a shipper makes one.
+  /// How many timelines back it goes. Each start of a shipper can make one.
   private static let timelinesMax = 16
 
   let reader: HistoryReader
@@ -33,7 +33,7 @@ struct CopyComparison {
     for primary in [Snapshot.Primary.aof, .rdb] {
       var copies: [CopyDrops.Copy] = []
       for one in found[primary] ?? [] {
-        // What can't be read is left out: nothing is concluded from it.
+        // Records that can't be read are left out, and nothing is concluded from them.
         guard !reader.history.catalogue.quarantined.contains(one.generation),
           let index = try? await reader.repository.index(one.generation),
           let dataset = index.dataset
@@ -54,7 +54,7 @@ struct CopyComparison {
       guard let number = timeline, let claim = reader.history.claims[number] else { break }
       let those = try await reader.snapshots(of: number).values.filter { snapshot in
         if number == point.timeline { return snapshot.sequence <= point.snapshot.sequence }
-        // What comes after a fork was left.
+        // Snapshots after a fork belong to an abandoned branch.
         guard let start = snapshot.chain?.files.first?.segments.first else { return true }
         let position = LogPosition(
           timeline: start.timeline, ordinal: start.ordinal, offset: start.from)

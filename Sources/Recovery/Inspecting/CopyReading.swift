@@ -42,7 +42,7 @@ struct CopyReading {
     }
   }
 
-  /// Call once, at the end of the file.
+  /// Call this once, at the end of the file.
   mutating func finish() -> Result {
     let (verdict, summary) = check.finish()
     let census = check.heard as? CopyCensus

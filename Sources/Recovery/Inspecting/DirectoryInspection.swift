@@ -22,18 +22,18 @@ package struct DirectoryInspection: Sendable, Encodable {
   }
 
   package var directory: String
-  /// What a server with `appendonly yes`, and one with `no`, would do: load the data, start empty, or
-  /// refuse to start.
+  /// What servers with `appendonly yes` and `appendonly no` would do: load the data, start empty, or refuse
+  /// to start.
   package var withAppendonlyYes: String
   package var withAppendonlyNo: String
   package var files: [File]
   /// The Ray clusters in the AOF or, if there is none, in the dump; absent if it can't be read to its end.
   package var ray: [RayNamespace]?
-  /// What to know of a node of a cluster; absent: it is none, as far as the files show.
+  /// What to know about a node of a cluster. Absent if the files do not show that it is one.
   package var cluster: String?
   package var isSound: Bool
 
-  /// - Parameter progress: of the bytes of all files.
+  /// - Parameter progress: called with the bytes that were read, of all files.
   package static func make(
     _ path: FilePath, names: ServerNames,
     progress: @escaping @Sendable (_ done: UInt64, _ of: UInt64) -> Void = { _, _ in }

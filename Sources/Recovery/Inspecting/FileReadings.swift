@@ -12,7 +12,7 @@ struct FileReadings {
   private(set) var files: [DirectoryInspection.File] = []
   /// Ray's tables after the last file; nil once something could not be read to its end.
   private(set) var ray: RayTables? = RayTables()
-  /// A full copy has the hash slots of its keys: a node of a cluster wrote it.
+  /// Whether a full copy has the hash slots of its keys, which means that a node of a cluster wrote it.
   private(set) var hasSlots = false
   private var search = LogSearch(.drops, copy: nil)
   private let counter: ProgressCounter
@@ -123,7 +123,7 @@ struct FileReadings {
     result.dataset = scanner.preamble.flatMap { DatasetRecord($0) }
     hasSlots = hasSlots || scanner.preamble?.hasSlots == true
     if scanner.unknown != nil {
-      // Its end decides whether it can be whole.
+      // The end of the file decides whether it can be complete.
       var check = GenerationCheck(kind: .base)
       try file.forEachChunk(from: 0, to: size) {
         check.consume($0)

@@ -13,7 +13,7 @@ package struct KeyReport: Sendable, Encodable {
     package var expiresAt: String?
   }
   package struct Prefix: Sendable, Encodable {
-    /// Absent: the keys without one.
+    /// Absent for the keys without a prefix.
     package var prefix: String?
     package var keys: UInt64
     package var elements: UInt64
@@ -24,10 +24,10 @@ package struct KeyReport: Sendable, Encodable {
   package var at: String?
   package var largest: [Key]
   package var prefixes: [Prefix]
-  /// How much too low the bytes of a prefix may be; absent: they are exact.
+  /// By how much the bytes of a prefix may be too low. Absent if they are exact.
   package var prefixErrorBytes: UInt64?
 
-  /// Longer names are shown cut off.
+  /// Longer names are truncated.
   private static let nameMax = 100
 
   init(_ census: KeyCensus, at: Instant?) {
@@ -47,7 +47,7 @@ package struct KeyReport: Sendable, Encodable {
   }
 
   private static func shown(_ name: [UInt8]) -> String {
-    // Cut before it is decoded: a broken character at the end is escaped like any other.
+    // Truncated before it is decoded: an incomplete character at the end is escaped like any other.
     printable(String(decoding: name.prefix(4 * nameMax), as: UTF8.self), limit: nameMax)
   }
 
@@ -78,7 +78,7 @@ package struct KeyReport: Sendable, Encodable {
 }
 
 extension [RayNamespace] {
-  /// - Parameter state: of what they are told.
+  /// - Parameter state: the state that the text is about.
   func text(_ state: String) -> String {
     guard !isEmpty else { return "" }
     var text =

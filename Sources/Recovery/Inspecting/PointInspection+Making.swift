@@ -55,7 +55,7 @@ extension PointInspection {
       destructive: drops.map(\.drop), warnings: plan.warnings + content.warnings)
   }
 
-  /// From the log and, for older events, from the snapshots that were cut for them.
+  /// Found in the log and, for older events, in the snapshots that were written because of them.
   private static func drops(
     before point: RestorePoint, _ reader: HistoryReader, _ own: LogSearch?,
     _ command: RestoreCommand, _ progress: @escaping HistoryReader.Progress

@@ -24,7 +24,7 @@ extension PointInspection {
     return text
   }
 
-  /// A person looks for the last ones.
+  /// Only the last ones are shown: these are the ones that a person looks for.
   private static let dropsShown = 20
 }
 
@@ -38,7 +38,7 @@ extension PointInspection.Shrinkage {
 extension DatasetRecord {
   /// The counts of a full copy, as a person reads them.
   package var text: String {
-    // A BASE of commands that are none.
+    // A BASE of commands without any effect.
     if rdbVersion == 0 { return "full copy without keys\n" }
     var text = "full copy by \(server.map { printable($0) } ?? "an unknown server"), "
     text += "RDB version \(rdbVersion): \(counted(keys, "key")), \(counted(elements, "element"))"

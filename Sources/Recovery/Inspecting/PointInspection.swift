@@ -18,7 +18,7 @@ package struct PointInspection: Sendable, Encodable {
     /// one. Estimates.
     package var elementsBefore: UInt64?
     package var elementsRemoved: UInt64?
-    /// Keys or elements were removed one by one, beginning there.
+    /// Whether keys or elements were removed one by one, beginning there.
     package var isRow: Bool
     /// The command that restores the state before it.
     package var restore: String
@@ -54,11 +54,11 @@ package struct PointInspection: Sendable, Encodable {
   package var files: [File]
   package var dataset: DatasetRecord?
   package var logBytesBehindDataset: UInt64
-  /// Absent: the full copy was not read, or is a log of commands.
+  /// Absent if the full copy was not read, or is a log of commands.
   package var keys: KeyReport?
   /// Why it was not read.
   package var keysUnread: String?
-  /// At the point; absent where the full copy was not read.
+  /// The Ray clusters at the point. Absent if the full copy was not read.
   package var ray: [RayNamespace]?
   package var shrunk: [Shrinkage]
   package var destructive: [Destructive]

@@ -3,8 +3,8 @@ import BackupTypes
 import HistoryLogic
 import RepositoryAccess
 
-/// What `inspect` reads of a restore point's files: the full copy, if it is not too large, and the log
-/// after it, each once.
+/// Reads the files of a restore point for `inspect`: the full copy, if it is not too large, and the log after
+/// it, each once.
 struct PointReading {
   struct Content {
     var dataset: DatasetRecord?

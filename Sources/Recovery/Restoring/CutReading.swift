@@ -4,7 +4,8 @@ package import HistoryLogic
 import RedisFormats
 package import RepositoryAccess
 
-/// Reads what is around the cut of a restore point: two log objects, or more if a command is larger.
+/// Reads the log around the cut of a restore point: two log objects, or more if a command is larger than
+/// that.
 package struct CutReading {
   private let reader: HistoryReader
 

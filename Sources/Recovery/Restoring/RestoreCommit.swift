@@ -5,14 +5,14 @@ import RepositoryAccess
 package import SystemIO
 import SystemPackage
 
-/// The renames that put a restore in place, and those that undo them. Each completed step is recognised by
-/// where the files are. The commit can therefore be stopped at any instruction, and another run can finish
-/// or undo it.
+/// The renames that put a restored state in place, and those that undo them. The places of the files show
+/// which steps are done. The commit can therefore be interrupted at any instruction, and another run can
+/// finish or undo it.
 ///
-/// A name that is there already changes places with the staged one, in one step, and the old file is then
-/// moved from the staged files to where such files are kept. What has no successor is moved away last. A server
-/// that starts in between therefore finds the old state or the new one. A file system without that exchange
-/// (NFS) gets two renames, and nothing is there between them.
+/// If a name exists already, one step exchanges the old file and the staged one. The old file is then moved
+/// from the staged files to the place where replaced files are kept. Files without a successor are moved away
+/// last. So a server that starts in between finds either the old state or the new one. On a file system that
+/// can't exchange names (NFS), there are two renames, and the name does not exist between them.
 ///
 /// The marker is moved in before the last name, so a shipper that looks in between never sees the complete
 /// state without it. The opposite case is harmless, because a marker alone proves nothing.
@@ -20,7 +20,7 @@ package struct RestoreCommit: Sendable {
   /// One change of a name.
   package enum Step: Sendable, Hashable {
     case makeAside
-    /// The old file and the staged one change places.
+    /// The old file and the staged one are exchanged.
     case exchange(String)
     case moveAside(String)
     case moveIn(String)
@@ -53,7 +53,7 @@ package struct RestoreCommit: Sendable {
     self.perform = perform
   }
 
-  /// Performs, or finishes, the commit. If a rename fails, all are undone.
+  /// Performs the commit, or finishes an interrupted one. If a rename fails, all are undone.
   ///
   /// - Returns: a warning if the staging directory could not be removed afterwards.
   package func run() throws -> String? {
@@ -93,13 +93,13 @@ package struct RestoreCommit: Sendable {
   private func moveNames() throws {
     let staging = try openStaging()
     if !isMarkerIn {
-      // Nothing is written once names change.
+      // From the first rename on, no file content is written.
       try DurableFile.replace(
         RestoreJournal.marker, in: staging, bytes: try RecordCoding.encode(journal.marker),
         mode: 0o644)
     }
     let aside = try openAside(makes: true)
-    // The directory is gone if the end was interrupted. Then every name is in place.
+    // If an earlier run was interrupted at its very end, the directory is gone, and every name is in place.
     let files = try staging.openDirectory(RestoreJournal.files)
     for (index, name) in journal.movedIn.enumerated() {
       if index == journal.movedIn.count - 1 { try placeMarker(staging) }
@@ -132,7 +132,7 @@ package struct RestoreCommit: Sendable {
     }
   }
 
-  /// Files that were exchanged and not moved on yet are moved to where they are kept.
+  /// Moves files that were exchanged, and are still among the staged ones, to the place where they are kept.
   func keepExchanged() throws {
     guard let aside = try openAside(makes: false),
       let files = try openStaging().openDirectory(RestoreJournal.files)
@@ -155,7 +155,7 @@ package struct RestoreCommit: Sendable {
     return aside
   }
 
-  /// The server's user, if it is another one of the group, may remove it again.
+  /// The server may run as another user of the group, who must be able to remove this directory.
   private func makeAside(_ name: String) throws {
     try data.makeDirectory(name, mode: 0o755)
     guard let aside = try data.openDirectory(name) else { return }
@@ -222,7 +222,7 @@ package struct RestoreCommit: Sendable {
   }
 
   /// Moves the files of this restore, and its marker, back to where they were staged.
-  /// - Parameter aside: has the files that come back in their place; nil: none do.
+  /// - Parameter aside: the directory with the files that are put back in their place; nil if there are none.
   func takeOut(_ places: [CommitRecovery.Place], for aside: OpenDirectory? = nil) throws {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)

@@ -50,7 +50,7 @@ package struct RestoreJournal: Sendable, Equatable, Codable {
   }
 
   package var phase: Phase
-  /// Random for each run, so that another run in the same directory is noticed.
+  /// A random number for each run, so that another run in the same directory is noticed.
   package var run: String
   package var point: String
   package var request: RestoreRequest
@@ -95,7 +95,7 @@ extension RestoreJournal {
     /// A restore was interrupted while staging: the target is unchanged.
     case staging
     case committing(RestoreJournal)
-    /// There is nothing that can be followed, for this reason.
+    /// There is a journal that can't be used, for this reason.
     case unusable(String)
   }
 
@@ -148,8 +148,9 @@ extension RestoreJournal {
     try DurableFile.replace(RestoreJournal.name, in: staging, bytes: bytes, mode: 0o644)
   }
 
-  /// Removes the staging directory and the staged files, the journal last. Staged files without a journal
-  /// belong to someone else. A journal without them is finished or undone once more.
+  /// Removes the staging directory and the staged files, the journal last. If this is interrupted, the
+  /// journal is still there, and the next run finishes or undoes it again. Staged files without a journal
+  /// belong to someone else.
   package static func discard(in data: OpenDirectory) throws {
     if try data.status(of: directory)?.kind == .directory,
       let staging = try data.openDirectory(directory)
@@ -160,7 +161,7 @@ extension RestoreJournal {
     try data.synchronize()
   }
 
-  /// What is wrong with the journal itself, without looking at any file; nil if it can be true.
+  /// What is wrong with the journal itself, without a look at any file. Nil if the journal is consistent.
   package var flaw: String? {
     let paths = found.map(\.path) + staged.map(\.path)
     let named = movedAside + movedIn + [dump, appendFile, appendDirectory]
@@ -200,7 +201,7 @@ extension RestoreJournal {
       && number.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
   }
 
-  /// What is moved aside held data.
+  /// Whether the files that are moved aside held data.
   var replacesData: Bool { aside?.hasPrefix(RestoreJournal.replaced) ?? false }
 
   package func top(of path: String) -> String { String(path.prefix { $0 != "/" }) }

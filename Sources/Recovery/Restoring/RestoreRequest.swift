@@ -1,9 +1,9 @@
 import BackupTypes
 import HistoryLogic
 
-/// What a restore wanted, in its journal. A later run that wants the same finishes it.
+/// What a restore was asked to do, as its journal records it. A later run with the same request finishes it.
 package struct RestoreRequest: Sendable, Equatable, Codable {
-  /// What selects the restore point; empty: the newest.
+  /// The flags that select the restore point; empty for the newest one.
   package var selection: String
   /// Everything else that determines the result: repository, names, form, owner.
   package var form: String
@@ -48,8 +48,8 @@ extension RestoreRequest {
     fields.compactMap { field in field.value.map { "\(field.name)=\($0)" } }.joined(separator: " ")
   }
 
-  /// Whether this is the same request as in `journal`, also if it names the restore point that the journal
-  /// found.
+  /// Whether this is the same request as in `journal`. It is also the same if it names the restore point that
+  /// the other run had found.
   func isThat(of journal: RestoreJournal) -> Bool {
     var same = journal.request
     if selection == RestoreRequest.line([("point", journal.point)]) { same.selection = selection }

@@ -4,7 +4,7 @@ import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
 
-/// What an object of the plan holds, and what follows when it can't be used.
+/// The objects of a plan, and what happens if one can't be used.
 extension RestoreStaging {
   /// The object of a part; nil if it does not exist.
   func object(_ part: Part) async throws -> [UInt8]? {
@@ -26,7 +26,7 @@ extension RestoreStaging {
     }
   }
 
-  /// What follows of the damage of an object: log that others have, too, is taken from those.
+  /// Decides what to do about a damaged object. If other objects have the same log, it is taken from those.
   private func unusable(_ part: Part, _ error: LifeboatError) -> any Error {
     guard part.span != nil else { return error }
     if history.catalogue.hasElsewhere(part.name) {

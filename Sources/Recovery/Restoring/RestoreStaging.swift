@@ -18,12 +18,12 @@ struct RestoreStaging: Sendable {
   /// The directory of the staged files.
   let root: OpenDirectory
   let owner: StagedOwner
-  /// An earlier run staged files. Those that verify are used again.
+  /// Whether an earlier run has staged files. Those that pass their checks are used again.
   let reuses: Bool
   /// The clock of the restore.
   let now: Instant
   let progress: @Sendable (UInt64) -> Void
-  /// What the full copy that a server would load shows.
+  /// What was found in the full copy that a server would load.
   let seen = Seen()
 
   final class Seen: Sendable {
@@ -44,8 +44,8 @@ struct RestoreStaging: Sendable {
     }
   }
 
-  /// What opening needs in addition to the object, for two pieces or for one object of the log. No more are
-  /// opened at the same time.
+  /// The memory that opening needs in addition to the object, for two pieces or for one object of the log. No
+  /// more are opened at the same time.
   private static func openingBytes(isEncrypted: Bool) -> Int {
     (isEncrypted ? 3 : 2) * MemoryBound.objectBytes
   }
@@ -138,7 +138,7 @@ struct RestoreStaging: Sendable {
         range: index.range(ofPiece: number), skip: 0,
         content: index.pieces[number], span: nil)
     }
-    // A piece has the digest in the index, or is rejected.
+    // A piece that does not have the digest in the index is rejected.
     if repository.frame.secrets == nil {
       _ = try await fetch(parts, into: staged, file, hashes: false)
       return StagedDigest.of(chunks: index.pieces)
@@ -165,29 +165,29 @@ struct RestoreStaging: Sendable {
     var kind: ObjectKind
     var range: Range<UInt64>
     var skip: Int
-    /// Of a piece: the digest in the index.
+    /// For a piece: the digest in the index.
     var content: Digest?
-    /// Of log: whether all bytes of the object are wanted.
+    /// For log: whether all bytes of the object are needed.
     var isWhole = false
     var span: (LogSpan, TimelineNumber)?
 
-    /// From the request until the part was checked: the object, then its content.
+    /// The memory from the request until the part is checked: the object, then its content.
     var heldBytes: Int {
       let content = span.map { Int($0.0.count) } ?? GenerationIndex.pieceBytes
       return max(
         MemoryBound.current.transferBytes, bulkCapacity(min(content, LogPayload.sizeMax) + 4096))
     }
 
-    /// Whether bytes with this digest are the part, which is then staged already. Log is known by the part of
-    /// its digest that is in the name.
+    /// Whether bytes with this digest are the part. If so, the part is staged already. For log, only the part
+    /// of the digest in the object's name is known.
     func isFound(_ digest: Digest) -> Bool {
       if let content { return digest == content }
       return isWhole && digest.short == span?.0.digest
     }
   }
 
-  /// - Parameter hashes: whether to return the digest of the file; otherwise the returned value means
-  ///   nothing.
+  /// - Parameter hashes: whether to return the digest of the file. Otherwise the returned value has no
+  ///   meaning.
   private func fetch(
     _ parts: [Part], into staged: OpenFile, _ file: RestorePlan.File, hashes: Bool = true
   ) async throws -> Digest {
@@ -246,10 +246,10 @@ struct RestoreStaging: Sendable {
     file.role == .dump && plan.point.primary == .aof
   }
 
-  /// An object of the plan is gone, because another run folded or pruned it. The restore plans again.
+  /// An object of the plan was deleted by a fold or by retention. The restore plans again.
   struct Missing: Error { var name: String }
 
-  /// A log object can't be used, and others have its bytes. The restore plans again without it.
+  /// A log object can't be used, but others have its bytes. The restore plans again without it.
   struct Replaceable: Error {
     var name: ObjectPath
     var reason: String

@@ -40,7 +40,7 @@ struct RestoreTarget {
   /// change is noticed.
   func fingerprint() throws -> [String: FileStatus] {
     var found: [String: FileStatus] = [:]
-    // A server writes through links too.
+    // A server follows links, too.
     let reader = try OpenDirectory(path, followsLinks: true)
     for entry in try directory.entries() where !entry.name.hasPrefix(".lifeboat") {
       guard let status = try directory.status(of: entry.name) else { continue }
@@ -73,7 +73,7 @@ struct RestoreTarget {
     try ProcessTable.user(of: directory.status())
   }
 
-  /// The top-level names that are in the way of `plan`.
+  /// The existing top-level names that `plan` would replace.
   func inTheWay(of plan: RestorePlan) throws -> [String] {
     let wanted = Set(plan.files.map { $0.directory ?? $0.name })
     let known = [names.dump, names.appendFile, names.appendDirectory]

@@ -67,7 +67,8 @@ extension Restorer {
     return .restored(done, movedAside: journal.aside)
   }
 
-  /// A request is performed unattended, and what another one moved aside may still be there.
+  /// A request is performed without a person, and files that an earlier request moved aside may still be
+  /// there. So each request has its own directory.
   private var replacedName: String {
     RestoreJournal.replaced + (options.performs == nil ? "" : "-\(now().milliseconds)")
   }
@@ -85,7 +86,7 @@ extension Restorer {
     }
     let user = try target.user()
     if try user == nil && target.fingerprint() == before { return }
-    // The server needs the space more than another attempt needs the downloaded files.
+    // The staged files are deleted: the server needs the space more than another attempt needs them.
     try RestoreJournal.discard(in: target.directory)
     if let user { throw inUse(user) }
     throw LifeboatError(
@@ -125,7 +126,7 @@ extension Restorer {
       throw LifeboatError(
         .failure, "\(staging.path)/\(RestoreJournal.files) was removed during the restore")
     }
-    // After a crash the next run may be another user of the group.
+    // After a crash, the next run may be by another user of the group.
     for made in [staging, files] { try owner.give(made) }
     try journal.write(in: target.directory)
     try target.directory.synchronize()

@@ -5,11 +5,12 @@ import ObjectStorage
 import RepositoryAccess
 import SystemIO
 
-/// Standing requests. One is performed if neither the volume nor the repository knows it. The marker, which
-/// comes into place with the state, says so on the volume; an operation says so in the repository before the
-/// restore succeeds, and so before a server starts.
+/// Standing requests. A request is performed if neither the volume nor the repository has a record of it. On
+/// the volume, the record is in the marker, which is put in place together with the state. In the repository,
+/// it is an object below `ops/requests`, which is written before the restore succeeds, and so before a server
+/// starts.
 extension Restorer {
-  /// The restore that this run is: the one that was requested, or the ordinary one.
+  /// Decides which restore this run performs: the requested one, or the ordinary one.
   func answeringRequest(_ target: RestoreTarget) async throws -> Restorer {
     guard let request = options.request else { return self }
     let marker = Marker.read(in: target.directory)
@@ -17,7 +18,7 @@ extension Restorer {
       note("the restore request \(request.id) was already performed: nothing to do")
       return self
     }
-    // Its commit goes on, or is undone.
+    // If its commit was interrupted, it is finished or undone.
     if case .committing(let journal) = try RestoreJournal.read(in: target.directory),
       journal.marker.request(request.id)?.isRecorded == false
     {
@@ -58,7 +59,7 @@ extension Restorer {
     return other
   }
 
-  /// The requests of the marker that is there, and the one that this run is about.
+  /// The requests in the existing marker, and the one of this run.
   func rememberedRequests(_ target: RestoreTarget) -> [Marker.Request]? {
     var known = Marker.read(in: target.directory)?.requests ?? []
     if let new = options.remembers {
@@ -68,7 +69,7 @@ extension Restorer {
     return known.isEmpty ? nil : known
   }
 
-  /// The state that was requested is in place: the repository gets to know.
+  /// The requested state is in place. This records it in the repository.
   func settleRequest(_ target: RestoreTarget) async throws {
     guard let request = options.performs, !options.isDryRun else { return }
     guard let marker = Marker.read(in: target.directory), marker.request(request.id) != nil else {
@@ -97,7 +98,7 @@ extension Restorer {
     remember(Marker.Request(id: request.id, isRecorded: true), in: &known, target)
   }
 
-  /// A volume that can't be written asks the repository again at the next start.
+  /// If the volume can't be written, the next start asks the repository again.
   private func remember(
     _ request: Marker.Request?, in marker: inout Marker, _ target: RestoreTarget
   ) {

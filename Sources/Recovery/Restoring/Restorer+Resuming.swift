@@ -4,23 +4,23 @@ import ObjectStorage
 import RepositoryAccess
 import SystemIO
 
-/// What an earlier restore left in the directory. It is judged from the volume alone, before the store is
-/// used.
+/// Handles what an earlier restore left in the directory. This is decided from the volume alone, before the
+/// store is used.
 extension Restorer {
   /// The result for an interrupted restore.
   package struct Interrupted: Sendable, Equatable {
     package enum Result: String, Sendable {
-      /// Its renames were finished: the directory holds what it wanted.
+      /// Its renames were finished: the directory has the state that it was to restore.
       case finished
       /// Its renames were undone: the directory is as it was before.
       case undone
-      /// The files have changed since, and stay.
+      /// The files have changed since then, and stay.
       case changed
-      /// Its journal contradicts the files, and was not followed.
+      /// Its journal does not match the files, and was ignored.
       case notFollowed = "not-followed"
     }
     package var result: Result
-    /// Nil: not known.
+    /// Nil if unknown.
     package var point: String?
     package var reason: String?
     /// Where its staged files are now.
@@ -29,9 +29,9 @@ extension Restorer {
 
   struct Resumed {
     var interrupted: Interrupted?
-    /// There are staged files that can be used again.
+    /// Whether there are staged files that can be used again.
     var reuses = false
-    /// It was finished, and that is what this run wants.
+    /// Whether it was finished, and has the state that this run is to restore.
     var isDone = false
   }
 
@@ -39,7 +39,7 @@ extension Restorer {
     let data = target.directory
     switch try RestoreJournal.read(in: data) {
     case .none:
-      // A crash left its last trace, if any.
+      // At most an empty staging directory is left after a crash.
       if !options.isDryRun, try data.status(of: RestoreJournal.directory) != nil { discard(data) }
       return Resumed()
     case .staging: return Resumed(reuses: true)
@@ -99,8 +99,8 @@ extension Restorer {
       ? .anyState : .another
   }
 
-  /// Touches no live file. Only if nothing but our own files holds data are they moved back, so that our
-  /// dump next to an empty AOF is not taken for the data of the server that made the AOF.
+  /// Does not touch files of a server. Our own files are moved back only if no other file has data. Otherwise
+  /// our dump beside an empty AOF would look like the data of the server that made the AOF.
   private func leave(
     _ commit: RestoreCommit, _ places: [CommitRecovery.Place], _ changed: [String],
     _ target: RestoreTarget
@@ -116,7 +116,7 @@ extension Restorer {
     {
       try commit.takeOut(ours)
     } else if !isWhole {
-      // A part of a state has no origin to report.
+      // An incomplete state must not have a marker, which would say where it comes from.
       try commit.takeMarkerBack()
     }
     var interrupted = Interrupted(
@@ -147,8 +147,8 @@ extension Restorer {
 
   // MARK: What was staged
 
-  /// Nil if it could not be moved. A restore that needs the place then fails there, and one with nothing to
-  /// do does not.
+  /// Nil if it could not be moved. A restore that needs this name then fails; one with nothing to do
+  /// succeeds.
   private func setAside(_ data: OpenDirectory) -> String? {
     let name = RestoreJournal.debris + "\(now().milliseconds)"
     do {

@@ -6,8 +6,8 @@ package import RepositoryAccess
 import SystemIO
 package import SystemPackage
 
-/// Fills a data directory from a repository, all or nothing: it ends with a complete, verified directory,
-/// or leaves the directory unchanged.
+/// Restores a repository into a data directory. The result is either a complete, verified directory or an
+/// unchanged one.
 package struct Restorer: Sendable {
   package struct Options: Sendable {
     package var data: FilePath
@@ -19,15 +19,16 @@ package struct Restorer: Sendable {
     package var replaces = false
     package var isDryRun = false
     package var repositoryID: Nonce?
-    /// The server that will start on the directory: a plan that it would not load is refused.
+    /// The server that will start on the directory. A plan that this server would not load is refused.
     package var server: ServerRelease?
     package var owner: (user: UInt32, group: UInt32)?
     package var keys = KeySource.none
-    /// Performed once; then, and without one, this is the restore that the other options describe.
+    /// The standing request, which is performed once. If there is none, or it was performed already, the
+    /// other options decide.
     package var request: StandingRequest?
     /// This run performs the request.
     var performs: StandingRequest?
-    /// What the marker of this run says of it.
+    /// What the marker of this run says about it.
     var remembers: Marker.Request?
     /// The value of `--repo`, for commands that are printed.
     package var url: String?
@@ -81,7 +82,7 @@ package struct Restorer: Sendable {
 
   /// How often a plan is made again because one of its objects was deleted meanwhile.
   private static let plansMax = 3
-  /// How many log objects are passed over because others have their bytes.
+  /// How many log objects are left out because others have their bytes.
   private static let forgedMax = 64
 
   package func run() async throws -> Outcome { try await report().outcome }
@@ -99,7 +100,7 @@ package struct Restorer: Sendable {
     defer { withExtendedLifetime(lock) {} }
     let turn = try await answeringRequest(target)
     let resumed = try turn.resume(target)
-    // A server, or someone else, wrote to the state that was requested: it is in place, and not taken away.
+    // A server or someone else has written to the requested state. So it is in place, and stays.
     if let request = turn.options.performs, resumed.interrupted?.result == .changed,
       Marker.read(in: target.directory)?.request(request.id) != nil
     {
@@ -110,7 +111,7 @@ package struct Restorer: Sendable {
     switch outcome {
     case .restored, .finished: try await turn.settleRequest(target)
     case .noBackup, .neverCompleted:
-      // Better now than after the loss of the volume.
+      // It is better to fail now than after the loss of the volume.
       guard !options.isDryRun, !target.directory.isWritable else { break }
       note(
         "warning: \(options.data) is not writable for this user: a restore will fail here. In a pod, set "
@@ -128,7 +129,7 @@ package struct Restorer: Sendable {
     let finished = found?.result == .finished ? found?.point : nil
     if let finished, resumed.isDone { return .finished(point: finished) }
     if let end = try look(target) { return end }
-    // The state is complete, even if there is no key.
+    // The state is complete, even if it has no keys.
     if let finished, options.isIfEmpty { return .finished(point: finished) }
     var damaged: [GenerationID: String] = [:]
     var forged: Set<ObjectPath> = []
@@ -148,7 +149,7 @@ package struct Restorer: Sendable {
         return try await perform(
           plan, repository, history, target, reuses: resumed.reuses || attempt > 1)
       } catch let unneeded as RestoreStaging.UnneededDamage {
-        // It is a different dump each time, and a plan can have only so many.
+        // This loop ends: it is a different dump each time, and a plan has a bounded number of them.
         damaged[unneeded.generation] = unneeded.reason
         note("the dump next to the log is damaged: planning again without it")
       } catch let found as RestoreStaging.Replaceable {
@@ -175,7 +176,7 @@ package struct Restorer: Sendable {
 
   // MARK: Look
 
-  /// Nil: this run changes nothing, or there are no locks.
+  /// Nil if this run changes nothing, or if the file system has no locks.
   private func takeLock(_ target: RestoreTarget) throws -> DirectoryLock? {
     if options.isDryRun { return nil }
     switch target.directory.tryLock() {
@@ -191,7 +192,7 @@ package struct Restorer: Sendable {
     }
   }
 
-  /// Decides from the directory's content; nil: continue.
+  /// Decides from the content of the directory. Nil: continue with the restore.
   private func look(_ target: RestoreTarget) throws -> Outcome? {
     let appendOnly = options.plan.appendOnly
     let facts = try target.facts()
@@ -229,7 +230,7 @@ package struct Restorer: Sendable {
 
   /// - Parameters:
   ///   - damaged: dumps that a plan must leave out, and why.
-  ///   - forged: log objects that do not exist for the plan.
+  ///   - forged: log objects that the plan must not use.
   private func choose(
     without damaged: [GenerationID: String] = [:], _ forged: Set<ObjectPath> = []
   ) async throws -> Choice {
@@ -320,8 +321,8 @@ package struct Restorer: Sendable {
       hint: "`lifeboat ship` creates the first one; for a first start, pass --if-backup-exists")
   }
 
-  /// An interrupted first ship must not keep a new pod from starting. An hour of log is more than that, and
-  /// so is any log if the caller knows that there is a backup.
+  /// An interrupted first ship must not prevent a new pod from starting. But an hour of log or more is not
+  /// just an interrupted first ship, nor is any log if the caller knows that there is a backup.
   private func concludeUnfinished(_ log: UnfinishedLog, _ reader: HistoryReader) throws -> Outcome {
     let command = reader.repository.command(options.url).line(
       "--timeline \(log.timeline) --base empty")

@@ -4,9 +4,9 @@ import Codec
 import RepositoryAccess
 package import SystemIO
 
-/// The digest by which the journal knows a staged file: the SHA-256 of the SHA-256s of its chunks of 4 MiB.
-/// A piece of a full copy is such a chunk, so in an unencrypted repository the file's digest is known
-/// without reading the file again. It is not keyed, because an interrupted restore is judged without the
+/// The digest that identifies a staged file in the journal: the SHA-256 of the SHA-256s of its chunks of 4
+/// MiB. A piece of a full copy is such a chunk, so in an unencrypted repository the file's digest is known
+/// without reading the file again. It is not keyed, because an interrupted restore is handled without the
 /// key.
 package struct StagedDigest {
   private static let chunkBytes = GenerationIndex.pieceBytes

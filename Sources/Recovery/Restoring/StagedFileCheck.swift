@@ -4,11 +4,11 @@ import HistoryLogic
 import RedisFormats
 import RepositoryAccess
 
-/// Checks a restored file as a whole while it streams. What Redis would refuse is found here, while the
-/// target is untouched.
+/// Checks a restored file as a whole while it streams. A file that Redis would refuse is found here, before
+/// the target is changed.
 struct StagedFileCheck {
   private enum Reader {
-    /// Bytes that we made ourselves, or a copy of a checked file.
+    /// Not checked: bytes that we made ourselves, or a copy of a checked file.
     case none
     case generation(GenerationCheck)
     case log(AOFScanner)
@@ -47,7 +47,7 @@ struct StagedFileCheck {
     }
   }
 
-  /// What is wrong with the file of `size` bytes; nil if it is sound. Call once, at its end.
+  /// What is wrong with the file of `size` bytes; nil if nothing is. Call this once, at the end.
   mutating func finish(size: UInt64) -> String? {
     guard consumed == size else {
       return "its parts have \(counted(consumed, "byte")), not \(size)"

@@ -2,14 +2,14 @@ import BackupTypes
 import Synchronization
 package import SystemIO
 
-/// Gives the staged files to their owner, and to the group what the data directory gives it. A `chown` can
-/// be refused although nobody needs it: for root on NFS (root_squash), in FUSE, in a container without
-/// CAP_CHOWN.
+/// Gives the staged files to their owner, and gives the group the same rights as in the data directory. A
+/// `chown` can be refused although it is not needed: for root on NFS (root_squash), in FUSE, in a container
+/// without CAP_CHOWN.
 ///
-/// A pod's `fsGroup` makes a volume that its group may write to. Redis may run there as another user of that
-/// group than the restore, and it appends to what was restored.
+/// The group of a pod (`fsGroup`) may write to its volumes. Redis may run as another user of that group than
+/// the restore, and has to append to the restored files.
 package final class StagedOwner: Sendable {
-  /// What the owner needs but can't do with a file whose `chown` was refused.
+  /// What the owner needs to do with a file, but can't, because `chown` was refused.
   package enum Need: Sendable, Equatable {
     /// Nothing: the owner can do everything that a server does.
     case none
@@ -33,10 +33,10 @@ package final class StagedOwner: Sendable {
     self.directory = directory
   }
 
-  /// One warning, whatever the number of files.
+  /// A single warning, whatever the number of files.
   package var warning: String? { failure.withLock { $0 } }
 
-  /// - Parameter isWritten: a server appends to the file. It replaces all others.
+  /// - Parameter isWritten: whether a server appends to the file. It replaces all other files.
   package func give(_ file: OpenFile, isWritten: Bool) throws {
     try give(try file.status(), access: isWritten ? 6 : 4) { try file.setOwner($0, group: $1) }
     try share(try file.status(), isDirectory: false, { try file.setOwner($0, group: $1) }) {
@@ -52,8 +52,8 @@ package final class StagedOwner: Sendable {
     }
   }
 
-  /// The mode of what is made in a directory of mode `directory`: where the group may write there, it may
-  /// write to this, too, and what is made in it later has the same group. The umask does not apply.
+  /// The mode of a file or directory in a directory of mode `directory`. If the group may write to the
+  /// directory, it may write to this, too, and files in it get the same group. The umask does not apply.
   package static func mode(_ mode: UInt32, in directory: UInt32, isDirectory: Bool) -> UInt32 {
     guard directory & 0o020 != 0 else { return mode }
     return mode | (isDirectory ? 0o070 | directory & 0o2000 : 0o060)
@@ -66,7 +66,7 @@ package final class StagedOwner: Sendable {
     let mode = StagedOwner.mode(status.mode, in: directory.mode, isDirectory: isDirectory)
     let isForeign = owner == nil && directory.mode & 0o020 != 0 && status.group != directory.group
     do {
-      // The user stays.
+      // Only the group changes.
       if isForeign { try setOwner(.max, directory.group) }
       if mode != status.mode { try setMode(mode) }
     } catch let error as LifeboatError {
@@ -104,7 +104,7 @@ package final class StagedOwner: Sendable {
     }
   }
 
-  /// - Parameter access: the bits of a mode, of one class, that a server needs for the file.
+  /// - Parameter access: the mode bits, of one class, that a server needs for the file.
   package static func need(
     of owner: (user: UInt32, group: UInt32), heldBy holder: (user: UInt32, group: UInt32),
     mode: UInt32, access: UInt32, isAsked: Bool

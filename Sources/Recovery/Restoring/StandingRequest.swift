@@ -1,13 +1,13 @@
 import BackupTypes
 package import HistoryLogic
 
-/// A restore that is asked for by a value that stays: in the manifest of a pod, kept in git. Each id is
-/// performed once, whatever is on the volume then.
+/// A restore that is requested by a setting that stays, for example in the manifest of a pod that is kept in
+/// git. Each id is performed once, whatever is on the volume at that time.
 package struct StandingRequest: Sendable, Equatable {
   package var id: String
   package var question: Question
 
-  /// How many requests a volume remembers. Another one is then refused.
+  /// How many requests a volume remembers. Any further one is refused.
   package static let requestsMax = 1000
 
   private static let form =
@@ -16,7 +16,7 @@ package struct StandingRequest: Sendable, Equatable {
 
   /// Nil if there is nothing but white space.
   ///
-  /// - Throws: `.usage`. A time relative to now is one: it would be another one at each start.
+  /// - Throws: `.usage`, also for a time relative to now, which would be a different time at each start.
   package init?(parsing text: String, command: (String) throws -> String) throws {
     let words = text.split(whereSeparator: \.isWhitespace).map(String.init)
     guard let id = words.first else { return nil }

@@ -4,12 +4,12 @@ import HistoryLogic
 package import ObjectStorage
 package import RepositoryAccess
 
-/// Reads a whole repository and reports what is wrong with it. It reads and lists only, and quarantines
-/// damaged generations if it may write.
+/// Reads a whole repository and reports what is wrong with it. It writes only one kind of object: quarantines
+/// of damaged generations, if it may write.
 package struct Verifier: Sendable {
   package struct Options: Sendable {
-    /// Percent of the pieces and log objects; nil: all, and the files that they form. Records are always
-    /// read.
+    /// The percentage of pieces and log objects to read. Nil for all, which also checks the files that they
+    /// form. Records are always read.
     package var sample: Double?
     /// Who quarantines.
     package var by: String
@@ -21,13 +21,14 @@ package struct Verifier: Sendable {
     }
   }
 
-  /// If something is missing, the repository is listed again: a shipper may have folded meanwhile.
+  /// How often the repository is listed. If an object is missing, it is listed again, since a shipper may
+  /// have folded in the meantime.
   private static let passesMax = 4
 
   private let store: any ObjectStore
   private let options: Options
   private let now: @Sendable () -> Instant
-  /// A number from 0 up to 100, drawn again for each object.
+  /// Returns a random number from 0 up to 100, a new one for each object.
   private let draw: @Sendable () -> Double
   private let progress: @Sendable (_ done: UInt64, _ of: UInt64) -> Void
 
@@ -121,8 +122,8 @@ package struct Verifier: Sendable {
 
   // MARK: Quarantine
 
-  /// A damaged generation counts as absent from now on: a restore plans around it, and a shipper uploads it
-  /// again. If nothing may be written, this is a remark.
+  /// From now on a damaged generation counts as absent: restores avoid it, and a shipper uploads it again. If
+  /// the quarantine can't be written, this is a remark.
   private func quarantine(
     _ findings: [VerifyGroup: [VerifyFinding]], _ repository: Repository, _ catalogue: Catalogue,
     _ report: inout VerifyReport

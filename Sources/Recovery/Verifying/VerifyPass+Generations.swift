@@ -9,7 +9,7 @@ extension VerifyPass {
     var generation: GenerationID
     var number: Int
     var digest: ShortDigest
-    /// What the index says about it; nil if it names no such piece.
+    /// The digest in the index; nil if the index does not have this piece.
     var expected: Digest?
     var size: UInt64?
     var name: ObjectPath { .piece(generation, number: number, digest) }
@@ -62,7 +62,7 @@ extension VerifyPass {
     }
   }
 
-  /// Every piece that the index names, in order, as the file that they make.
+  /// Verifies every piece that the index names, in order, and the file that they form.
   private func verifyWhole(_ index: GenerationIndex, _ listed: Catalogue.Generation) async throws {
     let id = index.generation
     var check: GenerationCheck? = isSample ? nil : GenerationCheck(kind: index.kind)
@@ -88,7 +88,7 @@ extension VerifyPass {
         check = nil
         return
       }
-      // Taken out, so that it is not copied.
+      // `check` is set to nil meanwhile, so that `taken` is the only reference and nothing is copied.
       var taken = check
       check = nil
       content.withUnsafeBytes { taken?.consume($0) }
@@ -124,7 +124,7 @@ extension VerifyPass {
       to: .generation(id))
   }
 
-  /// Pieces that no index names: left by an interrupted upload, which may still be continued.
+  /// Verifies pieces that no index names. An interrupted upload left them, and may still be continued.
   private func verifyLoose(_ pieces: [Piece], isLeft: Bool) async throws {
     guard let first = pieces.first else { return }
     if isLeft {

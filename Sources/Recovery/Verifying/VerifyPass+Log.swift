@@ -4,7 +4,7 @@ import HistoryLogic
 import RedisFormats
 import RepositoryAccess
 
-/// The log objects: each alone, and together those that a reader combines into a log.
+/// The log objects: each one by itself, and those that a reader combines into a log.
 extension VerifyPass {
   func verify(_ number: TimelineNumber, ordinal: Int, _ history: History) async throws {
     let all = catalogue.timelines[number]?.log[ordinal] ?? []
@@ -31,8 +31,8 @@ extension VerifyPass {
     for (offset, scanner) in check.stopped {
       joins[LogPosition(timeline: number, ordinal: ordinal, offset: offset)] = scanner
     }
-    // The parts of a fold before they are deleted, and what is after the end of its timeline, or after a
-    // hole.
+    // The remaining objects: parts of a fold that are not deleted yet, and objects after the end of the
+    // timeline or after a hole.
     let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
     try await verify(others.filter { _ in chooses() }, number, ordinal, claim, isNeeded: false) {
       _, _ in
@@ -106,7 +106,7 @@ extension VerifyPass {
     }
   }
 
-  /// The payload, when nothing is wrong with it.
+  /// The payload, if nothing is wrong with it.
   private func examine(
     _ content: [UInt8], _ span: LogSpan, _ number: TimelineNumber, _ ordinal: Int, _ claim: Claim?,
     isNeeded: Bool

@@ -158,7 +158,7 @@ extension VerifyPass {
     guard history.claims[number] != nil else { return }
     var present = history.snapshots(of: number)
     let last = max(present.last ?? 0, history.end(of: number)?.snapshots ?? 0)
-    // A hostile record may claim any number of them.
+    // At most 100, since a hostile record may claim any number of them.
     for _ in 0..<100 {
       guard let sequence = letGo.gap(in: present, upTo: last, of: number) else { return }
       present = (present + [sequence]).sorted()
@@ -173,7 +173,7 @@ extension VerifyPass {
 
   // MARK: References
 
-  /// Everything that a snapshot or a claim names exists, and extends as far as it says.
+  /// Checks that everything that a snapshot or a claim names exists, and extends as far as they say.
   func checkReferences(_ history: History) {
     for (id, uses) in references.generations where catalogue.generations[id]?.hasIndex != true {
       // A dump next to a chain may be deleted: a restore does not need it.
@@ -194,7 +194,8 @@ extension VerifyPass {
         }
         continue
       }
-      // For an open log: it has no hole, and everything that a snapshot saw durable exists.
+      // For an open log: checks that it has no hole, and that everything exists that was durable when a
+      // snapshot was written.
       if checkReach(history, span.timeline, span.ordinal, from: span.from, to: span.to),
         let reached = references.reached[span]
       {
@@ -210,7 +211,7 @@ extension VerifyPass {
     }
   }
 
-  /// Returns whether it does.
+  /// Reports log that should exist and is missing. Returns whether all of it exists.
   @discardableResult
   private func checkReach(
     _ history: History, _ number: TimelineNumber, _ ordinal: Int, from: UInt64, to: UInt64?
@@ -233,7 +234,7 @@ extension VerifyPass {
 
   // MARK: Operations and keys
 
-  /// An unreadable record explains nothing: its deletions then look like losses.
+  /// If a record can't be read, its deletions look like losses.
   func readPrunes() async throws {
     var records: [Prune] = []
     try await readRecords(
@@ -295,7 +296,7 @@ extension VerifyPass {
     return false
   }
 
-  /// Key slots have no cipher, because they open it.
+  /// Key slots have no cipher, because they contain the key for it.
   func readKeySlots() async throws {
     var clear = repository.frame
     clear.secrets = nil

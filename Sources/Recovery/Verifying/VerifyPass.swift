@@ -5,13 +5,13 @@ import RedisFormats
 import RepositoryAccess
 
 /// One pass over a repository with one listing: every record, then every piece and log object. Used by one
-/// task. What it passes to others are values.
+/// task; it passes only values to others.
 final class VerifyPass {
   let repository: Repository
   let catalogue: Catalogue
-  /// Nil: everything. Otherwise what is checked again.
+  /// The groups to check again. Nil for everything.
   private let wanted: Set<VerifyGroup>?
-  /// Whether a piece or log object is read: all are, unless a sample is.
+  /// Decides whether a piece or log object is read. Without a sample, all are.
   let chooses: @Sendable () -> Bool
   let isSample: Bool
   let progress: @Sendable (UInt64) -> Void
@@ -27,7 +27,8 @@ final class VerifyPass {
   /// The state of a log where another timeline continues it.
   var joins: [LogPosition: AOFScanner] = [:]
   private(set) var objectsRead = 0
-  /// The id that the records should have: the descriptor's, unless that is what is damaged.
+  /// The repository id that the records should have: that of the descriptor, unless the descriptor is
+  /// damaged.
   var expectedRepository: Nonce
 
   init(
@@ -73,7 +74,7 @@ final class VerifyPass {
 
   func add(_ finding: VerifyFinding, to group: VerifyGroup) {
     guard isWanted(group), !(findings[group]?.contains(finding) ?? false) else { return }
-    // Each kind has its share, so that remarks never push a failure out.
+    // Each kind has its own share, so that remarks never displace a failure.
     guard kept[finding.isFailure, default: 0] < VerifyReport.findingsMax / 2 else {
       leftOut += 1
       return

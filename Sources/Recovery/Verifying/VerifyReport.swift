@@ -3,13 +3,13 @@ package import HistoryLogic
 
 /// What `verify` found.
 package struct VerifyReport: Sendable, Encodable {
-  /// So many findings are kept; the others are counted.
+  /// This many findings are kept; the others are only counted.
   package static let findingsMax = 1000
 
   package var repository: String
   package var location: String
   package var at: String
-  /// Percent of the pieces and log objects that were read; absent: all.
+  /// The percentage of pieces and log objects that were read. Absent if all were.
   package var sample: Double?
   package var objects: Int
   package var bytes: UInt64
