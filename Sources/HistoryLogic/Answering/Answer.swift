@@ -1,16 +1,17 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What is known about the restore point in question.
+/// The answer to a question about a restore point.
 package enum Answer: Sendable {
   case point(RestorePoint, CutSurroundings.Precision)
-  /// No log of that time was shipped, or none is kept. `before` has the gap after it.
+  /// The repository has no log of that time: none was shipped, or none is kept. `before` is the last state
+  /// before it, and has the gap.
   case gap(at: Instant, before: RestorePoint)
   /// The newest state may be the result of an accident, and nobody has chosen yet.
   case suspect(newest: RestorePoint, before: RestorePoint, Claim.Suspicion)
   /// It needs log that was durable and has disappeared.
   case lost(LostState)
-  /// There is no such restore point: the error says why, and what there is.
+  /// There is no such restore point. The error says why, and which restore points exist.
   case nothing(LifeboatError)
   /// The repository has no restore point at all.
   case empty
@@ -46,7 +47,7 @@ package struct LostState: Sendable {
 extension Answer {
   /// The restore point; nil if the repository has none.
   /// - Parameter unpin: the command that accepts the newest state, for the id of its pin.
-  /// - Throws: what a person has to decide or can't have, with the restore points that there are.
+  /// - Throws: why there is no point, or which choice a person has to make, with the existing restore points.
   package func point(unpin: (String) -> String) throws(LifeboatError) -> RestorePoint? {
     switch self {
     case .point(let point, _): return point

@@ -26,7 +26,7 @@ extension Answering {
       isSearched = true
       isAll = isAll && leftOut == 0
       all = found + all
-      // Only if the last one leads nowhere is everything searched, to show what there is.
+      // Everything is searched only if the last one can't be used, to show the others.
       return all.last.map { $0.occurrence.keysBefore == 0 } ?? true
     }
     let name = printable(command)
@@ -60,11 +60,11 @@ extension Answering {
         hint: "choose one with --point ID"))
   }
 
-  /// A week of hourly rewrites has 168 chains. Nobody waits until all are read.
+  /// A week of hourly rewrites has 168 chains. Reading all of them would take too long.
   private static let chainsMax = 8
 
-  /// What removed data before `point`, according to the log: of the point's own chain, otherwise of the
-  /// newest earlier chain that shows something, for a few chains at most.
+  /// The commands that removed data before `point`, according to the log: that of the point's own chain or,
+  /// if it shows none, that of the newest earlier chain with any. At most a few chains are searched.
   package func drops(before point: RestorePoint) throws -> [Found] {
     var drops: [Found] = []
     var chains = 0
@@ -77,8 +77,8 @@ extension Answering {
   }
 
   /// Searches the log of `newest`, and of the snapshots before it in its timeline and that timeline's
-  /// ancestors. `take` gets what one chain contains and no later chain did, in order. It returns whether to
-  /// continue.
+  /// ancestors. `take` is called for each chain, with the part of it that no later chain has. It returns
+  /// whether to continue.
   private func search(
     _ question: LogSearch.Question, from newest: Snapshot, followsAncestry: Bool,
     take: (_ found: [Found], _ leftOut: Int) -> Bool

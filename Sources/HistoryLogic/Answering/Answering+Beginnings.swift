@@ -7,8 +7,8 @@ extension Answering {
     /// The last beginning of a chain that is not after the time.
     var last: RestorePoint?
     /// The last beginning whose time is completely over by then. The time of an RDB is a whole second, and
-    /// its state is from some moment in it; a time to the second means all of that second. A BASE in AOF
-    /// form has the time of its last byte, by which its log had continued.
+    /// its state is from some moment within it. A requested time in whole seconds means all of that second. A
+    /// BASE in AOF form has the time of its last byte; its log had already continued by then.
     var lastOver: RestorePoint?
     /// Whether nothing was written between the point's cut and `last`.
     var isContinued = false
@@ -36,7 +36,7 @@ extension Answering {
           found.later = start
           return found
         }
-        // An old copy that someone put there is not a state from after the point's.
+        // An old copy that someone put there is not later than the state of the point.
         let before = found.last ?? point
         guard snapshot.primary == .aof, start.instant.since(before.instant) > -1000 else {
           continue
@@ -66,11 +66,11 @@ extension Answering {
     return Set(segments[first...].map(\.log))
   }
 
-  /// Whether a snapshot shows that nothing lies between its chain and one of `logs`: its chain has one of
-  /// them, too, and lost nothing. Then its logs are added to them.
+  /// Whether a snapshot shows that its chain directly continues one of `logs`: its chain has one of them,
+  /// too, and lost nothing. If so, its logs are added to `logs`.
   ///
-  /// For example, snapshot 3 has the files 1 and 2, and snapshot 4, after a rewrite, file 2 alone. Whatever
-  /// Redis wrote between is in file 1 or 2.
+  /// For example, snapshot 3 has the files 1 and 2, and snapshot 4, after a rewrite, only file 2. All writes
+  /// in between are in file 1 or 2.
   private func goesOn(
     _ snapshot: Snapshot, with logs: inout Set<Prune.Log>, _ losses: LossFinder
   ) -> Bool {
@@ -80,9 +80,9 @@ extension Answering {
     return true
   }
 
-  /// Someone went back to an earlier state: a timeline without common log begins with a full copy from
-  /// which the timeline before it had continued, or with one that is older than the point. (Retention may
-  /// have deleted what shows the former.)
+  /// Whether someone went back to an earlier state: a timeline without common log begins with a full copy
+  /// that the timeline before it had already continued, or with one that is older than the point. (The second
+  /// case is needed because retention may have deleted the evidence for the first.)
   private func isBack(
     _ finder: PointFinder, behind parent: PointFinder, _ point: RestorePoint
   ) throws -> Bool {
@@ -109,7 +109,7 @@ extension Answering {
   )? {
     guard let newest = finder.newest(of: snapshot) else { return nil }
     if newest.primary == .rdb { return (newest, true) }
-    // A log without a BASE begins with nothing, which is not a state to go back to.
+    // A log without a BASE begins with an empty state, which nobody wants back.
     guard let base = snapshot.chain?.base else {
       return history.chain(of: snapshot).first.map {
         (

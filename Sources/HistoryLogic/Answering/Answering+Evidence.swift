@@ -12,7 +12,7 @@ extension Answering {
     case marks(ObjectPath)
     /// The pins in force.
     case pins
-    /// What the log of a snapshot's chain shows of a second.
+    /// What the log of a snapshot's chain says about a second.
     case second(SecondQuestion)
     /// When the position was seen, if the log of the snapshot's chain can be cut there.
     case boundary(SnapshotKey, LogPosition)
@@ -20,7 +20,7 @@ extension Answering {
     case search(LogSearch.Question, SnapshotKey)
   }
 
-  /// Thrown by a pure function in place of an answer: these facts have to be read first. The function is then
+  /// Thrown by a pure function instead of an answer: these facts have to be read first. Then the function is
   /// called again, with more evidence.
   package struct Unknown: Error {
     package var needs: [Need]
@@ -45,7 +45,7 @@ extension Answering {
     package var indexes: [GenerationID: Fact<GenerationIndex>] = [:]
     package var marks: [ObjectPath: [Mark]] = [:]
     package var pins: [Pin]?
-    /// The ids of those that can't be read.
+    /// The ids of the pins that can't be read.
     package var unreadablePins: [String] = []
     package var seconds: [SecondQuestion: Fact<SecondReading>] = [:]
     package var boundaries: [SnapshotKey: [LogPosition: Instant?]] = [:]
@@ -61,7 +61,7 @@ extension Answering {
       return known.read
     }
 
-    /// The snapshots of a timeline. One that is damaged could change the answer, so it is an error.
+    /// The snapshots of a timeline. A damaged one is an error, since it could change the answer.
     func all(_ timeline: TimelineNumber) throws -> [Int: Snapshot] {
       let read = try readable(timeline)
       if let damage = snapshots[timeline]!.damaged.min(by: { $0.key < $1.key }) {

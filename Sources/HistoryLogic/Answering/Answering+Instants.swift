@@ -3,19 +3,19 @@ import BackupTypes
 
 /// `--at`: the state at a time.
 extension Answering {
-  /// The last known state not after a time, and how exactly it is that of the time.
+  /// The last known state not after a time, and how precisely it matches that time.
   struct Known {
     var point: RestorePoint
     var precision: CutSurroundings.Precision
   }
 
-  /// A state that needs lost log does not count, and neither does a time of which no log was shipped.
+  /// The state at a time. It is no answer if the state needs lost log, or if no log of that time was shipped.
   func state(at: Instant, in selected: TimelineNumber?) throws -> Answer {
     try refuseFuture(at)
     let timeline = selected ?? history.timeline(at: at)
     let message = "the state at \(at) needs a part of the log that is lost"
     guard let found = try known(at: at, in: selected) else {
-      // A log without a full copy before it has no state at all if its beginning is lost.
+      // If the beginning of a log without a full copy is lost, the log has no state at all.
       if let lost = try lost(of: timeline, from: nil, until: at) {
         throw try self.lost(message, lost)
       }
@@ -46,15 +46,15 @@ extension Answering {
     return .point(inside, found.precision)
   }
 
-  /// How far the clock of this machine may be behind the one that a person reads a time from.
+  /// How far the clock of this machine may be behind the clock that a person uses.
   private static let clockSlack: Int64 = 60_000
 
-  /// A time in the future is a mistake, for example a forgotten zone. The newest restore point is not what
-  /// the caller expects.
+  /// A time in the future is a mistake, for example a forgotten time zone. The caller does not want the
+  /// newest restore point.
   private func refuseFuture(_ at: Instant) throws {
     guard at.since(now) > Answering.clockSlack else { return }
     let newest = try newestUnlessDamaged()
-    // This machine's clock may be the one that is wrong.
+    // This machine's own clock may be wrong.
     if let newest, at.since(newest.instant) <= Answering.clockSlack { return }
     throw LifeboatError(
       .usage, "\(at) is in the future: it is \(now)",
@@ -95,8 +95,9 @@ extension Answering {
     return selected == nil ? try knownLater(at: at, upTo: limit) : nil
   }
 
-  /// The state of a time of whose timeline nothing counts: another claimed the next one before the first upload
-  /// had ended. What that one uploaded was on disk before, if its own time says so.
+  /// The state at a time whose timeline has no restore point, because another shipper claimed the next one
+  /// before the first upload had ended. The state that the other shipper uploaded was on disk before its
+  /// claim, if the time in the file says so.
   private func knownLater(at: Instant, upTo limit: TimelineNumber) throws -> Known? {
     var timeline = history.timeline(at: at)
     while let number = timeline, let next = history.successor(of: number)?.timeline, next <= limit {
@@ -112,8 +113,8 @@ extension Answering {
     PointFinder(history: history, timeline: timeline, snapshots: try evidence.all(timeline))
   }
 
-  /// Names show the marks at the ends of objects. The marks inside the object that covers the time are read
-  /// from it.
+  /// The names show the marks at the ends of objects. The marks inside the object that covers the time have
+  /// to be read.
   private func last(notAfter at: Instant, _ finder: PointFinder) throws -> RestorePoint? {
     var best = finder.last(notAfter: at)
     for (object, marks) in try evidence.marks(of: finder.inner(around: at)) {
@@ -123,12 +124,12 @@ extension Answering {
     return best
   }
 
-  /// The state at a time between two chains: the second chain begins with the state of its BASE, which no
-  /// mark shows. Such a place exists after a rewrite that no shipper saw, after the AOF was switched off and
-  /// on, and after a pause of the shipper.
+  /// The state at a time between two chains: the second chain begins with the state of its BASE, for which
+  /// there is no mark. There are such times if no shipper ran during a rewrite, if the AOF was switched off
+  /// and on, and after a pause of the shipper.
   /// - Parameters:
   ///   - marked: the last mark not after `at`.
-  ///   - limit: the beginnings of timelines up to this one count, too.
+  ///   - limit: the beginnings of chains in timelines up to this one count, too.
   private func known(
     at: Instant, marked: RestorePoint?, _ finder: PointFinder, upTo limit: TimelineNumber
   ) throws -> Known? {
@@ -156,8 +157,8 @@ extension Answering {
       guard let begun = next.last else {
         return Known(point: best.unknown(until: next.later), precision: precision(of: best))
       }
-      // For a server that annotates: the part before the first annotation belongs to the last second before
-      // it, at the latest to that of the BASE.
+      // If the server writes annotations, the part before the first one belongs to the last second before it,
+      // at the latest to that of the BASE.
       if annotated == nil {
         let tried = try self.refined(begun, at: at)
         if tried.isExact { return Known(point: tried.point, precision: .second) }
@@ -184,8 +185,8 @@ extension Answering {
     return last
   }
 
-  /// The state with which the timeline begins, if it existed by `at`. The state exists when the timeline is
-  /// claimed, whatever the time of its BASE.
+  /// The state that the timeline begins with, if it existed by `at`. It existed when the timeline was
+  /// claimed, whatever the time of its BASE is.
   private func firstStart(_ finder: PointFinder, at: Instant) throws -> RestorePoint? {
     for sequence in finder.snapshots.keys.sorted() {
       let snapshot = finder.snapshots[sequence]!
@@ -195,8 +196,8 @@ extension Answering {
     return nil
   }
 
-  /// Without annotations: if a log continued while no shipper ran, its next mark comes from the file
-  /// itself, and can be older than the claim under which it was shipped.
+  /// Without annotations: if a log continued while no shipper ran, its next mark has the time of the file,
+  /// which can be older than the claim under which it was shipped.
   private func continued(_ point: RestorePoint, at: Instant, upTo limit: TimelineNumber) throws
     -> RestorePoint
   {
@@ -226,9 +227,10 @@ extension Answering {
     return try refined(last, at: at).annotated
   }
 
-  /// Whether the log of the point, its own or that of a timeline that continued it, shows that it continued
-  /// after `at` for so long; or a clean end shows that nothing was written until then.
-  /// - Parameter margin: milliseconds; a time to the second means all of it.
+  /// Whether the log of the point shows that it continued until `margin` after `at`: its own log, or that of
+  /// a timeline that continued it. A clean end also counts, since it shows that nothing was written until
+  /// then.
+  /// - Parameter margin: in milliseconds; a time in whole seconds means all of the second.
   private func goesOn(
     _ point: RestorePoint, past at: Instant, by margin: Int64, _ finder: PointFinder,
     upTo limit: TimelineNumber
@@ -261,9 +263,9 @@ extension Answering {
     var annotated: Instant?
   }
 
-  /// With `#TS:` annotations the log itself shows what had been executed at `at`: everything up to the
-  /// first annotation of a later second. The part that was not shipped by then is in the log of the
-  /// timeline that continued from there. Without any annotation, `point` is the answer.
+  /// With `#TS:` annotations the log itself shows which commands had been executed at `at`: those before the
+  /// first annotation of a later second. The part that was not shipped by then is in the log of the timeline
+  /// that continued from there. Without annotations, `point` is the answer.
   /// - Parameter annotated: the second of the log after `point`, up to the next annotation.
   private func refined(_ point: RestorePoint, at: Instant, annotated: Instant? = nil) throws
     -> Refined
@@ -276,7 +278,8 @@ extension Answering {
         let next = history.continuation(of: number, from: cut)
         let finder = try finder(of: number)
         guard let snapshot = finder.newestSnapshot(with: cut) else {
-          // A timeline that was killed before it had a restore point only marks an end.
+          // If the shipper of a timeline was killed before there was a restore point, the timeline only marks
+          // the end of its predecessor.
           guard finder.newest() == nil else { return best }
           timeline = next
           continue
@@ -297,7 +300,7 @@ extension Answering {
         best.isExact = reading.isExact
         guard !reading.isExact else { return best }
         cut = end
-        // A rewrite after this snapshot may have closed its last file and opened another.
+        // A rewrite after this snapshot may have closed the last file and begun another one.
         if finder.newestSnapshot(with: cut)?.sequence == snapshot.sequence {
           timeline = history.continuation(of: number, from: cut)
         }
@@ -308,8 +311,8 @@ extension Answering {
     return best
   }
 
-  /// This many objects contain an annotation, if the server writes any, because each object spans at least
-  /// a second.
+  /// Among this many objects there is an annotation, if the server writes any, because each object spans at
+  /// least a second.
   private static let annotationSpan = 12
 
   private func second(_ asked: SecondQuestion) throws -> SecondReading {
@@ -319,7 +322,7 @@ extension Answering {
     question.margin = Answering.annotationSpan
     let wider = try evidence.second(question)
     guard wider.isUndated else { return wider }
-    // The server writes annotations, at least later. At full speed a second has many objects.
+    // The server writes annotations, at least later. Under high load one second has many objects.
     question.margin = 10 * Answering.annotationSpan
     return try evidence.second(question)
   }
@@ -330,7 +333,7 @@ extension History {
   /// because someone went back to an earlier state.
   func continuation(of number: TimelineNumber, from cut: LogPosition) -> TimelineNumber? {
     guard let next = successor(of: number) else { return nil }
-    // A timeline without log of its own ends where it began.
+    // A timeline without its own log ends where it began.
     guard let end = next.end?.ordinals.last else { return next.timeline }
     let last = LogPosition(timeline: number, ordinal: end.ordinal, offset: end.offset)
     return cut.timeline == number && cut >= last ? next.timeline : nil

@@ -18,8 +18,8 @@ extension Answering {
     lost.snapshot.chain?.base == nil && history.chain(of: lost.snapshot).isEmpty
   }
 
-  /// Reports a position that was durable and has disappeared as a loss, not as a mistake of the caller.
-  /// - Parameter snapshots: show how far the log was durable.
+  /// If a position was durable and is missing now, reports that as a loss, not as a mistake of the caller.
+  /// - Parameter snapshots: the snapshots that say up to where the log was durable.
   func checkWhole(
     _ snapshot: Snapshot, at position: LogPosition?, _ id: String, by snapshots: [Snapshot]
   ) throws {
@@ -37,7 +37,7 @@ extension Answering {
       LostLog(loss: loss, snapshot: snapshot))
   }
 
-  /// How far a span was durable, by the records and by the names of its remaining objects.
+  /// Up to where a span was durable, according to the records and the names of the remaining objects.
   private func end(
     of segment: Snapshot.Segment, in snapshot: Snapshot, _ losses: LossFinder
   ) -> UInt64 {
@@ -66,7 +66,7 @@ extension Answering {
     return nil
   }
 
-  /// What is lost of the point's own chain.
+  /// The lost part of the point's own chain.
   func lost(in point: RestorePoint) -> LostLog? {
     LossFinder(history, snapshots: [point.snapshot]).loss(of: point.snapshot)
       .map { LostLog(loss: $0, snapshot: point.snapshot) }
@@ -74,7 +74,7 @@ extension Answering {
 
   // MARK: What there is
 
-  /// Extends an error of the planner with what that can't know: the complete states around the loss.
+  /// Adds the complete states before and after the loss to an error of the planner, which does not know them.
   package func explained(_ error: LifeboatError, _ point: RestorePoint) throws -> LifeboatError {
     let losses = LossFinder(history, snapshots: [point.snapshot])
     guard let loss = losses.loss(rightBehind: point), error.missingObject == loss.object else {
@@ -91,8 +91,7 @@ extension Answering {
         behind: try firstWhole(behind: lost)))
   }
 
-  /// What is left of the chain itself, if that holds anything; otherwise the newest state of an earlier
-  /// chain.
+  /// The rest of the chain itself, if it has any data; otherwise the newest state of an earlier chain.
   private func lastWhole(before lost: LostLog) throws -> RestorePoint? {
     var finder = try readableFinder(of: lost.snapshot.timeline)
     if let point = finder.newest(of: lost.snapshot), try holdsKeys(lost.snapshot) {

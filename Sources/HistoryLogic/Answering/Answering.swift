@@ -1,12 +1,12 @@
 import BackupFormat
 package import BackupTypes
 
-/// Answers which restore point a question means: the only place that does.
+/// Decides which restore point a question means. This is the only place that does so.
 ///
-/// It is pure. It sees the names of the listing and the claims (`history`), and what was read so far
-/// (`evidence`). If it needs more, it throws `Unknown` with the facts that are missing, and is asked again
-/// when they were read (`HistoryReader.ask`). For example, the newest restore point needs the last snapshot
-/// of the last timeline; if that has no restore point, the next call asks for the one before it.
+/// It is pure. It gets the names of the listing and the claims (`history`), and the facts that were read so
+/// far (`evidence`). If it needs more, it throws `Unknown` with the missing facts. `HistoryReader.ask` reads
+/// them and asks again. For example, the newest restore point needs the last snapshot of the last timeline;
+/// if that has no restore point, the next call asks for the one before it.
 package struct Answering: Sendable {
   package let history: History
   package let evidence: Evidence
@@ -44,9 +44,9 @@ package struct Answering: Sendable {
 
   // MARK: The newest
 
-  /// The newest restore point of the repository, whatever it may be the result of: in the highest timeline
-  /// that has one. A claim without snapshots, or a timeline that has only named files so far, only marks an
-  /// end.
+  /// The newest restore point of the repository, even if it may be the result of an accident: that of the
+  /// highest timeline that has one. A claim without snapshots, or a timeline that has only named files so
+  /// far, only marks the end of its predecessor.
   package func newest() throws -> RestorePoint? {
     for timeline in history.claims.keys.sorted(by: >) {
       if let point = try newest(of: timeline) { return point }
@@ -138,7 +138,7 @@ package struct Answering: Sendable {
     }
     var snapshot = try require(key)
     if parsed.position != nil, snapshot.primary == .rdb {
-      // A position is one of the log, also where a server would load the dump instead.
+      // An id with a position means the log, even if a server would load the dump instead.
       guard snapshot.chain != nil else {
         throw LifeboatError(
           .noBackup, "\(printable(id)) is a position in a log, but this restore point is a dump",

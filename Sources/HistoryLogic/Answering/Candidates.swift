@@ -1,12 +1,12 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The snapshots of one timeline that can give the state at a time, whatever their log would say when it is
-/// read. An answer is among them, and retention keeps them for each time that it promises.
+/// The snapshots of one timeline that can give the state at a time, according to names alone, without reading
+/// log. The answer is one of them, and retention keeps them for each time that it promises.
 ///
-/// For example, a timeline has snapshots every hour and no annotations. For 12:30 these is the newest
-/// snapshot whose log has marks on both sides of it. If Redis was not followed from 12:00 to 13:00, they are the last
-/// one before 12:30 and the first one after it, whose BASE may be of 12:20.
+/// For example, a timeline has snapshots every hour and no annotations. For 12:30 this is the newest snapshot
+/// whose log has marks before and after that time. If no shipper ran from 12:00 to 13:00, these are the last
+/// snapshot before 12:30 and the first one after it, whose BASE may be of 12:20.
 struct Candidates {
   private let history: History
   private let timeline: TimelineNumber
@@ -24,8 +24,8 @@ struct Candidates {
       self.snapshots.compactMapValues { finder.window(of: $0) }, self.snapshots, history)
   }
 
-  /// Just after the beginning of a chain the log before it, and its annotations, may still date what the chain
-  /// has; in milliseconds.
+  /// For this time after the beginning of a chain, annotations in the log before it may still say when its
+  /// first commands were executed; in milliseconds.
   private static let settled: Int64 = 60_000
 
   private static func hasBase(_ snapshot: Snapshot, _ history: History) -> Bool {
@@ -33,11 +33,11 @@ struct Candidates {
       && snapshot.chain?.base.map { history.isUsable($0.generation) } ?? false
   }
 
-  /// A snapshot answers no later than the chain that replaced its BASE begins.
+  /// Limits the window of a snapshot to the beginning of the chain that replaced its BASE.
   ///
   /// For example, snapshot 4 has BASE 1 with the files 1 and 2, and snapshot 5, after a rewrite, BASE 2 with
-  /// file 2. The log of file 2 continues both. From its first mark on, snapshot 5 is used, and BASE 1 is only
-  /// needed for what comes before.
+  /// file 2. The log of file 2 continues both. From the first mark of snapshot 5 on, that snapshot is used,
+  /// and BASE 1 is needed only for times before it.
   private static func limited(
     _ windows: [Int: (from: Instant, to: Instant)], _ snapshots: [Int: Snapshot],
     _ history: History
@@ -58,7 +58,7 @@ struct Candidates {
     return limited
   }
 
-  /// By sequence. Of those that share the log at the time it is the newest.
+  /// The candidates for a time, by sequence. Of snapshots that share the log at that time, it is the newest.
   func at(_ instant: Instant) -> Set<Int> {
     let finder = finder(around: instant)
     var found = Set(finder.inner(around: instant).map(\.snapshot.sequence))
@@ -66,8 +66,8 @@ struct Candidates {
     return found.union(beginnings(at: instant))
   }
 
-  /// Whether the timeline has a state not after the time, so that no earlier timeline is searched: by its
-  /// names, or that with which a chain began.
+  /// Whether the timeline has a state not after the time, so that no earlier timeline is searched. That is
+  /// shown by names of log objects, or by a chain that began before.
   func isCertain(at instant: Instant) -> Bool {
     finder(around: instant).last(notAfter: instant) != nil
       || snapshots.values.contains {
@@ -75,13 +75,13 @@ struct Candidates {
       }
   }
 
-  /// Whether its log is of a later second, so that no later timeline is searched.
+  /// Whether its log continues past the second of the time, so that no later timeline is searched.
   func goesOn(past instant: Instant) -> Bool {
     windows.values.contains { $0.to.since(instant) >= 1000 }
   }
 
-  /// Those whose window contains the time, those that end last before it, and those that begin first after
-  /// it, whose first object may contain older marks.
+  /// The snapshots whose window contains the time, the last one that ends before it, and the first one that
+  /// begins after it, whose first object may contain older marks.
   private func finder(around instant: Instant) -> PointFinder {
     let before = windows.values.filter { $0.to < instant }.map(\.to).max()
     let after = windows.values.filter { $0.from > instant }.map(\.from).min()
@@ -93,10 +93,10 @@ struct Candidates {
     return PointFinder(history: history, timeline: timeline, snapshots: around)
   }
 
-  /// If no log continues over the whole second of a time, the beginning of a chain may be the state of that
-  /// time: of one that was readable by then, or of the next one. A full copy has the time of a whole second,
-  /// and may be of any moment in it, so the chain before one of that second counts, too. What Redis wrote
-  /// while no shipper ran is in the log of a timeline that was claimed later.
+  /// If no log continues over the whole second of a time, the state at that time may be the beginning of a
+  /// chain: of one that was readable by then, or of the next one. A full copy has a time in whole seconds,
+  /// and may be of any moment within that second. So if a chain begins in the second, the chain before it
+  /// counts, too. Writes from a time when no shipper ran are in the log of a timeline that was claimed later.
   private func beginnings(at instant: Instant) -> [Int] {
     let isLater = history.claims[timeline].map { $0.claimedAt > instant } ?? false
     let isInside = windows.values.contains {
@@ -115,10 +115,10 @@ struct Candidates {
 }
 
 extension History {
-  /// The snapshots that a restore to `instant` may use: of the timeline of that time and, as long as that
-  /// has no restore point, of its parent; and of the timelines that continued with its log. For example, a
-  /// shipper is killed at 23:59 and starts again at 00:05: the first object of the next timeline has what
-  /// was written until midnight.
+  /// The snapshots that a restore to `instant` may use: those of the timeline of that time; those of its
+  /// parent, if it has no restore point itself; and those of the timelines that continued its log. For
+  /// example, a shipper is killed at 23:59 and starts again at 00:05. The first object of the next timeline
+  /// then has the writes from before midnight.
   func candidates(at instant: Instant, _ timelines: [TimelineNumber: Candidates]) -> Set<
     SnapshotKey
   > {
@@ -154,7 +154,7 @@ extension History {
 }
 
 extension Snapshot.LogFile {
-  /// Where it begins; nil if none of it is known.
+  /// Where the file's log begins; nil if none of it is known.
   fileprivate var begin: LogPosition? { segments.first.map { $0.position($0.from) } }
 }
 

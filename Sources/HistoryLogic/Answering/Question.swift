@@ -6,9 +6,9 @@ package enum Question: Sendable, Equatable {
   /// Which state to take if the newest may be the result of an accident.
   package enum Suspect: String, Sendable, CaseIterable { case newest, before }
 
-  /// Nil: the answer names both states, and a person chooses.
+  /// If nil, the answer names both states, and a person chooses.
   case newest(Suspect? = nil)
-  /// The newest of one timeline, also of an abandoned branch.
+  /// The newest of one timeline, which may be an abandoned branch.
   case timeline(TimelineNumber)
   /// The log of a timeline whose BASE never became durable, without a BASE.
   case unfinished(TimelineNumber)
@@ -19,7 +19,7 @@ package enum Question: Sendable, Equatable {
   /// By its id, `3.12` or `3.12@1:4096`, or by the name of a pin.
   case point(String)
 
-  /// The caller named a restore point, so an older state was wanted.
+  /// Whether the caller named a restore point, and so may want an older state.
   package var isNamed: Bool {
     if case .newest(let suspect) = self { suspect == .before } else { true }
   }

@@ -2,15 +2,15 @@ package import BackupFormat
 package import BackupTypes
 package import RedisFormats
 
-/// What has to be read to cut a log to the second.
+/// A reading of a log that is needed to cut it to the second.
 package struct SecondQuestion: Sendable, Hashable {
   /// Whose chain is read.
   package var snapshot: SnapshotKey
   /// A cut that is known to be not after the wanted second, and a time at which its state existed.
   package var from: LogPosition
   package var fromAt: Instant
-  /// How many objects before that of `from` are read, too: the last annotation in them applies to what
-  /// follows.
+  /// How many objects before that of `from` are read, too: the last annotation in them applies to the
+  /// commands after it.
   package var margin: Int
   package var at: Instant
   /// The annotation before `from`, if it is known.
@@ -21,16 +21,17 @@ package struct SecondQuestion: Sendable, Hashable {
 package struct SecondReading: Sendable {
   private let question: SecondQuestion
   private let chain: Snapshot.Chain?
-  /// Where everything up to the wanted second ends, as far as it was read; nil if the log does not show it.
+  /// The position after the last command of the requested second, as far as it was read. Nil if the log does
+  /// not show it.
   package private(set) var cut: LogPosition?
-  /// The last annotation not after the wanted second; nil: there is none.
+  /// The last annotation not after the requested second; nil if there is none.
   package private(set) var annotated: Instant?
   /// Something of a later second was found, so nothing is missing.
   package private(set) var isExact = false
   /// The log continued for long after its last annotation: either the server stopped writing annotations,
   /// or this is the beginning of a large transaction.
   package private(set) var isDoubtful = false
-  /// An annotation of a later second was found, but no annotation comes before the commands in front of it.
+  /// An annotation of a later second was found, but there is none before the commands in front of it.
   package private(set) var isUndated = false
 
   private var lastCut: LogPosition
@@ -50,10 +51,10 @@ package struct SecondReading: Sendable {
     lastCut = question.from
   }
 
-  /// Takes what the log contains, in order.
+  /// Takes the next event of the log, in order.
   /// - Parameters:
   ///   - seenAt: when the file was seen to contain it.
-  ///   - isCut: it is outside a transaction.
+  ///   - isCut: whether the event is outside a transaction.
   /// - Returns: whether to read on.
   package mutating func take(
     _ event: AOFCommandReader.Event, at place: LogPosition, seenAt: Instant, isCut: Bool
@@ -72,7 +73,7 @@ package struct SecondReading: Sendable {
     } else if annotated == nil, let last = self.seenAt, seenAt > last,
       last.since(question.at) > SecondReading.gapMax
     {
-      // A whole object from so long after it contains none: the server writes no annotations.
+      // A whole object from a time so long afterwards has no annotation, so the server does not write any.
       isSilent = true
       return false
     }
@@ -90,25 +91,25 @@ package struct SecondReading: Sendable {
     }
   }
 
-  /// The log was read to its end, or as far as wanted.
+  /// Call this after the log was read to its end, or as far as requested.
   /// - Parameter end: the last end of an object after which a command may begin.
   package mutating func finish(_ end: LogPosition?) {
     guard !isSilent, !isExact, let end, let seenAt else { return }
-    // A log without any annotation yet continues in the second in which it began.
+    // Until its first annotation, a log is still in the second in which it began.
     isDoubtful = annotated.map { seenAt.since($0) >= SecondReading.gapMax } ?? false
     cut = order(end) < order(question.from) ? question.from : end
   }
 
-  /// Whether annotations date the commands between the cut and the annotation of `next`.
+  /// Whether annotations say when the commands between the cut and the annotation of `next` were executed.
   ///
-  /// An annotation dates what follows it. What is before it belongs to the second of the annotation before,
-  /// if the server wrote annotations then. For example, they were switched on after an accident: nothing
-  /// dates the accident, which may have happened after the wanted time. A file begins without an annotation
-  /// for at most a second, which is the last one of the file before it.
+  /// An annotation gives the time of the commands after it. Commands before it belong to the second of the
+  /// annotation before them, if the server wrote annotations then. For example, annotations were switched on
+  /// after an accident. Nothing says when the accident happened, and it may have been after the requested
+  /// time. A file begins without an annotation for at most a second: the last one of the file before it.
   private func isDated(until next: Instant) -> Bool {
     guard let seenAt else { return true }
     if let annotated {
-      // If they were seen together with `next`, nothing shows that there was a pause.
+      // If they were seen together with `next`, there is no sign of a pause between them.
       return seenAt >= next || seenAt.since(annotated) <= SecondReading.gapMax
     }
     let last = seenAt < next ? seenAt : next.advanced(byMilliseconds: 1000)

@@ -14,7 +14,7 @@ package struct DirectorySight: Sendable, Equatable {
     package var kind: Kind
     /// Below the data directory.
     package var path: String
-    /// It is younger than everything under the configured names.
+    /// Whether it is newer than all files under the configured names.
     package var isYounger: Bool
 
     package init(_ kind: Kind, path: String, isYounger: Bool) {

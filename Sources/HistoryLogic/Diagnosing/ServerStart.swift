@@ -3,9 +3,9 @@ import RedisFormats
 
 /// What a server does when it starts on a directory: pure.
 ///
-/// `DataVerdict` protects a restore: for it, a server that starts empty next to data is broken. This type
-/// describes only what the server does, so `doctor` never says that Redis can't start when it can.
-/// Measured with Redis 6.2 to 8.2 and Valkey 9.1: `docs/restore.md` has the table of what loads.
+/// `DataVerdict` protects data from a restore, so it calls it broken if a server would start empty beside
+/// data. This type only describes what the server does, so that `doctor` never says that Redis can't start
+/// when it can. Measured with Redis 6.2 to 8.2 and Valkey 9.1: `docs/restore.md` has the table of what loads.
 package enum ServerStart: Sendable, Equatable {
   /// - Parameter what: `dump.rdb`, `the AOF`.
   case loads(_ what: String)

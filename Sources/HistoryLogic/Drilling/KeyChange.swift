@@ -1,8 +1,8 @@
 import RedisFormats
 
-/// The effect of commands on one key, in the form in which an append-only file has them: if a command
-/// depends on time or chance, a server writes its result there. Each function returns false for what it
-/// does not follow.
+/// The effect of commands on one key, in the form that they have in an append-only file: if a command depends
+/// on time or chance, the server writes its result to the file instead. Each function returns false for a
+/// command that it does not follow.
 enum KeyChange {
   typealias Change = @Sendable (_ arguments: [[UInt8]], _ state: inout KeyModel.State) -> Bool
 
@@ -194,7 +194,7 @@ enum KeyChange {
       return false
     }
     for index in stride(from: 0, to: arguments.count, by: 2) {
-      // Options change the number of arguments, or are in the place of a score.
+      // With options, the number of arguments differs, or there is an option where a score would be.
       guard let score = Double(String(decoding: arguments[index], as: UTF8.self)) else {
         return false
       }

@@ -30,7 +30,7 @@ package struct KeyModel: Sendable {
 
   package private(set) var sampling: KeySampling
   package private(set) var states: [Place: State] = [:]
-  /// There was a command that may do anything.
+  /// There was a command that may have changed anything.
   package private(set) var isLost = false
   private let countMax: Int
   private var database = 0
@@ -45,13 +45,13 @@ package struct KeyModel: Sendable {
 
   // MARK: A full copy
 
-  /// A key of the dump or BASE; a nil value is one that is not read.
+  /// A key of the dump or BASE. A nil value was not read.
   package mutating func load(_ place: Place, _ state: State) {
     guard state.value != nil else { return giveUp(place.name) }
     set(place, state)
   }
 
-  /// What a walk chose fewer keys by, from now on.
+  /// The walk chooses fewer keys from now on, with this sampling.
   package mutating func narrow(to other: KeySampling) {
     sampling = other
     drop()
@@ -114,7 +114,8 @@ package struct KeyModel: Sendable {
     }
   }
 
-  /// A command whose first argument is its key; or one that is not followed, and may name any.
+  /// Follows a command whose first argument is its key, or handles one that is not followed and may name any
+  /// key.
   private mutating func change(_ command: String, _ arguments: [[UInt8]?], _ isWhole: Bool) {
     guard let follow = KeyChange.commands[command] else {
       guard isWhole else { return lose() }

@@ -2,8 +2,9 @@ package import BackupFormat
 package import BackupTypes
 
 extension DatasetRecord {
-  /// The first line of Redis, and of Valkey, that loads an RDB of this version; nil: none. Valkey and Redis do
-  /// not load what the other writes in the versions of their own: 12 to 79 are Redis's, 80 and up Valkey's.
+  /// The first release lines of Redis and of Valkey that load an RDB of this version; nil if there is none.
+  /// Each of them refuses the RDB versions that only the other one uses: 12 to 79 are Redis's, 80 and up
+  /// Valkey's.
   private var firstLines: (redis: (Int, Int)?, valkey: (Int, Int)?)? {
     switch rdbVersion {
     case 1...8: ((4, 0), (7, 2))
@@ -20,7 +21,7 @@ extension DatasetRecord {
     }
   }
 
-  /// The oldest server that loads an RDB of this magic and version, if it has the modules; nil: not known.
+  /// The oldest server that loads an RDB of this magic and version, if it has the modules; nil if unknown.
   package var oldestServer: String? {
     guard let lines = firstLines else { return nil }
     let names = [("Redis", lines.redis), ("Valkey", lines.valkey)].compactMap { name, line in
@@ -29,7 +30,7 @@ extension DatasetRecord {
     return names.joined(separator: ", ")
   }
 
-  /// Whether a server of that release loads it, by its magic and version alone; nil: not known.
+  /// Whether a server of that release loads it, according to its magic and version alone; nil if unknown.
   package func loads(in server: ServerRelease) -> Bool? {
     guard let lines = firstLines else { return nil }
     let first = server.product == .redis ? lines.redis : lines.valkey
@@ -38,7 +39,8 @@ extension DatasetRecord {
 }
 
 extension RestorePlan {
-  /// Checks whether a server of that release loads what would be restored. What is not known is a warning.
+  /// Checks whether a server of that release loads the files that would be restored. If that is unknown, it
+  /// adds a warning.
   ///
   /// - Throws: `.versionMismatch` if it does not.
   package mutating func check(for server: ServerRelease) throws(LifeboatError) {

@@ -1,9 +1,10 @@
 package import BackupFormat
 
-/// What a server says about files that it was started on.
+/// Interprets what a server says about the files that it was started on.
 package enum ServerAnswer {
-  /// Why this server can't judge the files, from the last lines it wrote; nil if it speaks of damage. A module
-  /// that is missing, a newer version or an unknown command shows that the server does not fit.
+  /// Why this server can't check the files, according to the last lines that it wrote. Nil if these report
+  /// damage. A missing module, a newer version or an unknown command shows that the server is not the right
+  /// one.
   package static func misfit(_ words: String) -> String? {
     let signs = [
       ("no matching module", "it lacks a module whose data the backup holds"),
@@ -37,7 +38,7 @@ package enum ServerAnswer {
     return found
   }
 
-  /// One sentence for each database whose number of keys is another than recorded.
+  /// One sentence for each database with another number of keys than recorded.
   package static func differences(
     recorded: DatasetRecord, keyspace: [Int: (keys: UInt64, expires: UInt64)]
   ) -> [String] {

@@ -35,7 +35,7 @@ package struct ServerRelease: Sendable, Equatable, CustomStringConvertible {
     self.init(product, words[2].dropFirst(2))
   }
 
-  /// As a person says it: `redis-7.4`, `valkey-9.1`, or `7.4` where only Redis has such a line.
+  /// As a person writes it: `redis-7.4`, `valkey-9.1`, or `7.4` if only Redis has such a line.
   package init?(said text: String) {
     let words = text.split(maxSplits: 1, omittingEmptySubsequences: false) {
       $0 == "-" || $0 == " "
@@ -53,7 +53,7 @@ package struct ServerRelease: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Whether this server is of the release line that wrote `recorded`, or of a newer one. Valkey began as
-  /// Redis 7.2 and reads what that wrote; neither reads what the other wrote later.
+  /// Redis 7.2 and reads files of that release. Neither reads files of later releases of the other.
   package func canLoad(_ recorded: ServerRelease) -> Bool {
     if product == recorded.product { return line >= recorded.line }
     return product == .valkey && recorded.line <= (7, 2)

@@ -1,6 +1,6 @@
 package import RedisFormats
 
-/// What `inspect` wants to know of a full copy beyond its counts, gathered in one walk.
+/// The facts about a full copy that `inspect` reports beyond its counts, gathered in one walk.
 package struct CopyCensus: RDBKeyObserver {
   package private(set) var keys = KeyCensus()
   package private(set) var entries = EntryCensus()

@@ -9,7 +9,7 @@ package enum CopyDrops {
     package var at: Instant
     package var keys: UInt64
     package var entries: UInt64
-    /// The restore point that has just it.
+    /// The restore point that consists of exactly this copy.
     package var point: String
     package init(at: Instant, dataset: DatasetRecord, point: String) {
       self.at = at

@@ -3,7 +3,7 @@ package import RedisFormats
 /// The entries of a full copy, for the search of the log after it: how many the largest keys have and, for
 /// a small copy, which they are.
 package struct EntryCensus: Sendable {
-  /// How many keys are known individually.
+  /// The maximum number of keys that are known individually.
   static let keysMax = 4096
   /// In a copy with more fields and members than this, they are not known individually.
   static let elementsMax = 1 << 16
@@ -14,7 +14,7 @@ package struct EntryCensus: Sendable {
   }
 
   private var greatest = Greatest<Key>(countMax: EntryCensus.keysMax)
-  /// By database; nil if there were too many, or one that could not be determined.
+  /// By database. Nil if there were too many, or if one could not be determined.
   private(set) var elements: [Int: Set<UInt64>]? = [:]
   private var count = 0
   private var key: UInt64 = 0
@@ -46,13 +46,13 @@ package struct EntryCensus: Sendable {
   }
 }
 
-/// FNV-1a: equal names must be found again, and nothing is kept after one search.
+/// FNV-1a is enough: it only has to find equal names again, and nothing is kept after a search.
 enum EntryHash {
   private static let prime: UInt64 = 0x100_0000_01b3
 
   static func of(_ key: [UInt8]) -> UInt64 { absorb(key, 0xcbf2_9ce4_8422_2325) }
 
-  /// - Parameter age: how often the key was removed. Its earlier content no longer counts.
+  /// - Parameter age: how often the key was removed, so that its earlier content no longer counts.
   static func of(_ element: [UInt8], in key: UInt64, age: UInt32 = 0) -> UInt64 {
     absorb(element, (key ^ UInt64(age) &* 0x9e37_79b9_7f4a_7c15) &* prime)
   }

@@ -1,10 +1,10 @@
-/// How much data there is while a log is followed, counted in entries: fields, members and items, and one
-/// for a key that has none of these. It knows the entries of a full copy, by key as far as a census says,
-/// and those that commands wrote since.
+/// How much data there is while a log is followed, counted in entries: fields, members and items, and one for
+/// a key without these. It knows the entries of a full copy (for each key, as far as a census has them), and
+/// those that commands have written since.
 ///
-/// This is an estimate, and rather too high than too low: an entry of the full copy that is written again
-/// counts twice, unless the census of a small copy knows it. Memory is bounded: what does not fit is only
-/// counted, and in more databases than `databasesMax` not even that.
+/// This is an estimate, usually too high: an entry of the full copy that is written again counts twice,
+/// unless the census of a small copy knows it. Memory is bounded: entries that do not fit are only counted,
+/// and databases beyond `databasesMax` are ignored.
 struct EntryEstimate: Sendable {
   /// How many keys and entries are known, of all databases.
   static let knownMax = 1 << 17
@@ -14,7 +14,7 @@ struct EntryEstimate: Sendable {
   private static let countMax: UInt64 = 1 << 40
 
   private struct Key: Sendable {
-    /// 0: it was removed.
+    /// 0 if it was removed.
     var count: UInt64 = 0
     /// How often it was removed.
     var age: UInt32 = 0

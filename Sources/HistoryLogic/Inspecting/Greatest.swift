@@ -1,5 +1,5 @@
-/// The values with the greatest weights of all that were offered, a bounded number: a binary heap whose
-/// first has the least weight.
+/// Keeps a bounded number of values: those with the greatest weights of all that were offered. It is a binary
+/// heap, whose first value has the least weight.
 struct Greatest<Value: Sendable>: Sendable {
   private let countMax: Int
   private var heap: [(weight: UInt64, value: Value)] = []

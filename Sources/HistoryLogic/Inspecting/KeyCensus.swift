@@ -4,7 +4,7 @@ package import RedisFormats
 package struct KeyCensus: Sendable {
   /// How many of each are reported.
   package static let shownMax = 10
-  /// A delimiter that comes later in the name does not count.
+  /// A delimiter after this many bytes of the name is ignored.
   private static let prefixBytesMax = 128
 
   package struct Prefix: Sendable, Equatable {
@@ -34,7 +34,7 @@ package struct KeyCensus: Sendable {
       Prefix(prefix: $0.prefix, keys: $0.keys, elements: $0.elements, bytes: $0.bytes)
     }
   }
-  /// By how many bytes each of `prefixes` may be too low; no other prefix has more bytes than this. 0: they
+  /// By how many bytes each of `prefixes` may be too low. No other prefix has more bytes than this. 0 if they
   /// are exact.
   package var prefixError: UInt64 { counts.error }
 
@@ -44,7 +44,8 @@ package struct KeyCensus: Sendable {
     counts.add(KeyCensus.prefix(of: key.name), elements: key.elements, bytes: key.bytes)
   }
 
-  /// Up to and with the first delimiter: `user:` of `user:17`, `RAYmy-cluster@` of `RAYmy-cluster@KV`.
+  /// The prefix ends with the first delimiter: `user:` for `user:17`, `RAYmy-cluster@` for
+  /// `RAYmy-cluster@KV`.
   static func prefix(of name: [UInt8]) -> [UInt8] {
     let end = name.prefix(prefixBytesMax).firstIndex { byte in
       switch byte {

@@ -14,7 +14,7 @@ struct PrefixCounts: Sendable {
   }
 
   private struct Counter: Sendable {
-    /// Since the group has this counter.
+    /// What was counted since the group got this counter.
     var count: Count
     /// The value of the counter when it was taken over.
     var inherited: UInt64
@@ -28,7 +28,7 @@ struct PrefixCounts: Sendable {
   private var heapPlaces: [Int] = []
   private var isExact = true
 
-  /// By how many bytes a group may be too low, and the most that an unreported group may have.
+  /// By how many bytes a group may be too low, which is also the most that an unreported group may have.
   var error: UInt64 { isExact ? 0 : heap.first.map { counters[$0].weight } ?? 0 }
 
   /// Those with the most bytes first.

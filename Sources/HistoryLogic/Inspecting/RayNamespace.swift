@@ -1,9 +1,9 @@
 import BackupTypes
 
-/// One Ray cluster in a dataset, as far as counting shows. Ended jobs and actors count, too, until Ray
-/// removes them. Their states are in messages that are not read.
+/// One Ray cluster in a dataset, as far as it can be counted. Ended jobs and actors count, too, until Ray
+/// removes them. Their states are in protobuf messages, which are not read.
 package struct RayNamespace: Sendable, Equatable, Encodable {
-  /// As `externalStorageNamespace` names it.
+  /// The value of `externalStorageNamespace`.
   package var namespace: String
   package var database: Int
   package var jobs: UInt64 = 0
@@ -16,7 +16,7 @@ package struct RayNamespace: Sendable, Equatable, Encodable {
   /// Entries of its internal key-value store, working directories among them.
   package var entries: UInt64 = 0
   package var entryBytes: UInt64 = 0
-  /// Something was not followed, or there was too much data.
+  /// Whether some command was not followed, or there was too much data.
   package var isEstimate = false
 }
 

@@ -3,7 +3,7 @@ package import RedisFormats
 /// The effect of the log on Ray's tables. Ray itself uses HSET, HSETNX, HDEL, INCRBY, DEL and UNLINK. If
 /// any other command names one of its tables, the counts are an estimate.
 extension RayTables {
-  /// A file of its own begins: a server starts it in database 0.
+  /// A new file begins: a server reads each file from database 0 on.
   package mutating func beginFile() { database = 0 }
 
   package mutating func apply(_ command: AOFCommandReader.Command) {
@@ -32,7 +32,7 @@ extension RayTables {
     let arguments = command.arguments
     guard arguments.count > 1, let key = arguments[1], let place = Place(key, database: database)
     else {
-      // RENAME, COPY, a member of a sorted set: it may name one anywhere.
+      // Some commands (RENAME, COPY, or a member of a sorted set) may name a table in any argument.
       for case let key? in arguments.dropFirst(2) { doubt(key) }
       return
     }
@@ -71,7 +71,7 @@ extension RayTables {
     }
   }
 
-  /// An existing table is no longer certain.
+  /// Marks an existing table as uncertain.
   private mutating func doubt(_ key: [UInt8]) {
     guard let place = Place(key, database: database), tables[place] != nil else { return }
     change(place) { contents, _ in contents.isEstimate = true }

@@ -60,14 +60,14 @@ package struct RayTables: Sendable {
   var known = 0
   /// Where the log is.
   var database = 0
-  /// The table whose fields come.
+  /// The table whose fields come next.
   private var place: Place?
 
   package init() {}
 
   // MARK: A full copy
 
-  /// Whether it is one of Ray's, whose content is wanted.
+  /// Whether it is one of Ray's tables, whose content is needed.
   mutating func begin(_ name: [UInt8], database: Int, type: String) -> Bool {
     place = Place(name, database: database)
     if place != nil, place!.table == .jobCounter ? type != "string" : type != "hash" { place = nil }
@@ -130,7 +130,7 @@ package struct RayTables: Sendable {
     tables = swapped
   }
 
-  /// Something happened that may have changed any of them.
+  /// Marks all tables as uncertain, since something may have changed any of them.
   mutating func doubtAll() { for place in tables.keys { tables[place]!.isEstimate = true } }
 }
 

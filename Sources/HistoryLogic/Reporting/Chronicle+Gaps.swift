@@ -4,12 +4,12 @@ extension Chronicle {
   /// A gap between restore points of the present history that a reader should know about.
   package struct Gap: Sendable, Hashable, Encodable {
     package enum Kind: String, Sendable, CaseIterable, Encodable {
-      /// Between two timelines: no shipper ran, or nothing was written. Afterwards the two can't be
-      /// distinguished.
+      /// Between two timelines: no shipper ran, or nothing was written. The two cases can't be distinguished
+      /// afterwards.
       case unwatched
       /// Within a timeline: the log could not be followed; a new full copy had to be durable first.
       case unreadable
-      /// Only full copies: each is one instant.
+      /// There are only full copies, each of one instant.
       case dumps
     }
     package var kind: Kind
@@ -27,7 +27,7 @@ extension Chronicle {
   private struct Part {
     var from: Instant
     var to: Instant
-    /// Nil: it belongs to a timeline that was left out.
+    /// Nil if it belongs to a timeline that was left out.
     var timeline: TimelineNumber?
     var isPoint: Bool
   }

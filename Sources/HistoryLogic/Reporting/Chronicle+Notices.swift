@@ -22,8 +22,8 @@ extension Chronicle {
       + pins.reversed().filter { !shown.contains($0.id) }.map { notice($0, command) }
   }
 
-  /// The removal of data that nobody has accepted, and that the newest state shows: it would be restored
-  /// without most of its keys.
+  /// The removal of data that nobody has accepted and that has an effect on the newest state: a restore would
+  /// give a state without most of the keys.
   package var openRemoval: Removal? { removals.last { $0.isOpen && !$0.isRefilled } }
 
   private func notice(_ open: OpenSuspicion, _ command: RestoreCommand) -> Notice {

@@ -4,15 +4,16 @@ package import BackupTypes
 /// The history of one Redis's backups, which `report` and `list` draw.
 ///
 /// Everything in it comes from a complete listing and from records; no log is downloaded. Its size is
-/// bounded, whatever the repository holds (`ChronicleBuilder.Bounds`): what is too fine or too old to be
-/// drawn is merged or left out, and counted. Its text is printable, but still untrusted for HTML.
+/// bounded, however large the repository is (`ChronicleBuilder.Bounds`): parts that are too small or too old
+/// to be drawn are merged or left out, and counted. Its text is printable, but still untrusted for HTML.
 package struct Chronicle: Sendable, Equatable, Encodable {
   /// A span of time in which every mark is a restore point. Without a write between two marks the state of
   /// the first is also that of the second, so idle time is not a gap.
   package struct Window: Sendable, Hashable, Encodable {
     @Stamped package var from: Instant
     @Stamped package var to: Instant
-    /// It is after the position where a successor continued, so its state is not part of the present one.
+    /// Whether it is after the position where a successor continued, so that it is not part of the present
+    /// history.
     package var isAbandoned: Bool
     package init(from: Instant, to: Instant, isAbandoned: Bool = false) {
       self.from = from
@@ -139,14 +140,15 @@ package struct Chronicle: Sendable, Equatable, Encodable {
     package var command: String?
     @Stamped package var from: Instant
     @Stamped package var at: Instant
-    /// By the last snapshots before and after it; nil: unknown.
+    /// According to the last snapshots before and after it; nil if unknown.
     package var keysBefore: UInt64?
     package var keysAfter: UInt64?
     /// The `restore` options for the state before it.
     package var restore: String
     /// The pin in force that keeps that state.
     package var pin: String?
-    /// Nobody has accepted it: its pin is in force. Without a command: the keys have not come back.
+    /// Whether nobody has accepted it: its pin is in force or, if no command is known, the keys have not come
+    /// back.
     package var isOpen: Bool
     /// There are about as many keys as before, perhaps others.
     package var isRefilled = false
@@ -217,9 +219,9 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   package var objects: Int
   package var bytes: UInt64
   package var foreignObjects: Int
-  /// Damaged or missing snapshots and indexes: the picture does not show them.
+  /// The number of damaged or missing snapshots and indexes, which are not shown.
   package var recordsUnreadable: Int
-  /// What a restore without a choice gives.
+  /// The point that a restore without a choice gives.
   package var newest: Point?
   package var suspicion: OpenSuspicion?
   /// By time; the newest ones.

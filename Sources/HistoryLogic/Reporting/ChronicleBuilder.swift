@@ -1,8 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Makes a `Chronicle` of a history whose records are read one after another. No more of them is kept than
-/// the picture shows.
+/// Makes a `Chronicle` of a history whose records are read one after another. It keeps only what is shown.
 package struct ChronicleBuilder: Sendable {
   package enum Bounds {
     package static let timelines = 100
@@ -19,7 +18,7 @@ package struct ChronicleBuilder: Sendable {
     package static let removals = 5
     package static let pins = 100
   }
-  /// So long a loss of keys that no command explains counts as open, in milliseconds. There is no pin that a
+  /// How long a loss of keys without a known command counts as open, in milliseconds. There is no pin that a
   /// person could release to accept it.
   private static let openMax: Int64 = 7 * 86_400_000
 
@@ -63,13 +62,14 @@ package struct ChronicleBuilder: Sendable {
   }
 
   /// Adds a timeline and its snapshots, by sequence. Call with timelines in ascending order.
-  /// - Returns: the timeline as it is drawn; nil: it has no claim.
+  /// - Returns: the timeline as it is drawn; nil if it has no claim.
   @discardableResult
   package mutating func add(_ number: TimelineNumber, _ snapshots: some Sequence<SnapshotTrace>)
     -> Chronicle.Timeline?
   {
     guard let claim = history.claims[number] else { return nil }
-    // Who went back to an earlier state has answered, and a suspect start asks its own question.
+    // If somebody went back to an earlier state, the question is answered. A suspect start asks its own
+    // question.
     if claim.suspicion != nil || chronicle.timelines.last?.isAbandoned == true {
       counts = KeyCounts()
     }
@@ -96,7 +96,7 @@ package struct ChronicleBuilder: Sendable {
     return made
   }
 
-  /// Nobody looks for one of a thousand restarts by eye. The windows of the present history stay.
+  /// With a thousand restarts, the oldest timelines are not shown. Their windows in the present history stay.
   private mutating func leaveOutOldest() {
     let timeline = chronicle.timelines.removeFirst()
     for window in timeline.windows where !window.isAbandoned { earlier.add(window.from, window.to) }
@@ -232,7 +232,7 @@ package struct ChronicleBuilder: Sendable {
   /// Notes unreadable or missing records.
   package mutating func addUnreadable(_ count: Int) { chronicle.recordsUnreadable += count }
 
-  /// Takes in an index; in any order.
+  /// Adds an index. The order does not matter.
   package mutating func add(_ index: GenerationIndex) {
     guard generations.count < Bounds.generations else { return }
     generations.append(

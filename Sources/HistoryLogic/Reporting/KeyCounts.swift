@@ -1,11 +1,11 @@
 import BackupFormat
 import BackupTypes
 
-/// Notices that most keys are gone, from the counts that snapshots record.
+/// Finds out from the counts in snapshots that most keys are gone.
 ///
-/// A writer records a lower bound of the number of keys with each snapshot, and cuts one when most of them
-/// are gone. Keys that may have expired count as expired. A slow decline is not noticed: each count is
-/// compared with the last one that was not much less.
+/// A writer records a lower bound of the number of keys with each snapshot, and writes a snapshot when most
+/// of them are gone. Keys that may have expired count as expired. A slow decline is not noticed: each count
+/// is compared with the last one that was not much less.
 package struct KeyCounts: Sendable {
   struct Count: Sendable, Equatable {
     var at: Instant
@@ -17,11 +17,12 @@ package struct KeyCounts: Sendable {
   private(set) var isFallen = false
   private(set) var latest: Count?
 
-  /// Less than a quarter is a fall, unless there were hardly any keys. A writer uses the same numbers.
+  /// A fall is a count of less than a quarter of the one before, unless there were hardly any keys. A writer
+  /// uses the same limits.
   static let factor: UInt64 = 4
   package static let keysMin: UInt64 = 16
 
-  /// - Parameter isExplained: a command that emptied a database lies between this count and the last one.
+  /// - Parameter isExplained: whether a command emptied a database between the last count and this one.
   /// - Returns: whether most of the known keys are gone.
   mutating func add(_ estimate: Snapshot.Estimate, at: Instant, isExplained: Bool) -> Bool {
     let count = Count(at: at, keys: estimate.keys, expires: estimate.expires)

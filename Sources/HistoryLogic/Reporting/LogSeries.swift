@@ -8,7 +8,7 @@ package struct LogSeries: Sendable, Equatable, Encodable {
     package var objects: Int
     /// Of Redis's file.
     package var bytes: UInt64
-    /// As the store holds them.
+    /// The bytes of the objects in the store.
     package var storedBytes: UInt64
     /// The longest time from a mark to the durable object that contains it, in milliseconds.
     package var lagMax: Int64?
@@ -26,9 +26,10 @@ package struct LogSeries: Sendable, Equatable, Encodable {
 
   /// The maximum number of buckets with content. If there would be more, buckets get wider.
   package static let bucketsMax = 360
-  /// The maximum number from the first to the last, including empty ones: a drawing shows no more.
+  /// The maximum number of buckets from the first to the last, including empty ones. A drawing can't show
+  /// more.
   package static let columnsMax = 240
-  /// Each divides the next, so that buckets can be merged.
+  /// Each width divides the next one, so that buckets can be merged.
   private static let widths: [Int64] = [
     1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
     86_400_000, 604_800_000, 2_419_200_000, 31_449_600_000, 3_144_960_000_000,
@@ -78,7 +79,7 @@ package struct LogSeries: Sendable, Equatable, Encodable {
   private mutating func add(_ bucket: Bucket, _ width: Int64) {
     let time = bucket.at.milliseconds
     let (start, overflow) = time.subtractingReportingOverflow((time % width + width) % width)
-    // Only hostile names have such times.
+    // Only forged names have such times.
     guard !overflow else { return }
     var sum = values[start] ?? Bucket(at: Instant(milliseconds: start))
     sum.objects += bucket.objects
@@ -92,9 +93,9 @@ package struct LogSeries: Sendable, Equatable, Encodable {
 extension ObjectTimes {
   /// The series from the names of log objects and the store's times.
   ///
-  /// An object that covers others is a fold: its bytes count once, and its time says nothing about a lag.
-  /// The same is true of a fold whose parts were deleted: log becomes durable in order, so an object that
-  /// is younger than what follows it was written again.
+  /// An object that covers others is a fold: its bytes count once, and its time says nothing about a lag. The
+  /// same is true of a fold whose parts were deleted. It is recognised because log becomes durable in order:
+  /// an object that is newer than the one after it was written again.
   package var logSeries: LogSeries {
     var series = LogSeries()
     for objects in logs.values {
@@ -119,7 +120,8 @@ extension ObjectTimes {
     return series
   }
 
-  /// A store may give whole seconds only. A prompt successor then decides.
+  /// Some stores give times in whole seconds only. Then it is decided by whether the next object was written
+  /// promptly.
   private func isWrittenAgain(_ object: LogObject, before next: LogObject) -> Bool {
     if object.modified != next.modified { return object.modified > next.modified }
     return next.mark > 0 && next.lag < 5000

@@ -1,7 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// When objects became durable, by the store's clock, from the pages of a listing: what names do not say.
+/// When objects became durable, by the store's clock. These times come from the pages of a listing, since
+/// names do not have them.
 package struct ObjectTimes: Sendable {
   struct LogFile: Hashable, Sendable {
     var timeline: TimelineNumber
@@ -10,11 +11,11 @@ package struct ObjectTimes: Sendable {
   struct LogObject: Sendable {
     var from: UInt64
     var to: UInt64
-    /// Milliseconds; 0: no mark.
+    /// In milliseconds; 0 if there is no mark.
     var mark: Int64
     var modified: Int64
     var size: Int64
-    /// Milliseconds; a store can tell any time at all.
+    /// In milliseconds. It may have any value, since a store can report any time.
     var lag: Int64 { Instant(milliseconds: modified).since(Instant(milliseconds: mark)) }
   }
 
@@ -35,7 +36,7 @@ package struct ObjectTimes: Sendable {
     }
   }
 
-  /// The generations that are complete, those that were written last at the end.
+  /// The complete generations, in the order in which they were written.
   package var generations: [GenerationID] {
     indexes.sorted { ($0.value, $0.key.description) < ($1.value, $1.key.description) }.map(\.key)
   }

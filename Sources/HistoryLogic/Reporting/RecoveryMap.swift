@@ -1,7 +1,7 @@
 package import BackupTypes
 
-/// What `restore --at` gives for each instant, as far as a picture knows, as rows in the order of time. The
-/// page looks an instant up in it and decides nothing.
+/// What `restore --at` gives for each instant, as far as a listing shows, as rows in the order of time. The
+/// page only looks up an instant here, and does not decide anything itself.
 ///
 /// For example, a repository with one timeline from 10:00 to 12:00 has the rows `nothing` from the beginning
 /// of time, `window` from 10:00, and `newest` after 12:00.
@@ -20,14 +20,14 @@ package struct RecoveryMap: Sendable, Equatable {
   }
 
   package struct Row: Sendable, Equatable {
-    /// The first instant that it holds for; nil: from the beginning of time. It ends where the next begins.
+    /// The first instant of the row; nil for the beginning of time. A row ends where the next one begins.
     package var from: Instant?
     package var kind: Kind
     /// The last instant before these that can be restored, for `between` and `newest`.
     package var last: Instant?
     /// The first one after these, if there is one.
     package var next: Instant?
-    /// Whose branch it is.
+    /// The timeline of the branch.
     package var timeline: TimelineNumber?
   }
 
@@ -40,7 +40,8 @@ package struct RecoveryMap: Sendable, Equatable {
     var starts = present.spans.map(\.from)
     for timeline in timelines { starts += timeline.present.map(\.from) }
     starts.sort()
-    // Each timeline is asked from its claim until the next one's; the first one also before.
+    // Each timeline answers for the time from its claim until the next claim; the first one also for the time
+    // before.
     for (index, timeline) in timelines.enumerated() {
       for span in timeline.present { present.add(span.from, span.to) }
       var branch = WindowUnion()

@@ -1,7 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What a picture needs of a snapshot: a few hundred bytes, so that those of a long history can be kept.
+/// The facts about a snapshot that are shown: a few hundred bytes, so that those of a long history can be
+/// kept in memory.
 package struct SnapshotTrace: Sendable, Equatable {
   package var sequence: Int
   package var at: Instant
@@ -13,11 +14,11 @@ package struct SnapshotTrace: Sendable, Equatable {
   package var dumpAt: Instant?
   /// Of the chain, in order.
   package var segments: [Snapshot.Segment]
-  /// How far the log that it leaves open was durable.
+  /// Up to where the log of its open segment was durable.
   package var reached: UInt64?
-  /// Ordinals of its own timeline that it names, those of files that extend nothing yet included.
+  /// The ordinals of its own timeline that it names, including those of detached files.
   package var named: [Int]
-  /// How many keys there were, as far as its writer could tell; nil: unknown.
+  /// How many keys there were, as far as its writer knew; nil if unknown.
   package var estimate: Snapshot.Estimate?
 
   package init(_ snapshot: Snapshot) {
@@ -39,7 +40,7 @@ package struct SnapshotTrace: Sendable, Equatable {
   /// The full copy that its point begins with.
   package var needed: GenerationID? { primary == .rdb ? dump : base }
 
-  /// Where its log was when it was written; nil: it has none.
+  /// The end of its log when it was written; nil if it has no log.
   var position: LogPosition? {
     segments.last.map {
       LogPosition(
@@ -48,7 +49,7 @@ package struct SnapshotTrace: Sendable, Equatable {
   }
 }
 
-/// What `--point` takes.
+/// The value for `--point`.
 func pointID(_ timeline: TimelineNumber, _ sequence: Int, _ position: LogPosition?) -> String {
   "\(timeline).\(sequence)"
     + (position.map {

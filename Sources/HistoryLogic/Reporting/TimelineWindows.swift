@@ -1,18 +1,18 @@
 import BackupFormat
 import BackupTypes
 
-/// Collects what a picture shows of one timeline: the spans of time that the chains of its snapshots cover,
-/// united, and its single restore points. Snapshots come in order, and none is kept.
+/// Collects what is shown of one timeline: the union of the spans of time that the chains of its snapshots
+/// cover, and its single restore points. Snapshots are given in order, and none is kept.
 ///
-/// What a chain has is asked of its `ChainLog`. The state between two marks is that of the first, so a chain
-/// covers all from its first own mark to its last. Three facts are not in the log: a full copy is a restore
-/// point once it is durable, which the snapshot that first named the file shows, and a fold may contain
-/// earlier marks than its name shows; after a clean shutdown nothing had been written until then; and what
-/// comes after `cut` belongs to the abandoned branch.
+/// The marks of a chain come from its `ChainLog`. The state between two marks is that of the first one, so a
+/// chain covers the time from its first own mark to its last. Three facts are not in the log. A full copy is
+/// a restore point once it is durable, which the first snapshot with the file shows (a fold may contain
+/// earlier marks than its name shows). After a clean shutdown, nothing had been written until then.
+/// Everything after `cut` belongs to the abandoned branch.
 struct TimelineWindows {
   private let history: History
   private let number: TimelineNumber
-  /// Own positions after it are abandoned; nil: none are.
+  /// Own positions after it are abandoned. Nil if none are.
   private let cut: LogPosition?
   private var firstNamed: [Int: Instant] = [:]
   private var present = WindowUnion()

@@ -1,6 +1,6 @@
 package import BackupTypes
 
-/// Spans of time, united where they touch.
+/// A union of spans of time: spans that touch are merged.
 package struct WindowUnion: Sendable, Equatable {
   package struct Span: Sendable, Hashable {
     package var from: Instant
@@ -14,7 +14,7 @@ package struct WindowUnion: Sendable, Equatable {
 
   package mutating func add(_ from: Instant, _ to: Instant) {
     guard from <= to else { return }
-    // Nearly always the last one grows, or a new one begins after it.
+    // In nearly all cases the last span grows, or a new one begins after it.
     var first = spans.count
     while first > 0, spans[first - 1].to >= from { first -= 1 }
     var last = first

@@ -17,7 +17,7 @@ package struct Catalogue: Sendable {
     package var hasIndex = false
     /// By piece number. Hostile or interrupted writers can leave several with one number.
     package var pieces: [Int: [ShortDigest]] = [:]
-    /// One of them has no bytes: it was emptied, or its upload left a name only.
+    /// Whether one of them has no bytes, because it was emptied, or because its upload left only a name.
     package var hasEmptiedPiece = false
     /// When the last of its objects was written, by the store's clock; nil if that is unknown.
     package var written: Instant?
@@ -34,8 +34,8 @@ package struct Catalogue: Sendable {
   package private(set) var unusable: [ObjectPath: String] = [:]
   /// Intact log objects whose bytes contradict those of another one, and that one. One of them is forged.
   package private(set) var contradicting: [ObjectPath: ObjectPath] = [:]
-  /// Objects that are newer in the store than a grace period, if the caller requested them. Nothing of
-  /// these is deleted.
+  /// Objects that the store has had for less than a grace period, if the caller requested them. None of these
+  /// is deleted.
   package private(set) var young: Set<ObjectPath> = []
   private var youngAfter: Instant?
   package private(set) var objects = 0
@@ -95,7 +95,7 @@ package struct Catalogue: Sendable {
   }
 
   /// A copy without some operations and log objects, which do not count.
-  /// - Parameter names: with the reason; nil: it is gone.
+  /// - Parameter names: the names with the reasons. The reason is nil if the object is gone.
   package func disregarding(_ names: [ObjectPath: String?]) -> Catalogue {
     var copy = self
     for (name, reason) in names {
@@ -118,12 +118,12 @@ package struct Catalogue: Sendable {
     contradicting[path] = other
   }
 
-  /// How many numbers of timelines can be missing in a row. Claims are never deleted, and each writer takes the
-  /// next number, so a real gap is a loss.
+  /// How many timeline numbers in a row may be missing. Claims are never deleted, and each writer takes the
+  /// next number, so a gap in real timelines means that some were lost.
   private static let gapMax = 1000
 
-  /// Timelines far above all others, which no writer made. With the highest number there is, one would leave none
-  /// for the next writer.
+  /// Timelines with numbers far above all others, which no writer made. For example, a forged timeline with
+  /// the highest possible number would leave no number for the next writer.
   package var farAhead: Set<TimelineNumber> {
     let numbers = timelines.keys.sorted()
     let pairs = zip(numbers, numbers.dropFirst())
@@ -188,8 +188,8 @@ package struct Catalogue: Sendable {
     Set(generations.filter { $0.value.hasIndex }.keys)
   }
   package var isEmpty: Bool { objects == 0 }
-  /// Timelines with objects whose claim is gone. Above the highest claim, log alone was left by another
-  /// writer, and is no history.
+  /// Timelines with objects whose claim is gone. If a timeline above the highest claim has only log, another
+  /// writer left it, and it is not part of the history.
   package var unclaimed: [TimelineNumber] {
     let highest = highestClaim
     return timelines.filter { number, timeline in

@@ -7,7 +7,7 @@ package struct ChainLog: Sendable {
   /// A place at the end of an object where the chain can be cut.
   package struct Mark: Sendable, Equatable {
     package var position: LogPosition
-    /// Never before the mark before it.
+    /// Never earlier than the time of the mark before it.
     package var time: Instant
   }
   package struct Part: Sendable {
@@ -22,7 +22,7 @@ package struct ChainLog: Sendable {
   }
 
   package let parts: [Part]
-  /// Nothing is missing in it, as far as its segments say where they end.
+  /// Whether nothing is missing in it, as far as its segments have an end.
   private let isWhole: Bool
 
   init(_ segments: [Snapshot.Segment], in history: History) {
@@ -43,7 +43,7 @@ package struct ChainLog: Sendable {
   }
 
   /// Nothing is missing in it.
-  /// - Parameter reached: how far the last segment was durable, if that is open.
+  /// - Parameter reached: up to where the last segment was durable, if it is open.
   func isWhole(upTo reached: UInt64?) -> Bool {
     guard isWhole, let last = parts.last, last.segment.to == nil, let reached else {
       return isWhole
@@ -59,7 +59,7 @@ package struct ChainLog: Sendable {
   }
   package var isEmpty: Bool { parts.allSatisfy { $0.log.spans.isEmpty } }
 
-  /// The first and the last mark of the log of one timeline, as far as they are not beyond `end`.
+  /// The first and the last mark of the log of one timeline that are not beyond `end`.
   func marks(of timeline: TimelineNumber, notBeyond end: LogPosition?) -> (first: Mark, last: Mark)?
   {
     var found: (first: Mark, last: Mark)?
@@ -110,8 +110,9 @@ package struct ChainLog: Sendable {
 
   // MARK: Inside objects
 
-  /// The objects that may contain a mark not after `instant` and later than those at the ends of objects:
-  /// the one that the log was in at that time, and those that a successor continued from inside.
+  /// The objects that may contain a mark not after `instant` that is later than the marks at the ends of
+  /// objects: the object that contains the log of that time, and objects from inside of which a successor
+  /// continued.
   func inner(around instant: Instant, of snapshot: Snapshot) -> [InnerMarks] {
     var found: [InnerMarks] = []
     for part in parts {
@@ -149,7 +150,7 @@ package struct ChainLog: Sendable {
 }
 
 extension Snapshot.Segment {
-  /// Whether the position is one of the same log.
+  /// Whether the position is in the same log.
   package func isOf(_ position: LogPosition) -> Bool {
     timeline == position.timeline && ordinal == position.ordinal
   }

@@ -1,12 +1,14 @@
-/// What happens to a restore that was interrupted while committing. It is decided from where the files of
-/// each top-level name are, and from what this run wants. `docs/decisions/0050` has the reasons.
+/// Decides what happens to a restore that was interrupted while committing. The decision depends on the
+/// places of the files of each top-level name, and on what this run is to restore. `docs/decisions/0050` has
+/// the reasons.
 package enum CommitRecovery: Sendable, Equatable {
-  /// Perform the remaining renames: the directory then holds what that restore wanted.
+  /// Perform the remaining renames. The directory then has the state that the interrupted restore was to
+  /// give.
   case finish
   /// Undo the completed renames: the directory is then as it was before.
   case undo
-  /// Rename no live file: either one of these names was written to since, or the staged files are not those
-  /// of the journal and what was moved aside is gone.
+  /// Rename no live file. Either one of these names was written to since then, or the staged files are not
+  /// those of the journal and the files that were moved aside are gone.
   case leave(changed: [String])
 
   /// Where the files of one top-level name are.
@@ -18,7 +20,7 @@ package enum CommitRecovery: Sendable, Equatable {
       case asFound
       /// As the restore staged it.
       case asStaged
-      /// Neither: a server, or someone else, wrote since.
+      /// Neither: a server or someone else has written to it since then.
       case other
     }
     /// In the directory for files that were moved aside, or among the staged files.
@@ -67,7 +69,7 @@ package enum CommitRecovery: Sendable, Equatable {
     }
   }
 
-  /// What this run wants, compared with the interrupted one.
+  /// What this run is to restore, compared with the interrupted one.
   package enum Wish: Sendable, Equatable {
     /// The same.
     case same
@@ -76,7 +78,8 @@ package enum CommitRecovery: Sendable, Equatable {
     case another
   }
 
-  /// - Parameter replacesData: the files in the way held data, not only what an empty server leaves.
+  /// - Parameter replacesData: whether the replaced files held data, and not only the files of an empty
+  ///   server.
   package static func decide(_ places: [Place], wish: Wish, replacesData: Bool) -> CommitRecovery {
     let changed = places.filter(\.isChanged).map(\.name)
     guard changed.isEmpty else { return .leave(changed: changed) }
@@ -84,8 +87,8 @@ package enum CommitRecovery: Sendable, Equatable {
     let finishes =
       switch wish {
       case .same: true
-      // A run that would itself move no data aside does not start doing so. It only finishes what was
-      // begun.
+      // A run that would not itself move data aside does not begin to do so. It only finishes renames that
+      // were begun.
       case .anyState: !replacesData || places.contains(where: \.hasMoved)
       case .another: false
       }

@@ -1,14 +1,14 @@
 package import BackupFormat
 package import BackupTypes
 
-/// History that a claim leaves out although the store has had it for longer than the claim.
+/// History that a claim leaves out although it is older than the claim.
 ///
-/// A claim's `end` is what its writer found in a listing. What the old writer adds later does not exist. A
-/// listing that a claim follows is minutes old at most, so snapshots and log that are older than that were
-/// there, and the claim is wrong about them: somebody who may only create objects can make what others wrote
-/// disappear with it. The timeline then ends where that history ends.
+/// A claim's `end` says what its writer found in a listing. Anything that the old writer adds later does not
+/// exist. The listing is at most minutes older than the claim. So older snapshots and log must have been in
+/// the listing, and the claim wrongly leaves them out. Otherwise somebody who may only create objects could
+/// hide the history of others with a forged claim. The timeline then ends where that history ends.
 package struct CutOff: Sendable {
-  /// By the store's clock. A claim follows its listing sooner.
+  /// By the store's clock. A claim is written sooner than this after its listing.
   package static let slack: Int64 = 15 * 60_000
 
   private let catalogue: Catalogue
@@ -40,8 +40,8 @@ package struct CutOff: Sendable {
     return found
   }
 
-  /// Where a timeline ends, if its claim cuts something off.
-  /// - Parameter old: what the store has had for longer than the claim by more than `slack`.
+  /// Where a timeline ends, if the next claim leaves out some of its history.
+  /// - Parameter old: the objects that are older than the claim by more than `slack`.
   package func end(of number: TimelineNumber, old: Set<ObjectPath>) throws(LifeboatError)
     -> Claim.End?
   {

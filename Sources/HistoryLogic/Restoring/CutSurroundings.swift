@@ -1,14 +1,14 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What is on both sides of the cut of a restore, so that the user sees, before anything is written, what
-/// the chosen time keeps and what it leaves out.
+/// The log on both sides of the cut of a restore. It shows the user, before anything is written, what the
+/// chosen time includes and what it leaves out.
 package struct CutSurroundings: Sendable, Equatable {
   /// How exactly the cut matches a time.
   package enum Precision: String, Sendable {
-    /// Everything that Redis executed before the second of the annotation after the cut, and nothing else.
+    /// Exactly the commands that Redis executed before the second of the annotation after the cut.
     case second
-    /// Everything that the file was seen to hold at a mark.
+    /// Everything that was in the file at the time of a mark.
     case mark
     /// Everything before one command, which was named or comes next.
     case command
@@ -76,7 +76,7 @@ package struct CutSurroundings: Sendable, Equatable {
     return false
   }
 
-  /// Takes an annotation: what follows was executed in that second, or later.
+  /// Takes an annotation. The commands after it were executed in that second, or later.
   package mutating func take(second: Instant, at place: LogPosition) -> Bool {
     if chain.order(of: place) == chain.order(of: position) { nextSecond = second }
     return true
@@ -93,7 +93,8 @@ package struct CutSurroundings: Sendable, Equatable {
 }
 
 extension Snapshot.Chain {
-  /// The order of a position in the chain, whose files can belong to different timelines, in any order.
+  /// A value to sort positions of the chain by. The files of a chain can belong to different timelines, in
+  /// any order.
   package func order(of position: LogPosition) -> (segment: Int, offset: UInt64) {
     let index = files.flatMap(\.segments).firstIndex {
       $0.timeline == position.timeline && $0.ordinal == position.ordinal

@@ -11,8 +11,8 @@ package struct DataFacts: Sendable, Equatable {
     case empty
     /// At least one key, function or command.
     case data
-    /// A program wrote it, in a form that this release can't read, or can't read to its end. It counts as
-    /// data, which a newer server may be able to load, and keeps no server from starting.
+    /// It is in a form that this release can't read, or can't read to its end. It counts as data that a newer
+    /// server may be able to load, and prevents no server from starting.
     case unknown(String)
     /// A server would not load it.
     case broken(String)
@@ -62,7 +62,7 @@ package enum DataVerdict: Sendable, Equatable {
     case .yes:
       if aof != .empty { return aof }
       guard case .data = dump else { return dump }
-      // Beside an AOF that the server loads, an unreadable dump may just as well have no keys.
+      // Beside an AOF that the server loads, an unreadable dump may also have no keys.
       if case .unknown = facts.dump, case .valid = facts.manifest { return dump }
       return .broken(
         reason: "dump.rdb holds keys, but a server with `appendonly yes` ignores it without an AOF "

@@ -4,17 +4,17 @@ package import BackupTypes
 /// Log with commands whose BASE never became durable, as an interrupted first ship leaves it. It is not a
 /// restore point, because the state that it continues is unknown.
 package struct UnfinishedLog: Sendable, Equatable {
-  /// A first ship takes minutes. Log that spans more than this is more than an interrupted first ship: it
+  /// A first ship takes minutes. Log that spans more than this can't come from an interrupted first ship. It
   /// is reported, and never ignored.
   package static let spanMax: Int64 = 3_600_000
 
   /// The last snapshot that names its files.
   package var snapshot: Snapshot
   package var bytes: UInt64
-  /// When its first and its last object were written, by the store; if the store does not say, by the marks
-  /// in their names. Nil: neither says.
+  /// When its first and its last object were written, according to the store or, if the store has no times,
+  /// according to the marks in their names. Nil if neither is known.
   package var times: ClosedRange<Instant>?
-  /// Objects exist after a hole: some durable objects are gone.
+  /// Whether objects exist after a hole, which means that some durable objects are gone.
   package var hasHole: Bool
 
   package var timeline: TimelineNumber { snapshot.timeline }
@@ -43,10 +43,10 @@ extension History {
   /// Whether the complete listing and the records prove that there has never been a restore point, except
   /// for log that `unfinishedLogs` reports. All of this must be true:
   /// - there is no index of a generation, and no snapshot with a restore point;
-  /// - every snapshot that a claim knew of, and every listed one, is among `snapshots`: a foreign one may
+  /// - every snapshot that a claim counted, and every listed one, is among `snapshots`. A foreign one may
   ///   have replaced a restore point;
   /// - every ordinal that has a log object is named by a snapshot, since no log is sent before that;
-  /// - every piece of a generation has its claim, if there is no other claim.
+  /// - if there is no claim at all, there is no piece of a generation either.
   ///
   /// A shipper that is killed before its first generation is durable, and started again, claims again and
   /// names its predecessor. Its `end` says how many snapshots the predecessor had. All of them must exist.

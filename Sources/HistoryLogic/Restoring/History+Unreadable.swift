@@ -15,11 +15,12 @@ package struct UnreadableClaim: Sendable, Equatable {
   }
 }
 
-/// What claims that can't be read keep a reader from knowing.
+/// What a reader can't know because of claims that can't be read.
 extension History {
-  /// Whether a writer has passed the claim of a number, which it does only with one that it can't read: the
-  /// next readable claim above continues a timeline below. Nothing in it is then of that timeline. For
-  /// example, claim 4 has the parent 2: claim 3 was passed, and may be deleted.
+  /// Whether a later writer has passed the claim with this number. A writer passes only claims that it can't
+  /// read, and continues a timeline below. So the next readable claim above has a parent below this number,
+  /// and its timeline contains nothing of the passed one. For example, claim 4 has the parent 2: claim 3 was
+  /// passed, and may be deleted.
   package func isPassed(_ number: TimelineNumber) -> Bool {
     History.isPassed(number, claims.values)
   }
@@ -30,10 +31,11 @@ extension History {
     return next.parent.map { $0 < number } ?? !claims.contains { $0.timeline < number }
   }
 
-  /// The first claim that may hide what came after the newest readable claim, or what that one continues.
+  /// The first unreadable claim that may hide history after the newest readable claim, or history that this
+  /// one continues.
   package var notPassed: UnreadableClaim? { unreadable.first { !isPassed($0.timeline) } }
 
-  /// A claim without which the state at a time is not known.
+  /// An unreadable claim that is needed to know the state at a time.
   func hiding(_ instant: Instant) -> UnreadableClaim? {
     unreadable.first { hidden in
       let isPassed = isPassed(hidden.timeline)
@@ -45,7 +47,7 @@ extension History {
     }
   }
 
-  /// A claim that `timeline` goes on from, by its parents.
+  /// An unreadable claim among the ancestors of `timeline`.
   func unreadableAncestor(of timeline: TimelineNumber) -> UnreadableClaim? {
     var number: TimelineNumber? = timeline
     while let current = number {
@@ -55,7 +57,7 @@ extension History {
     return nil
   }
 
-  /// A claim without which the log of a snapshot can't be read.
+  /// An unreadable claim that is needed to read the log of a snapshot.
   func unreadable(in snapshot: Snapshot) -> UnreadableClaim? {
     guard !unreadable.isEmpty else { return nil }
     let files = (snapshot.chain?.files ?? []) + (snapshot.detached?.files ?? [])
@@ -64,7 +66,7 @@ extension History {
   }
 }
 
-/// Questions that a claim that can't be read leaves open.
+/// Questions that can't be answered because a claim can't be read.
 extension Answering {
   func refuseHidden(by question: Question) throws {
     guard !history.unreadable.isEmpty else { return }
@@ -80,7 +82,8 @@ extension Answering {
     if let hidden { throw try unreadable(hidden) }
   }
 
-  /// The snapshots of a timeline, from the last one to the first with a restore point, must not need it.
+  /// An unreadable claim that is needed by the snapshots of a timeline, from the last one back to one with a
+  /// restore point.
   private func hidden(timeline number: TimelineNumber) throws -> UnreadableClaim? {
     if let own = history.unreadable.first(where: { $0.timeline == number }) { return own }
     for sequence in history.snapshots(of: number).reversed() {

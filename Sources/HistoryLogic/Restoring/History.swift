@@ -10,7 +10,7 @@ package struct History: Sendable {
   package let unreadable: [UnreadableClaim]
   /// By its number, the claim that continues each timeline, and so says where it ends.
   private let successors: [TimelineNumber: Claim]
-  /// Timelines that a claim cuts off, and where they end nevertheless.
+  /// Timelines of which a claim leaves out some history, and where they end nevertheless.
   package let cutOff: [TimelineNumber: Claim.End]
   private let newestFirst: [Claim]
   private let index: HistoryIndex
@@ -58,13 +58,14 @@ package struct History: Sendable {
     }
   }
 
-  /// The timeline that a time belongs to: the newest whose claim is not after it, else the first.
+  /// The timeline that a time belongs to: the newest one whose claim is not after it. If there is none, the
+  /// first one.
   package func timeline(at instant: Instant) -> TimelineNumber? {
     (newestFirst.first { $0.claimedAt <= instant } ?? newestFirst.last)?.timeline
   }
 
   /// Whether a successor abandoned some of this timeline's history. The timeline then ends in a branch that
-  /// can only be reached by its own number.
+  /// can be restored only by naming the timeline.
   package func isAbandoned(_ timeline: TimelineNumber) -> Bool {
     if cutOff[timeline] != nil { return true }
     guard let successor = successors[timeline], let end = successor.end,
@@ -74,8 +75,8 @@ package struct History: Sendable {
   }
 
   package var newestClaim: Claim? { newestFirst.first }
-  /// The highest number that is taken. The next claim goes above it: whoever wrote an unreadable claim may
-  /// still write, and ends when it finds a higher one.
+  /// The highest number that is taken. The next claim gets a higher one: the writer of an unreadable claim
+  /// may still be running, and ends when it finds a higher claim.
   package var highestNumber: TimelineNumber? {
     [newestClaim?.timeline, unreadable.last?.timeline].compactMap { $0 }.max()
   }
@@ -84,7 +85,7 @@ package struct History: Sendable {
     unreadable.last { claim in newestClaim.map { $0.timeline < claim.timeline } ?? true }
   }
 
-  /// The same history if some objects did not exist.
+  /// The same history as if some objects did not exist.
   package func without(_ damaged: Set<ObjectPath>) throws(LifeboatError) -> History {
     damaged.isEmpty
       ? self
@@ -107,8 +108,8 @@ package struct History: Sendable {
   /// The first claim that has `timeline` as its parent.
   package func successor(of timeline: TimelineNumber) -> Claim? { successors[timeline] }
 
-  /// How far the log of a span of `snapshot` is known to have been durable: up to its end or, for an open
-  /// span, as far as the snapshot says and the successor found.
+  /// Up to where the log of a span of `snapshot` is known to have been durable: to its end or, for an open
+  /// span, to the position that the snapshot gives or the successor found.
   package func durableEnd(of segment: Snapshot.Segment, in snapshot: Snapshot) -> UInt64 {
     if let to = segment.to { return to }
     let found = end(of: segment.timeline)?.ordinals.first { $0.ordinal == segment.ordinal }?.offset
@@ -152,9 +153,9 @@ package struct History: Sendable {
     catalogue.timelines[timeline]?.log[ordinal]?.map(\.from).min() ?? 0
   }
 
-  /// The suspicion that applies to `timeline`, with its pin: its own, or that of an ancestor, since a
-  /// restart of the shipper answers nothing. It ends with a claim that forks off at or after the pinned
-  /// position and so continues the state before, or when the pin ends.
+  /// The suspicion that applies to `timeline`, with its pin: its own, or that of an ancestor, since a restart
+  /// of the shipper is not an answer. It ends when the pin ends, or with a claim that forks off at or after
+  /// the pinned position and so continues the state before.
   package func openSuspicion(of timeline: TimelineNumber, pins: [Pin]) -> (
     suspicion: Claim.Suspicion, pin: Pin
   )? {

@@ -2,8 +2,9 @@ import BackupFormat
 import BackupTypes
 import Synchronization
 
-/// The runs of a history's log. Hundreds of snapshots can name the same log of 100,000 objects, and a hostile
-/// one 65,000 spans of it, so a run is a part of one that is made once.
+/// The runs of a history's log. Hundreds of snapshots can name the same log of 100,000 objects, and a forged
+/// one can name 65,000 spans of it. So each log has one run, which is made once, and all others are slices of
+/// it.
 final class HistoryIndex: Sendable {
   private struct Log: Hashable {
     var timeline: TimelineNumber
@@ -47,7 +48,8 @@ final class HistoryIndex: Sendable {
     }
     let after = made.runs.partitioningIndex { $0.from > offset }
     let shared = after > 0 ? made.runs[after - 1].suffix(from: offset, of: made.sorted) : nil
-    // Where objects overlap, another one may be taken. Then no more than is needed is kept.
+    // If objects overlap, a run from another offset may consist of other objects. Then only the part that is
+    // needed is made and kept.
     return (shared ?? LogRun(made.sorted, from: offset, upTo: limit)).slice(upTo: limit)
   }
 

@@ -11,7 +11,7 @@ package struct InnerMarks: Sendable, Equatable {
   /// The bytes of the object that belong to the chain.
   fileprivate var from: UInt64
   fileprivate var to: UInt64
-  /// The last mark before it that names show. Time never goes back.
+  /// The last mark in a name before it. Times never go back along a log.
   private var earliest: Instant?
 
   package var name: ObjectPath { .log(timeline, ordinal: ordinal, span) }
@@ -64,7 +64,7 @@ extension PointFinder {
       let snapshot = snapshots[sequence]!
       if history.isQuarantined(snapshot) { continue }
       for made in history.chain(of: snapshot).inner(around: instant, of: snapshot) {
-        // The log of one file is in many snapshots. The newest of them is used for all.
+        // Many snapshots contain the log of one file. The newest of them is used.
         if !found.contains(where: { $0.name == made.name && $0.to >= made.to }) {
           found.append(made)
         }

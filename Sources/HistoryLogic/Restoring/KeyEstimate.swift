@@ -1,5 +1,5 @@
-/// How many keys there are while a log is followed, as far as names show: those of the full copy, which are
-/// only counted unless a census knows them all, and those that commands wrote since, each known by a hash
+/// How many keys there are while a log is followed, as far as names show. Keys of the full copy are only
+/// counted, unless a census has all of them. Keys that commands have written since then are known by a hash
 /// of database and name.
 ///
 /// This is an estimate: if a key of the full copy is only counted and is written again, it counts twice

@@ -28,7 +28,7 @@ package struct LogLoss: Sendable, Equatable {
     "the bytes \(from) to \(to) of \(printable(file)) (timeline \(timeline), objects \(object)...)"
   }
 
-  /// Whether `chain` contains some of the missing bytes, or of what follows them in their file.
+  /// Whether `chain` contains some of the missing bytes, or bytes after them in the same file.
   package func isIn(_ chain: Snapshot.Chain) -> Bool {
     chain.files.flatMap(\.segments).contains {
       $0.timeline == timeline && $0.ordinal == ordinal && ($0.to ?? .max) > from
@@ -51,7 +51,8 @@ package struct LossFinder: Sendable {
   /// How far a log was durable according to any of the records.
   private var known: [Log: UInt64] = [:]
 
-  /// - Parameter snapshots: at least the requested ones. Others may know more about the same logs.
+  /// - Parameter snapshots: at least the snapshots in question. Others may have more information about the
+  ///   same logs.
   package init(_ history: History, snapshots: some Sequence<Snapshot>) {
     self.history = history
     for snapshot in snapshots {
@@ -77,7 +78,7 @@ package struct LossFinder: Sendable {
   {
     let finder = LossFinder(history, snapshots: snapshots)
     var found: [LogPosition: LogLoss] = [:]
-    // Of the snapshots with a loss, the newest knows most about it.
+    // Of the snapshots with a loss, the newest has the most information about it.
     for snapshot in snapshots.sorted(by: { $0.key < $1.key }) where snapshot.primary == .aof {
       if let loss = finder.loss(of: snapshot) { found[loss.position] = loss }
     }
@@ -116,7 +117,7 @@ package struct LossFinder: Sendable {
     return Reach(end: log.reached, isFollowed: log.objectsBehindHole > 0)
   }
 
-  /// Log after the end that a successor's claim gives does not exist, and yet is not lost.
+  /// Log after the end that a successor's claim gives does not exist for a reader, but it is not lost.
   private func isBehindEnd(_ segment: Snapshot.Segment, from: UInt64, to end: UInt64) -> Bool {
     guard history.end(of: segment.timeline) != nil else { return false }
     let spans = history.catalogue.timelines[segment.timeline]?.log[segment.ordinal] ?? []
@@ -130,7 +131,8 @@ package struct LossFinder: Sendable {
     let finder = PointFinder(history: history, timeline: snapshot.timeline, snapshots: [:])
     let since =
       history.chain(of: snapshot).last?.time ?? finder.start(of: snapshot)?.instant ?? snapshot.at
-    // Objects after the hole still have their names, and so the times of what is lost with it.
+    // Objects after the hole still exist. Their names give the times of the log that can't be restored
+    // because of the hole.
     var until = max(since, snapshot.at)
     var next: UInt64?
     for one in behind {
@@ -148,8 +150,8 @@ package struct LossFinder: Sendable {
 }
 
 extension PointFinder {
-  /// The first complete state of `snapshot` after a loss; nil if its chain needs what is lost, or has
-  /// nothing after it.
+  /// The first complete state of `snapshot` after a loss. Nil if its chain needs the lost log, or has nothing
+  /// after it.
   package func firstState(of snapshot: Snapshot, behind loss: LogLoss) -> RestorePoint? {
     guard !history.isQuarantined(snapshot), let chain = snapshot.chain, snapshot.primary == .aof
     else { return newest(of: snapshot) }

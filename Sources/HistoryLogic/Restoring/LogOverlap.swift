@@ -1,11 +1,11 @@
 package import BackupFormat
 
-/// An object of a log that has bytes which others have, too, although no writer leaves it so.
+/// An object of a log that overlaps others in a way that no writer leaves behind.
 ///
-/// A writer's objects follow each other, and a fold covers whole ones of them, up to the mark of the last. An
-/// object that begins or ends inside another, or covers others in any other way, may be made by somebody who
-/// may only create objects: its name alone would hide the marks of the true ones, or end the log. So it is read
-/// before it counts. One that looks like a fold hides no more than a fold does.
+/// A writer's objects follow each other, and a fold covers whole ones of them, up to the mark of the last. If
+/// an object begins or ends inside another, or covers others in any other way, somebody who may only create
+/// objects may have made it. Its name alone would hide the marks of the true objects, or end the log. So it
+/// is read before it counts. An object that looks like a fold hides no more than a fold does.
 package struct LogOverlap: Sendable, Equatable {
   package var span: LogSpan
   /// Objects inside it.
@@ -13,13 +13,13 @@ package struct LogOverlap: Sendable, Equatable {
   /// An object that it shares only some of its bytes with.
   package var crosses: LogSpan?
 
-  /// Those of one log, by their positions. Those that look like folds are left out.
+  /// The overlaps in one log, by their positions. Objects that look like folds are left out.
   package static func found(in spans: [LogSpan]) -> [LogOverlap] {
     guard hasAny(spans) else { return [] }
     let sorted = LogRun.sorted(spans)
     var parts: [Int: [LogSpan]] = [:]
     var crossing: [Int: LogSpan] = [:]
-    // Objects that reach the current position, each inside the one before it.
+    // Objects that contain the current position, each inside the one before it.
     var open: [Int] = []
     for (index, span) in sorted.enumerated() {
       while let last = open.last, sorted[last].to <= span.from { open.removeLast() }
@@ -40,7 +40,7 @@ package struct LogOverlap: Sendable, Equatable {
     }
   }
 
-  /// A listing is sorted by the begin of the objects, so most logs need no more than this.
+  /// A listing is sorted by the beginnings of the objects, so for most logs this check is enough.
   private static func hasAny(_ spans: [LogSpan]) -> Bool {
     var (begin, end): (UInt64, UInt64) = (0, 0)
     for span in spans {

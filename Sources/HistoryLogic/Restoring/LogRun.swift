@@ -1,15 +1,15 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The objects that a reader takes of one log from an offset on, up to the first hole: at each position p,
-/// of the objects with `from` ≤ p < `to`, the one that extends furthest.
+/// The objects of one log that a reader uses from an offset on, up to the first hole: at each position p, of
+/// the objects with `from` ≤ p < `to`, the one that extends furthest.
 ///
 /// `HistoryIndex` makes one for each log, and gives parts of it. Every question about it is a binary search.
 package struct LogRun: Sendable {
   /// A place at the end of an object where the log can be cut.
   package struct Mark: Sendable, Equatable {
     package var offset: UInt64
-    /// When the file had reached it. Never before the mark before it.
+    /// When the file had reached it. Never earlier than the time of the mark before it.
     package var time: Instant
   }
 
@@ -22,12 +22,12 @@ package struct LogRun: Sendable {
 
   package init(_ spans: [LogSpan], from: UInt64) { self.init(SortedLog(spans), from: from) }
 
-  /// By `from`, and of those with the same the longest first.
+  /// Sorted by `from`; of objects with the same `from`, the longest first.
   static func sorted(_ spans: [LogSpan]) -> [LogSpan] {
     spans.sorted { ($0.from, $1.to) < ($1.from, $0.to) }
   }
 
-  /// - Parameter limit: nothing after it is needed.
+  /// - Parameter limit: nothing after this offset is needed.
   init(_ log: SortedLog, from: UInt64, upTo limit: UInt64? = nil) {
     var position = from
     var chosen: [LogSpan] = []
@@ -53,14 +53,16 @@ package struct LogRun: Sendable {
     self.objectsBehindHole = objectsBehindHole
   }
 
-  /// The run from a later offset, with the same memory; nil if that takes other objects.
-  /// - Parameter log: what this run was made from.
+  /// The run from a later offset, which shares the memory of this one. Nil if that run consists of other
+  /// objects.
+  /// - Parameter log: the log that this run was made from.
   func suffix(from offset: UInt64, of log: SortedLog) -> LogRun? {
     guard offset >= from, offset < end else { return nil }
     let first = spans.partitioningIndex { $0.to > offset }
     guard log.object(at: offset) == spans[first] else { return nil }
     let mark = marks.partitioningIndex { $0.offset >= spans[first].to }
-    // The time of a mark is not before that of the mark before it, which may be outside of the other run.
+    // The time of a mark is never earlier than that of the mark before it, and that mark may not be in the
+    // other run.
     if mark > marks.startIndex, mark < marks.endIndex {
       guard spans[first...].first(where: { $0.mark != nil })?.mark == marks[mark].time else {
         return nil
@@ -85,7 +87,7 @@ package struct LogRun: Sendable {
 
 /// The objects of one log, sorted once for all runs.
 struct SortedLog: Sendable {
-  /// By `from`, and of those with the same the longest first.
+  /// Sorted by `from`; of objects with the same `from`, the longest first.
   let spans: [LogSpan]
   /// Of the objects up to each index, the one that extends furthest; of several, the first.
   private let furthest: [Int]
@@ -100,7 +102,7 @@ struct SortedLog: Sendable {
     self.spans = sorted
   }
 
-  /// The one that a reader takes at `position`; nil: there is a hole, or the end.
+  /// The object that a reader uses at `position`. Nil if there is a hole, or the end of the log.
   func object(at position: UInt64) -> LogSpan? {
     let after = spans.partitioningIndex { $0.from > position }
     guard after > 0 else { return nil }
@@ -134,13 +136,13 @@ package struct LogSlice: Sendable {
   }
 
   package var spans: ArraySlice<LogSpan> { run.spans[..<spansEnd] }
-  /// Those not beyond the limit.
+  /// The marks that are not beyond the limit.
   package var marks: ArraySlice<LogRun.Mark> { run.marks[..<marksEnd] }
   /// The end of the contiguous bytes.
   package var reached: UInt64 { spans.last?.to ?? run.from }
-  /// Nothing is missing up to the limit.
+  /// Whether nothing is missing up to the limit.
   package var isWhole: Bool { limit.map { reached >= $0 } ?? true }
-  /// The last object extends past the limit: a successor continued from inside it.
+  /// Whether the last object extends past the limit, because a successor continued from inside it.
   package var isCrossed: Bool { limit.map { reached > $0 } ?? false }
   package var objectsBehindHole: Int { limit != nil && isWhole ? 0 : run.objectsBehindHole }
 }

@@ -1,7 +1,7 @@
 package import BackupFormat
 import RedisFormats
 
-/// What the commands of a log do to the counts of keys and entries.
+/// The effects of the commands of a log on the counts of keys and entries.
 extension LogSearch {
   mutating func follow(
     _ command: AOFCommandReader.Command, _ name: String, _ occurrence: Occurrence
@@ -77,8 +77,8 @@ extension LogSearch {
     entries.append(count, to: target, other)
   }
 
-  /// Some entries were removed from a key that remains. What a queue or an application log loses in normal
-  /// operation is not a drop: only removals by name are reported.
+  /// Some entries were removed from a key that remains. Only removals by name are reported: removals from a
+  /// queue or an application log are normal operation.
   private mutating func takeAway(
     _ command: AOFCommandReader.Command, _ name: String, _ occurrence: Occurrence
   ) {
@@ -103,7 +103,7 @@ extension LogSearch {
         EmptyCollection<[UInt8]?>(), unread: min(count, UInt64(UInt32.max)), from: arguments[1],
         database)
     case "LTRIM":
-      // From the beginning up to an item, as most trims do.
+      // Removes from the beginning up to an item, as most trims do.
       if let from = number(2), let to = number(3), from <= to, to < UInt64(UInt32.max) {
         entries.trim(arguments[1], to: to - from + 1, database)
       }

@@ -18,9 +18,9 @@ package struct LogSearch: Sendable {
   package struct Occurrence: Sendable, Equatable {
     /// `FLUSHALL`; for a series of removals the first command: `DEL`, `UNLINK`, `HDEL`, `SREM` or `ZREM`.
     package var command: String
-    /// The position of the log before it; for a transaction, before its MULTI.
+    /// The position in the log before it; for a transaction, before its MULTI.
     package var before: LogPosition
-    /// When it was executed: to the second if the log has annotations, otherwise when it was seen.
+    /// When it was executed, to the second, if the log has annotations. Otherwise when it was seen.
     package var at: Instant
     /// How many keys there were before it, as far as names show.
     package var keysBefore: UInt64
@@ -30,7 +30,7 @@ package struct LogSearch: Sendable {
     /// (`EntryEstimate`), and only for drops.
     package var entriesBefore: UInt64?
     package var entriesRemoved: UInt64?
-    /// It is a series of removals.
+    /// Whether it is a series of removals.
     package var isRow = false
   }
 
@@ -177,12 +177,12 @@ package struct LogSearch: Sendable {
   ) {
     if let row {
       if row.others > row.removed || occurrence.at.since(row.last) > LogSearch.rowGapMax {
-        // What came before a pause, or removed less than what follows it, is a separate series.
+        // Removals before a pause, and removals of less than those that follow, are a separate series.
         endRow()
       } else if occurrence.keysBefore >= row.start.keysBefore,
         total >= row.start.entriesBefore ?? 0
       {
-        // As much as was removed since it began has been added again: a lock, or a queue.
+        // As much has been added as was removed since it began, so this is a lock or a queue.
         self.row = nil
       }
     }
@@ -198,7 +198,8 @@ package struct LogSearch: Sendable {
     row!.entriesLeft = min(row!.entriesLeft, entries.total)
   }
 
-  /// A series that removed half of the keys, or of the entries, is a drop. A single key of a few is not.
+  /// Ends the series. It is a drop if it removed half of the keys or of the entries. The removal of a single
+  /// key is not one if there are only a few keys.
   private mutating func endRow() {
     guard let row else { return }
     self.row = nil
@@ -231,7 +232,7 @@ package struct LogSearch: Sendable {
     "DEL", "UNLINK", "DELEX", "DELIFEQ", "HDEL", "HGETDEL", "SREM", "ZREM", "VREM", "ARDEL",
   ]
 
-  /// What the log may hold of a command: a server logs the effect of some as another command.
+  /// The names under which the log may have a command: for some, a server logs the effect as another command.
   package static func logged(_ command: String) -> [String] {
     switch command {
     case "GETDEL", "DELEX", "DELIFEQ": [command, "DEL"]

@@ -21,8 +21,8 @@ package struct RestorePlan: Sendable, Equatable {
     package var timeline: TimelineNumber
     package var ordinal: Int
     package var span: LogSpan
-    /// Which of the object's bytes to use: those before `from` exist already, those from `to` on are cut
-    /// off.
+    /// Which of the object's bytes to use. The bytes before `from` exist already; those from `to` on are left
+    /// out.
     package var from: UInt64
     package var to: UInt64
     package var name: ObjectPath { .log(timeline, ordinal: ordinal, span) }
@@ -53,14 +53,14 @@ package struct RestorePlan: Sendable, Equatable {
   package var names: ServerNames
   package var files: [File]
   package var warnings: [String]
-  /// The instants of the states that a server with `appendonly yes`, and one with `no`, would load; nil:
+  /// The times of the states that servers with `appendonly yes` and `appendonly no` would load. Nil for
   /// nothing.
   package var loadsWithYes: Instant?
   package var loadsWithNo: Instant?
   package var dataset: DatasetRecord?
-  /// The log continued after the state, and the continuation is lost.
+  /// Set if the log continued after the state and the continuation is lost.
   package var loss: LogLoss?
-  /// What is around the cut. It is read only for a plan that is shown.
+  /// The log around the cut. It is read only for a plan that is shown.
   package var surroundings: CutSurroundings?
 
   /// How many bytes are written. Links need none. A sum that would overflow is the maximum.

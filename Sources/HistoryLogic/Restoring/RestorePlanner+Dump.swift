@@ -3,15 +3,17 @@ import BackupTypes
 
 /// The dump that is restored beside a log, for a server that runs without AOF.
 extension RestorePlanner {
-  /// Whether a dump holds nothing from after the cut. It does if all of this is true:
+  /// Whether it is certain that a dump has no changes from after the cut. It is if all of this is true, where
+  /// one of the second and the third is enough:
   ///
   /// - The position of the log when the dump was pinned is known, and lies in the chain or before it.
-  /// - The log was seen to be longer than that, at the cut or before it. A server saves what it executed
-  ///   before the log has it: FLUSHALL saves its empty dump first, so the dump is pinned where the log ends
-  ///   before FLUSHALL. By the next size that is seen, the server has written what the dump holds. The same
-  ///   is true in a later file, because a server writes everything to a file before it opens the next one.
-  /// - Or nothing follows: the dump was pinned at the end of the log, and the cut is there.
-  /// - The dump is not younger than the state.
+  /// - The log was seen to be longer than that, at the cut or before it. A server can save the effect of a
+  ///   command before it has written the command to the log: FLUSHALL saves its empty dump first, so the
+  ///   position of the dump is the end of the log before FLUSHALL. By the next size that is seen, the server
+  ///   has written the commands that are in the dump. The same is true in a later file, because a server
+  ///   writes everything to a file before it opens the next one.
+  /// - Or no log follows: the dump was pinned at the end of the log, and the cut is at this position.
+  /// - The dump is not newer than the state.
   package func precedesCut(_ dump: Snapshot.Dump) -> Bool {
     guard let chain = point.snapshot.chain, let cut = point.cut, let pinned = dump.pinnedAt,
       dump.contentAt <= point.instant, let end = chain.place(of: cut)
@@ -48,7 +50,7 @@ extension RestorePlanner {
     return !joins(dump)
   }
 
-  /// Uses the newest dump that joins. A BASE replaces it if that is younger, or if no dump joins.
+  /// Uses the newest dump that joins. If the BASE is newer, or if no dump joins, the BASE is used instead.
   func joinDump(_ chain: Snapshot.Chain, _ names: ServerNames, _ plan: inout RestorePlan) {
     noteLeftOut(&plan)
     let position = plan.files.firstIndex { $0.role == .base }
@@ -105,7 +107,7 @@ extension RestorePlanner {
     }
   }
 
-  /// Reports a damaged dump, and a newest dump without keys: what is used instead is older.
+  /// Reports a damaged dump, and a newest dump without keys, since an older copy is used instead.
   private func noteLeftOut(_ plan: inout RestorePlan) {
     for dump in dumps {
       if let reason = damaged[dump.generation] { noteDamage(reason, &plan) }
@@ -134,8 +136,8 @@ extension RestorePlanner {
     )
   }
 
-  /// Whether the log continues after the cut, or did before that part was lost. A dump that was pinned
-  /// exactly there may hold the effect of the very next command.
+  /// Whether the log continues after the cut, or continued before that part was lost. A dump that was pinned
+  /// exactly at the cut may contain the effect of the next command.
   private func goesOn(_ chain: Snapshot.Chain, behind cut: LogPosition) -> Bool {
     let finder = LossFinder(history, snapshots: [point.snapshot])
     return history.log(of: cut.timeline, ordinal: cut.ordinal, from: cut.offset).reached

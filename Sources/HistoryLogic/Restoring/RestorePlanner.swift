@@ -34,7 +34,7 @@ package struct RestorePlanner: Sendable {
     case .aof: try planChain(&plan)
     }
     for file in plan.files { try checkName(file) }
-    // Above this, no calculation with sizes could be trusted.
+    // With a larger sum, calculations with sizes could overflow.
     guard plan.bytes <= UInt64(Int64.max) else {
       throw inconsistent("the sum of its file sizes is out of range")
     }
@@ -57,7 +57,8 @@ package struct RestorePlanner: Sendable {
     plan.loadsWithNo = point.instant
     noteVerdict(index, &plan)
     guard options.appendOnly != .no else {
-      // No AOF for a server that would never write to it: it would be stale when AOF is switched on later.
+      // A server without AOF gets no AOF. It would never write to it, so the AOF would be out of date if it
+      // is switched on later.
       if index.dataset?.isEmpty != true {
         plan.warnings.append(
           "a server with `appendonly yes` would start EMPTY: with --appendonly no, restore writes no AOF"
@@ -135,8 +136,8 @@ package struct RestorePlanner: Sendable {
     joinDump(chain, names, &plan)
   }
 
-  /// The restore point is the last state before a loss: it is restored with a warning. If it holds nothing,
-  /// no server should start on it.
+  /// If the restore point is the last state before a loss, it is restored with a warning. If that state is
+  /// empty, this is an error, since no server should start on it.
   private func noteLoss(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError) {
     let finder = LossFinder(history, snapshots: [point.snapshot])
     guard let loss = finder.loss(rightBehind: point) else { return }
@@ -154,7 +155,7 @@ package struct RestorePlanner: Sendable {
         + "from \(loss.since) to \(loss.until) are lost")
   }
 
-  /// Whether the state may hold a key: its full copy does, or some log is kept.
+  /// Whether the state may have a key: its full copy has one, or there is some log.
   private func holdsKeys(_ chain: Snapshot.Chain) throws(LifeboatError) -> Bool {
     guard let cut = point.cut, chain.order(of: cut).segment == 0, cut.offset == 0 else {
       return true
@@ -289,8 +290,8 @@ package struct RestorePlanner: Sendable {
     )
   }
 
-  /// A server loads a file that its manifest names twice two times, and refuses one whose sequence numbers
-  /// fall. No writer makes such a chain.
+  /// If a manifest names a file twice, a server loads it twice. If the sequence numbers decrease, it refuses
+  /// the manifest. No writer makes such a chain.
   private func checkOrder(_ chain: Snapshot.Chain) throws(LifeboatError) {
     let names = chain.files.map(\.file) + (chain.base.map { [$0.file] } ?? [])
     guard Set(names).count == names.count else {
@@ -302,7 +303,7 @@ package struct RestorePlanner: Sendable {
     }
   }
 
-  /// Invariant: no name from a bucket leads out of the data directory.
+  /// Invariant: no file is created outside of the data directory, whatever names are in the bucket.
   private func checkName(_ file: RestorePlan.File) throws(LifeboatError) {
     for component in [file.directory, file.name].compactMap({ $0 })
     where !isPlainFileName(component) {

@@ -9,12 +9,13 @@ package struct RestorePoint: Sendable, Equatable {
   package var cut: LogPosition?
   /// The time of the mark at the cut, or of the dump's content.
   package var instant: Instant
-  /// For a state that is older than the requested time: nothing is known from `instant` until then.
+  /// For a state that is older than the requested time: nothing is known about the time from `instant` until
+  /// then.
   package var gap: Gap?
   /// A warning that a restore of it prints.
   package var warning: String?
 
-  /// A time of which no log was shipped, or of which none is kept.
+  /// A time for which no log was shipped, or for which none is kept.
   package struct Gap: Sendable, Equatable {
     package var until: Instant
     /// The id of the restore point after it.
@@ -76,7 +77,7 @@ package struct PointFinder: Sendable {
     }
   }
 
-  /// The last restore point not after `instant`: of all snapshots, the one with the latest state.
+  /// The last restore point not after `instant`: the latest state in all snapshots.
   package func last(notAfter instant: Instant) -> RestorePoint? {
     var best: RestorePoint?
     for sequence in snapshots.keys.sorted(by: >) {
@@ -124,8 +125,8 @@ package struct PointFinder: Sendable {
     return start(of: snapshot)
   }
 
-  /// The position where the timeline forked off, inside an object of an earlier one, while it has no log of
-  /// its own: a proved cut, and the state with which the timeline began when it was claimed.
+  /// The position where the timeline forked off, inside an object of an earlier timeline, as long as it has
+  /// no log of its own. The log may be cut there, and this is the state that the timeline began with.
   private func fork(of snapshot: Snapshot, _ log: ChainLog) -> RestorePoint? {
     guard let claim = history.claims[timeline], let fork = claim.fork,
       let (segment, span) = log.lastObject, let to = segment.to, span.to > to,
@@ -134,8 +135,8 @@ package struct PointFinder: Sendable {
     return RestorePoint(snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
   }
 
-  /// The BASE without any log: the restore point of a snapshot while its log has no mark yet. It stays a
-  /// restore point when the log continues.
+  /// The BASE without any log. It is the restore point of a snapshot as long as its log has no mark, and
+  /// stays a restore point when the log continues.
   package func start(of snapshot: Snapshot) -> RestorePoint? {
     guard let chain = snapshot.chain, chain.base != nil || !chain.files.isEmpty else { return nil }
     let position = chain.files.first?.segments.first.map { $0.position($0.from) }

@@ -33,7 +33,7 @@ package struct LetGo: Sendable, Equatable {
   }
 
   package func has(_ timeline: TimelineNumber, _ sequence: Int) -> Bool {
-    // A long-lived timeline has a range for each kept day, a few dozen.
+    // A timeline that exists for long has a range for each kept day, a few dozen in all.
     snapshots[timeline]?.contains { $0.contains(sequence) } ?? false
   }
 

@@ -2,8 +2,8 @@ package import BackupFormat
 package import BackupTypes
 
 extension LogPayload {
-  /// Whether a fold holds the bytes of the objects that it replaced, and the positions where these could be
-  /// cut. It is judged by their names, so that none of them has to be read.
+  /// Whether a fold has the bytes of the objects that it replaced, and a mark at each position where these
+  /// could be cut. Their names are enough for this check, so none of them has to be read.
   package func covers(
     _ parts: [LogSpan], in fold: LogSpan, digest: (ArraySlice<UInt8>) -> ShortDigest
   ) -> Bool {

@@ -1,11 +1,11 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What a run of retention deletes, and in which order.
+/// The deletions of a run of retention, in order.
 ///
-/// Wherever the run is interrupted, nothing that is kept refers to a deleted object. Snapshots are deleted
-/// before what they refer to. The pieces of a generation are deleted before its index, since a shipper may
-/// continue a generation without an index, but not one with an index.
+/// Even if the run is interrupted, no object that is kept refers to a deleted one. Snapshots are deleted
+/// before the objects that they refer to. The pieces of a generation are deleted before its index, since a
+/// shipper may continue a generation without an index, but not one with an index.
 package struct PrunePlan: Sendable, Equatable {
   /// A fold, and the objects that it has replaced.
   package struct Covered: Sendable, Equatable {
@@ -23,7 +23,7 @@ package struct PrunePlan: Sendable, Equatable {
   package private(set) var operations: [ObjectPath] = []
   /// Deleted only if the fold proves to have the same bytes.
   package private(set) var covered: [Covered] = []
-  /// What the record has to say about the deletions.
+  /// The content of the prune record about the deletions.
   package private(set) var letGo: LetGo
   package private(set) var dumpsGone: [GenerationID] = []
   package private(set) var logsGone: [Prune.Log] = []
@@ -34,7 +34,7 @@ package struct PrunePlan: Sendable, Equatable {
   /// Listed snapshots that do not exist for a reader, and how many of them are deleted.
   private var hidden = 0
   private var hiddenGone = 0
-  /// Log objects that are deleted, and that no snapshot names that exists for a reader.
+  /// The number of deleted log objects that no snapshot names that exists for a reader.
   private var hiddenLogGone = 0
   /// The first remaining restore point.
   package var firstLeft: Instant? { kept.first }
@@ -58,7 +58,7 @@ package struct PrunePlan: Sendable, Equatable {
     chooseCovered(needs)
   }
 
-  /// In this order; the objects of one stage in any order.
+  /// The stages of the deletion, in order. The objects of one stage may be deleted in any order.
   package var stages: [[ObjectPath]] {
     [
       snapshots.map { .snapshot($0.timeline, sequence: $0.sequence) }, logs, pieces, indexes,
@@ -72,8 +72,8 @@ package struct PrunePlan: Sendable, Equatable {
     !(snapshots.isEmpty && logs.isEmpty && pieces.isEmpty && indexes.isEmpty)
   }
 
-  /// A deletion of more than half of the restore points has to be confirmed, or waits for a grace period.
-  /// What a reader does not see counts, too: somebody may have hidden it.
+  /// Whether more than half of the restore points would be deleted. This has to be confirmed, or waits for a
+  /// grace period. Restore points that a reader does not see count, too, since somebody may have hidden them.
   package var takesMost: Bool {
     let logObjects = basis.history.catalogue.timelines.values.reduce(0) { sum, timeline in
       sum + timeline.log.values.reduce(0) { $0 + $1.count }
@@ -114,7 +114,7 @@ package struct PrunePlan: Sendable, Equatable {
   private struct Needs {
     var logs: Set<Prune.Log> = []
     var generations: Set<GenerationID> = []
-    /// Named by any snapshot that exists for a reader, kept or not.
+    /// Generations that are named by any snapshot that exists for a reader, whether it is kept or not.
     var named: Set<GenerationID> = []
     var namedLogs: Set<Prune.Log> = []
   }
@@ -150,10 +150,10 @@ package struct PrunePlan: Sendable, Equatable {
 
   // MARK: Data
 
-  /// The logs that no kept snapshot needs. One with a young object stays for this run, since a running
-  /// shipper may have just sent it. If snapshots named it, it is recorded as pruned nevertheless. For
-  /// example, a shipper folds the log of last week today, and then its snapshots are pruned: without the
-  /// record `verify` would call that log lost.
+  /// Chooses the logs that no kept snapshot needs. A log with a young object stays in this run, since a
+  /// running shipper may have just sent the object. If snapshots named the log, it is recorded as pruned
+  /// nevertheless. For example, a shipper folds the log of last week today, and then its snapshots are
+  /// pruned: without the record `verify` would call that log lost.
   private mutating func chooseLogs(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
@@ -182,9 +182,9 @@ package struct PrunePlan: Sendable, Equatable {
     logsGone.sort { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }
   }
 
-  /// A generation that no snapshot names yet belongs to its writer, if that may still run: the holder of
-  /// the highest claim, or the one before it. One that snapshots named does not, and neither does one that
-  /// was left unfinished long ago.
+  /// Chooses the generations to delete. A generation that no snapshot has named yet is kept as long as its
+  /// writer may still be running: the holder of the highest claim, or the one before it. This does not apply
+  /// if snapshots have named it before, or if it was left unfinished long ago.
   private mutating func chooseGenerations(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     guard points > 0 else { return }
@@ -235,8 +235,8 @@ package struct PrunePlan: Sendable, Equatable {
     operations.sort { $0.text < $1.text }
   }
 
-  /// Objects that folds replaced, of the log that is kept. A shipper deletes them itself, unless it was
-  /// stopped before, or may not delete.
+  /// Chooses objects that folds replaced, in logs that are kept. A shipper deletes them itself, unless it was
+  /// stopped before that, or may not delete.
   private mutating func chooseCovered(_ needs: Needs) {
     let young = basis.history.catalogue.young
     for log in needs.logs.sorted(by: { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }) {

@@ -1,7 +1,7 @@
 package import BackupFormat
 package import BackupTypes
 
-/// What a run of retention records, so that its deletions can be distinguished from a loss.
+/// The records of a run of retention. Because of them, its deletions can be distinguished from a loss.
 package enum PruneRecords {
   /// The content without author and time.
   package struct Content: Sendable {

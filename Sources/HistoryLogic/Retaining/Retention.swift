@@ -1,15 +1,16 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Which snapshots a policy keeps. What is kept now was kept at every time within the last grace period, so
-/// a restore that was planned, or a disk that was compared, meanwhile still finds it.
+/// Decides which snapshots a policy keeps. It keeps everything that was kept at any time within the last
+/// grace period. So a restore that was planned in this time, or a shipper that compared its disk, still finds
+/// its objects.
 package struct Retention: Sendable {
   private let basis: RetentionBasis
   private let policy: RetentionPolicy
   private let candidates: [TimelineNumber: Candidates]
   private let byTimeline: [TimelineNumber: [Int: Snapshot]]
 
-  /// What is kept, and why, if that matters for what the snapshots need.
+  /// The snapshots that are kept, and the reason if it matters for what they need.
   package struct Kept: Sendable, Equatable {
     package var snapshots: Set<SnapshotKey> = []
     /// Snapshots for which the dump next to their chain is kept, too: a shipper compares with it and reuses
@@ -23,9 +24,9 @@ package struct Retention: Sendable {
 
   /// A state that is kept beyond the policy.
   package struct Held: Sendable, Equatable {
-    /// Nil: it is the newest state. Redis's own disk holds it, too, until a rewrite or a new dump replaces it.
+    /// Nil for the newest state. Redis's own disk has that, too, until a rewrite or a new dump replaces it.
     package var pin: (id: String, until: Instant)?
-    /// What was in Redis at this time is in it.
+    /// The earliest time whose data is in it.
     package var from: Instant
     package static func == (a: Held, b: Held) -> Bool {
       a.pin?.id == b.pin?.id && a.pin?.until == b.pin?.until && a.from == b.from
@@ -86,8 +87,9 @@ package struct Retention: Sendable {
   }
 
   /// Keeps every instant since `fullSince` that a log covers: all snapshots with a log that reach into that
-  /// time, and those that `--at` gives for instants before the first mark in it. A snapshot that was cut since then is kept even if its
-  /// state is older: a directory that was restored to an earlier time, and not written to.
+  /// time, and those that `--at` uses for instants before the first mark in it. A snapshot that was written
+  /// since then is kept even if its state is older. For example, a directory was restored to an earlier time,
+  /// and nothing has been written to it.
   private func keepWithin(_ kept: inout Kept) {
     let since = fullSince
     var reaching: Set<TimelineNumber> = []
@@ -132,8 +134,9 @@ package struct Retention: Sendable {
     kept.snapshots.formUnion(last.values.map(\.key))
   }
 
-  /// For each day before `fullSince`, what `--at` and `--timeline` with it give for its last instant; and the
-  /// ends of branches that were abandoned, or that a claim with a wrong time hides, on one of these days.
+  /// For each day before `fullSince`, keeps the snapshots that `--at`, with and without `--timeline`, uses
+  /// for the last instant of the day. Also keeps the ends of branches that were abandoned on one of these
+  /// days, or that a claim with a wrong time hides.
   private func keepDaily(_ kept: inout Kept) {
     guard policy.keepDaily > 0,
       let earliest =
@@ -153,8 +156,8 @@ package struct Retention: Sendable {
         let own = candidates[number]?.at(instant) ?? []
         kept.snapshots.formUnion(own.map { SnapshotKey(number, $0) })
       }
-      // The first object of a log may have older marks inside than the one in its name. For example, a
-      // fold covers the first two days of a history: its name has the time of the second.
+      // The first object of a log may have older marks inside than the one in its name. For example, if a
+      // fold covers the first two days of a history, its name has the time of the second day.
       if instant < earliest, kept.snapshots.count == before { break }
       instant = instant.advanced(byMilliseconds: -day)
       days += 1
@@ -179,12 +182,13 @@ package struct Retention: Sendable {
     }
   }
 
-  /// The newest restore point, whatever its age. Also what a shipper compares its disk with when it claims:
-  /// the last snapshot of the highest timeline that has any.
+  /// Keeps the newest restore point, whatever its age. Also keeps the snapshot that a shipper compares its
+  /// disk with when it claims: the last one of the highest timeline that has any.
   ///
-  /// For a grace period after a claim also what its holder compared with and uses again: the last snapshots of
-  /// the timeline below, and of the parent. For example, timeline 7 was claimed in May and has snapshots. In
-  /// June only its own last snapshot is kept by this rule, and those of timeline 6 go by the policy.
+  /// For a grace period after a claim, also keeps the snapshots that its holder compared with and may reuse:
+  /// the last ones of the timeline below, and of the parent. For example, timeline 7 was claimed in May and
+  /// has snapshots. In June this rule keeps only its own last snapshot, and the policy decides about those of
+  /// timeline 6.
   private func keepNewest(_ kept: inout Kept, _ byPolicy: Set<SnapshotKey>) {
     let highestFirst = basis.history.claims.keys.sorted(by: >)
     if let number = highestFirst.first(where: { newest(of: $0) != nil }),
@@ -213,8 +217,8 @@ package struct Retention: Sendable {
     }
   }
 
-  /// While nobody knows how much the newest state holds, the newest state that was counted is kept, too: the
-  /// guard may have had nothing to compare.
+  /// As long as the number of keys in the newest state is unknown, keeps the newest state with a known
+  /// number, too: the shrink guard may have had nothing to compare.
   private func keepCounted(_ kept: inout Kept) {
     let points = basis.snapshots.filter { $0.value.primary != nil }
     guard let newest = points.keys.max(), points[newest]?.estimate == nil,

@@ -1,8 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// Everything that decides what may be deleted: a complete listing, including what the store has had for
-/// less than a grace period, every claim, every snapshot, and the operations of people.
+/// All facts that decide what may be deleted: a complete listing, the objects that the store has had for less
+/// than a grace period, every claim, every snapshot, and the operations of people.
 package struct RetentionBasis: Sendable {
   package var history: History
   /// Snapshots that exist for a reader, written by their timeline's own process.
@@ -50,9 +50,9 @@ package struct RetentionBasis: Sendable {
     return made
   }
 
-  /// What shows that the listing is incomplete, or that something was lost. Nothing may then be deleted,
-  /// since it is unknown what is needed. Claims are numbered without a gap, and so are the snapshots of
-  /// each timeline, except those recorded as deleted.
+  /// A sign that the listing is incomplete, or that something was lost; nil if there is none. If there is
+  /// one, nothing may be deleted, since it is unknown what is needed. Claims are numbered without a gap, and
+  /// so are the snapshots of each timeline, except those recorded as deleted.
   package func problem() -> String? {
     if let (path, other) = history.catalogue.contradicting.min(by: { $0.key.text < $1.key.text }) {
       return "\(path.text) and \(other.text) contradict each other: one of them is forged"
@@ -70,8 +70,8 @@ package struct RetentionBasis: Sendable {
     return history.unreadable.last { $0.timeline >= expected }.flatMap { gap(at: $0.timeline) }
   }
 
-  /// Nothing is needed of a timeline that a writer has passed, and under which nothing was shipped, whether
-  /// its claim is still there or not. If something was shipped, it is unknown what that needs.
+  /// If a writer has passed a timeline, and nothing was shipped under it, nothing of it is needed, whether
+  /// its claim still exists or not. If something was shipped under it, it is unknown what that needs.
   private func gap(at number: TimelineNumber) -> String? {
     let unreadable = history.unreadable.first { $0.timeline == number }
     guard history.isPassed(number) else {
@@ -112,8 +112,8 @@ package struct RetentionBasis: Sendable {
     return found
   }
 
-  /// Someone has said that they are lost, and the store has proved that they do not exist: they count as
-  /// deleted.
+  /// Counts these snapshots as deleted. Someone has said that they are lost, and the store has proved that
+  /// they do not exist.
   package mutating func takeAsLost(_ missing: [TimelineNumber: [ClosedRange<Int>]]) {
     for (timeline, ranges) in missing { letGo.add(ranges, of: timeline) }
   }

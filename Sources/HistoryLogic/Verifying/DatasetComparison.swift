@@ -2,8 +2,8 @@ package import BackupFormat
 
 /// The differences between the record of a dataset and what was found.
 package enum DatasetComparison {
-  /// One sentence for each, by database and type. Sizes in bytes are not compared, since they depend on how
-  /// a server encodes.
+  /// One sentence for each difference, by database and type. Sizes in bytes are not compared, since they
+  /// depend on the server's encoding.
   package static func differences(recorded: DatasetRecord, found: DatasetRecord) -> [String] {
     var differences: [String] = []
     func compare(_ what: String, _ recorded: some BinaryInteger, _ found: some BinaryInteger) {

@@ -11,8 +11,8 @@ package struct LogCheck: Sendable {
   private var scanner: AOFScanner?
   private let stops: [UInt64]
 
-  /// - Parameter scanner: its state at `position`; nil if that is unknown. Then each object can only be
-  ///   judged alone.
+  /// - Parameter scanner: its state at `position`. Nil if that is unknown; each object can then only be
+  ///   checked by itself.
   package init(at position: UInt64, scanner: AOFScanner?, stops: [UInt64]) {
     self.position = position
     self.scanner = scanner
@@ -20,7 +20,7 @@ package struct LogCheck: Sendable {
     if let scanner, stops.contains(position) { stopped[position] = scanner }
   }
 
-  /// Something is missing, so what follows can't be judged by what came before.
+  /// Something is missing, so the following objects can't be checked together with the earlier ones.
   package mutating func giveUp() { scanner = nil }
 
   /// Reads the next object. Returns what is wrong in it; nil if nothing is.
@@ -39,7 +39,7 @@ package struct LogCheck: Sendable {
           UnsafeRawBufferPointer(
             rebasing: bytes[Int(reached - span.from)..<Int(cut - span.from)]))
         reached = cut
-        // Of no interest here, and kept until they are taken.
+        // The findings are not needed here, but would be kept until they are taken.
         _ = scanner?.takeFindings()
         if let problem = judge(cut, isMark: marks.contains(cut)) {
           scanner = nil

@@ -1,8 +1,8 @@
 package import BackupFormat
 package import BackupTypes
 
-/// The references of a repository's snapshots, gathered one by one. Of thousands of snapshots only the
-/// differences are kept.
+/// The references of a repository's snapshots, gathered one by one. Thousands of snapshots name mostly the
+/// same objects, and each reference is kept only once.
 package struct SnapshotReferences: Sendable {
   /// The snapshots that need something: the first few, and their total number.
   package struct Uses: Sendable, Equatable {
@@ -38,13 +38,13 @@ package struct SnapshotReferences: Sendable {
   package static let spansMax = 65_536
 
   package private(set) var generations: [GenerationID: Uses] = [:]
-  /// A snapshot needs these for more than a dump next to its chain.
+  /// Generations that a snapshot needs for more than a dump beside its chain.
   private var needed: Set<GenerationID> = []
   package private(set) var spans: [Span: Uses] = [:]
   /// The minimum extent to which spans without an end were durable.
   package private(set) var reached: [Span: UInt64] = [:]
-  /// From where a log continues if its span does not begin the file: the end of the span before it, in another
-  /// log.
+  /// For a span that does not begin its file: the position where its log continues, which is the end of the
+  /// span before it, in another log.
   package private(set) var joins: [LogPosition: LogPosition] = [:]
   private var starts: [Ordinal: UInt64] = [:]
 
@@ -55,7 +55,7 @@ package struct SnapshotReferences: Sendable {
 
   package init() {}
 
-  /// Adds a snapshot's references. Returns what is wrong with their form.
+  /// Adds a snapshot's references. Returns the errors in their form.
   package mutating func add(_ snapshot: Snapshot) -> [String] {
     let id = "\(snapshot.timeline).\(snapshot.sequence)"
     var problems: [String] = []

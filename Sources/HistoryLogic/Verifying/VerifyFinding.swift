@@ -4,7 +4,7 @@ package import BackupTypes
 /// One result of `verify` for a repository.
 package struct VerifyFinding: Sendable, Hashable, Encodable {
   package enum Verdict: String, Sendable, Hashable, CaseIterable, Encodable {
-    /// Worth knowing, and no loss.
+    /// Worth knowing, but not a loss.
     case remark
     /// Another object refers to something that does not exist.
     case missing
