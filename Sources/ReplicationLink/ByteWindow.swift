@@ -56,7 +56,7 @@ struct ByteWindow: Sendable {
     return low
   }
 
-  /// Whole chunks below `offset` are given back.
+  /// Frees whole chunks below `offset`.
   mutating func drop(below offset: UInt64) {
     while head < chunks.count, starts[head] + UInt64(chunks[head].count) <= offset {
       chunks[head] = []
@@ -70,7 +70,7 @@ struct ByteWindow: Sendable {
     }
   }
 
-  /// Everything from `offset` on is forgotten, and so is what comes before if `offset` is not held.
+  /// Drops everything from `offset` on. If `offset` is not held, drops everything.
   mutating func cut(to offset: UInt64) {
     guard offset >= start, offset < end else {
       if offset != end { self = ByteWindow(at: offset) }

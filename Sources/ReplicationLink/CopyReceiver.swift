@@ -1,21 +1,21 @@
 import BackupTypes
 import SystemIO
 
-/// Receives a full copy, for as long as somebody takes it.
+/// Receives a full copy, as long as the shipper reads it.
 struct CopyReceiver {
   let time: any TimeSource
-  /// Signalled when there is room.
+  /// Signalled when there is room for more bytes.
   let bell: WaitPoint
 
-  /// Returns what came after the copy.
+  /// Returns the bytes that came after the copy.
   func run(
     _ wire: inout LinkWire, into base: LinkBase, isStopped: () -> Bool
   ) throws(LifeboatError) -> [UInt8] {
     var transfer = CopyTransfer()
     var shownAt: Int64?
     while !isStopped() {
-      // A server drops a replica that it does not hear of. This claims nothing, and starts the stream after a
-      // diskless copy.
+      // A server drops a replica that sends nothing for too long. This acknowledgement of offset 0 claims
+      // nothing, and makes the server start the stream after a diskless copy.
       if shownAt.map({ time.monotonic - $0 >= LinkReceiver.acknowledgeInterval }) ?? true {
         shownAt = time.monotonic
         try wire.acknowledge(0)

@@ -1,8 +1,9 @@
 import BackupTypes
 import Glibc
 
-/// Takes a full copy out of what a primary sends after `+FULLRESYNC`: `$<length>` or `$EOF:<mark>`, and then an
-/// RDB of that length, or until the mark comes again. A line end alone is a sign of life before that.
+/// Parses the full copy that a primary sends after `+FULLRESYNC`: `$<length>` or `$EOF:<mark>`, and then an
+/// RDB of that length, or until the mark comes again. Before that, a primary sends single line ends as a sign
+/// of life.
 struct CopyTransfer {
   enum Part: Equatable {
     case content([UInt8])
@@ -61,7 +62,7 @@ struct CopyTransfer {
           return parts
         }
         if found > 0 { parts.append(.content(Array(all[..<found]))) }
-        // A primary that heard an acknowledgement meanwhile begins its stream at once.
+        // If the primary got an acknowledgement in the meantime, it begins its stream at once.
         parts.append(.end(rest: Array(all[(found + mark.count)...])))
         state = .ended
       case .ended: return parts

@@ -5,10 +5,11 @@ import RedisFormats
 package import SystemIO
 import WriterLogic
 
-/// What an auditor looks at when the source is a replication link: the server itself, over a connection of its own.
+/// What an auditor looks at if the source is a replication link: the server itself, over a separate
+/// connection.
 ///
-/// The server says how far its stream has come. The receiver is asked for one thing only: where, before that, the
-/// last command is that changes data. PINGs after it are never uploaded.
+/// The server says its offset. The receiver is asked for one thing only: the end of the last command before
+/// that offset that changes data. PINGs after it are never uploaded.
 package struct LinkAudit: AuditedSource {
   private let server: LinkServer
   private let state: LinkState

@@ -5,8 +5,8 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// A full copy that a server sends, as the shipper sees it: a file that can be read once, from its beginning. The
-/// server is asked for it when the first byte is wanted.
+/// A full copy that a server sends, as the shipper sees it: a file that can be read once, from its beginning.
+/// It is requested from the server when the first byte is read.
 ///
 /// It holds a bounded number of bytes. When it is full, the receiver waits, and so does the child process of the
 /// server that writes the copy.
@@ -28,7 +28,7 @@ final class LinkBase: SourceFile, Sendable {
     var consumed: UInt64 = 0
     var size: UInt64
     var waiting: CheckedContinuation<Void, Never>?
-    /// Somebody wanted bytes of it that are not held any more.
+    /// Whether somebody tried to read bytes of it that are not held any more.
     var isLost = false
   }
 
@@ -38,11 +38,11 @@ final class LinkBase: SourceFile, Sendable {
   let sequence: Int64
   let streamed: ShortDigest?
   private let state: Mutex<State>
-  /// Signalled when there is room again, or when the copy is wanted.
+  /// Signalled when there is room again, or when the first byte is read.
   private let receiver: any Bell
 
   /// - Parameters:
-  ///   - stored: its size in the repository, under the fingerprint `name`; nil: it is not there yet.
+  ///   - stored: its size in the repository, under the fingerprint `name`. Nil if it is not there yet.
   init(
     _ file: PinnedFile, sequence: Int64, name: ShortDigest, stored: UInt64?, receiver: any Bell
   ) {
@@ -61,16 +61,16 @@ final class LinkBase: SourceFile, Sendable {
   var stage: Stage { state.withLock { $0.stage } }
   var isWanted: Bool { if case .wanted = stage { true } else { false } }
   var isUnread: Bool { if case .unread = stage { true } else { false } }
-  /// Everything of it came, or the repository has it.
+  /// Whether all of it was received, or the repository has it.
   var isComplete: Bool {
     switch stage {
     case .whole, .stored: true
     default: false
     }
   }
-  /// How many bytes came of it, or what the repository says.
+  /// How many bytes of it were received, or its size in the repository.
   var size: UInt64 { state.withLock { $0.size } }
-  /// Nobody can get it any more.
+  /// Whether it can't be read any more.
   var isLost: Bool {
     state.withLock { state in
       if case .failed = state.stage { return true }
@@ -80,7 +80,7 @@ final class LinkBase: SourceFile, Sendable {
 
   // MARK: The shipper
 
-  /// The bytes [from, to) in the order in which they come; fewer only at the end.
+  /// Reads the bytes [from, to), in the order in which they arrive. Fewer only at the end.
   func read(from: UInt64, to: UInt64) async throws(LifeboatError) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Int(to - from))
@@ -94,7 +94,7 @@ final class LinkBase: SourceFile, Sendable {
     return bytes
   }
 
-  /// Takes what there is. Returns whether it was the end.
+  /// Takes the bytes that have arrived. Returns whether this is the end.
   private func take(_ bytes: inout [UInt8], at offset: UInt64, most: Int) throws(LifeboatError)
     -> Bool
   {
@@ -180,7 +180,7 @@ final class LinkBase: SourceFile, Sendable {
     }
     resume()
   }
-  /// More has to wait.
+  /// Whether no more bytes can be taken now.
   var isFull: Bool { state.withLock { $0.buffered >= LinkBase.bufferBytes } }
 
   func end() {

@@ -11,15 +11,15 @@ package struct LinkCredentials: Sendable, Hashable {
     self.password = password
   }
 
-  /// What the user of a link has to be allowed, at the least, as words of ACL SETUSER.
+  /// The least permissions that the user of a link needs, as arguments of ACL SETUSER.
   package static let minimalRules = "+psync +replconf +info"
 }
 
 /// How long a session waits, in milliseconds.
 package struct LinkLimits: Sendable, Hashable {
-  /// For name, TCP and TLS together.
+  /// For name resolution, TCP and TLS together.
   package var connect: Int
-  /// For a whole reply, and for the bytes of a command to be taken.
+  /// For a whole reply, and until all bytes of a command are sent.
   package var reply: Int
 
   package init(connect: Int, reply: Int) {

@@ -2,18 +2,18 @@ package import BackupTypes
 package import HTTPTransport
 import RedisFormats
 
-/// Opens sessions with the server of a URL, which Sentinels may have to be asked for.
+/// Opens sessions with the server of a URL. If the URL names Sentinels, asks them for the server.
 package struct LinkDialer: Sendable {
   private let url: LinkURL
   private let tls: LinkTLS?
   private let credentials: LinkCredentials?
   private let limits: LinkLimits
-  /// A Sentinel that is down must not keep the others from being asked.
+  /// Short limits, so that a Sentinel that is down does not delay the others.
   private static let sentinelLimits = LinkLimits(connect: 2000, reply: 2000)
 
   /// - Parameters:
   ///   - tls: used if the URL says so.
-  ///   - password: nil: the server wants none.
+  ///   - password: nil if the server needs none.
   package init(url: LinkURL, tls: LinkTLS, password: Redacted?, limits: LinkLimits) {
     self.url = url
     self.tls = url.isTLS ? tls : nil
@@ -21,8 +21,8 @@ package struct LinkDialer: Sendable {
     self.limits = limits
   }
 
-  /// - Parameter address: the server, if the caller knows it; nil: the one of the URL, or the one that the
-  ///   Sentinels name, which has said that it is a primary.
+  /// - Parameter address: the server, if the caller knows it. Nil for the one of the URL, or for the one that
+  ///   the Sentinels name, which must itself say that it is a primary.
   package func open(_ address: LinkAddress? = nil) throws(LifeboatError) -> RedisSession {
     if let address { return try session(address) }
     switch url.place {
@@ -54,7 +54,7 @@ package struct LinkDialer: Sendable {
       hint: failures.compactMap(\.hint).first, isRetryable: failures.contains(where: \.isRetryable))
   }
 
-  /// A Sentinel can be behind: what it names must say itself that it is a primary.
+  /// A Sentinel may have old information, so the server that it names must itself say that it is a primary.
   private func verifiedPrimary(
     of master: String, by sentinel: LinkAddress
   ) throws(LifeboatError) -> RedisSession {
@@ -78,7 +78,8 @@ package struct LinkDialer: Sendable {
     let question = ["SENTINEL", "get-master-addr-by-name", master]
     var reply = try session.command(question.map { Array($0.utf8) })
     if case .error(let words) = reply, words.hasPrefix("NOAUTH"), let credentials {
-      // A Sentinel has the primary's password anyway (`sentinel auth-pass`), so it learns nothing.
+      // A Sentinel has the primary's password anyway (`sentinel auth-pass`), so it learns nothing new from
+      // this.
       session.close()
       session = try RedisSession(
         with: sentinel, tls: tls, credentials: credentials, limits: LinkDialer.sentinelLimits)
@@ -94,7 +95,7 @@ package struct LinkDialer: Sendable {
     return found
   }
 
-  /// Of the reply to `SENTINEL get-master-addr-by-name`: two strings.
+  /// Parses the reply to `SENTINEL get-master-addr-by-name`: two strings.
   static func address(in reply: RESPReply) -> LinkAddress? {
     guard let parts = reply.elements, parts.count == 2, let host = parts[0].text,
       let port = parts[1].text.flatMap({ Int($0) })

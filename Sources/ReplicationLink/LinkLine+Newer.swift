@@ -6,7 +6,7 @@ import WriterLogic
 
 /// A newer full copy, which the server sends beside its stream.
 extension LinkLine {
-  /// How much of the stream came since the full copy, and how large that is.
+  /// How many bytes of the stream came since the full copy, and the size of the copy.
   var sinceBase: (log: UInt64, base: UInt64) {
     state.withLock { ($0.shown - ($0.parts.first?.start ?? $0.shown), $0.base.size) }
   }
@@ -15,7 +15,7 @@ extension LinkLine {
   var isAwaited: Bool { state.withLock { $0.isAwaited } }
   var hasNext: Bool { state.withLock { $0.next != nil } }
 
-  /// From now on what comes is shown a little later.
+  /// From now on, new data is shown to the shipper a little later.
   func holdBack() { state.withLock { $0.late = $0.late ?? [] } }
   func showAll(at now: Now) {
     state.withLock { state in
@@ -23,7 +23,7 @@ extension LinkLine {
       state.show(now)
     }
   }
-  /// Shows what is old enough. Returns whether there is more to see.
+  /// Shows the data that is old enough. Returns whether there is new data to see.
   func showLate(at now: Now) -> Bool {
     state.withLock { state in
       let shown = state.shown
@@ -32,8 +32,8 @@ extension LinkLine {
     }
   }
 
-  /// The server sends a copy of its state after `offset` of the history `id`: what follows becomes a part of its
-  /// own. Returns false if that is not possible: something after it was shown already.
+  /// The server sends a copy of its state after `offset` of the history `id`. The stream after that becomes a
+  /// separate part. Returns false if that is not possible, because data after this offset was shown already.
   func split(at offset: UInt64, id: String, _ base: LinkBase, _ part: Part) -> Bool {
     state.withLock { state in
       guard state.id == id, offset >= state.shown, state.next == nil, !state.isCut,
@@ -48,7 +48,7 @@ extension LinkLine {
 
   var isFollowed: Bool { state.withLock { $0.isFollowed } }
 
-  /// Nobody takes the newer copy any more: the older one stays.
+  /// Gives up the newer copy, because nobody reads it any more. The older one stays.
   func abandonNext() {
     state.withLock { state -> LinkBase? in
       defer { (state.next, state.isNextShown, state.isFollowed) = (nil, false, false) }
@@ -58,10 +58,10 @@ extension LinkLine {
 }
 
 extension LinkLine.State {
-  /// Somebody waits for what is shown. What is held back is not shown yet.
+  /// Whether somebody waits for data that is shown. Data that is held back is not shown yet.
   var isAwaited: Bool { durable.map { $0 < min(askedAt, shown) } ?? false }
 
-  /// Shows what may be seen.
+  /// Shows the data that may be shown now.
   mutating func show(_ now: Now) {
     if let frozenFrom, now.monotonic >= frozenFrom { return }
     var end = streamStart + stream.dataEnd

@@ -5,10 +5,10 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// One unbroken history of a server, from one full copy on, as far as this process holds it. The receiver adds to
-/// it; looks, the shipper and the audit read it.
+/// One unbroken history of a server, from one full copy on: the part that this process holds in memory. The
+/// receiver adds to it; looks, the shipper and the audit read it.
 ///
-/// Offsets are those of the server: after so many bytes of its stream.
+/// Offsets are those of the server: the number of bytes of its stream.
 final class LinkLine: Sendable {
   /// A part of the stream, as a file of an AOF set.
   struct Part: Sendable, Equatable {
@@ -27,7 +27,8 @@ final class LinkLine: Sendable {
     var heldMax: Int
     /// How many durable bytes are kept in memory: merging small log objects reads them again.
     var keptMax: Int { min(heldMax, 5 << 20) }
-    /// A command of which this much has come is shown before its end has come; the same for PINGs in a row.
+    /// If this many bytes of a command have come, they are shown before the command is complete. The same
+    /// applies to PINGs in a row.
     static let shownAnyway: UInt64 = 1 << 20
   }
 
@@ -35,9 +36,9 @@ final class LinkLine: Sendable {
     /// Nil until the server has begun its full copy.
     var id: String?
     var base: LinkBase
-    /// A newer copy, which the server sends meanwhile, and the part that goes on from it.
+    /// A newer copy, which the server is sending, and the part of the stream that continues from it.
     var next: (base: LinkBase, first: PinID)?
-    /// The shipper follows that part, and may take the copy for its BASE.
+    /// Whether the shipper follows that part, and may use the copy as its BASE.
     var isNextShown = false
     /// While the server is asked for a newer copy: the ends of commands, and when they came. They are shown a
     /// little later, so that the copy begins after what was shown.
@@ -49,27 +50,27 @@ final class LinkLine: Sendable {
     var streamStart: UInt64
     var shown: UInt64
     var receivedAt: Instant
-    /// A restore of the repository gives the state at this offset; nil: none yet.
+    /// The offset of the state that a restore of the repository gives. Nil if it gives none yet.
     var durable: UInt64?
-    /// Up to there a question (GETACK) was asked.
+    /// The offset of the last question (GETACK) of the server.
     var askedAt: UInt64 = 0
-    /// The timelines in which the log up to `durable` is what the server sent.
+    /// The timelines whose log up to `durable` is the server's stream.
     var timelines: Set<TimelineNumber>
-    /// The history was cut, and no comparison has seen that yet. Until then the log that a session calls durable
-    /// may be what the server lost.
+    /// Whether the history was cut, and no comparison has taken that into account yet. Until then, the log
+    /// that a session reports as durable may be log that the server has lost.
     var isCut = false
     /// How many keys the server had when it was last connected to.
     var keys: KeyBounds
-    /// From then on nothing more is shown, by the monotonic clock.
+    /// From this time on nothing more is shown, by the monotonic clock.
     var frozenFrom: Int64?
-    /// A shipper takes what comes, so it would take a newer full copy.
+    /// Whether a shipper reads the stream, and so would read a newer full copy.
     var isFollowed = false
-    /// What is held fits neither the server nor the repository any more.
+    /// Whether the held history no longer matches the server or the repository.
     var isStale = false
   }
 
   let isContinued: Bool
-  /// The start of the server of which it was made.
+  /// The run id of the server at the time when this was made.
   let runID: String?
   /// Why it begins with a full copy.
   let reason: String
@@ -77,7 +78,7 @@ final class LinkLine: Sendable {
   let limits: Limits
   let state: Mutex<State>
 
-  /// A new history, whose full copy is still to be asked for.
+  /// A new history, whose full copy was not requested yet.
   init(
     base: LinkBase, first: Part, because reason: String, runID: String?, keys: KeyBounds,
     hadKeys: Bool,
@@ -94,7 +95,7 @@ final class LinkLine: Sendable {
         shown: first.start, receivedAt: now, timelines: [], keys: keys))
   }
 
-  /// The history that the repository holds up to `durable`.
+  /// The history that the repository has, up to `durable`.
   init(
     continuing id: String, base: LinkBase, parts: [Part], durable: UInt64,
     timelines: Set<TimelineNumber>, limits: Limits, now: Instant
@@ -112,7 +113,7 @@ final class LinkLine: Sendable {
 
   // MARK: The receiver
 
-  /// What may be asked for; nil: nothing, before the full copy has come.
+  /// The history to continue with a request. Nil before the full copy has arrived.
   var held: Resync.Held? {
     state.withLock { state in
       guard let id = state.id, let first = state.parts.first, state.base.isComplete else {
@@ -131,7 +132,7 @@ final class LinkLine: Sendable {
   }
   var id: String? { state.withLock { $0.id } }
 
-  /// The full copy begins: what follows is the history `id` after `offset`.
+  /// The full copy begins. It is followed by the history `id` after `offset`.
   func begin(id: String, offset: UInt64) {
     state.withLock { state in
       state.id = id
@@ -148,10 +149,10 @@ final class LinkLine: Sendable {
     base.begin()
   }
 
-  /// The server goes on, perhaps under another id.
+  /// The server continues the history, perhaps under another id.
   func continued(id: String?) { if let id { state.withLock { $0.id = id } } }
 
-  /// What is held after `offset` is not the server's history.
+  /// The bytes after `offset` are not the server's history. Drops them.
   func cut(to offset: UInt64) {
     state.withLock { state in
       state.window.cut(to: offset)
@@ -161,13 +162,13 @@ final class LinkLine: Sendable {
       state.durable = state.durable.map { min($0, offset) }
       state.askedAt = min(state.askedAt, offset)
       state.isCut = true
-      // What is held after the last boundary is the beginning of a command that the server does not have.
+      // The bytes after the last boundary are the beginning of a command that the server does not have.
       (state.stream, state.streamStart) = (ReplicationStream(), offset)
     }
   }
 
-  /// More of the stream.
-  /// - Returns: whether there is more to see, and whether the server asked how far we are.
+  /// Adds bytes of the stream.
+  /// - Returns: whether there is new data to see, and whether the server asked for our offset.
   func append(_ bytes: ArraySlice<UInt8>, at now: Now) throws(LifeboatError) -> (
     isData: Bool, isQuestion: Bool
   ) {
@@ -192,28 +193,29 @@ final class LinkLine: Sendable {
     return (isData, isQuestion)
   }
 
-  /// A restore of the repository gives a state of it.
+  /// Whether a restore of the repository gives a state of this history.
   var isRestorable: Bool { state.withLock { $0.durable != nil } }
 
   /// Bytes that were received and are not durable.
   var pending: Int { state.withLock { Int($0.window.end - max($0.durable ?? 0, $0.window.start)) } }
   var isFull: Bool { pending >= limits.heldMax }
-  /// Something is shown and not durable.
+  /// Whether some data is shown and not durable.
   var hasUnshipped: Bool { state.withLock { $0.shown > $0.durable ?? 0 } }
-  /// There is room enough for a connection to be worth while.
+  /// Whether there is enough room to connect again.
   var hasRoom: Bool { pending < limits.heldMax / 2 }
 
-  /// What the server may be told: up to there a restore gives its history. 0: nothing.
+  /// The offset to acknowledge to the server: a restore gives its history up to there. 0 if there is none.
   var acknowledged: UInt64 {
     state.withLock { state in
       guard let durable = state.durable else { return 0 }
-      // After the last command that changes data there is nothing to lose.
+      // After the last command that changes data, there is no data that could be lost.
       let dataEnd = state.streamStart + state.stream.dataEnd
       return durable >= dataEnd ? max(durable, state.streamStart + state.stream.boundary) : durable
     }
   }
 
-  /// Whether the server is what it was when this was made, as far as the shrink guard would care.
+  /// Whether the server still has the data that it had when this was made, as far as the shrink guard is
+  /// concerned.
   func isStill(_ info: ReplicationInfo) -> Bool {
     let found = ShrinkGuard.Loaded(keys: info.keys)
     return info.runID == runID
@@ -247,7 +249,7 @@ final class LinkLine: Sendable {
 
   func view(at now: Instant) -> CaptureView {
     state.withLock { state in
-      // A part that is shown ends the one before it.
+      // When a part is shown, the one before it has ended.
       let reached = state.parts.filter { $0.start <= state.shown }
       let all = reached.map {
         AOFSetView.Entry(file: LinkLine.pinned($0, state), sequence: $0.sequence)
@@ -278,7 +280,7 @@ final class LinkLine: Sendable {
     state.withLock { !isContinued && !hadKeys && $0.stream.dataEnd == 0 }
   }
 
-  /// A restore gives the history up to here.
+  /// Notes that a restore gives the history up to this position.
   func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {
     state.withLock { state in
       guard !state.isCut, let part = state.parts.first(where: { $0.pin == log.pin }) else { return }
@@ -304,10 +306,10 @@ final class LinkLine: Sendable {
   var isStale: Bool { state.withLock { $0.isStale } }
   func makeStale() { state.withLock { $0.isStale = true } }
 
-  /// A comparison takes what is shown as it is now.
+  /// A comparison has taken the cut into account.
   func compared() { state.withLock { $0.isCut = false } }
 
-  /// Up to which offset of a part the log of a timeline is known to be what the server sent.
+  /// Up to which offset of a part the log of a timeline is known to be the server's stream.
   func proved(_ part: Part, in timeline: TimelineNumber) -> UInt64 {
     state.withLock { state in
       guard state.timelines.contains(timeline), let durable = state.durable else { return 0 }
@@ -338,7 +340,7 @@ extension FileMoment {
 // MARK: The audit
 
 extension LinkLine {
-  /// The set as a look sees it, and up to which offset of the server the stream came.
+  /// The set as a look sees it, and the server's offset up to which the stream was received.
   var facts: (base: PinnedFile, files: [PinnedFile], lastStart: UInt64, received: UInt64) {
     state.withLock { state in
       (
@@ -349,7 +351,7 @@ extension LinkLine {
   }
 }
 
-/// The names under which a restore lays the history down.
+/// The names of the files that a restore makes from the history.
 enum LinkNames {
   static let form = AOFForm.multiPart(
     directory: "appendonlydir", manifest: "appendonly.aof.manifest")

@@ -14,7 +14,7 @@ struct LinkLog: SourceFile, Sendable {
   func dropCache(upTo end: UInt64) {}
   func version() -> FileVersion { line.pinned(part).version }
 
-  /// Only the bytes that are not durable yet are held, and a few before them.
+  /// Only bytes that are not durable yet, and a few before them, can be read.
   func read(from: UInt64, to: UInt64) throws(LifeboatError) -> [UInt8] {
     let (bytes, end) = line.bytes(from: part.start + from, to: part.start + to)
     if let bytes { return bytes }

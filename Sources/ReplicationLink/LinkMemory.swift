@@ -3,14 +3,14 @@ import BackupTypes
 import HistoryLogic
 package import RepositoryAccess
 
-/// What a repository holds of a server's replication history: enough to go on from there.
+/// What a repository has of a server's replication history: enough to continue it.
 package struct LinkMemory: Sendable, Equatable {
   package var link: Snapshot.Link
   var base: Snapshot.Base
   var baseSize: UInt64
   /// The files of the newest state, with their sizes.
   var files: [(file: Snapshot.LogFile, size: UInt64)]
-  /// The timelines in which they are.
+  /// The timelines that contain these files.
   var timelines: Set<TimelineNumber>
 
   package static func == (a: LinkMemory, b: LinkMemory) -> Bool {
@@ -50,7 +50,7 @@ package struct LinkMemory: Sendable, Equatable {
         if let cut = point.cut, cut.timeline == segment.timeline, cut.ordinal == segment.ordinal {
           size = cut.offset
           isAtCut = true
-          // A file after one that is cut in the middle follows nothing.
+          // A file after one that is cut in the middle does not continue it.
           if let to = segment.to, to != cut.offset { return nil }
         } else if let to = segment.to {
           size = to

@@ -9,14 +9,14 @@ import WriterLogic
 /// Keeps a link to the server on a thread of its own: connects, asks for the part of its history that is missing,
 /// receives it, and acknowledges what is durable.
 ///
-/// It always reads. When it holds as much as it may, it gives up the connection, so that the server does not
-/// have to hold anything for it, and comes back when there is room.
+/// It reads all the time. If its memory is full, it closes the connection, so that the server does not have
+/// to hold data for it, and connects again when there is room.
 final class LinkReceiver: Sendable {
   enum Status: Sendable {
     case connecting
-    /// The stream is received, or the full copy can be asked for.
+    /// The stream is being received, or the full copy can be requested.
     case ready
-    /// Since then, by the monotonic clock.
+    /// The link is down since this time, by the monotonic clock.
     case down(LifeboatError, since: Int64)
   }
   private struct State {
@@ -35,19 +35,19 @@ final class LinkReceiver: Sendable {
   let server: LinkServer
   private let state = Mutex(State())
   let renewal: LinkRenewal
-  /// The audit has found another history at the server than the one that is received.
+  /// Whether the audit has found that the server has another history than the one that is received.
   private let isForeign = Mutex(false)
-  /// Signalled when there is room, when a copy is wanted, when something became durable, and to stop.
+  /// Signalled when there is room, when a copy is read, when something became durable, and to stop.
   let bell: WaitPoint
   private let makeLine: @Sendable (ReplicationInfo, _ reason: String) -> LinkLine
-  /// Is notified when there is something new to look at.
+  /// Is notified if there is new data to look at.
   let shared: LinkState
   let time: any TimeSource
   let logger: Logger
 
   /// - Parameters:
-  ///   - line: what the repository holds; nil: nothing that could be continued.
-  ///   - makeLine: a new history, when nothing can be continued.
+  ///   - line: the history in the repository. Nil if it has none that can be continued.
+  ///   - makeLine: makes a new history, if none can be continued.
   init(
     _ server: LinkServer, line: LinkLine?, bell: WaitPoint, renewal: LinkRenewal,
     time: any TimeSource, logger: Logger,
@@ -102,7 +102,7 @@ final class LinkReceiver: Sendable {
         pause = LinkReceiver.pauses.lowerBound
       } catch {
         note(error)
-        // A link that held for a while is made again soon.
+        // A link that was up for a while is connected again soon.
         let wasUp = time.monotonic - begun > 30_000
         pause =
           wasUp ? LinkReceiver.pauses.lowerBound : min(pause * 2, LinkReceiver.pauses.upperBound)
@@ -137,7 +137,7 @@ final class LinkReceiver: Sendable {
     if isNews { shared.tell(isQuestion: false) }
   }
 
-  /// One connection, until it ends or is given up.
+  /// Handles one connection, until it ends or is closed.
   private func connect() throws(LifeboatError) {
     while let line, !line.hasRoom, !isStopped { bell.wait(milliseconds: 1000) }
     guard !isStopped else { return }
@@ -181,7 +181,7 @@ final class LinkReceiver: Sendable {
       noteReady()
       try receiveStream(&wire, line)
     case .full:
-      // The server has begun a full copy, which nobody wants yet.
+      // The server has begun a full copy, but nobody reads it yet.
       session.close()
       makeNew(
         info, "the server no longer has its stream from offset \(after) on: see repl-backlog-size")
@@ -206,12 +206,12 @@ final class LinkReceiver: Sendable {
     guard let line, line.base.isWanted else {
       session.close()
       if line?.base.isUnread != true { makeNew(info, reason) } else { noteReady() }
-      // Nothing is asked of the server until the shipper reads the copy.
+      // The copy is not requested until the shipper reads it.
       while self.line?.base.isUnread == true, !isStopped { bell.wait(milliseconds: 5000) }
       return
     }
     guard line.isStill(info) else {
-      // The claim was made for other data than the server has now: the guard has to judge again.
+      // The server has other data now than when the claim was made, so the shrink guard has to judge again.
       session.close()
       return makeNew(info, "the server has other data than when it was first asked")
     }

@@ -5,7 +5,7 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// When a newer full copy is worth its cost, and the one that is under way.
+/// Decides when a newer full copy is worth its cost, and handles the one that is under way.
 ///
 /// A restore reads the full copy and all of the stream after it, so it takes longer the longer the stream is.
 final class LinkRenewal: Sendable {
@@ -43,7 +43,7 @@ final class LinkRenewal: Sendable {
     return log >= limits.least && !share.overflow && log >= share.partialValue / 100
   }
 
-  /// Returns whether a copy may be asked for now.
+  /// Returns whether a copy may be requested now.
   func begin(now: Int64) -> Bool {
     state.withLock { state in
       guard !state.isRunning, now >= state.notBefore else { return false }
@@ -55,7 +55,7 @@ final class LinkRenewal: Sendable {
 }
 
 extension LinkReceiver {
-  /// Asks for a newer full copy over a connection of its own, beside the stream.
+  /// Requests a newer full copy over a separate connection, beside the stream.
   func renewBaseIfDue(_ line: LinkLine) {
     guard line.isFollowed, !line.hasNext, renewal.isDue(line),
       renewal.begin(now: time.monotonic)
@@ -86,7 +86,7 @@ extension LinkReceiver {
     let info = try session.info()
     // A save, a rewrite or another replica's copy forks already.
     guard !info.isSaving, !info.isRewriting, info.historyID == line.id else { return }
-    // Servers that know it keep no stream for such a replica.
+    // Servers that know this option buffer no stream for such a replica.
     _ = try session.command("REPLCONF", "rdb-only", "1")
     var wire = try server.handshake(session, info, time: time)
     line.holdBack()

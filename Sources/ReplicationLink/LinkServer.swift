@@ -11,7 +11,7 @@ package struct LinkServer: Sendable {
   /// The port of our responder; nil: none is announced.
   private let port: Int?
 
-  /// - Parameter port: where we answer as a replica that must never be promoted.
+  /// - Parameter port: the port on which we answer as a replica that must never be promoted.
   package init(_ url: LinkURL, _ dialer: LinkDialer, port: Int?) {
     self.url = url
     self.dialer = dialer
@@ -20,14 +20,15 @@ package struct LinkServer: Sendable {
 
   func connect() throws(LifeboatError) -> RedisSession { try dialer.open() }
 
-  /// From here on the connection is that of a replica.
+  /// Makes the connection that of a replica.
   func handshake(_ session: RedisSession, _ info: ReplicationInfo, time: any TimeSource)
     throws(LifeboatError) -> LinkWire
   {
     if let port { _ = try session.command("REPLCONF", "listening-port", String(port)) }
-    // Nothing else may be announced: the copy would come over a connection of its own.
+    // No other capability may be announced. Otherwise the copy could come over a separate connection.
     _ = try session.require("REPLCONF", "capa", "eof", "capa", "psync2")
-    // A Valkey that does not hear a version writes an older form of RDB, and fails if the data do not fit into it.
+    // If a Valkey gets no version, it writes an older form of RDB, and fails if the data can't be written in
+    // that form.
     if info.product == .valkey { _ = try session.command("REPLCONF", "version", "255.255.255") }
     let (connection, received) = session.handOver()
     return LinkWire(
@@ -36,7 +37,7 @@ package struct LinkServer: Sendable {
 }
 
 extension LinkURL {
-  /// Which server it is, whoever asks and however. Without a slash.
+  /// A name of the server that does not depend on the user or on TLS. Without a slash.
   var placeName: String {
     switch place {
     case .server(let address): "\(address)"
@@ -46,14 +47,14 @@ extension LinkURL {
 }
 
 extension ReplicationInfo {
-  /// WAITAOF came with Redis 7.2. An older server takes no FACK.
+  /// WAITAOF came with Redis 7.2. An older server does not know FACK.
   var hasFACK: Bool {
     guard let version else { return false }
     let parts = version.split(separator: ".").prefix(2).compactMap { Int($0) }
     return parts.count == 2 && (parts[0], parts[1]) >= (7, 2)
   }
 
-  /// What decides about the history to ask for.
+  /// The facts about a server that decide which history to request.
   func primary(of url: LinkURL) throws(LifeboatError) -> Resync.Primary {
     guard let historyID, let offset else {
       throw LifeboatError(

@@ -9,8 +9,8 @@ import Synchronization
 package import SystemIO
 package import WriterLogic
 
-/// A server's replication link as a source: its full copy is the BASE of an AOF set, and its stream the file that
-/// follows.
+/// A server's replication link as a source: its full copy is the BASE of an AOF set, and its stream is the
+/// INCR file after it.
 package final class LinkSource: Source {
   package struct Options: Sendable {
     package var heldBytes: Int
@@ -29,7 +29,7 @@ package final class LinkSource: Source {
   private let options: Options
   private let time: any TimeSource
   private let logger: Logger
-  /// What the repository holds. Asked before the server is.
+  /// Reads what the repository has. Called before the server is contacted.
   private let recall: @Sendable () async throws -> LinkMemory?
   private let shared: LinkState
   private var receiver: LinkReceiver?
@@ -56,14 +56,14 @@ package final class LinkSource: Source {
     if let line = receiver?.line, isStale(line) { close() }
     if receiver == nil { try await begin() }
     guard let receiver else { throw LinkSource.isConnecting(server.url) }
-    // The first outcome. Later ones come as news.
+    // Waits for the first result. Later ones are reported as changes.
     let deadline = time.monotonic + LinkSource.firstWait
     while true {
       switch receiver.status {
       case .ready:
         if let line = receiver.line { return line.view(at: time.wall) }
       case .down(let error, let since):
-        // What was received is shipped all the same. A short interruption ends nothing.
+        // The received data is shipped even while the link is down. A short interruption changes nothing.
         guard let line = receiver.line, line.isContinued || line.base.isComplete,
           line.hasUnshipped || time.monotonic - since < LinkSource.interruptionMax
         else { throw error }
@@ -78,15 +78,15 @@ package final class LinkSource: Source {
   }
 
   private static let firstWait: Int64 = 12_000
-  /// After that a link that is down is a state of its own, with its reason. Milliseconds.
+  /// If the link is down for longer than this, in milliseconds, that is reported with its reason.
   private static let interruptionMax: Int64 = 10_000
 
   private static func isConnecting(_ url: LinkURL) -> LifeboatError {
     LifeboatError(.failure, "there is no connection to \(url) yet", isRetryable: true)
   }
 
-  /// What it holds fits neither the server nor the repository any more: it begins again with what the
-  /// repository holds.
+  /// Whether the held history no longer matches the server or the repository. If so, it begins again with the
+  /// history in the repository.
   private func isStale(_ line: LinkLine) -> Bool {
     line.isStale || line.base.isLost && !line.isRestorable
   }
@@ -189,7 +189,7 @@ package final class LinkSource: Source {
   }
 
   package func release(except pins: Set<PinID>) {
-    // Nothing is shipped: nobody takes a newer full copy.
+    // Nothing is being shipped, so nobody would read a newer full copy.
     if pins.isEmpty { receiver?.line?.abandonNext() }
   }
   package func unlinkedBytes() -> [PinID: UInt64] { [:] }
@@ -198,7 +198,8 @@ package final class LinkSource: Source {
   // MARK: Facts
 
   package func origin() -> SourceOrigin {
-    // The same server, wherever we run: after a clean end, another process goes on.
+    // The name is the same wherever this process runs, so that another process can continue after a clean
+    // end.
     let name = "link:\(server.url.placeName)"
     return SourceOrigin(
       directory: name, place: Claim.Place(boot: nil, device: nil, volume: shared.placeName(name)),
@@ -224,7 +225,7 @@ package final class LinkSource: Source {
       let proved = min(size, line.proved(part, in: range.timeline))
       let agreed = spans.last { $0.to <= proved }?.to
       if spans.contains(where: { $0.to > proved && $0.to <= size }) {
-        // The rest is compared, if it is held.
+        // The rest is compared, if it is in memory.
         try require(line, part, from: agreed ?? range.from, to: size)
       }
       return .offset(agreed ?? range.from)
@@ -243,7 +244,7 @@ package final class LinkSource: Source {
       guard let part = line.part(pin), !line.holds(from: part.start, to: part.start + to) else {
         return nil
       }
-      // What came before is not held any more, and the server has said how many keys it has.
+      // The earlier log is not in memory any more, but the server has said how many keys it has.
       let keys = line.keys
       return keys == .unknown
         ? .keys(nil, isWhole: false) : .keys(KeySample(known: keys), isWhole: true)
@@ -269,7 +270,7 @@ package final class LinkSource: Source {
   }
 
   package func freeze() { receiver?.line?.freeze(from: time.monotonic + LinkSource.freezesAfter) }
-  /// What the server had when it was asked has come by then. Milliseconds.
+  /// By this time, the data that the server had at the stop request has arrived. Milliseconds.
   private static let freezesAfter: Int64 = 300
 
   package func watch(_ logger: Logger, onChange: @escaping @Sendable () -> Void) -> any SourceWatch

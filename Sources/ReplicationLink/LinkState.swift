@@ -5,7 +5,7 @@ import Synchronization
 import SystemIO
 import WriterLogic
 
-/// What the parts of a link share: the history that is followed, and who wants to know of news.
+/// The state that the parts of a link share: the history that is followed, and the listener for changes.
 package final class LinkState: Sendable {
   private struct State {
     var line: LinkLine?
@@ -15,10 +15,10 @@ package final class LinkState: Sendable {
     var pins = 0
     var number: Int64 = 0
     var onChange: (@Sendable () -> Void)?
-    /// What the listener is to be told of: nothing, questions, or any news.
+    /// What the listener is notified of: nothing, only questions of the server, or any change.
     var isArmed = false
     var isArmedForData = false
-    /// News that nobody was told of.
+    /// Whether there was a change that the listener was not notified of.
     var hasNews = false
     var hasQuestion = false
   }
@@ -36,7 +36,7 @@ package final class LinkState: Sendable {
   func note(upstream: LinkAddress) { state.withLock { $0.upstream = upstream } }
   func note(isUp: Bool) { state.withLock { $0.isUp = isUp } }
 
-  /// What our responder says of us.
+  /// The facts that our responder reports about us.
   /// - Parameter runID: of this process.
   package func responderFacts(runID: String) -> ResponderFacts {
     let (line, upstream, isUp) = state.withLock { ($0.line, $0.upstream, $0.isUp) }
@@ -61,7 +61,7 @@ package final class LinkState: Sendable {
   }
   func use(number: Int64) { state.withLock { $0.number = max($0.number, number) } }
 
-  /// Of something that is no file: no file system will ever confuse it.
+  /// An identity for something that is not a file. No file system can have the same one.
   func nextIdentity() -> FileIdentity {
     let bytes = secureRandomBytes(8)
     let inode = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -77,7 +77,7 @@ package final class LinkState: Sendable {
 
   func listen(_ onChange: (@Sendable () -> Void)?) { state.withLock { $0.onChange = onChange } }
 
-  /// Tells of the next news, or at once of what nobody was told of yet.
+  /// Notifies the listener of the next change, or at once if there was one that it was not notified of.
   func arm(isForData: Bool) {
     state.withLock { state -> (@Sendable () -> Void)? in
       state.isArmed = true

@@ -8,7 +8,7 @@ struct LinkWire {
   enum Answer {
     /// A full copy follows, and then the history `id` after `offset`.
     case full(id: String, offset: UInt64)
-    /// The history goes on, perhaps under another id.
+    /// The history continues, perhaps under another id.
     case continues(id: String?)
   }
 
@@ -18,10 +18,11 @@ struct LinkWire {
 
   let connection: LinkConnection
   private let time: any TimeSource
-  /// It understands how far the replica has written to its disk (`FACK`), for WAITAOF.
+  /// Whether the server understands `FACK`, by which a replica says how far it has written to disk, for
+  /// WAITAOF.
   private let hasFACK: Bool
   private var buffer = [UInt8](repeating: 0, count: LinkWire.chunkBytes)
-  /// What came before anybody asked.
+  /// Bytes that arrived with the last reply, before the first read.
   private var received: ArraySlice<UInt8>
   private var heardAt: Int64
 
@@ -41,13 +42,14 @@ struct LinkWire {
     try connection.send(bytes, timeoutMilliseconds: LinkWire.sendTimeout)
   }
 
-  /// - Parameter offset: up to there the history is durable; 0: nothing is, but we are here.
+  /// - Parameter offset: the history is durable up to there. 0 means that nothing is, and only shows that we
+  ///   are alive.
   func acknowledge(_ offset: UInt64) throws(LifeboatError) {
     let fact = hasFACK ? ["FACK", String(offset)] : []
     try send(["REPLCONF", "ACK", String(offset)] + fact)
   }
 
-  /// Waits for bytes. Empty: the time is over, or the connection was woken.
+  /// Waits for bytes. Empty if the time is over, or if the connection was woken.
   mutating func receive(waiting milliseconds: Int64) throws(LifeboatError) -> ArraySlice<UInt8> {
     if !self.received.isEmpty {
       defer { self.received = [] }
@@ -83,7 +85,7 @@ struct LinkWire {
   mutating func answer(isStopped: () -> Bool) throws(LifeboatError) -> Answer {
     var line: [UInt8] = []
     while true {
-      // One byte at a time: what follows the line is read by somebody else.
+      // Reads one byte at a time, because the bytes after the line are read elsewhere.
       let byte = try receiveByte()
       guard let byte else {
         if isStopped() {

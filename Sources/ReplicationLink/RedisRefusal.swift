@@ -72,7 +72,8 @@ struct RedisRefusal {
 
   private var kind: Substring { words.prefix { $0 != " " } }
 
-  /// Without the arguments, which servers repeat when they don't know a command: of AUTH one is the password.
+  /// The reply without the arguments. Servers repeat them if they don't know a command, and for AUTH one of
+  /// them is the password.
   private var shown: String {
     var text = words
     if let range = words.firstRange(of: "with args") { text = String(words[..<range.lowerBound]) }

@@ -8,7 +8,7 @@ import SystemIO
 ///
 /// `@unchecked Sendable`: one thread at a time uses it; any thread may call `wake`. The owner upholds that.
 package final class RedisSession: @unchecked Sendable {
-  /// INFO is the longest reply that is asked for; it has 10 KiB.
+  /// INFO is the longest reply that is requested; it has 10 KiB.
   package static let replyBytesMax = ReplicationInfo.bytesMax
   private static let bufferBytes = 64 << 10
 
@@ -33,12 +33,12 @@ package final class RedisSession: @unchecked Sendable {
 
   deinit { buffer.deallocate() }
 
-  /// Ends the wait for a reply, which then throws. From any thread.
+  /// Ends the wait for a reply, which then throws. May be called from any thread.
   package func wake() { connection.wake() }
 
   /// Sends a command and returns its reply, which may be an error of the server.
   ///
-  /// - Throws: a retryable error if there is no reply. The session is of no more use then.
+  /// - Throws: a retryable error if there is no reply. The session can't be used any more then.
   package func command(_ arguments: [[UInt8]]) throws(LifeboatError) -> RESPReply {
     try send(arguments)
     return try reply(waitingMilliseconds: limits.reply)
@@ -48,7 +48,7 @@ package final class RedisSession: @unchecked Sendable {
     try command(arguments.map { Array($0.utf8) })
   }
 
-  /// As `command`; an error of the server is thrown, with what the operator can do.
+  /// Like `command`, but an error of the server is thrown, with what the operator can do.
   package func require(_ arguments: String...) throws(LifeboatError) -> RESPReply {
     let reply = try command(arguments.map { Array($0.utf8) })
     if case .error(let words) = reply { throw refusal(words, of: arguments.first ?? "") }
@@ -63,7 +63,7 @@ package final class RedisSession: @unchecked Sendable {
     return ReplicationInfo(parsing: bytes)
   }
 
-  /// Sends a command and does not wait: its reply is what `reply` returns next.
+  /// Sends a command and does not wait. Its reply is the next one that `reply` returns.
   package func send(_ arguments: [[UInt8]]) throws(LifeboatError) {
     do throws(LifeboatError) {
       try connection.send(encodedCommand(arguments), timeoutMilliseconds: limits.reply)
@@ -72,7 +72,7 @@ package final class RedisSession: @unchecked Sendable {
     }
   }
 
-  /// The next reply. Line feeds before it are passed over.
+  /// The next reply. Line feeds before it are skipped.
   package func reply(waitingMilliseconds: Int) throws(LifeboatError) -> RESPReply {
     let deadline = SystemClock.monotonicMilliseconds() + Int64(waitingMilliseconds)
     while true {
@@ -138,8 +138,8 @@ package final class RedisSession: @unchecked Sendable {
 
   // MARK: Errors
 
-  /// A server that is spoken to without TLS, and expects it, may end the connection with a reset. So may
-  /// one that misses a client's certificate: the alert that says so is lost if the reset overtakes it.
+  /// A server that expects TLS may reset a connection without it. So may one that requires a client
+  /// certificate: its TLS alert is lost if the reset arrives first.
   private func explained(_ error: LifeboatError) -> LifeboatError {
     hasAnswered || !error.isRetryable ? error : closed(cause: error.cause)
   }

@@ -5,17 +5,17 @@ import NIOPosix
 import RedisFormats
 import SystemIO
 
-/// Answers on the port that Lifeboat announces as a replica (`REPLCONF listening-port`), as one that must
-/// never be promoted; `ResponderSession` decides what. Without it a primary can choose Lifeboat in a
-/// FAILOVER, and then waits for it, read-only.
+/// Answers on the port that Lifeboat announces as a replica (`REPLCONF listening-port`), as a replica that
+/// must never be promoted. `ResponderSession` decides the answers. Without the responder, a primary could
+/// choose Lifeboat in a FAILOVER, and would then wait for it, read-only.
 ///
-/// It is bounded: connections, the bytes of a command, replies that nobody reads, and silence. A new
-/// connection takes the place of the one that was used longest ago.
+/// It is bounded: connections, the bytes of a command, replies that nobody reads, and silence. If there are
+/// too many, a new connection replaces the one that has been unused for the longest time.
 package final class ReplicaResponder: Sendable {
   /// Called on the event loop: they must return at once.
   package typealias Facts = @Sendable () -> ResponderFacts
-  /// Somebody says that this is the primary now. It is a hint: whoever can reach the port can say so, unless
-  /// credentials are asked for.
+  /// Somebody says that this is the primary now. It is only a hint: whoever can reach the port can say so,
+  /// unless credentials are required.
   package typealias Hint = @Sendable (LinkAddress) -> Void
 
   /// Arithmetic: five Sentinels have two connections each, and a primary has one.
@@ -31,8 +31,9 @@ package final class ReplicaResponder: Sendable {
   /// Listens.
   ///
   /// - Parameters:
-  ///   - host: nil: every address of this machine.
-  ///   - credentials: what clients must know to see what is replicated, and to give hints. nil: nothing.
+  ///   - host: nil for every address of this machine.
+  ///   - credentials: the credentials that clients need to see what is replicated, and to give hints. Nil for
+  ///     none.
   /// - Throws: `.failure` if the address is not available.
   package static func start(
     host: String?, port: Int, credentials: LinkCredentials?, facts: @escaping Facts,
@@ -82,7 +83,7 @@ package final class ReplicaResponder: Sendable {
   ) async throws -> any Channel {
     if let host { return try await bootstrap.bind(host: host, port: port).get() }
     do {
-      // Of both families, where there are both.
+      // Listens on IPv4 and IPv6, if there are both.
       return try await bootstrap.bind(host: "::", port: port).get()
     } catch {
       return try await bootstrap.bind(host: "0.0.0.0", port: port).get()
@@ -204,7 +205,7 @@ private final class ResponderHandler: ChannelInboundHandler {
       case .follow(let address): hint(address)
       }
     }
-    // A client that does not read its replies.
+    // A client that does not read its replies is disconnected.
     if !context.channel.isWritable { end(context) }
   }
 
@@ -225,7 +226,7 @@ private final class ResponderHandler: ChannelInboundHandler {
     context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
   }
 
-  /// After what was sent; at once if the client does not take it.
+  /// Closes the connection after the bytes that were sent, or at once if the client does not read them.
   private func end(_ context: ChannelHandlerContext) {
     guard !isEnding else { return }
     isEnding = true

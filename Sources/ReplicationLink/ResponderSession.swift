@@ -1,7 +1,7 @@
 package import BackupTypes
 package import RedisFormats
 
-/// What the responder says about the replica that Lifeboat is.
+/// The facts that the responder reports about Lifeboat as a replica.
 package struct ResponderFacts: Sendable, Equatable {
   /// The server that it replicates from, or was told to replicate from; nil before it knows one.
   package var upstream: LinkAddress?
@@ -22,21 +22,21 @@ package struct ResponderFacts: Sendable, Equatable {
 /// Answers the commands of one client as a replica that must never be promoted: pure.
 ///
 /// Two kinds of clients come. A primary that executes FAILOVER becomes a replica of the replica that it
-/// chose, and stays read-only until that one has answered PSYNC: an error makes it a primary again at once.
-/// A FULLRESYNC would make it throw its data away. A Sentinel asks every replica of a primary for INFO, and
+/// chose, and stays read-only until that one has answered PSYNC: an error makes it a primary again at once. A
+/// FULLRESYNC would make it discard its data. A Sentinel asks every replica of a primary for INFO, and
 /// promotes none whose priority is 0.
 ///
-/// AUTH is never refused, because a primary that executes FAILOVER and whose AUTH is refused asks again for
-/// ever, read-only meanwhile. It only decides who may make Lifeboat look at another primary, and see which
-/// one it has.
+/// AUTH is never refused: a primary that executes FAILOVER and gets its AUTH refused would try again for
+/// ever, and stay read-only. AUTH only decides who may make Lifeboat look at another primary, and who can see
+/// which one it has.
 package struct ResponderSession: Sendable {
   package enum Effect: Sendable, Equatable {
-    /// The client was told to be ended after the reply.
+    /// The connection is closed after the reply.
     case close
-    /// This client now listens to the channel, or no more.
+    /// This client subscribes to the channel, or unsubscribes from all.
     case subscribe([UInt8])
     case unsubscribe
-    /// For all clients that listen to the channel.
+    /// A message for all clients that are subscribed to the channel.
     case publish(channel: [UInt8], message: [UInt8])
     /// A Sentinel, or a person, says that this is the primary.
     case follow(LinkAddress)
@@ -54,7 +54,7 @@ package struct ResponderSession: Sendable {
   private var queue: [[[UInt8]]]?
   private var isQueueBroken = false
 
-  /// - Parameter credentials: nil: nobody has to authenticate.
+  /// - Parameter credentials: nil if nobody has to authenticate.
   package init(credentials: LinkCredentials?) {
     self.credentials = credentials
     isAuthenticated = credentials == nil
@@ -63,7 +63,7 @@ package struct ResponderSession: Sendable {
   /// - Parameters:
   ///   - command: its name and arguments; not empty.
   ///   - listeners: how many clients listen to a channel.
-  /// - Returns: in this order. Only EXEC has more than one effect.
+  /// - Returns: the effects, in this order. Only EXEC has more than one.
   package mutating func answer(
     _ command: [[UInt8]], facts: ResponderFacts, listeners: ([UInt8]) -> Int
   ) -> (reply: RESPReply, effects: [Effect]) {
@@ -170,7 +170,7 @@ package struct ResponderSession: Sendable {
     return (.status("OK"), nil)
   }
 
-  /// In a time that does not tell how many bytes are right.
+  /// Compares in constant time, so that the time does not show how many bytes are right.
   private func isSame(_ given: [UInt8], _ right: [UInt8]) -> Bool {
     var difference: UInt8 = given.count == right.count ? 0 : 1
     for (index, byte) in given.enumerated() {
@@ -205,7 +205,7 @@ package struct ResponderSession: Sendable {
     return (.array(reply), .subscribe(channel))
   }
 
-  /// From all channels at once: nobody who comes here takes back a single one.
+  /// Unsubscribes from all channels at once: the clients of this port never unsubscribe from a single one.
   private mutating func unsubscribe() -> Single {
     channels = []
     return (.array([.bulk(Array("unsubscribe".utf8)), .null, .integer(0)]), .unsubscribe)
