@@ -43,7 +43,7 @@ extension Chronicle.Event {
     }
   }
 
-  /// A link into the page that chooses what this is about.
+  /// A link into the page that chooses the state that this event is about.
   var link: String {
     if let restore, restore.hasPrefix("--point ") { return "#point=" + restore.dropFirst(8) }
     return "#at=" + unixSeconds(at)

@@ -1,7 +1,7 @@
 import BackupTypes
 
-/// A piece of a page. Whatever is interpolated is escaped, unless it is a piece itself: what a repository
-/// says can't become markup by being forgotten.
+/// A piece of a page. Every interpolated value is escaped, unless it is a piece itself. So no code can forget
+/// to escape text from a repository.
 struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
   private(set) var text: String
 
@@ -40,8 +40,8 @@ struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation {
   }
 }
 
-/// For text and for attributes in quotes. Characters that could not be seen, or that would turn the
-/// direction of what follows, are shown as replaced.
+/// For text and for attributes in quotes. Invisible characters, and characters that change the direction of
+/// text, are replaced.
 private func escape(_ text: String, into result: inout String) {
   for scalar in text.unicodeScalars {
     switch scalar {
@@ -59,7 +59,7 @@ private func escape(_ text: String, into result: inout String) {
   }
 }
 
-/// A string as it is in JSON inside a `script` element: nothing in it can end that.
+/// A JSON string for use inside a `script` element. Nothing in it can end the element.
 func scriptString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
@@ -78,7 +78,7 @@ func scriptString(_ text: String) -> String {
   return result + "\""
 }
 
-/// Bytes in base64, as a Content-Security-Policy has digests.
+/// Bytes in base64, the form of digests in a Content-Security-Policy.
 func base64(_ bytes: [UInt8]) -> String {
   let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
   var result: [UInt8] = []

@@ -1,10 +1,10 @@
-/// What a running shipper adds to a picture of its repository.
+/// The figures of a running shipper that the page of its repository shows.
 package struct LiveView: Sendable, Equatable {
   package var state: String
   package var reason: String?
   package var source: String
   package var lagSeconds: Double
-  /// Whether that says anything: before the first look it does not.
+  /// Whether the lag is known. It is not before the first look.
   package var isLagKnown: Bool
   package var unshippedBytes: UInt64
   package var recoverableTo: String?
@@ -12,9 +12,9 @@ package struct LiveView: Sendable, Equatable {
   /// `unreachable`, `denied`, `refused`.
   package var storeProblem: String?
   package var isSuspect: Bool
-  /// A picture is being read.
+  /// Whether the repository is being read.
   package var isReading: Bool
-  /// Why the last try to read one failed.
+  /// Why the last attempt to read it failed.
   package var problem: String?
   /// There is provably no repository.
   package var isAbsent: Bool

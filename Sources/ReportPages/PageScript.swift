@@ -1,5 +1,5 @@
-/// The page's script: choosing an instant, copying the command, and on a live page the sidecar's figures.
-/// Everything that it shows it sets as text; what a link names is checked before it comes near a command.
+/// The page's script: choosing an instant, copying the command, and on a live page the sidecar's figures. It
+/// sets everything that it shows as text, and checks the values in a link before it uses them in a command.
 enum PageScript {
   static let text = #"""
 

@@ -1,5 +1,5 @@
-/// The page's style. Colours have a contrast of 4.5 or more in both schemes, and none says anything alone:
-/// shapes and words do.
+/// The page's style. Colours have a contrast of 4.5 or more in both schemes. No information is in a colour
+/// alone; shapes and words have it, too.
 enum PageStyle {
   static let text = """
 

@@ -10,14 +10,14 @@ struct Plot {
   }
   var name: String
   var title: String
-  /// What the vertical axis shows.
+  /// The label of the vertical axis.
   var scaleWords: String
   var shape: Shape
   var values: [Value]
-  /// How long a bar's time is, in milliseconds.
+  /// The time that a bar stands for, in milliseconds.
   var width: Int64 = 0
   var axis: TimeAxis
-  /// Of a value, for people.
+  /// Formats a value for people.
   var format: (Double) -> String
   /// For values that grow by powers of ten, as a lag does: the scale is logarithmic, with lines at these
   /// values. Empty: it is linear.
@@ -61,7 +61,7 @@ struct Plot {
     return body
   }
 
-  /// The values with a line: the largest, and below it as many as have room for their words.
+  /// The values with a line: the largest one, and below it as many as there is room for labels.
   private func lines(_ largest: Double) -> [Double] {
     guard isLogarithmic else { return [largest, largest / 2] }
     var shown = [largest]
@@ -78,8 +78,8 @@ struct Plot {
     return isLogarithmic ? Plot.logarithm(value + 1) / Plot.logarithm(largest + 1) : value / largest
   }
 
-  /// To the base of two, straight between its powers: no more is seen. There is no other without a
-  /// library.
+  /// The logarithm to the base of two, linear between the powers. More precision would not be visible, and
+  /// would need a library.
   private static func logarithm(_ value: Double) -> Double {
     guard value >= 1, value.isFinite else { return 0 }
     return Double(value.exponent) + value.significand - 1
@@ -117,7 +117,7 @@ struct Plot {
     return body
   }
 
-  /// The newest rows: the drawing is for the rest.
+  /// Only the newest rows are in the table; the drawing shows the others.
   private static let rowsMax = 60
 
   private var table: HTML {

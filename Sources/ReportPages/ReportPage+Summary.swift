@@ -1,7 +1,7 @@
 import BackupTypes
 import HistoryLogic
 
-/// What a reader has to know first: what is wrong, and the figures.
+/// The first part of the page: problems, and the most important figures.
 extension ReportPage {
   var alerts: HTML {
     var alerts: HTML = ""
@@ -79,7 +79,7 @@ extension ReportPage {
     return alerts
   }
 
-  /// The reason why the store can't be used is not told twice.
+  /// The reason why the store can't be used is shown only once.
   private var isProblemShown: Bool { live?.problem != nil && live?.storeAwaySince == nil }
 
   var cards: HTML {

@@ -2,7 +2,7 @@ package import BackupTypes
 import Codec
 package import HistoryLogic
 
-/// One self-contained HTML page that draws what became of a Redis's backups: `report`, and the page of a
+/// One self-contained HTML page that draws the history of the backups of a Redis: `report`, and the page of a
 /// running sidecar.
 ///
 /// It loads nothing: style, script and drawings are inside, and its policy lets the browser fetch nothing
@@ -12,7 +12,7 @@ package struct ReportPage: Sendable {
   /// nil on a live page that has not read the repository yet.
   package var chronicle: Chronicle?
   package var command: RestoreCommand
-  /// nil for a page that was drawn from the repository alone.
+  /// nil for a page that was made from the repository alone.
   package var live: LiveView?
   package var now: Instant
   package var version: String
@@ -23,7 +23,8 @@ package struct ReportPage: Sendable {
   ) {
     self.chronicle = chronicle
     self.command = command
-    // What the repository says of itself goes before what someone was given a key for.
+    // Whether the repository is encrypted is taken from the repository itself, not from whether a key was
+    // given.
     if let chronicle { self.command.isEncrypted = chronicle.cipher != "none" }
     self.live = live
     self.now = now
@@ -76,7 +77,7 @@ package struct ReportPage: Sendable {
   private var source: String? { live?.source ?? chronicle?.timelines.last?.source }
   private var title: String { (source.map { $0 + ": " } ?? "") + "backups, by Lifeboat" }
 
-  /// Without the script, a page that waits for its first picture looks for it by itself.
+  /// Makes the browser reload a page without data, in case the script does not run.
   private var refresh: HTML {
     guard live != nil, chronicle == nil else { return "" }
     return "<noscript><meta http-equiv=\"refresh\" content=\"3\"></noscript>\n"
@@ -107,7 +108,7 @@ package struct ReportPage: Sendable {
       + ReportPlots(chronicle).html + ReportTables(chronicle, command).html
   }
 
-  /// Of a live page without a picture.
+  /// For a live page without data.
   private var reading: HTML {
     let words: HTML
     if live?.storeAwaySince != nil {
@@ -161,19 +162,20 @@ package struct ReportPage: Sendable {
       """
   }
 
-  /// From the first restore point to now, and the last day where that would be too narrow to see.
+  /// The axis from the first restore point to now, and one for the last day if that would be too narrow to
+  /// see.
   static func axes(_ chronicle: Chronicle, now: Instant) -> (whole: TimeAxis, day: TimeAxis?) {
     let day: Int64 = 86_400_000
     let span = chronicle.span ?? (now, now)
     // A clock that was wrong must not stretch the drawing into the far future.
     let latest = min(max(span.to, now), now.advanced(byMilliseconds: day))
     let first = min(span.from, latest)
-    // So that what is at an end can be seen.
+    // A margin, so that points at the ends are visible.
     let margin = latest.since(first) / 64
     let whole = TimeAxis(
       from: first.advanced(byMilliseconds: -margin), to: latest.advanced(byMilliseconds: margin))
     guard whole.length > day * 3 / 2 else { return (whole, nil) }
-    // Long after the end, the day before the end is what matters.
+    // Long after the last restore point, the day before it is shown.
     let end =
       now.since(span.to) > day ? min(span.to.advanced(byMilliseconds: day / 12), latest) : latest
     return (

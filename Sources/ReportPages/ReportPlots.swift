@@ -20,8 +20,8 @@ struct ReportPlots {
     """
   }
 
-  /// The same for all, so that one can be held against another: from the first of what is plotted to the
-  /// end of the drawing of windows.
+  /// All plots have the same axis, so that they can be compared: from the first plotted value to the end of
+  /// the drawing of windows.
   private var axis: TimeAxis {
     let times =
       chronicle.log.buckets.map(\.at) + chronicle.generations.map(\.at)
@@ -31,7 +31,7 @@ struct ReportPlots {
     let latest = chronicle.readAt.advanced(byMilliseconds: 86_400_000)
     let end = min(last.advanced(byMilliseconds: width), latest)
     let first = min(times.min() ?? end, end)
-    // So that what is at an end can be seen.
+    // A margin, so that points at the ends are visible.
     let margin = end.since(first) / 64
     return TimeAxis(
       from: first.advanced(byMilliseconds: -margin), to: end.advanced(byMilliseconds: margin))
@@ -77,8 +77,8 @@ struct ReportPlots {
   }
 }
 
-/// The whole number that is nearest to a value of a plot: what a repository says may be as large as a
-/// number can be, and rounds up to more than that.
+/// The whole number that is nearest to a value of a plot. Values from a repository may be as large as the
+/// largest number, and could be rounded up beyond it.
 func nearest(_ value: Double) -> UInt64 {
   UInt64(exactly: max(0, value).rounded(.towardZero)) ?? .max
 }

@@ -2,7 +2,7 @@ import BackupFormat
 import BackupTypes
 import HistoryLogic
 
-/// Everything that is drawn, in rows.
+/// Everything that is drawn, as tables.
 struct ReportTables {
   let chronicle: Chronicle
   let command: RestoreCommand
@@ -67,7 +67,7 @@ struct ReportTables {
 
   private var events: HTML {
     guard !chronicle.events.isEmpty else { return "" }
-    // What someone looks for when paged is not to be buried under rewrites and restarts.
+    // Important events must not be lost among rewrites and restarts.
     let loud = chronicle.events.filter { $0.kind.isLoud }
     let quiet = chronicle.events.filter { !$0.kind.isLoud }
     let left = chronicle.eventsLeftOut
@@ -183,7 +183,7 @@ struct ReportTables {
 }
 
 extension Chronicle.Event.Kind {
-  /// What someone who was paged looks for.
+  /// Whether a person who was paged looks for this event.
   var isLoud: Bool {
     switch self {
     case .destructive, .drop, .suspect, .pin, .quarantine: true

@@ -36,8 +36,8 @@ struct RestoreChooser {
     """
   }
 
-  /// What is offered before somebody chooses, if it is not the newest state: never one that may be an
-  /// accident.
+  /// The state that is offered before somebody chooses, if it is not the newest one: a state after a possible
+  /// accident is never offered.
   private var unasked: (words: HTML, argument: String)? {
     chronicle.unasked.map { ("\($0.words)", $0.argument) }
   }

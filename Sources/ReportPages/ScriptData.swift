@@ -35,7 +35,7 @@ struct ScriptData {
   }
 
   private func row(_ row: RecoveryMap.Row) -> String {
-    // A page of thousands of rows has to load on a phone.
+    // Numbers are kept short: a page with thousands of rows has to load on a phone.
     func distance(_ instant: Instant?) -> String {
       instant.map { "\($0.milliseconds.subtractingReportingOverflow(from).partialValue)" } ?? ""
     }
@@ -48,7 +48,7 @@ struct ScriptData {
     return "[" + parts.map { $0.isEmpty ? "null" : $0 }.joined(separator: ",") + "]"
   }
 
-  /// What the page says of an instant, and the arguments of the command for it; nil: there is no command.
+  /// The page's text about an instant, and the arguments of the command for it. Nil if there is no command.
   /// `{at}` is the instant, `{last}` the last one before it that can be restored.
   private static func text(of kind: RecoveryMap.Kind) -> (words: String, argument: String?) {
     switch kind {

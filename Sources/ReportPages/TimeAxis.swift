@@ -12,7 +12,7 @@ struct TimeAxis: Sendable, Equatable {
   /// In milliseconds, at least one.
   var length: Int64 { max(1, to.since(from)) }
 
-  /// - Parameter minimum: milliseconds; what is shorter is put into the middle of so much.
+  /// - Parameter minimum: in milliseconds. A shorter span is put into the middle of an axis of this length.
   init(from: Instant, to: Instant, minimum: Int64 = 60_000) {
     let length = max(0, to.since(from))
     let padding = length < minimum ? (minimum - length) / 2 : 0
@@ -22,7 +22,7 @@ struct TimeAxis: Sendable, Equatable {
 
   func contains(_ instant: Instant) -> Bool { instant >= from && instant <= to }
 
-  /// 0 to 1; what lies outside is at its end.
+  /// 0 to 1. An instant outside of the axis is placed at its end.
   func fraction(_ instant: Instant) -> Double {
     min(1, max(0, Double(instant.since(from)) / Double(length)))
   }

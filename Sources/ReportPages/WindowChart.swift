@@ -6,12 +6,12 @@ import HistoryLogic
 struct WindowChart {
   let chronicle: Chronicle
   let axis: TimeAxis
-  /// Tells two drawings of one page apart.
+  /// Distinguishes the drawings of one page.
   let name: String
   let title: String
 
   private static let laneHeight = 46
-  /// What is narrower would not be seen; a gap finer than that is in the table.
+  /// Anything narrower is invisible. A smaller gap is in the table.
   private static let finest = 0.0012
 
   struct Lane {
@@ -55,7 +55,7 @@ struct WindowChart {
     var body: HTML = "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"31\" y2=\"31\"/>"
     for gap in chronicle.gaps where gap.to >= axis.from && gap.from <= axis.to {
       let isWide = axis.fraction(gap.to) - axis.fraction(gap.from) > WindowChart.finest
-      // Of those too narrow to see, only what went wrong is shown.
+      // If a gap is too narrow to see, it is drawn only if something went wrong.
       guard isWide || gap.kind == .unreadable else { continue }
       let words = "\(gap.kind.sentence), \(gap.from) to \(gap.to)"
       body += bar("gap-\(gap.kind.rawValue)", gap.from, gap.to, words)
@@ -63,7 +63,7 @@ struct WindowChart {
     var merged = WindowUnion()
     let pixel = Int64(Double(axis.length) * WindowChart.finest)
     for window in chronicle.presentWindows where window.to >= axis.from && window.from <= axis.to {
-      // Joined where the gap between would not be seen.
+      // Windows are joined if the gap between them would be invisible.
       merged.add(window.from, window.to.advanced(byMilliseconds: pixel))
     }
     for span in merged.spans {
@@ -114,9 +114,9 @@ struct WindowChart {
   }
 }
 
-/// What all drawings have.
+/// The common parts of all drawings.
 enum Drawing {
-  /// Of what would lie on one another, the last; a few hundred at most.
+  /// If items would overlap, keeps only the last one. A few hundred remain at most.
   static func thinned<Item>(_ items: [Item], _ axis: TimeAxis, _ time: (Item) -> Instant) -> [Item]
   {
     var byColumn: [Int: Item] = [:]
@@ -141,7 +141,7 @@ enum Drawing {
     return body
   }
 
-  /// The shapes of events, drawn around their place; each differs in shape, not in colour alone.
+  /// The symbols of events, centred on their position. Each has its own shape, not just its own colour.
   static let symbols: HTML = """
     <svg width="0" height="0" aria-hidden="true" class="symbols"><defs>\
     <g id="mark-claim" class="m-claim"><rect x="-6" y="-9" width="12" height="18" class="hit"/>\

@@ -1,7 +1,7 @@
 import BackupTypes
 package import HistoryLogic
 
-/// The drawing of recovery windows for a terminal: a row for each timeline, below them what happened.
+/// The drawing of recovery windows for a terminal: a row for each timeline, and the events below them.
 package struct WindowDrawing: Sendable {
   package enum Style: Sendable {
     case unicode, ascii
@@ -20,7 +20,7 @@ package struct WindowDrawing: Sendable {
   private static let rowsMax = 20
   private static let labelWidth = 14
 
-  /// - Parameter width: columns of the terminal; nil when there is nothing to draw.
+  /// - Parameter width: the columns of the terminal. Returns nil if there is nothing to draw.
   package init?(_ chronicle: Chronicle, width: Int, style: Style) {
     guard let span = chronicle.span else { return nil }
     self.chronicle = chronicle
@@ -73,7 +73,7 @@ package struct WindowDrawing: Sendable {
   private var rows: [Chronicle.Timeline] {
     chronicle.timelines.filter { !$0.windows.isEmpty || !$0.points.isEmpty }
   }
-  /// What lies less than a column before the beginning is drawn at the edge: a claim comes before the first
+  /// Events less than a column before the beginning are drawn at the edge: a claim comes before the first
   /// byte that is shipped under it.
   private func isAtAxis(_ instant: Instant) -> Bool {
     let column = axis.length / Int64(columns)
@@ -86,7 +86,7 @@ package struct WindowDrawing: Sendable {
 
   private func row(_ timeline: Chronicle.Timeline) -> [Character] {
     var cells = blank
-    // What is of the present history is drawn over what is not.
+    // Windows of the present history are drawn over those of abandoned branches.
     for window in timeline.windows.sorted(by: { $0.isAbandoned && !$1.isAbandoned }) {
       fill(&cells, window, window.isAbandoned ? style.abandoned : style.window)
     }

@@ -37,8 +37,8 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
   /// Whether to answer a client that calls the server by `name` (`Host`). A foreign web page can make a
   /// browser resolve the page's own name to this address, and then read what is served there. So only names
-  /// are answered that no foreign page can have: addresses in numbers, loopback's own, the host that this
-  /// address is written with, and on an address that others reach those that an operator gave.
+  /// that no foreign page can have are answered: numeric addresses, the names of loopback, the host in this
+  /// address, and, on an address that others can reach, the names that an operator gave.
   package func accepts(host name: String?, told: [String] = []) -> Bool {
     guard let name else { return true }
     var bare = Substring(name.lowercased())

@@ -19,7 +19,7 @@ package struct PageRequest: Sendable, Hashable {
   /// is allowed.
   package var isOfAnotherSite: Bool {
     guard let origin = origin?.lowercased() else { return false }
-    // A sidecar that is used from afar has a proxy in front, with or without TLS.
+    // A sidecar that is used from another machine may have a proxy in front, with or without TLS.
     return !["http://", "https://"].contains { origin == $0 + (host ?? "").lowercased() }
   }
 }

@@ -8,8 +8,8 @@ import SystemIO
 /// Serves small pages over HTTP/1.1, on one event loop that sleeps while there are no requests.
 ///
 /// It is bounded: the number of connections is limited, each is closed when it is silent, and a request's
-/// body is not read. A new connection takes the place of the one that was answered longest ago, so that
-/// nobody can keep a probe out by holding idle connections.
+/// body is not read. A new connection replaces the one that was answered longest ago, so that nobody can
+/// block a probe with idle connections.
 package final class PageServer: Sendable {
   /// Answers at once. It runs on the event loop and must not block.
   package typealias Handler = @Sendable (PageRequest) -> Page
@@ -79,7 +79,7 @@ package final class PageServer: Sendable {
       return try await bootstrap.bind(host: host, port: address.port).get()
     }
     do {
-      // Of both families, where there are both.
+      // Listens on IPv4 and IPv6, if there are both.
       return try await bootstrap.bind(host: "::", port: address.port).get()
     } catch {
       return try await bootstrap.bind(host: "0.0.0.0", port: address.port).get()
@@ -112,7 +112,7 @@ private final class Connections: Sendable {
     channel.closeFuture.whenComplete { _ in self.state.withLockedValue { $0.open[id] = nil } }
   }
 
-  /// A whole request came.
+  /// A complete request has arrived.
   func use(_ channel: any Channel) {
     state.withLockedValue { state in
       state.turn += 1

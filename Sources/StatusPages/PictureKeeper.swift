@@ -4,24 +4,24 @@ package import RepositoryAccess
 import Synchronization
 import SystemIO
 
-/// The picture of the repository on a live page. It is read in the background when someone opens the page,
-/// at most once a minute. While nobody has it open, the store gets no requests; some time after the last
-/// view, the memory is freed.
+/// The data of the repository for a live page (a *picture*). It is read in the background when someone opens
+/// the page, at most once a minute. While nobody has the page open, the store gets no requests. Some time
+/// after the last view, the memory is freed.
 package final class PictureKeeper: Sendable {
-  /// Reads a picture; told what earlier ones have read.
+  /// Reads a picture. It gets the memory of earlier readings.
   package typealias Read = @Sendable (ChronicleMemory) async throws -> Chronicle
 
   package struct Picture: Sendable {
     package var chronicle: Chronicle?
     package var isReading: Bool
-    /// Why the last try failed; nil when it did not.
+    /// Why the last reading failed; nil if it did not.
     package var problem: String?
     /// There is provably no repository, and there was none before.
     package var isAbsent = false
   }
 
   package struct Times: Sendable {
-    /// Milliseconds between two readings, and from the last look to forgetting.
+    /// Milliseconds between two readings, and from the last view until the memory is freed.
     package var between: Int64 = 60_000
     package var kept: Int64 = 600_000
     package init() {}
@@ -47,7 +47,7 @@ package final class PictureKeeper: Sendable {
     (wakes, wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// What there is now, and if that is old, a newer one as soon as it can be had. Never waits.
+  /// Returns the current picture. If that is old, begins to read a newer one. Never waits.
   package func look() -> Picture {
     let now = SystemClock.monotonicMilliseconds()
     let picture = state.withLock { state in
@@ -61,7 +61,7 @@ package final class PictureKeeper: Sendable {
     return picture
   }
 
-  /// The same without asking for a newer one: a page that is open already.
+  /// Returns the current picture without reading a newer one, for a page that is open already.
   package func glance() -> Picture {
     state.withLock { state in
       var shown = state.picture
@@ -76,7 +76,7 @@ package final class PictureKeeper: Sendable {
       let memory = ChronicleMemory()
       while !Task.isCancelled, !forgets() {
         if takeWish() { await note(memory) }
-        // A look wakes nobody here: a picture that is a second late is early enough.
+        // A view does not wake this loop. A delay of a second does not matter.
         try? await Task.sleep(for: .seconds(1))
       }
     }
@@ -115,7 +115,7 @@ package final class PictureKeeper: Sendable {
     }
   }
 
-  /// True, and everything is released, if nobody has looked for a long time.
+  /// Frees everything if nobody has looked for a long time. Returns whether it did.
   private func forgets() -> Bool {
     let now = SystemClock.monotonicMilliseconds()
     return state.withLock { state in

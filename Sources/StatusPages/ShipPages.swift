@@ -6,9 +6,9 @@ import ReportPages
 package import Shipping
 import SystemIO
 
-/// What a running shipper shows: its metrics and probes to the cluster, its status, its page and `sync` to
-/// those in the pod. Answers from memory: no page waits for anything, and none but `/` makes something be
-/// requested of the store, which happens in parallel.
+/// The pages of a running shipper: metrics and probes for the cluster; status, page and `sync` for users in
+/// the pod. They are answered from memory, so no page waits for anything. Only `/` causes requests to the
+/// store, in the background.
 package struct ShipPages: Sendable {
   package var shipper: Shipper
   package var statistics: StoreStatistics
@@ -36,7 +36,7 @@ package struct ShipPages: Sendable {
       [
         "/metrics": { Page(200, contentType: MetricsPage.contentType, body: Array(metrics.utf8)) },
         "/livez": { liveness },
-        // Up is up, whatever the store does: a pod must not wait for a store.
+        // This succeeds even if the store is unavailable, since a pod must not wait for a store.
         "/startupz": { .text(200, "ok") },
       ])
   }
@@ -127,17 +127,18 @@ package struct ShipPages: Sendable {
   }
 }
 
-/// The answer to `/sync`: its number, which `syncDone` of the status reaches.
+/// The answer to `/sync`: the number of the sync. It is done when `syncDone` of the status has reached this
+/// number.
 package struct SyncDocument: Codable, Sendable {
   package var sync: UInt64
   package init(sync: UInt64) { self.sync = sync }
 }
 
-/// What an open page requests again and again.
+/// The document that an open page requests repeatedly.
 struct LiveDocument: Encodable {
   var status: StatusDocument
   var isLagKnown: Bool
-  /// Unix milliseconds of the picture that a page requested now would have.
+  /// The time, in Unix milliseconds, of the data that a page would have if it were requested now.
   var readAt: Int64?
   var isReading: Bool
   var problem: String?

@@ -117,7 +117,7 @@ struct KeyAdd: RepositoryCommand {
     return .success
   }
 
-  /// The command that removes the key that was used, to be copied into this shell.
+  /// The command that removes the key that was used, in a form that can be copied into this shell.
   private func removal(of id: String, _ store: any ObjectStore) -> String {
     let url = RestoreCommand.url(repository.repo, store)
     let isSet = EnvironmentFlags.processEnvironment()[KeySource.variable] != nil

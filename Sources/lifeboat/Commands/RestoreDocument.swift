@@ -22,7 +22,7 @@ struct RestoreDocument: Encodable {
       var seenAt: String
     }
     var precision: String
-    /// The annotation at the cut: what follows belongs to this second.
+    /// The annotation at the cut: the commands after it belong to this second.
     var nextSecond: String?
     var markBefore: Mark?
     var markBehind: Mark?
@@ -30,7 +30,7 @@ struct RestoreDocument: Encodable {
     var firstLeftOut: Command?
   }
 
-  /// What follows the state in its log was durable and has disappeared.
+  /// The log after the state was durable and is missing now.
   struct Lost: Encodable {
     var timeline: Int
     var ordinal: Int
@@ -65,7 +65,7 @@ struct RestoreDocument: Encodable {
   var bytes: UInt64?
   var requests: Int?
   var movedAside: String?
-  /// For a plan: what is around the cut of the log.
+  /// For a plan: the log around the cut.
   var cut: Cut?
   var lost: Lost?
   /// Log whose BASE never became durable, from an interrupted first ship.

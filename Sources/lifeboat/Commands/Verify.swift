@@ -97,7 +97,7 @@ struct Verify: RepositoryCommand {
   }
 }
 
-/// A part of a whole on the command line: `5`, `2.5%`, `100`.
+/// A percentage on the command line: `5`, `2.5%`, `100`.
 struct Percent: ExpressibleByArgument, Sendable {
   var value: Double
   init?(argument: String) {

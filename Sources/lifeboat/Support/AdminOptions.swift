@@ -65,7 +65,7 @@ struct AdminClient {
     return value
   }
 
-  /// Every address of this machine is reached by its own.
+  /// If the sidecar listens on every address of this machine, it is reached by the loopback address.
   private var reachable: String {
     address.host == nil ? "127.0.0.1:\(address.port)" : address.description
   }

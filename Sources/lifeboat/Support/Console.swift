@@ -8,7 +8,7 @@ enum Console {
     write(Array(harmless(text) { "\\u{" + String($0, radix: 16) + "}" }.utf8), toError: toError)
   }
 
-  /// Text in which nothing commands a terminal, or changes the order of what it shows: names and records
+  /// Text without characters that control a terminal or change the direction of text, since names and records
   /// come from a bucket.
   static func harmless(_ text: String, _ escape: (UInt32) -> String) -> String {
     guard text.unicodeScalars.contains(where: commandsTerminal) else { return text }
@@ -32,13 +32,13 @@ enum Console {
     }
   }
 
-  /// What is on the progress line is removed first.
+  /// Removes the progress line first.
   static func write(_ bytes: [UInt8], toError: Bool = false) {
     Progress.clear(isResult: !toError)
     rawWrite(bytes, toError: toError)
   }
 
-  /// For the progress line alone.
+  /// Only for the progress line.
   static func rawWrite(_ text: String) { rawWrite(Array(text.utf8), toError: true) }
 
   private static func rawWrite(_ bytes: [UInt8], toError: Bool) {
@@ -107,9 +107,9 @@ enum Console {
     end(error.code)
   }
 
-  /// Ends the process without running `atexit` handlers. OpenSSL's handler frees what the ending threads of
-  /// an HTTP client still use, and the process would occasionally die of SIGABRT or SIGSEGV instead of
-  /// returning its exit code. All output is written by then: `write` and the log have no buffer.
+  /// Ends the process without running `atexit` handlers. OpenSSL's handler frees memory that the ending
+  /// threads of an HTTP client still use, and the process would occasionally die of SIGABRT or SIGSEGV
+  /// instead of returning its exit code. All output is written by then: `write` and the log have no buffer.
   static func end(_ code: ExitCode) -> Never {
     _exit(code.rawValue)
   }

@@ -12,7 +12,7 @@ import SystemIO
 struct Heartbeat: Sendable {
   /// Milliseconds between two beats. A service should wait for several.
   private static let interval: Int64 = 60_000
-  /// How often to check until all is well again.
+  /// How often to check until the status is healthy again.
   private static let pause: Int64 = 5_000
 
   private let url: String
@@ -64,7 +64,7 @@ struct Heartbeat: Sendable {
     }
   }
 
-  /// Why the beat did not arrive, in words that do not repeat the URL; nil if it did.
+  /// Why the beat did not arrive, in a text without the URL; nil if it did.
   private func beat() async -> String? {
     do {
       let reply = try await client.send(HTTPRequest(.get, url, responseBytesMax: 64 << 10))

@@ -31,7 +31,7 @@ final class Interruption: Sendable {
     if isPending { handler() }
   }
 
-  /// Runs a command; a signal cancels it unless it asked to handle signals itself.
+  /// Runs a command. A signal cancels it, unless the command handles signals itself.
   func running<Value: Sendable>(
     on pool: BlockingPool, cancels: Bool, _ work: @escaping @Sendable () async throws -> Value
   ) async throws -> Value {

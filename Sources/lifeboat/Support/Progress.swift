@@ -4,14 +4,14 @@ import SystemIO
 
 /// One line on a terminal that shows how far the command is; nothing if standard error is not a terminal.
 ///
-/// It is a bar where the total is known. Otherwise it counts objects, and has the elapsed time. It appears once
-/// the command has run for two seconds. It is removed before anything else is written, so it never stays
-/// beside a result, and after a result it does not come back.
+/// It is a bar if the total is known. Otherwise it shows the number of objects and the elapsed time. It
+/// appears once the command has run for two seconds. It is removed before anything else is written, so it
+/// never stays beside a result, and after a result it does not come back.
 enum Progress {
   enum Act: String, CaseIterable { case listed, read, written, deleted }
 
   private struct State {
-    /// Nil: no command shows progress, or its result was written.
+    /// Nil if no command shows progress, or if its result was written.
     var command: (name: String, startedAt: Int64)?
     var bar: (bar: ProgressBar, startedAt: Int64)?
     /// How many objects.
@@ -26,7 +26,7 @@ enum Progress {
   private static let interval: Int64 = 100
   private static let columns = 79
 
-  /// From now on a person waits for this command.
+  /// Begins to show progress, since a person waits for this command.
   static func begin(_ name: String, on pool: BlockingPool) {
     guard Console.errorIsTerminal else { return }
     state.withLock { $0.command = (name, SystemClock.monotonicMilliseconds()) }
@@ -55,13 +55,13 @@ enum Progress {
     }
   }
 
-  /// Counts objects, for the parts of a command whose total is not known.
+  /// Counts objects, for the parts of a command whose total is unknown.
   static func count(_ act: Act, _ objects: Int = 1) {
     update { state, _ in state.counts[act, default: 0] += objects }
   }
 
   /// Removes the line.
-  /// - Parameter isResult: the command is done, and the line does not come back.
+  /// - Parameter isResult: whether the command is done. The line does not come back then.
   static func clear(isResult: Bool) {
     state.withLock { state in
       if state.width > 0 {

@@ -1,7 +1,8 @@
 import BackupTypes
 import ObjectStorage
 
-/// A store of a command for which a person waits: what is done with objects is shown.
+/// The store of a command for which a person waits. It counts the operations on objects for the progress
+/// line.
 struct WatchedStore: StoreLayer {
   let base: any ObjectStore
 
