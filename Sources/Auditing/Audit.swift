@@ -234,7 +234,8 @@ package struct Audit: Sendable {
     if confirmed?.refused[dump.version] != nil { return false }
     if dumpSeen?.version == dump.version, hasGrownSinceDump { return false }
     return AOFLiveness.judge(
-      lastWrite: log.files.last?.version.modified, manifestModified: log.manifestModified,
+      lastWrite: log.files.last?.version.modified, logBorn: log.files.last?.version.identity.born,
+      manifestModified: log.manifestModified,
       dump: .init(
         born: sample.dumpBorn, modified: dump.version.modified,
         contentAtSeconds: nil), now: sample.wall) != .live

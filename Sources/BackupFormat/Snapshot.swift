@@ -261,6 +261,9 @@ package struct FileIdentity: Hashable, Sendable, Codable {
   }
   /// Whether equality proves that it is the same file. An inode number alone can be reused.
   package var isProof: Bool { bornSeconds != nil }
+  package var born: FileMoment? {
+    bornSeconds.map { FileMoment(seconds: $0, nanoseconds: bornNanoseconds ?? 0) }
+  }
 }
 
 /// One content of a file, as far as its file system shows: the same version has the same bytes.

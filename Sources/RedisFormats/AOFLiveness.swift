@@ -36,12 +36,16 @@ package enum AOFLiveness: String, Sendable, Equatable {
   /// no `i` line. Then the AOF beside a dump is not live, since no server appends to it.
   ///
   /// A stopped AOF was last written before the fork, so `lastWrite < born` never takes a stopped AOF for a
-  /// live one. A birth time after the modification time shows that the file was copied, and is not used.
+  /// live one. A birth time after the modification time shows that the file was copied, and is not used. If
+  /// that of the log shows that it was copied, the dump beside it was perhaps copied with it, and overwritten in
+  /// place since then: its birth says nothing about a fork, either.
   ///
+  /// - Parameter logBorn: the birth time of the last INCR (or legacy AOF), if known.
   /// - Parameter now: the clock when the files were looked at; nil: the time stamps are not compared with
   ///   it.
   package static func judge(
-    lastWrite: FileMoment?, manifestModified: FileMoment?, dump: DumpTimes?, now: Instant? = nil
+    lastWrite: FileMoment?, logBorn: FileMoment? = nil, manifestModified: FileMoment?,
+    dump: DumpTimes?, now: Instant? = nil
   ) -> AOFLiveness {
     guard let dump else { return .live }
     guard let lastWrite else { return .quiet }
@@ -52,7 +56,8 @@ package enum AOFLiveness: String, Sendable, Equatable {
     }
     // It was forked before it was complete, so between the two a clock was set back.
     if let content = dump.contentAtSeconds, content > dump.modified.seconds { return .unknown }
-    if let born = dump.born, born <= dump.modified {
+    let isLogCopied = logBorn.map { $0 > lastWrite } ?? false
+    if let born = dump.born, born <= dump.modified, !isLogCopied {
       return newest >= born ? .live : .quiet
     }
     // The AOF was written when the dump was complete. A time of a whole second is one that a restore set.

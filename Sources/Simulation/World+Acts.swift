@@ -27,13 +27,7 @@ extension World {
     case .switchOff: redis.switchOff()
     case .switchOn: redis.switchOn()
     case .serverIsKilled: if redis.isRunning { endServer { redis.kill() } }
-    case .powerIsLost:
-      if redis.isRunning {
-        try endServer { if try redis.losePower() { noteLostLog() } }
-        // The machine is down.
-        for sidecar in sidecars { sidecar.process.die() }
-        buryDead()
-      }
+    case .powerIsLost: if redis.isRunning { try losePower() }
     case .serverStops: if redis.isRunning { endServer { redis.stop() } }
     case .serverStarts: try start(redis)
     case .sidecarDies: arm()
@@ -72,7 +66,7 @@ extension World {
     }
   }
 
-  private func endServer(_ body: () throws -> Void) rethrows {
+  func endServer(_ body: () throws -> Void) rethrows {
     try body()
     redis.refreshOnDisk()
     life += 1

@@ -165,6 +165,13 @@ extension World {
     return !sidecars.contains { $0.process === claim.process && !$0.process.isDead }
   }
 
+  /// Another's claim cuts off what the look saw, and nobody has uploaded that again.
+  private func isCutOff(_ cover: Cover) -> Bool {
+    guard let claim = bucket.lastClaim, claim.process?.name != cover.process, cover.at < claim.at
+    else { return false }
+    return isClaimedNow || isCutOffForNow
+  }
+
   private var isClaimedNow: Bool {
     bucket.lastClaim.map { machine.milliseconds - max($0.at, bucket.lastRefusal) < 70_000 } ?? false
   }
@@ -207,6 +214,7 @@ extension World {
       }
       // When the server went back is not known.
       if error.code == .noBackup, hasFallenBack { return count(.hasFallenBack) }
+      if error.code == .noBackup, isCutOff(before) { return count(.isOvertaken) }
       throw Violation(
         kind: "a promised time is refused", detail: "at \(time): \(error)")
     }
@@ -221,6 +229,14 @@ extension World {
         && latest.contains { follows($0, found.state) }
     }
     if isRight(found) { return }
+    // The repository has log that was lost with the power, and nobody saw when.
+    if let found, lostStates.contains(found.state),
+      held.contains(where: { follows(found.state, $0) }),
+      began.contains(where: { $0.state == found.state && $0.wall <= time + 999 })
+    {
+      return count(.hasFallenBack)
+    }
+    if isCutOff(before) { return count(.isOvertaken) }
     // A log that was written for a server without AOF was taken for the state of a time. The restore says
     // that the server has to start with it.
     if !disk.isAOFOn, isRight(try await self.held(objects, .at(Instant(milliseconds: time)), true))

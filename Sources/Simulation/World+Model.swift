@@ -46,8 +46,20 @@ extension World {
     buryDead()
   }
 
-  func noteLostLog() {
+  /// The machine loses its power, and with it perhaps log that was shipped.
+  func losePower() throws {
+    let before = redis.onDisk.state
+    var isLess = false
+    try endServer { isLess = try redis.losePower() }
+    for sidecar in sidecars { sidecar.process.die() }
+    buryDead()
+    guard isLess else { return }
     hasFallenBack = true
+    var lost = before
+    while lost > 0, !follows(redis.onDisk.state, lost) {
+      lostStates.insert(lost)
+      lost = parents[lost] ?? 0
+    }
     count(.logIsLost)
   }
 

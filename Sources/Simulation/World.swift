@@ -75,6 +75,8 @@ final class World: @unchecked Sendable {
   var eras = [Era(at: 0, life: 0, rewrites: 0)]
   /// Log was lost with the power. It may be in the repository, which then has a later state than the disk.
   var hasFallenBack = false
+  /// The states that were in it.
+  var lostStates: Set<Int> = []
   /// The wall clock was set back: times are ambiguous.
   var wentBack = false
   /// The store lost objects: what was promised before counts no longer.

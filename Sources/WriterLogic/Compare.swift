@@ -326,6 +326,7 @@ struct Comparing {
   var isQuiet: Bool {
     AOFLiveness.judge(
       lastWrite: view.aof.set?.increments.last?.file.modified,
+      logBorn: view.aof.set?.increments.last?.file.born,
       manifestModified: view.aof.set?.manifestModified,
       dump: view.dump.map {
         .init(born: $0.born, modified: $0.modified, contentAtSeconds: nil)

@@ -56,6 +56,25 @@ import Testing
     #expect(judge(write: 6000, born: 6000, modified: 6000) == .live, "born when it was written")
   }
 
+  /// A volume was copied, and then an old dump over the dump: the file is as old as the copy, and what it holds
+  /// is older than the log.
+  @Test func `beside a log that was copied the birth time of a dump is not used`() {
+    func judge(log born: Int64?, write: Int64, content: Int64?) -> AOFLiveness {
+      AOFLiveness.judge(
+        lastWrite: moment(write), logBorn: born.map(moment), manifestModified: nil,
+        dump: .init(born: moment(10_000), modified: moment(12_500), contentAtSeconds: content))
+    }
+    #expect(judge(log: 10_000, write: 9500, content: 8) == .live)
+    #expect(judge(log: 10_000, write: 9500, content: 9) == .quiet, "of the same second")
+    #expect(judge(log: 10_000, write: 9500, content: 11) == .quiet, "saved after the copy")
+    #expect(judge(log: 10_000, write: 9500, content: nil) == .quiet, "read it first")
+    // A log that was made here: the birth of the dump decides, whatever a primary's clock says.
+    for born in [nil, 3000, 9500] as [Int64?] {
+      #expect(judge(log: born, write: 9500, content: 8) == .quiet)
+    }
+    #expect(judge(log: 10_000, write: 11_000, content: 8) == .live, "written since the copy")
+  }
+
   @Test func `a clock that was set back makes a dump contradict itself`() {
     // Forked at 100 s, the clock set back to 15 s, complete at 16 s; the AOF was written meanwhile.
     func judge(now: Int64, content: Int64?) -> AOFLiveness {

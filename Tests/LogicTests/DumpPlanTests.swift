@@ -16,6 +16,8 @@ import WriterLogic
     var wroteAt: Int64?
     /// When the save of the dump began; nil: when it ended.
     var forkedAt: Int64?
+    /// When the volume was copied, and all files made.
+    var copiedAt: Int64?
     private(set) var uploads: [String] = []
     private(set) var last: Snapshot?
 
@@ -47,7 +49,8 @@ import WriterLogic
     private func pinned(_ pin: Int, _ name: String, size: Int, modified: Int64) -> PinnedFile {
       PinnedFile(
         pin: PinID(pin), name: name, size: UInt64(size),
-        modified: FileMoment(seconds: modified / 1000, nanoseconds: 0), born: nil,
+        modified: FileMoment(seconds: modified / 1000, nanoseconds: 0),
+        born: copiedAt.map { FileMoment(seconds: $0 / 1000, nanoseconds: 0) },
         identity: FileIdentity(inode: UInt64(pin), bornSeconds: 1, bornNanoseconds: 0))
     }
 
@@ -191,13 +194,16 @@ import WriterLogic
     #expect(world.uploads == ["10", "1", "2"])
   }
 
-  /// A copied volume, so no birth time counts. The log was written while the dump was saved, and a sync does
-  /// not wait until it grows.
-  @Test func `a dump that was begun before the log was written is not the newest state of a sync`()
-  {
+  /// A copied volume, so no birth time counts: it is not known, or of after the log's last write, and the dump was
+  /// overwritten in place since. The log was written while the dump was saved, and a sync does not wait until it
+  /// grows.
+  @Test(arguments: [nil, 955_000] as [Int64?])
+  func `a dump that was begun before the log was written is not the newest state of a sync`(
+    copiedAt: Int64?
+  ) {
     var world = World()
     world.log = 10
-    (world.forkedAt, world.wroteAt) = (900_000, 950_000)
+    (world.forkedAt, world.wroteAt, world.copiedAt) = (900_000, 950_000, copiedAt)
     world.dump = (1, 960_000)
     world.plan.flush()
     world.turn()

@@ -84,20 +84,27 @@ extension Answering {
   /// successor counts. Nil: no state is that old.
   func known(at: Instant, in selected: TimelineNumber?) throws -> Known? {
     if let selected { try require(selected) }
-    var timeline = selected ?? history.timeline(at: at)
+    let own = selected ?? history.timeline(at: at)
+    var timeline = own
     let limit = selected ?? history.newestClaim?.timeline ?? .first
     while let number = timeline {
       let finder = try finder(of: number)
       let marked = try last(notAfter: at, finder)
-      if let known = try known(at: at, marked: marked, finder, upTo: limit) { return known }
+      if let known = try known(at: at, marked: marked, finder, upTo: limit) {
+        guard selected == nil, number != own, let later = try knownLater(at: at, upTo: limit),
+          later.point.instant > known.point.instant
+        else { return known }
+        return later
+      }
       timeline = history.claims[number]?.parent
     }
     return selected == nil ? try knownLater(at: at, upTo: limit) : nil
   }
 
   /// The state at a time whose timeline has no restore point, because another shipper claimed the next one
-  /// before the first upload had ended. The state that the other shipper uploaded was on disk before its
-  /// claim, if the time in the file says so.
+  /// before the first upload had ended, or from a listing without its snapshots. The state that the other
+  /// shipper uploaded or continued was on disk before its claim, if the time in the file says so. It is the
+  /// answer if it is later than what the timelines before have.
   private func knownLater(at: Instant, upTo limit: TimelineNumber) throws -> Known? {
     var timeline = history.timeline(at: at)
     while let number = timeline, let next = history.successor(of: number)?.timeline, next <= limit {
@@ -119,7 +126,7 @@ extension Answering {
     var best = finder.last(notAfter: at)
     for (object, marks) in try evidence.marks(of: finder.inner(around: at)) {
       guard let point = object.last(of: marks, notAfter: at) else { continue }
-      if best.map({ point.instant > $0.instant }) ?? true { best = point }
+      if best.map({ finder.isLater(point, than: $0, at: at) }) ?? true { best = point }
     }
     return best
   }

@@ -82,7 +82,7 @@ package struct PointFinder: Sendable {
     var best: RestorePoint?
     for sequence in snapshots.keys.sorted(by: >) {
       guard let point = last(of: snapshots[sequence]!, notAfter: instant) else { continue }
-      if best.map({ point.instant > $0.instant }) ?? true { best = point }
+      if best.map({ isLater(point, than: $0, at: instant) }) ?? true { best = point }
     }
     return best
   }
@@ -94,12 +94,33 @@ package struct PointFinder: Sendable {
     case .rdb: return dumpPoint(of: snapshot).flatMap { $0.instant <= instant ? $0 : nil }
     case .aof:
       let log = history.chain(of: snapshot)
-      if let fork = fork(of: snapshot, log), fork.instant <= instant { return fork }
-      return log.last(notAfter: instant).map {
+      let marked = log.last(notAfter: instant).map {
         RestorePoint(snapshot: snapshot, primary: .aof, cut: $0.position, instant: $0.time)
       }
+      guard !isOwn(marked?.cut), let fork = fork(of: snapshot, log), fork.point.instant <= instant
+      else { return marked }
+      return fork.point
     }
   }
+
+  /// Whether `point` is a later state than `best`, of which both are known by `instant`.
+  ///
+  /// A dump that is the newest state of a later snapshot has replaced the log, although its time can be earlier
+  /// than that of the log. A dump has a whole second as its time, and a fork has the time of its claim, when the
+  /// dump may have been on disk.
+  package func isLater(_ point: RestorePoint, than best: RestorePoint, at instant: Instant) -> Bool
+  {
+    guard point.instant > best.instant else { return false }
+    guard best.primary == .rdb, point.primary == .aof, best.snapshot.key > point.snapshot.key,
+      instant.since(best.instant) >= 999
+    else { return true }
+    let log = history.chain(of: point.snapshot)
+    let fork = isOwn(point.cut) ? nil : fork(of: point.snapshot, log)
+    let written = fork?.point.cut == point.cut ? fork!.writtenBy : point.instant
+    return written.since(best.instant) >= 1000
+  }
+
+  private func isOwn(_ cut: LogPosition?) -> Bool { cut?.timeline == timeline }
 
   /// The first and the last instant at which one snapshot's chain can be cut.
   package func window(of snapshot: Snapshot) -> (from: Instant, to: Instant)? {
@@ -118,21 +139,28 @@ package struct PointFinder: Sendable {
   private func chainEnd(of snapshot: Snapshot) -> RestorePoint? {
     guard snapshot.chain != nil else { return nil }
     let log = history.chain(of: snapshot)
-    if let fork = fork(of: snapshot, log) { return fork }
-    if let last = log.last {
+    let last = log.last
+    if !isOwn(last?.position), let fork = fork(of: snapshot, log) { return fork.point }
+    if let last {
       return RestorePoint(snapshot: snapshot, primary: .aof, cut: last.position, instant: last.time)
     }
     return start(of: snapshot)
   }
 
-  /// The position where the timeline forked off, inside an object of an earlier timeline, as long as it has
-  /// no log of its own. The log may be cut there, and this is the state that the timeline began with.
-  private func fork(of snapshot: Snapshot, _ log: ChainLog) -> RestorePoint? {
-    guard let claim = history.claims[timeline], let fork = claim.fork,
-      let (segment, span) = log.lastObject, let to = segment.to, span.to > to,
-      segment.position(to) == fork
-    else { return nil }
-    return RestorePoint(snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
+  /// The position where the timeline forked off, inside an object of an earlier timeline. The log may be cut
+  /// there, although no name shows it. It is the state from the claim until the first mark of the timeline's own
+  /// log. The whole object had been written by `writtenBy`.
+  private func fork(of snapshot: Snapshot, _ log: ChainLog) -> (
+    point: RestorePoint, writtenBy: Instant
+  )? {
+    guard let claim = history.claims[timeline], let fork = claim.fork else { return nil }
+    for part in log.parts where part.segment.isOf(fork) && part.segment.to == fork.offset {
+      guard let span = part.log.spans.last, span.to > fork.offset else { continue }
+      let point = RestorePoint(
+        snapshot: snapshot, primary: .aof, cut: fork, instant: claim.claimedAt)
+      return (point, min(span.mark ?? claim.claimedAt, claim.claimedAt))
+    }
+    return nil
   }
 
   /// The BASE without any log. It is the restore point of a snapshot as long as its log has no mark, and
