@@ -20,7 +20,7 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 // inputs that were found.
 let fuzzed: [Target.Dependency] = [
   "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "CloudAuth", "S3Storage", "GCSStorage",
-  "RepositoryAccess", "Shipping", "Recovery",
+  "AzureStorage", "RepositoryAccess", "Shipping", "Recovery",
 ]
 let fuzzing: [Target] =
   Context.environment["LIFEBOAT_FUZZ"] == nil
@@ -86,18 +86,23 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "CloudAuth",
-      dependencies: ["BackupTypes", "Codec", "SystemIO", "HTTPTransport", "CExpat", system],
-      swiftSettings: strict),
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "HTTPTransport", "CExpat", "CCrypto", system,
+      ], swiftSettings: strict),
     .target(
       name: "S3Storage",
       dependencies: [
-        "BackupTypes", "Codec", "CCrypto", "SystemIO", "ObjectStorage", "HTTPTransport",
-        "CloudAuth",
+        "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
       ], swiftSettings: strict),
     .target(
       name: "GCSStorage",
       dependencies: [
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
+      ], swiftSettings: strict),
+    .target(
+      name: "AzureStorage",
+      dependencies: [
+        "BackupTypes", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
       ], swiftSettings: strict),
     .target(
       name: "Auditing",
@@ -142,8 +147,8 @@ let package = Package(
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
         "SystemIO",
-        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "Auditing",
-        "ReportPages", "RepositoryAccess", "Shipping", "Recovery", "ReplicationLink",
+        "HTTPTransport", "CloudAuth", "ObjectStorage", "S3Storage", "GCSStorage", "AzureStorage",
+        "Auditing", "ReportPages", "RepositoryAccess", "Shipping", "Recovery", "ReplicationLink",
         "StatusPages", logging, system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
@@ -214,6 +219,12 @@ let package = Package(
       dependencies: [
         "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
         "GCSStorage", "RepositoryAccess", "TestSupport", system,
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "AzureStorageTests",
+      dependencies: [
+        "BackupTypes", "Codec", "SystemIO", "ObjectStorage", "HTTPTransport", "CloudAuth",
+        "AzureStorage", "RepositoryAccess", "TestSupport", system,
       ], swiftSettings: strict),
     .testTarget(
       name: "AuditingTests",

@@ -10,8 +10,7 @@ struct state {
 
 static void XMLCALL begin(void *data, const XML_Char *name, const XML_Char **attributes) {
   struct state *s = data;
-  (void)attributes;
-  if (!s->handler->begin(s->handler->context, name)) XML_StopParser(s->parser, XML_FALSE);
+  if (!s->handler->begin(s->handler->context, name, attributes)) XML_StopParser(s->parser, XML_FALSE);
 }
 
 static void XMLCALL end(void *data, const XML_Char *name) {

@@ -1,12 +1,13 @@
 package import BackupTypes
 import CExpat
 
-/// An element of a small XML reply, without attributes and without namespace prefixes.
+/// An element of a small XML reply, without namespace prefixes.
 ///
 /// Total on any bytes: no document type (and with it no entities of anyone's making) is accepted,
 /// and depth and number of elements are bounded.
 package struct XMLElement: Sendable {
   package fileprivate(set) var name: String
+  package fileprivate(set) var attributes: [String: String] = [:]
   /// Of the element itself, its children's left out.
   package fileprivate(set) var text = ""
   package fileprivate(set) var children: [XMLElement] = []
@@ -27,7 +28,7 @@ package struct XMLElement: Sendable {
     let words = withExtendedLifetime(builder) {
       var handler = cexpat_handler(
         context: Unmanaged.passUnretained(builder).toOpaque(),
-        begin: { XMLElement.builder($0).begin($1) },
+        begin: { XMLElement.builder($0).begin($1, $2) },
         text: { XMLElement.builder($0).append($1, $2) },
         end: { XMLElement.builder($0).end() },
         doctype: { XMLElement.builder($0).refuse("it has a document type") })
@@ -59,12 +60,20 @@ package struct XMLElement: Sendable {
     private var texts: [[UInt8]] = []
     private var count = 0
 
-    func begin(_ name: UnsafePointer<CChar>) -> Int32 {
+    func begin(
+      _ name: UnsafePointer<CChar>, _ attributes: UnsafePointer<UnsafePointer<CChar>?>
+    ) -> Int32 {
       count += 1
       guard count <= elementsMax else { return refuse("it has too many elements") }
       guard stack.count < depthMax else { return refuse("it is nested too deeply") }
       let full = String(cString: name)
-      stack.append(XMLElement(name: full.split(separator: ":").last.map(String.init) ?? full))
+      var element = XMLElement(name: full.split(separator: ":").last.map(String.init) ?? full)
+      var rest = attributes
+      while let name = rest[0], let value = rest[1] {
+        element.attributes[String(cString: name)] = String(cString: value)
+        rest += 2
+      }
+      stack.append(element)
       texts.append([])
       return 1
     }

@@ -1,10 +1,11 @@
 import BackupTypes
 
 extension ObjectStore {
-  /// Every page of the objects below a prefix, in order, until `take` returns false.
+  /// Every page of the objects below a prefix, as the store gives them, until `take` returns false.
   ///
-  /// A store, or a gateway in front of it, that repeats its continuation would be listed for ever. Names
-  /// ascend, so each page has to begin after the one before; of pages without entries only so many are taken.
+  /// A store, or a gateway in front of it, that repeats its continuation would be listed for ever. Where
+  /// pages ascend, each has to begin after the one before; where they do not, none may begin as an earlier
+  /// one did. Of pages without entries only so many are taken.
   ///
   /// - Throws: `.storeUnavailable` if the listing makes no progress.
   package func eachPage(
@@ -12,13 +13,17 @@ extension ObjectStore {
   ) async throws {
     var token: String?
     var last: String?
+    var beginnings: Set<String> = []
     var empty = 0
     repeat {
       let page = try await list(prefix: prefix, continuing: token)
       if let first = page.entries.first?.name {
-        if let last, !last.utf8.lexicographicallyPrecedes(first.utf8) {
+        if pagesAscend, let last, !last.utf8.lexicographicallyPrecedes(first.utf8) {
           throw endless(
             "a page begins with \(printable(first)), which is not after the end of the page before")
+        }
+        if !pagesAscend, !beginnings.insert(first).inserted {
+          throw endless("two pages begin with \(printable(first))")
         }
         (last, empty) = (page.entries.last?.name, 0)
       } else {

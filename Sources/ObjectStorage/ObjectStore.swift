@@ -21,7 +21,7 @@ package protocol ObjectStore: Sendable {
   func read(_ name: String, limit: Int) async throws -> [UInt8]?
 
   /// One page of the objects whose names begin with `prefix` (as a string, not a directory), sorted
-  /// by the UTF-8 bytes of their names.
+  /// by the UTF-8 bytes of their names. Whether pages ascend as well, `pagesAscend` says.
   ///
   /// - Parameter continuing: `next` of the page before, with the same prefix.
   func list(prefix: String, continuing: String?) async throws -> ListPage
@@ -39,12 +39,17 @@ package protocol ObjectStore: Sendable {
   /// is then not decided. A store that silently overwrites is found only by a probe.
   var createsConditionally: Bool { get }
 
+  /// Whether each page of a listing begins after the end of the one before. A store that sorts by the
+  /// components of a path has `a/b` before `a-b`.
+  var pagesAscend: Bool { get }
+
   /// Called before the first write. Prepares the store for writing.
   func prepare() async throws
 }
 
 extension ObjectStore {
   package var createsConditionally: Bool { true }
+  package var pagesAscend: Bool { true }
 
   /// Whether there is an object of this name, whatever it holds.
   ///

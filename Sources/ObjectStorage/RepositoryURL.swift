@@ -53,15 +53,23 @@ func shown(url: String, options: [String] = []) -> String {
 ///
 /// - Throws: `.usage` for anything else.
 package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectStore {
-  func refuse(_ cause: String) -> LifeboatError {
+  func refuse(_ cause: String, hint: String? = nil) -> LifeboatError {
     LifeboatError(
       .usage, "can't use the repository \"\(shown(url: url))\"", cause: cause,
-      hint: "the form is s3://bucket/prefix, gs://bucket/prefix, file:///path or a path")
+      hint: hint
+        ?? "the form is s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///path or a"
+        + " path")
   }
   if let problem = strayWhiteSpace(in: url, path: "") { throw refuse(problem) }
   var path = url
   if let separator = url.firstRange(of: "://") {
     let scheme = url[..<separator.lowerBound].lowercased()
+    // What other tools call it.
+    guard !["abs", "azblob", "azure"].contains(scheme) else {
+      throw refuse(
+        "\(scheme):// is not supported",
+        hint: "for Azure Blob Storage the form is az://container/prefix?account=NAME")
+    }
     guard scheme == "file" else { throw refuse("\(printable(scheme)):// is not supported") }
     path = String(url[separator.upperBound...])
     guard path.hasPrefix("/") else {

@@ -57,9 +57,14 @@ extension Shipper {
   /// Writes a missing descriptor again, byte for byte, if the rest of the repository exists.
   private func bringBack(_ descriptor: Descriptor) async throws {
     let name = ObjectPath.descriptor.text
-    guard !(try await store.has(name, limit: RecordCoding.descriptorSizeMax)),
-      !(try await store.list(prefix: "timelines/", continuing: nil)).entries.isEmpty
-    else { return }
+    guard !(try await store.has(name, limit: RecordCoding.descriptorSizeMax)) else { return }
+    // A page may be empty without being the last.
+    var hasTimelines = false
+    try await store.eachPage(prefix: "timelines/") { page in
+      hasTimelines = !page.entries.isEmpty
+      return !hasTimelines
+    }
+    guard hasTimelines else { return }
     let bytes = try RecordCoding.encode(descriptor) + [UInt8(ascii: "\n")]
     guard try await store.create(name, bytes) == .created else { return }
     logger.warning(

@@ -41,4 +41,10 @@ import Testing
       _ = try? XMLElement(parsing: Array(good[..<position]))
     }
   }
+
+  @Test func `attributes`() throws {
+    let root = try XMLElement(parsing: Array("<a x=\"1\" y='&amp;é'><b/></a>".utf8))
+    #expect(root.attributes == ["x": "1", "y": "&é"])
+    #expect(root["b"]?.attributes.isEmpty == true)
+  }
 }

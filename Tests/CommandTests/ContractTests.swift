@@ -46,12 +46,14 @@ import Testing
   }
 
   /// A Secret made with `echo` ends with a line feed: another prefix, at which there is nothing.
-  @Test(arguments: ["\n", " ", "/a /b", "\r\n", "/a\n"], ["", "file://", "s3://b", "gs://b"])
+  @Test(
+    arguments: ["\n", " ", "/a /b", "\r\n", "/a\n"],
+    ["", "file://", "s3://b", "gs://b", "az://abc"])
   func `white space at an end of a repository's name is never no backup`(
     stray: String, scheme: String
   ) async throws {
     let folder = try TemporaryDirectory("contract")
-    let place = scheme.hasPrefix("s3") || scheme.hasPrefix("gs") ? "/p" : folder.path
+    let place = ["s3", "gs", "az"].contains(scheme.prefix(2)) ? "/p" : folder.path
     let result = try await LifeboatCommand.run(
       ["restore", "--if-empty", "--if-backup-exists", "--data", try folder.makeDirectory("data")],
       environment: ["LIFEBOAT_REPO": scheme + place + stray])

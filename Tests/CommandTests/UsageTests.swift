@@ -15,6 +15,9 @@ import Testing
     (["ship", "--data", "x", "--repo", "y", "--repository-id", "12"], "32 hex digits"),
     (["list", "--repo", "s3:/bucket/prefix"], "it begins like a URL, but not with s3://"),
     (["list", "--repo", "gs//bucket/prefix"], "it begins like a URL, but not with gs://"),
+    (["list", "--repo", "az//bucket/prefix"], "it begins like a URL, but not with az://"),
+    (["list", "--repo", "abs://account@c/p"], "az://container/prefix?account=NAME"),
+    (["list", "--repo", "az://container/p"], "AZURE_STORAGE_ACCOUNT"),
     (["restore", "--data", "x", "--repo", "y", "--pont", "1.2"], "Did you mean '--point'?"),
   ])
   func `a typing error says what was meant`(_ arguments: [String], _ words: String) async throws {

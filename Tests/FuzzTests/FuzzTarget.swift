@@ -2,6 +2,7 @@ import BackupTypes
 import Codec
 import RedisFormats
 
+@testable import AzureStorage
 @testable import BackupFormat
 @testable import CloudAuth
 @testable import GCSStorage
@@ -166,6 +167,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
   private func xml(_ input: [UInt8]) {
     _ = try? XMLElement(parsing: input)
     _ = try? S3Listing(input)
+    _ = try? AzureListing(input)
     _ = try? S3Deletion.failures(input)
   }
 
@@ -176,6 +178,9 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     }
     _ = try? GoogleTokenService.read(
       input, askedAt: Instant(milliseconds: 1_700_000_000_000), origin: "fuzz")
+    _ = try? AzureTokenService.read(
+      input, askedAt: Instant(milliseconds: 1_700_000_000_000), origin: "fuzz")
+    _ = try? AzureConnectionString(String(decoding: input, as: UTF8.self))
     _ = try? GoogleCredentialFile(String(decoding: input, as: UTF8.self), path: "fuzz")
   }
 }

@@ -8,6 +8,7 @@ import Testing
   /// A gateway that gives these pages, whatever it is asked.
   private struct Gateway: ObjectStore {
     let location = "memory://gateway"
+    var pagesAscend = true
     let page: @Sendable (String?) -> ListPage
     func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome { .created }
     func read(_ name: String, limit: Int) async throws -> [UInt8]? { nil }
@@ -55,5 +56,36 @@ import Testing
       return pages < 2
     }
     #expect(pages == 2)
+  }
+
+  /// A store whose order is one of components has pages that do not ascend; one that comes again is noticed.
+  @Test func `pages that do not ascend`() async throws {
+    let names = ["log/1", "log/2", "log-before", "a"]
+    var gateway = Gateway { [entry] token in
+      let number = Int(token ?? "0")!
+      return ListPage(
+        entries: [entry(names[number % 4])], next: number == 3 ? nil : "\(number + 1)")
+    }
+    let refused = await #expect(throws: LifeboatError.self) {
+      try await gateway.eachPage(prefix: "") { _ in true }
+    }
+    #expect(refused?.message.contains("does not end") == true)
+    gateway.pagesAscend = false
+    var seen: [String] = []
+    try await gateway.eachPage(prefix: "") { page in
+      seen += page.entries.map(\.name)
+      return true
+    }
+    #expect(seen == names)
+    // Without an end.
+    var circle = Gateway { [entry] token in
+      let number = Int(token ?? "0")!
+      return ListPage(entries: [entry(names[number % 4])], next: "\(number + 1)")
+    }
+    circle.pagesAscend = false
+    let error = await #expect(throws: LifeboatError.self) {
+      try await circle.eachPage(prefix: "") { _ in true }
+    }
+    #expect(error?.cause?.contains("two pages begin with log/1") == true)
   }
 }

@@ -30,4 +30,12 @@ import Testing
       #expect(error.hint?.contains("file:///path") == true)
     }
   }
+
+  /// What other tools call Azure Blob Storage.
+  @Test(arguments: ["abs://account@c/p", "azblob://c/p", "AZURE://c/p"])
+  func `the schemes of other tools`(_ url: String) throws {
+    let error = try #require(throws: LifeboatError.self) { try repositoryStore(url: url) }
+    #expect(error.code == .usage && error.cause?.contains("not supported") == true)
+    #expect(error.hint?.contains("az://container/prefix?account=NAME") == true)
+  }
 }

@@ -12,7 +12,9 @@
 /* Called in the order of the document. Returning 0 ends the parsing. Texts are UTF-8. */
 struct cexpat_handler {
   void *context;
-  int (*begin)(void *context, const char *name);
+  /* Attributes: names and values in turn, with a NULL at the end. */
+  int (*begin)(
+      void *context, const char *name, const char *_Nullable const *_Nonnull attributes);
   int (*text)(void *context, const char *bytes, size_t count);
   int (*end)(void *context);
   /* A document type declaration begins. */

@@ -13,6 +13,22 @@ struct ServiceAccountGrant: GoogleGrant {
   /// A clock this far off is corrected; Google itself forgives a little.
   private static let skewMilliseconds: Int64 = 30_000
 
+  /// The names are those of RFC 7519, and `scope`, which is Google's.
+  private struct Claims: Encodable {
+    var iss: String
+    var scope: String
+    var aud: String
+    /// Unix seconds, like `exp`.
+    var iat: Int64
+    var exp: Int64
+  }
+
+  private struct Header: Encodable {
+    var alg = "RS256"
+    var typ = "JWT"
+    var kid: String?
+  }
+
   let email: String
   let keyID: String?
   let key: RSAPrivateKey
@@ -54,10 +70,18 @@ struct ServiceAccountGrant: GoogleGrant {
     from service: GoogleTokenService, at time: Instant
   ) async throws -> GoogleAccessToken {
     let seconds = time.milliseconds / 1000
-    let claims = JSONWebToken.Claims(
+    let claims = Claims(
       iss: email, scope: GoogleScope.storage, aud: ServiceAccountGrant.audience, iat: seconds,
       exp: seconds + ServiceAccountGrant.lifetimeSeconds)
-    let assertion = try JSONWebToken.signed(claims, keyID: keyID, with: key)
+    guard
+      let assertion = try JSONWebToken.signed(
+        header: Header(kid: keyID), claims: claims, with: key)
+    else {
+      throw credentialFailure(
+        "can't sign with the service account's key",
+        cause: "this machine's cryptography library rejects the key",
+        hint: "Google's keys now have 2048 bits: create a new one")
+    }
     let reply = try await service.exchange(
       [("grant_type", ServiceAccountGrant.grantType), ("assertion", assertion)], at: url,
       origin: ServiceAccountGrant.origin)

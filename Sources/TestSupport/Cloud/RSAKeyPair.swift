@@ -38,6 +38,31 @@ package final class RSAKeyPair: @unchecked Sendable {
     return String(decoding: buffer.prefix(Int(max(0, count))), as: UTF8.self)
   }
 
+  /// A certificate of the key that it signed itself.
+  package func certificate() -> (pem: String, der: [UInt8]) {
+    let certificate = X509_new()!
+    defer { X509_free(certificate) }
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1)
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 0)
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 86_400)
+    X509_set_pubkey(certificate, key)
+    let name = X509_get_subject_name(certificate)
+    X509_NAME_add_entry_by_txt(name, "CN", 0x1001, Array("test".utf8), -1, -1, 0)  // MBSTRING_ASC
+    X509_set_issuer_name(certificate, name)
+    precondition(X509_sign(certificate, key, EVP_sha256()) > 0, "no certificate could be made")
+    var der: UnsafeMutablePointer<UInt8>?
+    let count = i2d_X509(certificate, &der)
+    precondition(count > 0, "no certificate could be written")
+    let bytes = Array(UnsafeBufferPointer(start: der, count: Int(count)))
+    CRYPTO_free(der, nil, 0)
+    let sink = BIO_new(BIO_s_mem())
+    defer { BIO_free(sink) }
+    precondition(PEM_write_bio_X509(sink, certificate) == 1)
+    var buffer = [UInt8](repeating: 0, count: 16 << 10)
+    let length = BIO_read(sink, &buffer, Int32(buffer.count))
+    return (String(decoding: buffer.prefix(Int(max(0, length))), as: UTF8.self), bytes)
+  }
+
   /// Whether a signature is RS256 of `message` with this key.
   package func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
     let context = EVP_MD_CTX_new()

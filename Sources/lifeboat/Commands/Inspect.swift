@@ -21,7 +21,8 @@ struct Inspect: ExitingCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
+      "The repository: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///path, "
+        + "or a path.",
       valueName: "url"), completion: .directory)
   var repo: String?
   @OptionGroup var transport: TransportOptions

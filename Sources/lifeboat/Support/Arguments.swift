@@ -71,13 +71,16 @@ struct RepositoryID: ExpressibleByArgument, Sendable {
 struct RepositoryOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The repository: s3://bucket/prefix, gs://bucket/prefix, file:///path, or a path.",
+      "The repository: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///path, "
+        + "or a path.",
       discussion: """
         Each Redis needs its own repository. For S3, credentials, region and endpoint come from the same \
         places as for the AWS CLI, or from the URL: \
         ?endpoint=https://host:port&region=NAME&path-style=true. For Google Cloud Storage, \
         credentials are the Application Default Credentials; the options are \
-        ?endpoint=https://host:port and ?anonymous=true.
+        ?endpoint=https://host:port and ?anonymous=true. For Azure Blob Storage, ?account=NAME (or \
+        AZURE_STORAGE_ACCOUNT) names the storage account; credentials come from the same variables as for the az \
+        command line, or from a workload or managed identity; ?endpoint=https://host names another address.
         """, valueName: "url"), completion: .directory)
   var repo: String
   @OptionGroup var transport: TransportOptions

@@ -1,3 +1,4 @@
+import AzureStorage
 import BackupFormat
 import BackupTypes
 import CloudAuth
@@ -36,7 +37,9 @@ enum Stores {
     // backups.
     if url.contains("$(") {
       throw LifeboatError(
-        .usage, "the repository \"\(printable(url))\" contains a variable that was not replaced",
+        .usage,
+        "the repository \"\(printable(withoutSignatures(url)))\" contains a variable that was not"
+          + " replaced",
         hint: "set it in the pod: LIFEBOAT_REPO_BASE is a key of the ConfigMap lifeboat")
     }
     switch repositoryScheme(url) {
@@ -53,6 +56,15 @@ enum Stores {
     case "gs":
       let opened = try GCSRepository(
         url: url, settings: GoogleSettings(environment: environment),
+        client: client(transport, environment), now: SystemClock.now, observe: { _ in })
+      let store = opened.store
+      return Opened(
+        store: store, credentials: opened.explainCredentials,
+        bucket: { try await store.bucketFindings() }, clockOffset: { store.clockOffset },
+        origins: ["the endpoint is from \(opened.endpointOrigin)"])
+    case "az":
+      let opened = try AzureRepository(
+        url: url, settings: AzureSettings(environment: environment),
         client: client(transport, environment), now: SystemClock.now, observe: { _ in })
       let store = opened.store
       return Opened(

@@ -1,0 +1,97 @@
+import BackupTypes
+import CloudAuth
+import HTTPTransport
+
+/// What a container and its account do to objects by themselves: pure, from what they say of themselves
+/// (Get Container Properties, Get Account Information, Get Blob Service Properties). Nil for what could not be
+/// asked.
+struct AzureContainerRules {
+  var container: HTTPHeaders?
+  var account: HTTPHeaders?
+  /// The body of the service's properties.
+  var service: [UInt8]?
+  /// Whether a new object got a version.
+  var keepsVersions: Bool?
+
+  var findings: [Finding] {
+    [lifecycle, versioning, softDelete, immutability, access, namespace].compactMap { $0 }
+  }
+
+  /// Rules are part of the account's management, which no credentials for data can read.
+  private var lifecycle: Finding {
+    Finding(
+      .bucket, "lifecycle", .note,
+      "rules can't be read with credentials for data: look at Lifecycle management in the portal,"
+        + " or run az storage account management-policy show; no rule may delete or archive objects"
+        + " of this prefix")
+  }
+
+  private var versioning: Finding? {
+    switch keepsVersions {
+    case nil: nil
+    case false?:
+      Finding(.bucket, "versioning", .note, "off: overwritten objects can't be recovered")
+    case true?:
+      Finding(
+        .bucket, "versioning", .note,
+        "on: objects that Lifeboat deletes stay as old versions, and cost money until a lifecycle"
+          + " rule deletes them")
+    }
+  }
+
+  private var softDelete: Finding {
+    guard let service, let root = try? XMLElement(parsing: service),
+      root.name == "StorageServiceProperties"
+    else {
+      return Finding(
+        .bucket, "soft-delete", .note, "not known: these credentials may not read it")
+    }
+    guard let policy = root["DeleteRetentionPolicy"], policy["Enabled"]?.text == "true" else {
+      return Finding(.bucket, "soft-delete", .note, "off: deleted objects can't be recovered")
+    }
+    let days = policy["Days"].flatMap { Int($0.text) }.map { " for \(counted($0, "day"))" } ?? ""
+    return Finding(.bucket, "soft-delete", .note, "deleted objects stay\(days), and cost money")
+  }
+
+  private var immutability: Finding? {
+    guard let container else { return nil }
+    let hold = container["x-ms-has-legal-hold"]?.lowercased() == "true"
+    let policy = container["x-ms-has-immutability-policy"]?.lowercased() == "true"
+    guard hold || policy else {
+      return Finding(.bucket, "immutability", .ok, "there is neither a policy nor a legal hold")
+    }
+    return Finding(
+      .bucket, "immutability", .warning,
+      hold
+        ? "a legal hold protects every object"
+        : "an immutability policy protects every object for a time",
+      consequence: "nobody can delete or replace backups, and objects that Lifeboat deletes stay"
+        + " that long and cost money",
+      remedy: "accept the cost: it is the surest protection; prune reports what it could not"
+        + " delete")
+  }
+
+  private var access: Finding? {
+    guard let container else { return nil }
+    guard let level = container["x-ms-blob-public-access"] else {
+      return Finding(.bucket, "public-access", .ok, "off")
+    }
+    return Finding(
+      .bucket, "public-access", .failed, "anyone can read the container (\(printable(level)))",
+      consequence: "backups hold all of Redis's data",
+      remedy: "az storage container set-permission --public-access off")
+  }
+
+  private var namespace: Finding? {
+    guard let flag = account?["x-ms-is-hns-enabled"]?.lowercased() else { return nil }
+    guard flag == "true" else {
+      return Finding(.bucket, "hierarchical-namespace", .ok, "off")
+    }
+    return Finding(
+      .bucket, "hierarchical-namespace", .warning,
+      "the account has a hierarchical namespace (ADLS Gen2)",
+      consequence: "empty directories stay behind where objects were deleted",
+      remedy: "it works; a flat account is better: the namespace can't be switched off, so make a"
+        + " new account")
+  }
+}

@@ -1,0 +1,170 @@
+import BackupTypes
+import CloudAuth
+import HTTPTransport
+import ObjectStorage
+import Synchronization
+
+/// One request to Azure Blob Storage before it is addressed and authorized.
+struct AzureRequest: Sendable {
+  var action: AzureAction
+  var method: HTTPRequest.Method
+  /// Percent-encoded, beginning with "/", after the endpoint's own.
+  var path: String
+  var query: [(String, String)] = []
+  var headers: [(String, String)] = []
+  var body: [UInt8] = []
+  /// For messages, printable.
+  var object: String
+  var responseBytesMax = 1 << 20
+}
+
+/// Sends requests, each signed anew or with the token of the moment; credentials that are refused are replaced
+/// once, and a clock that the store finds wrong is corrected once. Everything else is for the retry layer
+/// above.
+struct AzureExchange: Sendable {
+  /// 2023-11-03: what other clients send, too. Microsoft keeps every version.
+  static let version = "2023-11-03"
+  /// A clock this far off is corrected when the store refuses a date; it allows a quarter of an hour.
+  private static let skewMilliseconds: Int64 = 60_000
+
+  /// Scheme and authority, and a path where needed, without "/" at its end.
+  let endpoint: String
+  let client: HTTPClient
+  let credentials: CredentialProvider<AzureCredentials>
+  let session: AzureSession
+  let now: @Sendable () -> Instant
+  let observe: @Sendable (RequestObservation) -> Void
+
+  /// - Parameter accepting: the statuses that are answers; every other is an error.
+  /// - Throws: `AzureRefusal` for those.
+  func send(_ request: AzureRequest, accepting: Set<Int>) async throws -> HTTPResponse {
+    var (isReplaced, isCorrected) = (false, false)
+    while true {
+      try await session.holdOff.wait()
+      let (reply, used) = try await attempt(request)
+      learnClock(reply)
+      // Every reply of the service has it; that of a proxy or a portal has not.
+      if accepting.contains(reply.status), reply.headers["x-ms-request-id"] != nil { return reply }
+      let fault = AzureFault(reply, isAnswer: accepting.contains(reply.status))
+      if fault.isRetryable { session.holdOff.note(reply.retryAfter) }
+      if fault.isClock, !isCorrected, correctClock(reply) {
+        isCorrected = true
+        continue
+      }
+      if fault.isAuthentication, let used, !isReplaced,
+        try await replacement(of: used, for: request) != used
+      {
+        isReplaced = true
+        continue
+      }
+      throw AzureRefusal(
+        fault: fault, error: fault.error(request.action, request.object, identity: used?.identity))
+    }
+  }
+
+  private func attempt(
+    _ request: AzureRequest
+  ) async throws -> (HTTPResponse, AzureCredentials?) {
+    try await naming(request) {
+      let current = try await credentials.current()
+      let http = try http(request, current)
+      do {
+        let reply = try await client.send(http)
+        observe(RequestObservation(http, reply))
+        return (reply, current)
+      } catch {
+        observe(RequestObservation(http, nil))
+        throw error
+      }
+    }
+  }
+
+  private func replacement(
+    of used: AzureCredentials, for request: AzureRequest
+  ) async throws -> AzureCredentials? {
+    try await naming(request) { try await credentials.replacing(used) }
+  }
+
+  private func naming<Value>(
+    _ request: AzureRequest, _ body: () async throws -> Value
+  ) async throws -> Value {
+    do {
+      return try await body()
+    } catch var error as LifeboatError where error.code != .usage {
+      // An account that does not exist has no address.
+      if error.message.hasPrefix(
+        "can't resolve the host of"
+          + " \(endpoint)"), endpoint.contains(".blob.")
+      {
+        error.hint = "check the name of the storage account, and the DNS of this machine or pod"
+      }
+      throw error.during("\(request.action.rawValue) \(request.object)")
+    }
+  }
+
+  private func http(
+    _ request: AzureRequest, _ credentials: AzureCredentials?
+  ) throws -> HTTPRequest {
+    let time = now().advanced(byMilliseconds: session.state.withLock { $0.signingOffset })
+    var query = URIEncoding.form(request.query)
+    var headers = request.headers
+    headers.append(("x-ms-version", AzureExchange.version))
+    headers.append(("x-ms-date", time.httpDate))
+    switch credentials?.proof {
+    case .sharedKey(let account, let key):
+      let signed = AzureSharedKey.Request(
+        method: request.method.rawValue, path: endpointPath + request.path, query: request.query,
+        headers: headers, bodyByteCount: request.body.count)
+      if let value = AzureSharedKey.authorization(signed, account: account, key: key.reveal()) {
+        headers.append(("Authorization", value))
+      }
+    case .signature(let signature):
+      try checkSecrecy()
+      query += (query.isEmpty ? "" : "&") + signature.reveal()
+    case .token(let token):
+      try checkSecrecy()
+      headers.append(("Authorization", "Bearer " + token.reveal()))
+    case nil: break
+    }
+    return HTTPRequest(
+      request.method, endpoint + request.path + (query.isEmpty ? "" : "?" + query),
+      headers: HTTPHeaders(headers), body: request.body, responseBytesMax: request.responseBytesMax)
+  }
+
+  private func checkSecrecy() throws {
+    guard PlainHTTP.maySendSecret(to: endpoint) else {
+      throw LifeboatError(
+        .usage, "a token or a shared access signature is not sent to \(printable(endpoint))",
+        cause: "plain http is not encrypted", hint: "use an https:// endpoint")
+    }
+  }
+
+  /// What the endpoint has after its authority; it is signed, too.
+  private var endpointPath: String {
+    guard let scheme = endpoint.firstRange(of: "://") else { return "" }
+    return String(endpoint[scheme.upperBound...].drop { $0 != "/" })
+  }
+
+  private func learnClock(_ reply: HTTPResponse) {
+    guard let date = reply.date else { return }
+    let offset = date.since(now())
+    session.state.withLock { $0.observedOffset = offset }
+  }
+
+  /// Whether requests are dated differently from now on.
+  private func correctClock(_ reply: HTTPResponse) -> Bool {
+    guard let date = reply.date else { return false }
+    let offset = date.since(now())
+    return session.state.withLock { state in
+      guard abs(offset - state.signingOffset) > AzureExchange.skewMilliseconds else { return false }
+      state.signingOffset = offset
+      return true
+    }
+  }
+}
+
+/// A refusal with what it was made from, for callers that know what to do about some.
+struct AzureRefusal: Error {
+  let fault: AzureFault
+  let error: LifeboatError
+}

@@ -1,0 +1,235 @@
+package import BackupTypes
+package import CloudAuth
+package import HTTPTransport
+package import ObjectStorage
+import Synchronization
+
+/// A repository in a container of Azure Blob Storage.
+///
+/// Every object is one Put Blob with its MD5 and `If-None-Match: *`; no blocks, of which some could be left
+/// behind. An object is absent only if the service says `BlobNotFound`: other 404s say nothing of it.
+///
+/// An account may have a hierarchical namespace. Its listings have directories in them and an order by the
+/// components of a path, and take no prefix that ends within a name. So every listing here is one of a
+/// directory, of which only what was requested is given.
+package final class AzureStore: ObjectStore {
+  package let azure: AzureLocation
+  package var location: String { azure.description }
+  package var pagesAscend: Bool { false }
+
+  let exchange: AzureExchange
+
+  /// - Parameters:
+  ///   - endpoint: `https://account.blob.core.windows.net`.
+  ///   - now: the wall clock.
+  ///   - observe: called for every request, repeated ones included.
+  package init(
+    _ location: AzureLocation, endpoint: String, client: HTTPClient,
+    credentials: CredentialProvider<AzureCredentials>,
+    now: @escaping @Sendable () -> Instant,
+    observe: @escaping @Sendable (RequestObservation) -> Void
+  ) {
+    azure = location
+    exchange = AzureExchange(
+      endpoint: endpoint, client: client, credentials: credentials, session: AzureSession(),
+      now: now, observe: observe)
+  }
+
+  /// The store's clock minus this machine's, in milliseconds; nil before the first answer.
+  package var clockOffset: Int64? { exchange.session.state.withLock { $0.observedOffset } }
+
+  // MARK: ObjectStore
+
+  package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    let key = try key(name)
+    guard bytes.count <= objectByteCountMax else {
+      throw LifeboatError(
+        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
+    }
+    return try await unwrapping {
+      let sum = contentMD5(bytes)
+      var request = AzureRequest(
+        action: .create, method: .put, path: path(key), object: object(name))
+      request.headers = [
+        ("x-ms-blob-type", "BlockBlob"), ("If-None-Match", "*"),
+        ("Content-Type", "application/octet-stream"),
+      ]
+      // Without MD5 (FIPS), TLS alone protects the bytes on their way.
+      if !sum.isEmpty { request.headers.append(("Content-MD5", sum)) }
+      request.body = bytes
+      let reply: HTTPResponse
+      do {
+        reply = try await exchange.send(request, accepting: [201])
+      } catch let refusal as AzureRefusal {
+        guard try await isThere(key, name, after: refusal.fault) else { throw refusal }
+        return .exists
+      }
+      exchange.session.state.withLock {
+        $0.keepsVersions = reply.headers["x-ms-version-id"] != nil
+      }
+      if let stored = reply.headers["Content-MD5"], !sum.isEmpty, stored != sum {
+        // What is there under this name must not be taken for ours when it is tried again.
+        try await remove(key: key, name: name, tag: reply.headers["ETag"])
+        throw unusable(.create, name, "the object was changed in transit")
+      }
+      return .created
+    }
+  }
+
+  /// Whether a creation was refused because the object is there.
+  private func isThere(_ key: String, _ name: String, after fault: AzureFault) async throws -> Bool
+  {
+    switch fault.code {
+    // The second: a shared access signature that may create and not write.
+    case "BlobAlreadyExists", "UnauthorizedBlobOverwrite": return true
+    case "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound": return false
+    default: break
+    }
+    // A policy, a lease or a missing right may be noticed before the condition is.
+    guard [403, 409, 412].contains(fault.status), !fault.isAuthentication, !fault.isClock else {
+      return false
+    }
+    let request = AzureRequest(
+      action: .read, method: .head, path: path(key), object: object(name))
+    do {
+      return !isDirectory(try await exchange.send(request, accepting: [200]).headers)
+    } catch let refusal as AzureRefusal {
+      guard !refusal.fault.isRetryable else { throw refusal }
+      return false
+    }
+  }
+
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    let key = try key(name)
+    var request = AzureRequest(action: .read, method: .get, path: path(key), object: object(name))
+    request.responseBytesMax = max(limit, refusalBytesMax)
+    return try await unwrapping {
+      do {
+        let reply = try await exchange.send(request, accepting: [200])
+        if isDirectory(reply.headers) { return nil }
+        guard reply.isDelimited else {
+          throw unusable(.read, name, "the reply has no length")
+        }
+        if let stored = reply.headers["Content-MD5"] {
+          let sum = contentMD5(reply.body)
+          guard sum.isEmpty || sum == stored else {
+            throw unusable(.read, name, "the object was changed in transit: its MD5 differs")
+          }
+        }
+        return try checked(reply.body, limit: limit, of: name)
+      } catch let refusal as AzureRefusal where refusal.fault.isAbsence {
+        return nil
+      }
+    }
+  }
+
+  package func list(prefix: String, continuing: String?) async throws -> ListPage {
+    guard ObjectName.mayBegin(with: prefix) else { return ListPage(entries: [], next: nil) }
+    return try await unwrapping {
+      let end = prefix.lastIndex(of: "/").map { prefix.index(after: $0) } ?? prefix.startIndex
+      let directory = String(prefix[..<end])
+      let listing = try await page(
+        prefix: base + directory, name: prefix, continuing: continuing, limit: ListPage.entriesMax)
+      var page = try ListPage(
+        listed: listing.entries, base: azure.prefix, prefix: directory, next: listing.next,
+        location: location)
+      page.entries.removeAll { !$0.name.utf8.starts(with: prefix.utf8) }
+      return page
+    }
+  }
+
+  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    var failures: [String: LifeboatError] = [:]
+    var keys: [(name: String, key: String)] = []
+    for name in names {
+      do throws(LifeboatError) {
+        keys.append((name, try key(name)))
+      } catch {
+        failures[name] = error
+      }
+    }
+    return try await unwrapping {
+      failures.merge(try await delete(keys)) { first, _ in first }
+      return failures
+    }
+  }
+
+  package func now() async throws -> Instant? {
+    try await unwrapping {
+      _ = try await page(prefix: base, name: "", continuing: nil, limit: 1)
+      return clockOffset.map { exchange.now().advanced(byMilliseconds: $0) }
+    }
+  }
+
+  /// A container is its owner's to make: its place, its policy and its price are decided there.
+  package func prepare() async throws {}
+
+  // MARK: Listing
+
+  /// - Parameters:
+  ///   - prefix: of full names, empty or with a "/" at its end.
+  ///   - name: what is listed, in the repository, for messages.
+  private func page(
+    prefix: String, name: String, continuing: String?, limit: Int
+  ) async throws -> AzureListing {
+    var request = AzureRequest(
+      action: .list, method: .get, path: containerPath, object: object(name))
+    request.responseBytesMax = AzureListing.bytesMax
+    request.query = [
+      ("restype", "container"), ("comp", "list"), ("prefix", prefix), ("maxresults", "\(limit)"),
+    ]
+    if let continuing { request.query.append(("marker", continuing)) }
+    let reply = try await exchange.send(request, accepting: [200])
+    do throws(LifeboatError) {
+      return try AzureListing(reply.body)
+    } catch {
+      throw error.during("list \(request.object)")
+    }
+  }
+
+  // MARK: Names and errors
+
+  private var base: String { azure.prefix.isEmpty ? "" : azure.prefix + "/" }
+  var containerPath: String { "/" + URIEncoding.encode(azure.container) }
+
+  private func key(_ name: String) throws(LifeboatError) -> String {
+    _ = try ObjectName.components(name)
+    return base + name
+  }
+
+  /// Slashes stay: clients and service sign the path as it was sent.
+  func path(_ key: String) -> String {
+    "\(containerPath)/\(URIEncoding.encode(key, keepingSlashes: true))"
+  }
+
+  func object(_ name: String) -> String {
+    name.isEmpty ? location : location + "/" + printable(name, limit: 400)
+  }
+
+  /// A directory of a hierarchical namespace can be read as if it were an empty object.
+  private func isDirectory(_ headers: HTTPHeaders) -> Bool {
+    headers["x-ms-resource-type"]?.lowercased() == "directory"
+      || headers["x-ms-meta-hdi_isfolder"]?.lowercased() == "true"
+  }
+
+  private func unusable(_ action: AzureAction, _ name: String, _ cause: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "can't \(action.rawValue) \(object(name))", cause: cause,
+      hint: "check the endpoint, and proxies and devices in between", isRetryable: true)
+  }
+
+  /// Runs `body` on the client's threads, since it also sums and parses, and gives the operator's
+  /// error for a refusal.
+  private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
+    do {
+      return try await exchange.client.blocking(body)
+    } catch let refusal as AzureRefusal {
+      throw refusal.error
+    }
+  }
+}
+
+extension AzureFault {
+  /// The only proof that an object is not there.
+  var isAbsence: Bool { status == 404 && code == "BlobNotFound" }
+}

@@ -1,0 +1,117 @@
+import BackupTypes
+import FoundationEssentials
+import HTTPTransport
+
+/// Asks for a token: Microsoft Entra's endpoint, or a service of the machine.
+struct AzureTokenService: Sendable {
+  static let origin = "Microsoft Entra"
+  private static let replyBytesMax = 256 << 10
+
+  let client: HTTPClient
+  let now: @Sendable () -> Instant
+
+  /// A refusal, with what an endpoint says of it.
+  struct Refusal: Error {
+    var status: Int
+    /// `invalid_client`; empty when the reply is not OAuth's.
+    var code: String
+    var description: String
+    /// The server's clock.
+    var date: Instant?
+
+    /// `invalid_client: AADSTS7000215: Invalid client secret provided.`
+    var words: String {
+      // The first line: trace ids and times follow.
+      let line = description.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+      let text = [code, line].filter { !$0.isEmpty }.map { printable($0, limit: 300) }
+      return text.isEmpty ? "status \(status)" : text.joined(separator: ": ")
+    }
+    var isRetryable: Bool { status >= 500 || status == 429 || status == 408 }
+    /// `AADSTS7000215`, Entra's own number for what is wrong; nil where it gives none.
+    var number: String? {
+      description.firstMatch(of: /AADSTS[0-9]+/).map { String($0.output) }
+    }
+  }
+
+  /// - Throws: `Refusal` for a refusal.
+  func exchange(_ fields: [(String, String)], at url: String) async throws -> Token {
+    var request = HTTPRequest(
+      .post, url, body: Array(URIEncoding.form(fields).utf8),
+      responseBytesMax: AzureTokenService.replyBytesMax)
+    request.headers.append("Content-Type", "application/x-www-form-urlencoded")
+    request.headers.append("Accept", "application/json")
+    let asked = now()
+    let reply = try await client.send(request)
+    guard reply.status == 200 else { throw AzureTokenService.refusal(reply) }
+    return try AzureTokenService.read(reply.body, askedAt: asked, origin: AzureTokenService.origin)
+  }
+
+  struct Token: Sendable {
+    var token: Redacted
+    var expiration: Instant?
+
+    func credentials(of identity: String) -> AzureCredentials {
+      AzureCredentials(.token(token), identity: identity, expiration: expiration)
+    }
+  }
+
+  /// - Parameters:
+  ///   - json: never quoted in an error, since it holds the secret.
+  ///   - askedAt: when the token's life began at the earliest.
+  static func read(_ json: [UInt8], askedAt: Instant, origin: String) throws -> Token {
+    guard let success = try? JSONDecoder().decode(Success.self, from: Data(json)),
+      !success.accessToken.isEmpty,
+      success.accessToken.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
+    else {
+      throw credentialFailure(
+        "can't read the reply of \(origin)", cause: "it contains no token",
+        hint: "check that no proxy answers instead", isRetryable: true)
+    }
+    let expiration =
+      success.expiresIn.map { askedAt.advanced(byMilliseconds: $0.clamped * 1000) }
+      ?? success.expiresOn.map { Instant(milliseconds: $0.clamped * 1000) }
+    return Token(token: Redacted(success.accessToken), expiration: expiration)
+  }
+
+  static func refusal(_ reply: HTTPResponse) -> Refusal {
+    let failure = try? JSONDecoder().decode(Failure.self, from: Data(reply.body))
+    return Refusal(
+      status: reply.status, code: failure?.error ?? "",
+      description: failure?.description ?? "", date: reply.date)
+  }
+
+  private struct Success: Decodable {
+    var accessToken: String
+    /// Seconds from now.
+    var expiresIn: Seconds?
+    /// Unix seconds: what App Service gives.
+    var expiresOn: Seconds?
+    private enum CodingKeys: String, CodingKey {
+      case accessToken = "access_token"
+      case expiresIn = "expires_in"
+      case expiresOn = "expires_on"
+    }
+  }
+
+  /// A number, which the machine's services give as a text.
+  private struct Seconds: Decodable {
+    var clamped: Int64
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if let text = try? container.decode(String.self), let number = Double(text) {
+        clamped = Int64(max(0, min(number, 1e11)))
+      } else {
+        clamped = Int64(max(0, min(try container.decode(Double.self), 1e11)))
+      }
+    }
+  }
+
+  private struct Failure: Decodable {
+    var error: String
+    var description: String?
+    private enum CodingKeys: String, CodingKey {
+      case error
+      case description = "error_description"
+    }
+  }
+}

@@ -1,0 +1,114 @@
+import AzureStorage
+import BackupTypes
+import CloudAuth
+import HTTPTransport
+import ObjectStorage
+import SystemIO
+import TestSupport
+import Testing
+
+/// Stores as tests need them, with nothing taken from this machine's environment.
+enum Given {
+  static let limits = HTTPLimits(
+    connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
+
+  static func client(limits: HTTPLimits = limits) throws -> HTTPClient {
+    try HTTPClient(
+      connectionsMax: 8, limits: limits, trust: TrustStore(file: nil, origin: "a test"),
+      userAgent: "lifeboat/test")
+  }
+
+  static func settings(_ environment: [String: String]) -> AzureSettings {
+    AzureSettings(environment: environment) { path in
+      path.hasPrefix("/tmp/") ? try AzureSettings.read(path) : nil
+    }
+  }
+
+  static func repository(
+    url: String, environment: [String: String] = [:], limits: HTTPLimits = limits,
+    clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
+  ) throws -> AzureRepository {
+    try AzureRepository(
+      url: url, settings: settings(environment), client: client(limits: limits),
+      now: { SystemClock.now().advanced(byMilliseconds: clockOffset) }, observe: observe)
+  }
+}
+
+/// A small Blob Storage, with what a user sets to get there.
+struct Cloud {
+  let azure: FakeAzureServer
+  let entra: EntraServer?
+  var environment: [String: String]
+
+  /// With the key of the account.
+  init(_ change: (inout FakeAzureServer.Setup) -> Void = { _ in }) throws {
+    azure = try FakeAzureServer(change)
+    entra = nil
+    environment = ["AZURE_STORAGE_KEY": FakeAzureServer.key]
+  }
+
+  /// With tokens for a managed identity, each of which ends the one before.
+  static func withTokens(
+    _ change: (inout FakeAzureServer.Setup) -> Void = { _ in }
+  ) throws -> Cloud {
+    let azure = try FakeAzureServer(change)
+    let entra = try EntraServer.serving(azure)
+    return Cloud(azure: azure, entra: entra, environment: entra.imds)
+  }
+
+  /// With a shared access signature.
+  static func withSignature(
+    _ permissions: String, _ change: (inout FakeAzureServer.Setup) -> Void = { _ in }
+  ) throws -> Cloud {
+    var cloud = try Cloud(change)
+    cloud.environment = ["AZURE_STORAGE_SAS_TOKEN": "?" + cloud.azure.signature(permissions)]
+    return cloud
+  }
+
+  private init(azure: FakeAzureServer, entra: EntraServer?, environment: [String: String]) {
+    self.azure = azure
+    self.entra = entra
+    self.environment = environment
+  }
+
+  func repository(
+    path: String = "container/some/prefix", limits: HTTPLimits = Given.limits,
+    clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
+  ) throws -> AzureRepository {
+    try Given.repository(
+      url: "az://\(path)?account=\(FakeAzureServer.account)&endpoint=\(azure.url)",
+      environment: environment, limits: limits, clockOffset: clockOffset,
+      // The servers live as long as what uses them.
+      observe: { [self] observed in withExtendedLifetime(self) { observe(observed) } })
+  }
+
+  func store(
+    path: String = "container/some/prefix", limits: HTTPLimits = Given.limits,
+    clockOffset: Int64 = 0
+  ) throws -> AzureStore {
+    try repository(path: path, limits: limits, clockOffset: clockOffset).store
+  }
+}
+
+/// Retries soon and for long enough, whatever is retryable.
+func retrying(_ store: some ObjectStore) -> RetryingStore {
+  RetryingStore(
+    store,
+    policy: RetryingStore.Policy(
+      budget: .seconds(60), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
+      permanentTries: 1), report: { _ in })
+}
+
+/// The error that `body` throws.
+func failure(_ body: () async throws -> Void) async throws -> LifeboatError {
+  do {
+    try await body()
+  } catch let error as LifeboatError {
+    return error
+  }
+  throw HarnessError("it succeeded")
+}
+
+extension ObjectStoreConformance.Check: CustomTestStringConvertible {
+  public var testDescription: String { description }
+}
