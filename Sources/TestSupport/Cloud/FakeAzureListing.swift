@@ -78,8 +78,17 @@ extension FakeAzureExchange {
       next = "+after:" + hexadecimal(last.name.utf8)
     }
     var text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>"
-    text +=
-      "<EnumerationResults ServiceEndpoint=\"http://test/\" ContainerName=\"container\"><Blobs>"
+    text += "<EnumerationResults ServiceEndpoint=\"http://test/\" ContainerName=\"container\">"
+    // What was asked for: some clients ask for the next page with these.
+    for (element, name) in [
+      ("Prefix", "prefix"), ("Marker", "marker"), ("MaxResults", "maxresults"),
+      ("Delimiter", "delimiter"),
+    ] {
+      if let value = item(name) {
+        text += "<\(element)>\(FakeAzureServer.escaped(value))</\(element)>"
+      }
+    }
+    text += "<Blobs>"
     for row in shown { text += entry(row) }
     text += "</Blobs><NextMarker>\(next)</NextMarker></EnumerationResults>"
     return LoopbackReply(200, headers: [("Content-Type", "application/xml")], text: text)
