@@ -18,7 +18,7 @@ struct AzureRequest: Sendable {
   var responseBytesMax = 1 << 20
 }
 
-/// Sends requests, each signed anew or with the token of the moment; credentials that are refused are replaced
+/// Sends requests, each with a new signature or the current token; credentials that are refused are replaced
 /// once, and a clock that the store finds wrong is corrected once. Everything else is for the retry layer
 /// above.
 struct AzureExchange: Sendable {

@@ -59,8 +59,7 @@ struct EntraExchange {
     LoopbackReply(
       status, headers: [("Content-Type", "application/json")],
       text: """
-        {"error":"\(code)","error_description":"\(description)\\r\\nTrace ID: 1\\r\\nTimestamp:"
-          + " now"}
+        {"error":"\(code)","error_description":"\(description)\\r\\nTrace ID: 1\\r\\nNow"}
         """)
   }
 
