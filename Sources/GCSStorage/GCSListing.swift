@@ -5,12 +5,14 @@ import ObjectStorage
 /// A page of an `objects.list` reply, read and checked: pure.
 struct GCSListing {
   /// What is requested of each page.
-  static let fields = "kind,nextPageToken,items(name,size,timeCreated)"
+  static let fields = "kind,nextPageToken,prefixes,items(name,size,timeCreated)"
   /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB about each: 7 MiB.
   static let bytesMax = 16 << 20
 
   /// With full keys for names.
   var entries: [ObjectEntry] = []
+  /// With a delimiter: what longer keys have up to it, the delimiter included.
+  var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
 
@@ -26,6 +28,7 @@ struct GCSListing {
     var nextPageToken: String?
     /// Absent when there is none.
     var items: [Item]?
+    var prefixes: [String]?
   }
 
   /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
@@ -43,6 +46,7 @@ struct GCSListing {
       else { throw GCSListing.unreadable("the size or the time of an entry is invalid") }
       entries.append(ObjectEntry(name: item.name, size: size, modified: created))
     }
+    commonPrefixes = reply.prefixes ?? []
     next = reply.nextPageToken.flatMap { $0.isEmpty ? nil : $0 }
   }
 

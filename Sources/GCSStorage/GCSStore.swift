@@ -138,11 +138,30 @@ package final class GCSStore: ObjectStore {
 
   // MARK: Listing
 
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await unwrapping {
+      var folder = StoreFolder()
+      var token: String?
+      repeat {
+        let listing = try await page(
+          prefix: base + prefix, name: prefix, continuing: token, limit: ListPage.entriesMax,
+          isOneLevel: true)
+        try folder.add(
+          folders: listing.commonPrefixes, objects: listing.entries.map(\.name),
+          below: base + prefix, location: location)
+        if let next = listing.next, next == token { throw folder.endless(location) }
+        token = listing.next
+      } while token != nil && !folder.isCut
+      folder.sort()
+      return folder
+    }
+  }
+
   /// - Parameters:
   ///   - prefix: of full keys.
   ///   - name: what is listed, in the repository, for messages.
   func page(
-    prefix: String, name: String, continuing: String?, limit: Int
+    prefix: String, name: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> GCSListing {
     var request = GCSRequest(
       action: .list, method: .get, path: "\(bucketPath)/o", object: object(name))
@@ -151,6 +170,7 @@ package final class GCSStore: ObjectStore {
       ("prefix", prefix), ("maxResults", "\(limit)"), ("fields", GCSListing.fields),
     ]
     if let continuing { request.query.append(("pageToken", continuing)) }
+    if isOneLevel { request.query.append(("delimiter", "/")) }
     let reply = try await exchange.send(request, accepting: [200])
     do throws(LifeboatError) {
       return try GCSListing(reply.body)

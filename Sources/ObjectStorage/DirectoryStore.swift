@@ -94,6 +94,26 @@ package final class DirectoryStore: ObjectStore {
     }
   }
 
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    let components = prefix.isEmpty ? [] : try ObjectName.components(String(prefix.dropLast()))
+    return try translating { () throws(LifeboatError) in
+      var folder = StoreFolder()
+      guard let directory = try openDirectories(components[...]) else { return folder }
+      try directory.forEachEntry { (entry: OpenDirectory.Entry) throws(LifeboatError) in
+        guard entry.isUTF8, !entry.name.hasPrefix(DurableFile.temporaryPrefix),
+          !(components.isEmpty && entry.name == ObjectName.foreignDirectory)
+        else { return }
+        switch entry.kind {
+        case .regular: folder.add(object: entry.name)
+        case .directory: folder.add(folder: entry.name)
+        case .symlink, .other: break
+        }
+      }
+      folder.sort()
+      return folder
+    }
+  }
+
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
     try translating { () throws(LifeboatError) in _ = try openRoot() }
     var failures: [String: LifeboatError] = [:]

@@ -26,6 +26,9 @@ package protocol ObjectStore: Sendable {
   /// - Parameter continuing: `next` of the page before, with the same prefix.
   func list(prefix: String, continuing: String?) async throws -> ListPage
 
+  /// What is directly below a prefix, which is empty or ends with "/".
+  func folder(_ prefix: String) async throws -> StoreFolder
+
   /// Deletes objects; one that is absent is a success.
   ///
   /// - Returns: the errors, by name, of those that are still there.

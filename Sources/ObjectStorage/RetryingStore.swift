@@ -69,6 +69,9 @@ package struct RetryingStore: ObjectStore {
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await retrying(.list) { try await base.list(prefix: prefix, continuing: continuing) }
   }
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await retrying(.list) { try await base.folder(prefix) }
+  }
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
     try await retrying(.delete) { try await base.delete(names) }
   }

@@ -18,6 +18,9 @@ extension StoreLayer {
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     try await base.list(prefix: prefix, continuing: continuing)
   }
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await base.folder(prefix)
+  }
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
     try await base.delete(names)
   }

@@ -9,6 +9,8 @@ struct S3Listing {
 
   /// With full keys for names.
   var entries: [ObjectEntry] = []
+  /// With a delimiter: what longer keys have up to it, the delimiter included.
+  var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
   /// Whether a key held a "+" in URL-encoding: S3 means a space by it, others a plus.
@@ -36,6 +38,13 @@ struct S3Listing {
       }
       if isEncoded, key.utf8.contains(UInt8(ascii: "+")) { isAmbiguous = true }
       entries.append(ObjectEntry(name: decoded, size: size, modified: modified))
+    }
+    for item in root.all("CommonPrefixes") {
+      guard let prefix = item["Prefix"]?.text,
+        let decoded = isEncoded ? URIEncoding.decode(prefix, plusIsSpace: true) : prefix
+      else { throw S3Listing.unreadable("a common prefix is not decodable") }
+      if isEncoded, prefix.utf8.contains(UInt8(ascii: "+")) { isAmbiguous = true }
+      commonPrefixes.append(decoded)
     }
     switch root["IsTruncated"]?.text {
     case "false": next = nil

@@ -186,8 +186,27 @@ package final class S3Store: ObjectStore {
 
   // MARK: Listing
 
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await unwrapping {
+      let base = s3.prefix.isEmpty ? "" : s3.prefix + "/"
+      var folder = StoreFolder()
+      var token: String?
+      repeat {
+        let listing = try await page(
+          prefix: prefix, continuing: token, limit: nil, isOneLevel: true)
+        try folder.add(
+          folders: listing.commonPrefixes, objects: listing.entries.map(\.name),
+          below: base + prefix, location: location)
+        if let next = listing.next, next == token { throw folder.endless(location) }
+        token = listing.next
+      } while token != nil && !folder.isCut
+      folder.sort()
+      return folder
+    }
+  }
+
   private func page(
-    prefix: String, continuing: String?, limit: Int?
+    prefix: String, continuing: String?, limit: Int?, isOneLevel: Bool = false
   ) async throws -> S3Listing {
     let base = s3.prefix.isEmpty ? "" : s3.prefix + "/"
     var request = request(.list, .get, key: nil, name: prefix)
@@ -197,6 +216,7 @@ package final class S3Store: ObjectStore {
       ("prefix", base + prefix),
     ]
     if let continuing { request.query.append(("continuation-token", continuing)) }
+    if isOneLevel { request.query.append(("delimiter", "/")) }
     var encoded = request
     encoded.query.append(("encoding-type", "url"))
     let listing = try read(try await exchange.send(encoded, accepting: [200]), of: request)

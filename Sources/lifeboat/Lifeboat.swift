@@ -23,8 +23,10 @@ struct Lifeboat: AsyncParsableCommand {
       """,
     version: version,
     subcommands: [
-      Ship.self, Restore.self, List.self, Inspect.self, Report.self, Verify.self, Prune.self,
-      Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self, Key.self,
+      Ship.self, Restore.self, List.self, Inspect.self, Report.self, Fleet.self, Verify.self,
+      Prune.self,
+      Copy.self, Pinning.self, Unpin.self, Status.self, Sync.self, Doctor.self, Keygen.self,
+      Key.self,
     ])
 
   /// The command that a mistyped word means; nil if the word is a command, or like none.

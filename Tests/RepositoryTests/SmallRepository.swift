@@ -19,10 +19,12 @@ struct SmallRepository {
   static let ordinalEnd: UInt64 = 54
 
   /// - Parameter value: the bytes of the BASE's string.
-  init(_ compression: Compression = .none, value: Int = (4 << 20) + 999) async throws {
+  init(
+    _ compression: Compression = .none, value: Int = (4 << 20) + 999, keys: KeySource = .none
+  ) async throws {
     store = MemoryStore()
     repository = try await Repository.openOrCreate(
-      store, keys: .none, compression: compression, now: at(0))
+      store, keys: keys, compression: compression, now: at(0))
     base = GenerationID(
       fingerprint: ShortDigest(bytes: [UInt8](repeating: 0xba, count: 16))!, nonce: nonce(1))
     dump = GenerationID(

@@ -54,7 +54,7 @@ package struct PrunePlan: Sendable, Equatable {
     let needs = needs()
     chooseLogs(needs)
     chooseGenerations(needs)
-    chooseOperations()
+    chooseOperations(needs)
     chooseCovered(needs)
   }
 
@@ -219,7 +219,7 @@ package struct PrunePlan: Sendable, Equatable {
 
   // MARK: The rest
 
-  private mutating func chooseOperations() {
+  private mutating func chooseOperations(_ needs: Needs) {
     let catalogue = basis.history.catalogue
     let listed = catalogue.operations
     func isOld(_ path: ObjectPath) -> Bool { !catalogue.young.contains(path) }
@@ -230,7 +230,9 @@ package struct PrunePlan: Sendable, Equatable {
     // A release stays one run longer than its pin, which must not come back.
     operations += (listed[.releases] ?? []).subtracting(listed[.pins] ?? [])
       .map { .operation(.releases, id: $0) }.filter(isOld)
-    operations += catalogue.quarantined.filter { catalogue.generations[$0] == nil }
+    // A copy may have a snapshot, and nothing of the damaged generation that it names.
+    operations += catalogue.quarantined
+      .filter { catalogue.generations[$0] == nil && !needs.named.contains($0) }
       .map { .operation(.quarantines, id: $0.description) }.filter(isOld)
     operations.sort { $0.text < $1.text }
   }

@@ -11,6 +11,9 @@ package struct KeySource: Sendable {
   /// The key itself. There is no flag for it: every user of a machine sees the arguments of every process.
   package static let variable = "LIFEBOAT_ENCRYPTION_KEY"
   private static let flag = "--encryption-key-file"
+  /// The key of a copy, see `Copier`.
+  package static let copyVariable = "LIFEBOAT_TO_ENCRYPTION_KEY"
+  private static let copyFlag = "--to-encryption-key-file"
   /// Much more than a key, so that another file given by mistake can be reported as such.
   private static let bytesMax = 64 << 10
   /// No key, for a repository that is not encrypted.
@@ -18,19 +21,27 @@ package struct KeySource: Sendable {
 
   private let file: String?
   private let value: Result<EncryptionKey, LifeboatError>?
+  private let isCopys: Bool
 
   /// - Parameters:
   ///   - file: the value of `--encryption-key-file`.
   ///   - value: the value of `LIFEBOAT_ENCRYPTION_KEY`. Only the key, or the reason why there is none, is
   ///     kept.
-  package init(file: String?, value: String?) {
+  ///   - isCopys: it is the key of a copy, with names of its own.
+  package init(file: String?, value: String?, isCopys: Bool = false) {
     self.file = file
+    self.isCopys = isCopys
     self.value = value.map { value in
       Result { () throws(LifeboatError) in
-        try EncryptionKey(parsing: Array(value.utf8), origin: KeySource.variable)
+        try EncryptionKey(
+          parsing: Array(value.utf8),
+          origin: isCopys ? KeySource.copyVariable : KeySource.variable)
       }
     }
   }
+
+  private var flag: String { isCopys ? KeySource.copyFlag : KeySource.flag }
+  private var variable: String { isCopys ? KeySource.copyVariable : KeySource.variable }
 
   package var isGiven: Bool { file != nil || value != nil }
 
@@ -38,17 +49,17 @@ package struct KeySource: Sendable {
   /// otherwise an unencrypted repository would be created.
   package func read() throws(LifeboatError) -> EncryptionKey? {
     var found: EncryptionKey?
-    if let file { found = try KeySource.read(file) }
+    if let file { found = try read(file) }
     guard let other = try value?.get() else { return found }
     guard found == nil || found == other else {
       throw LifeboatError(
-        .usage, "\(KeySource.flag) and \(KeySource.variable) contain different keys",
+        .usage, "\(flag) and \(variable) contain different keys",
         hint: "set only one of them, with the repository's key")
     }
     return other
   }
 
-  private static func read(_ file: String) throws(LifeboatError) -> EncryptionKey {
+  private func read(_ file: String) throws(LifeboatError) -> EncryptionKey {
     guard !EncryptionKey.isLikely(file) else {
       throw LifeboatError(
         .usage, "\(flag) needs the path of a file, not the key itself",
@@ -67,7 +78,7 @@ package struct KeySource: Sendable {
         throw LifeboatError(
           .wrongKey, "it is not a regular file", hint: "it is read more than once")
       }
-      content = try opened.readAll(limit: bytesMax)
+      content = try opened.readAll(limit: KeySource.bytesMax)
     } catch {
       throw LifeboatError(
         .wrongKey, "can't read \(name)", cause: error.cause ?? error.message,

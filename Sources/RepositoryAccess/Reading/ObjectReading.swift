@@ -52,7 +52,7 @@ package struct ReadAhead {
     _ items: [Item], cost: (Item) -> Int = { _ in 2 * MemoryBound.objectBytes },
     within budget: Int = MemoryBound.current.readAheadBytes,
     read: @escaping @Sendable (Item) async throws -> Value,
-    take: (Item, Value) throws -> Void
+    take: (Item, Value) async throws -> Void
   ) async throws {
     let transfers = MemoryBound.current.transfers
     try await withThrowingTaskGroup(of: (Int, Value).self) { group in
@@ -70,7 +70,7 @@ package struct ReadAhead {
           started += 1
         }
         if let value = waiting.removeValue(forKey: next) {
-          try take(items[next], value)
+          try await take(items[next], value)
           held -= cost(items[next])
           next += 1
         } else if let (number, value) = try await group.next() {

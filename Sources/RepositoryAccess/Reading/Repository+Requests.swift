@@ -17,7 +17,8 @@ extension Repository {
   /// How many objects are read under the names of one request.
   private static let requestReadsMax = 1000
 
-  private func requestID(_ request: String) -> String {
+  /// The first part of the name of its record.
+  package func requestID(_ request: String) -> String {
     frame.digest(Array(request.utf8)).short.hexadecimal
   }
 

@@ -58,9 +58,15 @@ struct EnvironmentFlags {
   func unknownVariables() -> [String] {
     let known = Set(
       definitions.leaves.flatMap { $0.command.arguments ?? [] }.compactMap(\.variable)
-    ).union([KeySource.variable, LinkOptions.passwordVariable, EnvironmentFlags.base])
-    return environment.keys.filter { $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0) }
-      .sorted().map { "\(printable($0)) is set, but there is no such flag: ignored" }
+    ).union([
+      KeySource.variable, KeySource.copyVariable, LinkOptions.passwordVariable,
+      EnvironmentFlags.base,
+    ])
+    return environment.keys.filter {
+      $0.hasPrefix(EnvironmentFlags.prefix) && !known.contains($0)
+        && CopyEnvironment.vendorVariable($0) == nil
+    }
+    .sorted().map { "\(printable($0)) is set, but there is no such flag: ignored" }
   }
 
   static func processEnvironment() -> [String: String] {

@@ -31,8 +31,11 @@ enum Stores {
   }
 
   /// The store that a URL names. Sends nothing.
-  static func open(_ url: String, _ transport: TransportOptions) throws -> Opened {
-    let environment = EnvironmentFlags.processEnvironment()
+  /// - Parameter environment: the variables that the vendors' own tools read.
+  static func open(
+    _ url: String, _ transport: TransportOptions,
+    environment: [String: String] = EnvironmentFlags.processEnvironment()
+  ) throws -> Opened {
     // Kubernetes leaves a name that it does not know as it is. Such a path would be a repository without
     // backups.
     if url.contains("$(") {

@@ -5,7 +5,8 @@ import Testing
 struct RunbookFormTests {
   @Test func `every symptom has a stage, and is in the index`() throws {
     let tested = [
-      "README.md", "between-windows.md", "bucket-emptied.md", "bucket-grows.md", "damaged.md",
+      "README.md", "account-lost.md", "between-windows.md", "bucket-emptied.md", "bucket-grows.md",
+      "damaged.md",
       "empty-backups.md",
       "flushed.md", "key-leaked.md", "key-lost.md", "ray-cluster-deleted.md", "volume-lost.md",
       "wrong-restore.md",

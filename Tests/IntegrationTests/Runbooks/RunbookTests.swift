@@ -99,6 +99,24 @@ struct RunbookTests {
     #expect(!lists[1].contains("suspect"), "\(lists)")
   }
 
+  @Test func `account-lost: the copy is restored, and becomes the live repository`() async throws {
+    let (stage, before) = try await stage()
+    let copy = stage.place.folder("copy")
+    let copied = try await stage.place.run("copy", ["--to", copy])
+    try #require(copied.exitCode == 0, "\(copied)")
+    stage.kill()
+    TestFiles.remove(stage.repository)
+    stage.repository = copy
+    try stage.loseClaim()
+    // The URL of the copy is in the manifest, and the pod comes up.
+    try await stage.start()
+    try await expect(before, stage)
+    try await stage.write()
+    let ran = try await stage.perform("account-lost.md")
+    let lists = texts(ran, "lifeboat list")
+    #expect(lists.count == 2 && lists[1].contains("newest restore point: 2."), "\(lists)")
+  }
+
   @Test func `wrong-restore: both states are there, and either can be had again`() async throws {
     let (stage, _) = try await stage()
     let early = try #require(await stage.place.newest())

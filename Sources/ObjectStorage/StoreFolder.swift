@@ -1,0 +1,141 @@
+package import BackupTypes
+
+/// What is directly below a prefix, as if each "/" of a name were a directory.
+package struct StoreFolder: Sendable, Equatable {
+  /// So many names of each kind are kept.
+  package static let namesMax = 10_000
+
+  /// The next component of longer names, without "/"; in order.
+  package private(set) var folders: [String] = []
+  /// Objects without another "/" in their names; in order.
+  package private(set) var objects: [String] = []
+  /// There are more than `namesMax`.
+  package private(set) var isCut = false
+
+  package init() {}
+
+  package mutating func add(folder: String) { add(folder, to: \.folders) }
+  package mutating func add(object: String) { add(object, to: \.objects) }
+
+  /// A name of a listing.
+  /// - Parameter name: what follows the prefix.
+  package mutating func add(name: some StringProtocol) {
+    if let slash = name.firstIndex(of: "/") {
+      add(folder: String(name[..<slash]))
+    } else {
+      add(object: String(name))
+    }
+  }
+
+  package mutating func sort() {
+    folders.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    objects.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Listings are in order, so the same name comes several times in a row.
+  private mutating func add(_ name: String, to names: WritableKeyPath<StoreFolder, [String]>) {
+    guard !name.isEmpty, self[keyPath: names].last != name else { return }
+    guard self[keyPath: names].count < StoreFolder.namesMax else {
+      isCut = true
+      return
+    }
+    self[keyPath: names].append(name)
+  }
+}
+
+extension StoreFolder {
+  /// A page of a bucket's listing with a delimiter.
+  /// - Parameters:
+  ///   - folders: full keys with "/" at their end.
+  ///   - objects: full keys.
+  ///   - prefix: what was listed, as it begins keys.
+  /// - Throws: `.storeUnavailable`, retryable, if the page has what was not requested.
+  package mutating func add(
+    folders: [String], objects: [String], below prefix: String, location: String
+  ) throws(LifeboatError) {
+    for (name, isFolder) in folders.map({ ($0, true) }) + objects.map({ ($0, false) }) {
+      guard name.utf8.starts(with: prefix.utf8) else {
+        throw LifeboatError(
+          .storeUnavailable, "the listing of \(location) contains objects that were not requested",
+          cause: printable(name), isRetryable: true)
+      }
+      var rest = String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+      if isFolder {
+        if rest.hasSuffix("/") { rest.removeLast() }
+        add(folder: rest)
+      } else if !rest.hasSuffix("/") {
+        add(object: rest)
+      }
+    }
+  }
+
+  package func endless(_ location: String) -> LifeboatError {
+    LifeboatError(
+      .storeUnavailable, "the listing of \(location) does not end",
+      cause: "a page's continuation is the page itself", isRetryable: true)
+  }
+}
+
+extension ObjectStore {
+  /// For a store that can't do better: a complete listing.
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await listedFolder(prefix)
+  }
+
+  func listedFolder(_ prefix: String) async throws -> StoreFolder {
+    var folder = StoreFolder()
+    try await eachPage(prefix: prefix) { page in
+      for entry in page.entries {
+        folder.add(
+          name: String(decoding: entry.name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self))
+      }
+      return true
+    }
+    folder.sort()
+    return folder
+  }
+}
+
+/// A repository below the prefix of another store.
+package struct StoreBelow: ObjectStore {
+  private let base: any ObjectStore
+  /// With "/" at its end, unless it is empty.
+  private let prefix: String
+
+  /// - Parameter path: components with "/" between them; empty: the store itself.
+  package init(_ base: any ObjectStore, path: String) {
+    self.base = base
+    prefix = path.isEmpty ? "" : path + "/"
+  }
+
+  package var location: String {
+    prefix.isEmpty ? base.location : base.location + "/" + printable(String(prefix.dropLast()))
+  }
+  package var createsConditionally: Bool { base.createsConditionally }
+  package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
+    try await base.create(prefix + name, bytes)
+  }
+  package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    try await base.read(prefix + name, limit: limit)
+  }
+  package func list(prefix: String, continuing: String?) async throws -> ListPage {
+    let page = try await base.list(prefix: self.prefix + prefix, continuing: continuing)
+    let skipped = self.prefix.utf8.count
+    return ListPage(
+      entries: page.entries.map { entry in
+        var entry = entry
+        entry.name = String(decoding: entry.name.utf8.dropFirst(skipped), as: UTF8.self)
+        return entry
+      }, next: page.next)
+  }
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await base.folder(self.prefix + prefix)
+  }
+  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+    let failures = try await base.delete(names.map { prefix + $0 })
+    return Dictionary(
+      failures.map { (String($0.key.dropFirst(prefix.count)), $0.value) }, uniquingKeysWith: { $1 })
+  }
+  package func now() async throws -> Instant? { try await base.now() }
+  package func prepare() async throws { try await base.prepare() }
+}

@@ -1,0 +1,57 @@
+import BackupFormat
+import BackupTypes
+import HistoryLogic
+import Synchronization
+
+/// What the tasks of one round have done.
+final class CopyState: Sendable {
+  /// An object of the source that was listed is gone: pruned or folded meanwhile.
+  struct Gone: Error {}
+
+  private struct State {
+    var done = CopyWork.Done()
+    var fencedAt: Int64?
+  }
+  private let state = Mutex(State())
+  private let total: UInt64
+  private let progress: @Sendable (UInt64, UInt64) -> Void
+
+  /// How long a look for another writer counts.
+  private static let fenceMilliseconds: Int64 = 5000
+
+  init(total: Int, progress: @escaping @Sendable (UInt64, UInt64) -> Void) {
+    self.total = UInt64(total)
+    self.progress = progress
+  }
+
+  var done: CopyWork.Done { state.withLock { $0.done } }
+
+  func wrote(_ bytes: Int) {
+    let count = state.withLock { state in
+      state.done.objects += 1
+      state.done.bytes += UInt64(bytes)
+      return state.done.objects
+    }
+    progress(min(UInt64(count), total), total)
+  }
+
+  /// - Parameter damaged: it is not tried again in this run.
+  func add(_ finding: VerifyFinding, damaged: ObjectPath) {
+    state.withLock { state in
+      // Findings beyond the bound are counted where they are reported.
+      if state.done.findings.count <= CopyReport.findingsMax { state.done.findings.append(finding) }
+      state.done.damaged.insert(damaged)
+    }
+  }
+
+  /// It can't be copied, for a reason that is among the findings.
+  func skip(_ name: ObjectPath) { state.withLock { _ = $0.done.damaged.insert(name) } }
+
+  func isFenceDue(_ now: Int64) -> Bool {
+    state.withLock { state in
+      state.fencedAt.map { now - $0 >= CopyState.fenceMilliseconds } ?? true
+    }
+  }
+
+  func fenced(_ now: Int64) { state.withLock { $0.fencedAt = now } }
+}
