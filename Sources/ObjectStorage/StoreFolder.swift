@@ -64,7 +64,8 @@ extension StoreFolder {
         if rest.hasSuffix("/") { rest.removeLast() }
         add(folder: rest)
       } else if !rest.hasSuffix("/") {
-        add(object: rest)
+        // A gateway that ignores the delimiter gives longer names.
+        add(name: rest)
       }
     }
   }

@@ -117,10 +117,9 @@ package struct FleetReader: Sendable {
         found.leftOut += next.count
         break
       }
-      let room = max(0, 2 * FleetReader.repositoriesMax - next.count)
-      if room == 0 {
+      if next.count > 2 * FleetReader.repositoriesMax {
         found.leftOut += next.count - 2 * FleetReader.repositoriesMax
-        next = Array(next.prefix(2 * FleetReader.repositoriesMax))
+        next = Array(next.sorted().prefix(2 * FleetReader.repositoriesMax))
       }
       level = next.sorted()
     }

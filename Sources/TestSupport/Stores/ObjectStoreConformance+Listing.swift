@@ -27,6 +27,21 @@ extension ObjectStoreConformance {
     }
   }
 
+  package static func listsFolders(_ store: any ObjectStore) async throws {
+    for name in ["a-b/c", "a/b/c", "a/b/d", "a/e", "b/c/d/e", "a0"] {
+      _ = try await store.create(name, [1])
+    }
+    for (prefix, folders, objects) in [
+      ("", ["a", "a-b", "b"], ["a0"]), ("a/", ["b"], ["e"]), ("a/b/", [], ["c", "d"]),
+      ("b/", ["c"], []), ("c/", [], []),
+    ] {
+      let folder = try await store.folder(prefix)
+      try require(
+        folder.folders == folders && folder.objects == objects && !folder.isCut,
+        "below \"\(prefix)\": \(folder)")
+    }
+  }
+
   package static func listsManyPages(_ store: any ObjectStore) async throws {
     var expected: [String] = []
     for number in 0..<2300 { expected.append("log/\(String(10_000 + number))-x") }

@@ -25,6 +25,7 @@ package enum ObjectStoreConformance {
     Check(description: "reads no more than the limit", run: readsWithinLimit),
     Check(description: "lists in byte order, with sizes", run: listsInOrder),
     Check(description: "lists by string prefix", run: listsByStringPrefix),
+    Check(description: "lists one level", run: listsFolders),
     Check(description: "lists more than a page completely", run: listsManyPages),
     Check(description: "goes on from a name that is gone", run: goesOnFromDeleted),
     Check(description: "deletes, and absent is success", run: deletes),
