@@ -74,7 +74,8 @@ import Testing
     try await measured.wait(deadline: 120)
     let numbers = try TestFiles.text(folder("out")).split { $0 == " " || $0 == "\n" }
       .compactMap { Int($0) }
-    try #require(numbers.count == 2, "\(try TestFiles.text(folder("err")))")
+    let errors = try TestFiles.text(folder("err"))
+    try #require(numbers.count == 2, "\(errors)")
     #expect(numbers[0] == 5)
     #expect(numbers[1] <= (64 << 10) + ReaderMemoryTests.debugCode, "\(numbers[1]) KiB")
     let document = try JSONDecoder().decode(Document.self, from: Data(TestFiles.read(json)))
