@@ -51,6 +51,7 @@ extension World {
       let step = int(-90_000...90_000)
       if step < 0 { wentBack = true }
       machine.wallOffset += step * 1_000_000
+      steppedAt = machine.milliseconds
     case .volumeMoves: try await moveVolume()
     case .isTouched: touch()
     case .restoreReplaces: try await restoreInPlace()

@@ -29,10 +29,13 @@ extension World {
       covers.last?.at != at || covers.last?.process != sidecar.process.name,
       !isOvertaken(sidecar.process)
     else { return }
+    let (seen, now) = (era(at: at), era(at: machine.milliseconds + 1))
+    let isSame = seen?.life == now?.life && seen?.rewrites == now?.rewrites
     covers.append(
       Cover(
         process: sidecar.process.name, at: at, wall: machine.wallMilliseconds,
-        disks: onDisk(at: at), era: era(at: at),
+        until: machine.wallMilliseconds - (isSame ? 0 : machine.milliseconds - at),
+        disks: onDisk(at: at), era: isSame || steppedAt < at ? seen : nil,
         // Whoever has nothing to ship writes down nothing of it.
         isRewriting: !redis.isLegacy && sidecar.shipper.status.current.state == .active
           && redis.rewritingSince.map { $0 < at } ?? false))
@@ -203,7 +206,8 @@ extension World {
       after.at - before.at < 60_000,
       machine.wallMilliseconds - before.wall < policy.keepWithin
     else { return }
-    let time = Int64.random(in: before.wall...after.wall, using: &random) / 1000 * 1000
+    guard after.until >= before.wall else { return }
+    let time = Int64.random(in: before.wall...after.until, using: &random) / 1000 * 1000
     guard time >= before.wall else { return }
     let found: Dataset?
     do {

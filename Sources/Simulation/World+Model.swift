@@ -13,6 +13,8 @@ extension World {
   struct Cover {
     var process: String
     var at, wall: Int64
+    /// The wall clock when it knew or, if a server started over or replaced its log in between, when it looked.
+    var until: Int64
     var disks: [Disk]
     /// Nil: it changed in the millisecond of the look.
     var era: Era?

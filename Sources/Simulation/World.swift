@@ -77,6 +77,8 @@ final class World: @unchecked Sendable {
   var hasFallenBack = false
   /// The states that were in it.
   var lostStates: Set<Int> = []
+  /// When the wall clock was last set (monotonic, ms).
+  var steppedAt = Int64.min
   /// The wall clock was set back: times are ambiguous.
   var wentBack = false
   /// The store lost objects: what was promised before counts no longer.

@@ -34,6 +34,12 @@ extension Writing {
     }
   }
 
+  /// The log was copied, and perhaps the dump with it: its birth time says nothing about its save.
+  var isLogCopied: Bool {
+    guard let file = view.aof.set?.increments.last?.file, let born = file.born else { return false }
+    return born > file.modified
+  }
+
   private var dumpContentSeconds: Int64? {
     guard let durable = dump.durable, durable.isRead(from: view.dump) else { return nil }
     return durable.record.contentAt.milliseconds / 1000

@@ -87,6 +87,7 @@ extension Writing {
   private func primary(of body: Snapshot, _ old: ClosedChain?) -> Snapshot.Primary? {
     let isDumpNewest = said.isDumpNewest
     guard let dump = dump.durable else { return body.chain == nil ? nil : .aof }
+    let heldAt = isLogCopied ? dump.record.contentAt : dump.heldAt
     guard body.chain != nil else {
       // If a live AOF is not readable yet, an old dump beside it must not become the newest state: the
       // history before this timeline ended with a newer state.
@@ -97,7 +98,7 @@ extension Writing {
       // A live AOF has all data. An AOF that is no longer written is replaced by a newer dump, once that dump
       // is durable and the AOF has not changed for so long that this is not just a pause between two writes.
       // A newer dump that is not durable yet changes nothing.
-      let isYounger = chains.followed?.files.last.map { dump.heldAt > $0.lastWrite } ?? false
+      let isYounger = chains.followed?.files.last.map { heldAt > $0.lastWrite } ?? false
       guard case .quiet(let since) = liveness, isYounger || dump.isRead(from: view.dump),
         isFlushing || view.at.since(since) >= options.quietAfter
       else {
@@ -108,7 +109,7 @@ extension Writing {
       return .rdb
     }
     if isDumpNewest, isDrainingReadable { return .rdb }
-    return dump.heldAt >= (old?.until ?? dump.heldAt) ? .rdb : .aof
+    return heldAt >= (old?.until ?? heldAt) ? .rdb : .aof
   }
 
   /// Whether an old chain still has log that is not durable. A snapshot lists it before the next chain, whose

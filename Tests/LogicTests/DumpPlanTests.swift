@@ -20,6 +20,7 @@ import WriterLogic
     var copiedAt: Int64?
     private(set) var uploads: [String] = []
     private(set) var last: Snapshot?
+    private(set) var primaries: [Snapshot.Primary?] = []
 
     init(
       _ change: (inout Writing.Options) -> Void = { _ in }, dump known: Int64? = nil,
@@ -85,6 +86,7 @@ import WriterLogic
           switch action {
           case .putSnapshot(let snapshot):
             last = snapshot
+            primaries.append(snapshot.primary)
             plan.recordDurable(span: nil, now: at(now))
           case .putLog(let shipment):
             plan.recordDurable(span: span(shipment.from, shipment.to), now: at(now))
@@ -208,6 +210,18 @@ import WriterLogic
     world.plan.flush()
     world.turn()
     #expect(world.uploads.contains("1") && world.last?.primary == .aof)
+  }
+
+  /// The chain before it goes up to 900 s, and the dump that was copied over the one on disk is of 880 s. Until the
+  /// BASE of this shipper is durable, that chain is the newest state.
+  @Test func `on a copied volume an old dump is never newer than the chain before`() {
+    var world = World(carried: true)
+    world.log = 10
+    (world.forkedAt, world.wroteAt, world.copiedAt) = (880_000, 895_000, 955_000)
+    world.dump = (1, 960_000)
+    for _ in 0..<3 { world.turn(after: 5000) }
+    #expect(world.uploads.contains("1") && world.uploads.contains("10"), "\(world.uploads)")
+    #expect(world.primaries.allSatisfy { $0 == .aof }, "\(world.primaries)")
   }
 
   /// Retention keeps what the last snapshot names. What is neither the newest state nor on disk must not stay

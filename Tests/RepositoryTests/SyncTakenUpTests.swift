@@ -1,0 +1,54 @@
+import Auditing
+import BackupTypes
+import Codec
+import Logging
+import RepositoryAccess
+import Shipping
+import SystemIO
+import SystemPackage
+import TestSupport
+import Testing
+import WriterLogic
+
+/// A `sync` that was asked for is done, whatever becomes of the timeline meanwhile.
+@Suite struct SyncTakenUpTests {
+  @Test func `one that the end of a timeline cut off is done by the next`() async throws {
+    let directory = try TemporaryDirectory("sync")
+    let folder = try directory.makeDirectory("appendonlydir")
+    let log = folder + "/appendonly.aof.1.incr.aof"
+    try TestFiles.write(LogBytes.command("SET first 1"), to: log)
+    try TestFiles.write(
+      "file appendonly.aof.1.incr.aof seq 1 type i\n",
+      to: folder + "/appendonly.aof.manifest")
+    let store = FaultyStore(MemoryStore())
+    let time = SystemClock()
+    let (path, names) = (FilePath(directory.path), ServerNames())
+    let options = Shipper.Options(
+      data: path, names: names, compression: .none, source: "s", host: "h", takesOver: false,
+      isOnce: false, writing: .init(), readLimit: nil, pinnedMax: 1 << 30, shutdownTimeout: 1000,
+      writer: "test")
+    let status = ShipStatus(time: time)
+    let shipper = Shipper(
+      options: options, store: store, status: status, stop: StopRequest(time: time),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, time: time,
+      audited: SourceLook(path, names: names, time: time)
+    ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
+    let running = Task { try await shipper.run() }
+    defer { running.cancel() }
+    let first = shipper.requestSync()
+    try await eventually(
+      deadline: 120, "the first command is durable",
+      condition: { status.shipping.syncDone >= first }, state: { "\(status.current)" })
+    // What is not tried again ends a timeline.
+    store.decide { call in
+      call.operation == .create && call.name.hasPrefix("timelines/00000001/log/")
+        ? .fail(FaultyStore.unreachable) : .pass
+    }
+    try TestFiles.append(LogBytes.command("SET second 2"), to: log)
+    let number = shipper.requestSync()
+    try await eventually(
+      deadline: 120, "the sync is done", condition: { status.shipping.syncDone >= number },
+      state: { "\(status.current)" })
+    #expect(store.calls.contains { $0.name == "timelines/00000002/claim" })
+  }
+}
