@@ -10,6 +10,8 @@ struct AzureListing {
 
   /// With full names.
   var entries: [ObjectEntry] = []
+  /// With a delimiter: what longer names have up to it, the delimiter included.
+  var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
 
@@ -34,17 +36,28 @@ struct AzureListing {
       guard let size = properties["Content-Length"].flatMap({ Int($0.text) }), size >= 0,
         let modified = properties["Last-Modified"].flatMap({ Instant(httpDate: $0.text) })
       else { throw AzureListing.unreadable("the size or the time of an entry is invalid") }
-      // A name with characters that XML has not is percent-encoded, and marked.
-      let isEncoded = name.attributes["Encoded"] == "true"
-      guard let decoded = isEncoded ? URIEncoding.decode(name.text) : name.text else {
-        throw AzureListing.unreadable("a name is not decodable")
+      entries.append(
+        ObjectEntry(name: try AzureListing.decoded(name), size: size, modified: modified))
+    }
+    for item in blobs.all("BlobPrefix") {
+      guard let name = item["Name"] else {
+        throw AzureListing.unreadable("a prefix lacks its name")
       }
-      entries.append(ObjectEntry(name: decoded, size: size, modified: modified))
+      commonPrefixes.append(try AzureListing.decoded(name))
     }
     guard let marker = root["NextMarker"]?.text else {
       throw AzureListing.unreadable("it does not say whether it is complete")
     }
     next = marker.isEmpty ? nil : marker
+  }
+
+  /// A name with characters that XML has not is percent-encoded, and marked.
+  private static func decoded(_ name: XMLElement) throws(LifeboatError) -> String {
+    let isEncoded = name.attributes["Encoded"] == "true"
+    guard let text = isEncoded ? URIEncoding.decode(name.text) : name.text else {
+      throw unreadable("a name is not decodable")
+    }
+    return text
   }
 
   private static func unreadable(_ cause: String) -> LifeboatError {

@@ -166,11 +166,30 @@ package final class AzureStore: ObjectStore {
 
   // MARK: Listing
 
+  package func folder(_ prefix: String) async throws -> StoreFolder {
+    try await unwrapping {
+      var folder = StoreFolder()
+      var token: String?
+      repeat {
+        let listing = try await page(
+          prefix: base + prefix, name: prefix, continuing: token, limit: ListPage.entriesMax,
+          isOneLevel: true)
+        try folder.add(
+          folders: listing.commonPrefixes, objects: listing.entries.map(\.name),
+          below: base + prefix, location: location)
+        if let next = listing.next, next == token { throw folder.endless(location) }
+        token = listing.next
+      } while token != nil && !folder.isCut
+      folder.sort()
+      return folder
+    }
+  }
+
   /// - Parameters:
   ///   - prefix: of full names, empty or with a "/" at its end.
   ///   - name: what is listed, in the repository, for messages.
   private func page(
-    prefix: String, name: String, continuing: String?, limit: Int
+    prefix: String, name: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> AzureListing {
     var request = AzureRequest(
       action: .list, method: .get, path: containerPath, object: object(name))
@@ -179,6 +198,7 @@ package final class AzureStore: ObjectStore {
       ("restype", "container"), ("comp", "list"), ("prefix", prefix), ("maxresults", "\(limit)"),
     ]
     if let continuing { request.query.append(("marker", continuing)) }
+    if isOneLevel { request.query.append(("delimiter", "/")) }
     let reply = try await exchange.send(request, accepting: [200])
     do throws(LifeboatError) {
       return try AzureListing(reply.body)

@@ -113,6 +113,7 @@ package struct StoreBelow: ObjectStore {
     prefix.isEmpty ? base.location : base.location + "/" + printable(String(prefix.dropLast()))
   }
   package var createsConditionally: Bool { base.createsConditionally }
+  package var pagesAscend: Bool { base.pagesAscend }
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await base.create(prefix + name, bytes)
   }
