@@ -244,7 +244,7 @@ struct RetentionWorld {
         where objects[.piece(index.generation, number: number, digest.short)] == nil {
           return "\(point.id): a piece of \(file.name) is gone"
         }
-      case .log(let parts):
+      case .log(let parts), .stream(_, let parts):
         for part in parts where objects[part.name] == nil { return "\(part.name.text) is gone" }
       case .bytes, .same: break
       }

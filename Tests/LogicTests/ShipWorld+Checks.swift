@@ -70,7 +70,7 @@ extension ShipWorld {
             objects[$0.name.text]![Int($0.from - $0.span.from)..<Int($0.to - $0.span.from)]
           })
         try require(logs.last!.count == Int(file.size), "\(file.name): size")
-      case .bytes, .same: break
+      case .bytes, .same, .stream: break
       }
     }
     guard let state = replay(logs, from: start) else {

@@ -90,7 +90,7 @@ struct InstantWorld {
     for file in plan.files {
       switch file.content {
       case .generation(let index): state = states[index.generation]!
-      case .bytes, .same: break
+      case .bytes, .same, .stream: break
       case .log(let parts):
         var bytes: [UInt8] = []
         for part in parts {

@@ -68,6 +68,11 @@ extension RestorePlan {
     {
       throw misfit(server, "its AOF has several files, which Redis 7.0 and newer and Valkey load")
     }
+    if server.product == .redis, server.line < (6, 2),
+      files.contains(where: { if case .stream = $0.content { true } else { false } })
+    {
+      throw misfit(server, "its log has expiries as times (PXAT), which Redis 6.2 and newer load")
+    }
     if !isKnown {
       warnings.append(
         "it is not known whether \(server) loads this: the full copy has no version, or an unknown one"

@@ -34,6 +34,9 @@ package struct RestorePlan: Sendable, Equatable {
     case bytes([UInt8])
     /// The same bytes as the file at that index: a hard link, or a copy if `mustCopy`.
     case same(Int, mustCopy: Bool)
+    /// A copy of the file at that index, and after it the stream of a server older than Redis 7.0, with its
+    /// relative expiries made absolute. The file becomes a little larger than its parts.
+    case stream(over: Int, [LogPart])
   }
 
   package enum Role: String, Sendable { case dump, base, increment, legacy, manifest }
@@ -70,11 +73,19 @@ package struct RestorePlan: Sendable, Equatable {
       return $0.addingSaturated($1.size)
     }
   }
+  /// Whether a server would start from the file at that index.
+  package func isLoaded(_ index: Int) -> Bool {
+    switch (point.primary, files[index].role) {
+    case (.rdb, .dump), (.aof, .base): true
+    default:
+      files.contains { if case .stream(over: index, _) = $0.content { true } else { false } }
+    }
+  }
   package var requests: Int {
     files.reduce(0) {
       switch $1.content {
       case .generation(let index): $0 + index.pieces.count
-      case .log(let parts): $0 + parts.count
+      case .log(let parts), .stream(_, let parts): $0 + parts.count
       case .bytes, .same: $0
       }
     }

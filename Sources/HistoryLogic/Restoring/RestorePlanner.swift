@@ -87,7 +87,7 @@ package struct RestorePlanner: Sendable {
 
   /// A dump written by Redis 6 or older goes back to such a server. That knows only the single file, which
   /// every later version adopts.
-  private func needsLegacyForm(_ index: GenerationIndex) -> Bool {
+  func needsLegacyForm(_ index: GenerationIndex) -> Bool {
     guard let dataset = index.dataset, !dataset.isValkey else { return false }
     return (1..<10).contains(dataset.rdbVersion)
   }
@@ -117,14 +117,21 @@ package struct RestorePlanner: Sendable {
           directory: nil, name: names.appendFile, role: .legacy, content: .log(file.parts),
           size: file.size))
     case .multiPart:
+      if try layStream(chain, increments, &plan) { return }
       if options.usesLegacyForm {
         throw LifeboatError(
           .versionMismatch, "this restore point can't be restored as a single legacy AOF",
-          cause: "a server with a multi-part AOF wrote it",
+          cause: "its full copy or its log is of Redis 7.0 or newer, or of Valkey",
           hint: "restore without --legacy-aof, for Redis 7 or newer, or Valkey")
       }
       try layMultiPart(chain, increments, names, &plan)
     }
+    try note(chain, &plan)
+    joinDump(chain, names, &plan)
+  }
+
+  /// What is to be known about a point in a log.
+  func note(_ chain: Snapshot.Chain, _ plan: inout RestorePlan) throws(LifeboatError) {
     plan.loadsWithYes = point.instant
     if let gap = point.gap {
       plan.warnings.append(
@@ -133,7 +140,6 @@ package struct RestorePlanner: Sendable {
     }
     if let warning = point.warning { plan.warnings.append(warning) }
     try noteLoss(chain, &plan)
-    joinDump(chain, names, &plan)
   }
 
   /// If the restore point is the last state before a loss, it is restored with a warning. If that state is
@@ -192,7 +198,7 @@ package struct RestorePlanner: Sendable {
 
   // MARK: Cutting
 
-  private struct CutFile {
+  struct CutFile {
     var record: Snapshot.LogFile
     var parts: [RestorePlan.LogPart]
     var size: UInt64
@@ -253,7 +259,7 @@ package struct RestorePlanner: Sendable {
 
   // MARK: Names and checks
 
-  private var names: ServerNames {
+  var names: ServerNames {
     if let names = options.names { return names }
     var names = ServerNames()
     if let dump = point.snapshot.dump { names.dump = dump.file }

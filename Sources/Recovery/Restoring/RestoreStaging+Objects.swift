@@ -16,7 +16,7 @@ extension RestoreStaging {
     }
   }
 
-  func content(_ object: [UInt8], _ part: Part) throws -> [UInt8] {
+  func content(_ object: [UInt8], _ part: Part) throws -> (bytes: [UInt8], marks: [Mark]) {
     do {
       return try checked(
         repository.frame.open(
@@ -47,7 +47,9 @@ extension RestoreStaging {
       .newest(of: plan.point.snapshot)
   }
 
-  private func checked(_ opened: Frame.Opened, _ part: Part) throws -> [UInt8] {
+  private func checked(_ opened: Frame.Opened, _ part: Part) throws
+    -> (bytes: [UInt8], marks: [Mark])
+  {
     guard let (span, timeline) = part.span else {
       let digest = opened.digest ?? repository.frame.digest(opened.content)
       guard digest == part.content else {
@@ -55,7 +57,7 @@ extension RestoreStaging {
           .corrupt, "the object \(part.name.text) does not match the digest in its index",
           hint: "`lifeboat list` shows the restore points that do not need it")
       }
-      return opened.content
+      return (opened.content, [])
     }
     let payload = try LogPayload(decoding: opened.content, span: span)
     guard repository.frame.digest(payload.bytes).short == span.digest else {
@@ -68,6 +70,6 @@ extension RestoreStaging {
         cause: "two shippers wrote to one timeline: the store allows overwriting objects",
         hint: "`lifeboat list` shows the restore points before it")
     }
-    return payload.bytes
+    return (payload.bytes, payload.marks)
   }
 }

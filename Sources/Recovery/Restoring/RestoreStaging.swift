@@ -50,6 +50,8 @@ struct RestoreStaging: Sendable {
     (isEncrypted ? 3 : 2) * MemoryBound.objectBytes
   }
   private let opening: BudgetGate
+  /// For objects that are fetched and what they hold.
+  var objectsBytes: Int { MemoryBound.current.objectsBytes - opening.capacity }
 
   init(
     repository: Repository, plan: RestorePlan, history: History, root: OpenDirectory,
@@ -70,9 +72,10 @@ struct RestoreStaging: Sendable {
   /// Returns the staged files, for the journal.
   func run() async throws -> [RestoreJournal.Staged] {
     var digests: [Digest] = []
+    var sizes = plan.files.map(\.size)
     for (index, file) in plan.files.enumerated() {
       switch file.content {
-      case .generation(let generation) where isUnneeded(file):
+      case .generation(let generation) where plan.point.primary == .aof && !plan.isLoaded(index):
         do {
           digests.append(try await fetch(generation, file))
         } catch let error as LifeboatError
@@ -90,13 +93,20 @@ struct RestoreStaging: Sendable {
         precondition(source < index, "a link to a file that is not there yet")
         try link(plan.files[source], file, mustCopy: mustCopy)
         digests.append(digests[source])
+      case .stream(let source, let parts):
+        precondition(source < index, "a copy of a file that is not there yet")
+        let staged = try await fetch(parts, over: plan.files[source], file)
+        digests.append(staged.digest)
+        sizes[index] = staged.size
       }
     }
-    for file in plan.files { try checkSize(file) }
+    for (file, size) in zip(plan.files, sizes) { try checkSize(file, size) }
     try setTimes()
     try removeStrays()
     try synchronizeDirectories()
-    return zip(plan.files, digests).map { .init(path: $0.path, size: $0.size, digest: $1) }
+    return plan.files.indices.map {
+      .init(path: plan.files[$0].path, size: sizes[$0], digest: digests[$0])
+    }
   }
 
   /// Sets the times of the files to those of their content. A shipper uses these times to decide whether
@@ -135,8 +145,7 @@ struct RestoreStaging: Sendable {
     let parts = (0..<index.pieces.count).map { number in
       Part(
         name: .piece(index.generation, number: number, index.pieces[number].short), kind: .piece,
-        range: index.range(ofPiece: number), skip: 0,
-        content: index.pieces[number], span: nil)
+        range: index.range(ofPiece: number), skip: 0, content: index.pieces[number])
     }
     // A piece that does not have the digest in the index is rejected.
     if repository.frame.secrets == nil {
@@ -150,14 +159,7 @@ struct RestoreStaging: Sendable {
     -> Digest
   {
     let staged = try open(file)
-    return try await fetch(
-      parts.map { part in
-        let isWhole = part.from == part.span.from && part.to == part.span.to
-        return Part(
-          name: part.name, kind: .log, range: part.from..<part.to,
-          skip: Int(part.from - part.span.from), isWhole: isWhole,
-          span: (part.span, part.timeline))
-      }, into: staged, file)
+    return try await fetch(parts.map { Part($0) }, into: staged, file)
   }
 
   struct Part: Sendable {
@@ -170,6 +172,20 @@ struct RestoreStaging: Sendable {
     /// For log: whether all bytes of the object are needed.
     var isWhole = false
     var span: (LogSpan, TimelineNumber)?
+
+    init(
+      name: ObjectPath, kind: ObjectKind, range: Range<UInt64>, skip: Int, content: Digest?
+    ) {
+      (self.name, self.kind, self.range, self.skip) = (name, kind, range, skip)
+      self.content = content
+    }
+    init(_ part: RestorePlan.LogPart) {
+      self.init(
+        name: part.name, kind: .log, range: part.from..<part.to,
+        skip: Int(part.from - part.span.from), content: nil)
+      isWhole = part.from == part.span.from && part.to == part.span.to
+      span = (part.span, part.timeline)
+    }
 
     /// The memory from the request until the part is checked: the object, then its content.
     var heldBytes: Int {
@@ -196,7 +212,7 @@ struct RestoreStaging: Sendable {
     try staged.allocate(file.size)
     // The file is checked in order while other parts are fetched.
     try await ReadAhead.run(
-      parts, cost: \.heldBytes, within: MemoryBound.current.objectsBytes - opening.capacity
+      parts, cost: \.heldBytes, within: objectsBytes
     ) { part in
       try await fetch(part, into: staged)
     } take: { _, content in
@@ -206,7 +222,7 @@ struct RestoreStaging: Sendable {
       }
     }
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
-    if file.role == (plan.point.primary == .rdb ? .dump : .base) { seen.add(check) }
+    if let index = plan.files.firstIndex(of: file), plan.isLoaded(index) { seen.add(check) }
     try staged.truncate(to: file.size)
     try staged.synchronize()
     return digest.finish()
@@ -222,28 +238,30 @@ struct RestoreStaging: Sendable {
       let found = try staged.bytes(from: part.range.lowerBound, to: part.range.upperBound)
       if part.isFound(repository.frame.digest(found)) { return found[...] }
     }
+    let wanted = try await opened(part).bytes
+    try wanted.withUnsafeBytes { try staged.write($0, at: part.range.lowerBound) }
+    staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
+    return wanted
+  }
+
+  /// The bytes of the part, and the marks of its object.
+  func opened(_ part: Part) async throws -> (bytes: ArraySlice<UInt8>, marks: [Mark]) {
     guard let object = try await object(part) else { throw Missing(name: part.name.text) }
     let copies = (part.kind == .log ? 2 : 1) + (repository.frame.secrets == nil ? 0 : 1)
     let turn = try await opening.take(copies * MemoryBound.objectBytes)
     defer { turn.shrink(to: 0) }
-    let bytes = try content(object, part)
+    let (bytes, marks) = try content(object, part)
+    let length = Int(part.range.upperBound - part.range.lowerBound)
     guard bytes.count >= part.skip + length else {
       throw LifeboatError(.corrupt, "the object \(part.name.text) is shorter than recorded")
     }
-    let wanted = bytes[part.skip..<part.skip + length]
-    try wanted.withUnsafeBytes { try staged.write($0, at: part.range.lowerBound) }
-    staged.beginWriteback(from: part.range.lowerBound, to: part.range.upperBound)
-    return wanted
+    return (bytes[part.skip..<part.skip + length], marks)
   }
 
   /// A dump next to a log is damaged. The restored state does not need it.
   struct UnneededDamage: Error {
     var generation: GenerationID
     var reason: String
-  }
-
-  private func isUnneeded(_ file: RestorePlan.File) -> Bool {
-    file.role == .dump && plan.point.primary == .aof
   }
 
   /// An object of the plan was deleted by a fold or by retention. The restore plans again.
@@ -257,7 +275,7 @@ struct RestoreStaging: Sendable {
 
   // MARK: Files
 
-  private func directory(_ file: RestorePlan.File) throws -> OpenDirectory {
+  func directory(_ file: RestorePlan.File) throws -> OpenDirectory {
     guard let name = file.directory else { return root }
     try root.makeDirectory(name, mode: 0o755)
     guard let directory = try root.openDirectory(name) else {
@@ -267,7 +285,7 @@ struct RestoreStaging: Sendable {
     return directory
   }
 
-  private func open(_ file: RestorePlan.File) throws -> OpenFile {
+  func open(_ file: RestorePlan.File) throws -> OpenFile {
     let directory = try directory(file)
     if let status = try directory.status(of: file.name) {
       if reuses, status.kind == .regular, status.links == 1 {
@@ -303,14 +321,18 @@ struct RestoreStaging: Sendable {
       throw LifeboatError(.failure, "\(from.path)/\(source.name) was removed during the restore")
     }
     let copy = try open(file)
+    try fill(copy, from: original, size: source.size)
+    try copy.synchronize()
+    progress(file.size)
+  }
+
+  func fill(_ copy: OpenFile, from original: OpenFile, size: UInt64) throws {
     var position: UInt64 = 0
-    try original.forEachChunk(from: 0, to: source.size) { chunk in
+    try original.forEachChunk(from: 0, to: size) { chunk in
       try copy.write(chunk, at: position)
       position += UInt64(chunk.count)
       return true
     }
-    try copy.synchronize()
-    progress(file.size)
   }
 
   private func synchronizeDirectories() throws {
@@ -322,17 +344,17 @@ struct RestoreStaging: Sendable {
 
   // MARK: Verifying
 
-  private func checkSize(_ file: RestorePlan.File) throws {
+  private func checkSize(_ file: RestorePlan.File, _ wanted: UInt64) throws {
     guard let staged = try directory(file).open(file.name) else {
       throw LifeboatError(.failure, "\(file.path) was removed during the restore")
     }
     let size = try staged.status().size
-    guard size == file.size else {
-      throw broken(file, "it has \(counted(size, "byte")), not \(file.size)")
+    guard size == wanted else {
+      throw broken(file, "it has \(counted(size, "byte")), not \(wanted)")
     }
   }
 
-  private func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
+  func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
     LifeboatError(
       .corrupt, "the restored \(printable(file.path)) is damaged", cause: reason,
       hint: "nothing was changed; `lifeboat list` shows other restore points")

@@ -53,6 +53,7 @@ extension Restorer {
     try journal.write(in: target.directory)
     let commit = RestoreCommit(journal, in: target.directory, perform: performing)
     var done = plan
+    for (index, staged) in journal.staged.enumerated() { done.files[index].size = staged.size }
     done.warnings += try [owner.warning, commit.run()].compactMap { $0 }
     if let words = ClusterNode.words(
       file: ClusterNode.file(in: target.directory), hasSlots: staging.seen.hasSlots)

@@ -26,7 +26,7 @@ struct StagedFileCheck {
     switch content {
     case .generation(let index):
       reader = .generation(GenerationCheck(kind: index.kind, expiredBy: now))
-    case .log: reader = .log(AOFScanner())
+    case .log, .stream: reader = .log(AOFScanner())
     case .bytes, .same: reader = .none
     }
   }

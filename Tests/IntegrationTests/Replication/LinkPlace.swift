@@ -78,10 +78,8 @@ final class LinkPlace {
     let (result, data) = try await restore(more)
     try #require(
       result.exit == .success, "\(what): \(result) \(said)", sourceLocation: sourceLocation)
-    // The stream of 6.2 can't be loaded by 6.2 as several files.
-    let loader = version == .v6_2 ? ServerVersion.v7_0 : version
     let server = try await RedisServer.start(
-      loader, directory: data, options: ["appendonly": "yes"])
+      version, directory: data, options: ["appendonly": "yes"])
     let found = try await server.dataset()
     #expect(found == wanted, what, sourceLocation: sourceLocation)
     _ = server.kill()
