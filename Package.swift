@@ -139,7 +139,7 @@ let package = Package(
       name: "ReplicationLink",
       dependencies: [
         "BackupTypes", "RedisFormats", "Codec", "BackupFormat", "HistoryLogic", "WriterLogic",
-        "SystemIO", "HTTPTransport", "Auditing", "RepositoryAccess", "Shipping", logging,
+        "SystemIO", "HTTPTransport", "Auditing", "RepositoryAccess", "Shipping", system, logging,
       ] + nio,
       swiftSettings: strict),
     .executableTarget(
@@ -200,7 +200,7 @@ let package = Package(
       name: "ReplicationLinkTests",
       dependencies: [
         "BackupTypes", "RedisFormats", "BackupFormat", "WriterLogic", "SystemIO", "HTTPTransport",
-        "ReplicationLink", "TestSupport",
+        "Auditing", "ReplicationLink", "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -1,7 +1,7 @@
 /// One check of `doctor`: what was found, what it means for backups, and what to do.
 package struct Finding: Sendable, Hashable, Encodable {
   package enum Area: String, Sendable, Hashable, CaseIterable, Encodable {
-    case configuration, credentials, store, bucket, repository, data
+    case configuration, credentials, store, bucket, repository, data, link
   }
 
   package enum Verdict: String, Sendable, Hashable, Comparable, Encodable {

@@ -1,4 +1,5 @@
 import BackupTypes
+import Logging
 import SystemIO
 
 /// Receives a full copy, as long as the shipper reads it.
@@ -6,6 +7,7 @@ struct CopyReceiver {
   let time: any TimeSource
   /// Signalled when there is room for more bytes.
   let bell: WaitPoint
+  let logger: Logger
 
   /// Returns the bytes that came after the copy.
   func run(
@@ -30,7 +32,12 @@ struct CopyReceiver {
       let bytes = try wire.receive(waiting: LinkReceiver.acknowledgeInterval)
       for part in try transfer.consume(bytes) {
         switch part {
-        case .content(let content): base.append(content)
+        case .content(let content):
+          do throws(LifeboatError) { try base.append(content) } catch {
+            logger.warning(
+              "the full copy is not spooled any more: the server waits for the store from now on",
+              metadata: ["cause": "\(error)"])
+          }
         case .end(let rest):
           base.end()
           return rest

@@ -8,8 +8,8 @@ import WriterLogic
 /// A full copy that a server sends, as the shipper sees it: a file that can be read once, from its beginning.
 /// It is requested from the server when the first byte is read.
 ///
-/// It holds a bounded number of bytes. When it is full, the receiver waits, and so does the child process of the
-/// server that writes the copy.
+/// It holds a bounded number of bytes in memory, and what comes after them in a spool if there is one. When it is
+/// full, the receiver waits, and so does the child process of the server that writes the copy.
 final class LinkBase: SourceFile, Sendable {
   enum Stage: Sendable {
     /// The repository has it.
@@ -23,8 +23,15 @@ final class LinkBase: SourceFile, Sendable {
   }
   private struct State {
     var stage: Stage
+    /// In memory.
     var chunks: [[UInt8]] = []
     var buffered = 0
+    /// After them, in the spool: positions in the copy.
+    var spooled: Range<UInt64> = 0..<0
+    /// After both: what the spool did not take. Nothing goes there any more then.
+    var rest: [UInt8]?
+    var spool: (any CopyStorage)?
+    var isEmpty: Bool { chunks.isEmpty && spooled.isEmpty && rest == nil }
     var consumed: UInt64 = 0
     var size: UInt64
     var waiting: CheckedContinuation<Void, Never>?
@@ -98,18 +105,19 @@ final class LinkBase: SourceFile, Sendable {
   private func take(_ bytes: inout [UInt8], at offset: UInt64, most: Int) throws(LifeboatError)
     -> Bool
   {
-    let (taken, isEnd, failure) = state.withLock { state -> ([UInt8], Bool, LifeboatError?) in
+    let (taken, spool, isEnd, failure) = state.withLock {
+      state -> ([UInt8], ((any CopyStorage), Range<UInt64>)?, Bool, LifeboatError?) in
       switch state.stage {
       case .stored:
         state.isLost = true
-        return ([], false, LinkBase.isGone(name))
-      case .failed(let error): return ([], false, error)
+        return ([], nil, false, LinkBase.isGone(name))
+      case .failed(let error): return ([], nil, false, error)
       case .unread: state.stage = .wanted
       case .wanted, .receiving, .whole: break
       }
       guard offset == state.consumed else {
         state.isLost = true
-        return ([], false, LinkBase.isGone(name))
+        return ([], nil, false, LinkBase.isGone(name))
       }
       var taken: [UInt8] = []
       while taken.count < most, let chunk = state.chunks.first {
@@ -124,12 +132,40 @@ final class LinkBase: SourceFile, Sendable {
       state.buffered -= taken.count
       state.consumed += UInt64(taken.count)
       var isEnd = false
-      if case .whole = state.stage { isEnd = state.chunks.isEmpty }
-      return (taken, isEnd, nil)
+      if case .whole = state.stage { isEnd = state.isEmpty }
+      guard state.chunks.isEmpty, let spool = state.spool, taken.count < most else {
+        return (taken, nil, isEnd, nil)
+      }
+      let start = state.spooled.lowerBound
+      let end = min(start + UInt64(most - taken.count), state.spooled.upperBound)
+      return (taken, (spool, start..<end), isEnd, nil)
     }
     if let failure { throw failure }
     bytes += taken
-    return isEnd
+    guard let (spool, range) = spool, !range.isEmpty else { return isEnd }
+    return try take(range, of: spool, &bytes)
+  }
+
+  private func take(_ range: Range<UInt64>, of spool: any CopyStorage, _ bytes: inout [UInt8])
+    throws(LifeboatError) -> Bool
+  {
+    do throws(LifeboatError) {
+      bytes += try spool.read(range.count, at: range.lowerBound)
+    } catch {
+      state.withLock { $0.isLost = true }
+      throw error
+    }
+    return state.withLock { state in
+      state.consumed += UInt64(range.count)
+      state.spooled = range.upperBound..<state.spooled.upperBound
+      if state.spooled.isEmpty, let rest = state.rest {
+        state.chunks.append(rest)
+        state.buffered += rest.count
+        (state.rest, state.spool) = (nil, nil)
+      }
+      if case .whole = state.stage { return state.isEmpty }
+      return false
+    }
   }
 
   private func wait() async throws(LifeboatError) {
@@ -141,7 +177,7 @@ final class LinkBase: SourceFile, Sendable {
             case .whole, .failed: true
             default: false
             }
-          guard state.chunks.isEmpty, !isOver, !Task.isCancelled else { return true }
+          guard state.isEmpty, !isOver, !Task.isCancelled else { return true }
           state.waiting = continuation
           return false
         }
@@ -170,18 +206,58 @@ final class LinkBase: SourceFile, Sendable {
 
   // MARK: The receiver
 
-  func begin() { state.withLock { $0.stage = .receiving } }
+  func begin(_ spool: (any CopyStorage)?) {
+    state.withLock { ($0.stage, $0.spool) = (.receiving, spool) }
+  }
 
-  func append(_ bytes: [UInt8]) {
-    state.withLock { state in
+  /// - Throws: nothing is lost: the spool did not take the bytes. They are kept, and no others are spooled.
+  func append(_ bytes: [UInt8]) throws(LifeboatError) {
+    defer { resume() }
+    let place = state.withLock { state -> ((any CopyStorage), UInt64)? in
+      defer { state.size += UInt64(bytes.count) }
+      if let rest = state.rest {
+        state.rest = rest + bytes
+        return nil
+      }
+      if let spool = state.spool,
+        !state.spooled.isEmpty || state.buffered >= LinkBase.bufferBytes
+      {
+        if state.spooled.isEmpty { state.spooled = state.size..<state.size }
+        return (spool, state.size)
+      }
       state.chunks.append(bytes)
       state.buffered += bytes.count
-      state.size += UInt64(bytes.count)
+      return nil
     }
-    resume()
+    guard let (spool, position) = place else { return }
+    do throws(LifeboatError) {
+      try spool.write(bytes, at: position)
+    } catch {
+      state.withLock { state in
+        if state.spooled.isEmpty {
+          state.chunks.append(bytes)
+          state.buffered += bytes.count
+          state.spool = nil
+        } else {
+          state.rest = bytes
+        }
+      }
+      throw error
+    }
+    state.withLock { state in
+      guard state.spool != nil else { return }
+      // The reader may have moved the beginning, and no further than to `position`.
+      state.spooled = state.spooled.lowerBound..<(position + UInt64(bytes.count))
+    }
   }
   /// Whether no more bytes can be taken now.
-  var isFull: Bool { state.withLock { $0.buffered >= LinkBase.bufferBytes } }
+  var isFull: Bool {
+    state.withLock { state in
+      guard let spool = state.spool else { return state.buffered >= LinkBase.bufferBytes }
+      return state.rest != nil
+        || UInt64(state.spooled.count) + UInt64(LinkBase.bufferBytes) > spool.bytesMax
+    }
+  }
 
   func end() {
     state.withLock { $0.stage = .whole }
@@ -191,8 +267,8 @@ final class LinkBase: SourceFile, Sendable {
   func fail(_ error: LifeboatError) {
     state.withLock { state in
       state.stage = .failed(error)
-      state.chunks = []
-      state.buffered = 0
+      (state.chunks, state.buffered) = ([], 0)
+      (state.spooled, state.rest, state.spool) = (0..<0, nil, nil)
     }
     resume()
   }

@@ -133,7 +133,7 @@ final class LinkLine: Sendable {
   var id: String? { state.withLock { $0.id } }
 
   /// The full copy begins. It is followed by the history `id` after `offset`.
-  func begin(id: String, offset: UInt64) {
+  func begin(id: String, offset: UInt64, spool: CopySpool? = nil) {
     state.withLock { state in
       state.id = id
       let first = state.parts[0]
@@ -146,7 +146,7 @@ final class LinkLine: Sendable {
       (state.streamStart, state.shown) = (offset, offset)
       state.stream = ReplicationStream()
     }
-    base.begin()
+    base.begin(spool)
   }
 
   /// The server continues the history, perhaps under another id.

@@ -4,6 +4,7 @@ import Logging
 import RedisFormats
 import Synchronization
 import SystemIO
+import SystemPackage
 import WriterLogic
 
 /// Keeps a link to the server on a thread of its own: connects, asks for the part of its history that is missing,
@@ -33,6 +34,7 @@ final class LinkReceiver: Sendable {
   private static let pauses: ClosedRange<Int64> = 250...15_000
 
   let server: LinkServer
+  private let spoolDirectory: FilePath?
   private let state = Mutex(State())
   let renewal: LinkRenewal
   /// Whether the audit has found that the server has another history than the one that is received.
@@ -46,14 +48,16 @@ final class LinkReceiver: Sendable {
   let logger: Logger
 
   /// - Parameters:
+  ///   - spool: the directory for full copies that come faster than the store takes them.
   ///   - line: the history in the repository. Nil if it has none that can be continued.
   ///   - makeLine: makes a new history, if none can be continued.
   init(
-    _ server: LinkServer, line: LinkLine?, bell: WaitPoint, renewal: LinkRenewal,
+    _ server: LinkServer, spool: FilePath?, line: LinkLine?, bell: WaitPoint, renewal: LinkRenewal,
     time: any TimeSource, logger: Logger,
     shared: LinkState, makeLine: @escaping @Sendable (ReplicationInfo, _ reason: String) -> LinkLine
   ) throws(LifeboatError) {
     self.server = server
+    spoolDirectory = spool
     self.bell = bell
     self.renewal = renewal
     self.makeLine = makeLine
@@ -221,14 +225,25 @@ final class LinkReceiver: Sendable {
       throw LifeboatError(
         .failure, "\(server.url) did not begin a full copy", isRetryable: true)
     }
-    line.begin(id: id, offset: offset)
+    line.begin(id: id, offset: offset, spool: spool())
     logger.notice(
       "receiving a full copy", metadata: ["offset": "\(offset)", "reason": "\(line.reason)"])
     noteReady()
-    let copy = CopyReceiver(time: time, bell: bell)
+    let copy = CopyReceiver(time: time, bell: bell, logger: logger)
     let rest = try copy.run(&wire, into: line.base) { isStopped }
     if !rest.isEmpty { try add(rest[...], to: line) }
     try receiveStream(&wire, line)
+  }
+
+  /// For one full copy. Without it a slow store holds the server's child process, which is no reason to take no copy.
+  func spool() -> CopySpool? {
+    guard let spoolDirectory else { return nil }
+    do throws(LifeboatError) { return try CopySpool(in: spoolDirectory) } catch {
+      logger.warning(
+        "the full copy is not spooled: the server waits for the store",
+        metadata: ["cause": "\(error)"])
+      return nil
+    }
   }
 
   private func receiveStream(_ wire: inout LinkWire, _ line: LinkLine) throws(LifeboatError) {

@@ -99,9 +99,10 @@ extension LinkReceiver {
     line.showAll(at: time.now())
     shared.tell(isQuestion: false)
     logger.info("receiving a newer full copy", metadata: ["offset": "\(offset)"])
-    base.begin()
+    base.begin(spool())
     do throws(LifeboatError) {
-      _ = try CopyReceiver(time: time, bell: bell).run(&wire, into: base, isStopped: isOver)
+      _ = try CopyReceiver(time: time, bell: bell, logger: logger).run(
+        &wire, into: base, isStopped: isOver)
     } catch {
       base.fail(error)
       line.abandonNext()

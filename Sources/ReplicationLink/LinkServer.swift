@@ -54,21 +54,37 @@ extension ReplicationInfo {
     return parts.count == 2 && (parts[0], parts[1]) >= (7, 2)
   }
 
-  /// The facts about a server that decide which history to request.
-  func primary(of url: LinkURL) throws(LifeboatError) -> Resync.Primary {
-    guard let historyID, let offset else {
+  /// The position in its history of a server whose stream can be kept; others are an error.
+  ///
+  /// - Parameter place: how the error names it.
+  func position(at place: String) throws(LifeboatError) -> (id: String, offset: UInt64) {
+    guard let historyID, let offset, !isSentinel else {
       throw LifeboatError(
-        .failure, "\(url) does not say where its replication history is",
+        .failure, "\(place) does not say where its replication history is",
         cause: isSentinel ? "it is a Sentinel" : "its INFO has no master_replid",
         hint: isSentinel
-          ? "write redis-sentinel://host:port/MASTER"
-          : "Redis from 6.2 on and Valkey can be replicated",
+          ? "write redis-sentinel://host:port/MASTER" : ReplicationInfo.supported,
         isRetryable: true)
     }
+    // An older one sends SETEX and scripts as they are, with expiries that can't be made absolute.
+    let parts = version.map { $0.split(separator: ".").prefix(2).compactMap { Int($0) } } ?? []
+    guard product == .valkey || parts.count < 2 || (parts[0], parts[1]) >= (6, 2) else {
+      throw LifeboatError(
+        .failure,
+        "\(place) is Redis \(printable(version ?? "")), which is too old to be replicated",
+        hint: ReplicationInfo.supported, isRetryable: true)
+    }
+    return (historyID, offset)
+  }
+  private static let supported = "Redis from 6.2 on and Valkey can be replicated"
+
+  /// The facts about a server that decide which history to request.
+  func primary(of url: LinkURL) throws(LifeboatError) -> Resync.Primary {
+    let position = try position(at: "\(url)")
     var former: (id: String, second: UInt64)?
     if let formerHistoryID, let formerHistoryEnd { former = (formerHistoryID, formerHistoryEnd) }
     return Resync.Primary(
-      id: historyID, offset: offset, former: former, isLoading: isLoading,
+      id: position.id, offset: position.offset, former: former, isLoading: isLoading,
       isCutOff: upstream.map { !$0.isUp } ?? false)
   }
 }

@@ -7,6 +7,7 @@ package import RepositoryAccess
 package import Shipping
 import Synchronization
 package import SystemIO
+package import SystemPackage
 package import WriterLogic
 
 /// A server's replication link as a source: its full copy is the BASE of an AOF set, and its stream is the
@@ -18,10 +19,13 @@ package final class LinkSource: Source {
     package var baseRatio: UInt64
     /// and this number of bytes.
     package var baseMin: UInt64
-    package init(heldBytes: Int, baseRatio: UInt64, baseMin: UInt64) {
+    /// The directory for full copies that come faster than the store takes them.
+    package var spool: FilePath?
+    package init(heldBytes: Int, baseRatio: UInt64, baseMin: UInt64, spool: FilePath?) {
       self.heldBytes = heldBytes
       self.baseRatio = baseRatio
       self.baseMin = baseMin
+      self.spool = spool
     }
   }
 
@@ -114,7 +118,8 @@ package final class LinkSource: Source {
         LinkSource.copy(shared, bell, estimate: estimate, after: offset, now: time.wall)
       })
     receiver = try LinkReceiver(
-      server, line: line, bell: bell, renewal: renewal, time: time, logger: logger, shared: shared,
+      server, spool: options.spool, line: line, bell: bell, renewal: renewal, time: time,
+      logger: logger, shared: shared,
       makeLine: { info, reason in
         let line = LinkSource.line(info, because: reason, shared, bell, limits, now: time.wall)
         shared.set(line: line)

@@ -72,6 +72,22 @@ package final class RedisSession: @unchecked Sendable {
     }
   }
 
+  /// Sends two commands at once, so that the server has read the second before it has sent the reply to the
+  /// first. Returns both replies.
+  package func commands(
+    _ first: [String], _ second: [String]
+  ) throws(LifeboatError) -> (RESPReply, RESPReply) {
+    let bytes = [first, second].flatMap { encodedCommand($0.map { Array($0.utf8) }) }
+    do throws(LifeboatError) {
+      try connection.send(bytes, timeoutMilliseconds: limits.reply)
+    } catch {
+      throw explained(error)
+    }
+    return (
+      try reply(waitingMilliseconds: limits.reply), try reply(waitingMilliseconds: limits.reply)
+    )
+  }
+
   /// The next reply. Line feeds before it are skipped.
   package func reply(waitingMilliseconds: Int) throws(LifeboatError) -> RESPReply {
     let deadline = SystemClock.monotonicMilliseconds() + Int64(waitingMilliseconds)

@@ -5,6 +5,7 @@ import HistoryLogic
 import ObjectStorage
 import Recovery
 import RedisFormats
+import ReplicationLink
 import RepositoryAccess
 import Shipping
 import SystemIO
@@ -15,11 +16,13 @@ struct Doctor: RepositoryCommand {
     abstract: "Check the setup for common problems, and say how to fix each of them.",
     discussion: """
       Writes, reads, lists and deletes small test objects below ops/probes/ in the repository. Checks \
-      the bucket's rules, the newest restore point and, with --data, the data directory. \
+      the bucket's rules, the newest restore point, with --data the data directory, and with --replica-of \
+      the server, which is not asked for a copy. \
       Exit 0: nothing failed, though there may be warnings. A note is for information only.
 
       Examples:
         lifeboat doctor --repo s3://backups/redis --data /var/lib/redis
+        lifeboat doctor --repo s3://backups/redis --replica-of redis://backup@redis:6379
       """)
 
   @OptionGroup var repository: RepositoryOptions
@@ -28,6 +31,7 @@ struct Doctor: RepositoryCommand {
   )
   var data: String?
   @OptionGroup var nameOptions: NameOptions
+  @OptionGroup var link: LinkServerOptions
   @Flag(help: "Print one JSON document.")
   var json = false
 
@@ -53,6 +57,10 @@ struct Doctor: RepositoryCommand {
     if let data {
       findings += DataDiagnosis(FilePath(data), names: names, appendOnly: appendOnly ?? .unknown)
         .findings()
+    }
+    if link.isGiven {
+      let server = try link.server(port: nil)
+      findings += LinkDiagnosis.look(server)
     }
     let diagnosis = Diagnosis(findings)
     if json { try Console.json(diagnosis) } else { Console.write(diagnosis.text) }

@@ -156,7 +156,7 @@ struct Ship: RepositoryCommand {
     options.url = RestoreCommand.url(repository.repo, store)
     options.progress = { Progress.show("uploading", $0, of: $1) }
     let linked =
-      link.isGiven
+      link.server.isGiven
       ? try await link.shipper(
         options, try repository.memoryBound(), store: store, status: status, stop: stop,
         logger: logger) : nil
@@ -212,7 +212,7 @@ struct Ship: RepositoryCommand {
 
   /// The data directory, or the URL of the server that is replicated.
   private func place() throws -> FilePath {
-    switch (data, link.replicaOf) {
+    switch (data, link.server.replicaOf) {
     case (nil, nil):
       throw LifeboatError(
         .usage, "--data or --replica-of is missing",
@@ -251,8 +251,8 @@ struct Ship: RepositoryCommand {
     writing.foldGrace = foldGrace.value
     writing.removesFolded = !noPrune
     writing.ackInterval = max(10, link.ackInterval.value)
-    let server = link.isGiven ? "\(try link.url())" : nil
-    let free = link.isGiven ? 0 : try FileSystemSpace.at(path).freeBytes
+    let server = link.server.isGiven ? "\(try link.server.url())" : nil
+    let free = link.server.isGiven ? 0 : try FileSystemSpace.at(path).freeBytes
     let name =
       (source ?? server).map { SourceName(given: $0) }
       ?? SourceName(
@@ -302,7 +302,8 @@ struct Ship: RepositoryCommand {
     let perDay = 86_400_000 / max(1, options.writing.shipInterval)
     let asked = 86_400_000 / max(1, min(options.writing.ackInterval, options.writing.shipInterval))
     let waits =
-      link.isGiven ? "; if WAIT is used all the time, at most \(counted(asked, "log object"))" : ""
+      link.server.isGiven
+      ? "; if WAIT is used all the time, at most \(counted(asked, "log object"))" : ""
     logger.notice(
       "lifeboat \(Lifeboat.version) started",
       metadata: [
@@ -356,14 +357,14 @@ struct Ship: RepositoryCommand {
   {
     guard !outcome.isComplete else {
       if let tail = outcome.ignoredTail { logger.warning("\(tail)") }
-      let there = link.isGiven ? "that the server had" : "on disk"
+      let there = link.server.isGiven ? "that the server had" : "on disk"
       let all = outcome.ignoredTail == nil ? there : "that a server would load"
       logger.notice("shut down cleanly: everything \(all) is backed up")
       return .success
     }
     if outcome.verdict == .nothing {
       logger.error(
-        "nothing was shipped: \(data ?? link.replicaOf ?? "") holds no Redis data yet",
+        "nothing was shipped: \(data ?? link.server.replicaOf ?? "") holds no Redis data yet",
         metadata: ["remedy": "check --data, and that Redis persists: appendonly yes, or save"])
       return .failure
     }
@@ -376,7 +377,7 @@ struct Ship: RepositoryCommand {
     metadata["remedy"] =
       outcome.state == .standby
       ? "use a separate repository for this directory, or --take-over after the other shipper stopped"
-      : "run lifeboat ship \(link.isGiven ? "" : "on this volume ")again, or lifeboat ship --once"
+      : "run lifeboat ship \(link.server.isGiven ? "" : "on this volume ")again, or lifeboat ship --once"
     logger.error("\(ended(outcome))", metadata: metadata)
     return .failure
   }
@@ -386,7 +387,7 @@ struct Ship: RepositoryCommand {
     if !outcome.hasShipped, let reason = outcome.verdict?.reason {
       return "nothing was shipped: \(reason)"
     }
-    let place = link.isGiven ? "server" : "volume"
+    let place = link.server.isGiven ? "server" : "volume"
     let what = outcome.hasShipped ? "the newest data was not shipped" : "nothing was shipped"
     return switch outcome.state {
     case .standby: "stopped in standby: \(what)"

@@ -59,7 +59,7 @@ struct EnvironmentFlags {
     let known = Set(
       definitions.leaves.flatMap { $0.command.arguments ?? [] }.compactMap(\.variable)
     ).union([
-      KeySource.variable, KeySource.copyVariable, LinkOptions.passwordVariable,
+      KeySource.variable, KeySource.copyVariable, LinkServerOptions.passwordVariable,
       EnvironmentFlags.base,
     ])
     return environment.keys.filter {

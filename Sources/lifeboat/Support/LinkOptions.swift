@@ -11,11 +11,11 @@ import SystemIO
 import SystemPackage
 import WriterLogic
 
-/// The server that `ship --replica-of` replicates.
-struct LinkOptions: ParsableArguments {
+/// The server of a replication link, and how to reach it.
+struct LinkServerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Be a replica of this server, and back up its stream of commands, instead of files.",
+      "A server to be a replica of: its stream of commands is backed up, instead of files.",
       discussion: """
         redis://[user@]host[:port], rediss://... with TLS, or redis-sentinel://host[:port],host[:port]/MASTER. \
         It needs no volume and no AOF. The server is acknowledged only what is durable in the repository, so \
@@ -40,12 +40,64 @@ struct LinkOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("The key of our certificate.", valueName: "path"), completion: .file())
   var redisKeyFile: String?
+
+  static let passwordVariable = "LIFEBOAT_REDIS_PASSWORD"
+
+  var isGiven: Bool { replicaOf != nil }
+
+  func url() throws -> LinkURL {
+    guard let replicaOf else { throw LifeboatError(.usage, "--replica-of is missing") }
+    return try LinkURL(replicaOf)
+  }
+
+  /// - Parameter port: what is announced.
+  func server(port: Int?) throws -> LinkServer {
+    let url = try url()
+    let trust =
+      if let redisCAFile { TrustStore(file: redisCAFile, origin: "--redis-ca-file") } else {
+        try TrustStore.resolve(caFile: nil, environment: EnvironmentFlags.processEnvironment())
+      }
+    let dialer = LinkDialer(
+      url: url, tls: LinkTLS(trust: trust, certificate: redisCertFile, key: redisKeyFile),
+      password: try password(), limits: LinkLimits(connect: 10_000, reply: 10_000))
+    return LinkServer(url, dialer, port: port)
+  }
+
+  /// It is read once. A changed password needs a restart, as with every replica.
+  func password() throws -> Redacted? {
+    if let redisPasswordFile {
+      let file = try OpenFile(reading: FilePath(redisPasswordFile), links: .follow)
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      let count = try bytes.withUnsafeMutableBytes { buffer throws(LifeboatError) in
+        try file.read(into: buffer, at: 0)
+      }
+      let text = String(decoding: bytes[..<count], as: UTF8.self)
+      return Redacted(String(text.prefix { !$0.isNewline }))
+    }
+    return EnvironmentFlags.processEnvironment()[LinkServerOptions.passwordVariable].map {
+      Redacted($0)
+    }
+  }
+}
+
+/// How `ship --replica-of` replicates.
+struct LinkOptions: ParsableArguments {
+  @OptionGroup var server: LinkServerOptions
+
   @Option(
     help: ArgumentHelp(
       "While WAIT waits for a write: upload at most one log object per interval.",
       valueName: "time"))
   var ackInterval = Milliseconds(100)
 
+  @Option(
+    help: ArgumentHelp(
+      "A directory with room for a full copy, so that a slow store does not hold the server's child process.",
+      discussion: """
+        What the server sends faster than the store takes it waits there, in a file without a name, unencrypted, of \
+        at most nine tenths of the free space. Without it the server waits, and needs more memory meanwhile.
+        """, valueName: "path"), completion: .directory)
+  var spool: String?
   @Option(
     help: ArgumentHelp(
       "Take a newer full copy when the log since the last has this many percent of its size.",
@@ -65,32 +117,10 @@ struct LinkOptions: ParsableArguments {
         """, valueName: "port"))
   var replicaPort = 0
 
-  static let passwordVariable = "LIFEBOAT_REDIS_PASSWORD"
-
-  var isGiven: Bool { replicaOf != nil }
-
-  func url() throws -> LinkURL {
-    guard let replicaOf else { throw LifeboatError(.usage, "--replica-of is missing") }
-    return try LinkURL(replicaOf)
-  }
-
-  /// - Parameter port: what is announced.
-  private func server(port: Int) throws -> LinkServer {
-    let url = try url()
-    let trust =
-      if let redisCAFile { TrustStore(file: redisCAFile, origin: "--redis-ca-file") } else {
-        try TrustStore.resolve(caFile: nil, environment: EnvironmentFlags.processEnvironment())
-      }
-    let dialer = LinkDialer(
-      url: url, tls: LinkTLS(trust: trust, certificate: redisCertFile, key: redisKeyFile),
-      password: try password(), limits: LinkLimits(connect: 10_000, reply: 10_000))
-    return LinkServer(url, dialer, port: port)
-  }
-
   /// What is left for the shipper beside the stream of a link.
   func bound(_ repository: RepositoryOptions) throws(LifeboatError) -> MemoryBound {
     let bound = try repository.memoryBound()
-    guard isGiven else { return bound }
+    guard server.isGiven else { return bound }
     let least = MemoryBound.least + MemoryBound.linkLeast
     guard bound.bytes >= least else {
       throw LifeboatError(
@@ -100,18 +130,14 @@ struct LinkOptions: ParsableArguments {
     return MemoryBound(bytes: bound.bytes - bound.linkBytes)
   }
 
-  /// It is read once. A changed password needs a restart, as with every replica.
-  private func password() throws -> Redacted? {
-    if let redisPasswordFile {
-      let file = try OpenFile(reading: FilePath(redisPasswordFile), links: .follow)
-      var bytes = [UInt8](repeating: 0, count: 4096)
-      let count = try bytes.withUnsafeMutableBytes { buffer throws(LifeboatError) in
-        try file.read(into: buffer, at: 0)
-      }
-      let text = String(decoding: bytes[..<count], as: UTF8.self)
-      return Redacted(String(text.prefix { !$0.isNewline }))
+  /// It can be written to now. If that changes later, full copies come without it.
+  private static func checked(_ directory: FilePath) throws -> FilePath {
+    do { _ = try CopySpool(in: directory) } catch {
+      throw LifeboatError(
+        .usage, "--spool \(printable(directory.string)) can't be used", cause: error.inOneLine,
+        hint: "name a directory that exists, can be written to, and has room for a full copy")
     }
-    return EnvironmentFlags.processEnvironment()[LinkOptions.passwordVariable].map { Redacted($0) }
+    return directory
   }
 
   /// A shipper whose source is the link.
@@ -120,10 +146,12 @@ struct LinkOptions: ParsableArguments {
     stop: StopRequest, logger: Logger
   ) async throws -> (shipper: Shipper, responder: ReplicaResponder) {
     let (state, time) = (LinkState(), SystemClock())
-    let place = try url().place
+    let place = try server.url().place
     let runID = hexadecimal(secureRandomBytes(20))
     // A Sentinel authenticates with the password that its replicas share.
-    let credentials = try password().map { LinkCredentials(user: try url().user, password: $0) }
+    let credentials = try server.password().map {
+      LinkCredentials(user: try server.url().user, password: $0)
+    }
     let responder = try await ReplicaResponder.start(
       host: nil, port: replicaPort, credentials: credentials,
       facts: { state.responderFacts(runID: runID) },
@@ -135,9 +163,10 @@ struct LinkOptions: ParsableArguments {
         state.noteOtherPrimary()
       })
     logger.info("answering as a replica", metadata: ["port": "\(responder.port)"])
-    let server = try server(port: responder.port)
+    let linked = try server.server(port: responder.port)
     let linkOptions = LinkSource.Options(
-      heldBytes: bound.linkBytes, baseRatio: baseRatio, baseMin: baseMin.value)
+      heldBytes: bound.linkBytes, baseRatio: baseRatio, baseMin: baseMin.value,
+      spool: try spool.map { try LinkOptions.checked(FilePath($0)) })
     let recall: @Sendable () async throws -> LinkMemory? = {
       guard
         let repository = try await Repository.open(
@@ -147,10 +176,10 @@ struct LinkOptions: ParsableArguments {
     }
     let shipper = Shipper(
       options: options, store: store, status: status, stop: stop, logger: logger, time: time,
-      audited: LinkAudit(server, state, time: time)
+      audited: LinkAudit(linked, state, time: time)
     ) { () throws(LifeboatError) in
       LinkSource(
-        server, options: linkOptions, state: state, time: time, logger: logger, recall: recall)
+        linked, options: linkOptions, state: state, time: time, logger: logger, recall: recall)
     }
     return (shipper, responder)
   }

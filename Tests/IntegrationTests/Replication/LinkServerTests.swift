@@ -123,6 +123,27 @@ struct LinkServerTests {
       let none = try Self.refusal { _ = try LinkFixture.session(address).info() }
       #expect(none.message.contains("wants a password"), "\(none)")
     }
+    // doctor tries the rule, and takes no copy.
+    func copies() throws -> String {
+      let lines = try socket.command("INFO", "stats").string?.split { $0.isNewline } ?? []
+      return String(try #require(lines.first { $0.hasPrefix("sync_full:") }))
+    }
+    let before = try copies()
+    try TestFiles.makeDirectory(directory("repository"))
+    for (user, password, exit) in [
+      ("backup", "pw", ExitCode.success), ("weak", "pw", .failure), ("backup", "x", .failure),
+    ] {
+      let doctor = try await LifeboatCommand.run(
+        [
+          "doctor", "--repo", directory("repository"), "--replica-of",
+          "redis://\(user)@127.0.0.1:\(address.port)",
+        ], environment: ["LIFEBOAT_REDIS_PASSWORD": password])
+      #expect(doctor.exit == exit, "\(doctor)")
+      let wanted =
+        exit == .success ? "the user may replicate" : password == "x" ? "WRONGPASS" : "+psync"
+      #expect(doctor.outputText.contains(wanted), "\(doctor)")
+    }
+    #expect(try copies() == before)
     try socket.command("CONFIG", "SET", "requirepass", "")
     try await onOwnThread {
       let needless = try Self.refusal { _ = try LinkFixture.session(address, standard) }
