@@ -4,7 +4,7 @@ import BackupTypes
 /// The log of a replication link to a server older than Redis 7.0.
 extension RestorePlanner {
   /// Such a server knows one AOF only, in which the log follows the full copy. Every later one adopts it. Its
-  /// full copy is laid down as the dump, too, for a server that runs without AOF.
+  /// full copy is written as the dump, too, for a server that runs without AOF.
   ///
   /// - Returns: false if the chain is not of such a server.
   func layStream(

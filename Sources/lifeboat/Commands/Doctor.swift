@@ -22,7 +22,7 @@ struct Doctor: RepositoryCommand {
 
       Examples:
         lifeboat doctor --repo s3://backups/redis --data /var/lib/redis
-        lifeboat doctor --repo s3://backups/redis --replica-of redis://backup@redis:6379
+        lifeboat doctor --repo s3://backups/redis --replica-of redis://redis:6379
       """)
 
   @OptionGroup var repository: RepositoryOptions
