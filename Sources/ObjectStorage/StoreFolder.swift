@@ -2,7 +2,7 @@ package import BackupTypes
 
 /// What is directly below a prefix, as if each "/" of a name were a directory.
 package struct StoreFolder: Sendable, Equatable {
-  /// So many names of each kind are kept.
+  /// The most names of each kind that are kept.
   package static let namesMax = 10_000
 
   /// The next component of longer names, without "/"; in order.

@@ -8,7 +8,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// What a store refuses, what can be mended, and what the operator reads of the rest.
+/// Refused requests: those that are retried or repaired, and the error that the operator sees for the others.
 @Suite(.timeLimit(.minutes(5))) struct AzureRefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var status: Int

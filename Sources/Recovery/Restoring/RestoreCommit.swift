@@ -222,7 +222,7 @@ package struct RestoreCommit: Sendable {
   }
 
   /// Moves the files of this restore, and its marker, back to where they were staged.
-  /// - Parameter aside: the directory with the files that are put back in their place; nil if there are none.
+  /// - Parameter aside: the directory that holds the old files. They are moved back from there. Nil: none were moved.
   func takeOut(_ places: [CommitRecovery.Place], for aside: OpenDirectory? = nil) throws {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)

@@ -10,7 +10,7 @@ package struct CopyReport: Sendable, Encodable {
     case planned
     case copied
   }
-  /// So many findings are kept; the others are counted.
+  /// The most findings that are kept. Further ones are only counted.
   package static let findingsMax = 500
   static let remedy =
     "recover it from another copy or an older version, and copy again; `lifeboat verify` says which restore "
