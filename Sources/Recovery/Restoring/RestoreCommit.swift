@@ -222,7 +222,7 @@ package struct RestoreCommit: Sendable {
   }
 
   /// Moves the files of this restore, and its marker, back to where they were staged.
-  /// - Parameter aside: the directory that holds the old files. They are moved back from there. Nil: none were moved.
+  /// - Parameter aside: the directory from which the old files are moved back. Nil: none were moved there.
   func takeOut(_ places: [CommitRecovery.Place], for aside: OpenDirectory? = nil) throws {
     let staging = try openStaging()
     try staging.makeDirectory(RestoreJournal.files, mode: 0o755)
