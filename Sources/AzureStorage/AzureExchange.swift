@@ -90,14 +90,7 @@ struct AzureExchange: Sendable {
   ) async throws -> Value {
     do {
       return try await body()
-    } catch var error as LifeboatError where error.code != .usage {
-      // An account that does not exist has no address.
-      if error.message.hasPrefix(
-        "can't resolve the host of"
-          + " \(endpoint)"), endpoint.contains(".blob.")
-      {
-        error.hint = "check the name of the storage account, and the DNS of this machine or pod"
-      }
+    } catch let error as LifeboatError where error.code != .usage {
       throw error.during("\(request.action.rawValue) \(request.object)")
     }
   }

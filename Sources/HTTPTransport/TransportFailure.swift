@@ -18,7 +18,9 @@ struct TransportFailure {
     case CCURLE_COULDNT_RESOLVE_HOST:
       return failure(
         "can't resolve the host of \(endpoint)", retry: true,
-        hint: "check the host name in the endpoint, and the DNS of this machine or pod")
+        hint:
+          "check the host name in the endpoint (of Azure: the name of the storage account), and the"
+          + " DNS of this machine or pod")
     case CCURLE_COULDNT_RESOLVE_PROXY, CCURLE_PROXY:
       return failure(
         "can't use the proxy for \(endpoint)", retry: true,

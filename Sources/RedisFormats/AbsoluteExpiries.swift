@@ -25,7 +25,7 @@ package struct AbsoluteExpiries: Sendable {
   private enum State: Sendable {
     case command, argument
     /// In a number, after `*` or `$`.
-    case digits(isCount: Bool, text: [UInt8])
+    case digits(isCount: Bool)
     /// In an argument: so many bytes of it are still to come, its end included.
     case bytes(UInt64)
     /// The same, for an argument that is held.
@@ -55,6 +55,7 @@ package struct AbsoluteExpiries: Sendable {
   private var countAt: UInt64 = 0
   /// Which argument is read.
   private var index = 0
+  /// The argument, or the line of a number, as far as it came.
   private var held: [UInt8] = []
   private var output: [UInt8] = []
   private var returned: UInt64 = 0
@@ -107,42 +108,58 @@ package struct AbsoluteExpiries: Sendable {
 
   private mutating func step(_ byte: UInt8) {
     switch (state, byte) {
-    case (.command, UInt8(ascii: "*")): state = .digits(isCount: true, text: [byte])
-    case (.argument, UInt8(ascii: "$")): state = .digits(isCount: false, text: [byte])
-    case (.digits(let isCount, let text), _) where text.count <= AbsoluteExpiries.numberMax + 2:
+    case (.command, UInt8(ascii: "*")): beginNumber(byte, isCount: true)
+    case (.argument, UInt8(ascii: "$")): beginNumber(byte, isCount: false)
+    case (.digits(let isCount), _):
+      held.append(byte)
       guard byte == UInt8(ascii: "\n") else {
-        state = .digits(isCount: isCount, text: text + [byte])
+        if held.count > AbsoluteExpiries.numberMax + 3 { giveUp() }
         return
       }
-      guard text.last == UInt8(ascii: "\r"),
-        let number = UInt64(String(decoding: text.dropFirst().dropLast(), as: UTF8.self)),
-        number < 1 << 40, !isCount || number > 0
-      else { return giveUp(text + [byte]) }
-      if isCount { begin(Int(number), text + [byte]) } else { beginArgument(number, text + [byte]) }
-    case (.digits(_, let text), _): giveUp(text + [byte])
-    default: giveUp([byte])
+      guard let number, !isCount || number > 0 else { return giveUp() }
+      if isCount { begin(Int(number)) } else { beginArgument(number) }
+    default:
+      held = [byte]
+      giveUp()
     }
   }
 
-  private mutating func giveUp(_ bytes: [UInt8]) {
-    output += bytes
+  private mutating func beginNumber(_ byte: UInt8, isCount: Bool) {
+    held.removeAll(keepingCapacity: true)
+    held.append(byte)
+    state = .digits(isCount: isCount)
+  }
+
+  /// Of the line that is held; nil if it is not one that a server sends.
+  private var number: UInt64? {
+    guard held.count > 3, held[held.count - 2] == UInt8(ascii: "\r") else { return nil }
+    var value: UInt64 = 0
+    for digit in held[1..<held.count - 2] {
+      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+      value = value * 10 + UInt64(digit - UInt8(ascii: "0"))
+    }
+    return value < 1 << 40 ? value : nil
+  }
+
+  private mutating func giveUp() {
+    output += held
     state = .foreign
   }
 
-  private mutating func begin(_ count: Int, _ line: [UInt8]) {
+  private mutating func begin(_ count: Int) {
     (arguments, index, state) = (count, 0, .argument)
     countAt = position + 1
-    output += line
+    output += held
   }
 
-  private mutating func beginArgument(_ length: UInt64, _ line: [UInt8]) {
+  private mutating func beginArgument(_ length: UInt64) {
     if length <= AbsoluteExpiries.heldMax, isWanted {
       state = .held(length + 2)
-      held = []
     } else {
-      output += line
+      output += held
       state = .bytes(length + 2)
     }
+    held.removeAll(keepingCapacity: true)
   }
 
   /// Whether the argument may have to be another, or says what the others are.

@@ -73,12 +73,14 @@ package struct RestorePlan: Sendable, Equatable {
       return $0.addingSaturated($1.size)
     }
   }
-  /// Whether a server would start from the file at that index.
-  package func isLoaded(_ index: Int) -> Bool {
-    switch (point.primary, files[index].role) {
+  /// Whether the state of the point begins with this file, or with a copy of it.
+  package func isLoaded(_ file: File) -> Bool {
+    switch (point.primary, file.role) {
     case (.rdb, .dump), (.aof, .base): true
     default:
-      files.contains { if case .stream(over: index, _) = $0.content { true } else { false } }
+      files.contains {
+        if case .stream(let over, _) = $0.content { files[over].path == file.path } else { false }
+      }
     }
   }
   package var requests: Int {

@@ -75,7 +75,7 @@ struct RestoreStaging: Sendable {
     var sizes = plan.files.map(\.size)
     for (index, file) in plan.files.enumerated() {
       switch file.content {
-      case .generation(let generation) where plan.point.primary == .aof && !plan.isLoaded(index):
+      case .generation(let generation) where plan.point.primary == .aof && !plan.isLoaded(file):
         do {
           digests.append(try await fetch(generation, file))
         } catch let error as LifeboatError
@@ -222,7 +222,7 @@ struct RestoreStaging: Sendable {
       }
     }
     if let reason = check.finish(size: file.size) { throw broken(file, reason) }
-    if let index = plan.files.firstIndex(of: file), plan.isLoaded(index) { seen.add(check) }
+    if plan.isLoaded(file) { seen.add(check) }
     try staged.truncate(to: file.size)
     try staged.synchronize()
     return digest.finish()
