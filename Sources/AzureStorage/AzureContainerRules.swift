@@ -2,22 +2,22 @@ import BackupTypes
 import CloudAuth
 import HTTPTransport
 
-/// What a container and its account do to objects by themselves: pure, from what they say of themselves
-/// (Get Container Properties, Get Account Information, Get Blob Service Properties). Nil for what could not be
-/// asked.
+/// The rules by which a container and its account change or keep objects on their own. A pure function of
+/// their replies (Get Container Properties, Get Account Information, Get Blob Service Properties). A reply is
+/// nil if it could not be requested.
 struct AzureContainerRules {
   var container: HTTPHeaders?
   var account: HTTPHeaders?
-  /// The body of the service's properties.
+  /// The body of the blob service properties.
   var service: [UInt8]?
-  /// Whether a new object got a version.
+  /// Whether a new object got a version id.
   var keepsVersions: Bool?
 
   var findings: [Finding] {
     [lifecycle, versioning, softDelete, immutability, access, namespace].compactMap { $0 }
   }
 
-  /// Rules are part of the account's management, which no credentials for data can read.
+  /// Lifecycle rules belong to account management. Credentials for data can't read them.
   private var lifecycle: Finding {
     Finding(
       .bucket, "lifecycle", .note,

@@ -4,30 +4,30 @@ import HTTPTransport
 import ObjectStorage
 import Synchronization
 
-/// One request to Azure Blob Storage before it is addressed and authorized.
+/// One request to Azure Blob Storage, before the endpoint and the authorization are added.
 struct AzureRequest: Sendable {
   var action: AzureAction
   var method: HTTPRequest.Method
-  /// Percent-encoded, beginning with "/", after the endpoint's own.
+  /// The percent-encoded path, beginning with "/". It follows the path of the endpoint.
   var path: String
   var query: [(String, String)] = []
   var headers: [(String, String)] = []
   var body: [UInt8] = []
-  /// For messages, printable.
+  /// The object as messages show it; printable.
   var object: String
   var responseBytesMax = 1 << 20
 }
 
-/// Sends requests, each with a new signature or the current token; credentials that are refused are replaced
-/// once, and a clock that the store finds wrong is corrected once. Everything else is for the retry layer
-/// above.
+/// Sends requests. Each one gets a new signature or the current token. Refused credentials are replaced once,
+/// and a clock that the store rejects is corrected once. The retry layer above handles everything else.
 struct AzureExchange: Sendable {
-  /// 2023-11-03: what other clients send, too. Microsoft keeps every version.
+  /// Other clients also send 2023-11-03. Microsoft supports every version indefinitely.
   static let version = "2023-11-03"
-  /// A clock this far off is corrected when the store refuses a date; it allows a quarter of an hour.
+  /// If the store refuses a date, the clock is corrected if it is off by more than this. The store allows 15
+  /// minutes.
   private static let skewMilliseconds: Int64 = 60_000
 
-  /// Scheme and authority, and a path where needed, without "/" at its end.
+  /// Scheme, authority and, if needed, a path. No "/" at the end.
   let endpoint: String
   let client: HTTPClient
   let credentials: CredentialProvider<AzureCredentials>
@@ -35,15 +35,15 @@ struct AzureExchange: Sendable {
   let now: @Sendable () -> Instant
   let observe: @Sendable (RequestObservation) -> Void
 
-  /// - Parameter accepting: the statuses that are answers; every other is an error.
-  /// - Throws: `AzureRefusal` for those.
+  /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
+  /// - Throws: `AzureRefusal` for any other status.
   func send(_ request: AzureRequest, accepting: Set<Int>) async throws -> HTTPResponse {
     var (isReplaced, isCorrected) = (false, false)
     while true {
       try await session.holdOff.wait()
       let (reply, used) = try await attempt(request)
       learnClock(reply)
-      // Every reply of the service has it; that of a proxy or a portal has not.
+      // Every reply of the service has this header. A reply of a proxy or a captive portal does not.
       if accepting.contains(reply.status), reply.headers["x-ms-request-id"] != nil { return reply }
       let fault = AzureFault(reply, isAnswer: accepting.contains(reply.status))
       if fault.isRetryable { session.holdOff.note(reply.retryAfter) }
@@ -132,7 +132,7 @@ struct AzureExchange: Sendable {
     }
   }
 
-  /// What the endpoint has after its authority; it is signed, too.
+  /// The path of the endpoint. It is signed, too.
   private var endpointPath: String {
     guard let scheme = endpoint.firstRange(of: "://") else { return "" }
     return String(endpoint[scheme.upperBound...].drop { $0 != "/" })
@@ -144,7 +144,7 @@ struct AzureExchange: Sendable {
     session.state.withLock { $0.observedOffset = offset }
   }
 
-  /// Whether requests are dated differently from now on.
+  /// Whether the clock was corrected.
   private func correctClock(_ reply: HTTPResponse) -> Bool {
     guard let date = reply.date else { return false }
     let offset = date.since(now())
@@ -156,7 +156,7 @@ struct AzureExchange: Sendable {
   }
 }
 
-/// A refusal with what it was made from, for callers that know what to do about some.
+/// A refusal and the fault it was made from, for callers that handle some faults themselves.
 struct AzureRefusal: Error {
   let fault: AzureFault
   let error: LifeboatError

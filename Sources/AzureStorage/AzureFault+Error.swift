@@ -1,14 +1,14 @@
 import BackupTypes
 import HTTPTransport
 
-/// What was being done, for messages and for the right it needs.
+/// The attempted action. Messages name it and the permission it needs.
 enum AzureAction: String, Sendable {
   case create = "write"
   case read
   case list
   case delete
 
-  /// The data action of a role that it needs, below `Microsoft.Storage/storageAccounts/blobServices/`.
+  /// The data action that a role has to allow, below `Microsoft.Storage/storageAccounts/blobServices/`.
   var permission: String {
     switch self {
     case .create: "containers/blobs/write"
@@ -17,7 +17,7 @@ enum AzureAction: String, Sendable {
     }
   }
 
-  /// The letter that it needs in `sp=` of a shared access signature.
+  /// The letter that `sp=` of a shared access signature has to contain.
   var letter: String {
     switch self {
     case .create: "c"
@@ -30,8 +30,8 @@ enum AzureAction: String, Sendable {
 
 extension AzureFault {
   /// - Parameters:
-  ///   - object: what it was done to, printable: `az://container/prefix/name`.
-  ///   - identity: whose credentials it was done with; nil when there were none.
+  ///   - object: the object of the action, printable: `az://container/prefix/name`.
+  ///   - identity: the owner of the credentials; nil if there were none.
   func error(_ action: AzureAction, _ object: String, identity: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
@@ -39,7 +39,7 @@ extension AzureFault {
     ).denied(isDenied)
   }
 
-  /// Whether someone has to grant access, or to give other credentials.
+  /// Whether somebody has to grant access or supply other credentials.
   private var isDenied: Bool {
     if isClock || isRetryable { return false }
     switch code {

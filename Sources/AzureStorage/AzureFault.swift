@@ -2,22 +2,22 @@ import BackupTypes
 import CloudAuth
 import HTTPTransport
 
-/// A refusal, read out of a reply. It is judged by its code, hardly ever by its status.
+/// A refusal, parsed from a reply. It is classified by its code, and rarely by its status.
 struct AzureFault: Sendable {
   var status: Int
-  /// `BlobNotFound`; empty when the reply is no error of Azure's.
+  /// For example `BlobNotFound`. Empty if the reply is not an Azure error.
   var code: String
   var message: String
-  /// What the service says of a signature or a date that it refuses.
+  /// What the service says about a signature or a date that it refuses.
   var detail: String
   var requestID: String?
 
-  /// - Parameter isAnswer: whether the status would have been an answer, had the service given it.
+  /// - Parameter isAnswer: whether the status would have counted as an answer if the service had sent it.
   init(_ reply: HTTPResponse, isAnswer: Bool = false) {
     status = reply.status
     let root = try? XMLElement(parsing: reply.body)
     let error = root?.name == "Error" ? root : nil
-    // Replies to HEAD have it in the header only.
+    // Replies to HEAD have the code only in the header.
     code = reply.headers["x-ms-error-code"] ?? error?["Code"]?.text ?? ""
     message = AzureFault.line(
       error?["Message"]?.text ?? (isAnswer ? "it is no reply of Azure Blob Storage" : ""))
@@ -28,16 +28,16 @@ struct AzureFault: Sendable {
 
   let isAnswer: Bool
 
-  /// The service is busy, bytes were damaged, or something else answered.
+  /// The service is busy, bytes were damaged, or something else sent the reply.
   var isRetryable: Bool {
     if isAnswer || isDamage { return true }
     return [408, 429].contains(status) || (status >= 500 && status != 501 && status != 505)
   }
 
-  /// What was sent did not have the checksum that was sent with it.
+  /// The content did not match the checksum that was sent with it.
   var isDamage: Bool { ["Md5Mismatch", "Crc64Mismatch"].contains(code) }
 
-  /// The proof was refused, not the right to do something.
+  /// The credentials were refused. This is not a missing permission.
   var isAuthentication: Bool {
     (code == "AuthenticationFailed" && !isClock) || code == "InvalidAuthenticationInfo"
       || (status == 401 && !isAnswer)
@@ -55,11 +55,11 @@ struct AzureFault: Sendable {
     return text.isEmpty ? origin : text.joined(separator: ": ") + " (\(origin))"
   }
 
-  /// The first line of a text: request ids and times follow. What the service quotes of an address can hold
-  /// a signature.
+  /// The first line of a text. Request ids and times come after it. Addresses that the service quotes can
+  /// contain a signature.
   private static func line(_ text: String) -> String {
     let first = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
-    // It goes on to quote all that was signed.
+    // After this, the service quotes the whole string to sign.
     let end = first.firstRange(of: " Server used following string to sign")?.lowerBound
     return withoutSignatures(String(first[..<(end ?? first.endIndex)]))
   }

@@ -3,20 +3,20 @@ import CloudAuth
 import HTTPTransport
 import ObjectStorage
 
-/// A page of a List Blobs reply, read and checked: pure.
+/// One page of a List Blobs reply, parsed and checked. Pure.
 struct AzureListing {
-  /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 2 KiB about each: 8 MiB.
+  /// 1000 names of 1024 bytes, each byte escaped as six, plus 2 KiB per entry: 8 MiB.
   static let bytesMax = 16 << 20
 
-  /// With full names.
+  /// The entries have full names.
   var entries: [ObjectEntry] = []
-  /// With a delimiter: what longer names have up to it, the delimiter included.
+  /// With a delimiter: the common prefixes of longer names, including the delimiter.
   var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
 
-  /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
-  ///   anything from it could make objects look absent.
+  /// - Throws: `.storeUnavailable`, retryable, if the reply is not a complete page. Trusting a partial page
+  ///   could make objects look absent.
   init(_ body: [UInt8]) throws(LifeboatError) {
     let root: XMLElement
     do throws(LifeboatError) {
@@ -31,7 +31,7 @@ struct AzureListing {
       guard let name = item["Name"], let properties = item["Properties"] else {
         throw AzureListing.unreadable("an entry lacks its name or its properties")
       }
-      // With a hierarchical namespace directories are listed, too.
+      // With a hierarchical namespace, the listing includes directories.
       if properties["ResourceType"]?.text == "directory" { continue }
       guard let size = properties["Content-Length"].flatMap({ Int($0.text) }), size >= 0,
         let modified = properties["Last-Modified"].flatMap({ Instant(httpDate: $0.text) })
@@ -51,7 +51,7 @@ struct AzureListing {
     next = marker.isEmpty ? nil : marker
   }
 
-  /// A name with characters that XML has not is percent-encoded, and marked.
+  /// A name with characters that XML can't represent is percent-encoded and marked as such.
   private static func decoded(_ name: XMLElement) throws(LifeboatError) -> String {
     let isEncoded = name.attributes["Encoded"] == "true"
     guard let text = isEncoded ? URIEncoding.decode(name.text) : name.text else {

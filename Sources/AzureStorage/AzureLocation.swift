@@ -4,22 +4,22 @@ import ObjectStorage
 /// What a repository URL says: `az://container/prefix?account=NAME&endpoint=…`.
 package struct AzureLocation: Sendable, Hashable {
   package var container: String
-  /// Without "/" at either end; may be empty.
+  /// No "/" at either end. May be empty.
   package var prefix: String
-  /// The storage account; nil: not said.
+  /// The storage account; nil if the URL does not name one.
   package var account: String?
-  /// The address of the blob service without a "/" at its end, with the account in its path where the
-  /// service has it there: `http://127.0.0.1:10000/devstoreaccount1`. nil: Azure's own.
+  /// The address of the blob service, without "/" at the end. If the service expects the account in the path,
+  /// the path contains it: `http://127.0.0.1:10000/devstoreaccount1`. nil: Azure's default endpoint.
   package var endpoint: String?
 
-  /// For messages; without options.
+  /// For messages, without options.
   package var description: String {
     "az://" + printable(container) + (prefix.isEmpty ? "" : "/" + printable(prefix))
   }
 
   /// The options, in the order in which messages list them.
   package static let options = ["account", "endpoint"]
-  /// - Throws: `.usage` with what is wrong.
+  /// - Throws: `.usage`, with what is wrong.
   package init(url: String) throws(LifeboatError) {
     let query = url.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
     let names = query.split(separator: "&").map { String($0.prefix { $0 != "=" }) }

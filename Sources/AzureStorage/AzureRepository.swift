@@ -3,27 +3,27 @@ package import CloudAuth
 package import HTTPTransport
 import ObjectStorage
 
-/// A store with the chain that its credentials come from, for `doctor`.
+/// A store and its credential chain, for `doctor`.
 package struct AzureRepository: Sendable {
   package let store: AzureStore
-  /// What the endpoint was taken from: for people.
+  /// Where the endpoint was taken from, in words.
   package let endpointOrigin: String
   private let chain: CredentialChain<AzureCredentials>
 
-  /// What the last look for credentials found.
+  /// What the last search for credentials found.
   package func explainCredentials() -> [CredentialAttempt] { chain.explain() }
 
-  /// Opens the repository that a URL names, with everything else as the az command line and Microsoft's
-  /// libraries have it. Sends nothing.
+  /// Opens the repository that a URL names. All other settings are those of the az command line and
+  /// Microsoft's libraries. Sends nothing.
   ///
-  /// Account and endpoint: the URL's, the connection string's, else `AZURE_STORAGE_ACCOUNT` and Azure's own.
+  /// The account and the endpoint come from the URL, then from the connection string, then from
+  /// `AZURE_STORAGE_ACCOUNT` and Azure's default endpoint.
   ///
   /// - Parameters:
   ///   - url: `az://container/prefix?…`.
   ///   - now: the wall clock.
   ///   - observe: called for every request.
-  /// - Throws: `.usage` for a URL or an endpoint that makes no sense; `.storeUnavailable` for a connection
-  ///   string that is none.
+  /// - Throws: `.usage` for an invalid URL or endpoint; `.storeUnavailable` for an invalid connection string.
   package init(
     url: String, settings: AzureSettings, client: HTTPClient,
     now: @escaping @Sendable () -> Instant,

@@ -3,8 +3,8 @@ import HTTPTransport
 import ObjectStorage
 
 extension AzureStore {
-  /// Deletions are free, so a batch, in which each part has a signature of its own, would save connections only.
-  /// Uploads need some of the client's threads at the same time.
+  /// Deletions are free, and each part of a batch is signed separately. A batch would only save connections.
+  /// More deletions at a time would take threads from uploads.
   private static let deletionsMax = 8
 
   func delete(_ keys: [(name: String, key: String)]) async throws -> [String: LifeboatError] {
@@ -14,7 +14,7 @@ extension AzureStore {
     return try await deletions.run(keys).refused
   }
 
-  /// Removes an object, if it is still the one with that tag.
+  /// Removes an object if it still has this ETag.
   func remove(key: String, name: String, tag: String?) async throws {
     var request = deletion(key: key, name: name)
     if let tag { request.headers = [("If-Match", tag)] }
@@ -30,7 +30,7 @@ extension AzureStore {
       _ = try await exchange.send(deletion(key: key, name: name), accepting: [202])
       return .done(wasThere: true)
     } catch let refusal as AzureRefusal {
-      // A directory of a hierarchical namespace that is not empty: there is no object of that name.
+      // A non-empty directory of a hierarchical namespace. There is no object of that name.
       if refusal.fault.isAbsence || refusal.fault.code == "DirectoryIsNotEmpty" {
         return .done(wasThere: false)
       }

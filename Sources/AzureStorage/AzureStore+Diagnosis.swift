@@ -3,7 +3,8 @@ import HTTPTransport
 import Synchronization
 
 extension AzureStore {
-  /// What the container and its account do to our objects by themselves. What may not be looked at is said so.
+  /// What the container and its account do to our objects on their own. A finding says if something can't be
+  /// read.
   package func bucketFindings() async throws -> [Finding] {
     try await exchange.client.blocking {
       var rules = AzureContainerRules()
@@ -16,7 +17,7 @@ extension AzureStore {
       } catch let error as LifeboatError {
         return [unknown(error)]
       }
-      // Both are the account's: a signature or a role for the container alone may not ask.
+      // Both belong to the account. A signature or a role for the container alone can't read them.
       rules.account = await optional(
         containerPath, [("restype", "account"), ("comp", "properties")])?.headers
       rules.service = await optional("/", [("restype", "service"), ("comp", "properties")])?.body

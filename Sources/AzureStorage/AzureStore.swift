@@ -6,12 +6,12 @@ import Synchronization
 
 /// A repository in a container of Azure Blob Storage.
 ///
-/// Every object is one Put Blob with its MD5 and `If-None-Match: *`; no blocks, of which some could be left
-/// behind. An object is absent only if the service says `BlobNotFound`: other 404s say nothing of it.
+/// Every object is one Put Blob with its MD5 and `If-None-Match: *`. Blocks are not used, so none are left
+/// behind. An object is absent only if the service says `BlobNotFound`. Other 404s prove nothing.
 ///
-/// An account may have a hierarchical namespace. Its listings have directories in them and an order by the
-/// components of a path, and take no prefix that ends within a name. So every listing here is one of a
-/// directory, of which only what was requested is given.
+/// An account may have a hierarchical namespace. Its listings include directories and are sorted by path
+/// components. They reject a prefix that ends within a name. So every listing here reads a whole directory
+/// and keeps only the names that were requested.
 package final class AzureStore: ObjectStore {
   package let azure: AzureLocation
   package var location: String { azure.description }
@@ -22,7 +22,7 @@ package final class AzureStore: ObjectStore {
   /// - Parameters:
   ///   - endpoint: `https://account.blob.core.windows.net`.
   ///   - now: the wall clock.
-  ///   - observe: called for every request, repeated ones included.
+  ///   - observe: called for every request, including retries.
   package init(
     _ location: AzureLocation, endpoint: String, client: HTTPClient,
     credentials: CredentialProvider<AzureCredentials>,
@@ -35,7 +35,7 @@ package final class AzureStore: ObjectStore {
       now: now, observe: observe)
   }
 
-  /// The store's clock minus this machine's, in milliseconds; nil before the first answer.
+  /// The store's clock minus this machine's clock, in milliseconds; nil before the first reply.
   package var clockOffset: Int64? { exchange.session.state.withLock { $0.observedOffset } }
 
   // MARK: ObjectStore
@@ -54,7 +54,7 @@ package final class AzureStore: ObjectStore {
         ("x-ms-blob-type", "BlockBlob"), ("If-None-Match", "*"),
         ("Content-Type", "application/octet-stream"),
       ]
-      // Without MD5 (FIPS), TLS alone protects the bytes on their way.
+      // Without MD5 (FIPS), only TLS protects the bytes in transit.
       if !sum.isEmpty { request.headers.append(("Content-MD5", sum)) }
       request.body = bytes
       let reply: HTTPResponse
@@ -68,7 +68,7 @@ package final class AzureStore: ObjectStore {
         $0.keepsVersions = reply.headers["x-ms-version-id"] != nil
       }
       if let stored = reply.headers["Content-MD5"], !sum.isEmpty, stored != sum {
-        // What is there under this name must not be taken for ours when it is tried again.
+        // Removed so that a retry does not take the damaged object for ours.
         try await remove(key: key, name: name, tag: reply.headers["ETag"])
         throw unusable(.create, name, "the object was changed in transit")
       }
@@ -76,16 +76,16 @@ package final class AzureStore: ObjectStore {
     }
   }
 
-  /// Whether a creation was refused because the object is there.
+  /// Whether a creation was refused because the object already exists.
   private func isThere(_ key: String, _ name: String, after fault: AzureFault) async throws -> Bool
   {
     switch fault.code {
-    // The second: a shared access signature that may create and not write.
+    // `UnauthorizedBlobOverwrite`: a shared access signature that may create, but not write.
     case "BlobAlreadyExists", "UnauthorizedBlobOverwrite": return true
     case "ContainerNotFound", "ContainerBeingDeleted", "ResourceNotFound": return false
     default: break
     }
-    // A policy, a lease or a missing right may be noticed before the condition is.
+    // The service may check a policy, a lease or a missing permission before the condition.
     guard [403, 409, 412].contains(fault.status), !fault.isAuthentication, !fault.isClock else {
       return false
     }
@@ -161,7 +161,7 @@ package final class AzureStore: ObjectStore {
     }
   }
 
-  /// A container is its owner's to make: its place, its policy and its price are decided there.
+  /// The container's owner creates it, and decides on its region, policy and price.
   package func prepare() async throws {}
 
   // MARK: Listing
@@ -186,8 +186,8 @@ package final class AzureStore: ObjectStore {
   }
 
   /// - Parameters:
-  ///   - prefix: of full names, empty or with a "/" at its end.
-  ///   - name: what is listed, in the repository, for messages.
+  ///   - prefix: a prefix of full names. Empty, or with "/" at the end.
+  ///   - name: the listed prefix within the repository, for messages.
   private func page(
     prefix: String, name: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> AzureListing {
@@ -217,7 +217,7 @@ package final class AzureStore: ObjectStore {
     return base + name
   }
 
-  /// Slashes stay: clients and service sign the path as it was sent.
+  /// Slashes are not encoded. Clients and the service sign the path as it was sent.
   func path(_ key: String) -> String {
     "\(containerPath)/\(URIEncoding.encode(key, keepingSlashes: true))"
   }
@@ -226,7 +226,7 @@ package final class AzureStore: ObjectStore {
     name.isEmpty ? location : location + "/" + printable(name, limit: 400)
   }
 
-  /// A directory of a hierarchical namespace can be read as if it were an empty object.
+  /// A directory of a hierarchical namespace can be read like an empty object.
   private func isDirectory(_ headers: HTTPHeaders) -> Bool {
     headers["x-ms-resource-type"]?.lowercased() == "directory"
       || headers["x-ms-meta-hdi_isfolder"]?.lowercased() == "true"
@@ -238,8 +238,8 @@ package final class AzureStore: ObjectStore {
       hint: "check the endpoint, and proxies and devices in between", isRetryable: true)
   }
 
-  /// Runs `body` on the client's threads, since it also sums and parses, and gives the operator's
-  /// error for a refusal.
+  /// Runs `body` on the client's threads, since it also computes checksums and parses. Turns a refusal into
+  /// the operator's error.
   private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
       return try await exchange.client.blocking(body)
@@ -250,6 +250,6 @@ package final class AzureStore: ObjectStore {
 }
 
 extension AzureFault {
-  /// The only proof that an object is not there.
+  /// The only proof that an object is absent.
   var isAbsence: Bool { status == 404 && code == "BlobNotFound" }
 }

@@ -1,16 +1,16 @@
 import BackupTypes
 
-/// `AccountName=…;AccountKey=…;EndpointSuffix=…`, or `BlobEndpoint=…;SharedAccessSignature=…`: pure.
+/// `AccountName=…;AccountKey=…;EndpointSuffix=…`, or `BlobEndpoint=…;SharedAccessSignature=…`. Pure.
 package struct AzureConnectionString: Sendable, Equatable {
   static let variable = "AZURE_STORAGE_CONNECTION_STRING"
 
   package let account: String?
   let key: Redacted?
   let signature: Redacted?
-  /// `https://account.blob.core.windows.net`, without a "/" at its end; nil: it names none.
+  /// `https://account.blob.core.windows.net`, without "/" at the end; nil if the string names none.
   package let endpoint: String?
 
-  /// - Parameter text: never quoted in an error, since it holds the secret.
+  /// - Parameter text: contains the secret, so errors never quote it.
   init(_ text: String) throws {
     var fields: [String: String] = [:]
     for item in text.trimmingWhitespace().split(separator: ";") {

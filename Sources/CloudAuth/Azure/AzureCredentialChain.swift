@@ -2,10 +2,10 @@ package import BackupTypes
 package import HTTPTransport
 
 extension CredentialChain<AzureCredentials> {
-  /// What is given for storage itself, then what Microsoft's libraries look for: connection string, account
-  /// key, shared access signature, service principal, workload identity, managed identity.
+  /// First the settings for storage itself: connection string, account key, shared access signature. Then
+  /// what Microsoft's libraries look for: service principal, workload identity, managed identity.
   ///
-  /// - Parameter account: that the repository's URL names, if any.
+  /// - Parameter account: the account in the repository's URL, if any.
   package static func azure(
     settings: AzureSettings, account: String?, client: HTTPClient,
     now: @escaping @Sendable () -> Instant

@@ -1,18 +1,18 @@
 package import BackupTypes
 
-/// What requests to Azure Blob Storage are authorized with.
+/// The credentials that authorize requests to Azure Blob Storage.
 package struct AzureCredentials: VendorCredentials {
   package enum Proof: Sendable, Hashable {
-    /// The key of an account, in base64: each request is signed with it.
+    /// The key of an account, in base64. It signs each request.
     case sharedKey(account: String, key: Redacted)
-    /// A shared access signature: the query that is added to every request.
+    /// A shared access signature: a query that is added to every request.
     case signature(Redacted)
-    /// An OAuth 2 bearer token of Microsoft Entra.
+    /// An OAuth 2 bearer token from Microsoft Entra.
     case token(Redacted)
   }
 
   package var proof: Proof
-  /// Whose they are, for people: `the client 8f5…`.
+  /// The owner of the credentials, in words: `the client 8f5…`.
   package var identity: String
   package var expiration: Instant?
 
@@ -36,14 +36,13 @@ extension AzureCredentials: CustomDebugStringConvertible {
   package var debugDescription: String { description }
 }
 
-/// What a token is for.
+/// The resource that a token is valid for.
 enum AzureScope {
   static let resource = "https://storage.azure.com"
   static let storage = "https://storage.azure.com/.default"
 }
 
-/// A text without the signatures of shared access signatures in it: they are secrets, and services and
-/// proxies quote addresses.
+/// Removes shared access signatures from a text. They are secrets, and services and proxies quote addresses.
 package func withoutSignatures(_ text: String) -> String {
   var result = ""
   var rest = text[...]

@@ -1,12 +1,13 @@
 package import BackupTypes
 package import HTTPTransport
 
-/// The managed identity of the machine, through App Service's, Container Apps' or Azure Arc's own endpoint or
-/// the instance metadata service (IMDS). Where there are several, `AZURE_CLIENT_ID` chooses one.
+/// The managed identity of the machine. It comes from the endpoint of App Service, Container Apps or Azure
+/// Arc, or from the instance metadata service (IMDS). If there are several identities, `AZURE_CLIENT_ID`
+/// selects one.
 package struct AzureManagedIdentitySource: CredentialSource {
   package let name = "managed identity"
 
-  /// Where Azure Arc leaves the secrets that it names. It may name nothing else.
+  /// The folder of the secret files that Azure Arc names. A file anywhere else is refused.
   private static let arcFolder = "/var/opt/azcmagent/tokens/"
   private static let arcSecretBytesMax = 4096
   private static let defaultHost = "http://169.254.169.254"
@@ -79,8 +80,8 @@ package struct AzureManagedIdentitySource: CredentialSource {
     return try found(reply, askedAt: asked, origin: origin)
   }
 
-  /// The agent proves that it may read the file that it names, by having us read it: only its own, and no more
-  /// of it than it can have.
+  /// The agent names a file, and we prove that we can read it. Only files in the agent's own folder are read,
+  /// and at most as many bytes as a secret can have.
   private func arcSecret(_ challenge: String) throws -> String {
     let path =
       challenge.firstRange(of: "realm=").map {
@@ -114,7 +115,7 @@ package struct AzureManagedIdentitySource: CredentialSource {
     } catch let error as LifeboatError where error.isRetryable {
       return .notConfigured(reason: error.inOneLine, mayAppear: true)
     }
-    // Other clouds have another service at the same address.
+    // Other clouds have a different service at the same address.
     if reply.status == 404 {
       return .notConfigured(
         reason: "the metadata service has no identity (status 404)", mayAppear: true)

@@ -1,4 +1,5 @@
-/// What the az command line and Microsoft's libraries take from the environment and from the files it names.
+/// The settings that the az command line and Microsoft's libraries read from the environment, and from the
+/// files that it names.
 package struct AzureSettings: VendorSettings {
   package let environment: [String: String]
   package let readFile: @Sendable (String) throws -> [UInt8]?
@@ -14,9 +15,9 @@ package struct AzureSettings: VendorSettings {
   /// The storage account that `AZURE_STORAGE_ACCOUNT` names.
   package var account: String? { self["AZURE_STORAGE_ACCOUNT"]?.trimmingWhitespace() }
 
-  /// The parts of `AZURE_STORAGE_CONNECTION_STRING`; nil when it is not set.
+  /// The parts of `AZURE_STORAGE_CONNECTION_STRING`; nil if it is not set.
   ///
-  /// - Throws: `.storeUnavailable` for a text that is no connection string.
+  /// - Throws: `.storeUnavailable` if the text is not a connection string.
   package func connectionString() throws -> AzureConnectionString? {
     try self[AzureConnectionString.variable].map { try AzureConnectionString($0) }
   }

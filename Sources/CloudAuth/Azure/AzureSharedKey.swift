@@ -2,14 +2,15 @@ import BackupTypes
 import Codec
 import FoundationEssentials
 
-/// Signs a request with the key of a storage account ("Authorize with Shared Key"): pure.
+/// Signs a request with the key of a storage account ("Authorize with Shared Key"). Pure.
 package enum AzureSharedKey {
-  /// A request as it is sent. Its date is in the header `x-ms-date`.
+  /// A request as it is sent. The header `x-ms-date` contains its date.
   package struct Request: Sendable {
     package var method: String
-    /// Percent-encoded, from the root of the host: with the account first in the style of emulators.
+    /// The percent-encoded path from the root of the host. Emulators expect the account as its first
+    /// component.
     package var path: String
-    /// Before encoding.
+    /// The query items before encoding.
     package var query: [(String, String)]
     package var headers: [(String, String)]
     package var bodyByteCount: Int
@@ -26,8 +27,9 @@ package enum AzureSharedKey {
     }
   }
 
-  /// Signed by position, between the method and the `x-ms-` headers. `Date` is always empty, since
-  /// `x-ms-date` is sent; Microsoft's own library never signs `Range`, so ranges are `x-ms-range`.
+  /// These headers are signed by position, between the method and the `x-ms-` headers. `Date` is always
+  /// empty, since `x-ms-date` is sent. Microsoft's own library never signs `Range`, so ranges are sent as
+  /// `x-ms-range`.
   private static let signedHeaders = [
     "content-encoding", "content-language", "content-length", "content-md5", "content-type", "date",
     "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
@@ -38,7 +40,7 @@ package enum AzureSharedKey {
     for (name, value) in request.headers { headers[name.lowercased()] = value }
     headers["content-length"] = request.bodyByteCount == 0 ? nil : "\(request.bodyByteCount)"
     var lines = [request.method] + signedHeaders.map { headers[$0] ?? "" }
-    // Ours sort alike by bytes and by the service's own order.
+    // For our headers, byte order is the same as the service's order.
     lines += headers.filter { $0.key.hasPrefix("x-ms-") }.map { "\($0.key):\($0.value)" }.sorted {
       $0.utf8.lexicographicallyPrecedes($1.utf8)
     }
@@ -49,7 +51,7 @@ package enum AzureSharedKey {
     return lines.joined(separator: "\n")
   }
 
-  /// The value of the header `Authorization`; nil if the key is not base64.
+  /// The value of the `Authorization` header; nil if the key is not base64.
   package static func authorization(_ request: Request, account: String, key: String) -> String? {
     guard let secret = Data(base64Encoded: key) else { return nil }
     let code = hmacSHA256(key: Array(secret), Array(stringToSign(request, account: account).utf8))

@@ -1,7 +1,7 @@
 import BackupTypes
 import FoundationEssentials
 
-/// The key or the shared access signature of a connection string.
+/// The account key or the shared access signature in a connection string.
 package struct AzureConnectionStringSource: CredentialSource {
   package let name = AzureConnectionString.variable
   private let settings: AzureSettings
@@ -19,13 +19,13 @@ package struct AzureConnectionStringSource: CredentialSource {
   }
 }
 
-/// The key of the storage account: `AZURE_STORAGE_KEY`, as the az command line has it.
+/// The key of the storage account: `AZURE_STORAGE_KEY`, as for the az command line.
 package struct AzureKeySource: CredentialSource {
   package let name = "AZURE_STORAGE_KEY"
   private let settings: AzureSettings
   private let account: String?
 
-  /// - Parameter account: that the repository's URL names, if any.
+  /// - Parameter account: the account in the repository's URL, if any.
   package init(settings: AzureSettings, account: String?) {
     self.settings = settings
     self.account = account
@@ -58,7 +58,7 @@ package struct AzureKeySource: CredentialSource {
   }
 }
 
-/// A shared access signature: `AZURE_STORAGE_SAS_TOKEN`, as the az command line has it.
+/// A shared access signature: `AZURE_STORAGE_SAS_TOKEN`, as for the az command line.
 package struct AzureSASSource: CredentialSource {
   package let name = "AZURE_STORAGE_SAS_TOKEN"
   private let settings: AzureSettings
@@ -70,7 +70,7 @@ package struct AzureSASSource: CredentialSource {
     return .found(try AzureSASSource.credentials(token, from: name))
   }
 
-  /// - Parameter token: the query, with or without a leading "?"; never quoted in an error.
+  /// - Parameter token: the query, with or without a leading "?". Errors never quote it.
   static func credentials(_ token: String, from origin: String) throws -> AzureCredentials {
     var token = token.trimmingWhitespace()[...]
     if token.hasPrefix("?") { token.removeFirst() }
@@ -87,7 +87,7 @@ package struct AzureSASSource: CredentialSource {
         hint: "copy the whole token again: sv=…&se=…&sp=…&sig=…; quote it in a shell")
     }
     let permissions = value("sp").map { " with sp=\(printable($0, limit: 30))" } ?? ""
-    // What it expires at is only told: nothing could replace it earlier.
+    // The expiry is only reported. Nothing could replace the signature earlier.
     let end = value("se").flatMap { URIEncoding.decode($0) }
       .map { ", valid until \(printable($0, limit: 30))" }
     return AzureCredentials(

@@ -2,7 +2,7 @@ import BackupTypes
 import FoundationEssentials
 import HTTPTransport
 
-/// Asks for a token: Microsoft Entra's endpoint, or a service of the machine.
+/// Requests a token from Microsoft Entra's endpoint or from a service of the machine.
 struct AzureTokenService: Sendable {
   static let origin = "Microsoft Entra"
   private static let replyBytesMax = 256 << 10
@@ -10,10 +10,10 @@ struct AzureTokenService: Sendable {
   let client: HTTPClient
   let now: @Sendable () -> Instant
 
-  /// A refusal, with what an endpoint says of it.
+  /// A refusal, with the endpoint's explanation.
   struct Refusal: Error {
     var status: Int
-    /// `invalid_client`; empty when the reply is not OAuth's.
+    /// For example `invalid_client`. Empty if the reply is not an OAuth error.
     var code: String
     var description: String
     /// The server's clock.
@@ -21,19 +21,19 @@ struct AzureTokenService: Sendable {
 
     /// `invalid_client: AADSTS7000215: Invalid client secret provided.`
     var words: String {
-      // The first line: trace ids and times follow.
+      // The first line. Trace ids and times come after it.
       let line = description.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
       let text = [code, line].filter { !$0.isEmpty }.map { printable($0, limit: 300) }
       return text.isEmpty ? "status \(status)" : text.joined(separator: ": ")
     }
     var isRetryable: Bool { status >= 500 || status == 429 || status == 408 }
-    /// `AADSTS7000215`, Entra's own number for what is wrong; nil where it gives none.
+    /// Entra's own error number, `AADSTS7000215`; nil if there is none.
     var number: String? {
       description.firstMatch(of: /AADSTS[0-9]+/).map { String($0.output) }
     }
   }
 
-  /// - Throws: `Refusal` for a refusal.
+  /// - Throws: `Refusal` if the endpoint refuses.
   func exchange(_ fields: [(String, String)], at url: String) async throws -> Token {
     var request = HTTPRequest(
       .post, url, body: Array(URIEncoding.form(fields).utf8),
@@ -56,8 +56,8 @@ struct AzureTokenService: Sendable {
   }
 
   /// - Parameters:
-  ///   - json: never quoted in an error, since it holds the secret.
-  ///   - askedAt: when the token's life began at the earliest.
+  ///   - json: contains the secret, so errors never quote it.
+  ///   - askedAt: the earliest time at which the token's life began.
   static func read(_ json: [UInt8], askedAt: Instant, origin: String) throws -> Token {
     guard let success = try? JSONDecoder().decode(Success.self, from: Data(json)),
       !success.accessToken.isEmpty,
@@ -84,7 +84,7 @@ struct AzureTokenService: Sendable {
     var accessToken: String
     /// Seconds from now.
     var expiresIn: Seconds?
-    /// Unix seconds: what App Service gives.
+    /// Unix seconds, as App Service sends them.
     var expiresOn: Seconds?
     private enum CodingKeys: String, CodingKey {
       case accessToken = "access_token"
@@ -93,7 +93,7 @@ struct AzureTokenService: Sendable {
     }
   }
 
-  /// A number, which the machine's services give as a text.
+  /// A number that the machine's services send as a string.
   private struct Seconds: Decodable {
     var clamped: Int64
     init(from decoder: any Decoder) throws {

@@ -1,18 +1,18 @@
 import BackupTypes
 import HTTPTransport
 
-/// An application of Microsoft Entra that asks for its own token (OAuth 2's client credentials), and how it
-/// proves who it is.
+/// An application of Microsoft Entra that requests its own token (OAuth 2 client credentials), and its proof
+/// of identity.
 struct EntraApplication: Sendable {
   private static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
   private static let defaultAuthority = "https://login.microsoftonline.com"
-  /// A clock this far off is corrected when an assertion is made.
+  /// The clock is corrected for an assertion if it is off by more than this.
   private static let skewMilliseconds: Int64 = 30_000
 
   enum Proof: Sendable {
     case secret(Redacted)
     case certificate(EntraCertificate)
-    /// A token of a Kubernetes cluster out of a file.
+    /// A token of a Kubernetes cluster, read from a file.
     case federated(Redacted, path: String)
   }
 
@@ -45,7 +45,7 @@ struct EntraApplication: Sendable {
     url = "\(authority)/\(tenant)/oauth2/v2.0/token"
   }
 
-  /// A tenant is part of an address.
+  /// The tenant becomes part of a URL.
   private static func isName(_ text: String) -> Bool {
     !text.isEmpty && !text.hasPrefix(".")
       && text.utf8.allSatisfy {
@@ -59,7 +59,7 @@ struct EntraApplication: Sendable {
       return try await token(from: service, at: service.now())
         .credentials(of: "the client \(clientID)")
     } catch let refusal as AzureTokenService.Refusal {
-      // Signed again with the server's time, if ours was the reason.
+      // If our clock was the reason, the assertion is signed again with the server's time.
       guard case .certificate = proof, !refusal.isRetryable, let date = refusal.date,
         abs(date.since(service.now())) > EntraApplication.skewMilliseconds
       else { throw failure(refusal) }

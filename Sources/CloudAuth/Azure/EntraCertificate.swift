@@ -3,9 +3,9 @@ import Codec
 import FoundationEssentials
 import SystemIO
 
-/// A certificate with its RSA key, and the assertion that it signs (RFC 7523).
+/// A certificate with its RSA key. It signs the client assertion (RFC 7523).
 struct EntraCertificate: Sendable {
-  /// As Microsoft's library has it.
+  /// The same as in Microsoft's library.
   private static let lifetimeSeconds: Int64 = 600
 
   private struct Header: Encodable {
@@ -29,8 +29,8 @@ struct EntraCertificate: Sendable {
   private let thumbprint: String
 
   /// - Parameters:
-  ///   - pem: of a certificate and its key, in any order; never quoted in an error.
-  ///   - path: for messages.
+  ///   - pem: a certificate and its key, in any order. Errors never quote it.
+  ///   - path: the path of the file, for messages.
   init(pem: String, path: String) throws {
     func failure(_ cause: String) -> LifeboatError {
       credentialFailure(
@@ -50,7 +50,7 @@ struct EntraCertificate: Sendable {
     thumbprint = JSONWebToken.base64URL(Data(digest))
   }
 
-  /// The DER of the first certificate: that of the client, if a chain follows.
+  /// The DER of the first certificate. If a chain follows, the first one is the client's.
   private static func certificate(in pem: String) -> [UInt8]? {
     guard let begin = pem.firstRange(of: "-----BEGIN CERTIFICATE-----"),
       let end = pem[begin.upperBound...].firstRange(of: "-----END CERTIFICATE-----")

@@ -19,7 +19,7 @@ package struct AzureEnvironmentSource: CredentialSource {
     let path = settings["AZURE_CLIENT_CERTIFICATE_PATH"]
     let secret = settings["AZURE_CLIENT_SECRET"]
     guard path != nil || secret != nil else {
-      // A tenant without any proof is half a service principal, and no workload identity either.
+      // A tenant without a proof is an incomplete service principal. It is not a workload identity either.
       if settings["AZURE_TENANT_ID"] != nil, settings["AZURE_FEDERATED_TOKEN_FILE"] == nil {
         throw halfSet(
           "AZURE_TENANT_ID is set, but none of AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH"
@@ -49,7 +49,7 @@ package struct AzureEnvironmentSource: CredentialSource {
   }
 }
 
-/// Workload identity, as AKS's webhook sets it up: a token of the cluster out of a file, which is read again
+/// Workload identity, as AKS's webhook sets it up. The cluster's token is in a file. The file is read again
 /// for every token, since the kubelet replaces it.
 package struct AzureWorkloadIdentitySource: CredentialSource {
   package let name = "workload identity"
@@ -77,7 +77,7 @@ package struct AzureWorkloadIdentitySource: CredentialSource {
 }
 
 extension AzureSettings {
-  /// The tenant and the client that `variable` is of no use without.
+  /// The tenant and the client, without which `variable` is useless.
   fileprivate func application(for variable: String) throws -> (tenant: String, client: String) {
     guard let tenant = self["AZURE_TENANT_ID"], let client = self["AZURE_CLIENT_ID"] else {
       let missing = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID"].filter { self[$0] == nil }
@@ -87,7 +87,7 @@ extension AzureSettings {
   }
 }
 
-/// Going on to the next source would act in the name of somebody else than the one configured.
+/// Going on to the next source would use a different identity than the configured one.
 func halfSet(_ cause: String) -> LifeboatError {
   credentialFailure(
     "Azure credentials are set only in part", cause: cause,
