@@ -1,11 +1,12 @@
 import BackupTypes
 
 extension ObjectStore {
-  /// Every page of the objects below a prefix, as the store gives them, until `take` returns false.
+  /// Calls `take` with every page of the objects below a prefix, in the store's order, until it returns
+  /// false.
   ///
-  /// A store, or a gateway in front of it, that repeats its continuation would be listed for ever. Where
-  /// pages ascend, each has to begin after the one before; where they do not, none may begin as an earlier
-  /// one did. Of pages without entries only so many are taken.
+  /// A store, or a gateway in front of it, may repeat its continuation. The listing would then never end. If
+  /// pages ascend, each page has to begin after the end of the previous one. If they do not, no two pages may
+  /// begin with the same name. The number of consecutive pages without entries is limited.
   ///
   /// - Throws: `.storeUnavailable` if the listing makes no progress.
   package func eachPage(
@@ -49,5 +50,5 @@ extension ObjectStore {
   }
 }
 
-/// A store may answer with pages without entries, for example where many objects were deleted.
+/// A store may return pages without entries, for example after many deletions.
 private let emptyPagesMax = 1000

@@ -1,49 +1,49 @@
 package import BackupTypes
 
-/// Where a repository's objects are: a flat set of names, each of which means its bytes for ever.
+/// The place of a repository's objects: a flat set of names. A name stands for the same bytes forever.
 ///
-/// Every implementation passes `ObjectStoreConformance` (in TestSupport). Errors are
-/// `LifeboatError`s that name the object and the store; a store does not retry, its caller does.
-/// What was created is visible to every later call of any reader.
+/// Every implementation passes `ObjectStoreConformance` (in TestSupport). Errors are `LifeboatError`s that
+/// name the object and the store. A store does not retry; its caller does. A created object is visible to
+/// every later call of any reader.
 ///
-/// Calls may block their thread: make them with a `BlockingPool` as the preferred executor.
+/// Calls may block their thread. Make them with a `BlockingPool` as the preferred executor.
 package protocol ObjectStore: Sendable {
   /// For messages: `file:///backups/redis`.
   var location: String { get }
 
-  /// Creates an object, unless there is one of that name; never overwrites. Durable on return,
+  /// Creates an object unless one with that name exists. Never overwrites. The object is durable on return,
   /// whatever the outcome.
   func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome
 
-  /// The whole object. Nil only if its absence is proved; anything less is an error.
+  /// Reads a whole object. Nil only if its absence is proved. Anything less is an error.
   ///
-  /// - Parameter limit: bytes. A larger object is `.corrupt`, and not more of it than this is held in memory.
+  /// - Parameter limit: in bytes. A larger object is `.corrupt`. No more than this is held in memory.
   func read(_ name: String, limit: Int) async throws -> [UInt8]?
 
-  /// One page of the objects whose names begin with `prefix` (as a string, not a directory), sorted
-  /// by the UTF-8 bytes of their names. Whether pages ascend as well, `pagesAscend` says.
+  /// Returns one page of the objects whose names begin with `prefix` (a string prefix, not a directory),
+  /// sorted by the UTF-8 bytes of their names. `pagesAscend` says whether the pages are in order as well.
   ///
-  /// - Parameter continuing: `next` of the page before, with the same prefix.
+  /// - Parameter continuing: `next` of the previous page, with the same prefix.
   func list(prefix: String, continuing: String?) async throws -> ListPage
 
-  /// What is directly below a prefix, which is empty or ends with "/".
+  /// Returns the contents of one level below a prefix. The prefix is empty or ends with "/".
   func folder(_ prefix: String) async throws -> StoreFolder
 
-  /// Deletes objects; one that is absent is a success.
+  /// Deletes objects. Deleting an absent object succeeds.
   ///
-  /// - Returns: the errors, by name, of those that are still there.
-  /// - Throws: when the store as a whole could not be reached.
+  /// - Returns: an error for each object that still exists, by name.
+  /// - Throws: if the store as a whole could not be reached.
   func delete(_ names: [String]) async throws -> [String: LifeboatError]
 
-  /// The store's clock; nil when it has none but this machine's.
+  /// The store's clock; nil if it only has this machine's clock.
   func now() async throws -> Instant?
 
-  /// False once the store said that it can't create an object only if it is absent. A race of two writers
-  /// is then not decided. A store that silently overwrites is found only by a probe.
+  /// False after the store said that it does not support creating an object only if it is absent. A race of
+  /// two writers is then not decided. Only a probe detects a store that silently overwrites.
   var createsConditionally: Bool { get }
 
-  /// Whether each page of a listing begins after the end of the one before. A store that sorts by the
-  /// components of a path has `a/b` before `a-b`.
+  /// Whether each page of a listing begins after the end of the previous one. A store that sorts by path
+  /// components returns `a/b` before `a-b`.
   var pagesAscend: Bool { get }
 
   /// Called before the first write. Prepares the store for writing.
@@ -54,9 +54,9 @@ extension ObjectStore {
   package var createsConditionally: Bool { true }
   package var pagesAscend: Bool { true }
 
-  /// Whether there is an object of this name, whatever it holds.
+  /// Whether an object with this name exists, whatever it contains.
   ///
-  /// - Parameter limit: bytes; what an object of this name has at most. More is not read.
+  /// - Parameter limit: the maximum size of such an object, in bytes. No more is read.
   package func has(_ name: String, limit: Int) async throws -> Bool {
     do {
       return try await read(name, limit: limit) != nil
@@ -66,11 +66,11 @@ extension ObjectStore {
   }
 }
 
-/// What a server may say when it refuses to give an object: such a reply is read whatever the object's limit.
+/// The maximum size of a server's refusal. Such a reply is read regardless of the object's limit.
 package let refusalBytesMax = 256 << 10
 
 extension ObjectStore {
-  /// The body of a reply, if it is within the limit of the object.
+  /// The body of a reply, if it is within the object's limit.
   package func checked(
     _ body: [UInt8], limit: Int, of name: String
   ) throws(LifeboatError) -> [UInt8] {
@@ -86,7 +86,7 @@ package struct ObjectEntry: Sendable, Hashable {
   package var name: String
   /// Bytes.
   package var size: Int
-  /// By the store's clock.
+  /// According to the store's clock.
   package var modified: Instant
 
   package init(name: String, size: Int, modified: Instant) {
@@ -97,7 +97,7 @@ package struct ObjectEntry: Sendable, Hashable {
 }
 
 package struct ListPage: Sendable {
-  /// How many entries a page has at most.
+  /// The most entries that a page can have.
   package static let entriesMax = 1000
 
   package var entries: [ObjectEntry]
@@ -112,5 +112,5 @@ package struct ListPage: Sendable {
 
 package enum CreateOutcome: Sendable { case created, exists }
 
-/// The largest object that is created: 64 MiB, sixteen pieces. What is read has a limit of its own kind.
+/// The largest object that is created: 64 MiB, sixteen pieces. Reading has a limit for each kind of object.
 package let objectByteCountMax = 64 << 20

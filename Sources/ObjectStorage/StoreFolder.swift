@@ -1,15 +1,15 @@
 package import BackupTypes
 
-/// What is directly below a prefix, as if each "/" of a name were a directory.
+/// The contents of one level below a prefix, as if each "/" in a name were a directory.
 package struct StoreFolder: Sendable, Equatable {
   /// The most names of each kind that are kept.
   package static let namesMax = 10_000
 
-  /// The next component of longer names, without "/"; in order.
+  /// The next component of longer names, without "/", in order.
   package private(set) var folders: [String] = []
-  /// Objects without another "/" in their names; in order.
+  /// Objects without another "/" in their names, in order.
   package private(set) var objects: [String] = []
-  /// There are more than `namesMax`.
+  /// There are more names than `namesMax`.
   package private(set) var isCut = false
 
   package init() {}
@@ -17,8 +17,8 @@ package struct StoreFolder: Sendable, Equatable {
   package mutating func add(folder: String) { add(folder, to: \.folders) }
   package mutating func add(object: String) { add(object, to: \.objects) }
 
-  /// A name of a listing.
-  /// - Parameter name: what follows the prefix.
+  /// Adds a name of a listing.
+  /// - Parameter name: the part after the prefix.
   package mutating func add(name: some StringProtocol) {
     if let slash = name.firstIndex(of: "/") {
       add(folder: String(name[..<slash]))
@@ -32,7 +32,7 @@ package struct StoreFolder: Sendable, Equatable {
     objects.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// Listings are in order, so the same name comes several times in a row.
+  /// Listings are in order, so repeated names come in a row.
   private mutating func add(_ name: String, to names: WritableKeyPath<StoreFolder, [String]>) {
     guard !name.isEmpty, self[keyPath: names].last != name else { return }
     guard self[keyPath: names].count < StoreFolder.namesMax else {
@@ -44,12 +44,12 @@ package struct StoreFolder: Sendable, Equatable {
 }
 
 extension StoreFolder {
-  /// A page of a bucket's listing with a delimiter.
+  /// Adds a page of a bucket's listing with a delimiter.
   /// - Parameters:
-  ///   - folders: full keys with "/" at their end.
+  ///   - folders: full keys with "/" at the end.
   ///   - objects: full keys.
-  ///   - prefix: what was listed, as it begins keys.
-  /// - Throws: `.storeUnavailable`, retryable, if the page has what was not requested.
+  ///   - prefix: the listed prefix, in the form in which keys begin with it.
+  /// - Throws: `.storeUnavailable`, retryable, if the page contains something that was not requested.
   package mutating func add(
     folders: [String], objects: [String], below prefix: String, location: String
   ) throws(LifeboatError) {
@@ -64,7 +64,7 @@ extension StoreFolder {
         if rest.hasSuffix("/") { rest.removeLast() }
         add(folder: rest)
       } else if !rest.hasSuffix("/") {
-        // A gateway that ignores the delimiter gives longer names.
+        // A gateway that ignores the delimiter returns longer names.
         add(name: rest)
       }
     }
@@ -78,7 +78,7 @@ extension StoreFolder {
 }
 
 extension ObjectStore {
-  /// For a store that can't do better: a complete listing.
+  /// For stores without a better way: uses a complete listing.
   package func folder(_ prefix: String) async throws -> StoreFolder {
     try await listedFolder(prefix)
   }
@@ -97,13 +97,13 @@ extension ObjectStore {
   }
 }
 
-/// A repository below the prefix of another store.
+/// A repository below a prefix of another store.
 package struct StoreBelow: ObjectStore {
   private let base: any ObjectStore
-  /// With "/" at its end, unless it is empty.
+  /// Ends with "/", unless it is empty.
   private let prefix: String
 
-  /// - Parameter path: components with "/" between them; empty: the store itself.
+  /// - Parameter path: components separated by "/". Empty: the store itself.
   package init(_ base: any ObjectStore, path: String) {
     self.base = base
     prefix = path.isEmpty ? "" : path + "/"

@@ -2,48 +2,48 @@ package import BackupTypes
 
 /// Makes the relative expiries of a replication stream absolute.
 ///
-/// Redis 6.2 sends `SET key value PX 50000` and `PEXPIRE key 50000` to its replicas as they are. A server that
-/// loads them later counts from then on, so each key would live too long by the age of its command. Here the time
-/// at which the command was received is added:
+/// Redis 6.2 sends `SET key value PX 50000` and `PEXPIRE key 50000` to its replicas unchanged. A server that
+/// loads them later counts from the time of loading. Each key would then live too long by the age of its
+/// command. So the time at which the command was received is added:
 ///
 ///     SET k v PX 50000      becomes  SET k v PXAT 1795000050000
 ///     EXPIRE k 50           becomes  PEXPIREAT k 1795000050000
 ///     RESTORE k 50000 v     becomes  RESTORE k 1795000050000 v ABSTTL
 ///
-/// Everything else stays as it is, also what is no command. Redis 6.2 sends SETEX and PSETEX as SET, and GETEX as
-/// PEXPIRE. From Redis 7.0 on all expiries are absolute, and nothing changes.
+/// Everything else stays unchanged, including what is not a command. Redis 6.2 sends SETEX and PSETEX as SET,
+/// and GETEX as PEXPIRE. From Redis 7.0 on, all expiries are absolute, and nothing changes.
 ///
-/// Memory is bounded whatever the input: only arguments of up to 20 bytes are held.
+/// Memory is bounded for any input. Only arguments of up to 20 bytes are held.
 package struct AbsoluteExpiries: Sendable {
-  /// Bytes that were returned before and have to be others.
+  /// Bytes that were already returned and have to be replaced.
   package struct Patch: Sendable, Equatable {
-    /// How many bytes were returned before the first of them.
+    /// How many bytes were returned before the first byte to replace.
     package var offset: UInt64
     package var bytes: [UInt8]
   }
 
   private enum State: Sendable {
     case command, argument
-    /// In a number, after `*` or `$`.
+    /// Within a number, after `*` or `$`.
     case digits(isCount: Bool)
-    /// In an argument: so many bytes of it are still to come, its end included.
+    /// Within an argument. The count is the number of remaining bytes, including the line end.
     case bytes(UInt64)
-    /// The same, for an argument that is held.
+    /// The same, but the argument is held.
     case held(UInt64)
-    /// These bytes are no commands.
+    /// The bytes are not commands.
     case foreign
   }
   private enum Kind: Sendable {
     case other
-    /// EXPIRE and PEXPIRE: the argument 2, in units of so many milliseconds.
+    /// EXPIRE and PEXPIRE: argument 2, in this many milliseconds.
     case expire(unit: Int64)
-    /// SET and GETEX: the argument after EX or PX, which comes at `first` or later.
+    /// SET and GETEX: the argument after EX or PX. The option is at index `first` or later.
     case options(first: Int, unit: Int64?)
-    /// RESTORE: the argument 2.
+    /// RESTORE: argument 2.
     case restore(Restore)
   }
   private struct Restore: Sendable {
-    /// Where the expiry was returned, and what came.
+    /// The position and the original text of the expiry.
     var expiry: (offset: UInt64, text: [UInt8])?
     var isAbsolute = false
   }
@@ -51,11 +51,11 @@ package struct AbsoluteExpiries: Sendable {
   private var state = State.command
   private var kind = Kind.other
   private var arguments = 0
-  /// Where their number was returned.
+  /// The position of the number of arguments in the output.
   private var countAt: UInt64 = 0
-  /// Which argument is read.
+  /// The index of the current argument.
   private var index = 0
-  /// The argument, or the line of a number, as far as it came.
+  /// The part of the argument, or of the line with a number, that was received so far.
   private var held: [UInt8] = []
   private var output: [UInt8] = []
   private var returned: UInt64 = 0
@@ -63,15 +63,15 @@ package struct AbsoluteExpiries: Sendable {
 
   private static let heldMax = 20
   private static let numberMax = 13
-  /// The digits of milliseconds since 1970, from 2001 to 2286.
+  /// The number of digits of a time in milliseconds since 1970, from 2001 to 2286.
   private static let timeDigits = 13
 
   package init() {}
 
   /// - Parameters:
   ///   - bytes: the next bytes of the stream.
-  ///   - receivedAt: when the byte at that index was received, or a little later.
-  /// - Returns: the bytes to write next, and what then has to be changed in what was written.
+  ///   - receivedAt: when the byte at that index was received, or slightly later.
+  /// - Returns: the bytes to write next, and the changes to make afterwards in what was written.
   package mutating func consume(
     _ bytes: ArraySlice<UInt8>, receivedAt: (ArraySlice<UInt8>.Index) -> Instant
   ) -> (output: [UInt8], patches: [Patch]) {
@@ -130,7 +130,7 @@ package struct AbsoluteExpiries: Sendable {
     state = .digits(isCount: isCount)
   }
 
-  /// Of the line that is held; nil if it is not one that a server sends.
+  /// The number in the held line; nil if a server would not send such a line.
   private var number: UInt64? {
     guard held.count > 3, held[held.count - 2] == UInt8(ascii: "\r") else { return nil }
     var value: UInt64 = 0
@@ -162,7 +162,7 @@ package struct AbsoluteExpiries: Sendable {
     held.removeAll(keepingCapacity: true)
   }
 
-  /// Whether the argument may have to be another, or says what the others are.
+  /// Whether the argument may have to be changed, or says which others have to be.
   private var isWanted: Bool {
     if index == 0 { return true }
     return switch kind {
@@ -184,14 +184,14 @@ package struct AbsoluteExpiries: Sendable {
     output += Array("$\(word.count)\r\n".utf8) + word + Array("\r\n".utf8)
   }
 
-  /// The first argument.
+  /// Reads the first argument, the name of the command.
   private mutating func name(_ word: [UInt8]) -> [UInt8] {
     switch (String(decoding: word, as: UTF8.self).uppercased(), arguments) {
     case ("EXPIRE", 3): kind = .expire(unit: 1000)
     case ("PEXPIRE", 3): kind = .expire(unit: 1)
     case ("SET", 5...): kind = .options(first: 3, unit: nil)
     case ("GETEX", 4...): kind = .options(first: 2, unit: nil)
-    // One argument more still is a number of one digit.
+    // The limit is 8 because the count with one more argument has to stay a single digit.
     case ("RESTORE", 4...8), ("RESTORE-ASKING", 4...8): kind = .restore(Restore())
     default: kind = .other
     }
@@ -203,7 +203,7 @@ package struct AbsoluteExpiries: Sendable {
     switch kind {
     case .other: return word
     case .expire(let unit):
-      // Without a number the command is as wrong as before.
+      // If this is not a number, the command is as invalid as before.
       return absolute(word, unit, time) ?? word
     case .options(let first, let unit):
       if let unit {
@@ -236,7 +236,7 @@ package struct AbsoluteExpiries: Sendable {
     }
   }
 
-  /// Nil for what is no number of so many milliseconds.
+  /// Nil if the word is not a number, or if the time is too large.
   private func absolute(_ word: [UInt8], _ unit: Int64, _ time: Instant) -> [UInt8]? {
     guard let number = Int64(String(decoding: word, as: UTF8.self)) else { return nil }
     let (span, isTooLong) = number.multipliedReportingOverflow(by: unit)
@@ -253,7 +253,7 @@ package struct AbsoluteExpiries: Sendable {
     state = .command
     guard case .restore(let restore) = kind, let expiry = restore.expiry else { return }
     if restore.isAbsolute {
-      // The expiry was a time already. One that is over is not sent: the key is deleted instead.
+      // The expiry was already absolute. An expiry in the past is not sent: the key is deleted instead.
       if expiry.text.count == AbsoluteExpiries.timeDigits {
         patches.append(Patch(offset: expiry.offset, bytes: expiry.text))
       }

@@ -2,7 +2,7 @@ import BackupTypes
 import Codec
 package import HistoryLogic
 
-/// One self-contained HTML page of many repositories: `fleet --html`. It has no script and loads nothing.
+/// One self-contained HTML page for many repositories: `fleet --html`. It has no script and loads nothing.
 package struct FleetPage: Sendable {
   package var fleet: Fleet
   package var version: String

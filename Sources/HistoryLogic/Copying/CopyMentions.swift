@@ -1,39 +1,40 @@
 package import BackupFormat
 
-/// What the snapshots of a source refer to, in their order. Each log and each generation is with the first
-/// snapshot that refers to it, so this is as large as what it names, however often that is named.
+/// What the snapshots of a source refer to, in the order of the snapshots. Each log and each generation is
+/// stored with the first snapshot that refers to it. So the size depends on how many there are, and not on
+/// how often they are named.
 package struct CopyMentions: Sendable {
-  /// A snapshot, and what no snapshot before it refers to.
+  /// A snapshot, and what it refers to that no earlier snapshot does.
   package struct Mention: Sendable, Equatable {
     package var key: SnapshotKey
-    /// It is a restore point.
+    /// The snapshot is a restore point.
     package var isPoint: Bool
     package var logs: [Need] = []
-    /// Full copies that its restore point needs.
+    /// Full copies that the restore point needs.
     package var generations: [GenerationID] = []
-    /// Its dump, if that is beside a chain.
+    /// The dump of the snapshot, if it is beside a chain.
     package var beside: [GenerationID] = []
   }
 
-  /// A log, and how far it was durable when the snapshot was written.
+  /// A log, and how much of it was durable when the snapshot was written.
   package struct Need: Sendable, Equatable {
     package var log: Prune.Log
     package var end: UInt64
   }
 
   package private(set) var mentions: [Mention] = []
-  /// Every log that any of them names.
+  /// Every log that a snapshot names.
   package private(set) var logs: Set<Prune.Log> = []
-  /// The logs of snapshots that the copy has. A reader of the copy sees what is added to them.
+  /// Logs of snapshots that are in the copy. A reader of the copy sees what is added to them.
   package private(set) var visibleLogs: Set<Prune.Log> = []
-  /// What a restore point needs, and not only what is beside one.
+  /// Generations that a restore point needs. A dump that is only beside a chain does not count.
   package private(set) var generations: Set<GenerationID> = []
   private var beside: Set<GenerationID> = []
 
   package init() {}
 
-  /// Snapshots are added in the order of their timelines and numbers.
-  /// - Parameter isInCopy: the copy has it.
+  /// Snapshots are added in order of timeline and number.
+  /// - Parameter isInCopy: the snapshot is in the copy.
   package mutating func add(_ snapshot: Snapshot, isInCopy: Bool) {
     var mention = Mention(key: snapshot.key, isPoint: snapshot.primary != nil)
     let named = snapshot.logs
@@ -58,7 +59,7 @@ package struct CopyMentions: Sendable {
 }
 
 extension Snapshot {
-  /// How far a log was durable when this snapshot was written, as far as it says so.
+  /// How much of a log was durable when this snapshot was written, if the snapshot says so.
   fileprivate func durableEnd(of log: Prune.Log) -> UInt64 {
     let files = (chain?.files ?? []) + (detached?.files ?? [])
     let own = files.flatMap(\.segments).filter {

@@ -45,20 +45,21 @@ package struct CopyPlan: Sendable, Equatable {
   package enum Step: Sendable, Equatable {
     /// In any order, several at a time.
     case objects([ObjectPath])
-    /// One after the other: each continues the one before it.
+    /// One after the other. Each continues the previous one.
     case inOrder([ObjectPath])
-    /// The pieces that are missing, in any order; then the index.
+    /// The missing pieces in any order, then the index.
     case generation(GenerationID)
     /// A claim or a snapshot.
     case record(ObjectPath)
-    /// What the retention of the source deleted before it was copied, so that it does not count as a loss.
+    /// What the source's retention deleted before it was copied. The record keeps it from counting as a loss.
     case prune(gone: [Prune.Gone], dumps: [GenerationID])
-    /// Before it, the copy is not a repository: a restore fails, and never says that there is no backup.
+    /// Without the descriptor, the copy is not a repository: a restore fails, but never says that there is no
+    /// backup.
     case descriptor
   }
 
   package private(set) var steps: [Step] = []
-  /// Generations that the source lost: snapshots need them, and neither has them.
+  /// Generations that snapshots need, but that neither the source nor the copy has.
   package private(set) var missing: [GenerationID] = []
 
   private let facts: CopyFacts
@@ -83,7 +84,7 @@ package struct CopyPlan: Sendable, Equatable {
 
   package var isEmpty: Bool { steps.isEmpty }
 
-  /// How many objects it creates at most; a generation counts its pieces.
+  /// The most objects that the plan creates. A generation counts its pieces.
   package var objects: Int {
     steps.reduce(0) { sum, step in
       switch step {
@@ -96,8 +97,8 @@ package struct CopyPlan: Sendable, Equatable {
 
   // MARK: Operations
 
-  /// Pins come before the claims that name them, since without its pin a suspect start is not asked about. A
-  /// release comes only where its pin is.
+  /// Pins come before the claims that name them. Without its pin, nobody is asked about a suspect start. A
+  /// release is only copied if its pin is in the copy.
   private mutating func addOperations() {
     let source = facts.history.catalogue.operations
     let copy = facts.copy.operations
@@ -110,7 +111,7 @@ package struct CopyPlan: Sendable, Equatable {
     add(.objects(without(requests + pins + releases)))
   }
 
-  /// The numbers that neither the copy nor its own records have, of those that the source deleted.
+  /// Records the numbers that the source deleted, if neither the copy nor its own records have them.
   private mutating func addPrune() {
     var gone: [Prune.Gone] = []
     for number in facts.history.claims.keys.sorted() {
@@ -184,8 +185,8 @@ package struct CopyPlan: Sendable, Equatable {
     }
   }
 
-  /// Whether readers of the copy see what is added to a log. What it has of a log without a snapshot that names
-  /// it may have been named by one that only the copy has.
+  /// Whether readers of the copy see what is added to a log. Part of a log can be in the copy without a
+  /// snapshot that names the log. A snapshot that only the copy has may have named it.
   private func isVisible(_ log: Prune.Log) -> Bool {
     facts.mentions.visibleLogs.contains(log)
       || facts.copy.timelines[log.timeline]?.log[log.ordinal] != nil
@@ -193,9 +194,9 @@ package struct CopyPlan: Sendable, Equatable {
 
   // MARK: Logs
 
-  /// The objects of a log that the copy lacks, as a reader would read them.
+  /// The objects of a log that are missing in the copy. They are chosen as a reader would read the log.
   ///
-  /// One that a fold has replaced in the copy does not come back, even if the source still has it.
+  /// An object that a fold replaced in the copy is not copied again, even if the source still has it.
   private func lacking(_ log: Prune.Log) -> [ObjectPath] {
     let end = facts.history.end(of: log.timeline).map { end in
       end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
@@ -210,7 +211,7 @@ package struct CopyPlan: Sendable, Equatable {
     var counts: [LogSpan: Int] = [:]
     for span in listed { counts[place(span), default: 0] += 1 }
     var lacking: [ObjectPath] = []
-    // The copied object that reaches furthest, of those that begin no later.
+    // The copied object that reaches furthest, among those that begin at or before this one.
     var cover: LogSpan?
     for span in listed {
       let place = place(span)
@@ -226,7 +227,8 @@ package struct CopyPlan: Sendable, Equatable {
     return lacking
   }
 
-  /// What two objects with the same bytes have in common in two repositories. Digests depend on the key.
+  /// The part of an object's name that is the same in both repositories if the bytes are. Digests depend on
+  /// the key.
   private func place(_ span: LogSpan) -> LogSpan {
     guard !facts.sharesKeys else { return span }
     var place = span
@@ -243,7 +245,7 @@ package struct CopyPlan: Sendable, Equatable {
     let source = facts.history.catalogue
     if isWhole(id) { return }
     if source.quarantined.contains(id) {
-      // For a reader it does not exist. The copy has to say so, too.
+      // A quarantined generation does not exist for a reader. The copy has to say so, too.
       let name = ObjectPath.operation(.quarantines, id: id.description)
       if !facts.copy.quarantined.contains(id), !facts.damaged.contains(name) {
         add(.objects([name]))

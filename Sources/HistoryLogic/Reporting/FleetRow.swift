@@ -1,28 +1,28 @@
 package import BackupTypes
 
-/// One repository of many, in a row.
+/// One row: one repository of many.
 package struct FleetRow: Sendable, Equatable, Encodable {
-  /// What a person has to do with it; the most urgent first.
+  /// What somebody has to do about it. The most urgent state comes first.
   package enum State: String, Sendable, CaseIterable, Encodable {
-    /// Something in it can't be read, or it has no descriptor.
+    /// Part of it can't be read, or it has no descriptor.
     case damaged
-    /// The newest state may be the result of an accident, and nobody has chosen.
+    /// The newest state may be the result of an accident, and nobody has decided yet.
     case suspect
     /// The last drill failed.
     case drillFailed = "drill-failed"
-    /// Credentials do not suffice.
+    /// The credentials are not sufficient.
     case denied
     /// It could not be read for another reason.
     case unavailable
-    /// Encrypted, and the key that was given does not open it, or none was.
+    /// It is encrypted, and the given key does not open it, or no key was given.
     case locked
-    /// A newer release wrote it.
+    /// It was written by a newer release.
     case newer
-    /// Most keys were removed, and nobody has accepted that.
+    /// Most Redis keys were removed, and nobody has accepted that.
     case removed
     /// There is no restore point.
     case empty
-    /// The newest restore point is older than was asked for.
+    /// The newest restore point is older than the requested maximum.
     case old
     case fine
   }
@@ -32,7 +32,7 @@ package struct FleetRow: Sendable, Equatable, Encodable {
     package var isPassed: Bool
   }
 
-  /// Its path below the prefix; ".": the prefix itself.
+  /// The path below the prefix. "." is the prefix itself.
   package var name: String
   package var location: String
   package var state: State
@@ -51,7 +51,7 @@ package struct FleetRow: Sendable, Equatable, Encodable {
   package var bytes: UInt64?
   package var lastDrill: LastDrill?
 
-  /// What the exit code of `fleet` is if this is the most urgent row.
+  /// The exit code of `fleet` if this is the most urgent row.
   package var exitCode: ExitCode {
     switch state {
     case .damaged, .drillFailed: .corrupt
@@ -66,14 +66,14 @@ package struct FleetRow: Sendable, Equatable, Encodable {
 
   package var needsPerson: Bool { state != .fine }
 
-  /// What was read of a repository.
+  /// The result of reading a repository.
   package enum Facts: Sendable {
     case picture(Chronicle)
-    /// - Parameter cipher: if the descriptor could be read.
+    /// - Parameter cipher: given if the descriptor could be read.
     case failed(LifeboatError, cipher: String?)
   }
 
-  /// - Parameter ageMax: of the newest restore point, in milliseconds; nil: any.
+  /// - Parameter ageMax: the maximum age of the newest restore point, in milliseconds; nil: any.
   package init(name: String, location: String, _ facts: Facts, ageMax: Int64?, now: Instant) {
     self.name = name
     self.location = location
@@ -156,16 +156,16 @@ package struct FleetRow: Sendable, Equatable, Encodable {
   }
 }
 
-/// Many repositories below a prefix, those first that need a person.
+/// The repositories below a prefix. Those that need somebody come first.
 package struct Fleet: Sendable, Encodable {
   package var location: String
   @Stamped package var at: Instant
-  /// How many were found.
+  /// How many repositories were found.
   package var repositories: Int
-  /// How many are in each state.
+  /// How many repositories are in each state.
   package var states: [String: Int]
   package var rows: [FleetRow]
-  /// Repositories, or places where some may be, that were not looked at because there are too many.
+  /// Repositories, or places that may contain some, that were not looked at because there are too many.
   package var leftOut: Int
 
   /// - Parameter rows: in any order.
@@ -177,7 +177,7 @@ package struct Fleet: Sendable, Encodable {
     states = Dictionary(grouping: rows, by: \.state.rawValue).mapValues(\.count)
     let rank = Dictionary(
       uniqueKeysWithValues: FleetRow.State.allCases.enumerated().map { ($1, $0) })
-    // Within a state, the one whose newest restore point is oldest.
+    // Within a state, the repository with the oldest newest restore point comes first.
     self.rows = rows.sorted { a, b in
       let (first, second) = (rank[a.state] ?? 0, rank[b.state] ?? 0)
       if first != second { return first < second }
@@ -186,7 +186,7 @@ package struct Fleet: Sendable, Encodable {
     }
   }
 
-  /// That of the most urgent row; if there is none at all, there is provably no backup.
+  /// The exit code of the most urgent row. If there are no rows, there is provably no backup.
   package var exitCode: ExitCode {
     if rows.isEmpty { return .noBackup }
     return rows.lazy.map(\.exitCode).first { $0 != .success } ?? .success

@@ -5,19 +5,20 @@ package import ObjectStorage
 import Synchronization
 import SystemIO
 
-/// Copies a repository to another place: what a reader of the source sees, and what the copy lacks of it.
+/// Copies a repository to another place. It copies what a reader of the source sees and the copy lacks.
 ///
-/// It only creates objects. The order is that of `CopyPlan`: wherever it is stopped, what is in the copy can be
-/// restored, and the next run continues. The copy has the id, the claims and the records of its source, so the
-/// ids of restore points are the same. If both have the same keys, the bytes are the same, too.
+/// It only creates objects. `CopyPlan` defines the order: if the copy is stopped at any point, its contents
+/// can be restored, and the next run continues. The copy has the id, the claims and the records of its
+/// source, so the ids of restore points are the same. If both have the same keys, the bytes are the same,
+/// too.
 ///
-/// Every object of the source is opened and checked before it is written. Stores check what they receive with a
-/// checksum of their own; an object that was sealed again is opened once more before it is sent. At the end a new
-/// listing of the copy has to show everything.
+/// Every object of the source is opened and checked before it is written. Stores verify what they receive
+/// with a checksum of their own. An object that was sealed again is opened once more before it is sent. At
+/// the end, a new listing of the copy has to show everything.
 package struct Copier: Sendable {
   package struct Options: Sendable {
     package var isDryRun: Bool
-    /// Read back each object that was written.
+    /// Read back each object after it was written.
     package var readsBack: Bool
     package init(isDryRun: Bool = false, readsBack: Bool = false) {
       self.isDryRun = isDryRun
@@ -34,15 +35,15 @@ package struct Copier: Sendable {
   let reading: @Sendable (UInt64, UInt64) -> Void
   let progress: @Sendable (UInt64, UInt64) -> Void
 
-  /// How often both are listed again because the source changed meanwhile.
+  /// How often both are listed again because the source changed during the copy.
   private static let roundsMax = 10
 
   /// - Parameters:
-  ///   - keys: that open the source.
-  ///   - own: the key of the copy; nil, or none given: it has those of the source.
+  ///   - keys: the keys that open the source.
+  ///   - own: the key of the copy. If it is nil or no key is given, the copy uses the keys of the source.
   ///   - now: this machine's clock.
-  ///   - reading: receives how many records of the source were read, of how many.
-  ///   - progress: receives how many objects were copied, of how many.
+  ///   - reading: receives how many records of the source were read, and the total.
+  ///   - progress: receives how many objects were copied, and the total.
   package init(
     from: any ObjectStore, keys: KeySource, to: any ObjectStore, own: KeySource? = nil,
     options: Options = Options(), now: @escaping @Sendable () -> Instant,
@@ -59,8 +60,8 @@ package struct Copier: Sendable {
     self.progress = progress
   }
 
-  /// - Throws: `.noBackup` if there is no source; `.refused` if the copy is not one of it, or has a history of
-  ///   its own. Damage is part of the report.
+  /// - Throws: `.noBackup` if there is no source; `.refused` if the target is not a copy of this source, or
+  ///   has a history of its own. Damage does not throw. It is part of the report.
   package func run() async throws -> CopyReport {
     guard let source = try await Repository.open(from, keys: keys) else {
       throw LifeboatError(
@@ -91,7 +92,7 @@ package struct Copier: Sendable {
           && report.findingsLeftOut == 0
         break
       }
-      // The plan after the last round has to be empty: the listing of the copy shows what was written.
+      // The plan after the last round has to be empty. The listing of the copy shows what was written.
       guard round <= Copier.roundsMax else {
         throw LifeboatError(
           .storeUnavailable, "the copy at \(to.location) does not get complete",

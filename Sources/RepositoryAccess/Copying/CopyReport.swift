@@ -4,7 +4,7 @@ package import HistoryLogic
 /// What `copy` did.
 package struct CopyReport: Sendable, Encodable {
   package enum Result: String, Sendable, Encodable {
-    /// The copy had everything.
+    /// The copy already had everything.
     case nothing
     /// What `--dry-run` would copy.
     case planned
@@ -22,18 +22,18 @@ package struct CopyReport: Sendable, Encodable {
   /// Where the copy is.
   package var copy: String
   package var at: String
-  /// This run began the copy.
+  /// This run started the copy.
   package var isNew: Bool
   /// The copy is sealed with keys of its own.
   package var hasOwnKey: Bool
-  /// Objects of the source.
+  /// The number of objects of the source.
   package var objects: Int
-  /// Objects that were written, or would be, and their bytes in the store.
+  /// Objects that were or would be written, and their size in the store.
   package var copiedObjects = 0
   package var copiedBytes: UInt64 = 0
   /// A new listing shows that the copy has everything that a reader of the source sees.
   package var isComplete = false
-  /// A part of the history can only be copied after this time.
+  /// Part of the history can't be copied before this time.
   package var waitsUntil: String?
   package var findings: [VerifyFinding] = []
   package var findingsLeftOut = 0

@@ -3,7 +3,7 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 
-/// A source as a copy sees it: its history, and what its snapshots refer to.
+/// The source as the copier sees it: its history, and what its snapshots refer to.
 struct CopySource {
   var history: History
   var mentions = CopyMentions()
@@ -12,11 +12,11 @@ struct CopySource {
   var foreign: Set<SnapshotKey> = []
   var findings: [VerifyFinding] = []
 
-  /// Snapshots that are read at a time; none of them is kept.
+  /// How many snapshots are read at a time. None of them is kept in memory.
   private static let batch = 64
 
-  /// Lists both, and reads every snapshot of the source that the copy's retention has not deleted.
-  /// - Parameter reading: receives how many snapshots were read, of how many.
+  /// Lists both repositories. Reads every snapshot of the source that the copy's retention has not deleted.
+  /// - Parameter reading: receives how many snapshots were read, and the total.
   static func read(
     _ repository: Repository, _ target: inout CopyTarget, now: Instant,
     reading: @Sendable (UInt64, UInt64) -> Void

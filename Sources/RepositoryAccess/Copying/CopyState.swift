@@ -3,9 +3,9 @@ import BackupTypes
 import HistoryLogic
 import Synchronization
 
-/// What the tasks of one round have done.
+/// The results of the tasks of one round.
 final class CopyState: Sendable {
-  /// An object of the source that was listed is gone: pruned or folded meanwhile.
+  /// A listed object of the source no longer exists. It was pruned or folded in the meantime.
   struct Gone: Error {}
 
   private struct State {
@@ -16,7 +16,7 @@ final class CopyState: Sendable {
   private let total: UInt64
   private let progress: @Sendable (UInt64, UInt64) -> Void
 
-  /// How long a look for another writer counts.
+  /// How long a check for another writer stays valid.
   private static let fenceMilliseconds: Int64 = 5000
 
   init(total: Int, progress: @escaping @Sendable (UInt64, UInt64) -> Void) {
@@ -35,16 +35,16 @@ final class CopyState: Sendable {
     progress(min(UInt64(count), total), total)
   }
 
-  /// - Parameter damaged: it is not tried again in this run.
+  /// - Parameter damaged: the object. It is not tried again in this run.
   func add(_ finding: VerifyFinding, damaged: ObjectPath) {
     state.withLock { state in
-      // Findings beyond the bound are counted where they are reported.
+      // Findings beyond the limit are counted when they are reported.
       if state.done.findings.count <= CopyReport.findingsMax { state.done.findings.append(finding) }
       state.done.damaged.insert(damaged)
     }
   }
 
-  /// It can't be copied, for a reason that is among the findings.
+  /// The object can't be copied. The findings give the reason.
   func skip(_ name: ObjectPath) { state.withLock { _ = $0.done.damaged.insert(name) } }
 
   func isFenceDue(_ now: Int64) -> Bool {

@@ -5,23 +5,23 @@ import HistoryLogic
 import ObjectStorage
 import SystemIO
 
-/// Where a copy goes: opened with its key, and proved to be a copy of this source and of nothing else.
+/// The target of a copy. It was opened with its key, and it was verified to be a copy of this source.
 struct CopyTarget {
   var repository: Repository
-  /// There was no descriptor: no restore has seen this copy yet.
+  /// There was no descriptor, so no restore has seen this copy yet.
   var isNew: Bool
-  /// Both have the same keys, or neither has one.
+  /// Both repositories have the same keys, or neither has one.
   var sharesKeys: Bool
   var catalogue: Catalogue
   var letGo: LetGo
-  /// Records of the copy that can't be used.
+  /// Findings for records of the copy that can't be used.
   var findings: [VerifyFinding] = []
 
   /// - Parameters:
-  ///   - keys: that open the source, and a copy that has no key of its own.
-  ///   - own: the key of the copy; nil: it has none of its own.
-  ///   - writes: a key slot may be created. Without it, nothing is written.
-  /// - Throws: `.refused` if something else is at `store`, or if the copy has a history of its own.
+  ///   - keys: the keys that open the source. They also open a copy without a key of its own.
+  ///   - own: the key of the copy; nil if it has none of its own.
+  ///   - writes: whether a key slot may be created. Otherwise nothing is written.
+  /// - Throws: `.refused` if there is something else at `store`, or if the copy has a history of its own.
   static func open(
     _ store: any ObjectStore, of source: Repository, keys: KeySource, own: KeySource?, writes: Bool
   ) async throws -> CopyTarget {
@@ -66,7 +66,7 @@ struct CopyTarget {
       .storeUnavailable, "an object at \(store.location) has just vanished", isRetryable: true)
   }
 
-  /// Nil if there is none, whatever else is there.
+  /// Nil if there is no descriptor, no matter what else is there.
   private static func descriptor(_ store: any ObjectStore) async throws -> Descriptor? {
     let name = ObjectPath.descriptor.text
     guard let bytes = try await store.read(name, limit: RecordCoding.descriptorSizeMax) else {
@@ -75,8 +75,8 @@ struct CopyTarget {
     return try RecordCoding.decodeDescriptor(bytes, location: store.location)
   }
 
-  /// The keys of a copy that has no descriptor yet. Two who begin it at the same time get the same ones: the
-  /// first slot stays.
+  /// The keys of a copy that has no descriptor yet. If two runs start the copy at the same time, both get the
+  /// same keys: the first slot stays.
   private static func secrets(
     _ store: any ObjectStore, _ id: Nonce, _ key: EncryptionKey, writes: Bool
   ) async throws -> RepositorySecrets {
@@ -94,7 +94,7 @@ struct CopyTarget {
       do {
         try await slots.create(made, for: key, id: id.hexadecimal)
       } catch let error as LifeboatError where error.code == .corrupt {
-        // Somebody else began it at this moment.
+        // Another run started the copy at the same moment.
         guard case .opened(let found) = try await slots.attempt(id.hexadecimal, key) else {
           throw error
         }
@@ -114,7 +114,7 @@ struct CopyTarget {
 
   // MARK: Looking
 
-  /// Lists the copy, and compares its claims with those of the source.
+  /// Lists the copy and compares its claims with those of the source.
   mutating func look(at source: History) async throws {
     var listed = Catalogue()
     try await repository.store.eachPage(prefix: "") { page in

@@ -5,13 +5,13 @@ import HistoryLogic
 import ObjectStorage
 import SystemIO
 
-/// Single objects: read, checked, and as the copy has them.
+/// Single objects: reading, checking, and sealing for the copy.
 extension CopyWork {
-  /// An object as it is written into the copy.
+  /// An object in the form in which the copy stores it.
   private struct Sealed: Sendable {
     var name: ObjectPath
     var object: [UInt8]
-    /// Of the plain content, if it is a piece.
+    /// The digest of the plain content, if the object is a piece.
     var digest: Digest?
   }
 
@@ -20,7 +20,7 @@ extension CopyWork {
     case damaged(String)
   }
 
-  /// Bytes that an object and its content take in memory.
+  /// The memory that an object and its content take, in bytes.
   private func cost(_ name: ObjectPath) -> Int {
     switch name {
     case .log(_, _, let span): 2 * Int(min(span.count, UInt64(LogPayload.bytesMax))) + (1 << 20)
@@ -29,14 +29,14 @@ extension CopyWork {
     }
   }
 
-  /// In any order, several at a time.
+  /// Copies in any order, several at a time.
   func copyAll(_ names: [ObjectPath]) async throws {
     try await ReadAhead.run(
       names, cost: cost,
       read: { name in try await write(try await read(name), of: name) }, take: { _, _ in })
   }
 
-  /// Several are read at a time; each is written when the one before it is durable.
+  /// Reads several at a time. Each object is written when the previous one is durable.
   func copyInOrder(_ names: [ObjectPath]) async throws {
     try await ReadAhead.run(
       names, cost: cost, read: { name in try await read(name) },
@@ -68,7 +68,7 @@ extension CopyWork {
 
   // MARK: Reading
 
-  /// - Throws: `CopyState.Gone` if it was deleted since it was listed.
+  /// - Throws: `CopyState.Gone` if the object was deleted after it was listed.
   private func read(_ name: ObjectPath) async throws -> Reading {
     guard let kind = name.kind else { return .damaged("it is of no kind that is copied") }
     let object: [UInt8]
@@ -85,7 +85,7 @@ extension CopyWork {
         object, kind: kind, name: name, limit: kind.contentBytesMax)
       return .sealed(try sealed(opened, object, kind, name))
     } catch let error as LifeboatError where error.code == .corrupt {
-      // A pin is in force also if it can't be read, and it is not in any other way in the copy.
+      // A pin is in force even if it can't be read. So its bytes are copied as they are.
       if case .operation(.pins, _) = name {
         noteDamage(name, error.reason)
         return .sealed(Sealed(name: name, object: object))
@@ -127,7 +127,7 @@ extension CopyWork {
     return Sealed(name: made, object: try sealedAgain(content, kind, made), digest: digest)
   }
 
-  /// A release, a request or a quarantine that does not count in the source is not copied.
+  /// A release, a request or a quarantine that has no effect in the source is not copied.
   private func check(
     _ kind: OperationKind, _ id: String, _ content: [UInt8], _ name: ObjectPath
   ) throws {
@@ -148,7 +148,7 @@ extension CopyWork {
     }
   }
 
-  /// Sealed with the keys of the copy, and opened once more: what is sent can be opened.
+  /// Seals with the keys of the copy, and opens the result once more. So what is sent can be opened.
   private func sealedAgain(_ content: [UInt8], _ kind: ObjectKind, _ name: ObjectPath) throws
     -> [UInt8]
   {
@@ -171,7 +171,8 @@ extension CopyWork {
     try await compare(sealed, of: source)
   }
 
-  /// Another copy may have written the same at this moment. Anything else belongs to somebody else.
+  /// Another copy run may have written the same object at this moment. A different object belongs to somebody
+  /// else.
   private func compare(_ sealed: Sealed, of source: ObjectPath) async throws {
     guard let kind = sealed.name.kind else { return }
     let copy = target.repository
@@ -201,7 +202,7 @@ extension CopyWork {
       ), damaged: name)
   }
 
-  /// Creates an object and, if that was asked for, reads it back.
+  /// Creates an object. Reads it back if this was requested.
   func put(_ name: String, _ object: [UInt8]) async throws -> CreateOutcome {
     let store = target.repository.store
     let outcome = try await store.create(name, object)
@@ -219,8 +220,8 @@ extension CopyWork {
 
   // MARK: Generations
 
-  /// The pieces that the copy lacks, then the index. With other keys, the digests of all pieces are needed for
-  /// the index, so all are read.
+  /// Copies the missing pieces, then the index. If the keys differ, the index needs the digests of all
+  /// pieces, so all pieces are read.
   func copyGeneration(_ id: GenerationID) async throws {
     let name = ObjectPath.index(id)
     let original: [UInt8]
@@ -255,7 +256,7 @@ extension CopyWork {
       take: { _, digest in
         if let digest { digests.append(digest) } else { isWhole = false }
       })
-    // A generation with an index is complete. One that the source has lost a part of stays without.
+    // A generation with an index is complete. If the source lost a part, the copy gets no index.
     guard isWhole else { return state.skip(name) }
     if target.catalogue.generations[id]?.hasIndex == true { return }
     var object = original
@@ -283,7 +284,7 @@ extension CopyWork {
 }
 
 extension ObjectPath {
-  /// The kind of object that has this name; nil: the descriptor, or what a probe wrote.
+  /// The kind of the object with this name; nil for the descriptor, and for what a probe wrote.
   var kind: ObjectKind? {
     switch self {
     case .descriptor, .operation(.probes, _): nil

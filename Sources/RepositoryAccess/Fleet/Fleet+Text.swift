@@ -1,7 +1,7 @@
 import BackupTypes
 package import HistoryLogic
 
-/// For a person: one row each, those first that need one.
+/// The fleet as text: one row per repository. Those that need somebody come first.
 extension Fleet {
   private static let width = 80
 

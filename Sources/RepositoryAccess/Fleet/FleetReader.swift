@@ -4,22 +4,22 @@ package import HistoryLogic
 package import ObjectStorage
 import Synchronization
 
-/// Finds the repositories below a prefix, and reads of each what a row needs: what `report` reads.
+/// Finds the repositories below a prefix. Reads what a row needs of each one, which is what `report` reads.
 ///
-/// Small repositories are read side by side. One with more than `smallMax` objects is put off, and those are read
-/// one at a time, so that the memory is that of one `report` and some small ones.
+/// Small repositories are read in parallel. A repository with more than `smallMax` objects is put off. Those
+/// are read one at a time, so the memory needed is that of one `report` plus a few small repositories.
 package struct FleetReader: Sendable {
   package struct Options: Sendable {
-    /// Of the newest restore point, in milliseconds; nil: any age is fine.
+    /// The maximum age of the newest restore point, in milliseconds; nil: any age is fine.
     package var ageMax: Int64?
     package init(ageMax: Int64?) { self.ageMax = ageMax }
   }
 
-  /// How many repositories are read at most.
+  /// The most repositories that are read.
   package static let repositoriesMax = 10_000
-  /// How many levels of folders are looked into.
+  /// The maximum depth of folders that are searched.
   private static let depthMax = 8
-  /// Objects of a repository that is read together with others.
+  /// The most objects of a repository that is read in parallel with others.
   static let smallMax = 5000
 
   private let store: any ObjectStore
@@ -29,8 +29,8 @@ package struct FleetReader: Sendable {
   private let progress: @Sendable (UInt64, UInt64) -> Void
 
   /// - Parameters:
-  ///   - keys: for those that are encrypted; the others are read without.
-  ///   - progress: receives how many repositories were read, of how many.
+  ///   - keys: the keys for encrypted repositories. The others are read without keys.
+  ///   - progress: receives how many repositories were read, and the total.
   package init(
     _ store: any ObjectStore, keys: KeySource, options: Options,
     now: @escaping @Sendable () -> Instant,
@@ -43,7 +43,7 @@ package struct FleetReader: Sendable {
     self.progress = progress
   }
 
-  /// - Throws: if the prefix itself can't be listed. What is wrong with a repository is in its row.
+  /// - Throws: if the prefix itself can't be listed. A problem with one repository is reported in its row.
   package func run() async throws -> Fleet {
     let found = try await discover()
     let counter = ProgressCounter(total: UInt64(found.paths.count), report: progress)
@@ -63,7 +63,7 @@ package struct FleetReader: Sendable {
     return Fleet(location: store.location, at: now(), rows: rows, leftOut: found.leftOut)
   }
 
-  /// How many are read at the same time: each has a listing and some records in memory.
+  /// How many repositories are read at the same time. Each has a listing and some records in memory.
   private var width: Int { max(2, min(16, MemoryBound.current.objectsBytes / (4 << 20))) }
 
   private func inParallel<Item: Sendable, Value: Sendable>(
@@ -83,9 +83,9 @@ package struct FleetReader: Sendable {
   // MARK: Discovery
 
   struct Found {
-    /// Of repositories, and of what may have been one.
+    /// Paths of repositories, and of what may have been one.
     var paths: [String] = []
-    /// Places that could not be looked into.
+    /// Rows for places that could not be searched.
     var rows: [FleetRow] = []
     var leftOut = 0
   }
@@ -96,7 +96,7 @@ package struct FleetReader: Sendable {
     case failed(FleetRow)
   }
 
-  /// Level by level: below a repository there is no other.
+  /// Searches level by level. There is no other repository below a repository.
   private func discover() async throws -> Found {
     var found = Found()
     var level = [""]
@@ -131,7 +131,7 @@ package struct FleetReader: Sendable {
     return found
   }
 
-  /// The folders that only repositories have.
+  /// Folders that only repositories have.
   private static let ownFolders: Set<String> = ["timelines", "generations", "ops", "keys"]
 
   private func look(_ path: String) async throws -> Place {
@@ -142,7 +142,8 @@ package struct FleetReader: Sendable {
       return .failed(row(path, .failed(error, cipher: nil)))
     }
     if folder.objects.contains(ObjectPath.descriptor.text) { return .repository }
-    // It lost its descriptor, or is being created: opening it says which. So is an empty directory.
+    // The repository lost its descriptor, or is being created. Opening it shows which. The same applies to an
+    // empty directory.
     if folder.folders.contains(where: FleetReader.ownFolders.contains) { return .repository }
     if folder.folders.isEmpty, folder.objects.isEmpty, !path.isEmpty { return .repository }
     return .folders(folder.folders, isCut: folder.isCut)
@@ -156,12 +157,12 @@ package struct FleetReader: Sendable {
       location: StoreBelow(store, path: path).location, facts, ageMax: options.ageMax, now: now())
   }
 
-  /// Nil if it has more objects than `objectsMax`.
+  /// Nil if the repository has more than `objectsMax` objects.
   private func row(_ path: String, objectsMax: Int) async throws -> FleetRow? {
     let place = LimitedStore(StoreBelow(store, path: path), objectsMax: objectsMax)
     var cipher: String?
     do {
-      // A key that was given is for those that are encrypted.
+      // A given key is only used for encrypted repositories.
       let descriptor = try await Repository.descriptor(place)
       cipher = descriptor?.cipher.rawValue
       let chronicle = try await ChronicleReader.read(
@@ -175,7 +176,7 @@ package struct FleetReader: Sendable {
   }
 }
 
-/// A store whose listing is given up when it gets long.
+/// A store that gives up a listing when it gets too long.
 private struct LimitedStore: StoreLayer {
   struct TooMany: Error {}
   let base: any ObjectStore
@@ -196,7 +197,7 @@ private struct LimitedStore: StoreLayer {
   }
 }
 
-/// How many names a listing has had so far.
+/// How many names a listing has returned so far.
 private final class CountedNames: Sendable {
   private let count = Mutex(0)
 
