@@ -13,7 +13,8 @@ import Testing
     try await check.run(try Cloud().store())
   }
 
-  /// Its order is one of components, so the check of a long listing holds for it up to that order.
+  /// This store sorts by components, so the check of a long listing is left out. The next test makes up for
+  /// it.
   @Test(
     arguments: ObjectStoreConformance.all.filter {
       !$0.description.contains(
@@ -40,13 +41,13 @@ import Testing
       #expect(
         listed.sorted() == names.filter { $0.hasPrefix(prefix) }.sorted(), "\(prefix): \(listed)")
     }
-    // Nothing but directories stays behind, and nobody sees them.
+    // Only directories are left behind, and nobody sees them.
     #expect(try await store.delete(names).isEmpty)
     #expect(try await ObjectStoreConformance.listAll(store, prefix: "").isEmpty)
     #expect(try await store.read("log") == nil)
   }
 
-  /// The claim's own listing has the name of a whole object for its prefix.
+  /// The claim's own listing uses the full name of an object as its prefix.
   @Test func `no listing has a prefix that ends within a name`() async throws {
     let cloud = try Cloud { $0.isHierarchical = true }
     let store = try cloud.store()
@@ -87,7 +88,7 @@ import Testing
     try await ObjectStoreConformance.createsOnce(signed.store)
   }
 
-  /// With the account in the host, as Azure has it.
+  /// The account in the host, as in Azure.
   @Test func `the account in the host`() async throws {
     let azure = try FakeAzureServer()
     let store = try Given.repository(

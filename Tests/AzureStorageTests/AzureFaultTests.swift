@@ -7,7 +7,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Faults of the network and of the service.
+/// Faults in the network and in the service.
 @Suite(.timeLimit(.minutes(5))) struct AzureFaultTests {
   static let faults: [(String, FakeAzureServer.Fault)] = [
     ("500", .instead(.reply(FakeAzureServer.error(500, "InternalError")))),
@@ -26,13 +26,13 @@ import Testing
     connect: .seconds(5), firstByte: .milliseconds(500), bytesPerSecondMin: 1,
     slowAfter: .seconds(5))
 
-  /// Nothing is stored twice, and whoever lost a reply finds its own object there: invariant 3.
+  /// Invariant 3: nothing is stored twice, and a client that lost a reply finds its own object.
   @Test(arguments: faults.map(\.0))
   func `every operation comes through`(_ name: String) async throws {
     let fault = Self.faults.first { $0.0 == name }!.1
     let cloud = try Cloud()
     let store = retrying(try cloud.store(limits: limits))
-    // Each request is disturbed the first time it is made.
+    // Each request fails the first time it is made.
     let seen = Mutex<Set<String>>([])
     cloud.azure.change {
       $0.fault = { request in
@@ -92,7 +92,7 @@ import Testing
     let error = try await failure { _ = try await store.read("x") }
     #expect(error.isRetryable)
     #expect(try await store.read("x") == nil)
-    // The server said so: not sooner.
+    // The server asked for this delay, so the retry does not come sooner.
     #expect(ContinuousClock.now - start >= .milliseconds(1950))
   }
 
@@ -106,7 +106,7 @@ import Testing
       FakeAzureServer.error(403, "AuthorizationFailure"), LoopbackReply(204), LoopbackReply(200),
     ]
     for reply in replies {
-      // Whatever answers, answers so to everything: a proxy, or a container that is gone.
+      // A proxy or a missing container sends the same reply to everything.
       let cloud = try Cloud { $0.fault = { _ in .instead(.reply(reply)) } }
       let store = try cloud.store()
       for work in [
@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  /// The code may be in the header or in the body only.
+  /// The code may be only in the header or only in the body.
   @Test func `absence in either place`() async throws {
     let body = "<?xml version=\"1.0\"?><Error><Code>BlobNotFound</Code><Message>m</Message></Error>"
     for reply in [
@@ -274,7 +274,7 @@ import Testing
     #expect(most.withLock { $0.max } <= 8)
   }
 
-  /// Without any retry: a way that loses every fifth request never lets all through at once.
+  /// There is no retry. A network that loses every fifth request never lets all of them through at once.
   @Test func `deletions come through a way that loses some`() async throws {
     let cloud = try Cloud()
     let store = try cloud.store()

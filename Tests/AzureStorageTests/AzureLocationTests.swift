@@ -33,7 +33,7 @@ import Testing
     #expect(error?.description.contains("SECRET") == false)
   }
 
-  /// Somebody pastes what the portal gives.
+  /// Somebody pastes what the portal shows.
   @Test func `a signature in the URL is not shown`() throws {
     let url = "az://abc/p?sp=rcl&se=2030-01-01&sv=2023-11-03&sr=c&sig=planted%2Bsignature"
     let error = try #require(throws: LifeboatError.self) { try AzureLocation(url: url) }

@@ -5,7 +5,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The probe on Azure Blob Storage, and on what plays it.
+/// The probe on Azure Blob Storage and on its simulation.
 @Suite(.timeLimit(.minutes(5))) struct AzureProbeTests {
   private func probe(_ cloud: Cloud) async throws -> CapabilityReport {
     try await CapabilityProbe(retrying(try cloud.store()), now: { SystemClock.now() }).run()
@@ -34,7 +34,7 @@ import Testing
     #expect(finding.consequence != nil)
   }
 
-  /// With lost replies, a creation that was retried finds its own object, and is no refusal.
+  /// When replies are lost, a retried creation finds its own object. This is not a refusal.
   @Test func `on a rough way`() async throws {
     let cloud = try Cloud {
       $0.fault = { $0.number % 2 == 1 ? .afterwards { _ in .reset } : nil }
@@ -49,7 +49,7 @@ import Testing
     #expect(report.verdict == .ok, "\(report)")
   }
 
-  /// The container and the account as they describe themselves.
+  /// How the container and the account describe themselves.
   @Test func `what doctor says of a container`() async throws {
     func findings(
       _ change: (inout FakeAzureServer.Setup) -> Void
@@ -82,7 +82,7 @@ import Testing
     #expect(other["soft-delete"]?.detail.contains("7 days") == true)
   }
 
-  /// Credentials for data alone: what can't be asked is no failure.
+  /// With credentials for data alone, what can't be requested is not a failure.
   @Test func `what may not be looked at is said so`() async throws {
     let cloud = try Cloud {
       $0.fault = { request in

@@ -8,13 +8,13 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Refused requests: those that are retried or repaired, and the error that the operator sees for the others.
+/// Refused requests: which ones are retried or repaired, and which error the operator sees for the others.
 @Suite(.timeLimit(.minutes(5))) struct AzureRefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var status: Int
     var code: String
     var detail: String?
-    /// In the remedy.
+    /// Words in the remedy.
     var words: String
     var isRetryable = false
     var isDenied = false
@@ -54,7 +54,7 @@ import Testing
     ]
   }
 
-  /// Each row of the table of errors.
+  /// Each row of the error table.
   @Test(arguments: Case.all) func `cause and remedy`(_ test: Case) async throws {
     let cloud = try Cloud {
       $0.fault = { _ in
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  /// `sp=rcl`: it creates, and never overwrites; also after a reply was lost.
+  /// `sp=rcl` creates but never overwrites, even after a reply was lost.
   @Test func `a signature that may only create`() async throws {
     let cloud = try Cloud.withSignature("rcl")
     let store = try cloud.store()
@@ -221,7 +221,7 @@ import Testing
         }
         try await group.waitForAll()
       }
-      // Revoked, long before its time.
+      // Revoked long before its expiry.
       cloud.azure.change { $0.tokens = [:] }
     }
     #expect(cloud.entra?.count == 3, "each token was asked for once")

@@ -7,7 +7,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Stores as tests need them, with nothing taken from this machine's environment.
+/// Stores for tests. They take nothing from this machine's environment.
 enum Given {
   static let limits = HTTPLimits(
     connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
@@ -34,20 +34,20 @@ enum Given {
   }
 }
 
-/// A small Blob Storage, with what a user sets to get there.
+/// A small Blob Storage, and the settings that a user needs to reach it.
 struct Cloud {
   let azure: FakeAzureServer
   let entra: EntraServer?
   var environment: [String: String]
 
-  /// With the key of the account.
+  /// With the account key.
   init(_ change: (inout FakeAzureServer.Setup) -> Void = { _ in }) throws {
     azure = try FakeAzureServer(change)
     entra = nil
     environment = ["AZURE_STORAGE_KEY": FakeAzureServer.key]
   }
 
-  /// With tokens for a managed identity, each of which ends the one before.
+  /// With tokens for a managed identity. Each new token invalidates the previous one.
   static func withTokens(
     _ change: (inout FakeAzureServer.Setup) -> Void = { _ in }
   ) throws -> Cloud {
@@ -78,7 +78,7 @@ struct Cloud {
     try Given.repository(
       url: "az://\(path)?account=\(FakeAzureServer.account)&endpoint=\(azure.url)",
       environment: environment, limits: limits, clockOffset: clockOffset,
-      // The servers live as long as what uses them.
+      // The servers live as long as the store that uses them.
       observe: { [self] observed in withExtendedLifetime(self) { observe(observed) } })
   }
 
@@ -90,7 +90,7 @@ struct Cloud {
   }
 }
 
-/// Retries soon and for long enough, whatever is retryable.
+/// Retries everything retryable, soon and for long enough.
 func retrying(_ store: some ObjectStore) -> RetryingStore {
   RetryingStore(
     store,

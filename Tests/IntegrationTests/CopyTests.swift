@@ -5,7 +5,8 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A copy in another account, with a key of its own, while a real server is shipped; then the account is gone.
+/// A copy in another account, with a key of its own, while a real server is shipped. Then the account is
+/// gone.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct CopyTests {
   private let folder: TemporaryDirectory
@@ -76,7 +77,7 @@ struct CopyTests {
       }
       if round == 3 { try await redis.rewriteAOF() }
       try await sync()
-      // Killed somewhere: from before its first word to after its last object.
+      // Killed at some point, from before its first output to after its last object.
       let running = try LifeboatCommand.start(copyArguments)
       let objects = TestFiles.tree(copy).count + round
       try await eventually(deadline: 60, "some objects") {
@@ -90,7 +91,7 @@ struct CopyTests {
         #expect(step >= copied && step <= written, "round \(round)")
         copied = step
       } else {
-        // There is no restore point yet; that is never exit 3.
+        // There is no restore point yet. This is never exit 3.
         #expect(restored.exit == .corrupt && copied == 0, "\(restored)")
       }
     }
@@ -119,7 +120,7 @@ struct CopyTests {
       .v7_4, directory: folder("new"), options: ["appendonly": "yes"])
     let difference = try await server.dataset().difference(to: dataset)
     #expect(difference.isEmpty, "\(difference)")
-    // The copy is the live repository from now on, and nothing is copied over it.
+    // From now on the copy is the live repository. Nothing is copied over it.
     try server.command("SET", "step", "after")
     let shipped = try await LifeboatCommand.run([
       "ship", "--once", "--repo", copy, "--encryption-key-file", copyKey, "--data", folder("new"),
@@ -134,7 +135,7 @@ struct CopyTests {
     #expect(TestFiles.tree(copy) == before)
   }
 
-  /// Two accounts of one vendor: the credentials of the copy are its own.
+  /// Two accounts of one vendor. The copy has its own credentials.
   @Test func `a copy in another account, and a fleet, on a real store`() async throws {
     let other = (key: "other-account", secret: "other-account-secret")
     let (first, second) = (try await SeaweedServer.shared(), try await SeaweedServer(keys: [other]))

@@ -4,8 +4,8 @@ import HistoryLogic
 import TestSupport
 import Testing
 
-/// Random histories, copied in random portions while the source grows, is folded and pruned, and the copy has a
-/// retention of its own. After each object the copy has what it refers to.
+/// Random histories are copied in random portions. Meanwhile the source grows and is folded and pruned. The
+/// copy has a retention of its own. After each object, the copy has everything that it refers to.
 @Suite struct CopyPlanTests {
   @Test(arguments: 0..<150 as Range<UInt64>)
   func `after each object the copy has what it refers to`(seed: UInt64) throws {
@@ -23,7 +23,7 @@ import Testing
   }
 }
 
-/// A source and its copy, as names; and what snapshots refer to.
+/// A source and its copy, as names, and what the snapshots refer to.
 private struct CopyWorld {
   let seed: UInt64
   var random: SeededRandom
@@ -34,14 +34,14 @@ private struct CopyWorld {
   private var claims: [TimelineNumber: Claim] = [:]
   private var gone: [SnapshotKey] = []
   private var copyGone: [SnapshotKey] = []
-  /// Prune records that the plan made.
+  /// Prune records that the plan has made.
   private var recorded = LetGo()
 
   private var timeline = TimelineNumber.first
   private var sequence = 0
   private var ordinal = 0
   private var offset: UInt64 = 0
-  /// How far each log of the timeline came.
+  /// The end of each log of the timeline.
   private var ends: [Int: UInt64] = [:]
   private var base: GenerationID?
   private var made = 0
@@ -93,7 +93,7 @@ private struct CopyWorld {
     rewrite()
   }
 
-  /// A new BASE, and a new file of the log.
+  /// A new BASE and a new log file.
   private mutating func rewrite() {
     made += 1
     let id = GenerationID(
@@ -130,7 +130,7 @@ private struct CopyWorld {
     ShortDigest(bytes: littleEndianBytes(number) + littleEndianBytes(2))!
   }
 
-  /// The next bytes of the open log.
+  /// Appends the next bytes of the open log.
   private mutating func append() {
     let to = offset + UInt64(1 + random.int(0...8))
     source.insert(
@@ -148,7 +148,7 @@ private struct CopyWorld {
     }.sorted { ($0.from, $1.to) < ($1.from, $0.to) }
   }
 
-  /// Small objects of the open log become one; sometimes they stay beside it.
+  /// Merges small objects of the open log into one. Sometimes the small ones stay beside it.
   private mutating func fold() {
     let log = Prune.Log(timeline: timeline, ordinal: ordinal)
     let parts = spans(source, log)
@@ -162,7 +162,7 @@ private struct CopyWorld {
     for part in parts { source.remove(.log(timeline, ordinal: ordinal, part)) }
   }
 
-  /// The oldest snapshots go, then what nothing names any more.
+  /// Removes the oldest snapshots, then what nothing names any more.
   private mutating func pruneSource() {
     let old = snapshots.keys.sorted().filter { source.contains(path($0)) }.dropLast(2)
     for key in old.prefix(random.int(0...3)) {
@@ -262,7 +262,7 @@ private struct CopyWorld {
 
   // MARK: What must hold
 
-  /// After this object was written.
+  /// Checks the copy after this object was written.
   private func check(_ name: ObjectPath) {
     switch name {
     case .snapshot(let timeline, let sequence):
@@ -288,7 +288,7 @@ private struct CopyWorld {
       }
     default: break
     }
-    // Log that a snapshot of the copy names has no hole, ever.
+    // Log that a snapshot of the copy names never has a hole.
     for snapshot in snapshots.values
     where copy.contains(.snapshot(snapshot.timeline, sequence: snapshot.sequence)) {
       for file in snapshot.chain!.files {

@@ -6,7 +6,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// What a copy does with pins, quarantines, folds, and claims that cut something off.
+/// How a copy handles pins, quarantines, folds, and claims that cut something off.
 @Suite struct CopierCasesTests {
   @discardableResult
   private func copy(
@@ -19,7 +19,7 @@ import Testing
     try #require(try await Repository.open(store))
   }
 
-  /// A second timeline that began suspect; its pin is in force.
+  /// A second timeline that began as suspect. Its pin is in force.
   private func suspect(_ made: MadeRepository) async throws -> String {
     let pin = "s0000000006000-1-1"
     try await made.addClaim(1, at: 0)
@@ -54,7 +54,7 @@ import Testing
     try await made.repository.release(pin, by: "test", at: at(9000))
     #expect(try await copy(made.store, store).isComplete)
     #expect(store.contents[ObjectPath.operation(.releases, id: pin).text] != nil)
-    // A pin that can't be read is in force, in the copy, too.
+    // A pin that can't be read is in force, and so is its copy.
     made.store.lose(ObjectPath.operation(.releases, id: pin).text)
     made.store.overwrite(ObjectPath.operation(.pins, id: pin).text, [1, 2, 3])
     let other = MemoryStore()
@@ -79,7 +79,7 @@ import Testing
     #expect(try await copy(made.store, store).isComplete)
     #expect(store.contents[name.text] != nil)
     #expect(!store.names.contains { $0.hasPrefix(ObjectPath.generation(id)) })
-    // A copy that has it whole keeps it.
+    // A copy with the whole generation keeps it.
     #expect(try await copy(made.store, before).isComplete)
     #expect(before.contents[name.text] == nil)
     #expect(before.names.contains { $0.hasPrefix(ObjectPath.generation(id)) })

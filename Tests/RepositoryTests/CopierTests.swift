@@ -10,8 +10,8 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Copies of repositories: stopped anywhere, beside a source that is pruned, folded and written to, with other
-/// keys, damaged, and where something else is.
+/// Copies of repositories that are stopped at any point; with a source that is pruned, folded or written to;
+/// with other keys; with damage; and with something else at the target.
 @Suite struct CopierTests {
   private static let right = EncryptionKey(bytes: Array(0..<32))
   private static let other = EncryptionKey(bytes: Array(1..<33))
@@ -60,7 +60,8 @@ import WriterLogic
     #expect(report.isComplete && report.exitCode == .success, "\(report)")
     #expect(report.newest == "2.2@1:108", "\(report)")
     for (name, bytes) in store.contents { #expect(made.store.contents[name] == bytes, "\(name)") }
-    // A pin that is over, its release, the drill of another place, and a quarantine of nothing that is named.
+    // A pin that is no longer in force and its release, another place's drill, and a quarantine of a
+    // generation that nothing names.
     let left = Set(made.store.names).subtracting(store.names)
     #expect(left.allSatisfy { $0.hasPrefix("ops/") }, "\(left)")
     let sound = try await verified(store)
@@ -86,7 +87,7 @@ import WriterLogic
     await #expect(throws: LifeboatError.self) {
       _ = try await Repository.open(store, keys: CopierTests.keys)
     }
-    // Names that depend on the key are other ones; no object but the descriptor has the same bytes.
+    // Names that depend on the key differ. No object except the descriptor has the same bytes.
     for (name, bytes) in store.contents where name != "lifeboat.json" {
       #expect(made.store.contents[name] != bytes, "\(name)")
     }
@@ -103,7 +104,7 @@ import WriterLogic
     _ = try await RepositoryKeys.open(made.store, keys: CopierTests.keys).add(CopierTests.other)
     try await copy(made.store, store, keys: CopierTests.keys)
     #expect(try await newest(store, keys: CopierTests.ownAsKeys) != nil)
-    // Garbage that somebody put among the slots stops nothing.
+    // Garbage among the key slots does not stop anything.
     made.store.overwrite("keys/key-" + String(repeating: "0", count: 32), [1, 2, 3])
     let report = try await copy(made.store, store, keys: CopierTests.keys)
     #expect(report.isComplete && report.exitCode == .success, "\(report.text)")
@@ -111,8 +112,8 @@ import WriterLogic
 
   // MARK: Stopped anywhere
 
-  /// After each object the copy gives a state that the server had, and never an older one than before. What is
-  /// there before the first one is not called empty.
+  /// After each object, the copy gives a state that the server had. It is never older than the one before.
+  /// Before the first state, the copy is not called empty, whatever is in it.
   @Test func `a copy that is stopped at any object can be restored`() async throws {
     let history = try await VirtualHistory(days: 1)
     for allowed in 0... {
@@ -141,7 +142,7 @@ import WriterLogic
     #expect(store.contents == whole.contents)
   }
 
-  /// A run of which only so many objects are created. Nil: it failed.
+  /// A run in which only this many objects are created. Nil if it failed.
   private func stopped(_ history: VirtualHistory, _ store: MemoryStore, after allowed: Int)
     async throws -> CopyReport?
   {
@@ -202,7 +203,7 @@ import WriterLogic
     let report = try await copy(history.store, store, now: now)
     #expect(report.isComplete, "\(report.text)")
     #expect(whole.isSubset(of: store.names))
-    // Its own policy is the longer one here, then the shorter one.
+    // First the copy's own policy is the longer one, then the shorter one.
     let later = now.advanced(byMilliseconds: 2 * RetentionPolicy.day)
     history.clock.set(later)
     let long = RetentionPolicy(keepWithin: 5 * RetentionPolicy.day, keepDaily: 2)
@@ -331,7 +332,7 @@ import WriterLogic
       #expect(error?.code == .refused)
       #expect(store.names == before)
     }
-    // Also if the source goes on under the same number.
+    // Also if the source continues under the same number.
     var other = claim
     other.nonce = nonce(44)
     _ = try await made.repository.create(other, .claim(third), kind: .claim)
@@ -367,7 +368,7 @@ import WriterLogic
   }
 }
 
-/// A store in front of another one: something happens before a read.
+/// A store in front of another one. It calls a hook before a read.
 private struct HookedStore: StoreLayer {
   let base: any ObjectStore
   private let before: @Sendable (String) async throws -> Void

@@ -6,7 +6,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Many repositories below one prefix, as they are: nested, damaged, encrypted, denied, empty, suspect.
+/// Many different repositories below one prefix: nested, damaged, encrypted, denied, empty, suspect.
 @Suite struct FleetReaderTests {
   private static let right = EncryptionKey(bytes: Array(0..<32))
   private static let other = EncryptionKey(bytes: Array(1..<33))
@@ -79,7 +79,7 @@ import Testing
       fine.source == "s" && fine.newest == "2.2@1:108" && fine.ageSeconds == 8
         && fine.objects == small.store.count && fine.lastDrill?.isPassed == true, "\(fine)")
     #expect(fine.location == "memory://test/team/fine")
-    // Without a key.
+    // Read without a key.
     #expect(states(try await fleet(store))["locked/mine"] == .locked)
     #expect(states(try await fleet(store, ageMax: 1000))["team/fine"] == .old)
   }
@@ -117,7 +117,7 @@ import Testing
     #expect(found.exitCode == .suspect)
   }
 
-  /// Every pair of states, in a row each, is in the order in which a person has to look at them.
+  /// For every pair of states, one row each, the more urgent row comes first.
   @Test func `rows are sorted by their urgency`() {
     func row(_ error: LifeboatError, _ name: String) -> FleetRow {
       FleetRow(name: name, location: name, .failed(error, cipher: nil), ageMax: nil, now: at(0))

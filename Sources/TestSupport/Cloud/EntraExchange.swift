@@ -120,7 +120,7 @@ struct EntraExchange {
     return issue(setup)
   }
 
-  /// As the client addressed it.
+  /// The server's address, as the client used it.
   private func server() -> String { "http://" + (request["Host"] ?? "") }
 
   // MARK: The machine's
@@ -156,7 +156,7 @@ struct EntraExchange {
   }
 }
 
-/// Checks the assertion of a certificate as Entra does.
+/// Checks a certificate's assertion as Entra does.
 private struct EntraAssertion {
   let setup: EntraServer.Setup
   let now: Instant
@@ -176,7 +176,7 @@ private struct EntraAssertion {
     var sub: String
   }
 
-  /// In Entra's words; nil when there is none.
+  /// The problem in Entra's words; nil if there is none.
   func problem(_ assertion: String) -> String? {
     let parts = assertion.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 3, let header: Header = decode(parts[0]),

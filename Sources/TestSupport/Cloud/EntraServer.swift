@@ -5,30 +5,30 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// Plays the services of Microsoft that give tokens: Entra's token endpoint, which checks forms, secrets, and
-/// the signature and claims of an assertion as Entra does, the instance metadata service, App Service's
-/// endpoint and Azure Arc's agent.
+/// Simulates Microsoft's token services. Entra's token endpoint checks forms, secrets, and the signature and
+/// claims of an assertion as Entra does. The others are the instance metadata service, App Service's endpoint
+/// and Azure Arc's agent.
 package final class EntraServer: Sendable {
-  /// What a test may set; read again for every request.
+  /// What a test may set. The server reads it for every request.
   package struct Setup: Sendable {
     package var secret = EntraServer.secret
     package var key = RSAKeyPair.shared
-    /// The certificates that are registered with the client, in DER.
+    /// The certificates registered for the client, in DER.
     package var certificates: [[UInt8]] = []
-    /// Tokens of a cluster that the endpoint takes.
+    /// Cluster tokens that the endpoint accepts.
     package var federated: Set<String> = ["planted-federated"]
     /// The client ids of the machine's identities.
     package var identities = [EntraServer.clientID]
-    /// The file that Arc's agent names, and what is in it.
+    /// The file that Arc's agent names, and its contents.
     package var arcFile = "/var/opt/azcmagent/tokens/one.key"
     package var arcSecret = "planted-arc"
-    /// Of each token given.
+    /// The lifetime of each issued token.
     package var lifetimeSeconds = 3599
-    /// Of the server's clock.
+    /// The offset of the server's clock.
     package var clockOffset: Int64 = 0
-    /// What happens instead of an answer, if anything.
+    /// What happens instead of a reply, if anything.
     package var fault: @Sendable (LoopbackRequest) -> LoopbackAction? = { _ in nil }
-    /// Told of each token that is given, and of its end.
+    /// Called with each issued token and its expiry.
     package var issued: @Sendable (String, Instant) -> Void = { _, _ in }
     package init() {}
   }
@@ -60,12 +60,12 @@ package final class EntraServer: Sendable {
   package func change(_ change: (inout Setup) -> Void) {
     shared.state.withLock { change(&$0.setup) }
   }
-  /// How many tokens it gave.
+  /// How many tokens were issued.
   package var count: Int { shared.state.withLock { $0.count } }
 
-  /// A server whose tokens `azure` takes until they end.
+  /// A server whose tokens `azure` accepts until they expire.
   ///
-  /// - Parameter keepsOld: false: each new one ends the one before.
+  /// - Parameter keepsOld: if false, each new token invalidates the previous one.
   package static func serving(_ azure: FakeAzureServer, keepsOld: Bool = false) throws
     -> EntraServer
   {

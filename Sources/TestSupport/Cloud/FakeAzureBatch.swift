@@ -1,6 +1,6 @@
 /// The multipart bodies of Blob Batch.
 enum AzureBatch {
-  /// nil for a body that is none.
+  /// nil if the body is not one.
   static func requests(
     _ body: [UInt8], boundary: String, host: String
   ) -> [(id: String, request: LoopbackRequest)]? {

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Clients of Azure Blob Storage that are not ours, as `scripts/stores` installs them.
+/// Third-party clients of Azure Blob Storage, as `scripts/stores` installs them.
 package enum AzureClients {
   private static var folder: String {
     (getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers")
@@ -10,12 +10,11 @@ package enum AzureClients {
   /// Whether they are installed.
   package static var areInstalled: Bool { TestFiles.exists(folder + "/pins") }
 
-  /// Runs `scripts/azure-clients` against a server: everything that is below `source` is copied below
-  /// `target`.
+  /// Runs `scripts/azure-clients` against a server. It copies everything below `source` to `target`.
   ///
-  /// - Parameter client: `sdk`, `obstore`, `opendal`.
-  /// - Returns: what it printed.
-  /// - Throws: when it ends with an error.
+  /// - Parameter client: `sdk`, `obstore` or `opendal`.
+  /// - Returns: the output.
+  /// - Throws: if the script exits with an error.
   package static func run(
     _ client: String, on server: FakeAzureServer, from source: String, to target: String
   ) async throws -> String {

@@ -15,7 +15,7 @@ struct FakeAzureExchange {
   func action() -> LoopbackAction {
     let setup = shared.state.withLock { $0.setup }
     let work = { dated(answer(setup), setup) }
-    // Nothing but what has its length is taken.
+    // A body without a length is refused.
     if request["Transfer-Encoding"] != nil {
       return .replyAndClose(
         dated(FakeAzureServer.error(411, "MissingContentLengthHeader"), setup))
@@ -41,15 +41,15 @@ struct FakeAzureExchange {
     return reply
   }
 
-  /// The container and the name of an object in it, decoded; either may be absent. The outer nil: it is no
-  /// address of the account.
+  /// The container and the name of an object in it, decoded. Either may be absent. The outer nil means that
+  /// the address is not one of the account.
   private var target: (container: String?, name: String?)? {
     var path = request.path.dropFirst()
     if request["Host"]?.hasPrefix(FakeAzureServer.account + ".") != true {
       if path == FakeAzureServer.account || path.hasPrefix(FakeAzureServer.account + "/") {
         path = path.dropFirst(FakeAzureServer.account.count + 1)
       } else if !isPart {
-        // Only in a batch do clients leave it out.
+        // Clients leave the account out only in a batch.
         return nil
       }
     }

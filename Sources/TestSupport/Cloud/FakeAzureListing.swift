@@ -6,20 +6,20 @@ import Synchronization
 
 extension FakeAzureExchange {
   private struct Row {
-    /// Without the container.
+    /// The name without the container.
     var name: String
     /// nil: a directory.
     var object: FakeAzureServer.Object?
     var isPrefix = false
   }
 
-  /// List Blobs: with a "+" in front of its markers, so that nobody takes them for names.
+  /// List Blobs. Its markers begin with "+", so that nobody takes them for names.
   func list(_ container: String, _ setup: FakeAzureServer.Setup) -> LoopbackReply {
     let prefix = item("prefix") ?? ""
     let start = container + "/"
     let (objects, directories) = shared.state.withLock { ($0.objects, $0.directories) }
     if setup.isHierarchical {
-      // A prefix that runs through the name of a file.
+      // Part of the prefix is the name of a file.
       for directory in HierarchicalNames.directories(above: start + prefix)
       where objects[directory] != nil {
         return FakeAzureServer.error(409, "ResourceTypeMismatch", "A file is in the way.")
@@ -57,7 +57,7 @@ extension FakeAzureExchange {
 
   private func page(_ rows: [Row], _ setup: FakeAzureServer.Setup) -> LoopbackReply {
     let limit = min(setup.pageMax, item("maxresults").flatMap { Int($0) } ?? 5000)
-    // "+after:NAME" begins after that name; "+empty:NAME" was an empty page before the next.
+    // "+after:NAME" starts after that name. "+empty:NAME" was an empty page before the next one.
     let marker = item("marker") ?? ""
     let parts = marker.split(separator: ":", maxSplits: 1).map(String.init)
     let after = parts.count > 1 ? bytes(hexadecimal: parts[1]) ?? [] : []
@@ -79,7 +79,7 @@ extension FakeAzureExchange {
     }
     var text = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>"
     text += "<EnumerationResults ServiceEndpoint=\"http://test/\" ContainerName=\"container\">"
-    // What was asked for: some clients ask for the next page with these.
+    // Echoes the request. Some clients request the next page with these values.
     for (element, name) in [
       ("Prefix", "prefix"), ("Marker", "marker"), ("MaxResults", "maxresults"),
       ("Delimiter", "delimiter"),
@@ -95,7 +95,7 @@ extension FakeAzureExchange {
   }
 
   private func entry(_ row: Row) -> String {
-    // What XML has no characters for.
+    // Characters that XML can't represent.
     let isEncoded = row.name.unicodeScalars.contains {
       $0.value < 0x20 && !"\t".unicodeScalars.contains($0)
     }
@@ -114,16 +114,16 @@ extension FakeAzureExchange {
   }
 }
 
-/// How a hierarchical namespace takes names.
+/// How a hierarchical namespace treats names.
 enum HierarchicalNames {
-  /// "a", "a/b" for "a/b/c"; the first component, the container, is none.
+  /// "a" and "a/b" for "a/b/c". The first component is the container and does not count.
   static func directories(above name: String) -> [String] {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false).dropLast()
     guard parts.count > 1 else { return [] }
     return (2...parts.count).map { parts.prefix($0).joined(separator: "/") }
   }
 
-  /// By components: "a/b" before "a-b".
+  /// Compares by components: "a/b" comes before "a-b".
   static func precedes(_ a: String, _ b: String) -> Bool {
     let (first, second) = (a.split(separator: "/"), b.split(separator: "/"))
     for (x, y) in zip(first, second) where x != y {

@@ -6,45 +6,45 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// A small Azure Blob Storage on loopback: its REST API, in memory. As strict as Azure about signatures, dates,
-/// rights, conditions and checksums; and as faulty as a test wants it to be. With a hierarchical namespace,
-/// if asked.
+/// A small Azure Blob Storage on loopback: the REST API, in memory. It is as strict as Azure about
+/// signatures, dates, permissions, conditions and checksums. A test can make it fail in many ways, and can
+/// give it a hierarchical namespace.
 ///
-/// The account stands in the path, as with emulators, or in the host.
+/// The account is in the path, as with emulators, or in the host.
 package final class FakeAzureServer: Sendable {
   package typealias Fault = FaultS3Server.Fault
 
-  /// What a test may set; read again for every request.
+  /// What a test may set. The server reads it for every request.
   package struct Setup: Sendable {
     package var containers: Set<String> = ["container"]
-    /// Keys of the account that sign, in base64.
+    /// The valid keys of the account, in base64.
     package var keys: Set<String> = [FakeAzureServer.key]
-    /// Whether requests that keys or signatures made with them authorize are answered at all.
+    /// Whether requests that are authorized by keys, or by signatures made with keys, are answered at all.
     package var allowsKeys = true
-    /// Bearer tokens that are taken, and until when.
+    /// The accepted bearer tokens, each with its expiry.
     package var tokens: [String: Instant?] = [FakeAzureServer.token: nil]
-    /// What no token may do: `write`, `read`, `list`, `delete`.
+    /// What no token permits: `write`, `read`, `list`, `delete`.
     package var denied: Set<String> = []
-    /// Of the server's clock.
+    /// The offset of the server's clock.
     package var clockOffset: Int64 = 0
     package var isHierarchical = false
     package var keepsVersions = false
-    /// Whether the first byte of each upload is lost in transit.
+    /// Whether each upload loses its first byte in transit.
     package var damagesUploads = false
     package var checksUploads = true
     package var pageMax = 1000
     /// Whether every other page of a listing has no entries.
     package var hasEmptyPages = false
-    /// The status and code for a creation of what is there, if not the usual ones.
+    /// The status and code when the object to create already exists, if they are not the usual ones.
     package var conflict: (status: Int, code: String)?
-    /// By "container/name": what keeps an object from being deleted.
+    /// By "container/name": the reason why an object can't be deleted.
     package var undeletable: [String: String] = [:]
-    /// What the container says of itself, the account, and the service.
+    /// The properties of the container, the account and the service.
     package var containerHeaders: [(String, String)] = []
     package var serviceProperties = "<StorageServiceProperties/>"
-    /// Changes a request on its way, before anything is checked.
+    /// Changes a request in transit, before anything is checked.
     package var tamper: @Sendable (inout LoopbackRequest) -> Void = { _ in }
-    /// Decides about each request; the first one is number 1.
+    /// Decides the fault for each request. The first request is number 1.
     package var fault: @Sendable (LoopbackRequest) -> Fault? = { _ in nil }
     package init() {}
   }
@@ -60,10 +60,10 @@ package final class FakeAzureServer: Sendable {
       var setup = Setup()
       /// By "container/name".
       var objects: [String: Object] = [:]
-      /// By "container/name", without "/" at the end; they stay when what was in them is deleted.
+      /// By "container/name", without "/" at the end. They stay when their contents are deleted.
       var directories: Set<String> = []
       var creations = 0
-      /// All that were ever stored, deleted since or not.
+      /// All objects that were ever stored, including deleted ones.
       var made: Set<String> = []
     }
     let state = Mutex(State())
@@ -90,17 +90,17 @@ package final class FakeAzureServer: Sendable {
     }
   }
 
-  /// With the account in the path.
+  /// The address with the account in the path.
   package var url: String { server.url + "/" + FakeAzureServer.account }
   package func change(_ change: (inout Setup) -> Void) {
     shared.state.withLock { change(&$0.setup) }
   }
-  /// The names of all objects, with their container, sorted.
+  /// The sorted names of all objects, with their containers.
   package var names: [String] { shared.state.withLock { $0.objects.keys.sorted() } }
   package func content(_ name: String) -> [UInt8]? {
     shared.state.withLock { $0.objects[name]?.bytes }
   }
-  /// How often an object was stored that had been stored before.
+  /// How often an object was stored again under the same name.
   package var repetitions: Int { shared.state.withLock { $0.creations - $0.made.count } }
   /// How often an object was stored.
   package var creations: Int { shared.state.withLock { $0.creations } }
@@ -109,9 +109,9 @@ package final class FakeAzureServer: Sendable {
     "DefaultEndpointsProtocol=http;AccountName=\(Self.account);AccountKey=\(Self.key);BlobEndpoint=\(url)/"
   }
 
-  /// A shared access signature for a container, as the portal makes it.
+  /// A shared access signature for a container, in the form that the portal makes.
   ///
-  /// - Parameter permissions: as in `sp=`: `rcwdl`.
+  /// - Parameter permissions: as in `sp=`, for example `rcwdl`.
   package func signature(
     _ permissions: String, container: String = "container", lifetimeSeconds: Int = 3600
   ) -> String {

@@ -5,7 +5,7 @@ import FoundationEssentials
 import HTTPTransport
 import SystemIO
 
-/// Who sent a request, checked as Azure does: over the raw target of the request, with code of its own.
+/// Checks who sent a request, as Azure does. It works on the raw target of the request, with code of its own.
 struct AzureVerification {
   enum Caller {
     case account
@@ -17,14 +17,14 @@ struct AzureVerification {
   let setup: FakeAzureServer.Setup
   let now: Instant
   let request: LoopbackRequest
-  /// Still encoded, with the account in it if the request has it there.
+  /// Still encoded. It contains the account if the request's path does.
   let resourceContainer: String?
   /// A part of a batch has no version of its own.
   var isPart = false
 
   static let allowance: Int64 = 15 * 60_000
 
-  /// The decoded items of the query, as sent: "+" stays a plus.
+  /// The decoded items of the query, as sent. "+" stays a plus.
   static func query(of target: String) -> [(name: String, value: String)] {
     guard let mark = target.firstIndex(of: "?") else { return [] }
     return target[target.index(after: mark)...].split(separator: "&").map { item in
@@ -41,7 +41,7 @@ struct AzureVerification {
     return Data(hmacSHA256(key: secret, Array(text.utf8)).bytes).base64EncodedString()
   }
 
-  /// Who it is, or the refusal.
+  /// The caller, or the refusal.
   func caller() -> Result<Caller, Refusal> {
     guard isPart || request["x-ms-version"]?.utf8.count == 10 || request["Authorization"] == nil
     else {
@@ -138,7 +138,7 @@ struct AzureVerification {
     return text
   }
 
-  /// Of a service's signature since version 2020-12-06.
+  /// The string to sign of a service signature since version 2020-12-06.
   static func signatureText(_ fields: [String: String], resource: String) -> String {
     func field(_ name: String) -> String { fields[name] ?? "" }
     return [
@@ -148,7 +148,7 @@ struct AzureVerification {
     ].joined(separator: "\n")
   }
 
-  /// Of an account's.
+  /// The string to sign of an account signature.
   private static func accountText(_ fields: [String: String]) -> String {
     FakeAzureServer.account + "\n"
       + ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv", "ses"].map { (fields[$0] ?? "") + "\n" }

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// The main job with its repository in Azure Blob Storage, through the binary.
+/// The main job with its repository in Azure Blob Storage, run through the binary.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct AzureMainJobTests {
   private static let test = CrashTests.Case(version: .v7_4, appendOnly: true, fsync: "always")
@@ -18,7 +18,7 @@ struct AzureMainJobTests {
       $0.isHierarchical = true
       $0.pageMax = 7
     }
-    // Each process has its own token.
+    // Each process gets its own token.
     let desk = try AzureDesk(.workloadIdentity, for: azure, keepsOld: true)
     try await Place.on(azure, environment: desk.environment).survivesKills(
       CrashTests.Case(version: .valkey9_1, appendOnly: false, fsync: "everysec"))
@@ -41,7 +41,7 @@ struct AzureMainJobTests {
     #expect(try await place.run("inspect", []).exitCode == 0)
     #expect(try await place.run("verify", []).exitCode == 0)
     #expect(try await place.run("doctor", []).exitCode == 0)
-    // Nothing new: nothing is written.
+    // There is nothing new, so nothing is written.
     try await place.shipOnce()
     #expect(await place.newest() == listed.jsonText("newest"))
     let restored = try await place.restore(into: "restored")
@@ -49,7 +49,7 @@ struct AzureMainJobTests {
       try TestFiles.read(restored + "/dump.rdb") == TestFiles.read(place.data + "/dump.rdb"))
   }
 
-  /// As `RoughWayTests` has it for S3: nothing is sent twice, and nothing acknowledged is lost.
+  /// Like `RoughWayTests` for S3: nothing is sent twice, and nothing that was acknowledged is lost.
   @Test func `on a rough way`() async throws {
     let azure = try FakeAzureServer { $0.fault = RoughWayTests.faults(seed: 4) }
     let desk = try AzureDesk(.metadata, for: azure, lifetimeSeconds: 10)
@@ -113,7 +113,7 @@ struct AzureMainJobTests {
     let step = try await place.restoredStep(Self.test, load, into: "restored")
     #expect(step == load.acknowledged)
 
-    // Errors are where secrets leak.
+    // Secrets leak in errors.
     azure.change { $0.denied = ["list", "read"] }
     let refused = try await place.run("list", ["--json"])
     try refused.expectRefused(["Storage Blob Data Contributor"])
@@ -122,7 +122,7 @@ struct AzureMainJobTests {
     }
   }
 
-  /// A pod's first seconds: the metadata server is not up yet.
+  /// The first seconds of a pod: the metadata server is not up yet.
   @Test func `no token yet, and then there is one`() async throws {
     let azure = try FakeAzureServer()
     let desk = try AzureDesk(.metadata, for: azure)
@@ -145,8 +145,8 @@ struct AzureMainJobTests {
     #expect(end.exitCode == 0 && TestFiles.exists(target + "/dump.rdb"), "\(end)")
   }
 
-  /// What Lifeboat wrote, other clients read; and what they write, it restores. Each checks the server that
-  /// the rest of the tests trust.
+  /// Other clients read what Lifeboat wrote, and Lifeboat restores what they write. Each client also checks
+  /// the server that the other tests rely on.
   @Test(.enabled(if: AzureClients.areInstalled), arguments: ["sdk", "obstore", "opendal"])
   func `clients that are not ours agree with the tests' own server`(client: String) async throws {
     let azure = try FakeAzureServer()

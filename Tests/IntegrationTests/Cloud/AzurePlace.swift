@@ -2,9 +2,9 @@ import BackupTypes
 import SystemIO
 import TestSupport
 
-/// Places whose repository is in an Azure Blob Storage, and what a user sets to get there.
+/// Places with a repository in an Azure Blob Storage, and the settings that a user needs to reach it.
 extension Place {
-  /// The repository `container/prefix` of the tests' own server.
+  /// The repository `container/prefix` on the tests' own server.
   static func on(_ server: FakeAzureServer, environment: [String: String]) throws -> Place {
     try Place(
       repository: "az://container/prefix?account=\(FakeAzureServer.account)&endpoint=\(server.url)",
@@ -12,13 +12,14 @@ extension Place {
   }
 }
 
-/// Where a user's proof comes from: one of the ways of Azure, against a server that plays Microsoft's.
+/// One of the ways in which Azure gives a user credentials, on a server that simulates Microsoft's.
 final class AzureDesk: Sendable {
   enum Kind: CaseIterable, Sendable {
     case key, signature, connectionString
     case secret, certificate, workloadIdentity, metadata, appService
 
-    /// Those whose tokens end and are replaced. Azure Arc's reads a folder of the machine's own.
+    /// Those with tokens that expire and are replaced. Azure Arc's is missing: it reads a folder of the
+    /// machine itself.
     static let rotating: [Kind] = [
       .secret, .certificate, .workloadIdentity, .metadata, .appService,
     ]
@@ -29,7 +30,7 @@ final class AzureDesk: Sendable {
   let environment: [String: String]
 
   /// - Parameters:
-  ///   - lifetimeSeconds: of each token.
+  ///   - lifetimeSeconds: the lifetime of each token.
   ///   - keepsOld: whether a new token leaves the one before as it is: several processes ask.
   init(
     _ kind: Kind, for azure: FakeAzureServer, lifetimeSeconds: Int = 3599, keepsOld: Bool = false
@@ -41,7 +42,7 @@ final class AzureDesk: Sendable {
       $0.lifetimeSeconds = lifetimeSeconds
       $0.certificates = [made.der]
     }
-    // No home directory with files of a developer, and no service of the machine's vendor.
+    // No home directory with a developer's files, and no service of the machine's vendor.
     let none = [
       "HOME": "/nonexistent", "AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://127.0.0.1:1",
     ]

@@ -2,13 +2,13 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Everything that keeps Azure Blob Storage from being used is exit 4 with its cause and its remedy, for whoever
-/// asks; and never "there is no backup".
+/// Whatever keeps a command from using Azure Blob Storage gives exit 4, with its cause and its remedy. It
+/// never says "there is no backup".
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AzureRefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
-    /// In what is printed: the cause, and the remedy.
+    /// Words in the output: the cause and the remedy.
     var words: [String]
     var kind = AzureDesk.Kind.key
     var environment: [String: String] = [:]
@@ -102,7 +102,7 @@ struct AzureRefusalTests {
   @Test(arguments: Case.all)
   func `exit 4, cause and remedy`(test: Case) async throws {
     let azure = try FakeAzureServer(test.azure)
-    // Several processes ask beside each other: no token ends another.
+    // Several processes request tokens at the same time. No token invalidates another.
     let desk = try AzureDesk(test.kind, for: azure, keepsOld: true)
     desk.entra.change(test.entra)
     let place = try Place.on(
@@ -128,7 +128,7 @@ struct AzureRefusalTests {
     #expect(azure.names.isEmpty)
   }
 
-  /// With a backup there, what denies the listing or breaks it off must not look like its absence.
+  /// There is a backup. A denied or interrupted listing must not look as if there were none.
   @Test(arguments: ["list", "read"])
   func `a backup that is there is not called absent`(denied: String) async throws {
     let azure = try FakeAzureServer()
@@ -139,16 +139,16 @@ struct AzureRefusalTests {
     azure.change { $0.denied = [denied] }
     try await place.checkRefused(["containers/blobs/read", "Storage Blob Data Contributor"])
     let before = azure.names
-    // A reader may restore, and not ship.
+    // A reader may restore, but not ship.
     azure.change { $0.denied = ["write", "delete"] }
     try await place.restore(into: "restored")
     #expect(azure.names == before)
-    // The container is gone, and whatever answers says only that it has no such object.
+    // The container is gone, and the reply only says that there is no such object.
     azure.change { $0.containers = [] }
     try await place.checkRefused(["create the container"])
   }
 
-  /// What may create and never overwrite nor delete: enough to ship and restore.
+  /// Credentials that may create, but not overwrite or delete, are enough to ship and restore.
   @Test func `a signature that may only create`() async throws {
     let azure = try FakeAzureServer()
     let place = try Place.on(
