@@ -1,6 +1,6 @@
-// This file comes first in the module and imports Glibc before any other file can load CCrypto,
-// whose headers also declare the types of pthreads: Swift takes them for those of whichever module
-// it loads first, and `Servers/Blocking.swift` needs them to be Glibc's.
+// This file comes first in the module and imports Glibc before any other file can load CCrypto, whose headers
+// also declare the types of pthreads. Swift attributes these types to the module that it loads first, and
+// `Servers/Blocking.swift` needs Glibc's.
 import Glibc
 
 /// A listening socket on 127.0.0.1, on a port that the kernel chose.
@@ -26,7 +26,7 @@ func listenOnLoopback() throws -> (descriptor: Int32, port: UInt16) {
   return (descriptor, UInt16(bigEndian: address.sin_port))
 }
 
-/// Ports that were free a moment ago, all different: for servers that must be told theirs.
+/// Different ports that were free a moment ago, for servers that can't choose their own.
 package func freePorts(_ count: Int) throws -> [UInt16] {
   let sockets = try (0..<count).map { _ in try listenOnLoopback() }
   defer { for socket in sockets { close(socket.descriptor) } }

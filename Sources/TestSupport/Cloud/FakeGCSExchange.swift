@@ -31,7 +31,7 @@ struct FakeGCSExchange {
     return reply
   }
 
-  /// Before decoding, since a name is one segment with its slashes encoded.
+  /// The path is split before decoding, since a name is one segment with encoded slashes.
   private var segments: [String] {
     request.path.split(separator: "/").map { URIEncoding.decode($0) ?? "" }
   }
@@ -68,7 +68,7 @@ struct FakeGCSExchange {
     }
     if let refusal = refusal(setup, permission) { return refusal }
     guard setup.buckets.contains(bucket) else {
-      // What Google has said of a missing bucket, too.
+      // Google also gives this reply for a missing bucket.
       return key.map { missing(bucket, $0) }
         ?? FakeGCSServer.error(404, "notFound", "The specified bucket does not exist.")
     }
@@ -94,7 +94,7 @@ struct FakeGCSExchange {
         403, "forbidden", "tester@project does not have \(permission) access to the object.") : nil
   }
 
-  /// A download's refusal is text, and so here is that of a deletion.
+  /// A refused download gets a plain text reply. Here, a refused deletion does, too.
   private func missing(_ bucket: String, _ key: String) -> LoopbackReply {
     request.method == "GET"
       ? LoopbackReply(
@@ -220,7 +220,7 @@ private struct MultipartUpload {
     let (head, tail) = (Array((boundary + "\r\n").utf8), Array(("\r\n" + boundary + "--\r\n").utf8))
     let (middle, blank) = (Array(("\r\n" + boundary + "\r\n").utf8), Array("\r\n\r\n".utf8))
     let body = request.body
-    // Only the first 4 KiB can hold the head of the content: a long body is not searched.
+    // The headers of the content are within the first 4 KiB, so a long body is not searched.
     let front = body.prefix(4096)
     guard body.starts(with: head), body.suffix(tail.count).elementsEqual(tail),
       let firstBlank = front.firstRange(of: blank),

@@ -2,11 +2,11 @@ import BackupTypes
 import Glibc
 import HTTPTransport
 
-/// fake-gcs-server on a free port of 127.0.0.1, in memory, with one bucket; ends with the last
-/// reference. `scripts/stores` installs it.
+/// fake-gcs-server on a free port of 127.0.0.1, in memory, with one bucket. It stops when the last reference
+/// is released. `scripts/stores` installs it.
 ///
-/// It requires no token, verifies no checksum, ignores conditions of plain media uploads, and lets
-/// all of several writers win that race.
+/// It requires no token, verifies no checksum, and ignores the conditions of plain media uploads. If several
+/// writers race, all of them succeed.
 package final class FakeGCSProgram: Sendable {
   package static let bucket = "lifeboat-tests"
 
@@ -16,7 +16,7 @@ package final class FakeGCSProgram: Sendable {
 
   package var url: String { "http://127.0.0.1:\(port)" }
 
-  /// Where the server is, nil when it is not installed.
+  /// The path of the server; nil if it is not installed.
   package static var executable: String? {
     let servers =
       getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers"
@@ -27,7 +27,7 @@ package final class FakeGCSProgram: Sendable {
     }
   }
 
-  /// One for all tests of a process, which use prefixes of their own.
+  /// One server for all tests of a process. Each test uses its own prefix.
   package static func shared() async throws -> FakeGCSProgram {
     try await running.get {
       let server = try FakeGCSProgram()

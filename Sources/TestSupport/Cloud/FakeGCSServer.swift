@@ -4,31 +4,31 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// A small Google Cloud Storage on loopback: its JSON API, in memory. As strict as Google about
-/// tokens, rights, preconditions and checksums; and as faulty as a test wants it to be.
+/// A small Google Cloud Storage on loopback: the JSON API, in memory. It is as strict as Google about tokens,
+/// permissions, preconditions and checksums. A test can make it fail in many ways.
 package final class FakeGCSServer: Sendable {
   package typealias Fault = FaultS3Server.Fault
 
-  /// What a test may set; read again for every request.
+  /// What a test may set. The server reads it for every request.
   package struct Setup: Sendable {
     package var buckets: Set<String> = ["bucket"]
-    /// Tokens that are taken; any other gets a 401.
+    /// The accepted tokens. Any other gets a 401.
     package var tokens: Set<String> = [FakeGCSServer.token]
     package var allowsAnonymous = false
     /// Permissions, such as `storage.objects.get`, that nobody has.
     package var denied: Set<String> = []
-    /// Of the server's clock.
+    /// The offset of the server's clock.
     package var clockOffset: Int64 = 0
-    /// Whether the first byte of each upload is lost in transit.
+    /// Whether each upload loses its first byte in transit.
     package var damagesUploads = false
     package var checksUploads = true
-    /// Whether an object that is there is refused for lack of leave to replace it, before its precondition
-    /// is looked at.
+    /// Whether creating an existing object is refused because there is no permission to replace it, before
+    /// the precondition is checked.
     package var replacingIsDenied = false
     package var pageMax = 1000
-    /// What the bucket says of itself.
+    /// The properties of the bucket.
     package var bucketRules = "{}"
-    /// Decides about each request; the first one is number 1.
+    /// Decides the fault for each request. The first request is number 1.
     package var fault: @Sendable (LoopbackRequest) -> Fault? = { _ in nil }
     package init() {}
   }
@@ -45,7 +45,7 @@ package final class FakeGCSServer: Sendable {
       /// By "bucket/key".
       var objects: [String: Object] = [:]
       var creations = 0
-      /// All that were ever stored, deleted since or not.
+      /// All objects that were ever stored, including deleted ones.
       var made: Set<String> = []
     }
     let state = Mutex(State())
@@ -67,12 +67,12 @@ package final class FakeGCSServer: Sendable {
   package func change(_ change: (inout Setup) -> Void) {
     shared.state.withLock { change(&$0.setup) }
   }
-  /// The names of all objects, with their bucket, sorted.
+  /// The sorted names of all objects, with their buckets.
   package var names: [String] { shared.state.withLock { $0.objects.keys.sorted() } }
   package func content(_ name: String) -> [UInt8]? {
     shared.state.withLock { $0.objects[name]?.bytes }
   }
-  /// How often an object was stored that had been stored before.
+  /// How often an object was stored again under the same name.
   package var repetitions: Int { shared.state.withLock { $0.creations - $0.made.count } }
   /// How often an object was stored.
   package var creations: Int { shared.state.withLock { $0.creations } }

@@ -5,40 +5,40 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// A small S3 on loopback: path style, one region, in memory. As strict as AWS about signatures,
-/// the payload's digest, dates and regions; and as faulty as a test wants it to be.
+/// A small S3 on loopback: path style, one region, in memory. It is as strict as AWS about signatures, the
+/// payload's digest, dates and regions. A test can make it fail in many ways.
 package final class FaultS3Server: Sendable {
   package enum ConditionalCreate: Sendable { case honoured, notImplemented, ignored }
 
   package enum Fault: Sendable {
-    /// Instead of an answer; the work is not done.
+    /// Replaces the reply. The work is not done.
     case instead(LoopbackAction)
-    /// The work is done, and then this happens to the answer.
+    /// The work is done, and then this happens to the reply.
     case afterwards(@Sendable (LoopbackReply) -> LoopbackAction)
   }
 
-  /// What a test may set; read again for every request.
+  /// What a test may set. The server reads it for every request.
   package struct Setup: Sendable {
     package var buckets: Set<String> = ["bucket"]
     package var region = "us-east-1"
-    /// By access key; the session token, where there is one, must be sent, too.
+    /// By access key. If there is a session token, the client must send it, too.
     package var keys: [String: (secret: String, token: String?)] = [
       FaultS3Server.accessKey: (FaultS3Server.secretKey, nil)
     ]
     package var expiredKeys: Set<String> = []
     /// By method (`PUT`) or query item (`list-type`, `delete`): refused with AccessDenied.
     package var denied: Set<String> = []
-    /// Of the server's clock.
+    /// The offset of the server's clock.
     package var clockOffset: Int64 = 0
     package var conditionalCreate = ConditionalCreate.honoured
     package var demandsContentMD5 = false
-    /// As a bucket policy that denies PutObject without If-None-Match.
+    /// Like a bucket policy that denies PutObject without If-None-Match.
     package var deniesOverwriting = false
     package var takesBatchDelete = true
     package var allowsAnonymous = false
-    /// Changes a request on its way, before anything is checked.
+    /// Changes a request in transit, before anything is checked.
     package var tamper: @Sendable (inout LoopbackRequest) -> Void = { _ in }
-    /// Decides about each request that got this far; the first one is number 1.
+    /// Decides the fault for each request that got this far. The first one is number 1.
     package var fault: @Sendable (LoopbackRequest) -> Fault? = { _ in nil }
     /// Keys whose deletion in a batch fails with `undeletableCode`.
     package var undeletable: Set<String> = []
@@ -84,19 +84,19 @@ package final class FaultS3Server: Sendable {
   package func change(_ change: (inout Setup) -> Void) {
     setup.state.withLock { change(&$0.setup) }
   }
-  /// The names of all objects, with their bucket, sorted.
+  /// The sorted names of all objects, with their buckets.
   package var names: [String] { setup.state.withLock { $0.objects.keys.sorted() } }
   package func content(_ name: String) -> [UInt8]? {
     setup.state.withLock { $0.objects[name]?.bytes }
   }
-  /// The headers that an object was put with, by lower-case name.
+  /// The headers with which an object was stored, by lower-case name.
   package func headers(_ name: String) -> [String: String]? {
     setup.state.withLock { $0.objects[name]?.headers }
   }
-  /// How often an object was stored, overwriting included.
+  /// How often an object was stored, including overwrites.
   package var puts: Int { setup.state.withLock { $0.puts } }
 
-  /// How often an object was stored over one of the same name.
+  /// How often an object replaced one of the same name.
   package var overwrites: Int { setup.state.withLock { $0.overwrites } }
 
   /// The text of an error reply.
@@ -251,7 +251,7 @@ struct FaultS3Exchange {
     return LoopbackReply(200, text: text + "</ListBucketResult>")
   }
 
-  /// As AWS does it (measured by others): a space becomes "+".
+  /// As AWS does it, according to others' measurements: a space becomes "+".
   private func encodedKey(_ key: String) -> String {
     URIEncoding.encode(key, keepingSlashes: true).split(
       separator: "%20", omittingEmptySubsequences: false

@@ -163,7 +163,7 @@ private struct AssertionCheck {
     var exp: Int64
   }
 
-  /// In Google's words; nil when there is none.
+  /// The problem in Google's words; nil if there is none.
   func problem(_ assertion: String) -> String? {
     let parts = assertion.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 3, let header: Header = decode(parts[0]),

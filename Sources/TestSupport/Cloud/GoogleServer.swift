@@ -5,25 +5,24 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// Plays the services of Google that give tokens: the token endpoint, which checks a JWT's
-/// signature and claims as Google does, the Security Token Service, the IAM Credentials API, and
-/// the metadata server.
+/// Simulates Google's token services. The token endpoint checks a JWT's signature and claims as Google does.
+/// The others are the Security Token Service, the IAM Credentials API and the metadata server.
 package final class GoogleServer: Sendable {
-  /// What a test may set; read again for every request.
+  /// What a test may set. The server reads it for every request.
   package struct Setup: Sendable {
     package var email = GoogleServer.email
     package var keyID = "key-1"
     package var key = RSAKeyPair.shared
     package var refreshToken = "planted-refresh"
-    /// Subject tokens that the Security Token Service takes.
+    /// Subject tokens that the Security Token Service accepts.
     package var subjectTokens: Set<String> = ["planted-subject"]
-    /// Of each token given.
+    /// The lifetime of each issued token.
     package var lifetimeSeconds = 3599
-    /// Of the server's clock.
+    /// The offset of the server's clock.
     package var clockOffset: Int64 = 0
-    /// What happens instead of an answer, if anything.
+    /// What happens instead of a reply, if anything.
     package var fault: @Sendable (LoopbackRequest) -> LoopbackAction? = { _ in nil }
-    /// Told of each token for Cloud Storage that is given.
+    /// Called with each issued token for Cloud Storage.
     package var issued: @Sendable (String) -> Void = { _ in }
     package init() {}
   }
@@ -56,10 +55,10 @@ package final class GoogleServer: Sendable {
   package func change(_ change: (inout Setup) -> Void) {
     shared.state.withLock { change(&$0.setup) }
   }
-  /// How many tokens for Cloud Storage it gave.
+  /// How many tokens for Cloud Storage were issued.
   package var count: Int { shared.state.withLock { $0.count } }
 
-  /// A server whose tokens `gcs` takes, the last one only: each new one replaces the one before.
+  /// A server whose newest token `gcs` accepts. Each new token invalidates the previous one.
   package static func rotating(for gcs: FakeGCSServer) throws -> GoogleServer {
     try GoogleServer { setup in
       setup.issued = { token in gcs.change { $0.tokens = [token] } }

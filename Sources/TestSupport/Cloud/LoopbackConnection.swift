@@ -7,7 +7,7 @@ final class LoopbackConnection {
 
   init(_ socket: Int32) { self.socket = socket }
 
-  /// The next request; nil when the client closed, or sent no HTTP.
+  /// The next request; nil if the client closed the connection or did not send HTTP.
   func next() -> LoopbackRequest? {
     let end = Array("\r\n\r\n".utf8)
     var headEnd = buffer.firstRange(of: end)

@@ -1,8 +1,9 @@
 import Glibc
 import Synchronization
 
-/// A small HTTP/1.1 server on 127.0.0.1 for tests: a thread for each connection, replies decided by
-/// a closure, and every way in which a server can misbehave. Ends with the last reference.
+/// A small HTTP/1.1 server on 127.0.0.1 for tests. It has a thread for each connection, and a closure decides
+/// the replies. It can misbehave in every way in which a server can. It stops when the last reference is
+/// released.
 package final class LoopbackServer: Sendable {
   package typealias Handler = @Sendable (LoopbackRequest) -> LoopbackAction
 
@@ -15,7 +16,7 @@ package final class LoopbackServer: Sendable {
     var isStopped = false
   }
 
-  /// Arithmetic: more than any client of ours opens; the next one is closed at once.
+  /// More connections than any of our clients opens. A further one is closed at once.
   private static let connectionsMax = 128
 
   package let port: UInt16
@@ -32,7 +33,7 @@ package final class LoopbackServer: Sendable {
     }
   }
 
-  /// - Parameter remembers: whether `requests` has them; not for one that runs for hours.
+  /// - Parameter remembers: whether `requests` records the requests; false for a server that runs for hours.
   package init(remembers: Bool = true, handler: @escaping Handler) throws {
     (listener, port) = try listenOnLoopback()
     state = Shared(handler, remembers: remembers)
@@ -42,7 +43,7 @@ package final class LoopbackServer: Sendable {
   deinit { stop() }
 
   package var url: String { "http://127.0.0.1:\(port)" }
-  /// Every request so far, those without a reply included.
+  /// Every request so far, including those without a reply.
   package var requests: [LoopbackRequest] { state.state.withLock { $0.requests } }
   /// Connections accepted so far.
   package var connections: Int { state.state.withLock { $0.connections } }
@@ -51,7 +52,7 @@ package final class LoopbackServer: Sendable {
     state.state.withLock { $0.handler = handler }
   }
 
-  /// Closes everything; connecting is refused from now on.
+  /// Closes everything. From now on, connections are refused.
   package func stop() {
     state.state.withLock { state in
       guard !state.isStopped else { return }
@@ -115,7 +116,7 @@ package final class LoopbackServer: Sendable {
 
 package struct LoopbackRequest: Sendable {
   package var method: String
-  /// As sent.
+  /// The target as it was sent.
   package var target: String
   package var headers: [(name: String, value: String)]
   package var body: [UInt8]
@@ -127,7 +128,7 @@ package struct LoopbackRequest: Sendable {
     headers.first { $0.name.lowercased() == header.lowercased() }?.value
   }
 
-  /// Before the query, still encoded.
+  /// The part before the query, still encoded.
   package var path: String { String(target.prefix { $0 != "?" }) }
 }
 
@@ -149,15 +150,15 @@ package struct LoopbackReply: Sendable {
 
 package indirect enum LoopbackAction: Sendable {
   case reply(LoopbackReply)
-  /// As `reply`, and the connection is closed without a word about it.
+  /// As `reply`, but then the connection is closed without a `Connection: close`.
   case replyAndClose(LoopbackReply)
-  /// The head says how long the body is, and only so many bytes of it come.
+  /// The headers give the length of the body, but only this many bytes follow.
   case truncate(LoopbackReply, bytes: Int)
-  /// The body ends with the connection; its length is not said.
+  /// The end of the connection ends the body. There is no length.
   case undelimited(LoopbackReply)
-  /// The bytes of the body come one by one, so many milliseconds apart.
+  /// The bytes of the body come one by one, this many milliseconds apart.
   case trickle(LoopbackReply, milliseconds: UInt32)
-  /// Nothing comes until the client closes, and 30 s at most.
+  /// Nothing is sent until the client closes the connection, for at most 30 s.
   case stall
   /// The connection is closed with a reset.
   case reset

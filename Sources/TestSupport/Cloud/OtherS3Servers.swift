@@ -5,14 +5,14 @@ import Glibc
 import HTTPTransport
 import SystemIO
 
-/// S3 servers of `scripts/test --stores all`, each installed by `scripts/stores --all`, on a free port
-/// of 127.0.0.1, with one bucket and one key; each ends with its last reference.
+/// S3 servers of `scripts/test --stores all`, each installed by `scripts/stores --all`, on a free port of
+/// 127.0.0.1, with one bucket and one key. Each stops when its last reference is released.
 ///
-/// Their tests run where they are installed and `LIFEBOAT_STORES` is `all`: they are slow to start or
-/// slow to answer, and say nothing new about most changes.
+/// Their tests run if they are installed and `LIFEBOAT_STORES` is `all`. They are slow to start or to answer,
+/// and most changes do not need them.
 package final class OtherS3Server: Sendable {
   package enum Kind: String, Sendable, CaseIterable {
-    /// `rclone serve s3`: ignores `If-None-Match`, and takes a body that is not the one signed.
+    /// `rclone serve s3`: ignores `If-None-Match`, and accepts a body that does not match the signature.
     case rclone
     /// Ceph's RADOS Gateway: strict about the digest of a body.
     case ceph
@@ -46,7 +46,7 @@ package final class OtherS3Server: Sendable {
     return TestFiles.exists(path) ? path : nil
   }
 
-  /// One of a kind for all tests of a process, which use prefixes of their own.
+  /// One server of each kind for all tests of a process. Each test uses its own prefix.
   package static func shared(_ kind: Kind) async throws -> OtherS3Server {
     try await (kind == .rclone ? rclone : ceph).get {
       let server = try OtherS3Server(kind)

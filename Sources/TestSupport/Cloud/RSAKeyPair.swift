@@ -1,11 +1,11 @@
 import CCrypto
 
-/// An RSA key of 2048 bits that signs, with its other half to check signatures.
+/// A 2048-bit RSA key pair: the private key signs, the public key checks signatures.
 package final class RSAKeyPair: @unchecked Sendable {
   // Never changed after `init`; OpenSSL lets several threads use one key.
   private let key: OpaquePointer
 
-  /// One for all tests of a process: making one takes a while.
+  /// One key for all tests of a process, since making one takes a while.
   package static let shared = RSAKeyPair()
 
   package init() {
@@ -38,7 +38,7 @@ package final class RSAKeyPair: @unchecked Sendable {
     return String(decoding: buffer.prefix(Int(max(0, count))), as: UTF8.self)
   }
 
-  /// A certificate of the key that it signed itself.
+  /// A self-signed certificate of the key.
   package func certificate() -> (pem: String, der: [UInt8]) {
     let certificate = X509_new()!
     defer { X509_free(certificate) }

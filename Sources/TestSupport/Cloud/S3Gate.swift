@@ -1,12 +1,12 @@
 import Glibc
 import Synchronization
 
-/// A gate in front of an S3 server on loopback. What it lets through arrives to the byte, so that
-/// signatures hold; it refuses every key but those that are valid now, and can be shut in several ways.
+/// A gate in front of an S3 server on loopback. It forwards requests byte for byte, so signatures stay valid.
+/// It refuses every key that is not valid at the moment, and can be closed in several ways.
 package final class S3Gate: Sendable {
   package enum Way: Sendable {
     case open
-    /// Every connection is reset once a request has come.
+    /// Every connection is reset after a request has arrived.
     case resets
     /// Every request is answered with 503 SlowDown.
     case busy
@@ -27,7 +27,7 @@ package final class S3Gate: Sendable {
     init(keys: Set<String>) { state = Mutex(State(keys: keys)) }
   }
 
-  /// - Parameter port: the server's, on 127.0.0.1.
+  /// - Parameter port: the server's port on 127.0.0.1.
   package init(to port: UInt16, keys: Set<String>) throws {
     let shared = Shared(keys: keys)
     state = shared
@@ -71,8 +71,8 @@ package final class S3Gate: Sendable {
     return words.map(String.init) ?? ""
   }
 
-  /// As HTTP/1.0, whose replies end with the connection and come in no chunks. nil when no whole reply
-  /// came.
+  /// Uses HTTP/1.0, where a reply ends with the connection and is not chunked. Nil if the reply was
+  /// incomplete.
   private static func forward(_ request: LoopbackRequest, to port: UInt16) -> LoopbackReply? {
     guard let connection = try? LoopbackClient(port: port) else { return nil }
     var head = "\(request.method) \(request.target) HTTP/1.0\r\n"
@@ -95,7 +95,7 @@ package final class S3Gate: Sendable {
       switch name.lowercased() {
       case "connection", "transfer-encoding": continue
       case "content-length":
-        // A reply that was cut off is none.
+        // A truncated reply does not count.
         let length = Int(value.drop { $0 == " " })
         if request.method != "HEAD", status != 204, length != body.count { return nil }
       default: reply.headers.append((name, String(value.drop { $0 == " " })))
@@ -108,7 +108,7 @@ package final class S3Gate: Sendable {
 /// One blocking connection to a port of 127.0.0.1.
 private final class LoopbackClient {
   private let descriptor: Int32
-  /// For one who waits for a server that was frozen: longer than any client of ours does.
+  /// The longest wait for a frozen server. It is longer than any of our clients waits.
   private static let secondsMax = 300
 
   init(port: UInt16) throws {
@@ -144,7 +144,7 @@ private final class LoopbackClient {
     return true
   }
 
-  /// Everything up to the end of the stream; nil when it broke.
+  /// Everything up to the end of the stream; nil if the connection broke.
   func receiveAll() -> [UInt8]? {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 << 10)

@@ -3,8 +3,8 @@ import CloudAuth
 import Codec
 import HTTPTransport
 
-/// Checks who sent a request and that it came as it was sent: the reasons to refuse it, in the
-/// order in which S3 gives them. Works on the request as it came over the wire.
+/// Checks who sent a request and that it was not changed in transit. It checks the reasons to refuse a
+/// request in the same order as S3, and works on the request as it came over the wire.
 struct S3Verification {
   let request: LoopbackRequest
   let query: [(String, String)]
@@ -64,7 +64,7 @@ struct S3Verification {
     }
     guard mustBeSigned.allSatisfy(parsed.signedHeaders.contains) else { return false }
     let headers = request.headers.filter { parsed.signedHeaders.contains($0.name.lowercased()) }
-    // Decoded and encoded again: what arrives must be in canonical form to match.
+    // Decoded and encoded again, so only a path in canonical form matches.
     let path = URIEncoding.encode(URIEncoding.decode(request.path) ?? "", keepingSlashes: true)
     let expected = SigV4.authorization(
       SigV4.Request(

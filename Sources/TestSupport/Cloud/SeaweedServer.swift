@@ -6,12 +6,12 @@ import HTTPTransport
 import Synchronization
 import SystemIO
 
-/// SeaweedFS with its S3 gateway, on free ports of 127.0.0.1, with a directory of its own; ends
-/// with the last reference. It can be stopped and started again, and frozen. `scripts/stores` installs it.
+/// SeaweedFS with its S3 gateway, on free ports of 127.0.0.1, with a directory of its own. It can be stopped,
+/// started again and frozen. It stops when the last reference is released. `scripts/stores` installs it.
 package final class SeaweedServer: Sendable {
   package static let accessKey = "lifeboat-admin"
   package static let secretKey = "lifeboat-admin-secret"
-  /// May read and list only.
+  /// May only read and list.
   package static let readerKey = "lifeboat-reader"
   package static let readerSecret = "lifeboat-reader-secret"
   /// The suffix of virtual hosts: `bucket.s3.localhost`.
@@ -25,18 +25,19 @@ package final class SeaweedServer: Sendable {
 
   package var url: String { "http://127.0.0.1:\(port)" }
 
-  /// Where the server is, nil when it is not installed.
+  /// The path of the server; nil if it is not installed.
   package static var executable: String? {
     let servers =
       getenv("LIFEBOAT_SERVERS").map { String(cString: $0) } ?? Checkout.root + "/.servers"
     return TestFiles.exists(servers + "/seaweedfs/weed") ? servers + "/seaweedfs/weed" : nil
   }
 
-  /// In the shared server. One for all tests, which use prefixes of their own: the first write to a
-  /// new bucket makes its volumes, which can take more than ten seconds.
+  /// The bucket of the shared server, for all tests. Each test uses its own prefix. The first write to a new
+  /// bucket creates its volumes, which can take more than ten seconds.
   package static let bucket = "lifeboat-tests"
 
-  /// One for all tests of a process, up and with its bucket written to: it takes seconds to start.
+  /// One server for all tests of a process, since it takes seconds to start. It is up, and its bucket has
+  /// been written to.
   package static func shared() async throws -> SeaweedServer {
     try await running.get {
       let server = try await SeaweedServer()
@@ -84,17 +85,17 @@ package final class SeaweedServer: Sendable {
 
   private var running: ChildProcess { process.withLock { $0 } }
 
-  /// What it printed, for failed tests.
+  /// The server's output, for failed tests.
   package var log: String { (try? TestFiles.text(directory("log"))) ?? "" }
   package var isRunning: Bool { running.isRunning }
 
-  /// SIGTERM, and waits for its end.
+  /// Sends SIGTERM and waits until it has exited.
   package func stop() async throws {
     running.signal(SIGTERM)
     try await running.wait(deadline: 120)
   }
 
-  /// Starts it again, with what it had stored.
+  /// Starts it again with the stored data.
   package func start() throws {
     try process.withLock { process in
       guard !process.isRunning else { return }
@@ -102,7 +103,7 @@ package final class SeaweedServer: Sendable {
     }
   }
 
-  /// It takes connections, and answers nothing, until it is thawed.
+  /// Until it is thawed, it accepts connections but does not answer.
   package func freeze() { running.signal(SIGSTOP) }
   package func thaw() { running.signal(SIGCONT) }
 
@@ -120,7 +121,7 @@ package final class SeaweedServer: Sendable {
   }
 }
 
-/// A value that is made once, by the first who asks, while the others wait.
+/// A value that is made once, by the first caller, while the others wait.
 final class Once<Value: Sendable>: Sendable {
   private let task = Mutex<Task<Value, any Error>?>(nil)
 
@@ -135,7 +136,7 @@ final class Once<Value: Sendable>: Sendable {
 }
 
 extension SeaweedServer {
-  /// Makes the bucket, and writes to it, which makes its volumes.
+  /// Makes the bucket and writes to it. The write creates its volumes.
   package func makeBucket() async throws {
     try await put("/" + SeaweedServer.bucket)
     try await put("/" + SeaweedServer.bucket + "/warm")
@@ -150,7 +151,7 @@ extension SeaweedServer {
     }
   }
 
-  /// Puts nothing at a path, which makes a bucket or an empty object; waits until that works.
+  /// PUTs an empty body to a path, which makes a bucket or an empty object. Waits until this works.
   private func put(_ path: String) async throws {
     var last = ""
     try await eventually(deadline: 90, "PUT of \(path) on SeaweedFS") {
@@ -168,7 +169,7 @@ extension SeaweedServer {
     }
   }
 
-  /// The answer to a PUT of nothing.
+  /// The reply to a PUT with an empty body.
   private func reply(to path: String) async throws -> HTTPResponse {
     let client = try HTTPClient(
       connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),

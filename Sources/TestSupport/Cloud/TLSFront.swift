@@ -1,17 +1,17 @@
 import Glibc
 
-/// TLS in front of a server on loopback, with a certificate made on the spot. Ends with the last
-/// reference.
+/// TLS in front of a server on loopback, with a new certificate. It stops when the last reference is
+/// released.
 package final class TLSFront: Sendable {
   package let port: UInt16
   private let directory: TemporaryDirectory
   private let process: ChildProcess
 
   package var url: String { "https://127.0.0.1:\(port)" }
-  /// The file of the certificate, which is its own authority.
+  /// The file of the self-signed certificate.
   package var certificate: String { directory("cert.pem") }
 
-  /// - Parameter name: what the certificate is for.
+  /// - Parameter name: the certificate's subject alternative name.
   package init(of target: UInt16, name: String = "IP:127.0.0.1") async throws {
     directory = try TemporaryDirectory("tls")
     let made = try ChildProcess(

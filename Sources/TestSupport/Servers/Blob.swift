@@ -1,7 +1,7 @@
 import Glibc
 
-/// Bytes that are a key or a value: quick to compare and hash also where the compiler does not
-/// optimise, ordered as unsigned bytes.
+/// The bytes of a key or a value. They are fast to compare and hash, even in unoptimised builds, and are
+/// ordered as unsigned bytes.
 package struct Blob: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let bytes: [UInt8]
 
@@ -25,7 +25,7 @@ package struct Blob: Hashable, Comparable, Sendable, CustomStringConvertible {
     bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
   }
 
-  /// The first bytes as text, everything unprintable escaped.
+  /// The first bytes as text. Unprintable bytes are escaped.
   package var description: String {
     var text = ""
     for byte in bytes.prefix(40) {

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Runs `work` on a thread of its own, so that it may block: the cooperative pool of a test machine
-/// has two threads, and the code under test needs them.
+/// Runs `work` on a thread of its own, so that it may block. The cooperative pool of a test machine has two
+/// threads, and the code under test needs them.
 package func onOwnThread<Result: Sendable>(
   _ work: @escaping @Sendable () throws -> Result
 ) async throws -> Result {
@@ -10,7 +10,7 @@ package func onOwnThread<Result: Sendable>(
   }
 }
 
-/// Starts a detached thread; whoever starts it learns of its end by other means.
+/// Starts a detached thread. The caller has to find out in some other way when it ends.
 package func startThread(_ body: @escaping @Sendable () -> Void) {
   let box = Unmanaged.passRetained(ThreadBody(body))
   var thread = pthread_t()

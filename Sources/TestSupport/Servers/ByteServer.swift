@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// A server of bytes on 127.0.0.1 for tests: a thread for each connection, which a closure serves and which
-/// closes when that returns. Ends with the last reference.
+/// A TCP server on 127.0.0.1 for tests. Each connection has a thread, which runs a closure. When the closure
+/// returns, the connection is closed. The server stops when the last reference is released.
 package final class ByteServer: Sendable {
   package typealias Handler = @Sendable (ByteConnection) -> Void
 
@@ -25,7 +25,7 @@ package final class ByteServer: Sendable {
 
   deinit { stop() }
 
-  /// Closes everything; connecting is refused from now on.
+  /// Closes everything. From now on, connections are refused.
   package func stop() {
     shared.state.withLock { state in
       guard !state.isStopped else { return }
@@ -72,14 +72,14 @@ package struct ByteConnection {
 
   init(_ socket: Int32) { self.socket = socket }
 
-  /// What came next; nil when the client closed.
+  /// The next bytes; nil if the client closed the connection.
   package func receive(max: Int = 64 << 10) -> [UInt8]? {
     var chunk = [UInt8](repeating: 0, count: max)
     let count = recv(socket, &chunk, chunk.count, 0)
     return count > 0 ? Array(chunk[..<count]) : nil
   }
 
-  /// Whether all was taken.
+  /// Sends the bytes. Returns whether all of them were sent.
   @discardableResult
   package func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
@@ -93,13 +93,13 @@ package struct ByteConnection {
     return true
   }
 
-  /// Closing becomes a reset.
+  /// Makes closing the connection a reset.
   package func resetWhenClosed() {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
   }
 
-  /// Waits, at most 60 s, until the client is gone; reads nothing meanwhile.
+  /// Waits at most 60 s until the client is gone. Reads nothing meanwhile.
   package func waitForClose() {
     var entry = pollfd(fd: socket, events: 0x2000, revents: 0)  // POLLRDHUP
     _ = poll(&entry, 1, 60_000)

@@ -19,19 +19,20 @@ package enum ProcessEnd: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What a process that has ended used.
+/// What an exited process used.
 package struct ResourceUsage: Sendable {
   package var userSeconds: Double
   package var systemSeconds: Double
-  /// The largest resident set, but at least what the test process held when it started the child:
-  /// exec hands the high-water mark on. To bound memory, ask `residentPeakBytes` while it runs.
+  /// The largest resident set, but at least what the test process held when it started the child, because
+  /// exec passes on the high-water mark. To check a memory limit, read `residentPeakBytes` while the child
+  /// runs.
   package var peakBytes: Int
 }
 
-/// A process in a group of its own, which ends with this object, and with this process.
+/// A process in a group of its own. It ends with this object and with this process.
 package final class ChildProcess: Sendable {
   package let pid: Int32
-  /// What it was started as, for messages.
+  /// The command line, for messages.
   package let commandLine: String
   private let state = Mutex(State())
 
@@ -59,7 +60,7 @@ package final class ChildProcess: Sendable {
     _ = reap(flags: 0)
   }
 
-  /// PATH, HOME and TMPDIR of this process and nothing else: no credentials of a developer.
+  /// Only PATH, HOME and TMPDIR of this process, so no credentials of a developer.
   package static var minimalEnvironment: [String: String] {
     var environment: [String: String] = [:]
     for name in ["PATH", "HOME", "TMPDIR"] {
@@ -68,13 +69,13 @@ package final class ChildProcess: Sendable {
     return environment
   }
 
-  /// How it ended; nil while it runs.
+  /// How it ended; nil while it is running.
   package var end: ProcessEnd? { reap(flags: WNOHANG) }
   package var isRunning: Bool { end == nil }
-  /// nil while it runs.
+  /// nil while it is running.
   package var usage: ResourceUsage? { state.withLock { $0.usage } }
 
-  /// The largest resident set so far (VmHWM), of this program alone; nil when it has ended.
+  /// The largest resident set of this program so far (VmHWM); nil if it has ended.
   package var residentPeakBytes: Int? {
     guard let status = try? TestFiles.text("/proc/\(pid)/status") else { return nil }
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
@@ -82,30 +83,31 @@ package final class ChildProcess: Sendable {
       .map { $0 * 1024 }
   }
 
-  /// Sends a signal to the process alone; nothing when it has ended.
+  /// Sends a signal to this process only. Does nothing if it has ended.
   package func signal(_ number: Int32) { send(number, to: pid) }
 
   private func send(_ number: Int32, to target: pid_t) {
     state.withLock { state in
-      // Not reaped, so the number is still its own.
+      // The process was not reaped, so the pid is still its own.
       if state.end == nil { _ = Glibc.kill(target, number) }
     }
   }
 
-  /// Waits for its end; throws after `deadline` seconds and leaves it running.
+  /// Waits until it has ended. Throws after `deadline` seconds and leaves it running.
   @discardableResult
   package func wait(deadline: Double = 60) async throws -> ProcessEnd {
     try await eventually(deadline: deadline, "end of \(commandLine)") { end != nil }
     return end!
   }
 
-  /// SIGKILL to the whole group, as when a container dies, and waits until nothing of it is left.
+  /// Sends SIGKILL to the whole group, as when a container dies, and waits until all of its processes are
+  /// gone.
   @discardableResult
   package func kill() -> ProcessEnd {
     send(SIGKILL, to: -pid)
     let end = reap(flags: 0)!
-    // What the leader left belongs to init now; a save child may still be in its last write.
-    // Ten seconds at most, for one that a dead disk holds.
+    // The leader's children belong to init now. A save child may still be in its last write. Waits at most
+    // ten seconds, in case a dead disk blocks it.
     for _ in 0..<10_000 where groupRuns(pid) { usleep(1000) }
     return end
   }
@@ -113,7 +115,7 @@ package final class ChildProcess: Sendable {
   private func reap(flags: Int32) -> ProcessEnd? {
     state.withLock { state in
       if let end = state.end { return end }
-      // First without taking it, so that the group is forgotten while its number can't be reused.
+      // First without reaping it, so that the group is forgotten while its number can't be reused.
       var information = siginfo_t()
       guard waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT | flags) == 0,
         information.si_signo != 0

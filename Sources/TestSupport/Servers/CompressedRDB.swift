@@ -9,7 +9,7 @@ package enum CompressedRDB {
     Array("VCS".utf8) + [version, codec, 0, 1]
   }
 
-  /// - Parameter checksum: with the checksums of its frame, as with `rdbchecksum yes`.
+  /// - Parameter checksum: whether the frame has its checksums, as with `rdbchecksum yes`.
   package static func wrap(_ rdb: [UInt8], _ codec: Codec, checksum: Bool = true) -> [UInt8] {
     envelope(codec.rawValue) + frame(rdb, codec, checksum: checksum)
   }

@@ -1,6 +1,6 @@
 extension Dataset {
-  /// The first differences as lines to read, `limit` of them and how many more; empty exactly when
-  /// the two are equal. `self` is what was expected.
+  /// The first `limit` differences as lines of text, and how many more there are. Empty exactly if the two
+  /// are equal. `self` is what was expected.
   package func difference(to other: Dataset, limit: Int = 10) -> [String] {
     var lines: [String] = []
     for database in Set(databases.keys).union(other.databases.keys).sorted() {

@@ -1,12 +1,12 @@
 extension Dataset {
-  /// Reads everything. The server should be at rest: keys are read one after another.
+  /// Reads everything. The server should be idle, since keys are read one after another.
   package static func read(from client: RESPClient) throws -> Dataset {
     var reader = DatasetReader(client: client)
     return try reader.read()
   }
 }
 
-/// Reads with pipelines of `batch` keys, so that a hundred thousand keys take seconds.
+/// Reads in pipelines of `batch` keys, so that 100,000 keys take seconds.
 private struct DatasetReader {
   let client: RESPClient
   let batch = 500
@@ -56,7 +56,7 @@ private struct DatasetReader {
     let expiries = try expiries(keys)
     var entries: [Blob: Dataset.Entry] = [:]
     for (index, key) in keys.enumerated() {
-      // A key that expired meanwhile is no content.
+      // A key that expired meanwhile is not content.
       guard types[index] != "none", let expiry = expiries[index] else { continue }
       let value = try value(key, types[index], replies[index])
       entries[key] = Dataset.Entry(value: value, expiry: expiry == -1 ? nil : expiry)
@@ -111,15 +111,15 @@ private struct DatasetReader {
     return fields
   }
 
-  /// The absolute expiry of each key: -1 for none, nil for a key that is gone.
+  /// The absolute expiry of each key: -1 for none, nil for a missing key.
   private func expiries(_ keys: [Blob]) throws -> [Int?] {
     let replies = try client.pipeline(keys.map { ["PEXPIRETIME", $0] })
     if case .error = replies.first { return try expiriesBefore7(keys) }
     return replies.map { reply in reply.integer.flatMap { $0 == -2 ? nil : $0 } }
   }
 
-  /// 6.2 tells only the time left. Read between two readings of the server's clock that show the
-  /// same millisecond, it gives the exact expiry all the same.
+  /// 6.2 only gives the remaining time. If the server's clock shows the same millisecond before and after
+  /// this is read, the expiry is exact.
   private func expiriesBefore7(_ keys: [Blob]) throws -> [Int?] {
     let left = try client.pipeline(keys.map { ["PTTL", $0] }).map(\.integer)
     return try zip(keys, left).map { key, left in

@@ -1,9 +1,8 @@
-/// The complete content of a server, comparable between servers of any version: what a restore is
-/// judged by.
+/// The complete content of a server, comparable between all versions. Tests judge a restore by it.
 ///
-/// Every key of every database with its type, its value read in full and its absolute expiry, and
-/// the function libraries. Expired keys are not content. Not compared: idle times, use counts,
-/// encodings, and what an AOF does not carry of a stream (consumers' times).
+/// It has every key of every database with its type, full value and absolute expiry, and the function
+/// libraries. Expired keys are not content. Idle times, use counts, encodings, and the consumers' times of a
+/// stream, which an AOF does not contain, are not compared.
 package struct Dataset: Hashable, Sendable {
   package var databases: [Int: [Blob: Entry]] = [:]
   /// The code of each function library by name.
@@ -25,11 +24,11 @@ package struct Dataset: Hashable, Sendable {
     case list([Blob])
     /// Sorted.
     case set([Blob])
-    /// By member, with the score's bits: servers spell scores differently.
+    /// By member, with the bits of the score, because servers format scores differently.
     case sortedSet([Blob: UInt64])
     case hash([Blob: Field])
     case stream(Stream)
-    /// A type of a module: its DUMP.
+    /// A module's type, as its DUMP.
     case other(String, Blob)
   }
 
@@ -68,7 +67,7 @@ package struct Dataset: Hashable, Sendable {
 
   package subscript(database: Int, key: String) -> Entry? { databases[database]?[Blob(key)] }
 
-  /// The same without expiries of keys and fields, to compare the values alone.
+  /// The same without the expiries of keys and fields, to compare only the values.
   package var withoutExpiries: Dataset {
     var copy = self
     copy.databases = databases.mapValues { $0.mapValues { $0.withoutExpiries } }

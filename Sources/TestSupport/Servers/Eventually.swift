@@ -1,4 +1,4 @@
-/// A condition that did not come true in time, with what was seen instead.
+/// A condition did not become true in time. Has the state that was seen instead.
 package struct ConditionTimeout: Error, CustomStringConvertible {
   package let what: String
   package let seconds: Double
@@ -9,10 +9,10 @@ package struct ConditionTimeout: Error, CustomStringConvertible {
   }
 }
 
-/// Waits until `condition` holds, looking every few milliseconds.
+/// Waits until `condition` holds. It is checked every few milliseconds.
 ///
-/// Throws `ConditionTimeout` with the words of `state` after `deadline` seconds, and whatever
-/// `condition` throws at once. The deadline is generous: a test machine has two busy cores.
+/// Throws `ConditionTimeout` with the text of `state` after `deadline` seconds. Errors of `condition` are
+/// thrown at once. The deadline is generous, because a test machine has two busy cores.
 package func eventually(
   deadline seconds: Double = 120, _ what: String,
   isolation: isolated (any Actor)? = #isolation,

@@ -1,16 +1,16 @@
 import Glibc
 
-/// A real browser without a window (Debian's Chromium): loads a page, lets its script run, and tells what
-/// came of it.
+/// A real browser without a window (Debian's Chromium). It loads a page, lets its script run, and returns the
+/// result.
 package enum HeadlessBrowser {
   package struct Visit: Sendable, CustomStringConvertible {
     /// The document after its script ran, as HTML.
     package var document: String
-    /// What the browser wrote to its console: errors, and refusals of the page's own policy.
+    /// The browser's console: errors, and violations of the page's content security policy.
     package var console: [String]
     package var description: String { console.joined(separator: "\n") + "\n" + document }
 
-    /// The text of the element with this id, if it has no elements inside.
+    /// The text of the element with this id, if it has no child elements.
     package func text(_ id: String) -> String? {
       guard let start = document.firstRange(of: " id=\"\(id)\"") else { return nil }
       let rest = document[start.upperBound...].drop { $0 != ">" }.dropFirst()
@@ -30,9 +30,9 @@ package enum HeadlessBrowser {
   ]
 
   /// - Parameters:
-  ///   - milliseconds: of the page's own time, which passes as fast as it has nothing to do.
-  ///   - width: of the window, in pixels.
-  /// - Throws: when there is no browser, or it does not end.
+  ///   - milliseconds: how long to run, in the page's virtual time, which skips idle periods.
+  ///   - width: the width of the window in pixels.
+  /// - Throws: if there is no browser, or it does not exit.
   package static func visit(
     _ address: String, milliseconds: Int = 4000, width: Int = 1200
   ) async throws -> Visit {
@@ -43,7 +43,7 @@ package enum HeadlessBrowser {
     let child = try ChildProcess(
       path,
       [
-        // Its sandbox needs rights that a container does not give; the pages are ours.
+        // The sandbox needs privileges that a container does not have. The pages are ours.
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
         "--user-data-dir=\(folder("profile"))", "--window-size=\(width),900",
         "--enable-logging=stderr", "--v=0", "--virtual-time-budget=\(milliseconds)", "--dump-dom",

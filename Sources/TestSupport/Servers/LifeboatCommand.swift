@@ -1,7 +1,7 @@
 package import BackupTypes
 import Glibc
 
-/// What a finished `lifeboat` left.
+/// The result of a `lifeboat` that has exited.
 package struct CommandResult: Sendable, CustomStringConvertible {
   package let arguments: [String]
   package let end: ProcessEnd
@@ -9,7 +9,7 @@ package struct CommandResult: Sendable, CustomStringConvertible {
   package let errors: [UInt8]
   package let usage: ResourceUsage?
 
-  /// nil when a signal ended it.
+  /// nil if a signal ended it.
   package var exitCode: Int32? {
     if case .exited(let code) = end { return code }
     return nil
@@ -22,10 +22,9 @@ package struct CommandResult: Sendable, CustomStringConvertible {
   }
 }
 
-/// The built `lifeboat`, run as a user runs it, with nothing of our environment but PATH,
-/// HOME and TMPDIR.
+/// The built `lifeboat`, run as a user runs it. Of our environment it only gets PATH, HOME and TMPDIR.
 package enum LifeboatCommand {
-  /// `LIFEBOAT_BINARY`, else next to the running test bundle, else the last debug build.
+  /// `LIFEBOAT_BINARY`, otherwise the one next to the running test bundle, otherwise the last debug build.
   package static var path: String {
     if let given = getenv("LIFEBOAT_BINARY") { return String(cString: given) }
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
@@ -36,9 +35,9 @@ package enum LifeboatCommand {
     return access(beside, X_OK) == 0 ? beside : Checkout.root + "/.build/debug/lifeboat"
   }
 
-  /// Runs to the end; throws when that takes longer than `deadline` seconds.
+  /// Runs the command until it exits. Throws if this takes longer than `deadline` seconds.
   ///
-  /// - Parameter binary: of an earlier release, `EarlierRelease.path`.
+  /// - Parameter binary: the binary to run, for example `EarlierRelease.path`.
   package static func run(
     _ arguments: [String], environment: [String: String] = [:], directory: String? = nil,
     input: ChildStream = .null, deadline: Double = 120, binary: String? = nil
@@ -57,7 +56,7 @@ package enum LifeboatCommand {
   }
 }
 
-/// A `lifeboat` that runs; it ends with this object.
+/// A running `lifeboat`. It ends with this object.
 package final class RunningCommand: Sendable {
   package let process: ChildProcess
   private let arguments: [String]
@@ -76,7 +75,7 @@ package final class RunningCommand: Sendable {
   }
 
   package var end: ProcessEnd? { process.end }
-  /// What it has written so far.
+  /// The standard output so far.
   package var output: [UInt8] { (try? TestFiles.read(runtime("out"))) ?? [] }
   package var errors: [UInt8] { (try? TestFiles.read(runtime("err"))) ?? [] }
   package var outputText: String { String(decoding: output, as: UTF8.self) }
@@ -84,7 +83,7 @@ package final class RunningCommand: Sendable {
 
   package func signal(_ number: Int32) { process.signal(number) }
 
-  /// Waits for its end; throws with what it wrote when that takes longer.
+  /// Waits until it exits. Throws with its output if this takes too long.
   @discardableResult
   package func wait(deadline: Double = 120) async throws -> CommandResult {
     try await eventually(
@@ -93,8 +92,8 @@ package final class RunningCommand: Sendable {
     return result(process.end!)
   }
 
-  /// SIGTERM, as Kubernetes ends a container, and waits. A process that has not said its first word
-  /// handles no signal yet: the kernel would kill it, which is not a clean shutdown.
+  /// Sends SIGTERM, as Kubernetes does to end a container, and waits. A process handles no signals before its
+  /// first line of output. The kernel would kill it, which is not a clean shutdown.
   @discardableResult
   package func terminate(deadline: Double = 120) async throws -> CommandResult {
     try await eventually(
@@ -104,7 +103,7 @@ package final class RunningCommand: Sendable {
     return try await wait(deadline: deadline)
   }
 
-  /// SIGKILL and waits.
+  /// Sends SIGKILL and waits.
   @discardableResult
   package func kill() -> CommandResult { result(process.kill()) }
 
@@ -115,6 +114,6 @@ package final class RunningCommand: Sendable {
 }
 
 extension CommandResult {
-  /// The exit code as its class; nil for a signal or a code that is none of ours.
+  /// The exit code; nil after a signal, or if it is not one of our codes.
   package var exit: ExitCode? { exitCode.flatMap { ExitCode(rawValue: $0) } }
 }

@@ -1,8 +1,9 @@
-/// What a server holds of a `TransactionalLoad`.
+/// What a server has of a `TransactionalLoad`.
 package struct LoadCheck: Sendable, CustomStringConvertible {
-  /// The last step held: everything up to it that the load keeps is there if there are no problems.
+  /// The last step that the server has. If there are no problems, everything up to it that the load keeps is
+  /// there.
   package var lastStep: Int
-  /// What breaks the promise, the first few; empty when that is exactly steps 1 to `lastStep`.
+  /// The first few problems. Empty if the server has exactly steps 1 to `lastStep`.
   package var problems: [String]
 
   package var isConsistent: Bool { problems.isEmpty }
@@ -12,8 +13,8 @@ package struct LoadCheck: Sendable, CustomStringConvertible {
 }
 
 extension TransactionalLoad {
-  /// Checks that `server` holds exactly steps 1 to some N (of them the last that the load keeps), each
-  /// whole, none above `issued`.
+  /// Checks that `server` has exactly steps 1 to some N (or the last of these, as many as the load keeps),
+  /// that each step is complete, and that none is above `issued`.
   package func check(_ server: RedisServer) async throws -> LoadCheck {
     var check = try await TransactionalLoad.check(server, options)
     if check.lastStep > issued {
@@ -22,7 +23,7 @@ extension TransactionalLoad {
     return check
   }
 
-  /// The same without the load at hand: `options` name the seed, the prefix and the payload's size.
+  /// The same without the load itself: `options` has the seed, the prefix and the payload's size.
   package static func check(
     _ server: RedisServer, _ options: Options = Options()
   ) async throws -> LoadCheck {
@@ -80,7 +81,7 @@ private struct LoadChecker {
     }
   }
 
-  /// Every step is there, so equal counts mean that there is nothing else.
+  /// Every step is there, so if the counts are equal, there is nothing else.
   private mutating func checkCounts(_ steps: Int) throws {
     let strings = try client.command("KEYS", prefix + "p:*").array?.count ?? -1
     if strings != steps { note("\(strings) strings for \(steps) steps") }

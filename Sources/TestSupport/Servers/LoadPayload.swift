@@ -1,9 +1,9 @@
-/// The payload of a step, made again at any time from (seed, step): binary, and full of what a
+/// The payload of a step, which can be made again from (seed, step). It is binary, and full of bytes that a
 /// careless reader of an append-only file takes for structure.
 struct LoadPayload: Sendable {
   private let seed: UInt64
   private let sizes: ClosedRange<Int>
-  /// What payloads are slices of: random bytes with a trap every few dozen bytes.
+  /// Payloads are slices of this: random bytes with a trap every few dozen bytes.
   private let pool: [UInt8]
 
   private static let poolSize = 64 << 10
@@ -30,7 +30,7 @@ struct LoadPayload: Sendable {
     self.pool = pool
   }
 
-  /// Of a length in `sizes`; the first bytes name the step as far as they fit.
+  /// The payload, with a length in `sizes`. It starts with the step's number, as far as that fits.
   func bytes(_ step: Int) -> [UInt8] {
     var random = SeededRandom(seed: seed ^ UInt64(step) &* 0x9e37_79b9_7f4a_7c15)
     let size = Int.random(in: sizes, using: &random)

@@ -1,13 +1,13 @@
 import Glibc
 
-/// A blocking RESP2 client on a Unix socket. Never retries nor reconnects.
+/// A blocking RESP2 client on a Unix socket. It never retries or reconnects.
 ///
-/// `@unchecked Sendable`: the buffer and the descriptor are used by one task or thread at a time,
-/// which is up to whoever made the client; it may be handed over.
+/// `@unchecked Sendable`: the owner must make sure that only one task or thread at a time uses the client. It
+/// may be passed to another one.
 package final class RESPClient: @unchecked Sendable {
   private let descriptor: Int32
   private var output: [UInt8] = []
-  /// Received bytes; those before `position` are used.
+  /// Received bytes. Those before `position` are used.
   private var input: [UInt8] = []
   private var position = 0
   private var chunk = [UInt8](repeating: 0, count: 256 << 10)
@@ -41,7 +41,7 @@ package final class RESPClient: @unchecked Sendable {
 
   deinit { close(descriptor) }
 
-  /// Sends one command and returns its reply; an error reply is thrown.
+  /// Sends one command and returns its reply. Throws an error reply.
   @discardableResult
   package func command(_ arguments: any RESPArgument...) throws -> RESPValue {
     try run(arguments)
@@ -58,7 +58,7 @@ package final class RESPClient: @unchecked Sendable {
     return reply
   }
 
-  /// Sends all commands, then reads as many replies; error replies are among them.
+  /// Sends all commands, then reads as many replies. Error replies are returned like the others.
   package func pipeline(_ commands: [[any RESPArgument]]) throws -> [RESPValue] {
     for command in commands { encode(command) }
     try send()
@@ -109,7 +109,7 @@ package final class RESPClient: @unchecked Sendable {
     }
   }
 
-  /// Throws what `errno` means; returns when the call should be made again.
+  /// Throws the error of `errno`. Returns if the call should be made again.
   private func explain(_ call: String) throws {
     switch errno {
     case EINTR: return

@@ -18,7 +18,7 @@ package enum RESPValue: Hashable, Sendable {
 
   package var string: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
-  /// An integer, or a bulk string that is one.
+  /// An integer, or a bulk string that contains one.
   package var integer: Int? {
     if case .integer(let value) = self { return value }
     return string.flatMap { Int($0) }
@@ -33,7 +33,7 @@ package enum RESPValue: Hashable, Sendable {
   package var isOK: Bool { self == .simple("OK") }
 }
 
-/// What goes into a command: text, bytes, or a number.
+/// An argument of a command: text, bytes or a number.
 package protocol RESPArgument: Sendable {
   var respBytes: [UInt8] { get }
 }
@@ -51,9 +51,9 @@ extension [UInt8]: RESPArgument {
 }
 
 package enum RESPError: Error, CustomStringConvertible {
-  /// The server answered with an error.
+  /// The server replied with an error.
   case reply(String, command: String)
-  /// No server there, or it has stopped.
+  /// There is no server, or it has stopped.
   case disconnected(String)
   case timeout
   case malformed(String)

@@ -3,9 +3,9 @@ import Synchronization
 
 /// Kills the process groups that this process leaves behind, however it ends.
 ///
-/// `PR_SET_PDEATHSIG` is out of reach of `posix_spawn`, and an `atexit` handler is not run when the
-/// test process crashes or is killed. So a shell reads from a socket that only this process holds
-/// open, is told of each child, and kills what remains when the stream ends.
+/// `posix_spawn` can't set `PR_SET_PDEATHSIG`, and an `atexit` handler does not run if the test process
+/// crashes or is killed. So a shell reads from a socket that only this process holds open. It learns of each
+/// child, and when the stream ends, it kills the remaining ones.
 enum Reaper {
   private static let control = Mutex<Int32?>(nil)
 
@@ -28,14 +28,14 @@ enum Reaper {
     }
   }
 
-  /// Forgets a group. Called before its leader is waited for: afterwards the number may be reused.
+  /// Forgets a group. Call this before waiting for its leader, because the number may be reused afterwards.
   static func forget(_ group: pid_t) {
     control.withLock { end in
       if let end { tell(end, "- \(group)\n") }
     }
   }
 
-  /// Best effort: a reaper that is gone only matters if this process is killed later, too.
+  /// Best effort: a missing reaper only matters if this process is also killed later.
   private static func tell(_ descriptor: Int32, _ line: String) {
     let bytes = Array(line.utf8)
     _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
@@ -43,11 +43,11 @@ enum Reaper {
 
   private static func start() throws -> Int32 {
     var ends: [Int32] = [0, 0]
-    // Not a pipe: a test process must keep SIGPIPE as the code under test expects it.
+    // Not a pipe, so that the test process can keep SIGPIPE as the code under test expects it.
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
       throw HarnessError.last("socketpair")
     }
-    // Children of others must not hold it open.
+    // Other children must not inherit it.
     _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
     _ = try spawnProcess(
       "/bin/sh", ["-c", script], environment: [:], directory: nil,

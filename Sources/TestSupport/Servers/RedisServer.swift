@@ -1,9 +1,9 @@
 import Glibc
 
-/// A running server on a data directory, reached through a Unix socket only.
+/// A running server on a data directory, reachable only through a Unix socket.
 ///
-/// The socket, the configuration file and the log lie in a directory of the harness, so that `dir`
-/// holds nothing but what the server persists. The server ends with this object.
+/// The socket, the configuration file and the log are in a directory of the harness, so `dir` only contains
+/// what the server persists. The server ends with this object.
 package final class RedisServer: Sendable {
   package let version: ServerVersion
   /// `dir`: where the server persists.
@@ -12,11 +12,11 @@ package final class RedisServer: Sendable {
   private let runtime: TemporaryDirectory
 
   package var socket: String { runtime("s") }
-  /// What the server has said so far.
+  /// The server's log so far.
   package var log: String { (try? TestFiles.text(runtime("log"))) ?? "" }
   package var end: ProcessEnd? { process.end }
 
-  /// It ended before it was ready.
+  /// The server exited before it was ready.
   package struct StartFailure: Error, CustomStringConvertible {
     package let version: ServerVersion
     package let end: ProcessEnd
@@ -88,7 +88,7 @@ package final class RedisServer: Sendable {
     try connect().run(arguments)
   }
 
-  /// SIGTERM, as Kubernetes ends a pod: the server saves if it has save points, and ends.
+  /// Sends SIGTERM, as Kubernetes does to end a pod. The server saves if it has save points, and exits.
   @discardableResult
   package func shutdown(deadline: Double = 60) async throws -> ProcessEnd {
     process.signal(SIGTERM)
@@ -115,12 +115,14 @@ extension RedisServer {
     return line.map { String($0.dropFirst(field.utf8.count + 1)) }
   }
 
-  /// Runs BGREWRITEAOF to its end, waiting first for one that already runs; throws if it failed.
+  /// Runs BGREWRITEAOF and waits until it is done. First waits for one that is already running. Throws if it
+  /// failed.
   package func rewriteAOF() async throws {
     try await background("BGREWRITEAOF", "aof_rewrite_in_progress", "aof_last_bgrewrite_status")
   }
 
-  /// Runs BGSAVE to its end, waiting first for one that already runs; throws if it failed.
+  /// Runs BGSAVE and waits until it is done. First waits for one that is already running. Throws if it
+  /// failed.
   package func save() async throws {
     try await background("BGSAVE", "rdb_bgsave_in_progress", "rdb_last_bgsave_status")
   }

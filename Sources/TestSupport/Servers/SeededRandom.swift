@@ -1,6 +1,6 @@
-/// SplitMix64: the same numbers from the same seed, everywhere and for ever.
+/// SplitMix64: the same seed always gives the same numbers.
 ///
-/// Every test that draws numbers prints its seed and accepts one.
+/// Every test that uses random numbers prints its seed and accepts one.
 package struct SeededRandom: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
@@ -14,7 +14,7 @@ package struct SeededRandom: RandomNumberGenerator, Sendable {
     return z ^ (z >> 31)
   }
 
-  /// `count` random bytes, made eight at a time: tests run unoptimised.
+  /// `count` random bytes. They are made eight at a time, since tests run unoptimised.
   package mutating func bytes(_ count: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       let raw = UnsafeMutableRawBufferPointer(buffer)

@@ -2,7 +2,7 @@ import Glibc
 
 /// The servers that `scripts/servers` installs.
 package enum ServerVersion: String, CaseIterable, Sendable, CustomStringConvertible {
-  // Major and minor would run together without the underscore.
+  // Without the underscore, major and minor version would run together.
   // swift-format-ignore: AlwaysUseLowerCamelCase
   case v6_2 = "6.2"
   // swift-format-ignore: AlwaysUseLowerCamelCase
@@ -17,14 +17,14 @@ package enum ServerVersion: String, CaseIterable, Sendable, CustomStringConverti
   package var label: String { rawValue }
   package var description: String { rawValue }
 
-  /// What to run tests against: every version, or none where `LIFEBOAT_QUICK` is set. A server that
-  /// is not installed is not left out: its tests fail, naming `scripts/servers`.
+  /// The versions to test: all of them, or none if `LIFEBOAT_QUICK` is set. A server that is not installed is
+  /// not skipped. Its tests fail and name `scripts/servers`.
   package static var available: [ServerVersion] { isQuickRun ? [] : allCases }
 
-  /// Those of `available` with an AOF in several files.
+  /// The versions in `available` with a multi-part AOF.
   package static var multiPart: [ServerVersion] { available.filter(\.hasMultiPartAOF) }
 
-  /// Whether this run does without real servers: `.enabled(if: !ServerVersion.isQuickRun)`.
+  /// Whether this run uses no real servers: `.enabled(if: !ServerVersion.isQuickRun)`.
   package static var isQuickRun: Bool { getenv("LIFEBOAT_QUICK") != nil }
 
   /// Whether the AOF is a directory with base, increments and a manifest.
@@ -52,7 +52,7 @@ package enum EarlierRelease: String, CaseIterable, Sendable, CustomStringConvert
 
   package var description: String { rawValue }
 
-  /// Its `lifeboat`. One that is not built is not left out: its tests fail.
+  /// Its `lifeboat`. If it is not built, its tests are not skipped but fail.
   package var path: String {
     get throws {
       let path = ServerVersion.folder + "/releases/\(rawValue)/lifeboat"

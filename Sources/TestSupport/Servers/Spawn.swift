@@ -1,18 +1,18 @@
 import Glibc
 
-/// Where one of the three standard descriptors of a child leads.
+/// What one of a child's three standard descriptors is connected to.
 package enum ChildStream: Sendable {
   case null
   /// The descriptor of this process with the same number.
   case inherited
-  /// Read for standard input, else created and appended to.
+  /// A file. It is read for standard input, otherwise it is created and appended to.
   case file(String)
   /// A copy of a descriptor of this process, which the caller keeps and closes.
   case descriptor(Int32)
 }
 
-/// Starts a process as the leader of a group of its own, with no descriptor of this process but the
-/// three given, no signal blocked and none ignored. Does not wait.
+/// Starts a process as the leader of a group of its own. It gets only the three given descriptors. No signal
+/// is blocked or ignored. Does not wait.
 func spawnProcess(
   _ executable: String, _ arguments: [String], environment: [String: String], directory: String?,
   descriptors: [ChildStream]
@@ -52,7 +52,7 @@ func spawnProcess(
   return pid
 }
 
-// Not in the Glibc module; in glibc since 2.34, which is older than Debian 12.
+// The Glibc module lacks this function. glibc has it since 2.34, which is older than Debian 12.
 private let addCloseFrom = glibcFunction(
   "posix_spawn_file_actions_addclosefrom_np",
   as: (@convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32).self)
@@ -79,8 +79,8 @@ private func add(
   }
 }
 
-/// Whether a member of the group still runs. One that has ended but was not reaped by its parent,
-/// which in a container may be an init that never does, does not count.
+/// Whether a member of the group is still running. A process that has ended but was not reaped does not
+/// count. In a container, the parent may be an init that never reaps.
 func groupRuns(_ group: pid_t) -> Bool {
   guard kill(-group, 0) == 0 else { return false }
   return TestFiles.list("/proc").contains { name in

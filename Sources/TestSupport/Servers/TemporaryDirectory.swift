@@ -1,7 +1,7 @@
 import Glibc
 
-/// A directory of its own under `TMPDIR` or `/tmp`, removed with everything in it when the last
-/// reference goes. `LIFEBOAT_KEEP=1` keeps it, to look at what a failed test left.
+/// A new directory under `TMPDIR` or `/tmp`. It is removed with everything in it when the last reference is
+/// released. `LIFEBOAT_KEEP=1` keeps it, so that you can see what a failed test left.
 package final class TemporaryDirectory: Sendable {
   package let path: String
 

@@ -7,14 +7,13 @@ package struct HarnessError: Error, CustomStringConvertible {
 
   package init(_ description: String) { self.description = description }
 
-  /// `call: words of errno`; reads `errno`, so make it first thing after the call.
+  /// `call: text of errno`. Reads `errno`, so use it immediately after the call.
   static func last(_ call: String) -> HarnessError {
     HarnessError("\(call): \(Errno(rawValue: errno))")
   }
 }
 
-/// The few file operations that tests need: whole files, no Foundation, nothing of the code under
-/// test.
+/// The few file operations that tests need, on whole files. Uses neither Foundation nor the code under test.
 package enum TestFiles {
   package static func read(_ path: String) throws -> [UInt8] {
     let file = try FileDescriptor.open(FilePath(path), .readOnly)
@@ -59,7 +58,7 @@ package enum TestFiles {
     _ = try file.closeAfter { try file.writeAll(bytes) }
   }
 
-  /// Whether something is there, a dangling symbolic link included.
+  /// Whether the path exists. A dangling symbolic link exists, too.
   package static func exists(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0
@@ -70,7 +69,7 @@ package enum TestFiles {
     return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Whether it is a file that can be read to its end: no link, no FIFO.
+  /// Whether it is a file that can be read to its end, not a link or a FIFO.
   package static func isRegular(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
@@ -88,7 +87,7 @@ package enum TestFiles {
     }
   }
 
-  /// Creates the directory and its parents; one that is there is left as it is.
+  /// Creates the directory and its parents. An existing one is not changed.
   package static func makeDirectory(_ path: String) throws {
     if isDirectory(path) || mkdir(path, 0o755) == 0 || errno == EEXIST { return }
     guard errno == ENOENT else { throw HarnessError.last("mkdir \(path)") }
@@ -98,13 +97,13 @@ package enum TestFiles {
     }
   }
 
-  /// The names in a directory, sorted; empty when there is no such directory.
+  /// The names in a directory, sorted; empty if there is no such directory.
   package static func list(_ path: String) -> [String] {
     guard let directory = opendir(path) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []
     while let entry = readdir(directory) {
-      // Not through a copy of `dirent`: the name reaches as far as the record, not the type.
+      // Not through a copy of `dirent`: the name is as long as the record, not as the type.
       let name = UnsafeRawPointer(entry).advanced(by: MemoryLayout<dirent>.offset(of: \.d_name)!)
       names.append(String(cString: name.assumingMemoryBound(to: CChar.self)))
     }
@@ -126,7 +125,7 @@ package enum TestFiles {
     try write(try read(from), to: to)
   }
 
-  /// Copies files and directories, not modes nor links.
+  /// Copies files and directories, but not modes or links.
   package static func copyTree(_ from: String, to: String) throws {
     try makeDirectory(to)
     for name in list(from) {
@@ -139,7 +138,7 @@ package enum TestFiles {
     }
   }
 
-  /// Removes a file or a whole directory; silent when it is not there or goes meanwhile.
+  /// Removes a file or a whole directory. No error if it does not exist or disappears meanwhile.
   package static func remove(_ path: String) {
     if isDirectory(path) {
       chmod(path, 0o700)

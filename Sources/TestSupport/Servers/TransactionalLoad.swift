@@ -1,32 +1,31 @@
 import Glibc
 import Synchronization
 
-/// A load whose every step can be proved whole or absent after a restore.
+/// A load with which a test can prove, for every step, that it is complete or absent after a restore.
 ///
-/// Step n is one transaction over two databases: `INCR <prefix>a` and a payload as the string
-/// `<prefix>p:n` and as a field of the hash `<prefix>h:(n mod 100)` in database 0, `INCR <prefix>b`
-/// in database 1. So the two counters of a restored server are equal and name the last step, and
-/// everything else follows from the seed. Runs on a thread of its own, one transaction after the
-/// other, until it is stopped or the server stops.
+/// Step n is one transaction over two databases: `INCR <prefix>a` and a payload as the string `<prefix>p:n`
+/// and as a field of the hash `<prefix>h:(n mod 100)` in database 0, `INCR <prefix>b` in database 1. So the
+/// two counters of a restored server are equal and give the last step. Everything else follows from the seed.
+/// The load runs on a thread of its own, one transaction after the other, until it or the server is stopped.
 ///
-/// With `keeps` a step also deletes what the step so many before it wrote, so that a load of hours leaves
-/// a dataset of the same size.
+/// With `keeps`, a step also deletes what the step that many before it wrote, so the dataset keeps its size
+/// even after hours.
 package final class TransactionalLoad: Sendable {
   package struct Options: Sendable {
     package var seed: UInt64 = 1
     package var prefix = "load:"
-    /// Bytes of a payload.
+    /// The size of a payload in bytes.
     package var payload = 0...600
-    /// Between two steps.
+    /// The pause between two steps.
     package var pause = Duration.zero
-    /// BGREWRITEAOF after so many steps, drawn again each time; nil for none.
+    /// The number of steps between two BGREWRITEAOF, drawn again each time; nil for none.
     package var rewriteEvery: ClosedRange<Int>?
-    /// BGSAVE after so many steps.
+    /// The number of steps between two BGSAVE.
     package var saveEvery: ClosedRange<Int>?
-    /// Only so many steps stay; nil for all. At least as many as there are hashes, so that none is ever
-    /// empty.
+    /// How many steps the dataset keeps; nil for all. At least as many as there are hashes, so that no hash
+    /// is ever empty.
     package var keeps: Int?
-    /// The last step that the server already holds, to continue with the load of an earlier run.
+    /// The last step that the server already has, to continue the load of an earlier run.
     package var after = 0
     /// The last step to make.
     package var last = Int.max
@@ -34,13 +33,13 @@ package final class TransactionalLoad: Sendable {
     package init() {}
   }
 
-  /// Why it ended.
+  /// Why the load ended.
   package enum Ending: Hashable, Sendable {
-    /// By `stop()`, or the last step was made.
+    /// `stop()` was called, or the last step was made.
     case stopped
-    /// The server has stopped, for instance because it was killed.
+    /// The server has stopped, for example because it was killed.
     case disconnected(String)
-    /// The server answered what it must not.
+    /// The server gave a wrong reply.
     case wrong(String)
   }
 
@@ -70,19 +69,19 @@ package final class TransactionalLoad: Sendable {
     return load
   }
 
-  /// The highest step that was sent; a restored server may hold it, and none above.
+  /// The highest step that was sent. A restored server may have this step, but none above it.
   package var issued: Int { state.withLock { $0.issued } }
-  /// The highest step whose EXEC was answered. Only with `appendfsync always` is it in the file by
-  /// then: otherwise a busy server may write up to two seconds late, and a mere SIGKILL loses that.
+  /// The highest step whose EXEC was answered. Only with `appendfsync always` is it in the file by then.
+  /// Otherwise a busy server may write up to two seconds late, and a SIGKILL loses that.
   package var acknowledged: Int { state.withLock { $0.acknowledged } }
   /// Transactions that the server refused as a whole (disk full, loading) and that were sent again.
   package var refusals: Int { state.withLock { $0.refusals } }
-  /// Its words at the last refusal.
+  /// The server's error at the last refusal.
   package var lastRefusal: String? { state.withLock { $0.lastRefusal } }
-  /// nil while it runs.
+  /// nil while it is running.
   package var ending: Ending? { state.withLock { $0.ending } }
 
-  /// Finishes the current step and waits for the end; throws if the server answered wrongly.
+  /// Finishes the current step and waits for the end. Throws if the server gave a wrong reply.
   @discardableResult
   package func stop() async throws -> Ending {
     state.withLock { $0.stopping = true }
@@ -100,7 +99,7 @@ package final class TransactionalLoad: Sendable {
     return ending
   }
 
-  /// Waits until step `step` is acknowledged; throws when the load ends before.
+  /// Waits until step `step` is acknowledged. Throws if the load ends before that.
   package func reach(_ step: Int, deadline: Double = 90) async throws {
     try await eventually(
       deadline: deadline, "step \(step)",
@@ -137,7 +136,7 @@ package final class TransactionalLoad: Sendable {
         sleep(.milliseconds(20))
       }
       state.withLock { $0.acknowledged = step }
-      // Answers "already in progress" or, with AOF off, an error: either is as good as done.
+      // The server replies "already in progress" or, with AOF off, an error. Both are fine here.
       if let countdown = rewrite {
         rewrite = try due(countdown, options.rewriteEvery!, ["BGREWRITEAOF"], client, &random)
       }
@@ -157,7 +156,7 @@ package final class TransactionalLoad: Sendable {
     return Int.random(in: every, using: &random)
   }
 
-  /// Whether the step was made; false when it was refused as a whole.
+  /// Whether the step was made; false if all of it was refused.
   private func transaction(
     _ client: RESPClient, _ step: Int, _ payload: [UInt8]
   ) throws -> Bool {
@@ -175,15 +174,15 @@ package final class TransactionalLoad: Sendable {
     let replies = try client.pipeline(commands)
     let execution = replies[commands.count - 1]
     if case .error(let words) = execution {
-      // After a MULTI that was refused the commands ran, or were refused, one by one; nothing is
-      // certain then. It does not happen: MULTI is refused only while loading, when all is.
+      // After a refused MULTI, each command ran or was refused separately, so the result is not known. This
+      // does not happen: MULTI is only refused while loading, and then everything is refused.
       state.withLock {
         $0.refusals += 1
         $0.lastRefusal = replies.compactMap(\.errorText).first ?? words
       }
       return false
     }
-    // Without MULTI and EXEC; the second INCR is the last but one.
+    // Without MULTI and EXEC. The second INCR is the last but one.
     let count = commands.count - 2
     guard let results = execution.array, results.count == count, results[1] == .integer(step),
       results[count - 2] == .integer(step)

@@ -2,17 +2,17 @@ package import BackupTypes
 package import ObjectStorage
 import Synchronization
 
-/// Wraps any store; a closure decides about each call. What is faithful about it: a failed call has
-/// done nothing, a lost reply has done everything, and a held call has done nothing yet.
+/// Wraps any store. A closure decides what happens to each call. As with a real store, a failed call has done
+/// nothing, a call with a lost reply has done everything, and a held call has done nothing yet.
 package final class FaultyStore: ObjectStore {
   package typealias Operation = MemoryStore.Operation
 
   package struct Call: Sendable, Hashable {
     package var operation: Operation
-    /// The object's name, or the prefix of a listing; of a deletion, one call is recorded and
-    /// decided for each name. Empty for `now` and `prepare`.
+    /// The object's name, or the prefix of a listing. For a deletion, one call is recorded and decided for
+    /// each name. Empty for `now` and `prepare`.
     package var name: String
-    /// Counts the calls of this store from 1.
+    /// The number of the call on this store, from 1.
     package var number: Int
   }
 
@@ -20,7 +20,7 @@ package final class FaultyStore: ObjectStore {
     case pass
     /// The work is not done.
     case fail(LifeboatError)
-    /// The work is done, and the caller hears this error.
+    /// The work is done, but the caller gets this error.
     case loseReply(LifeboatError)
     /// The work waits until the gate is open. A cancelled caller keeps waiting.
     case hold(Gate)
@@ -46,13 +46,13 @@ package final class FaultyStore: ObjectStore {
     state = Mutex(State(decide: decide))
   }
 
-  /// Replaces the closure, for every call that begins from now on.
+  /// Replaces the closure for every call that begins from now on.
   package func decide(_ decide: @escaping @Sendable (Call) -> Decision) {
     state.withLock { $0.decide = decide }
   }
 
-  /// Holds every call whose operation and name match, until the gate that is returned is opened. The
-  /// others are decided as before.
+  /// Holds every call whose operation and name match until the returned gate is opened. The other calls are
+  /// decided as before.
   package func hold(
     where matches: @escaping @Sendable (Operation, String) -> Bool
   ) -> Gate {
@@ -83,7 +83,7 @@ package final class FaultyStore: ObjectStore {
     }
   }
 
-  /// A failure decided for one name is in the answer for that name, as with a real store.
+  /// If one name's deletion is decided to fail, the result has the error for that name, as with a real store.
   package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
     var failures: [String: LifeboatError] = [:]
     for name in names {
@@ -126,12 +126,12 @@ package final class FaultyStore: ObjectStore {
   }
 }
 
-/// Holds whoever waits until it is opened, once and for all.
+/// Callers wait here until it is opened. It stays open.
 package final class Gate: Sendable {
   private struct State {
     var isOpen = false
     var waiting: [CheckedContinuation<Void, Never>] = []
-    /// Those who want to know when so many wait.
+    /// Watchers that want to know when this many callers wait.
     var watchers: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
   }
   private let state = Mutex(State())
@@ -165,8 +165,8 @@ package final class Gate: Sendable {
     }
   }
 
-  /// Returns when at least `count` calls wait here, or the gate is open: so that a test needs no
-  /// sleep to know that a call has arrived.
+  /// Returns when at least `count` calls wait here, or the gate is open. So a test needs no sleep to know
+  /// that a call has arrived.
   package func waitUntilHolding(_ count: Int) async {
     await withCheckedContinuation { continuation in
       let isSatisfied = state.withLock { state in

@@ -3,7 +3,7 @@ import Glibc
 package import ObjectStorage
 import Synchronization
 
-/// A store in memory, as strict as a real one, that counts requests and has a clock if given one.
+/// A store in memory, as strict as a real one. It counts requests, and has a clock if it is given one.
 package final class MemoryStore: ObjectStore {
   package enum Operation: String, Sendable, Hashable, CaseIterable {
     case create, read, list, delete, now, prepare
@@ -17,10 +17,10 @@ package final class MemoryStore: ObjectStore {
     var objects: [String: Object] = [:] {
       didSet { sorted = nil }
     }
-    /// The names in order, until an object comes or goes.
+    /// The sorted names; nil after an object was added or removed.
     var sorted: [String]?
     var requests: [Operation: Int] = [:]
-    /// Stamps objects when there is no clock: a millisecond for each.
+    /// The time of the next object if there is no clock. It advances by a millisecond per object.
     var ticks: Int64 = 0
 
     mutating func sortedNames() -> [String] {
@@ -35,7 +35,7 @@ package final class MemoryStore: ObjectStore {
   private let clock: (@Sendable () -> Instant)?
   private let state = Mutex(State())
 
-  /// - Parameter clock: what `now()` and the objects' times say; without it `now()` is nil.
+  /// - Parameter clock: the source of `now()` and of the objects' times. Without it, `now()` is nil.
   package init(
     location: String = "memory://test", clock: (@Sendable () -> Instant)? = nil
   ) {
@@ -119,7 +119,7 @@ package final class MemoryStore: ObjectStore {
   }
 }
 
-// For tests, outside the protocol and not counted.
+// For tests. Not part of the protocol, and not counted.
 extension MemoryStore {
   package func requests(_ operation: Operation) -> Int {
     state.withLock { $0.requests[operation] ?? 0 }
@@ -140,7 +140,7 @@ extension MemoryStore {
 
   package var count: Int { state.withLock { $0.objects.count } }
 
-  /// Another store that holds the same, since the same times.
+  /// Another store with the same objects and times.
   package func copy() -> MemoryStore {
     let made = MemoryStore(location: location, clock: clock)
     let objects = state.withLock { $0.objects }
@@ -148,7 +148,7 @@ extension MemoryStore {
     return made
   }
 
-  /// Puts bytes there whatever was there before: damage, or someone else's tool.
+  /// Stores the bytes even if the object exists, like damage or someone else's tool.
   package func overwrite(_ name: String, _ bytes: [UInt8]) {
     state.withLock { state in
       state.ticks += 1
@@ -157,13 +157,13 @@ extension MemoryStore {
     }
   }
 
-  /// Removes an object: damage, or a lifecycle rule.
+  /// Removes an object, like damage or a lifecycle rule.
   package func lose(_ name: String) {
     state.withLock { $0.objects[name] = nil }
   }
 }
 
-/// By UTF-8 bytes, as stores sort.
+/// Compares UTF-8 bytes, as stores do.
 private func precedes(_ a: String, _ b: String) -> Bool {
   let order = a.utf8.withContiguousStorageIfAvailable { a in
     b.utf8.withContiguousStorageIfAvailable { b in
@@ -176,7 +176,7 @@ private func precedes(_ a: String, _ b: String) -> Bool {
 }
 
 extension ObjectStore {
-  /// An object of any size that can be created.
+  /// Reads an object of any size that can be created.
   package func read(_ name: String) async throws -> [UInt8]? {
     try await read(name, limit: objectByteCountMax)
   }

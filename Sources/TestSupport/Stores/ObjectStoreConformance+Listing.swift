@@ -75,7 +75,7 @@ extension ObjectStoreConformance {
     try require(done + rest == all, "\(done.count) and \(rest.count) names instead of 1500")
   }
 
-  /// Eight at a time: a durable create may take milliseconds.
+  /// Eight at a time, because a durable create may take milliseconds.
   private static func createAll(_ names: [String], in store: any ObjectStore) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for part in 0..<8 {

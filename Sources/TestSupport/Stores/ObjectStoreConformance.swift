@@ -1,8 +1,8 @@
 import BackupTypes
 package import ObjectStorage
 
-/// What every `ObjectStore` must do, as functions that throw a `Violation`; `all` runs each against
-/// a new, empty, prepared store.
+/// What every `ObjectStore` must do, as functions that throw a `Violation`. Each check in `all` needs a new,
+/// empty, prepared store.
 ///
 ///     for check in ObjectStoreConformance.all {
 ///       try await check.run(makeStore())
@@ -40,7 +40,7 @@ package enum ObjectStoreConformance {
     guard condition else { throw Violation(description: message()) }
   }
 
-  /// Every page, checked for the rules that hold for pages.
+  /// Lists all pages and checks the rules for pages.
   package static func listAll(
     _ store: any ObjectStore, prefix: String
   ) async throws -> [ObjectEntry] {
@@ -135,7 +135,7 @@ package enum ObjectStoreConformance {
         throw Violation(description: "\(content?.count ?? 0) bytes were read, of \(limit) allowed")
       } catch let error as LifeboatError where error.code == .corrupt {}
     }
-    // What a server says of it can be longer.
+    // The server's error text can be longer than the limit.
     let absent = try await store.read("limit/b", limit: 1)
     try require(absent == nil, "an absent object was read")
     let (has, hasNot) = (
