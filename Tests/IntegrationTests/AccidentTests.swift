@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A server that lost what it had and went on: a restore asks, and the state before is there.
+/// A server lost its data and kept running. A restore asks, and the state before the loss can be restored.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct AccidentTests {
   enum Accident: String, Sendable, CaseIterable, CustomTestStringConvertible {
@@ -43,7 +43,7 @@ struct AccidentTests {
     let options = ["appendonly": accident.appendOnly, "save": "3600 1000000"]
     var server = try await scene.server(.v7_4, options)
     var ship = try follow(scene)
-    // All of it stays in the log of an AOF: its BASE is empty.
+    // With an AOF, all of it stays in the log: the BASE is empty.
     try server.fill("key:", 1...500)
     if accident.appendOnly == "no" { try await server.save() }
     try await restores(500, scene, ship)
@@ -78,7 +78,7 @@ struct AccidentTests {
     let kept = try await scene.loaded(.v7_4, before, appendOnly: accident.appendOnly)
     #expect(kept.keyCount == 500 && kept[0, "key:500"] != nil)
 
-    // It goes on being shipped, and no second question is asked.
+    // The server is still shipped, and no second question is asked.
     if accident == .flushedWithoutLog { try server.fill("new:", 1...2) }
     try server.fill("more:", 1...3)
     if accident.appendOnly == "no" { try await server.save() }
@@ -101,7 +101,7 @@ struct AccidentTests {
 }
 
 extension Scene {
-  /// What a server that loads this directory is to be started with.
+  /// The `appendonly` setting with which a server loads this directory.
   fileprivate func appendOnly(_ directory: String) -> String {
     TestFiles.exists(directory + "/dump.rdb") ? "no" : "yes"
   }

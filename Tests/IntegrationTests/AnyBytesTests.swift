@@ -3,16 +3,16 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// What a careless reader of an append-only file takes for its structure, a value that is spread over 25
-/// log objects, and a million keys: shipped while it is written, cut right everywhere.
+/// Bytes that a careless reader of an append-only file takes for its structure, a value that is spread over
+/// 25 log objects, and a million keys. They are shipped while they are written, and every cut is right.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AnyBytesTests {
-  /// A server whose states are told apart by their digests, and its shipper.
+  /// A server and its shipper. The server's states are compared by their digests.
   private final class Run {
     let place: Place
     let server: RedisServer
     private let ship: RunningCommand
-    /// The state at the end of a second in which nothing was written any more.
+    /// States, each with the second that it was read in. Nothing more was written in that second.
     private(set) var states: [(second: Int64, digest: String)] = []
 
     init(_ version: ServerVersion) async throws {
@@ -23,7 +23,7 @@ struct AnyBytesTests {
       ship = try place.ship("--ship-interval", "200ms")
     }
 
-    /// Ends the second, so that what follows is of a later one.
+    /// Records the state and waits for the next second, so later writes belong to a later one.
     func note() async throws {
       let second = SystemClock.now().milliseconds / 1000 + 1
       states.append((second, try Run.digest(server)))
@@ -40,7 +40,7 @@ struct AnyBytesTests {
       try await place.shipOnce()
     }
 
-    /// The state that a restore gives is `expected`.
+    /// Expects that a restore gives the state `expected`.
     func expect(_ expected: String, _ arguments: String...) async throws {
       let target = try place.folder.makeDirectory("restored")
       defer { TestFiles.remove(target) }
@@ -65,7 +65,8 @@ struct AnyBytesTests {
       "\n", "\r", "$-1\r\n", "*-1\r\n", "$999999999\r\n", "REDIS0011", "",
     ].map { Array($0.utf8) } + [[0xff], [0xff, 0, 0, 0, 0, 0, 0, 0, 0], [0xfe, 0xff, 0x80]]
 
-  /// A random MiB a hundred times, between lines of a log: more would take long unoptimised.
+  /// The same random MiB a hundred times, between lines of a log. More random bytes would take long
+  /// unoptimised.
   private static let large: [UInt8] = {
     var random = SeededRandom(seed: 100)
     let lines = hostile.flatMap { $0 }
@@ -89,7 +90,7 @@ struct AnyBytesTests {
       if case .error(let text) = reply { throw HarnessError(text) }
     }
     try await run.note()
-    // Between MULTI and EXEC, so that no cut is allowed for all of it.
+    // Between MULTI and EXEC, so no cut is allowed within it.
     try client.command("MULTI")
     try client.command("SET", "#TS:1\r\n", "*2\r\n")
     try client.command("HSET", "large", "*3\r\n$3\r\n", Self.large)
@@ -116,7 +117,7 @@ struct AnyBytesTests {
     let run = try await Run(.valkey9_1)
     let client = try run.server.connect(timeout: 120)
     for part in 0..<4 {
-      // What a client writes that loads data: pipelined, a command for each key.
+      // Like a client that loads data: pipelined, one command per key.
       for batch in 0..<25 {
         let first = (part * 25 + batch) * 10_000
         let commands: [[any RESPArgument]] = (first..<first + 10_000).map {

@@ -2,14 +2,14 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A damaged or foreign repository: an exit code that says which, a message that says what to do, and a
-/// target that is as it was.
+/// A damaged or foreign repository. The exit code says which, the message says what to do, and the target is
+/// not changed.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct BadRepositoryTests {
   enum Damage: String, CaseIterable {
     case missing, truncated, swapped, newer, flipped, empty
   }
-  /// The objects of a repository by what their paths hold.
+  /// The kinds of objects in a repository, by part of their paths.
   enum Kind: String, CaseIterable {
     case claim = "/claim"
     case snapshot = "/snapshots/"
@@ -41,8 +41,8 @@ struct BadRepositoryTests {
   func `an object that is missing, damaged, swapped or newer`(kind: Kind) async throws {
     let whole = try await BadRepositoryTests.backup()
     let objects = TestFiles.tree(whole.repository).filter(kind.matches)
-    // The newest of its kind, which the newest restore point needs. Ids of generations are random: each is
-    // damaged once, so that one is the BASE's and one the dump's.
+    // The newest of its kind, which the newest restore point needs. The ids of generations are random, so
+    // each generation is damaged once: one is the BASE, the other the dump.
     let victims = [.piece, .index].contains(kind) ? objects : [try #require(objects.last)]
     try #require(!victims.isEmpty)
     for (damage, victim) in Damage.allCases.flatMap({ damage in victims.map { (damage, $0) } }) {
@@ -67,8 +67,8 @@ struct BadRepositoryTests {
       let result = try await scene.restore(target, ["--if-empty", "--if-backup-exists"])
       let words = "\(kind) \(damage) \(victim): \(result)"
       if damage == .missing, [.snapshot, .log, .piece, .index].contains(kind) {
-        // Names are the catalogue: what is not listed is not claimed; the point before it restores. A dump
-        // beside the chain is done without: retention lets dumps go.
+        // The listing is the catalogue. A missing snapshot does not exist, so the previous point is restored.
+        // A missing dump beside the chain is left out, since retention deletes dumps.
         #expect(result.exitCode == 0 || result.exit == .corrupt, "\(words)")
         if result.exitCode == 0 {
           #expect(try await scene.loaded(.v7_4, target)[0, "one:20"] != nil, "\(words)")
@@ -76,7 +76,7 @@ struct BadRepositoryTests {
         continue
       }
       if [.piece, .index].contains(kind), result.exitCode == 0 {
-        // It was the dump's: the state does not need it.
+        // It belonged to the dump, which the state does not need.
         #expect(result.outputText.has("the dump next to the log is left out"), "\(words)")
         #expect(try await scene.loaded(.v7_4, target)[0, "two:20"] != nil, "\(words)")
         continue
@@ -105,7 +105,7 @@ struct BadRepositoryTests {
       #expect(shipped.exit == exit || shipped.exitCode == 0, "\(content): \(shipped)")
       #expect(try TestFiles.text(path) == content, "the descriptor was overwritten")
     }
-    // Without it, objects are left: that is no proof of "no backup".
+    // Without the descriptor, there are still objects. So this is not "no backup".
     TestFiles.remove(path)
     let lost = try await scene.restore(
       try scene.folder.makeDirectory("target"), ["--if-empty", "--if-backup-exists"])

@@ -3,13 +3,13 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A damaged volume: what is wrong is said, nothing of it becomes a restore point, and what was good
-/// before stays.
+/// A damaged volume. The damage is reported, nothing damaged becomes a restore point, and the previous good
+/// points stay.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct BadVolumeTests {
   enum Damage: String, CaseIterable { case torn, truncated, flipped, empty }
 
-  /// Nothing of it is uploaded, and it is not read to its end.
+  /// Nothing of the file is uploaded, and it is not read to its end.
   @Test func `a sparse file of any size in place of the dump is refused by its first bytes`()
     async throws
   {
@@ -120,7 +120,7 @@ struct BadVolumeTests {
     #expect(absent.exitCode == 0, "\(absent)")
     let orphan = try await scene.restore(scene.folder("no/such/parent"))
     #expect((orphan.exitCode ?? 0) != 0 && orphan.errorText.has("no/such"), "\(orphan)")
-    // In use: by a server with data, and by one that has started on nothing a moment ago.
+    // The directory is in use by a server with data, and then by one that has just started without data.
     let before = TestFiles.tree(scene.data)
     for arguments in [["--replace"], []] {
       let used = try await scene.restore(scene.data, arguments)
@@ -154,7 +154,7 @@ struct BadVolumeTests {
       let end = try await child.wait()
       return (end, try TestFiles.text(out))
     }
-    // The repository, the target, and the volume in turn are closed to it.
+    // There is no permission for the repository, then the target, then the volume.
     let closed = try await asNobody(["restore", "--data", target, "--repo", scene.repository])
     #expect(closed.end != .exited(0) && closed.text.has("ermission"), "\(closed)")
     #expect(TestFiles.tree(target).isEmpty)
@@ -163,7 +163,7 @@ struct BadVolumeTests {
     chmod(own, 0o777)
     let unread = try await asNobody(["ship", "--once", "--data", scene.data, "--repo", own])
     #expect(unread.end != .exited(0) && unread.text.has("ermission"), "\(unread)")
-    // No room: a tmpfs that is too small, in a mount namespace of its own.
+    // No space left: a tmpfs that is too small, in a mount namespace of its own.
     let small = try scene.folder.makeDirectory("small")
     let script = """
       mount -t tmpfs -o size=1m tmpfs "$1" || exit 99; "$2" restore --data "$1" --repo "$3"; \

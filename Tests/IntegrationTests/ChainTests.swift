@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Chains that break: no restore point claims what was not proved, and the point before the break still
-/// restores.
+/// Broken chains. No restore point contains what was not proved, and the point before the break can still be
+/// restored.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct ChainTests {
   private func follow(_ scene: Scene) throws -> RunningCommand {
@@ -120,7 +120,7 @@ struct ChainTests {
     try await scene.ship()
     let target = try await scene.restored("target", "--point", point)
     let next = try await scene.server(version, on: target, ["appendonly": "yes"])
-    // As long as the other branch, so that only the bytes tell them apart.
+    // As long as the other branch, so that they only differ in their bytes.
     try next.fill("new:", 1...20)
     let new = try await next.dataset()
     next.kill()

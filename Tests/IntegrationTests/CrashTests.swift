@@ -4,8 +4,8 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// The main job under violence: a transactional load, rewrites and saves at random moments, the server
-/// and the shipper killed together. What is restored is whole, in order, and nothing else.
+/// The main job with crashes: a transactional load, rewrites and saves at random moments, and the server and
+/// the shipper killed together. The restored steps are complete and in order, and there is nothing else.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct CrashTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -75,7 +75,7 @@ struct CrashTests {
 }
 
 extension Place {
-  /// A load, a server and a shipper, both killed in the middle of it; what is restored then is whole, in
+  /// Kills a server and its shipper in the middle of a load. The restored steps are then complete and in
   /// order, and nothing that was acknowledged is missing.
   func survivesKills(_ test: CrashTests.Case) async throws {
     let server = try await RedisServer.start(
@@ -83,10 +83,10 @@ extension Place {
     let ship = try self.ship("--ship-interval", "200ms", "--dump-interval", "0")
     let load = try TransactionalLoad.start(on: server, test.load(UInt64.random(in: 1...1_000_000)))
     try await load.reach(700)
-    // A restore in the middle of it all: objects come, and files are replaced, while it reads.
+    // A restore in the middle of the load: objects are added and files are replaced while it reads.
     let before = try await restoredStep(test, load, into: "before")
     try await load.reach(load.acknowledged + Int.random(in: 100...400))
-    // What the repository acknowledged before the kill: read from it.
+    // What the repository has acknowledged before the kill.
     let acknowledged = try #require(await newest())
     _ = ship.kill()
     let (answered, issued) = (load.acknowledged, load.issued)
@@ -97,7 +97,7 @@ extension Place {
     #expect(at >= before, "the repository went back from step \(before) to \(at)")
     #expect(after >= at, "the repository went back from step \(at) to \(after)")
     #expect(after <= load.issued, "a step was restored that was never sent")
-    // What the volume holds after the crash, a torn tail included, is shipped as a server loads it.
+    // The contents of the volume after the crash, including a torn tail, are shipped as a server loads them.
     let copy = try self.copy(data, as: "copy")
     try await shipOnce()
     let shipped = try await restoredStep(test, load, into: "volume")

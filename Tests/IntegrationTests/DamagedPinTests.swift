@@ -7,12 +7,12 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A pin of which one bit was flipped: nothing is deleted because of it, and it is in nobody's way.
+/// A pin with a flipped bit. It does not cause any deletion, and does not block anything.
 @Suite struct DamagedPinTests {
   private static let pin = "s0000000000001-1-1"
   private static let name = "ops/pins/" + pin
 
-  /// A repository with a point and a pin that is damaged, beside a volume that has news.
+  /// A repository with a point and a damaged pin, and a volume with new data.
   private func place() async throws -> Place {
     let place = try Place()
     try Volume.writeDump(in: place.data)

@@ -3,8 +3,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// A record of a restore point that can't be read: `list` shows the others, and what is refused names a way
-/// that goes on.
+/// A snapshot that can't be read. `list` shows the others, and each refusal names a command that works.
 @Suite struct DamagedSnapshotTests {
   private static let first = "timelines/00000001/snapshots/00000001"
 

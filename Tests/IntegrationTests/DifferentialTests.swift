@@ -8,8 +8,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Data directories that were damaged in many ways, and what `inspect --data`, `ship --once` with `restore`, and
-/// a real server say of them. Each directory comes from a seed: `LIFEBOAT_TEST_SEED` repeats a run.
+/// Data directories with many kinds of damage, and what `inspect --data`, `ship --once` with `restore`, and a
+/// real server say about them. Each directory is made from a seed. `LIFEBOAT_TEST_SEED` repeats a run.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct DifferentialTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -27,16 +27,16 @@ struct DifferentialTests {
     var words: String
     var data: String
     var isGood: Bool
-    /// Neither good nor broken: a damaged magic, for example, is one that nobody knows.
+    /// Neither good nor broken. For example, a damaged magic is unknown.
     var isUnknown: Bool
-    /// How many keys there are at least, as the files are read here.
+    /// The minimum number of keys, according to the files.
     var least: UInt64
-    /// How many keys the server loads; nil if it does not start.
+    /// The number of keys that the server loads; nil if it does not start.
     var loaded: UInt64?
   }
 
   private static let perChange = 2
-  /// How many of them are shipped, for each kind of damage. What is broken takes seconds each.
+  /// How many directories are shipped for each kind of damage. A broken one takes seconds.
   private static let shipped = (good: 1, broken: 1)
   private static let shippedAtOnce = 12
 
@@ -106,8 +106,8 @@ struct DifferentialTests {
       words: words, data: data, isGood: isGood, isUnknown: isUnknown, least: least, loaded: loaded)
   }
 
-  /// A restore of what was shipped gives what the server loads. `ship` succeeds exactly if `inspect` says good,
-  /// apart from a directory without data, of which there is nothing to ship.
+  /// A restore of what was shipped gives what the server loads. `ship` succeeds exactly if `inspect` says
+  /// good, except for a directory without data, which has nothing to ship.
   private func shipAndRestore(
     _ test: Case, _ found: Verdicts, _ folder: TemporaryDirectory, _ number: Int
   ) async throws {
@@ -145,7 +145,7 @@ struct DifferentialTests {
       var scanner = AOFScanner(takesAnyMagic: true)
       scanner.keys = KeySample()
       bytes.withUnsafeBytes { scanner.consume($0) }
-      // Only what a loader keeps: not what stands in an unfinished transaction.
+      // Count only what a loader keeps, without an unfinished transaction.
       if scanner.boundary < UInt64(bytes.count) {
         scanner = AOFScanner(takesAnyMagic: true)
         scanner.keys = KeySample()
@@ -158,7 +158,7 @@ struct DifferentialTests {
     return bounds.atLeast
   }
 
-  /// How many keys a server loads; nil if it refuses to start.
+  /// The number of keys that a server loads; nil if it refuses to start.
   private func load(_ test: Case, _ directory: String, _ options: [String: String] = [:])
     async throws -> UInt64?
   {

@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Every `lifeboat` command that the README, the guides and the pages of the alerts show is run, as it
-/// stands there, by a shell: in a pod's place, beside a sidecar that ships a Redis whose data was flushed
-/// once. The runbooks by symptom have stages of their own: `RunbookTests`.
+/// A shell runs every `lifeboat` command of the README, the guides and the alert pages unchanged. It stands
+/// for the pod, beside a sidecar that ships a Redis whose data was flushed once. `RunbookTests` covers the
+/// runbooks by symptom.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct DocumentedCommandsTests {
   private struct Line: CustomStringConvertible {
@@ -14,7 +14,7 @@ struct DocumentedCommandsTests {
     var description: String { "\(page): \(text)" }
   }
 
-  /// The lines of the code blocks that run `lifeboat`, without the way into the pod and the remarks.
+  /// The lines of the code blocks that run `lifeboat`, without `kubectl exec` and without comments.
   private func lines() throws -> [Line] {
     let pages =
       ["README.md", "docs/restore.md", "docs/threat-model.md"]
@@ -41,7 +41,7 @@ struct DocumentedCommandsTests {
 
   @Test func `each of them does what it says`() async throws {
     let place = try Place()
-    // The server that is on the PATH, which a drill finds.
+    // The server on the PATH, which a drill finds.
     let server = try await RedisServer.start(
       .v7_0, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
     for index in 1...20 { try server.command("SET", "key:\(index)", "value") }
@@ -62,13 +62,14 @@ struct DocumentedCommandsTests {
       }
     }
     #expect(ship.end == nil, "\(ship.errorText)")
-    // Of the commands of a person on call none is without an example.
+    // Each command that a person on call needs has an example.
     for command in ["doctor", "list", "inspect", "restore", "verify", "unpin", "status", "sync"] {
       #expect(lines.contains { $0.text.contains("lifeboat \(command)") }, "\(command)")
     }
   }
 
-  /// Runs a line in a shell. Paths of a pod become those of this test; what runs for ever, runs once.
+  /// Runs a line in a shell. A pod's paths are replaced by those of this test. A command that would not end
+  /// runs once.
   private func run(_ line: Line, _ number: Int, _ place: Place, port: UInt16) async throws -> (
     code: Int32?, text: String
   ) {
@@ -77,7 +78,7 @@ struct DocumentedCommandsTests {
     var repository = place.repository
     if line.text.contains("lifeboat restore") {
       data = try place.folder.makeDirectory("data-\(number)")
-      // Something that `--replace` moves aside.
+      // Data that `--replace` moves aside.
       if line.text.contains("--replace") { try Volume.writeDump(in: data) }
     }
     var text = line.text

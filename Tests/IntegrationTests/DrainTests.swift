@@ -4,8 +4,8 @@ import Shipping
 import TestSupport
 import Testing
 
-/// A chain that nothing continues any more is read to its end before it is let go of, also when the
-/// next one has its BASE long before.
+/// A chain that is no longer written to is read to its end before its files are released, even if the next
+/// chain's BASE is durable long before.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct DrainTests {
   @Test(arguments: ServerVersion.multiPart.suffix(2))
@@ -53,7 +53,7 @@ struct DrainTests {
     #expect(expected.difference(to: try await again.dataset(), limit: 5) == [])
   }
 
-  /// Whether it ships or stands by, a rewrite gives the volume back what it replaced.
+  /// Whether the shipper ships or is in standby, the space of files that a rewrite replaced is freed.
   @Test func `rewrites leave no file pinned`() async throws {
     let place = try Place()
     let other = try place.folder.makeDirectory("other")
@@ -62,10 +62,11 @@ struct DrainTests {
     let second = try await RedisServer.start(
       .v7_4, directory: other, options: ["appendonly": "yes"])
     try server.command("SET", "key", "value")
-    // Not the same bytes: what is there already is nothing to ship, and nothing to stand by for.
+    // Different bytes. If the repository already had them, there would be nothing to ship and no reason for
+    // standby.
     try second.command("SET", "key", "another")
     let owner = try place.ship("--source", "redis", "--ship-interval", "100ms")
-    // Before there is a restore point, another pod may claim: its volume may be all there is.
+    // Until there is a restore point, another pod may claim, since its volume may have the only data.
     try await eventually(
       deadline: 60, "the owner has a restore point", condition: { await place.newest() != nil },
       state: { owner.errorText })
@@ -90,7 +91,7 @@ struct DrainTests {
     }
   }
 
-  /// Files that only this process keeps.
+  /// Deleted files that only this process still holds open.
   private func deleted(_ pid: Int32) -> [String] {
     TestFiles.list("/proc/\(pid)/fd").compactMap { name in
       var buffer = [CChar](repeating: 0, count: 4096)

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `verify --drill` with the real servers: what it passes loads, and what it fails differs.
+/// `verify --drill` with real servers. A backup that passes can be loaded, and one that fails differs.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct DrillTests {
   private func drill(
@@ -16,7 +16,7 @@ struct DrillTests {
       ] + arguments)
   }
 
-  /// Keys of every type that is compared, some with an expiry, one long past, and one of two databases.
+  /// Keys of every compared type in two databases, some with an expiry, one of them long past.
   private func fill(_ server: RedisServer, _ prefix: String) throws {
     let client = try server.connect()
     for n in 1...60 {
@@ -78,7 +78,7 @@ struct DrillTests {
     #expect(try values(result) > 600, "\(result)")
   }
 
-  /// The number of values that were compared.
+  /// The number of compared values.
   private func values(_ result: CommandResult) throws -> Int {
     let line = try #require(
       result.outputText.split(separator: "\n").first { $0.contains("\"values\" : ") }.map(
@@ -86,7 +86,8 @@ struct DrillTests {
     return try #require(Int(line.filter(\.isNumber)))
   }
 
-  /// Stands for a server: lays another dump in the place of the restored one, then starts the real one.
+  /// A script in place of a server. It replaces the restored dump by another one, then starts the real
+  /// server.
   private func serverWithOther(_ dump: String, _ version: ServerVersion, _ scene: Scene) throws
     -> String
   {
@@ -105,7 +106,7 @@ struct DrillTests {
     return path
   }
 
-  /// Nothing is said about the backup: the server does not fit it.
+  /// There is no verdict on the backup, because the server can't load it.
   @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
   func `a server that lacks a module can't judge the backup`(version: ServerVersion) async throws {
     let scene = try Scene()
@@ -120,7 +121,7 @@ struct DrillTests {
     #expect(result.exitCode == 10 && result.errorText.has("module"), "\(result)")
   }
 
-  /// A drill whose server never comes to an answer, and the process that stands for that server.
+  /// A drill whose server never answers, and the process in place of that server.
   private func silentDrill(_ scene: Scene, temporary: String) async throws -> (
     RunningCommand, pid: String
   ) {

@@ -3,7 +3,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A plan shows what it keeps and what it leaves out, and nothing is written.
+/// A plan shows what a restore gives and what it leaves out. Nothing is written.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct DryRunTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
@@ -63,7 +63,7 @@ struct DryRunTests {
     #expect(file.exit == .failure, "\(file)")
     let restored = try await place.run("restore", ["--data", target])
     #expect(restored.exitCode == 0, "\(restored)")
-    // What is the plan of a first start says so.
+    // The plan of a first start says that it is one.
     let empty = try place.folder.makeDirectory("nothing")
     let absent = try await LifeboatCommand.run([
       "restore", "--repo", empty, "--data", place.folder("none"), "--dry-run",

@@ -2,8 +2,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A server that was started without AOF beside one loads nothing of it, and its first dump becomes the
-/// newest state: nobody restores that without being asked.
+/// A server that is started without AOF on a directory with one does not load it, and its first dump becomes
+/// the newest state. A restore of this state asks first.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct DumpOverLogTests {
   private func fillLog(_ place: Place) async throws {
@@ -14,7 +14,7 @@ struct DumpOverLogTests {
     try await place.shipOnce("--source", "redis")
   }
 
-  /// Starts a server without AOF, which has one key then, and ships what it saves.
+  /// Starts a server without AOF, writes one key, and ships what it saves.
   private func startWithoutLog(_ place: Place, _ directory: String) async throws {
     TestFiles.remove(directory + "/dump.rdb")
     try await nextSecond()
@@ -47,7 +47,7 @@ struct DumpOverLogTests {
     try await expectQuestion(place)
   }
 
-  /// That somebody chose a state says nothing of another that took its place.
+  /// Choosing one state does not confirm a different one that replaced it.
   @Test func `beside a log that was restored by its name`() async throws {
     let place = try Place()
     try await fillLog(place)

@@ -2,7 +2,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A fresh server with `aof-use-rdb-preamble no` begins with a BASE of no bytes: valid, and without keys.
+/// A fresh server with `aof-use-rdb-preamble no` begins with a BASE of 0 bytes, which is valid and has no
+/// keys.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct EmptyBaseTests {
   private static let options = ["appendonly": "yes", "aof-use-rdb-preamble": "no"]
@@ -32,7 +33,7 @@ struct EmptyBaseTests {
     let listed = try await scene.list()
     #expect(listed.exitCode == 0 && !listed.outputText.has("unverified"), "\(listed)")
 
-    // The restored volume goes on where the history ends: nothing is sent again.
+    // The restored volume continues where the history ends. Nothing is sent again.
     let next = try await scene.server(version, on: target, EmptyBaseTests.options)
     try next.fill("next:", 1...10)
     try await scene.ship(target)

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// What counts as an empty data directory, with a backup that has keys.
+/// What counts as an empty data directory, if the backup has keys.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct EmptyTests {
   /// A repository with one key `kept` in a live AOF.
@@ -36,7 +36,7 @@ struct EmptyTests {
     let scene = try await backup(version)
     let target = try await scene.restored("target")
     for _ in 1...2 {
-      // A shell's `*` leaves the marker, which proves nothing by itself.
+      // A shell's `*` does not match the marker, which proves nothing by itself.
       for name in TestFiles.list(target) where !name.hasPrefix(".") {
         TestFiles.remove(target + "/" + name)
       }
@@ -63,12 +63,12 @@ struct EmptyTests {
     let result = try await scene.restore(target, ["--if-empty"])
     #expect(result.exitCode == 0, "\(result)")
     #expect(try await isRestored(version, scene, target), "\(result)")
-    // And an empty directory makes no history that would hide the backup.
+    // An empty directory does not make a history that would hide the backup.
     let started = try scene.folder.makeDirectory("started")
     let other = try await scene.server(version, on: started, ["appendonly": appendOnly])
     other.kill()
     let shipped = try await scene.shipOnce(started, "--take-over")
-    // A directory without any file is not said to be in the repository.
+    // A directory without files is not reported as backed up.
     #expect(
       shipped.exitCode == 0 || shipped.errorText.has("holds no Redis data yet"), "\(shipped)")
     #expect(try await isRestored(version, scene, try await scene.restored("after")))
@@ -94,7 +94,7 @@ struct EmptyTests {
     let mended = try await scene.restore(target, ["--replace"])
     #expect(mended.exitCode == 0, "\(mended)")
     #expect(try await isRestored(version, scene, target))
-    // What was there is kept.
+    // The replaced files are kept.
     let aside = try contents(target + "/.lifeboat-replaced")
     #expect(aside["appendonlydir/appendonly.aof.1.incr.aof"] != nil, "\(aside.keys)")
     let second = try await scene.restore(target, ["--replace"])
@@ -113,7 +113,7 @@ struct EmptyTests {
     #expect(try await isRestored(.v7_4, scene, target))
   }
 
-  /// The backup's own names are looked at too: what stands under them is never moved aside unasked.
+  /// The names in the backup are checked, too. Files with these names are never moved aside unless requested.
   @Test func `data under the backup's names is data, whatever the flags say`() async throws {
     let scene = try Scene()
     let names = ["dbfilename": "state.rdb", "appendonly": "no"]

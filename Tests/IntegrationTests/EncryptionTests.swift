@@ -5,13 +5,13 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Encrypted repositories, through the binary: what a user does and gets wrong, what stands in the
-/// store, and that the key is nowhere.
+/// Encrypted repositories, through the binary: correct use and mistakes, what is in the store, and that the
+/// key does not appear anywhere.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct EncryptionTests {
   private static let marker = "a-value-that-nobody-may-read"
 
-  /// A Redis with a dump, a rewritten AOF and two objects of log behind it, shipped into an encrypted repository.
+  /// A Redis with a dump, a rewritten AOF and two log objects after it, shipped to an encrypted repository.
   private static func backup(_ version: ServerVersion = .v7_4, appendOnly: Bool = true) async throws
     -> (place: Place, expected: Dataset)
   {
@@ -70,7 +70,7 @@ struct EncryptionTests {
     for file in files {
       #expect(!file.contains(Self.marker))
       let bytes = try TestFiles.read(place.repository + "/" + file)
-      // Redis's own words, too: of its files, their names, and our records.
+      // Words from Redis's files, their names and our records, too.
       for word in [Self.marker, "appendonly", "dump.rdb", "REDIS00", "*3\r\n", "\"timeline\""] {
         #expect(!contains(bytes, word), "\(file) holds \(word)")
       }
@@ -78,7 +78,7 @@ struct EncryptionTests {
         #expect(bytes[11] == (file.hasPrefix("keys/") ? 0 : 1), "\(file) has another cipher")
       }
     }
-    // That these words would be found: the same, in the clear.
+    // The same without encryption, to show that the search finds these words.
     let clear = try Place()
     try TestFiles.copyTree(place.data, to: clear.data)
     try await clear.shipOnce("--compression", "none")
@@ -247,7 +247,7 @@ struct EncryptionTests {
     try await eventually(
       deadline: 60, "it ships",
       condition: {
-        // Any change wakes it.
+        // Any change wakes the shipper.
         try server.command("INCR", "ticks")
         return ship.errorText.contains("claimed a timeline")
       }, state: { ship.errorText })
@@ -281,7 +281,7 @@ struct EncryptionTests {
 
   // MARK: Damage
 
-  /// Both are whole, and each is what the other's name does not say.
+  /// Two intact objects are swapped, so neither matches its name.
   @Test(arguments: ["/log/", "/snapshots/", "generations/"])
   func `two objects that were swapped are found, and named`(kind: String) async throws {
     let (place, _) = try await Self.backup()

@@ -4,7 +4,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Two shippers of different instances on one repository, restarted for ever.
+/// Two shippers of different instances on one repository, restarted again and again.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct FencingTests {
   @Test func `two shippers restarted for ever: one ships, the other says who owns it`() async throws
@@ -32,10 +32,10 @@ struct FencingTests {
       for number in 0...1 {
         group.addTask {
           var random = SeededRandom(seed: UInt64(number + 11))
-          // On a busy machine few of the first lives are long enough to claim.
+          // On a busy machine, few of the first runs are long enough to claim.
           while clock.now < end || (place.timelines <= 3 && clock.now < end + .seconds(300)) {
             let running = try ship(number)
-            // Not a wait for a result: it is ended at any moment.
+            // Not a wait for a result: the shipper is ended at a random moment.
             try await Task.sleep(for: .milliseconds(Int.random(in: 500...4000, using: &random)))
             if Bool.random(using: &random) {
               _ = running.kill()
@@ -107,7 +107,7 @@ struct FencingTests {
       state: { waiting.errorText })
     _ = try await second.shutdown()
     #expect(try await waiting.terminate().exitCode == 0)
-    // The first comes back with new writes: it lost the repository, and stands by.
+    // The first one comes back with new writes. It has lost the repository, so it goes into standby.
     let again = try await RedisServer.start(
       .v8_2, directory: place.data, options: ["appendonly": "yes"])
     try again.command("SET", "who", "first again")

@@ -3,14 +3,14 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// A first ship that dies before its first generation is durable leaves nothing to restore: the next
-/// pod, on an empty volume, boots and ships.
+/// A shipper that is killed before its first generation is durable leaves nothing to restore. The next pod
+/// boots on an empty volume and ships.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct FirstShipTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var version: ServerVersion
     var appendOnly: Bool
-    /// So often the first pod's shipper begins before the volume is lost.
+    /// How often the first pod's shipper starts before the volume is lost.
     var starts: Int
     var testDescription: String {
       "\(version), AOF \(appendOnly ? "on" : "off"), \(starts) starts"
@@ -34,7 +34,7 @@ struct FirstShipTests {
     let point = try await place.listing().newest
     #expect(point == nil, "nothing was durable, and yet there is \(point ?? "")")
 
-    // The new pod: an empty volume, and what its init container says.
+    // The new pod has an empty volume. This is its init container.
     let volume = try place.folder.makeDirectory("volume")
     let boot = try await LifeboatCommand.run(
       [
@@ -58,7 +58,7 @@ struct FirstShipTests {
     #expect(try again.command("GET", "second").string == "pod")
   }
 
-  /// What was shipped is all that there is of that pod: it is told, kept, and can be laid down.
+  /// The shipped log is all that is left of that pod. It is reported and pinned, and can be restored.
   @Test
   func `log that was shipped before its BASE is told at the next boot, pinned and restorable`()
     async throws
@@ -66,7 +66,7 @@ struct FirstShipTests {
     let place = try Place()
     let test = Case(version: .v7_4, appendOnly: true, starts: 1)
     try await firstPod(place, test, ["appendonly": "yes"]) {
-      // Not one that is still being written.
+      // Not an object that is still being written.
       $0.contains("/log/") && !$0.contains(".lifeboat-tmp")
     }
     let volume = try place.folder.makeDirectory("volume")
@@ -86,7 +86,7 @@ struct FirstShipTests {
       ])
     #expect(known.exitCode == 5 && known.errorText.has("--base empty"), "\(known)")
 
-    // The next pod ships, and what the first one left is kept until somebody lets it go.
+    // The next pod ships. What the first one left is kept until somebody releases the pin.
     let server = try await RedisServer.start(
       .v7_4, directory: volume, options: ["appendonly": "yes"])
     try server.command("SET", "second", "pod")
@@ -108,15 +108,15 @@ struct FirstShipTests {
     }
   }
 
-  /// Ships so slowly that the first generation is never durable, and dies.
-  /// - Parameter waits: for an object of such a name, before it dies.
+  /// Ships so slowly that the first generation is never durable, and is killed.
+  /// - Parameter waits: if given, an object whose name matches has to exist before the kill.
   private func firstPod(
     _ place: Place, _ test: Case, _ options: [String: String],
     until waits: ((String) -> Bool)? = nil
   ) async throws {
     let server = try await RedisServer.start(
       test.version, directory: place.data, options: options)
-    // Incompressible, and more than one piece.
+    // Incompressible, and larger than one piece.
     try server.command(
       "EVAL",
       "for i = 1, 20000 do redis.call('SET', 'k' .. i, redis.sha1hex(i) .. string.rep(redis.sha1hex(-i), 8)) end",

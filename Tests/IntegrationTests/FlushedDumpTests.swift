@@ -2,11 +2,11 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// FLUSHALL saves an empty dump before the log has the command. It is not what a restore to before it lays
-/// down beside the log: a server with `appendonly no` would start empty.
+/// FLUSHALL saves an empty dump before the log has the command. A restore to before FLUSHALL must not put
+/// this dump beside the log, because a server with `appendonly no` would start empty.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct FlushedDumpTests {
-  /// What stands in for the dump of FLUSHALL.
+  /// What the restore uses instead of the dump of FLUSHALL.
   enum Copy: String, CaseIterable { case dump, base, none }
 
   @Test(
@@ -33,7 +33,7 @@ struct FlushedDumpTests {
     try await settled(place, ship, dumps: copy == .dump ? 1 : 0)
     let expected = try await server.dataset()
     try await nextSecond()
-    // The dump of FLUSHALL is there for a while before the log has the command.
+    // The dump of FLUSHALL exists for a while before the log has the command.
     let script = "redis.call('FLUSHALL') local x = 0 for i = 1, 5e7 do x = x + i end return x"
     try server.command("EVAL", script, "0")
     try server.fill("after:", 1...3)
@@ -63,7 +63,7 @@ struct FlushedDumpTests {
     }
   }
 
-  /// Waits until the repository has all of the log, and so many dumps.
+  /// Waits until the repository has all of the log and this many dumps.
   private func settled(_ place: Place, _ ship: RunningCommand, dumps: Int) async throws {
     try await eventually(
       deadline: 60, "all is durable",

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Many small log objects become one, and every restore works before, while and after.
+/// Many small log objects become one. Every restore works before, during and after this.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct FoldTests {
   @Test(arguments: [ServerVersion.v6_2, .v8_2])
@@ -20,7 +20,7 @@ struct FoldTests {
       $0.writing.shipInterval = 1
       $0.writing.foldGrace = 1
     }
-    // One write, one object, so that there are many.
+    // One object per write, so that there are many.
     var written = 0
     func write() async throws {
       let objects = ship.status.logObjects
@@ -35,7 +35,7 @@ struct FoldTests {
     }
     while ship.status.folds == 0, written < 2000 { try await write() }
     #expect(ship.status.folds > 0, "\(ship.status)")
-    // The grace has passed at the next turn: what was replaced goes.
+    // At the next turn the grace period is over, so the replaced objects are deleted.
     try await eventually(
       deadline: 60, "the small objects are gone",
       condition: {
@@ -50,7 +50,7 @@ struct FoldTests {
     let restored = try await place.restore(into: "restored")
     let found = try await loaded(version, restored)
     #expect(expected.difference(to: found, limit: 5) == [])
-    // A shipper that starts now finds the fold and sends nothing of it again.
+    // A shipper that starts now finds the folded object and sends nothing of it again.
     let before = place.bytesOfLog()
     try server.command("SET", "after", "the fold")
     server.kill()

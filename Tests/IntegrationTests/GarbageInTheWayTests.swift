@@ -6,8 +6,8 @@ import Shipping
 import TestSupport
 import Testing
 
-/// Who may only create objects puts one where the shipper writes next. It goes on, and a restore gives the newest
-/// state.
+/// Somebody who may only create objects puts one at the name that the shipper writes next. The shipper
+/// continues, and a restore gives the newest state.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct GarbageInTheWayTests {
   private func put(_ name: String, in place: Place) throws {

@@ -4,8 +4,8 @@ import Shipping
 import TestSupport
 import Testing
 
-/// The lag is independent of generations: the log goes on while a store holds every piece of a dump
-/// and of a new BASE.
+/// The lag does not depend on generations. The log is still shipped while a store blocks every piece of a
+/// dump and of a new BASE.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct HeldGenerationTests {
   @Test(arguments: ServerVersion.multiPart)
@@ -22,7 +22,7 @@ struct HeldGenerationTests {
     try await eventually(
       deadline: 60, "the first restore point", condition: { ship.status.generations >= 1 },
       state: { "\(ship.status)" })
-    // From here on no piece gets through: a dump's first, then a new BASE has to wait behind it.
+    // From here on no piece gets through. First a dump waits, then a new BASE has to wait for it.
     let gate = store.hold { $0 == .create && $1.hasPrefix("generations/") }
     defer { gate.open() }
     let load = try TransactionalLoad.start(on: server, Self.load)
@@ -55,7 +55,7 @@ struct HeldGenerationTests {
     return options
   }
 
-  /// Counted in the repository, not in what the shipper says of itself.
+  /// Counts in the repository, not in the shipper's own status.
   private func twentyMore(_ place: Place, _ ship: InProcessShipper) async throws {
     func objects() -> Int { place.objects { $0.contains("/log/") } }
     let before = objects()

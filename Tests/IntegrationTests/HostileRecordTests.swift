@@ -7,11 +7,11 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A repository that is well written, by somebody who means harm: numbers that nothing real has end no
-/// command with a trap.
+/// A well-formed repository by an attacker. No command traps because of numbers that a real repository never
+/// has.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct HostileRecordTests {
-  /// A log of one server, and the repository to be written to.
+  /// The log of one server, and the repository to write to.
   private struct Target {
     let scene: Scene
     let repository: Repository
@@ -30,7 +30,7 @@ struct HostileRecordTests {
       snapshot = try #require(try await reader.lastSnapshot(of: .first))
     }
 
-    /// In the place of the last one.
+    /// Replaces the last snapshot.
     func replaceSnapshot() async throws {
       let name = ObjectPath.snapshot(snapshot.timeline, sequence: snapshot.sequence)
       TestFiles.remove(scene.repository + "/" + name.text)
@@ -60,7 +60,7 @@ struct HostileRecordTests {
       return made
     }
 
-    /// What every command ends with that only reads.
+    /// Checks how every read-only command ends.
     func read() async throws {
       for (command, codes) in [
         (["list"], [ExitCode.success]), (["inspect"], [.success, .corrupt]),
@@ -111,7 +111,7 @@ struct HostileRecordTests {
         segments: [.init(timeline: .first, ordinal: 9, from: 0, to: span.to)], identity: nil)
     }
     target.snapshot.chain?.files.insert(contentsOf: files, at: 0)
-    // In order, or it is refused for that.
+    // In order, because otherwise the record is refused for that reason.
     target.snapshot.chain?.files[2000].sequence = 2001
     try await target.replaceSnapshot()
     let restored = try target.scene.folder.makeDirectory("restored")
@@ -119,7 +119,7 @@ struct HostileRecordTests {
     #expect(result.exit == .corrupt && result.errorText.has("sum of its file sizes"), "\(result)")
     #expect(TestFiles.tree(restored).isEmpty)
     try await target.read()
-    // A start on another volume compares the logs.
+    // When a shipper starts on another volume, it compares the logs.
     let volume = try target.scene.folder.makeDirectory("volume")
     let server = try await target.scene.server(.v7_4, on: volume, ["appendonly": "yes"])
     try server.fill("other:", 1...2)

@@ -3,7 +3,7 @@ import Shipping
 import TestSupport
 import Testing
 
-/// Idle is free.
+/// An idle shipper sends no requests and hardly wakes up.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct IdleTests {
   @Test func `a minute without writes: no store call but one look at the claims, few wake-ups`()
@@ -34,9 +34,9 @@ struct IdleTests {
     let calls = store.calls.count
     let objects = TestFiles.tree(place.repository)
     let switches = try voluntarySwitches(binary.process.pid)
-    // The minute itself is what is asked for: nothing can be waited for that must not happen.
+    // The test is about what does not happen in this minute, so there is no condition to wait for.
     try await Task.sleep(for: .seconds(60))
-    // After the last write, it is looked once whether another shipper cut it off.
+    // After the last write, the shipper checks once whether another one has claimed.
     let late = store.calls[calls...]
     let claims = ["timelines/00000001/claim", "timelines/00000002/claim"]
     #expect(late.isEmpty || late.map(\.name) == claims, "\(late)")
@@ -44,7 +44,7 @@ struct IdleTests {
     let spent = try voluntarySwitches(binary.process.pid) - switches
     #expect(spent <= 200, "\(spent) voluntary context switches in a minute")
     #expect(binary.end == nil)
-    // It was not asleep for good: the next write is shipped.
+    // It still works: the next write is shipped.
     try server.command("SET", "key:last", "value")
     try await eventually(deadline: 30, "the next write is shipped") {
       TestFiles.tree(place.repository) != objects
@@ -62,7 +62,7 @@ struct IdleTests {
     }
   }
 
-  /// Of all threads: `/proc/PID/status` counts those of the main thread alone.
+  /// Summed over all threads, because `/proc/PID/status` only counts those of the main thread.
   private func voluntarySwitches(_ pid: Int32) throws -> Int {
     let tasks = TestFiles.list("/proc/\(pid)/task")
     try #require(!tasks.isEmpty)

@@ -4,7 +4,7 @@ import Recovery
 import TestSupport
 import Testing
 
-/// What `inspect` says of a real server's data, against what that server said.
+/// Compares what `inspect` says about a real server's data with what that server says.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct InspectContentTests {
   private static let versions: [ServerVersion] = [.v6_2, .v7_0, .v8_2, .valkey9_1]
@@ -116,7 +116,7 @@ struct InspectContentTests {
     let server = try await RedisServer.start(
       version, directory: place.data, options: ["appendonly": "yes", "rdbcompression": "no"])
     let client = try server.connect()
-    // Twelve keys of every kind, each half as large again as the one before.
+    // Twelve keys of every kind, each 1.5 times as large as the one before.
     var expected: [(name: String, type: String, elements: UInt64)] = []
     var count = 100
     for index in 0..<12 {
@@ -168,7 +168,7 @@ struct InspectContentTests {
     }
   }
 
-  /// The fields of the record of a full copy, which are those of the format.
+  /// The fields of the record of a full copy, as in the format.
   private static let recordFields: Set<String> = [
     "databases", "expires", "functions", "isValkey", "number", "rdbVersion", "server", "types",
     "hash", "string",
@@ -191,7 +191,7 @@ struct InspectContentTests {
       let kind = result.arguments.contains("--data") ? "--data" : "--repo"
       let row = try #require(
         page.split(separator: "\n").first { $0.hasPrefix("| `inspect \(kind) --json`") })
-      // What the other row has is not said again.
+      // The row does not repeat what the other row has.
       let shared = try #require(
         page.split(separator: "\n").first { $0.hasPrefix("| `inspect --repo --json`") })
       for match in result.outputText.matches(of: #/"(\w+)" :/#) {

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// Accidents with data like Ray's: `inspect` finds them, and the command that it prints, run by a shell,
-/// undoes them.
+/// Accidents with data like Ray's. `inspect` finds them, and the command that it prints undoes them when a
+/// shell runs it.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct InspectTests {
   private static let versions: [ServerVersion] = [.v6_2, .v7_0, .v8_2, .valkey9_1]
@@ -17,11 +17,11 @@ struct InspectTests {
     let server = try await RedisServer.start(
       version, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
     let client = try server.connect()
-    // In the full copy, written again behind it, and new behind it.
+    // Keys in the full copy, keys written again after it, and new keys after it.
     try RayLike.load(client, from: 1, to: 200)
     try await server.rewriteAOF()
     try RayLike.load(client, from: 180, to: 240)
-    // The one key that most of it is in.
+    // One key that has most of the data.
     if accident == .deleteTheBigKey {
       for index in 0..<500 { _ = try client.run(["HSET", "RAYblue-1@KV", "more\(index)", "v"]) }
     }
@@ -44,7 +44,7 @@ struct InspectTests {
     #expect(try await before.difference(to: restored.dataset(), limit: 5) == [])
   }
 
-  /// As it was printed, pasted into a shell.
+  /// Runs a line in a shell, as it was printed.
   private func shell(_ line: String, _ place: Place, _ target: String) async throws {
     let folder = LifeboatCommand.path.split(separator: "/", omittingEmptySubsequences: false)
       .dropLast().joined(separator: "/")
@@ -60,7 +60,7 @@ struct InspectTests {
     #expect(end == .exited(0), "\(line): \(end)\n\(said)")
   }
 
-  /// Whoever has no log, only dumps, sees between which of them it went.
+  /// Without a log, `inspect` shows between which two dumps the data was lost.
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
   func `between two dumps half is gone`(version: ServerVersion) async throws {
     let place = try Place()

@@ -3,7 +3,8 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// A key that has leaked is replaced while the sidecar runs, as the documents say it: add, hand over, remove.
+/// A leaked key is replaced while the sidecar runs, as documented: add the new key, switch over, remove the
+/// old one.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct KeyReplacementTests {
   private func key(_ place: Place, _ words: String...) async throws -> CommandResult {
@@ -27,7 +28,7 @@ struct KeyReplacementTests {
   @Test func `a key is replaced while the sidecar ships, on a real store`() async throws {
     let place = try await Place.onSeaweed()
     let (old, new) = (try file("old", place), try file("new", place))
-    // What the pod's Secret holds.
+    // The contents of the pod's Secret.
     let mounted = place.folder("mounted")
     try TestFiles.write(try TestFiles.read(old), to: mounted)
     let redis = try await RedisServer.start(
@@ -69,7 +70,7 @@ struct KeyReplacementTests {
     #expect(removed.exitCode == 0 && removed.outputText.contains("removed: \(oldID)"), "\(removed)")
     #expect(removed.outputText.contains("new repository"), "\(removed)")
 
-    // The old key is refused by every command, and never looks like damage or an empty bucket.
+    // Every command refuses the old key. The error never looks like damage or an empty bucket.
     for arguments in [
       ["list"], ["restore", "--data", try place.folder.makeDirectory("refused")], ["doctor"],
       ["ship", "--once", "--data", place.data],
@@ -80,7 +81,7 @@ struct KeyReplacementTests {
       #expect("\(refused)".contains("removed"), "\(refused)")
     }
 
-    // The running one goes on, and so does the next one, with the new key.
+    // The running sidecar continues with the new key, and so does the next one.
     try redis.command("SET", "after", "2")
     try await sync(ship)
     #expect(try await ship.terminate().exitCode == 0)
@@ -115,7 +116,8 @@ struct KeyReplacementTests {
       "the key still works")
   }
 
-  /// What whoever may create objects leaves below `keys/`: nobody is kept out, and `verify` names it.
+  /// Somebody who may create objects leaves garbage below `keys/`. Nobody is locked out, and `verify` reports
+  /// it.
   @Test func `garbage slots are a finding of verify, and a restore works`() async throws {
     let place = try Place()
     let (old, new) = (try file("old", place), try file("new", place))
@@ -145,7 +147,7 @@ struct KeyReplacementTests {
     #expect(clean.exitCode == 0, "\(clean)")
   }
 
-  /// A release that knows no added keys finds them, too, also once the first one is gone.
+  /// A release without support for added keys finds them, too, even after the first one was removed.
   @Test func `the release before opens a repository with an added key`() async throws {
     let place = try Place()
     let (old, new) = (try file("old", place), try file("new", place))

@@ -7,8 +7,8 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// One history: what a killed process still writes behind its successor's claim does not exist, and a
-/// branch that was left by a restore stays restorable.
+/// One history: what a killed process writes after its successor's claim does not exist, and a branch that a
+/// restore abandoned can still be restored.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct LatePutTests {
   private let test = CrashTests.Case(version: .v7_4, appendOnly: true, fsync: "everysec")
@@ -41,7 +41,7 @@ struct LatePutTests {
     #expect(after.timelines.map(\.points.count) == before.timelines.map(\.points.count))
     let late = try await place.restoredStep(test, load, into: "late", "--timeline", "1")
     #expect(late == branch && late == 300)
-    // Nor does it disturb whoever comes next.
+    // It does not disturb the next shipper either.
     let again = try await RedisServer.start(
       .v7_4, directory: place.data, options: ["appendonly": "yes"])
     try again.command("SET", "third", "here")
@@ -60,8 +60,8 @@ struct LatePutTests {
     #expect(try last.command("GET", "load:a").string == "300", "FLUSHALL was never in this history")
   }
 
-  /// What the killed writer of timeline 1 had on its way: the next bytes of its log, an object that
-  /// reaches over its end, and a snapshot.
+  /// Writes what the killed writer of timeline 1 was still sending: the next bytes of its log, an object that
+  /// reaches beyond its end, and a snapshot.
   private func putLate(_ place: Place) async throws {
     let repository = try #require(try await Repository.open(place.store))
     let history = try await repository.history()
@@ -104,7 +104,7 @@ struct LatePutTests {
     options.last = 400
     let rest = try TransactionalLoad.start(on: server, options)
     _ = try await rest.waitForEnd()
-    // A rewrite behind the point: its chain is gone from the disk and has to come from the log.
+    // A rewrite after the point. Its chain is gone from the disk, so the repository's log is needed.
     try await server.rewriteAOF()
     _ = try await server.shutdown()
     #expect(try await ship.terminate().exitCode == 0)
@@ -126,7 +126,7 @@ struct LatePutTests {
         state: { next.errorText })
       _ = try await branch.shutdown()
       #expect(try await next.terminate().exitCode == 0)
-      // Without a question: what was asked for is not suspect.
+      // No question is asked, because a requested state is not suspect.
       let newest = try await place.restore(into: "newest-\(number)")
       let loaded = try await RedisServer.start(
         .v7_4, directory: newest, options: ["appendonly": "yes"])

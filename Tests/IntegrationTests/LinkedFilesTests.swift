@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Symbolic links in place of a server's files: the server follows them, and so does Lifeboat, as far as whoever
-/// made the link could have put the file itself there.
+/// Symbolic links in place of a server's files. The server follows them. Lifeboat does, too, if the owner of
+/// the link could have put the file itself there.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct LinkedFilesTests {
   private static let places = [
@@ -12,7 +12,7 @@ struct LinkedFilesTests {
     "appendonlydir/appendonly.aof.manifest", "appendonlydir", "dump.rdb",
   ]
 
-  /// A directory with a dump or an AOF whose file at `place` is a link to one beside it.
+  /// A directory with a dump or an AOF. The file at `place` is a link to a file beside it.
   private func linked(_ scene: Scene, _ version: ServerVersion, _ place: String) async throws
     -> Dataset
   {
@@ -47,7 +47,7 @@ struct LinkedFilesTests {
     try await scene.ship()
     let target = try await scene.restored("target")
     #expect(try await scene.loaded(version, target, appendOnly: isAOF ? "yes" : "no") == held)
-    // The link is moved aside, and what it leads to stays.
+    // The link is moved aside, and its target stays.
     let before = try contents(scene.data + "/elsewhere")
     let replaced = try await scene.restore(scene.data, ["--replace"])
     #expect(replaced.exitCode == 0, "\(replaced)")
@@ -75,7 +75,7 @@ struct LinkedFilesTests {
       try #require(
         symlink(place == "appendonlydir" ? "/proc/self" : "/proc/self/status", path) == 0)
     case .rootsOwn:
-      // As if the server's user had brought a link of root there.
+      // As if the server's user had moved a link of root there.
       let folder = path.split(separator: "/").dropLast().joined(separator: "/")
       try #require(chown("/" + folder, 4321, 4321) == 0)
     }
@@ -88,7 +88,7 @@ struct LinkedFilesTests {
     }
     #expect(TestFiles.list(scene.repository).isEmpty)
   }
-  /// A hard link is a name of the file like any other; the kernel decides who may make one.
+  /// A hard link is a name like any other, and the kernel decides who may make one.
   @Test func `a file with a second name elsewhere is shipped, also while it grows`() async throws {
     let scene = try Scene()
     let server = try await scene.server(.v7_0, ["appendonly": "yes"])

@@ -49,7 +49,7 @@ import Testing
     try await eventually(
       deadline: 60, "it answers", condition: { await shown.isState("following") },
       state: { shown.command.errorText })
-    // This is the first look, so the page is made while the repository is being read.
+    // This is the first visit, so the page is made while the repository is being read.
     let visit = try await visit(shown, milliseconds: 60_000)
     #expect(visit.text("waiting")?.contains("There is no backup at") == true, "\(visit)")
     #expect(visit.isHidden("problem") && visit.isHidden("away"), "\(visit)")
@@ -70,7 +70,8 @@ import Testing
         let isActive = await shown.isState("active")
         return await place.newest() != nil && isActive
       }, state: { shown.command.errorText })
-    // Nobody looked yet: nothing was read for a page, nor is it by asking for the status.
+    // Nobody has opened the page yet, so nothing was read for it. A status request does not read anything for
+    // it either.
     #expect(try await shown.run("status").exitCode == 0)
     #expect(try await !isRead(shown))
     let first = try await visit(shown)

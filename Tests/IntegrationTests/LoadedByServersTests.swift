@@ -3,9 +3,9 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// Whether a damaged RDB without checksum is called broken is what its server says when it loads it: of
-/// packed and compressed values with one damaged byte, none that a server refuses is called good, and none
-/// that it loads is called broken.
+/// A damaged RDB without a checksum is called broken exactly if its server refuses it. The files have packed
+/// or compressed values with one damaged byte. None that the server refuses is called good, and none that it
+/// loads is called broken.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct LoadedByServersTests {
   private static let mutants = 40
@@ -21,7 +21,7 @@ struct LoadedByServersTests {
     var counts = (loaded: 0, refused: 0)
     for number in 0..<LoadedByServersTests.mutants {
       var mutant = file
-      // As often in each value, and in its head, where sizes and counts are.
+      // Each value is damaged equally often, and often in its head with the sizes and counts.
       let range = ranges[number % ranges.count]
       let end = number % 3 == 0 ? min(range.upperBound, range.lowerBound + 16) : range.upperBound
       let at = Int.random(in: range.lowerBound..<end, using: &generator)
@@ -43,8 +43,8 @@ struct LoadedByServersTests {
     #expect(counts.loaded > 3 && counts.refused > 0, "\(version): \(counts)")
   }
 
-  /// Names differ in two bytes, so that damage to one byte makes no element occur twice: for that the walker
-  /// does not look. For the same reason values whose elements must differ are not compressed.
+  /// Names differ in two bytes, so damage to one byte can't make an element occur twice. The walker does not
+  /// check for that. For the same reason, values whose elements must differ are not compressed.
   private func write(
     _ version: ServerVersion, _ isCompressed: Bool, to directory: String
   ) async throws -> [UInt8] {
@@ -68,7 +68,7 @@ struct LoadedByServersTests {
       } else {
         try server.command("HSET", "hash", name(number), "\(number * 1000)")
         try server.command("ZADD", "zset", "\(number).5", name(number))
-        // From Redis 7.2 on it is packed.
+        // A small set is packed since Redis 7.2.
         try server.command("SADD", "set", name(number))
         try server.command("SADD", "intset", "\(number * 300 - 50)")
         guard version.hasFieldExpiry else { continue }
@@ -96,7 +96,7 @@ struct LoadedByServersTests {
     return walker.finish()
   }
 
-  /// What a server says that does not load `file`.
+  /// The error of a server that does not load `file`; nil if it loads.
   private func refusal(
     _ version: ServerVersion, _ file: [UInt8], _ directory: String
   ) async throws -> String? {

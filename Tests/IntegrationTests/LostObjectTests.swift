@@ -9,11 +9,11 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Objects that vanish from a repository, and a bit that flips: what is lost is said, by every command, and
-/// what was asked for and does not need it restores.
+/// Objects vanish from a repository, or a bit flips. Every command reports the loss, and a requested state
+/// that does not need the lost object can be restored.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct LostObjectTests {
-  /// Writes, and waits until it is in the repository.
+  /// Writes, and waits until the write is in the repository.
   private func write(
     _ prefix: String, _ server: RedisServer, _ place: Place, _ ship: RunningCommand
   ) async throws {
@@ -34,7 +34,7 @@ struct LostObjectTests {
     }.sorted()
   }
 
-  /// Takes the end of a log away, and what a fold has of it; returns what the names of the missing begin with.
+  /// Removes the end of a log, also from folded objects. Returns the common prefix of the missing names.
   private func loseEnd(of names: [String], in place: Place) throws -> String {
     func end(_ name: String) -> Substring { name.split(separator: "-")[1] }
     let last = try #require(names.map(end).max())
@@ -46,7 +46,7 @@ struct LostObjectTests {
     return folder.joined(separator: "/") + "/\(reached)-"
   }
 
-  /// Two INCRs of one chain, the second of them in two timelines.
+  /// Two INCRs of one chain. The second one is in two timelines.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
   func `log of a drained file, and of a parent, that is lost`(version: ServerVersion) async throws {
     let whole = try Place()
@@ -60,7 +60,7 @@ struct LostObjectTests {
       state: { ship.errorText })
     for batch in ["one:", "two:"] { try await write(batch, server, whole, ship) }
     let afterTwo = SystemClock.now()
-    // A rewrite that fails leaves its INCR: the file before it is closed, and belongs to the chain.
+    // A failed rewrite leaves its INCR. The file before it is closed, but still belongs to the chain.
     try server.command("CONFIG", "SET", "rdb-key-save-delay", "100000000")
     try server.command("BGREWRITEAOF")
     try await eventually(deadline: 60, "the next INCR") {
@@ -71,7 +71,7 @@ struct LostObjectTests {
     try await write("three:", server, whole, ship)
     let end = try await ship.terminate()
     #expect(end.exitCode == 0, "\(end)")
-    // The next shipper's timeline goes on from the parent's log.
+    // The next shipper's timeline continues the parent's log.
     try server.fill("four:", 1...20)
     server.kill()
     try await whole.shipOnce()
@@ -111,7 +111,7 @@ struct LostObjectTests {
       let list = try await place.run("list", [])
       #expect(list.exitCode == 0 && list.outputText.contains("BEFORE A LOSS"), "\(list)")
       #expect(list.outputText.contains("LOST: log") && list.outputText.contains(object))
-      // What it prints is whole.
+      // The command that it prints is complete.
       try await expectStatus(object, place, target)
       let before = try #require(try await place.listing().losses.first?.before)
       let again = try place.folder.makeDirectory("again")
@@ -139,7 +139,7 @@ struct LostObjectTests {
     ship.kill()
   }
 
-  /// What a sidecar lost and can't ship again, since a rewrite replaced the file meanwhile.
+  /// Lost log that a sidecar can't ship again, because a rewrite replaced the file meanwhile.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
   func `a loss that is not on disk any more stays a gap that list shows`(version: ServerVersion)
     async throws
@@ -155,11 +155,11 @@ struct LostObjectTests {
     for batch in ["one:", "two:"] { try await write(batch, server, place, ship) }
     try await server.rewriteAOF()
     try await write("three:", server, place, ship)
-    // A fold that is under way would put back what is taken away.
+    // A running fold would write the removed log again.
     let end = try await ship.terminate()
     #expect(end.exitCode == 0, "\(end)")
     let object = try loseEnd(of: logs(place, 1, 1), in: place)
-    // The state of today does not need it: only a run of retention, which reads all snapshots, finds it.
+    // The current state does not need it. Only retention, which reads all snapshots, finds the loss.
     let inside = try InProcessShipper(
       data: place.data, store: DirectoryStore(root: FilePath(place.repository)), host: "again"
     ) {
@@ -171,7 +171,7 @@ struct LostObjectTests {
     try await eventually(
       deadline: 60, "the status shows the loss",
       condition: {
-        // Retention runs while something is shipped.
+        // Retention only runs while something is shipped.
         try server.command("INCR", "writes")
         return inside.status.losses.map(\.object) == [object]
       },
@@ -179,7 +179,7 @@ struct LostObjectTests {
     #expect(try await inside.end().verdict?.isCovered == true)
     let list = try await place.run("list", [])
     #expect(list.outputText.contains("LOST: log") && list.outputText.contains(object), "\(list)")
-    // The state of today does not need it.
+    // The current state does not need it.
     let loaded = try await RedisServer.start(
       version, directory: try await place.restore(into: "target"), options: options)
     for key in ["base:20", "two:20", "four:20"] {
@@ -234,7 +234,7 @@ struct LostObjectTests {
       #expect(result.exitCode == 0, "\(result)")
       #expect(result.outputText.has("the dump next to the log is left out"), "\(result)")
       #expect(try await scene.loaded(.v7_4, target) == expected)
-      // The BASE stands in for it.
+      // The BASE is used instead.
       let older = try await scene.loaded(.v7_4, target, appendOnly: "no")
       #expect(older.keyCount == 5)
     }

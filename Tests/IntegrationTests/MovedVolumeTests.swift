@@ -2,8 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Volumes that are mounted from another device, and clones of them: file systems in image files, which takes
-/// root and loop devices.
+/// Volumes that are mounted from another device, and clones of them. They are file systems in image files, so
+/// this needs root and loop devices.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun && LoopVolume.isPossible))
 struct MovedVolumeTests {
   private static let flags = ["--source", "test/redis", "--ship-interval", "200ms"]
@@ -50,7 +50,7 @@ struct MovedVolumeTests {
       deadline: 60, "it is shipped", condition: { await place.newest() != nil },
       state: { first.errorText })
     first.kill()
-    // Another takes its device's number.
+    // Another volume gets its device number.
     try await volume.unmount()
     let other = try await LoopVolume(place.folder, "other")
     try await volume.mount()
@@ -81,7 +81,7 @@ final class LoopVolume {
   private let folder: TemporaryDirectory
   private let image: String
   private let mountPoint: String
-  /// Not its root, which has the same inode on every volume.
+  /// Not the root of the volume, which has the same inode on every volume.
   var data: String { mountPoint + "/data" }
 
   init(_ folder: TemporaryDirectory, _ name: String) async throws {
@@ -100,17 +100,17 @@ final class LoopVolume {
   }
 
   deinit {
-    // The command's own process would outlive this object.
+    // A system call, since a command's process would outlive this object.
     _ = umount2(mountPoint, Int32(MNT_DETACH))
   }
 
-  /// Block by block, while the original is mounted.
+  /// Copies the image block by block while the original is mounted.
   func clone(_ name: String) async throws -> LoopVolume { try await LoopVolume(of: self, name) }
 
   func mount() async throws { try await shell("mount -o loop '\(image)' '\(mountPoint)'") }
   func unmount() async throws { try await shell("umount '\(mountPoint)'") }
 
-  /// What Redis 6 appends to its AOF.
+  /// Appends a SET to an AOF as Redis 6 does.
   func write(_ key: String, _ value: String) throws {
     try TestFiles.append(
       Array("*3\r\n$3\r\nSET\r\n$1\r\n\(key)\r\n$1\r\n\(value)\r\n".utf8),

@@ -2,8 +2,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What can't be read is a state that a shipper reports and leaves: a sidecar that ends takes its pod
-/// out of service.
+/// If files can't be read, the shipper reports it as a state and recovers later. It does not exit, because a
+/// sidecar that exits takes its pod out of service.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct NoSilentStopTests {
   @Test(arguments: [true, false])

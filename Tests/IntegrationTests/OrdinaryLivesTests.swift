@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// What happens to a healthy server in its life: a restore never asks about it, and nothing is suspect.
+/// What normally happens to a healthy server. A restore never asks about it, and nothing is suspect.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct OrdinaryLivesTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -16,7 +16,7 @@ struct OrdinaryLivesTests {
     }
   }
 
-  /// A server and what ships it.
+  /// A server and its shipper.
   private final class Life {
     let test: Case
     let scene: Scene
@@ -51,7 +51,7 @@ struct OrdinaryLivesTests {
       }
     }
 
-    /// What is there now is shipped, and a plain restore asks nothing.
+    /// Ships the current state. A plain restore does not ask anything.
     func ships(_ what: String) async throws {
       if !test.appendOnly { try await server.save() }
       if let ship {
@@ -99,7 +99,7 @@ struct OrdinaryLivesTests {
     let cache: [[any RESPArgument]] = (1...400).map { ["SET", "cache:\($0)", "v", "EX", "86400"] }
     try life.run(cache)
     try await life.ships("a filled cache")
-    // The night passes.
+    // Overnight, the cache expires.
     let night: [[any RESPArgument]] = (1...400).map { ["PEXPIRE", "cache:\($0)", "1"] }
     try life.run(night)
     try await eventually(deadline: 60, "the cache expired") {
@@ -139,7 +139,7 @@ struct OrdinaryLivesTests {
     try await life.upgrade(to: .v8_2)
     try await life.ships("an upgrade")
 
-    // What the primary has is what this server has.
+    // The server gets the primary's data.
     let port = "\(Int.random(in: 21_000...29_000))"
     let primary = try await RedisServer.start(
       .v8_2, directory: try life.scene.folder.makeDirectory("primary"),
@@ -156,7 +156,7 @@ struct OrdinaryLivesTests {
     try await life.end()
   }
 
-  /// Many writes to few keys, then a clean restart that leaves a small AOF.
+  /// Many writes to few keys, then a clean restart with a small AOF.
   @Test func `a log that was rewritten between two single ships is as good as it was`() async throws
   {
     let scene = try Scene()

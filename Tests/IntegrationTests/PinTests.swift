@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Pins that a person names: set, found, kept and released, through the binary.
+/// Pins that a person sets by name: set, listed, kept and released, through the binary.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PinTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
@@ -27,7 +27,7 @@ struct PinTests {
     try server.fill("new:", 1...50)
     if version != .v6_2 { try await server.rewriteAOF() }
     try await place.shipOnce()
-    // Of forty days ago nothing else is kept.
+    // From forty days ago, nothing else is kept.
     let clock = try await SteppedClock(place.folder, seconds: 40 * 86_400)
     var later = place
     later.environment.merge(clock.environment) { $1 }
@@ -41,7 +41,7 @@ struct PinTests {
       version, directory: target, options: ["appendonly": "yes"])
     #expect(try await loaded.dataset() == before)
     loaded.kill()
-    // It is no question: the newest state restores without one.
+    // Such a pin asks no question: the newest state is restored without one.
     let newest = try await later.run(
       "restore", ["--data", try place.folder.makeDirectory("newest")])
     #expect(newest.exitCode == 0, "\(newest)")

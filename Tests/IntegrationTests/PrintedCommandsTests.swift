@@ -4,13 +4,13 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// The commands that are printed on the bad day, pasted into a shell as they were printed.
+/// The commands that are printed in an emergency, pasted into a shell exactly as printed.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PrintedCommandsTests {
   enum Where: String, CaseIterable { case odd, store }
 
-  /// A directory whose name would end a quoted word, and a store that is found by the URL's options alone,
-  /// with a key.
+  /// A directory whose name would end a quoted word, or a store with a key that is only found by the URL's
+  /// options.
   private func place(_ kind: Where, in folder: TemporaryDirectory) async throws -> Place {
     switch kind {
     case .odd:
@@ -23,7 +23,7 @@ struct PrintedCommandsTests {
     }
   }
 
-  /// In a shell that knows the store's credentials, and the key as a file only.
+  /// Runs a line in a shell that has the store's credentials, and the key only as a file.
   private func paste(_ line: String, _ place: Place, into target: String = "") async throws {
     var environment = ChildProcess.minimalEnvironment.merging(place.environment) { $1 }
     let file = place.folder("key")
@@ -43,7 +43,7 @@ struct PrintedCommandsTests {
     #expect(end == .exited(0), "\(command): \(end)\n\(said)")
   }
 
-  /// The commands that `list` prints below such a label, the first one first.
+  /// The commands that `list` prints below this label, in order.
   private func listed(_ label: String, _ place: Place) async throws -> [String] {
     let list = try await place.run("list", [])
     let lines = list.outputText.split(separator: "\n")

@@ -11,13 +11,13 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Retention with real servers and real shippers: what is kept loads, whatever was deleted, and whoever was
-/// stopped or started meanwhile.
+/// Retention with real servers and real shippers. Whatever was deleted, and whatever was stopped or started
+/// meanwhile, what is kept can be loaded.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PruneTests {
   private static let nothing = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
 
-  /// A store's clock that can be set ahead.
+  /// A store clock that can be set ahead.
   private final class Ahead: Sendable {
     private let days = Mutex<Int64>(0)
     func add(days more: Int64) { days.withLock { $0 += more } }
@@ -26,7 +26,7 @@ struct PruneTests {
     }
   }
 
-  /// A few writes and a rewrite.
+  /// Makes a few writes and a rewrite.
   private func rewrite(_ server: RedisServer, _ ship: InProcessShipper, _ round: Int) async throws {
     for key in 0..<20 { try server.command("SET", "key:\(key)", "round \(round)") }
     try await server.rewriteAOF()
@@ -83,7 +83,7 @@ struct PruneTests {
     try await check(store, place, version, expected, "after")
   }
 
-  /// Restores, loads, compares; and nothing of it is missing.
+  /// Restores, loads and compares. Nothing may be missing.
   private func check(
     _ store: any ObjectStore, _ place: Place, _ version: ServerVersion, _ expected: Dataset,
     _ name: String
@@ -149,12 +149,12 @@ struct PruneTests {
     let report = try await prune(DirectoryStore(root: FilePath(done)))
     #expect(report.result == .pruned)
     let removed = report.objects
-    // A command that the shipper has not seen, as a server that went on would have left it.
+    // A command that the shipper has not seen, as if the server had kept running.
     let more = Array("*3\r\n$3\r\nSET\r\n$4\r\nmore\r\n$1\r\n1\r\n".utf8)
     let increment = try #require(TestFiles.tree(place.data).filter { $0.contains(".incr.") }.max())
     func volume(_ name: String) throws -> String {
       let data = try place.copy(place.data, as: name)
-      // Now: the dump on the volume is older than it.
+      // Appended now, so the dump on the volume is older.
       try TestFiles.append(more, to: data + "/" + increment)
       return data
     }
@@ -176,7 +176,7 @@ struct PruneTests {
         _ = try await prune(store)
       }
       let names = Set(TestFiles.tree(repository))
-      // The copy of the volume is another directory: it takes over, and proves what it has by content.
+      // The copy of the volume is another directory. It takes over, and proves by its content what it has.
       let once = try InProcessShipper(data: data, store: store) {
         $0.isOnce = true
         $0.takesOver = true

@@ -1,14 +1,14 @@
 import TestSupport
 import Testing
 
-/// A primary with two replicas, as deploy/kustomize/examples/replicas has them: each pod has a volume and a
-/// repository of its own.
+/// A primary with two replicas, as in deploy/kustomize/examples/replicas. Each pod has its own volume and
+/// repository.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct ReplicaTests {
   private final class Pod {
     let place: Place
     let number: Int
-    /// The port of the primary, which every other pod follows.
+    /// The port of the primary, which the other pods replicate.
     let primary: UInt16
     private var starts = 0
     private let admin: UInt16
@@ -50,7 +50,7 @@ struct ReplicaTests {
       try await ship?.terminate()
     }
 
-    /// Waits until its sidecar says that all is durable: it is neither in standby nor blocked then.
+    /// Waits until its sidecar says that everything is durable. It is then neither in standby nor blocked.
     func settle() async throws {
       var last: CommandResult?
       try await eventually(
@@ -81,7 +81,7 @@ struct ReplicaTests {
     for pod in pods { try await pod.follow() }
     try pods[0].server?.fill("first:", 1...500)
     for pod in pods { try await pod.settle() }
-    // As a StatefulSet does it: the last one first, each when the one before is ready.
+    // As a StatefulSet does: the last one first, and the next when the previous one is ready.
     for pod in pods.reversed() {
       try await pod.stop()
       try await pod.start()

@@ -14,7 +14,7 @@ import Testing
 
   init() throws { folder = try TemporaryDirectory("report") }
 
-  /// What the browser makes of the page of a repository; no error on its console.
+  /// Opens the page of a repository in the browser. There must be no error on the console.
   private func visit(
     _ repository: String, _ link: String = "", width: Int = 1200,
     _ location: SourceLocation = #_sourceLocation
@@ -76,20 +76,20 @@ import Testing
       inside.line == "lifeboat restore --repo '\(repository)' --at \(instant) --data DIR")
     let before = try await command("#at=" + seconds(30 * day))
     #expect(before.words.hasPrefix("Before the first restore point") && before.line.isEmpty)
-    // Twenty minutes before the start that went back by half an hour.
+    // Twenty minutes before the restart that lost half an hour.
     let branch = try await command("#at=" + seconds(7 * day - 6980 * 60_000))
     #expect(branch.words.hasPrefix("On the abandoned branch of timeline 2"), "\(branch)")
     #expect(branch.line.contains(" --timeline 2 --data"))
     let between = try await command("#at=" + seconds(7 * day - 2920 * 60_000))
     #expect(between.words.hasPrefix("No restore point at this instant"), "\(between)")
     #expect(between.words.contains(". The next one is of 20"), "\(between)")
-    // There is none to give `--at` the instant itself: what is copied has the one before it.
+    // There is no restore point at the instant itself, so the command has the time of the point before it.
     let chosen = try #require(between.line.firstMatch(of: /--at ([^ ]+) --data/)?.output.1)
     let at = try Instant(parsing: String(chosen), now: now)
     #expect(try await reader(repository).point(.at(at), now: now) != nil, "\(between)")
     let point = try await command("#point=2.7@1:4096")
     #expect(point.line.contains(" --point 2.7@1:4096 --data"))
-    // Whoever makes a link does not write into a command that is copied.
+    // A link can't put anything into a command that is copied.
     let hostile = try await command("#point=1.1;rm%20-rf%20~")
     #expect(hostile.words.hasPrefix("The newest restore point") && !hostile.line.contains("rm"))
 
@@ -164,9 +164,9 @@ import Testing
           let middle = window.from.advanced(byMilliseconds: window.to.since(window.from) / 2)
           let instant = try #require(
             try await found(middle, window.isAbandoned ? timeline.number : nil))
-          // A mark every ten minutes.
+          // There is a mark every ten minutes.
           #expect(middle.since(instant) <= 600_000 && instant <= middle, "\(name): \(window)")
-          // An orderly end is later than the last mark; the state is the same.
+          // A clean shutdown is later than the last mark, but has the same state.
           let end = try #require(try await found(window.to, timeline.number))
           #expect(
             timeline.isClosed
@@ -187,7 +187,7 @@ import Testing
       for gap in chronicle.gaps {
         let middle = gap.from.advanced(byMilliseconds: gap.to.since(gap.from) / 2)
         let instant = try await before(middle).instant
-        // Where an earlier timeline went on beyond the gap, its branch is what there is.
+        // If an earlier timeline continued beyond the gap, the state comes from its branch.
         #expect(
           gap.from.since(instant) <= 600_000 && instant <= gap.from
             || branches.contains { $0.from <= instant && instant <= $0.to }, "\(name): \(gap)")
@@ -198,7 +198,7 @@ import Testing
   @Test func `a phone shows it without scrolling sideways`() async throws {
     try await MadeHistories.week(folder("repository"), now: now)
     let visit = try await visit(folder("repository"), "#at=" + seconds(3_600_000), width: 360)
-    // The page notes it, since nothing else can be asked of a browser that is asked for its document.
+    // The page records this in its document, because the test only gets the document.
     #expect(visit.document.contains("data-fits=\"true\""), "wider than the window")
   }
 
@@ -241,14 +241,14 @@ import Testing
     try await MadeHistories.suspect(repository, now: now)
     let json = try await LifeboatCommand.run(["report", "--repo", repository, "--json"])
     #expect(json.jsonText("pin") == "p-suspect", "\(json)")
-    // `script` gives it a terminal.
+    // `script` provides a terminal.
     let terminal = try ChildProcess(
       "/usr/bin/script",
       ["-qec", "'\(LifeboatCommand.path)' report --repo '\(repository)'", "/dev/null"],
       output: .file(folder("terminal")))
     #expect(try await terminal.wait() == .exited(ExitCode.usage.rawValue))
     #expect(try TestFiles.text(folder("terminal")).contains("--output report.html"))
-    // A file that is there is replaced as a whole.
+    // An existing file is replaced as a whole.
     try TestFiles.write("old", to: folder("report.html"))
     let file = try await LifeboatCommand.run(
       ["report", "--repo", repository, "--output", folder("report.html")])

@@ -5,10 +5,10 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A `sync` that was asked for is done, whatever becomes of the timeline meanwhile.
+/// A requested `sync` is completed, whatever happens to the timeline meanwhile.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RequestedSyncTests {
-  /// One key, which is durable.
+  /// A place with one key, which is durable.
   private func shipped() async throws -> (
     place: Place, server: RedisServer, store: FaultyStore, ship: InProcessShipper
   ) {
@@ -27,7 +27,7 @@ struct RequestedSyncTests {
 
   @Test func `one that the end of a timeline cut off is done by the next`() async throws {
     let (place, server, store, ship) = try await shipped()
-    // What is not tried again ends a timeline.
+    // An error that is not retried ends the timeline.
     store.decide { call in
       call.operation == .create && call.name.hasPrefix("timelines/00000001/log/")
         ? .fail(FaultyStore.unreachable) : .pass
@@ -42,7 +42,7 @@ struct RequestedSyncTests {
     _ = try await ship.end()
   }
 
-  /// The pauses between timelines are 100 ms, 400 ms, 1.6 s and ever longer.
+  /// The pauses between timelines are 100 ms, 400 ms, 1.6 s and so on.
   @Test func `a fault that stays makes few timelines, whatever is written meanwhile`() async throws
   {
     let (place, server, store, ship) = try await shipped()

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The shipper is killed and started again, and sees only what a sidecar may see of the volume.
+/// The shipper is killed and started again. It only sees what a sidecar may see of the volume.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RestartTests {
   @Test(arguments: ServerVersion.available)
@@ -23,7 +23,7 @@ struct RestartTests {
     let end = clock.now.advanced(by: .seconds(Soak.seconds(8)))
     while clock.now < end {
       let ship = try place.ship("--ship-interval", "200ms", "--shutdown-timeout", "4s")
-      // Not a wait for a result: it is killed at any moment.
+      // Not a wait for a result: it is killed at a random moment.
       try await Task.sleep(for: .milliseconds(Int.random(in: 300...2500, using: &random)))
       if Int.random(in: 0..<4, using: &random) > 0 {
         _ = ship.kill()
@@ -41,17 +41,16 @@ struct RestartTests {
     #expect(step == load.acknowledged, "a clean end loses nothing")
     let grown = try place.bytesOfAOF()
     let shipped = place.bytesOfLog()
-    // Once for each byte, once more for what a fold or a killed process sent in vain.
+    // Each byte once, and once more for a fold or for what a killed process had sent.
     #expect(
       shipped < grown + grown / 2 + (1 << 20),
       "\(shipped) bytes of log for \(grown) bytes of AOF, in \(place.timelines) timelines")
-    // The one generation was not sent again; once more, at most, for a kill between its index and the
-    // snapshot that names it.
+    // The generation was sent once, or twice after a kill between its index and the snapshot that names it.
     let indexes = place.objects { $0.hasSuffix("/index") }
     #expect(indexes <= 2, "\(indexes) generations in \(place.timelines) timelines")
   }
 
-  /// A rewrite while no shipper runs: the chain goes on where it can be proved, and only what is new is
+  /// A rewrite while no shipper is running. The chain continues if that can be proved, and only new data is
   /// sent.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
   func `rewrites while the shipper is away`(version: ServerVersion) async throws {

@@ -3,11 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// kill -9 of a restore in the midst of its renames, with the binary and real servers. Every step, one by
-/// one, is in `RestoreCommitTests`.
+/// kill -9 of a restore during its renames, with the binary and real servers. `RestoreCommitTests` covers
+/// every single step.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RestoreInterruptedTests {
-  /// What comes behind the kill.
+  /// What happens after the kill.
   private enum Next: CaseIterable {
     case same, another
     case server
@@ -51,7 +51,7 @@ struct RestoreInterruptedTests {
     try contents(path).filter { !$0.key.hasPrefix(".lifeboat") }
   }
 
-  /// A directory whose restore, with --replace, was killed as soon as `sign` was there. Nil when it ended
+  /// A directory whose restore with --replace was killed as soon as `sign` existed. Nil if the restore ended
   /// before.
   private func killed(_ stage: Stage, at sign: String) throws -> String? {
     let target = stage.scene.folder("target-\(UInt32.random(in: 0 ... .max))")
@@ -59,7 +59,7 @@ struct RestoreInterruptedTests {
     let restore = try LifeboatCommand.start([
       "restore", "--data", target, "--repo", stage.scene.repository, "--replace",
     ])
-    // What was there has to be away before it can come.
+    // The old files are moved aside before the new ones are put in place.
     let away = target + "/.lifeboat-replaced/" + sign
     while restore.end == nil, sign != "", !TestFiles.exists(away) {}
     while restore.end == nil, !TestFiles.exists(target + "/.lifeboat-replaced") {}
@@ -91,7 +91,7 @@ struct RestoreInterruptedTests {
         case .another:
           let other = try await stage.scene.restore(
             target, ["--point", stage.earlierPoint, "--replace", "--json"])
-          // It was complete already, and what it replaced is kept once.
+          // It was already complete, and only one set of replaced files is kept.
           let isRefused = other.errorText.has("an earlier --replace")
           #expect(other.exitCode == 0 || isRefused, "\(words): \(other)")
           #expect(
@@ -144,7 +144,7 @@ struct RestoreInterruptedTests {
     #expect(try TestFiles.text(target + "/" + aside + "/files/dump.rdb") == "no dump")
   }
 
-  /// A mount point among the names: the second rename fails, and the first is undone.
+  /// One of the names is a mount point. The second rename fails, and the first is undone.
   @Test func `a rename that fails leaves everything as it was`() async throws {
     let stage = try await stage(.v7_4)
     let target = stage.scene.folder("mounted")
@@ -179,7 +179,7 @@ struct RestoreInterruptedTests {
     let first = try LifeboatCommand.start([
       "restore", "--data", target, "--repo", stage.scene.repository,
     ])
-    // It may be done before it can be stopped: then there is nothing to see.
+    // If it finishes before it can be stopped, there is nothing to check.
     while first.end == nil, !TestFiles.exists(target + "/.lifeboat-restore") {}
     first.signal(SIGSTOP)
     guard first.end == nil else { return }
@@ -191,7 +191,7 @@ struct RestoreInterruptedTests {
     #expect(try visible(target) == stage.newest)
   }
 
-  /// Root without CAP_CHOWN, as in a container that drops it; the directory is somebody else's.
+  /// Root without CAP_CHOWN, as in a container that drops it. The directory belongs to somebody else.
   @Test func `a chown that is refused is an error only where it is needed`() async throws {
     let stage = try await stage(.v7_4)
     func restore(_ target: String, umask: String, _ arguments: [String]) async throws -> (
@@ -215,7 +215,7 @@ struct RestoreInterruptedTests {
     }
     let own = try await restore(try directory("own", owner: 0), umask: "022", [])
     #expect(own.end == .exited(0) && !own.text.has("warning: the files"), "\(own)")
-    // Readable for everybody: a server may run as the user that it always was.
+    // Readable for everybody, so the server can keep running as its usual user.
     let readable = try directory("readable", owner: 65534)
     let warned = try await restore(readable, umask: "022", [])
     #expect(warned.end == .exited(0) && warned.text.has("can't be changed to"), "\(warned)")
@@ -229,7 +229,7 @@ struct RestoreInterruptedTests {
     #expect(asked.end == .exited(1) && asked.text.has("owner"), "\(asked)")
   }
 
-  /// A pod with `fsGroup`: the restore runs as one user of the group, Redis as another.
+  /// A pod with `fsGroup`. The restore and Redis run as different users of the group.
   @Test func `a server of the directory's group appends to what another of its users restored`()
     async throws
   {
@@ -255,7 +255,7 @@ struct RestoreInterruptedTests {
     #expect(end == .exited(0), "\(text)")
   }
 
-  /// A pod without a securityContext has a volume that belongs to root, and Lifeboat is uid 999 there.
+  /// In a pod without a securityContext, the volume belongs to root and Lifeboat runs as uid 999.
   @Test func `a first start says that a restore could not write here`() async throws {
     let folder = try TemporaryDirectory("unwritable")
     let (data, repository) = (

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// kill -9 of a restore at random moments: the directory is as it was, or the next run completes it.
+/// kill -9 of a restore at random moments. The directory is unchanged, or the next run completes the restore.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RestoreKillTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4])
@@ -22,16 +22,16 @@ struct RestoreKillTests {
     let clock = ContinuousClock()
     let begun = clock.now
     let whole = try await scene.restored("whole")
-    // How long one takes, to draw the moments from. The machine may be busier now than later: a kill
-    // that came too late shortens it, one that came in time lengthens it, so most lie near the end,
-    // where names change.
+    // The duration of one restore, from which the random moments are chosen. The machine may be busier now
+    // than later, so a kill that came too late shortens it, and one that came in time lengthens it. Most
+    // kills are then near the end, where names change.
     var reach = (clock.now - begun).microseconds
     let wanted = try visible(whole)
     var (kills, round) = (0, 0)
     while kills < 10, round < 200 {
       round += 1
       let target = try scene.folder.makeDirectory("round-\(round)")
-      // Every other round replaces what is there, so that there is something to lose.
+      // Every other round replaces existing files, so that there is something to lose.
       let old = round % 2 == 0 ? ["dump.rdb": Array("REDIS0011 not a dump".utf8)] : [:]
       for (name, bytes) in old { try TestFiles.write(bytes, to: target + "/" + name) }
       let flags = old.isEmpty ? [] : ["--replace"]
@@ -64,7 +64,8 @@ struct RestoreKillTests {
     #expect(try await scene.loaded(version, whole) == expected)
   }
 
-  /// A volume that holds one copy and not two: what a killed run staged must not count as missing.
+  /// A volume with room for one copy but not two. The space of what a killed run staged must count as
+  /// available.
   @Test func `a killed restore finishes on a volume without room for two`() async throws {
     let scene = try Scene()
     let server = try await scene.server(.v7_4)

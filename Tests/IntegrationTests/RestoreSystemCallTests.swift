@@ -3,9 +3,9 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A restore is killed at each system call that changes the disk, and something else comes next: another run, a
-/// restore of another point, a server. It is always the old state, or what was asked for. strace counts the
-/// calls, and kills.
+/// A restore is killed at each system call that changes the disk. Then another run, a restore of another
+/// point, or a server follows. The result is always the old state or the requested one. strace counts the
+/// calls and kills the restore.
 @Suite(
   .serialized, .enabled(if: !ServerVersion.isQuickRun),
   .enabled(if: Strace.works, "strace is not installed, or may trace no process here"),
@@ -17,7 +17,7 @@ struct RestoreSystemCallTests {
 
   private struct Stage: Sendable {
     var scene: Scene
-    /// Nil: the target is empty.
+    /// The old data; nil if the target is empty.
     var old: String?
     var datasets: (old: Dataset, wanted: Dataset)
     var files: (old: [String: [UInt8]], wanted: [String: [UInt8]], earlier: [String: [UInt8]])
@@ -30,7 +30,7 @@ struct RestoreSystemCallTests {
     let whole = try await run(stage, "whole", killAt: nil)
     try #require(whole.end == .exited(0), "\(whole.output)")
     let all = whole.trace.compactMap(\.words)
-    // Which thread does what varies, so some moments do not come.
+    // The distribution of work over threads varies, so some moments do not occur.
     let moments = Strace.moments(whole.trace)
     let step = max(1, (moments.count + Self.killsMax - 1) / Self.killsMax)
     let chosen = stride(from: 0, to: moments.count, by: step).map { moments[$0] }
@@ -83,7 +83,7 @@ struct RestoreSystemCallTests {
     return point
   }
 
-  /// Also between two calls of a commit over data, a server finds the old state or the new one.
+  /// Even between two calls of a commit that replaces data, a server finds the old state or the new one.
   private func expectServer(
     _ stage: Stage, _ target: String, isCommitting: Bool, _ words: String
   ) async throws {
@@ -150,7 +150,7 @@ struct RestoreSystemCallTests {
         "--retry-for", "0s",
       ] + flags(stage), output: .file(out), errors: .file(out))
     let end = try await child.wait(deadline: 120)
-    // strace shows paths as the kernel knows them.
+    // strace shows the resolved paths.
     let resolved = realpath(target, nil)
     defer { free(resolved) }
     let real = resolved.map { String(cString: $0) } ?? target

@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// Somebody restored an earlier state, and Redis has not written yet: that state is what the next empty
-/// volume is filled with, not the one that was left.
+/// Somebody has restored an earlier state, and Redis has not written yet. The next empty volume is filled
+/// with that state, and not with the one that was abandoned.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct ReturnTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
@@ -34,7 +34,7 @@ struct ReturnTests {
     #expect(try await before.difference(to: started.dataset(), limit: 5) == [])
     started.kill()
 
-    // Said once: a restart changes nothing more.
+    // This happens once. A restart does not change anything.
     let again = try await LifeboatCommand.run([
       "ship", "--once", "--data", returned, "--repo", place.repository, "--source", "redis",
     ])
@@ -42,7 +42,7 @@ struct ReturnTests {
     #expect(place.timelines == 2)
   }
 
-  /// The newest state, as an init container restores it, fences nobody.
+  /// A restore of the newest state, as by an init container, does not fence anybody.
   @Test func `a restore that named nothing claims nothing before the first write`() async throws {
     let place = try Place()
     let server = try await RedisServer.start(

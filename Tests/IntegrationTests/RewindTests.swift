@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Someone removed everything: `inspect` finds it, and the command that it prints undoes it.
+/// Someone removed everything. `inspect` finds it, and the command that it prints undoes it.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct RewindTests {
   enum Accident: String, CaseIterable, Sendable {
@@ -34,7 +34,7 @@ struct RewindTests {
       keys.append("key:\(index)\r\n*1\r\n$8\r\nFLUSHALL\r\n")
       try server.command("SET", keys.last!, "#TS:\(index)\r\n\0*1\r\n$8\r\nFLUSHALL\r\n")
     }
-    // What is read in a full copy, and what is read in the log.
+    // One part is read from a full copy, the other from the log.
     try await server.rewriteAOF()
     for index in 1...10 {
       keys.append("hash:\(index)")
@@ -74,7 +74,7 @@ struct RewindTests {
     #expect(try await expected.difference(to: server.dataset(), limit: 5) == [])
   }
 
-  /// With annotations `--at` is exact to the second as the server saw it, whenever it was shipped.
+  /// With annotations, `--at` is exact to the second of the server's clock, whenever the log was shipped.
   @Test(arguments: [ServerVersion.v7_0, .v7_4, .v8_2, .valkey9_1])
   func `to the second, with annotations`(version: ServerVersion) async throws {
     let place = try Place()
@@ -86,7 +86,7 @@ struct RewindTests {
     try await eventually(
       deadline: 60, "a restore point", condition: { await place.newest() != nil },
       state: { ship.errorText })
-    // What each second of the server's clock ended with.
+    // The value at the end of each second of the server's clock.
     var last: [Int: String] = [:]
     var first: Int?
     try await eventually(

@@ -4,7 +4,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-/// What a running shipper shows to a cluster and to a person in the pod.
+/// What a cluster and a person in the pod see of a running shipper.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct SeenFromOutsideTests {
   @Test func `a start that may be an accident is shown until somebody accepts it`() async throws {
@@ -31,7 +31,7 @@ struct SeenFromOutsideTests {
     try await eventually(
       deadline: 180, "it is no longer",
       condition: {
-        // A rewrite makes a restore point, and with it the shipper looks what was let go.
+        // A rewrite makes a restore point. The shipper then checks which pins were released.
         _ = try? server.command("BGREWRITEAOF")
         try server.command("INCR", "ticks")
         return try await shown.metric("lifeboat_suspect") == 0
@@ -90,7 +90,7 @@ struct SeenFromOutsideTests {
     #expect(
       try await shown.metric("lifeboat_store_requests_total{operation=\"create\",result=\"ok\"}")!
         >= 3)
-    // What was on disk when it was asked for is durable when it returns.
+    // When it returns, everything that was on disk when it was requested is durable.
     try server.command("SET", "synced", "value")
     try await eventually(deadline: 60, "Redis wrote it") {
       try server.info("aof_pending_bio_fsync") == "0"
@@ -119,7 +119,7 @@ struct SeenFromOutsideTests {
     try await eventually(
       deadline: 60, "it ships", condition: { await place.newest() != nil },
       state: { shown.command.errorText })
-    // The store goes away, as a volume that is unmounted.
+    // The store becomes unavailable, like an unmounted volume.
     let away = place.folder("away")
     try #require(rename(place.repository, away) == 0)
     try server.command("SET", "while", "away")

@@ -3,8 +3,8 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// Files of servers that can't be had here: each is shipped and restored to the byte. Where a server that loads it
-/// is here, that server finds what the one that wrote it had.
+/// Files of servers that can't be installed here. Each is shipped and restored byte for byte. If an installed
+/// server can load it, that server has the dataset of the one that wrote it.
 @Suite(
   .enabled(if: !ServerVersion.isQuickRun),
   .enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"), .timeLimit(.minutes(10)))
@@ -14,7 +14,8 @@ struct ServerFixtureTests {
     var debugDigest: String?
     var loadableBy: [String: String]?
 
-    /// Some load with an option, or in cluster mode only; those have no digest, or say more than `yes`.
+    /// The server that loads the files. Files that need an option or cluster mode are left out: they have no
+    /// digest, or their entry is more than `yes`.
     var server: ServerVersion? {
       guard debugDigest != nil else { return nil }
       return [("redis-8.2", ServerVersion.v8_2), ("valkey-9.1", .valkey9_1)].first { name, _ in
@@ -57,7 +58,7 @@ struct ServerFixtureTests {
     guard shipped.exitCode == 0 else { return false }
     let restored = try await LifeboatCommand.run(
       ["restore", "--data", target, "--repo", folder(name + "-repo")])
-    // A server that holds nothing has nothing to restore.
+    // An empty server has nothing to restore.
     if name.contains("-empty-") {
       #expect(restored.exit == .noBackup, "\(name): \(restored)")
       return false
@@ -102,7 +103,7 @@ struct ServerFixtureTests {
     #expect(try TestFiles.text(kept + "/nodes-7000.conf") == "node")
   }
 
-  /// There are no such servers here: the files that they wrote, one after the other in one directory.
+  /// Such servers can't be installed here, so their files are put into one directory, one after the other.
   @Test(arguments: ["dump", "aof"])
   func `an upgrade from Redis 8.4 to 8.8 is not suspect, and both states are restored`(form: String)
     async throws
@@ -137,7 +138,7 @@ struct ServerFixtureTests {
     _ version: ServerVersion, _ directory: String, isAOF: Bool, _ expected: Expected, _ name: String
   ) async throws {
     var options = ["appendonly": isAOF ? "yes" : "no"]
-    // What Valkey 9.2 wrote, the release before it loads only so.
+    // Valkey 9.1 only loads files of Valkey 9.2 with this option.
     if version == .valkey9_1, name.hasPrefix("valkey92") {
       options["rdb-version-check"] = "relaxed"
     }

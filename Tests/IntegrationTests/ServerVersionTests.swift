@@ -40,7 +40,8 @@ struct ServerVersionTests {
       }
       refused += 1
       #expect(result.exit == .versionMismatch && TestFiles.list(target).isEmpty, "\(words)")
-      // Without the flag it is restored, and the server does not start, or (Redis 6) does not see the AOF.
+      // Without the flag, the restore succeeds. The server then does not start, or (Redis 6) does not see the
+      // AOF.
       TestFiles.remove(target)
       let plain = try await place.run("restore", ["--data", target])
       #expect(plain.exitCode == 0, "\(plain)")

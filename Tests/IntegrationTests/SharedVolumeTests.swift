@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 /// Two pods on one volume: a rollout that starts the new pod before the old one has ended, and KubeRay's
-/// clean-up Job, which carries the init containers of the head's pod. One Redis at a time writes.
+/// clean-up Job, which has the init containers of the head pod. Only one Redis writes at a time.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct SharedVolumeTests {
-  /// When the old pod's sidecar ends.
+  /// When the old pod's sidecar stops.
   enum Order: String, CaseIterable, CustomTestStringConvertible {
     case beforeTheNewRedis = "before the new Redis starts"
     case afterTheNewRedis = "after the new Redis wrote"
@@ -32,7 +32,7 @@ struct SharedVolumeTests {
       deadline: 60, "the old pod ships", condition: { await place.newest() != nil },
       state: { old.errorText })
 
-    // The new pod comes while the old one writes: its restore does nothing, its sidecar stands by.
+    // The new pod starts while the old one writes. Its restore does nothing, and its sidecar is in standby.
     try await expectBoot(place, "data-present")
     let new = try place.ship(pod: "pod-new", Self.flags)
     try await eventually(
@@ -49,17 +49,18 @@ struct SharedVolumeTests {
       version, directory: place.data, options: Self.options)
     var goOn = test.load(21)
     goOn.after = oldLoad.acknowledged
-    // A log that was rewritten while nobody shipped it proves no common position.
+    // After a rewrite while nothing is shipped, no common position can be proved.
     goOn.rewriteEvery = nil
     let newLoad = try TransactionalLoad.start(on: newRedis, goOn)
     try await newLoad.reach(goOn.after + 200)
     if order == .afterTheNewRedis {
-      // The new Redis writes on while the old sidecar ends: what it can't wait for is said.
+      // The new Redis keeps writing while the old sidecar stops, which reports what it could not ship in
+      // time.
       let ended = try await old.terminate()
       #expect(
         ended.exitCode == 0 || ended.errorText.contains("stopped with unshipped bytes"), "\(ended)")
     }
-    // On the same volume it takes over also where the old one ran out of time while Redis wrote.
+    // On the same volume, it takes over even if the old one ran out of time while Redis wrote.
     try await eventually(
       deadline: 120, "the new pod claims", condition: { place.timelines == 2 },
       state: { new.errorText })
@@ -71,7 +72,7 @@ struct SharedVolumeTests {
     let timelines = try await place.listing().timelines
     #expect(timelines.map { String($0.instance.prefix { $0 != "/" }) } == ["pod-old", "pod-new"])
     #expect(timelines.map(\.parent?.value) == [nil, timelines.first?.number.value])
-    // The second goes on from the very end of the first.
+    // The second timeline continues from the end of the first.
     #expect(timelines.last?.fork != nil)
     #expect(timelines.allSatisfy { !$0.isAbandoned && $0.suspicion == nil }, "\(timelines)")
     #expect(try await place.restoredStep(test, newLoad, into: "restored") == newLoad.acknowledged)
@@ -91,7 +92,7 @@ struct SharedVolumeTests {
     try await eventually(
       deadline: 60, "the pod ships", condition: { await place.newest() != nil },
       state: { owner.errorText })
-    // What is on disk is durable; an `appendfsync always` has put everything there.
+    // Everything on disk is durable, and with `appendfsync always` everything is on disk.
     let synced = try await LifeboatCommand.run(["sync", "--wait"] + ports[0])
     #expect(synced.exitCode == 0, "\(synced)")
     if !isRedisUp {
@@ -121,7 +122,7 @@ struct SharedVolumeTests {
     #expect(try await again.dataset() == expected)
   }
 
-  /// What the init container does, and what it says of it.
+  /// Runs the init container and checks its result.
   private func expectBoot(_ place: Place, _ result: String) async throws {
     let boot = try await place.run(
       "restore", ["--data", place.data, "--if-empty", "--if-backup-exists", "--json"])

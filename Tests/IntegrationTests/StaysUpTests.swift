@@ -3,22 +3,22 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A sidecar that ends makes its pod unready and takes Redis out of its Service. So whatever is in its way,
-/// it is a state: told of, and waited out, for minutes as for days.
+/// A sidecar that exits makes its pod unready and takes Redis out of its Service. So whatever blocks it is
+/// only a state: it reports it and waits, for minutes or days.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct StaysUpTests {
-  /// Something in the way of a shipper, all made ready.
+  /// Something that blocks a shipper, already set up.
   private struct Cause: Sendable {
     var name: String
     var place: Place
-    /// In what it logs.
+    /// Words in its log.
     var words: String
     var arguments: [String] = []
-    /// What has to live as long.
+    /// A server that has to live as long.
     var server: FaultS3Server?
   }
 
-  /// Behind this a state is no longer a hiccup: every kind of it has been tried again several times.
+  /// After this time a state is not a hiccup: every kind of work has been retried several times.
   private static let minute = Duration.seconds(75)
 
   @Test func `more than a minute later it is up, whatever is in its way, and nothing was touched`()
@@ -33,7 +33,7 @@ struct StaysUpTests {
     #expect(causes.count > 20)
   }
 
-  /// What was not as it should be; nil when all was.
+  /// Returns what was wrong; nil if nothing was.
   private func outlast(_ cause: Cause) async -> String? {
     do {
       let before = try contents(cause.place.data)
@@ -60,7 +60,7 @@ struct StaysUpTests {
         throw HarnessError("a file of Redis changed")
       }
       let result = try await shown.command.terminate()
-      // What is not durable is said by the exit code; a signal's would be a crash.
+      // The exit code says whether everything is durable. That of a signal would be a crash.
       guard [.success, .failure].contains(result.exit) else { throw HarnessError("\(result)") }
       return nil
     } catch {
@@ -78,7 +78,7 @@ struct StaysUpTests {
 
   // MARK: Causes
 
-  /// Everything that keeps a store from being used.
+  /// Everything that makes a store unusable.
   private func refusals() throws -> [Cause] {
     try RefusalTests.Case.all.map { test in
       let server = try FaultS3Server(test.setup)
@@ -88,7 +88,7 @@ struct StaysUpTests {
     }
   }
 
-  /// Everything that keeps a repository from being written to.
+  /// Everything that keeps a shipper from writing to a repository.
   private func repositories() async throws -> [Cause] {
     func place(_ change: (inout Place) async throws -> Void) async throws -> Place {
       var place = try Place()
@@ -102,7 +102,7 @@ struct StaysUpTests {
       TestFiles.remove(place.repository + "/" + name)
       try TestFiles.write(bytes, to: place.repository + "/" + name)
     }
-    /// Bytes that the repository lacks: a shipper has something to do.
+    /// Writes bytes that the repository lacks, so a shipper has something to do.
     func write(_ place: Place) throws {
       try TestFiles.write(
         Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8), to: place.data + "/appendonly.aof")

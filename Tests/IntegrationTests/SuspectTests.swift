@@ -3,7 +3,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// What may be an accident is shipped, flagged and asked about; what is none is not.
+/// A possible accident is shipped, flagged and asked about. Anything else is not flagged.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct SuspectTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -15,7 +15,7 @@ struct SuspectTests {
     }
   }
 
-  /// A server with `keys` keys whose state is shipped, and that is gone then.
+  /// Ships the state of a server with `keys` keys, then stops the server.
   private func first(_ test: Case, _ scene: Scene, keys: Int = 300) async throws -> Dataset {
     let server = try await scene.server(test.version, ["appendonly": test.appendOnly])
     defer { server.kill() }
@@ -29,7 +29,7 @@ struct SuspectTests {
   func `a lost volume asks, and either answer works`(test: Case) async throws {
     let scene = try Scene()
     let before = try await first(test, scene)
-    // The volume is lost; the server starts with nothing and somebody writes a little.
+    // The volume is lost. The server starts empty, and somebody writes a few keys.
     let lost = try scene.folder.makeDirectory("new-volume")
     try await nextSecond()  // two empty BASEs of one second are the same bytes
     let server = try await scene.server(test.version, on: lost, ["appendonly": test.appendOnly])
@@ -40,7 +40,7 @@ struct SuspectTests {
     let asked = try await scene.restore(try scene.folder.makeDirectory("asked"))
     try #require(asked.exit == .suspect, "\(asked)")
     #expect(asked.errorText.has("newest: 2.") && asked.errorText.has("before it: 1."), "\(asked)")
-    // It goes on asking when the shipper was started again and claims anew.
+    // After the shipper was restarted and has claimed again, a restore still asks.
     try server.fill("more:", 1...2)
     if test.appendOnly == "no" { try await server.save() }
     let later = try await server.dataset()
@@ -55,7 +55,7 @@ struct SuspectTests {
     }
     server.kill()
     #expect(newest != later)
-    // Unpinned, the newest state is accepted.
+    // After `unpin`, the newest state is accepted.
     let pins = try await scene.pins()
     #expect(pins.count == 1, "\(pins)")
     let unpin = try await LifeboatCommand.run(
@@ -75,7 +75,7 @@ struct SuspectTests {
       let server = try await scene.server(version, ["appendonly": "yes"])
       try server.fill("old:", 1...40)
       server.kill()
-      // The marks of the log are not younger than the file.
+      // A mark in the log is not newer than the file.
       for name in TestFiles.tree(scene.data) where name.hasSuffix(".aof") {
         try setModified(scene.data + "/" + name, secondsAgo: age)
       }
@@ -86,7 +86,7 @@ struct SuspectTests {
       try next.fill("young:", 1...40)
       next.kill()
       try await scene.ship()
-      // The copy of then is attached, and the server goes on from it.
+      // The old copy is attached, and the server continues from it.
       let stale = try await scene.server(version, on: old, ["appendonly": "yes"])
       try stale.fill("again:", 1...3)
       stale.kill()
@@ -122,7 +122,7 @@ struct SuspectTests {
       state: { ship.errorText })
     server.kill()
     let end = try await ship.terminate()
-    // Without a log nothing says why the next dump is empty: a restore asks.
+    // Without a log, nothing explains why the next dump is empty, so a restore asks.
     let asks = test.appendOnly == "no"
     #expect(
       end.errorText.has(asks ? "accident" : "pinned until `lifeboat unpin`"), "\(end)")
@@ -135,7 +135,7 @@ struct SuspectTests {
     let target = try await scene.restored("pinned", "--point", pins[0].point)
     for setting in ["yes", "no"] {
       let found = try await scene.loaded(test.version, target, appendOnly: setting)
-      // With `no` a server may have only an older dump, or none; never the empty one of FLUSHALL.
+      // With `no`, the server may have an older dump or none, but never the empty one of FLUSHALL.
       if setting == test.appendOnly {
         #expect(before.difference(to: found, limit: 3) == [], "appendonly \(setting)")
       }
@@ -193,7 +193,7 @@ struct SuspectTests {
     let found = try await scene.loaded(version, newest)
     #expect(expected.difference(to: found, limit: 3) == [])
     #expect(found[0, "late:1"] == nil && found[0, "early:5"] != nil)
-    // The abandoned branch still restores.
+    // The abandoned branch can still be restored.
     let branch = try await scene.restored("branch", "--timeline", "2")
     #expect(try await scene.loaded(version, branch)[0, "late:500"] != nil)
   }

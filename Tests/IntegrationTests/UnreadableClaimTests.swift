@@ -6,7 +6,7 @@ import Shipping
 import TestSupport
 import Testing
 
-/// A shipper passes a claim that can't be read: only its number counts.
+/// A shipper skips a claim that can't be read. Only its number is used.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct UnreadableClaimTests {
   private func claim(_ number: Int, in place: Place) -> String {
@@ -31,7 +31,7 @@ struct UnreadableClaimTests {
       deadline: 60, "a restore point", condition: { isShipped(ship, as: 1, passing: []) },
       state: { "\(ship.status)" })
 
-    // Somebody writes where the next claim would be.
+    // Somebody writes garbage where the next claim would be.
     try TestFiles.makeDirectory(place.repository + "/timelines/00000002")
     try TestFiles.write("not a claim", to: claim(2, in: place))
     // A writer looks for a higher claim before each snapshot, and every minute while it writes.
@@ -47,7 +47,7 @@ struct UnreadableClaimTests {
     #expect(!ship.status.isHealthy(at: .init(milliseconds: 0)))
     _ = try await ship.end()
 
-    // The newest claim is damaged while nobody ships.
+    // The newest claim is damaged while no shipper is running.
     let third = try TestFiles.read(claim(3, in: place))
     try TestFiles.write("", to: claim(3, in: place))
     try server.command("SET", "third", "3")
@@ -62,7 +62,7 @@ struct UnreadableClaimTests {
     #expect(newest.parent == .first, "it follows the newest claim that can be read")
     #expect(newest.fork?.timeline == .first)
 
-    // A later writer passed them, so a reader does, too, whether they are there or not.
+    // A later writer skipped them, so a reader does, too, whether they exist or not.
     #expect(await place.newest()?.hasPrefix("4.") == true)
     TestFiles.remove(claim(2, in: place))
     try TestFiles.write(third, to: claim(3, in: place))

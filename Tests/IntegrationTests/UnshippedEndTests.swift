@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// A shipper that ends and has not shipped what is on disk says so, whatever kept it from shipping.
+/// A shipper that stops without having shipped everything on disk says so, whatever the cause.
 @Suite struct UnshippedEndTests {
   private func place() async throws -> Place {
     let place = try Place()
@@ -10,7 +10,7 @@ import Testing
     return place
   }
 
-  /// Bytes that the repository lacks.
+  /// Writes bytes that the repository lacks.
   private func write(_ place: Place) throws {
     try TestFiles.write(
       Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8), to: place.data + "/appendonly.aof")

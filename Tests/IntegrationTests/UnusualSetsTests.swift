@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// AOFs that no manual describes and servers load: they are good, are shipped, and restored they load again with
-/// all their keys.
+/// AOFs that no manual describes but servers load. They count as good and are shipped. After a restore,
+/// servers load them again with all keys.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct UnusualSetsTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -75,7 +75,7 @@ struct UnusualSetsTests {
     #expect(try await server.dataset() == restored)
   }
 
-  /// A server refuses it. The log behind the tear is no state by itself.
+  /// A server refuses such a set. The log after the tear is not a state by itself.
   @Test func `log behind a torn file is never restored without what came before it`() async throws {
     let scene = try Scene()
     let files = Case.aof(
@@ -94,7 +94,8 @@ struct UnusualSetsTests {
     }
   }
 
-  /// docs/restore.md: a BASE is backed up whole. A server truncates it, as the last file of its set.
+  /// docs/restore.md: a BASE is only backed up if it is complete. If it is the last file of its set, a server
+  /// truncates it.
   @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
   func `a torn BASE of commands is called broken until a server has truncated it`(
     version: ServerVersion
@@ -164,7 +165,7 @@ struct UnusualSetsTests {
     #expect(try await again.dataset() == held)
   }
 
-  /// Writes a file whose name ends with a byte that begins no character.
+  /// Writes a file whose name ends with a byte that is not valid UTF-8.
   private func write(_ text: String, to path: String, _ byte: UInt8) throws {
     let name = Array(path.utf8) + [byte, 0]
     let descriptor = name.withUnsafeBytes {

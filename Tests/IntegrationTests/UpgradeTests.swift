@@ -3,16 +3,17 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Release 0.1.0 and this one in turn, on one volume: each goes on where the other ended, without
+/// Release 0.1.0 and this one take turns on one volume. Each continues where the other ended, without
 /// `--take-over` and without a second full copy.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct UpgradeTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
     var version: ServerVersion
-    /// As `--data` says it, from the place's folder.
+    /// Whether `--data` is relative to the place's folder.
     var isRelative: Bool
-    /// A new pod each time, whose predecessor ended in good order; else they are killed.
+    /// Whether each run is a new pod, after a clean shutdown of the previous one. Otherwise the shippers are
+    /// killed.
     var hasPods: Bool
     var beginsOld: Bool
     var testDescription: String { "\(version), \(name)" }
@@ -79,7 +80,7 @@ struct UpgradeTests {
     }
   }
 
-  /// A CronJob of the old release beside a sidecar of this one: what it may delete, nobody needs.
+  /// A CronJob of the old release beside a sidecar of this one. It only deletes what nothing needs.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1], ["yes", "no"])
   func `an old prune beside a new ship`(version: ServerVersion, preamble: String) async throws {
     let place = try Place()
@@ -102,7 +103,7 @@ struct UpgradeTests {
     }
     for round in 0..<4 { try await write(round) }
     let snapshots = place.objects { $0.contains("/snapshots/") }
-    // In forty days nothing of this is young.
+    // After forty days, nothing of this is recent.
     let clock = try await SteppedClock(place.folder, seconds: 40 * 86_400)
     let pruned = try await LifeboatCommand.run(
       [
@@ -118,7 +119,7 @@ struct UpgradeTests {
     let verified = try await place.run("verify", [])
     #expect(verified.exitCode == 0, "\(verified)")
     for (name, binary) in [("by-this", nil), ("by-old", old)] {
-      // 0.1.0 takes a BASE without bytes for a damaged one.
+      // 0.1.0 treats an empty BASE as damaged.
       if binary != nil, preamble == "no" { continue }
       let target = try place.folder.makeDirectory(name)
       let restore = try await LifeboatCommand.run(
@@ -130,7 +131,7 @@ struct UpgradeTests {
     }
   }
 
-  /// A rollback after somebody named a pin.
+  /// A rollback after somebody has set a named pin.
   @Test func `release 0.1.0 restores and prunes a repository with a named pin`() async throws {
     let place = try Place()
     let old = try EarlierRelease.v0_1_0.path

@@ -2,14 +2,14 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// `verify` through the binary, on what real servers wrote.
+/// `verify` through the binary, on data of real servers.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct VerifyTests {
   private func verify(_ scene: Scene, _ arguments: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(["verify", "--repo", scene.repository] + arguments)
   }
 
-  /// A repository of two timelines: an AOF with a rewrite in it, and a dump.
+  /// A repository with two timelines: an AOF with a rewrite, and a dump.
   private func backup(_ version: ServerVersion) async throws -> Scene {
     let scene = try Scene()
     let server = try await scene.server(version, ["appendonly": "yes"])
@@ -36,7 +36,7 @@ struct VerifyTests {
     #expect(try contents(scene.repository) == before, "a sound repository was written to")
   }
 
-  /// Nothing refers to the end of a log but the snapshot that was written behind it.
+  /// Only the snapshot that was written after the end of a log refers to it.
   @Test(arguments: [ServerVersion.v6_2, .v7_4])
   func `the end of a log that was lost is missed, by verify and by a restore`(
     version: ServerVersion
@@ -74,7 +74,7 @@ struct VerifyTests {
     defer { _ = ship.kill() }
     for round in 1...40 {
       try server.fill("round:\(round):", 1...20)
-      // Its objects come and go while this reads.
+      // Objects are added and deleted while this reads.
       let result = try await verify(scene)
       let isNone = result.exit == .noBackup || result.exit == .storeUnavailable
       #expect(result.exitCode == 0 || (round < 5 && isNone), "round \(round): \(result)")
@@ -92,7 +92,7 @@ struct VerifyTests {
       TestFiles.tree(scene.repository).filter {
         $0.hasPrefix("generations/") && !$0.hasSuffix("/index")
       }.sorted { one, other in
-        // The newest BASE: the one written last.
+        // The newest BASE is the one that was written last.
         try! TestFiles.size(scene.repository + "/" + one)
           < TestFiles.size(scene.repository + "/" + other)
       }.last)

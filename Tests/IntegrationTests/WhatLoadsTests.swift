@@ -2,11 +2,11 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// What a server loads after a restore is what docs/restore.md says, for every kind of point, flag and
-/// setting, and never silently nothing.
+/// A server loads after a restore what docs/restore.md says, for every kind of point, flag and setting. It
+/// never silently loads nothing.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct WhatLoadsTests {
-  /// A kind of restore point, by its name in the table.
+  /// The kinds of restore points, by their names in the table.
   enum Point: String, CaseIterable {
     case live = "live AOF"
     case liveWithDump = "live AOF, older dump"
@@ -99,7 +99,7 @@ struct WhatLoadsTests {
     try server.fill("saved:", 1...30)
     try await server.save()
     let expected = try await server.dataset()
-    // Without an end of either side: the dump becomes the newest state by itself.
+    // Neither the server nor the shipper stops. The dump becomes the newest state by itself.
     try await eventually(
       deadline: 60, "the dump is the newest restore point",
       condition: {

@@ -1,12 +1,12 @@
 import Glibc
 import TestSupport
 
-/// A server that writes, a sidecar that ships it, and something that goes wrong between them.
+/// A server that writes, a sidecar that ships its data, and something that goes wrong between them.
 final class AuditScene {
   let row: AuditTable.Row
   let version: ServerVersion
   let place: Place
-  /// What `--data` says; a server can be made to write elsewhere.
+  /// The value of `--data`. A server can be made to write elsewhere.
   var shipped: String
   var arguments: [String] = []
   private(set) var server: RedisServer
@@ -40,7 +40,7 @@ final class AuditScene {
   /// Whether the sidecar sees the server's files before anything goes wrong.
   var isSeenAtFirst: Bool { !row.name.hasPrefix("other ") && row.name != "wrong data directory" }
 
-  /// One more key; returns its number.
+  /// Writes one more key and returns its number.
   @discardableResult
   func write() throws -> Int {
     step += 1
@@ -77,7 +77,7 @@ final class AuditScene {
     guard symlink(target, path) == 0 else { throw HarnessError("symlink \(path)") }
   }
 
-  /// Makes the row's situation.
+  /// Brings about the row's situation.
   func damage() async throws {
     switch row.name {
     case "manifest empty": truncate(manifest, 0)
@@ -117,8 +117,7 @@ final class AuditScene {
     }
   }
 
-  /// What the server writes now is readable by a server only where the log before it is: after junk nothing
-  /// is.
+  /// Whether a server can load what is written now. After junk in the log, it can't load anything.
   var writesOn: Bool {
     !["zeros behind the log", "unfinished command", "wrong data directory"].contains(row.name)
   }
@@ -132,7 +131,7 @@ final class AuditScene {
       })
   }
 
-  /// Takes the cause away. Returns whether the sidecar has to be started anew, with other flags.
+  /// Removes the cause. Returns whether the sidecar has to be restarted with other flags.
   func cure() async throws -> Bool {
     switch row.cure {
     case "rewrite":

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// The table of expected verdicts in the decision record, which a test reads so that both stay the same.
+/// The table of expected verdicts in the decision record. The test reads it there, so the two can't differ.
 struct AuditTable {
   struct Row: Sendable {
     var name: String

@@ -2,12 +2,12 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Each row of the decision record's table, with a real server that goes on writing: what a sidecar says, what
-/// it still ships, what one says that is started then, what `--once` does, and that all is well again when
-/// the cause is gone.
+/// Each row of the decision record's table, with a real server that keeps writing. Checks what the running
+/// sidecar says and still ships, what a newly started one says, what `--once` does, and that the status is
+/// healthy again after the cause is gone.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct AuditTableTests {
-  /// One server ships to a directory, the other to an S3 server.
+  /// One server is shipped to a directory, the other to an S3 server.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
   func `all is said to be well only where a look proved it`(version: ServerVersion) async throws {
     let rows = try AuditTable.read()
@@ -47,7 +47,7 @@ struct AuditTableTests {
           return found >= step
         }, state: { "step \(found) of \(step); \(shown.command.errorText.suffix(2000))" })
     }
-    // A sidecar that starts now holds nothing open.
+    // A sidecar that starts now has no open files.
     shown.command.kill()
     shown = try scene.sidecar()
     let single =
@@ -89,7 +89,7 @@ struct AuditTableTests {
     guard sync.exitCode == 0 else { throw HarnessError("\(when): \(sync)") }
   }
 
-  /// The state with its reason; never well meanwhile, and never a `sync` that is done.
+  /// Waits for the state with its reason. Until then the status is never healthy, and no `sync` succeeds.
   private func says(
     _ state: String, _ row: AuditTable.Row, _ shown: Shown, _ scene: AuditScene, _ when: String
   ) async throws {

@@ -2,12 +2,13 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The clock of server and sidecar is set back by an hour: what came later is still what counts.
+/// The clock of server and sidecar is set back by an hour. The data that was written later is still the
+/// newest.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct ClockStepTests {
   private static let hour = 3600
 
-  /// A file's times are the machine's, whatever the process that wrote it took for the time.
+  /// A file's times come from the machine's clock, whatever time the writing process sees.
   private func age(_ path: String, bySeconds seconds: Int) throws {
     var times = [timespec](repeating: timespec(tv_sec: time(nil) + seconds, tv_nsec: 0), count: 2)
     guard utimensat(AT_FDCWD, path, &times, 0) == 0 else { throw HarnessError("utimensat \(path)") }
@@ -44,7 +45,7 @@ struct ClockStepTests {
     _ = try await shown.command.terminate()
   }
 
-  /// A server whose clock, and that of what ships it, is an hour ahead, with a key of value 1.
+  /// A server and its shipper, both with a clock that is an hour ahead, and a key with value 1.
   private func started(_ version: ServerVersion) async throws -> (
     place: Place, clock: SteppedClock, server: RedisServer
   ) {

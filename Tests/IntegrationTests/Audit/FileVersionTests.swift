@@ -2,11 +2,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A file is what its identity, size and times say together: copied there slowly, written over in place, or
-/// only touched.
+/// A file's version is its identity, size and times together. Files are copied slowly, overwritten in place,
+/// or only touched.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct FileVersionTests {
-  /// A server's data, stopped.
+  /// The data of a stopped server.
   private func made(_ version: ServerVersion, _ keys: Int, at directory: String) async throws {
     let server = try await RedisServer.start(
       version, directory: directory, options: ["appendonly": "yes"])
@@ -35,7 +35,7 @@ struct FileVersionTests {
     try await made(version, 500, at: source)
     let bytes = try TestFiles.read(source + "/dump.rdb")
     let shown = try Shown(place)
-    // As `kubectl cp` writes it: a part, and the rest after somebody looked.
+    // As `kubectl cp` writes it: first a part, and the rest after the sidecar has looked.
     try TestFiles.write(Array(bytes.prefix(bytes.count / 2)), to: place.data + "/dump.rdb")
     try await eventually(
       deadline: 90, "the half of it is refused",
@@ -52,7 +52,7 @@ struct FileVersionTests {
     #expect(try await keys(version, target, "no").count == .integer(501))
   }
 
-  /// `cp -r backup/. data/` with the server stopped: every file keeps its inode and gets other bytes.
+  /// `cp -r backup/. data/` while the server is stopped. Every file keeps its inode but gets other bytes.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
   func `a set that is written over in place is never mixed with the old one`(version: ServerVersion)
     async throws
@@ -72,7 +72,7 @@ struct FileVersionTests {
     let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
     #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
     try await shown.becomesWell("the set that was copied there", syncs: false)
-    // A smaller dataset is a question of the guard, not of this test; this one is larger.
+    // A smaller dataset would be a case for the guard. This one is larger.
     let target = try await place.restore(into: "restored", "--suspect", "newest")
     let found = try await keys(version, target)
     #expect(found.count == .integer(701))
@@ -84,7 +84,7 @@ struct FileVersionTests {
     try await made(.v7_0, 100, at: place.data)
     let shown = try Shown(place)
     try await shown.becomesWell("before", syncs: false)
-    // Beside the AOF the dump is shipped, too, and then is the newest state.
+    // Beside the AOF, the dump is shipped, too, and becomes the newest state.
     var (last, since) = ([String](), ContinuousClock.now)
     try await eventually(
       deadline: 90, "nothing more is shipped",
@@ -99,7 +99,7 @@ struct FileVersionTests {
       #expect(chmod(path, 0o640) == 0)
       #expect(link(path, place.folder("link-" + name.split(separator: "/").last!)) == 0)
     }
-    // A look after the change has to be covered for this.
+    // This needs a look after the change, with everything covered.
     let sync = try await shown.run("sync", "--wait", "--timeout", "90s")
     #expect(sync.exitCode == 0, "\(sync)\(shown.command.errorText)")
     try await shown.becomesWell("after", syncs: false)

@@ -27,7 +27,7 @@ struct OtherVolumeTests {
     #expect(try server.command("GET", "key").string == value)
   }
 
-  /// The volume comes after the sidecar, as it does where the two are started side by side.
+  /// The volume is mounted after the sidecar has started, as can happen if both start at the same time.
   @Test(
     .enabled(if: getuid() == 0, "mount(2) needs root"),
     arguments: [ServerVersion.v7_0, .valkey9_1])
@@ -48,7 +48,8 @@ struct OtherVolumeTests {
     try await shown.becomesWell("so is what comes then")
     try await restores("2", place, version, into: "mounted")
 
-    // Unmounted, the path leads to the empty directory beneath, and the server writes on in the volume.
+    // After the unmount, the path is the empty directory beneath it, but the server still writes to the
+    // volume.
     umount2(place.data, Int32(MNT_DETACH))
     try server.command("SET", "key", "3")
     try await shows("state         blocked", shown, "what is gone is not said to be well")

@@ -3,8 +3,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A server's ordinary operations, while somebody looks at the status all the time: never is anything but
-/// "all is well" shown for more than 10 s. Five minutes; LIFEBOAT_QUIET_MINUTES says how many.
+/// A server's normal operations, while somebody polls the status. It is never anything but healthy for more
+/// than 10 s. LIFEBOAT_QUIET_MINUTES sets the duration; the default is five minutes.
 @Suite(.enabled(if: !ServerVersion.isQuickRun))
 struct QuietTests {
   private static var minutes: Int {
@@ -70,9 +70,10 @@ struct QuietTests {
       step += 1
       done = "step \(step) of seed \(seed), \(operation.rawValue)"
       try await run(operation, &server, step)
-      // Looked at a few times before the next.
+      // Poll a few times before the next operation.
       for _ in 0..<Int.random(in: 1...8, using: &random) {
-        // Somebody looks a few times a second: what is asked for is what they see all the time.
+        // The interval of somebody who polls a few times a second. The test is about everything that they
+        // see.
         try await Task.sleep(for: .milliseconds(200))
         let status = try await shown.run("status")
         if status.exitCode == 0 {
@@ -90,7 +91,7 @@ struct QuietTests {
     #expect(
       worst.seconds <= QuietTests.toleratedSeconds,
       "not well for \(worst.seconds) s, \(worst.words)\n\(shown.command.errorText.suffix(4000))")
-    // Beside uploads, and flushes with their pins, nothing is worth a line in an ordinary life.
+    // In normal operation, only uploads, and flushes with their pins, are logged.
     let lines = shown.command.errorText.split(separator: "\n").filter { line in
       !["uploading ", "uploaded ", "FLUSHDB", "the oldest pin"].contains { line.contains($0) }
     }

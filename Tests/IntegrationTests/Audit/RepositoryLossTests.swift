@@ -8,8 +8,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A repository that loses what it had acknowledged: found within the interval of the audit, said, and
-/// shipped again as far as it is on disk.
+/// A repository loses objects that it had acknowledged. The loss is found within the audit interval and
+/// reported, and what is still on disk is shipped again.
 @Suite(.enabled(if: !ServerVersion.isQuickRun))
 struct RepositoryLossTests {
   enum Loss: String, CaseIterable, Sendable {
@@ -26,7 +26,7 @@ struct RepositoryLossTests {
     let gone = try await names(store).filter { matches($0, loss) }
     #expect(!gone.isEmpty)
     _ = try await store.delete(gone)
-    // Log that is written meanwhile is a part of the repository that is still there.
+    // Log that is written meanwhile goes into the remaining repository.
     if loss != .everything { try server.command("SET", "after", "1") }
     if loss == .everything {
       try await eventually(
@@ -36,7 +36,7 @@ struct RepositoryLossTests {
           return status.exitCode == 1 && status.outputText.contains("is no longer at")
         }, state: { shown.command.errorText })
       #expect(try await names(store).filter { $0 == "lifeboat.json" }.isEmpty)
-      // Started again it makes a new one, of what is on disk.
+      // After a restart, it makes a new repository from what is on disk.
       shown.command.kill()
       try server.command("SET", "after", "1")
       let again = try Shown(place)
@@ -69,7 +69,7 @@ struct RepositoryLossTests {
     case index = "the base's index is truncated"
   }
 
-  /// 21 keys, all of them durable.
+  /// A place with 21 keys that are durable in the repository.
   private func shipped(isS3: Bool) async throws -> (
     place: Place, store: any ObjectStore, server: RedisServer, shown: Shown
   ) {
@@ -85,7 +85,7 @@ struct RepositoryLossTests {
     return (place, store, server, shown)
   }
 
-  /// The names are all there, and their listing looks as before.
+  /// All names are still there, and the listing looks the same.
   @Test(arguments: Damage.allCases, [false, true])
   func `what is damaged is found, said and shipped again`(damage: Damage, isS3: Bool) async throws {
     let (place, store, server, shown) = try await shipped(isS3: isS3)
@@ -129,7 +129,7 @@ struct RepositoryLossTests {
     #expect(try other.command("DBSIZE") == .integer(22))
   }
 
-  /// An unmounted volume leaves its mount point: an empty directory, which is no new repository.
+  /// An unmounted volume leaves its mount point, an empty directory. It is not taken for a new repository.
   @Test func `another directory in the repository's place is not written to`() async throws {
     let place = try Place()
     let server = try await RedisServer.start(

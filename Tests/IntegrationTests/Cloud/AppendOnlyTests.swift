@@ -2,8 +2,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Credentials that list, read and create, as `deploy/iam` has them; and clocks that differ. Neither is an
-/// outage.
+/// Credentials that may only list, read and create, as in `deploy/iam`, and clocks that differ. Neither
+/// counts as an outage.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AppendOnlyTests {
   private static let options = ["appendonly": "yes", "appendfsync": "always"]

@@ -31,7 +31,8 @@ final class AzureDesk: Sendable {
 
   /// - Parameters:
   ///   - lifetimeSeconds: the lifetime of each token.
-  ///   - keepsOld: whether a new token leaves the one before as it is: several processes ask.
+  ///   - keepsOld: whether a new token leaves the previous one valid, for tests in which several processes
+  ///     request tokens.
   init(
     _ kind: Kind, for azure: FakeAzureServer, lifetimeSeconds: Int = 3599, keepsOld: Bool = false
   ) throws {

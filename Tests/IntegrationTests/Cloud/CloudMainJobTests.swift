@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// The main job with its repository in a real S3 server, through the binary.
+/// The main job with its repository on a real S3 server, run through the binary.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
 struct CloudMainJobTests {
   private static let cases = [ServerVersion.v7_4, .valkey9_1].flatMap { version in
@@ -30,11 +30,11 @@ struct CloudMainJobTests {
     #expect(listed.exitCode == 0 && listed.jsonText("newest") != nil, "\(listed)")
     let inspected = try await place.run("inspect", [])
     #expect(inspected.exitCode == 0 && inspected.outputText.contains("200"), "\(inspected)")
-    // Nothing new: nothing is written.
+    // There is nothing new, so nothing is written.
     try await place.shipOnce()
     #expect(await place.newest() == listed.jsonText("newest"))
 
-    // What may be an accident is pinned, asked about, and let go.
+    // What may be an accident is pinned and asked about, and then the pin is released.
     let second = try await fill(place, version) { client in
       try client.command("FLUSHALL")
       try client.command("SET", "left", "over")

@@ -2,9 +2,9 @@ import BackupTypes
 import SystemIO
 import TestSupport
 
-/// Places whose repository is in an S3, and what a user sets to get there.
+/// Places with a repository on an S3 server, and the settings that a user needs to reach it.
 extension Place {
-  /// A repository of its own in the SeaweedFS that all tests share.
+  /// A new repository in the SeaweedFS that all tests share.
   static func onSeaweed() async throws -> Place {
     let server = try await SeaweedServer.shared()
     let prefix = "place-" + hexadecimal(secureRandomBytes(8))
@@ -13,7 +13,7 @@ extension Place {
       environment: CloudKeys.seaweed)
   }
 
-  /// The repository `bucket/prefix` of the tests' own server.
+  /// The repository `bucket/prefix` on the tests' own server.
   static func on(
     _ server: FaultS3Server, options: String = "", environment: [String: String] = CloudKeys.fault
   ) throws -> Place {
@@ -22,9 +22,9 @@ extension Place {
   }
 }
 
-/// What a user's environment says; nothing is taken from this machine's.
+/// The environment of a user. Nothing comes from this machine's environment.
 enum CloudKeys {
-  /// No home directory with files of a developer, and no service of the machine's vendor.
+  /// No home directory with a developer's files, and no service of the machine's vendor.
   static let none = ["HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"]
   static let fault = keys(FaultS3Server.accessKey, FaultS3Server.secretKey)
   static let seaweed = keys(SeaweedServer.accessKey, SeaweedServer.secretKey)

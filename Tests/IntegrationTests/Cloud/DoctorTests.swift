@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `doctor`, with each common mistake, judged by what it prints and nothing else.
+/// `doctor` with each common mistake. Only its output is checked.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct DoctorTests {
   private func doctor(_ place: Place, _ arguments: String...) async throws -> CommandResult {
@@ -11,7 +11,7 @@ struct DoctorTests {
       ["doctor", "--repo", place.repository] + arguments, environment: place.environment)
   }
 
-  /// What a Swift value looks like where somebody forgot to put it into words.
+  /// Expects no raw Swift values, which show that a text is missing.
   private func expectPlainWords(_ result: CommandResult) {
     let types = [
       "Optional(", "Credentials(", "Token(", "Error(", "Fault(", "Refusal(", "Errno(", "ptr:",
@@ -59,7 +59,7 @@ struct DoctorTests {
       #expect(result.outputText.contains("remove ?anonymous=true"), "\(result)")
       #expect(!result.outputText.contains("allow anonymous"), "\(result)")
     }
-    // Credentials that append only are not at fault.
+    // Append-only credentials are not a problem.
     let server = try FaultS3Server { $0.denied = ["DELETE", "delete"] }
     let result = try await doctor(try Place.on(server))
     #expect(result.exitCode == 0, "\(result)")
@@ -77,7 +77,7 @@ struct DoctorTests {
     #expect(result.outputText.contains("two shippers on one repository"), "\(result)")
   }
 
-  /// The probe at first use says the same by itself; the second ship of a repository does not ask again.
+  /// The probe at first use reports the same. The second `ship` to a repository does not probe again.
   @Test func `ship says at its first use what the store lacks, once`() async throws {
     let server = try FaultS3Server { $0.conditionalCreate = .ignored }
     let place = try Place.on(server)
@@ -103,7 +103,7 @@ struct DoctorTests {
     #expect(absent.exitCode != 0 && absent.outputText.contains("FAILED   directory"), "\(absent)")
   }
 
-  /// What it says is what the server then does.
+  /// The server then does what doctor says.
   @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
   func `a log with NULs at its end: the server refuses it, and so it says`(version: ServerVersion)
     async throws
@@ -146,7 +146,7 @@ struct DoctorTests {
     #expect(found.exit == .failure, "\(found)")
     #expect(found.outputText.contains("pass --dbfilename snapshot.rdb"), "\(found)")
     #expect(found.outputText.contains("pass --appenddirname elsewhere"), "\(found)")
-    // With its configuration it is known that the directory is missing.
+    // With the configuration file, doctor knows that the directory is missing.
     let conf = place.folder("redis.conf")
     try TestFiles.write(
       "include /etc/more.conf\ndir /data\nappendonly yes\ndbfilename snapshot.rdb\n", to: conf)
@@ -157,7 +157,7 @@ struct DoctorTests {
       "starts EMPTY: it ignores snapshot.rdb", "WARNING  redis-conf: ", "/etc/more.conf",
       "note     redis-conf: its dir is /data",
     ] { #expect(configured.outputText.contains(words), "\(words): \(configured)") }
-    // And its remedy is right.
+    // The remedy works.
     try await server.rewriteAOF()
     let after = try await doctor(
       place, "--data", place.data, "--dbfilename", "snapshot.rdb", "--json")

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// The main job with its repository in Google Cloud Storage, through the binary.
+/// The main job with its repository in Google Cloud Storage, run through the binary.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct GoogleMainJobTests {
   private static let test = CrashTests.Case(version: .v7_4, appendOnly: true, fsync: "always")
@@ -16,7 +16,7 @@ struct GoogleMainJobTests {
   @Test func `kill -9 of both on a store that checks tokens and checksums`() async throws {
     let gcs = try FakeGCSServer()
     let google = try GoogleServer { setup in
-      // Each process has its own.
+      // Each process gets its own token.
       setup.issued = { token in gcs.change { $0.tokens.insert(token) } }
     }
     try await Place.on(gcs, environment: GoogleKeys.metadata(google)).survivesKills(
@@ -36,7 +36,7 @@ struct GoogleMainJobTests {
     let listed = try await place.run("list", ["--json"])
     #expect(listed.exitCode == 0 && listed.jsonText("newest") != nil, "\(listed)")
     #expect(try await place.run("inspect", []).exitCode == 0)
-    // Nothing new: nothing is written.
+    // There is nothing new, so nothing is written.
     try await place.shipOnce()
     #expect(await place.newest() == listed.jsonText("newest"))
     let restored = try await place.restore(into: "restored")
@@ -44,7 +44,7 @@ struct GoogleMainJobTests {
       try TestFiles.read(restored + "/dump.rdb") == TestFiles.read(place.data + "/dump.rdb"))
   }
 
-  /// As `RoughWayTests` has it for S3: nothing is sent twice, and nothing acknowledged is lost.
+  /// Like `RoughWayTests` for S3: nothing is sent twice, and nothing that was acknowledged is lost.
   @Test func `on a rough way`() async throws {
     let gcs = try FakeGCSServer { $0.fault = RoughWayTests.faults(seed: 4) }
     let desk = try GoogleDesk(.metadata, for: gcs, lifetimeSeconds: 10)
@@ -108,7 +108,7 @@ struct GoogleMainJobTests {
     let step = try await place.restoredStep(Self.test, load, into: "restored")
     #expect(step == load.acknowledged)
 
-    // Errors are where secrets leak.
+    // Secrets leak in errors.
     gcs.change { $0.denied = ["storage.objects.list", "storage.objects.get"] }
     let refused = try await place.run("list", ["--json"])
     try refused.expectRefused(["roles/storage.objectUser"])
@@ -117,7 +117,7 @@ struct GoogleMainJobTests {
     }
   }
 
-  /// A pod's first seconds: the metadata server is not up yet.
+  /// The first seconds of a pod: the metadata server is not up yet.
   @Test func `no token yet, and then there is one`() async throws {
     let gcs = try FakeGCSServer()
     let desk = try GoogleDesk(.metadata, for: gcs)

@@ -2,9 +2,9 @@ import BackupTypes
 import SystemIO
 import TestSupport
 
-/// Places whose repository is in a Google Cloud Storage, and what a user sets to get there.
+/// Places with a repository in Google Cloud Storage, and the settings that a user needs to reach it.
 extension Place {
-  /// A repository of its own in the fake-gcs-server that all tests share.
+  /// A new repository in the fake-gcs-server that all tests share.
   static func onFakeGCS() async throws -> Place {
     let server = try await FakeGCSProgram.shared()
     return try Place(
@@ -12,16 +12,16 @@ extension Place {
       environment: GoogleKeys.none.merging(["STORAGE_EMULATOR_HOST": server.url]) { $1 })
   }
 
-  /// The repository `bucket/prefix` of the tests' own server.
+  /// The repository `bucket/prefix` on the tests' own server.
   static func on(_ server: FakeGCSServer, environment: [String: String]) throws -> Place {
     try Place(
       repository: "gs://bucket/prefix?endpoint=\(server.url)", environment: environment)
   }
 }
 
-/// What a user's environment says; nothing is taken from this machine's.
+/// The environment of a user. Nothing comes from this machine's environment.
 enum GoogleKeys {
-  /// No home directory with files of a developer, and no service of the machine's vendor.
+  /// No home directory with a developer's files, and no service of the machine's vendor.
   static let none = ["HOME": "/nonexistent", "NO_GCE_CHECK": "true"]
 
   static func metadata(_ google: GoogleServer) -> [String: String] {
@@ -29,8 +29,8 @@ enum GoogleKeys {
   }
 }
 
-/// Where a user's tokens come from: one of the ways of Application Default Credentials, against a
-/// server that plays Google's.
+/// One of the ways in which Application Default Credentials give a user tokens, on a server that simulates
+/// Google's.
 final class GoogleDesk: Sendable {
   enum Kind: CaseIterable, Sendable {
     case serviceAccount, user, federation, impersonation, metadata
@@ -40,7 +40,7 @@ final class GoogleDesk: Sendable {
   let folder: TemporaryDirectory
   let environment: [String: String]
 
-  /// - Parameter lifetimeSeconds: of each token.
+  /// - Parameter lifetimeSeconds: the lifetime of each token.
   init(_ kind: Kind, for gcs: FakeGCSServer, lifetimeSeconds: Int = 3599) throws {
     folder = try TemporaryDirectory("desk")
     google = try GoogleServer.rotating(for: gcs)

@@ -2,17 +2,17 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Everything that keeps Google Cloud Storage from being used is exit 4 with its cause and its remedy,
-/// for whoever asks; and never "there is no backup".
+/// Whatever keeps a command from using Google Cloud Storage gives exit 4, with its cause and its remedy. It
+/// never says "there is no backup".
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct GoogleRefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
-    /// In what is printed: the cause, and the remedy.
+    /// Words in the output: the cause and the remedy.
     var words: [String]
     var kind = GoogleDesk.Kind.metadata
     var environment: [String: String] = [:]
-    /// Of the credential file, instead of what the desk wrote.
+    /// The contents of the credential file, instead of what the desk wrote.
     var file: @Sendable (GoogleServer) -> String? = { _ in nil }
     var google: @Sendable (inout GoogleServer.Setup) -> Void = { _ in }
     var gcs: @Sendable (inout FakeGCSServer.Setup) -> Void = { _ in }
@@ -92,7 +92,7 @@ struct GoogleRefusalTests {
   func `exit 4, cause and remedy`(test: Case) async throws {
     let gcs = try FakeGCSServer(test.gcs)
     let desk = try GoogleDesk(test.kind, for: gcs)
-    // Several processes ask beside each other: no token ends another.
+    // Several processes request tokens at the same time. No token invalidates another.
     desk.google.change { setup in
       setup.issued = { token in gcs.change { $0.tokens.insert(token) } }
       test.google(&setup)
@@ -133,7 +133,7 @@ struct GoogleRefusalTests {
     #expect(gcs.names.isEmpty)
   }
 
-  /// With a backup there, what denies the listing or breaks it off must not look like its absence.
+  /// There is a backup. A denied or interrupted listing must not look as if there were none.
   @Test(arguments: ["storage.objects.list", "storage.objects.get"])
   func `a backup that is there is not called absent`(denied: String) async throws {
     let gcs = try FakeGCSServer()
@@ -147,11 +147,11 @@ struct GoogleRefusalTests {
     gcs.change { $0.denied = [denied] }
     try await place.checkRefused([denied, "roles/storage.objectUser"])
     let before = gcs.names
-    // A reader may restore, and not ship.
+    // A reader may restore, but not ship.
     gcs.change { $0.denied = ["storage.objects.create"] }
     try await place.restore(into: "restored")
     #expect(gcs.names == before)
-    // The bucket is gone, and whatever answers says only that it has no such object.
+    // The bucket is gone, and the reply only says that there is no such object.
     gcs.change { $0.buckets = [] }
     try await place.checkRefused(["create the bucket"])
   }

@@ -2,12 +2,12 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// The outage that begins before the start: no credentials yet, or no store yet, and then they are
-/// there. Whoever finds work waits; whoever has none asks nobody.
+/// An outage that begins before the start: the credentials or the store become available later. A command
+/// that has work to do waits. One that has none sends no request.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct LateStartTests {
   enum Outage: CaseIterable, Sendable {
-    /// The file that holds them is mounted late.
+    /// The file with the credentials is mounted late.
     case noCredentials
     case noConnection
   }
@@ -143,7 +143,7 @@ struct LateStartTests {
 }
 
 extension CommandResult {
-  /// So many lines on standard error hold these words.
+  /// The number of lines on standard error with these words.
   func count(_ words: String) -> Int {
     errorText.split(separator: "\n").count { $0.contains(words) }
   }

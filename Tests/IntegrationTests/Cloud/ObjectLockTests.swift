@@ -4,11 +4,13 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The bucket of `deploy/iam`, on a real server: versions, object lock, old versions that expire. Whoever has
-/// an administrator's key deletes or overwrites everything, and the lines of the runbook bring it back.
+/// The bucket of `deploy/iam` on a real server, with versions, object lock, and old versions that expire.
+/// Somebody with an administrator's key deletes or overwrites everything, and the commands of the runbook
+/// recover it.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct ObjectLockTests {
-  /// A locked bucket, made by the lines of `deploy/iam/README.md`, and a shell with its administrator's key.
+  /// A locked bucket, made with the commands of `deploy/iam/README.md`, and a shell with its administrator's
+  /// key.
   private struct Scene {
     let place: Place
     let server: SeaweedServer
@@ -25,11 +27,11 @@ struct ObjectLockTests {
       let page = try TestFiles.text(Checkout.root + "/deploy/iam/README.md")
       let lines = page.split(separator: "\n").filter { $0.hasPrefix("aws s3api ") }.map(String.init)
       try #require(lines.count == 4, "\(lines)")
-      // This server does not know the policy's condition, and would refuse every upload.
+      // This server does not support the policy's condition, and would refuse every upload.
       for line in lines where !line.contains("put-bucket-policy") { try await run(line) }
     }
 
-    /// Where `aws` and `rclone` are, for a PATH.
+    /// The folders of `aws` and `rclone`, for a PATH.
     private static func folders() throws -> String {
       let path = ChildProcess.minimalEnvironment["PATH"] ?? "/usr/bin:/bin"
       let servers = SeaweedServer.executable.map { $0.split(separator: "/").dropLast(2) } ?? []
@@ -41,7 +43,7 @@ struct ObjectLockTests {
       return folders
     }
 
-    /// Runs a line of a page as it stands, against this bucket.
+    /// Runs a line of a page unchanged, against this bucket.
     @discardableResult
     func run(_ line: String, time: Instant? = nil, exit: Int32 = 0) async throws -> String {
       var text = line.replacing("my-bucket", with: bucket)
@@ -74,7 +76,7 @@ struct ObjectLockTests {
       return printed
     }
 
-    /// What `list-object-versions` says, a line each.
+    /// The output of `list-object-versions`, by line.
     func versions(_ query: String) async throws -> Set<String> {
       let text = try await run(
         "aws s3api list-object-versions --bucket my-bucket --prefix my-cluster/ --output text"
@@ -84,7 +86,8 @@ struct ObjectLockTests {
 
     func names() async throws -> Set<String> { try await versions("Versions[?IsLatest].[Key]") }
 
-    /// A time after everything that is in the bucket, and before everything that comes: its clock has seconds.
+    /// A time after everything in the bucket and before everything that follows. The bucket's times are whole
+    /// seconds.
     func betweenSeconds() async throws -> Instant {
       let start = SystemClock.now().milliseconds / 1000
       try await eventually(
@@ -98,12 +101,12 @@ struct ObjectLockTests {
     }
   }
 
-  /// The page's lines that contain a word, in order.
+  /// The wanted lines of a page, in order.
   private func lines(_ page: String, _ isWanted: (String) -> Bool) throws -> [RunbookLine] {
     try RunbookLine.all(of: page).filter { isWanted($0.text) }
   }
 
-  /// Ships a Redis whose log is folded meanwhile, and returns what it then held.
+  /// Ships a Redis while its log is folded, and returns the final dataset.
   private func ship(_ scene: Scene) async throws -> Dataset {
     let place = scene.place
     let redis = try await RedisServer.start(
@@ -122,7 +125,7 @@ struct ObjectLockTests {
     try await eventually(
       deadline: 120, "it ships", condition: { ship.errorText.contains("claimed a timeline") },
       state: { ship.errorText })
-    // What is left at a rewrite is folded, and the small objects are deleted a second later.
+    // At a rewrite, the rest of the log is folded. The small objects are deleted a second later.
     var rounds = 0
     try await eventually(
       deadline: 180, "small objects of the log were deleted",
@@ -162,7 +165,7 @@ struct ObjectLockTests {
       "ok       object-lock: on: each object is locked for 15 days, and nobody",
       "ok       overwriting: these credentials can overwrite an object, but its earlier version stays",
     ] { #expect(doctor.outputText.contains(words), "\(doctor)") }
-    // Everything is younger than a day, so this deletes nothing. It deletes by the same request as folding.
+    // Everything is younger than a day, so this deletes nothing. Pruning uses the same request as folding.
     let pruned = try await place.run("prune", [])
     #expect(pruned.exitCode == 0, "\(pruned)")
     let id = try #require(try await place.run("list", ["--json"]).jsonText("repository"))
@@ -171,7 +174,7 @@ struct ObjectLockTests {
 
     let time = try await scene.betweenSeconds()
     try await scene.run("aws s3 rm --quiet --recursive s3://my-bucket/my-cluster")
-    // Nor can it delete what the deletion left: each version is locked.
+    // It can't delete the versions that remain either, because each one is locked.
     let kept = try await scene.versions("Versions[].[Key,VersionId]")
     for version in kept.sorted().prefix(5) {
       let words = version.split(separator: "\t")
@@ -194,7 +197,7 @@ struct ObjectLockTests {
     { try await scene.run(line.text, time: time, exit: line.exit) }
     #expect(try await scene.names() == before)
     try await expect(expected, in: try await place.restore(into: "restored"))
-    // And the history goes on.
+    // The history continues.
     try await place.shipOnce()
   }
 
@@ -219,7 +222,7 @@ struct ObjectLockTests {
     try await expect(expected, in: scene.place.folder("restored"))
   }
 
-  /// What AWS does with the bucket policy; and without it.
+  /// With the bucket policy, as on AWS, and without it.
   @Test(arguments: [true, false])
   func `append-only credentials that can overwrite are a warning, unless the bucket refuses`(
     isRefused: Bool

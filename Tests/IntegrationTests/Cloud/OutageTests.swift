@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A store that goes away while `ship` runs, and comes back.
+/// A store that becomes unavailable while `ship` runs, and comes back.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct OutageTests {
   enum Outage: CaseIterable, Sendable {
@@ -31,8 +31,8 @@ struct OutageTests {
       : "the store is unavailable: shipping waits and catches up by itself"
   }
 
-  /// More than this, in files and in memory, nothing may take while it waits: eight connections with
-  /// what wakes each of them, and the files of a rewrite.
+  /// The limit for descriptors while it waits: eight connections, each with its wake-up descriptor, and the
+  /// files of a rewrite.
   private static let descriptorsMax = 20
   private static let bytesMax = 48 << 20
 
@@ -60,7 +60,7 @@ struct OutageTests {
     try await eventually(
       deadline: 60, "it tells of the outage",
       condition: { ship.errorText.contains(Self.words(outage)) }, state: { ship.errorText })
-    // The server goes on, and rewrites its AOF meanwhile.
+    // The server keeps running and rewrites its AOF meanwhile.
     try await load.reach(load.acknowledged + 500)
     try await redis.rewriteAOF()
     let asked = server.server.requests.count
@@ -123,7 +123,7 @@ extension OutageTests {
     #expect(
       end.errorText.contains("only on the volume") && end.errorText.contains("remedy="), "\(end)")
     #expect(end.outputText.contains("\"isComplete\" : false"), "\(end)")
-    // The store is back, and so is a shipper of that volume.
+    // The store and a shipper of that volume are back.
     server.change { $0.fault = { _ in nil } }
     try await place.shipOnce()
     let target = try await place.restore(into: "restored")
@@ -133,19 +133,19 @@ extension OutageTests {
   }
 }
 
-/// What a running process holds.
+/// The resources of a running process.
 struct Holdings: CustomStringConvertible {
   let descriptors: Int
-  /// Open, though they have no name any more.
+  /// Open files that have no name any more.
   let deletedFiles: [String]
-  /// Resident.
+  /// Resident memory.
   let bytes: Int
-  /// Of these, what is backed by no file: what a leak would be.
+  /// The part of it that no file backs. A leak would be here.
   let anonymousBytes: Int
 
   init(of command: RunningCommand) throws {
     let process = "/proc/\(command.process.pid)"
-    // Readable for root only: the process is not dumpable.
+    // Only root can read this, since the process is not dumpable.
     let targets = TestFiles.list(process + "/fd").map { Holdings.target(process + "/fd/" + $0) }
     descriptors = targets.count
     deletedFiles = targets.filter { $0.hasPrefix("/") && $0.hasSuffix(" (deleted)") }

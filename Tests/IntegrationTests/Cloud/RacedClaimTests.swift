@@ -3,15 +3,14 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Two shippers that claim at once on a store that has no create-if-absent a second creation: one history.
+/// Two shippers claim at the same time, also on a store without create-if-absent. There is one history.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RacedClaimTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var condition: FaultS3Server.ConditionalCreate
-    /// How long the answer to whoever looks for a claim is on its way: nothing, or long enough that
-    /// both have looked before one has written.
+    /// The delay of replies about a claim: none, or so long that both have looked before one has written.
     var milliseconds: UInt32
-    /// Then they make the repository at once, too, each with a key slot of its own.
+    /// If set, both also create the repository at the same time, each with a key slot of its own.
     var isEncrypted = false
     var testDescription: String {
       "\(condition), answers after \(milliseconds) ms\(isEncrypted ? ", encrypted" : "")"
@@ -56,7 +55,7 @@ struct RacedClaimTests {
     try await eventually(
       deadline: 180, "one stands by, and the other ships",
       condition: {
-        // Who has nothing to write does not look whether another has claimed.
+        // A shipper with nothing to write does not check whether another one has claimed.
         for redis in servers { try redis.command("INCR", "ticks") }
         losers = ships.indices.filter { ships[$0].errorText.contains("standby: this shipper") }
         let isReadable = await place.newest() != nil

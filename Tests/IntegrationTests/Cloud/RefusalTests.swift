@@ -2,20 +2,20 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Everything that keeps a store from being used is exit 4 with its cause and its remedy, for whoever
-/// asks; and never "there is no backup".
+/// Whatever keeps a command from using a store gives exit 4, with its cause and its remedy. It never says
+/// "there is no backup".
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
-    /// In what is printed: the cause, and the remedy.
+    /// Words in the output: the cause and the remedy.
     var words: [String]
     var options = ""
     var environment = CloudKeys.fault
     var setup: @Sendable (inout FaultS3Server.Setup) -> Void = { _ in }
     var testDescription: String { name }
 
-    /// Each of them while a restore, a listing and a shipper want something.
+    /// Each case is tested with a restore, a listing and a shipper.
     static let all: [Case] = [
       Case(
         name: "wrong secret", words: ["SignatureDoesNotMatch", "secret access key"],
@@ -164,7 +164,7 @@ struct RefusalTests {
     try await place.restore(into: "restored")
   }
 
-  /// With a backup there, what denies the listing or breaks it off must not look like its absence.
+  /// There is a backup. A denied or interrupted listing must not look as if there were none.
   @Test(arguments: ["list-type", "GET"])
   func `a backup that is there is not called absent`(denied: String) async throws {
     let server = try FaultS3Server()
@@ -180,7 +180,7 @@ struct RefusalTests {
   }
 }
 
-/// Volumes that no server is needed for.
+/// Volumes that can be made without a server.
 enum Volume {
   /// A dump of Redis 7.0.15 with three keys.
   static func writeDump(in directory: String) throws {

@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension Place {
-  /// Whoever asks a store that can't be used is told `words` and what to do, with exit 4; and nobody is
-  /// told that there is no backup.
+  /// Expects that each command on an unusable store exits with 4, prints `words` and what to do, and does not
+  /// say that there is no backup.
   func checkRefused(_ words: [String]) async throws {
     let target = try folder.makeDirectory("target")
     try Volume.writeDump(in: data)
-    // Beside each other: whatever may pass by itself is tried for a while.
+    // At the same time, since errors that may be temporary are retried for a while.
     async let restored = run(
       "restore",
       ["--if-empty", "--if-backup-exists", "--retry-for", "1s", "--data", target, "--json"])

@@ -5,8 +5,8 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Credentials that expire while `ship` runs, from servers that play their vendors'; and no secret
-/// appears anywhere.
+/// Credentials that expire while `ship` runs, from servers that simulate the vendors'. No secret appears
+/// anywhere.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RotationTests {
   enum Vendor: CaseIterable, Sendable { case webIdentity, container, instance, process }
@@ -16,7 +16,7 @@ struct RotationTests {
     let server = try FaultS3Server { $0.keys = [:] }
     let desk = try Desk(vendor, for: server)
     var place = try Place.on(server, environment: desk.environment)
-    // A secret as well, which no helper may see.
+    // The key is also a secret that no helper may see.
     let key = Place.newKey()
     place.environment[KeySource.variable] = key
     let test = CrashTests.Case(version: .valkey9_1, appendOnly: true, fsync: "always")
@@ -40,7 +40,7 @@ struct RotationTests {
     let step = try await place.restoredStep(test, load, into: "restored")
     #expect(step == load.acknowledged)
 
-    // Errors are where secrets leak.
+    // Secrets leak in errors.
     var texts = [end.description]
     server.change { $0.denied = ["GET"] }
     for arguments in [
@@ -73,7 +73,7 @@ struct RotationTests {
   }
 }
 
-/// Where credentials are handed out, of which each set lives for seconds, and its successor ends it.
+/// Hands out credentials. Each set is valid for some seconds, and the next set invalidates it.
 private final class Desk: Sendable {
   private static let lifetime: Int64 = 6000
 
@@ -114,14 +114,14 @@ private final class Desk: Sendable {
         "[default]\ncredential_process = /bin/sh \(folder("helper")) \(folder.path)\n",
         to: folder("config"))
       environment["AWS_CONFIG_FILE"] = folder("config")
-      // What a helper must not see of ours.
+      // Our variables that a helper must not see.
       environment["AWS_SESSION_TOKEN"] = "planted-in-the-environment"
       environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "planted-in-the-environment"
     }
     self.environment = environment
   }
 
-  /// The access keys of the requests that were answered so far.
+  /// The access keys of the requests that have been answered so far.
   var used: [String] {
     server.server.requests.compactMap { request in
       let words = request["Authorization"]?.split(separator: "Credential=").last
@@ -129,7 +129,7 @@ private final class Desk: Sendable {
     }
   }
 
-  /// What the helper program found in its environment, over all its runs.
+  /// The environment of the helper program, over all its runs.
   var helperEnvironment: String { (try? TestFiles.text(folder("environment"))) ?? "" }
 
   private static func secret(_ number: Int) -> String { "planted/secret+\(number)" }
@@ -144,7 +144,7 @@ private final class Desk: Sendable {
   private static func reply(
     _ request: LoopbackRequest, _ issued: Issued, _ server: FaultS3Server
   ) -> LoopbackAction {
-    // The two steps of IMDSv2 before the credentials.
+    // IMDSv2 needs two requests before the one for the credentials.
     let path = "/latest/meta-data/iam/security-credentials/"
     if request.method == "PUT" { return .reply(LoopbackReply(200, text: "planted-imds-token")) }
     if request.target == path { return .reply(LoopbackReply(200, text: "role")) }

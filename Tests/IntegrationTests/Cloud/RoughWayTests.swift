@@ -2,8 +2,9 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A way to the store on which everything that can happen to a request does, while the load of the crash
-/// tests runs: what is restored at the end is what the server acknowledged, and nothing was sent twice.
+/// A bad network to the store, in which everything happens that can happen to a request, while the load of
+/// the crash tests runs. The restore at the end gives what the server acknowledged, and nothing was sent
+/// twice.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct RoughWayTests {
   struct Case: Sendable, CustomTestStringConvertible {
@@ -31,7 +32,7 @@ struct RoughWayTests {
     let ship = try place.ship(
       "--ship-interval", "100ms", "--dump-interval", "0", "--shutdown-timeout", "120s")
     let load = try TransactionalLoad.start(on: redis, test.load.load(test.seed))
-    // As long as it takes for hundreds of requests to go wrong in all ways.
+    // Until hundreds of requests have failed in all ways.
     try await eventually(
       deadline: 300 + Double(Soak.seconds(0)), "the load and the shipper meet every fault",
       condition: {
@@ -46,7 +47,7 @@ struct RoughWayTests {
     let end = try await ship.terminate(deadline: 150)
     #expect(end.exitCode == 0, "\(end)")
 
-    // What is lost now and then is no outage; a request that stalls for long may be one.
+    // Occasional losses are not an outage. A request that stalls for long may be one.
     let outages = end.count("the store is unavailable")
     #expect(outages <= 5 && outages == end.count("the store is available again"), "\(end)")
 
@@ -55,7 +56,7 @@ struct RoughWayTests {
     #expect(sent.timelines == 1, "it began anew: \(end.errorText)")
     #expect(server.overwrites == 0, "an object was overwritten")
 
-    // The restore goes the same way.
+    // The restore uses the same network.
     let target = try await place.restore(into: "restored", "--retry-for", "120s")
     let again = try await RedisServer.start(
       test.load.version, directory: target,
@@ -84,12 +85,12 @@ struct RoughWayTests {
     #expect(try Sent(generations).problems.count == 1)
   }
 
-  /// About every third request meets one; which, the seed and the request's number decide.
+  /// About every third request gets a fault. The seed and the request's number decide which one.
   static func faults(
     seed: UInt64
   ) -> @Sendable (LoopbackRequest) -> FaultS3Server.Fault? {
     { request in
-      // Once, in the middle of a write that is done: the client has to give up by itself.
+      // Once, after a write was done, there is no reply. The client has to time out.
       if request.number == 120 { return .afterwards { _ in .stall } }
       var random = SeededRandom(seed: seed << 32 | UInt64(request.number))
       switch Int.random(in: 0..<40, using: &random) {

@@ -2,7 +2,7 @@ import BackupFormat
 import BackupTypes
 import TestSupport
 
-/// What was sent, read from the names on a server; finds what was sent twice.
+/// What was sent, according to the names on a server. Finds what was sent twice.
 struct Sent {
   private(set) var timelines = 0
   private(set) var problems: [String] = []
@@ -10,7 +10,7 @@ struct Sent {
   private var generations: [ShortDigest: Set<Nonce>] = [:]
   private var pieces: [String: Int] = [:]
 
-  /// - Parameter names: with their bucket and `prefix/`.
+  /// - Parameter names: the names with their bucket and `prefix/`.
   init(_ names: [String]) throws {
     for name in names {
       guard let start = name.firstRange(of: "/prefix/") else {
@@ -37,7 +37,8 @@ struct Sent {
     for (file, spans) in logs { check(file, spans) }
   }
 
-  /// The bytes of one file: sent once in order without a gap, and once more when they were folded.
+  /// Checks the bytes of one file: they were sent once, in order and without a gap, and once more if they
+  /// were folded.
   private mutating func check(_ file: String, _ spans: [LogSpan]) {
     let sorted = spans.sorted { ($0.from, $1.to) < ($1.from, $0.to) }
     let folds = sorted.filter { fold in

@@ -4,16 +4,16 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// What one restore to a time gave.
+/// The result of one restore to a time.
 struct HistoryCheck {
   var directory: String
-  /// Steps of the model that the restored state holds.
+  /// The number of the model's steps in the restored state.
   var count: Int
-  /// Nothing that had been executed by the end of that second is missing, and nothing else is there.
+  /// Whether the state has everything that had been executed by the end of that second, and nothing else.
   var isExact: Bool
 }
 
-/// The restore point before a gap, as the error that speaks of one names it.
+/// The restore point before a gap, as the error about the gap names it.
 private struct GapSide {
   var id: String
   var instant: String
@@ -29,10 +29,11 @@ private struct GapSide {
 extension RandomHistory {
   /// Restores to `instant`, starts a server there, and compares.
   ///
-  /// With annotations the state is exactly that at the end of the second, without that at the instant that
-  /// the restore prints: a mark has the time of its file's last write, however slow the machine is. Only
-  /// where `list` shows that the log does not go on may the state be one of before the asked instant.
-  /// - Parameter timelines: those that the model is of.
+  /// With annotations, the state is exactly that at the end of the second. Without them, it is that at the
+  /// instant that the restore prints: a mark has the time of its file's last write, however slow the machine
+  /// is. The state may only be older than the requested instant if `list` shows that the log does not
+  /// continue.
+  /// - Parameter timelines: the model's timelines.
   func check(
     _ instant: Instant, of model: HistoryModel, in timelines: ClosedRange<Int>,
     _ arguments: [String] = []
@@ -40,7 +41,7 @@ extension RandomHistory {
     let target = try place.folder.makeDirectory("at-\(UInt32.random(in: 0 ... .max))")
     var result = try await place.run(
       "restore", ["--json", "--data", target, "--at", "\(instant)"] + arguments)
-    // Between two windows it names those on both sides: the one before is checked.
+    // Between two windows, the restore names the points on both sides. The one before is checked.
     let before = result.exitCode == 3 ? GapSide(named: result.outputText) : nil
     if let before {
       result = try await place.run("restore", ["--json", "--data", target, "--point", before.id])
@@ -60,7 +61,7 @@ extension RandomHistory {
       check.count = expected
       guard !check.isExact else { return check }
     }
-    // An annotation and a full copy have the time of a second.
+    // The times of an annotation and of a full copy are whole seconds.
     let isSecond = printed.milliseconds % 1000 == 0
     var range = model.counts(by: printed)
     if isSecond {
@@ -94,7 +95,7 @@ extension RandomHistory {
   }
 
   private func loaded(_ directory: String) async throws -> Dataset {
-    // A copy: the server writes into it, and the history may go on from here.
+    // A copy, because the server writes to it, and the history may continue from the original.
     let copy = directory + "-loaded"
     try TestFiles.copyTree(directory, to: copy)
     defer { TestFiles.remove(copy) }
@@ -104,8 +105,8 @@ extension RandomHistory {
     return try await server.dataset()
   }
 
-  /// A random time from `first` to `last`: of a second that it is known for what had been executed, if the
-  /// log tells.
+  /// A random time from `first` to `last`. With annotations, it is in a second for which the executed steps
+  /// are known.
   func anyInstant(from first: Instant, to last: Instant, of model: HistoryModel) -> Instant? {
     if !annotates {
       guard first < last else { return nil }

@@ -1,7 +1,7 @@
 import BackupTypes
 import TestSupport
 
-/// What a server was given, in order, and when: the model that restores are compared with.
+/// The commands that a server was given, in order, with their times. Restores are compared with this model.
 struct HistoryModel {
   /// One unit: a command, or a transaction.
   struct Step {
@@ -12,24 +12,25 @@ struct HistoryModel {
 
   var steps: [Step] = []
 
-  /// Between the server's clocks, the kernel's coarse one that stamps files, and ours.
+  /// The largest difference between the server's clock, the kernel's coarse clock for file times, and ours.
   static let clockSlack: Int64 = 30
 
-  /// So many steps had certainly been executed by `instant`, and so many at most.
+  /// The smallest and largest number of steps that can have been executed by `instant`.
   func counts(by instant: Instant, slack: Int64 = clockSlack) -> ClosedRange<Int> {
     let least = steps.firstIndex { $0.notAfter.advanced(byMilliseconds: slack) >= instant }
     let most = steps.lastIndex { $0.notBefore <= instant.advanced(byMilliseconds: slack) }
     return (least ?? steps.count)...max(least ?? steps.count, most.map { $0 + 1 } ?? 0)
   }
 
-  /// How many steps had been executed when the second of `instant` was over; nil when one was just then.
+  /// How many steps had been executed by the end of the second of `instant`; nil if one was executed at that
+  /// moment.
   func count(throughSecond instant: Instant) -> Int? {
     let next = Instant(seconds: instant.milliseconds / 1000 + 1)
     let range = counts(by: next)
     return range.lowerBound == range.upperBound ? range.lowerBound : nil
   }
 
-  /// What a server holds that was given the first `count` steps.
+  /// The dataset of a server that was given the first `count` steps.
   func dataset(_ count: Int) -> Dataset {
     var strings: [String: String] = [:]
     for step in steps.prefix(count) {
@@ -38,7 +39,7 @@ struct HistoryModel {
     return HistoryModel.dataset(strings)
   }
 
-  /// The number of steps in `range` that give `dataset`; nil when none does.
+  /// The number of steps in `range` that gives `dataset`; nil if none does.
   func count(giving dataset: Dataset, in range: ClosedRange<Int>) -> Int? {
     var strings: [String: String] = [:]
     for count in 0...range.upperBound {

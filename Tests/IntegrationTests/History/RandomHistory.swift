@@ -5,9 +5,9 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A server and its shipper, to which everything happens that may: writes, deletions, transactions,
-/// flushes, rewrites of the AOF that the shipper sees and that it does not, rewrites that fail, ends and
-/// kills of both, and a restore to an earlier time from which another timeline goes on.
+/// A server and its shipper with everything that can happen to them: writes, deletions, transactions,
+/// flushes, rewrites of the AOF that the shipper sees or misses, failed rewrites, shutdowns and kills of
+/// both, and a restore to an earlier time, from which another timeline continues.
 final class RandomHistory {
   let version: ServerVersion
   let seed: UInt64
@@ -15,12 +15,12 @@ final class RandomHistory {
   let annotates: Bool
   var random: SeededRandom
   var model = HistoryModel()
-  /// From when on a time is one of the newest branch.
+  /// The start of the newest branch.
   private(set) var began = Instant(milliseconds: 0)
   let place: Place
   private var server: RedisServer
   private var ship: RunningCommand
-  /// What happened but for writes, in order.
+  /// What happened, in order, without the writes.
   private(set) var events: [String] = []
 
   init(_ version: ServerVersion, seed: UInt64, annotates: Bool) async throws {
@@ -43,7 +43,7 @@ final class RandomHistory {
   private static func start(_ version: ServerVersion, _ data: String, _ annotates: Bool)
     async throws -> RedisServer
   {
-    // With `appendfsync always` everything that was answered is on disk.
+    // With `appendfsync always`, everything that was answered is on disk.
     var options = [
       "appendonly": "yes", "appendfsync": "always", "auto-aof-rewrite-percentage": "0",
     ]
@@ -58,14 +58,14 @@ final class RandomHistory {
 
   // MARK: What happens
 
-  /// Steps until `condition`.
+  /// Makes steps until `condition` holds.
   private func goOn(until what: String, _ condition: () async throws -> Bool) async throws {
     try await eventually(
       deadline: 120, what,
       condition: {
         for _ in 0..<5 {
           try await step()
-          // Others need the processor, too.
+          // Other processes need the CPU, too.
           try await Task.sleep(for: .milliseconds(Int.random(in: 0...8, using: &random)))
         }
         return try await condition()
@@ -109,7 +109,7 @@ final class RandomHistory {
     let isKilled = Bool.random(using: &random)
     events.append(isKilled ? "shipper killed" : "shipper restarted")
     if isKilled { ship.kill() } else { _ = try await ship.terminate() }
-    // Away for a while, or not.
+    // Either stopped for a while, or restarted at once.
     if Bool.random(using: &random) {
       for _ in 0..<20 { try execute([["SET", key(), value()]]) }
       if Bool.random(using: &random) { try rewrite(delay: 0, "rewrite meanwhile") }
@@ -125,15 +125,15 @@ final class RandomHistory {
     server = try await RandomHistory.start(version, place.data, annotates)
   }
 
-  /// - Parameter delay: microseconds a key, so that it lasts.
+  /// - Parameter delay: microseconds per key, to make it take longer.
   private func rewrite(delay: Int, _ name: String) throws {
     try server.command("CONFIG", "SET", "rdb-key-save-delay", "\(delay)")
-    // One may run, or the server refuses for another reason of its own.
+    // One may already be running, or the server refuses for another reason.
     guard (try? server.command("BGREWRITEAOF")) != nil else { return }
     events.append(name)
   }
 
-  /// The child of a rewrite is killed: the set has one INCR more.
+  /// The child process of a rewrite is killed, so the set has one INCR more.
   private func failedRewrite() async throws {
     try rewrite(delay: 300_000, "failed rewrite")
     try await eventually(
@@ -153,7 +153,7 @@ final class RandomHistory {
 
   // MARK: Ends
 
-  /// Everything that was answered is restorable when this returns, and the model was right.
+  /// When this returns, everything that was answered can be restored, and the model was right.
   func settle() async throws {
     try await eventually(deadline: 60, "the end of a rewrite") {
       try server.info("aof_rewrite_in_progress") == "0"
@@ -170,8 +170,8 @@ final class RandomHistory {
     try await place.listing().timelines.map(\.number.value).max() ?? 0
   }
 
-  /// Goes on from the state of `instant`, on a new volume, in a timeline of its own.
-  /// - Parameter count: the steps of the model that it holds.
+  /// Continues from the state at `instant`, on a new volume, in a new timeline.
+  /// - Parameter count: how many of the model's steps it has.
   func fork(at instant: Instant, from directory: String, count: Int) async throws {
     events.append("restored to \(instant)")
     TestFiles.remove(place.data)
@@ -180,7 +180,7 @@ final class RandomHistory {
     let left = try await newestTimeline()
     server = try await RandomHistory.start(version, place.data, annotates)
     ship = try RandomHistory.shipper(place, ["--take-over"])
-    // A time before it has a point is one of the branch that was left.
+    // Before the new timeline has a point, a time still belongs to the old branch.
     try await goOn(until: "a restore point of the next timeline") {
       let point = await self.place.newest() ?? ""
       return Int(point.prefix { $0 != "." }).map { $0 > left } ?? false

@@ -4,15 +4,15 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Random histories on real servers of every version. For any time a restore gives what a server holds
-/// that was given the same commands up to then.
+/// Random histories on real servers of every version. For any time, a restore gives the dataset of a server
+/// that was given the same commands up to that time.
 ///
 /// `LIFEBOAT_HISTORIES` is the number of histories for each version.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
 struct RandomHistoryTests {
   private static let histories =
     getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 12
-  /// Each is two servers and a few commands.
+  /// Each history takes two servers and a few commands.
   private static let width = 3
 
   fileprivate struct Tally {
@@ -62,7 +62,7 @@ struct RandomHistoryTests {
       if let check { fork = (check, at) }
     }
     if let fork, Int.random(in: 0..<3, using: &history.random) > 0 {
-      // Back to there, and on.
+      // Go back to that time, and continue from there.
       try await history.fork(at: fork.at, from: fork.check.directory, count: fork.check.count)
       try await history.go(milliseconds: 2500)
       let end = SystemClock.now()
@@ -73,7 +73,7 @@ struct RandomHistoryTests {
         }
         tally.add(try await history.check(at, of: history.model, in: left.timeline + 1...Int.max))
       }
-      // What lies before it is there as it was, and so is what was left behind.
+      // The times before the fork give the same states as before, and so do those of the abandoned branch.
       if let at = history.anyInstant(from: first, to: last, of: left.model) {
         let before = 1...left.timeline
         tally.add(try await history.check(at, of: left.model, in: before))

@@ -4,17 +4,17 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What `WAIT 1` acknowledged is never lost, whoever is killed when. There is no AOF and no volume: what the
-/// repository does not have is gone.
+/// What `WAIT 1` acknowledged is never lost, whichever process is killed at whatever time. There is no AOF
+/// and no volume, so anything that is not in the repository is lost.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
 struct LinkKillTests {
-  /// `LIFEBOAT_LINK_ROUNDS` for more.
+  /// `LIFEBOAT_LINK_ROUNDS` sets the number.
   private static var rounds: Int {
     getenv("LIFEBOAT_LINK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 12
   }
   private static let clients = 8
 
-  /// Counts up in transactions of two keys, and notes what was acknowledged.
+  /// Increments two keys in transactions, and records what was acknowledged.
   private final class Load: Sendable {
     let acknowledged = Mutex([Int](repeating: 0, count: LinkKillTests.clients))
     let total = Mutex(0)
@@ -75,7 +75,7 @@ struct LinkKillTests {
       try await place.write(server)
       let (running, start) = (server, known)
       async let ended: Void = load.run(running, from: start)
-      // Enough was acknowledged, and then a little more, so that the kill comes anywhere.
+      // Enough was acknowledged, and then a random number more, so the kill comes at a random moment.
       let enough = 1000 + Int.random(in: 0..<500, using: &random)
       try await eventually(
         deadline: 120, "writes are acknowledged in round \(round)",

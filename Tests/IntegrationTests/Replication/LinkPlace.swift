@@ -18,7 +18,7 @@ final class LinkPlace {
     try TestFiles.makeDirectory(repository)
   }
 
-  /// A directory of its own for each server and each restore.
+  /// A new directory, for each server and each restore.
   func fresh(_ name: String) -> String {
     count += 1
     return directory("\(name)-\(count)")
@@ -50,12 +50,12 @@ final class LinkPlace {
   /// Writes, and waits until the server says that one replica has it.
   func write(_ server: RedisServer, key: String = "n", replicas: Int = 1) async throws {
     let client = try server.connect(timeout: 120)
-    // Nothing is asked of a server without data.
+    // A server without data is not asked for a copy, so write first.
     _ = try client.command("INCR", key)
     try await eventually(
       deadline: 120, "a write is acknowledged",
       condition: {
-        // A write from before the first replica has offset 0: WAIT would count a replica that has nothing.
+        // A write before the first replica attaches has offset 0, so WAIT would count a replica without data.
         let attached = try server.info("connected_slaves").flatMap { Int($0) } ?? 0
         guard attached >= replicas else { return false }
         _ = try client.command("INCR", key)

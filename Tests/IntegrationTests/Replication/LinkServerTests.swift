@@ -21,7 +21,7 @@ enum LinkFixture {
   }
 }
 
-/// Sessions with real servers: what INFO says, users with rights, and TLS.
+/// Sessions with real servers: INFO, users with ACL rules, and TLS.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct LinkServerTests {
   private static func start(
@@ -79,7 +79,7 @@ struct LinkServerTests {
           == ReplicationInfo.Upstream(
             host: "127.0.0.1", port: address.port, isUp: true, isSyncing: false))
     }
-    // Promoted, it goes on from the history that it had.
+    // After its promotion, its history continues the former one.
     let former = try server.info("master_replid")
     try replica.command("REPLICAOF", "NO", "ONE")
     try await onOwnThread {
@@ -89,13 +89,13 @@ struct LinkServerTests {
     }
   }
 
-  /// The smallest rules that a link needs are those that the error and the documents name.
+  /// The error and the documents name the smallest set of rules that a link needs.
   @Test(arguments: ServerVersion.available)
   func aUserWithTheSmallestRightsSuffices(version: ServerVersion) async throws {
     let directory = try TemporaryDirectory()
     let (server, address) = try await Self.start(version, directory)
     let socket = try server.connect()
-    // This connection stays in.
+    // This connection stays authenticated.
     try socket.command("CONFIG", "SET", "requirepass", "default-pw")
     let rules = LinkCredentials.minimalRules.split(separator: " ").map { String($0) }
     try socket.run(["ACL", "SETUSER", "backup", "on", ">pw"] + rules)
@@ -123,7 +123,7 @@ struct LinkServerTests {
       let none = try Self.refusal { _ = try LinkFixture.session(address).info() }
       #expect(none.message.contains("wants a password"), "\(none)")
     }
-    // doctor tries the rule, and takes no copy.
+    // doctor checks the rule without taking a copy.
     func copies() throws -> String {
       let lines = try socket.command("INFO", "stats").string?.split { $0.isNewline } ?? []
       return String(try #require(lines.first { $0.hasPrefix("sync_full:") }))
@@ -151,7 +151,7 @@ struct LinkServerTests {
     }
   }
 
-  /// The servers of these versions are built with TLS.
+  /// The servers of these versions have TLS.
   @Test(arguments: [ServerVersion.v7_0, .v7_4].filter { ServerVersion.available.contains($0) })
   func overTLSWithAndWithoutAClientCertificate(version: ServerVersion) async throws {
     let directory = try TemporaryDirectory()
@@ -165,7 +165,7 @@ struct LinkServerTests {
         "tls-ca-cert-file": certificates.file("ca.pem"), "tls-auth-clients": "no",
       ])
     let address = try #require(LinkAddress(host: "127.0.0.1", port: Int(tlsPort)))
-    // So that the copy has many records of TLS.
+    // This makes the copy many TLS records long.
     try server.command("SET", "long", String(repeating: "0123456789abcdef", count: 1 << 16))
     try server.command("CONFIG", "SET", "rdbcompression", "no")
     let trust = TrustStore(file: certificates.file("ca.pem"), origin: "a test")
@@ -191,8 +191,8 @@ struct LinkServerTests {
       try Self.readsACopy(address, known)
       for tls in [anonymous, stranger] {
         let error = try Self.refusal { _ = try LinkFixture.session(address, tls: tls).info() }
-        // The server says why in an alert, and ends the connection. If the reset overtakes the alert, what is
-        // left is a connection that ended before any answer.
+        // The server sends the reason in an alert and closes the connection. If the reset overtakes the
+        // alert, the client only sees that the connection ended before any reply.
         let isSaid = error.message.contains("refused the client certificate")
         let isLost = error.message.contains("closed the connection")
         #expect(isSaid ? !error.isRetryable : isLost, "\(error)")
@@ -203,7 +203,7 @@ struct LinkServerTests {
     }
   }
 
-  /// The whole full copy, which is longer than 1 MiB, comes and ends with its mark.
+  /// The complete full copy is longer than 1 MiB, and ends with its mark.
   private static func readsACopy(_ address: LinkAddress, _ tls: LinkTLS) throws {
     let session = try LinkFixture.session(address, tls: tls)
     _ = try session.require("REPLCONF", "capa", "eof", "capa", "psync2")
@@ -228,7 +228,8 @@ struct LinkServerTests {
   }
 }
 
-/// An authority, a server and a client that it issued, and a client of nobody, made by openssl.
+/// Certificates made with openssl: an authority, a server and a client issued by it, and a client that it did
+/// not issue.
 private struct Certificates {
   private let directory: TemporaryDirectory
   func file(_ name: String) -> String { directory(name) }

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// `ship --replica-of`: what a restore gives, and what becomes of the history when something ends.
+/// `ship --replica-of`: what a restore gives, and how the history continues after something stops.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct LinkShippingTests {
   private static func fill(_ server: RedisServer, _ prefix: String, count: Int = 500) throws {
@@ -22,7 +22,8 @@ struct LinkShippingTests {
     try server.info(name).flatMap { Int($0) }
   }
 
-  /// Every server: the full copy, the stream, a killed and a stopped Lifeboat, a cut connection.
+  /// With every server: the full copy, the stream, a Lifeboat that is killed or stopped, and a cut
+  /// connection.
   @Test(arguments: ServerVersion.available)
   func oneHistoryAcrossRestarts(version: ServerVersion) async throws {
     let place = try LinkPlace(version)
@@ -52,7 +53,8 @@ struct LinkShippingTests {
     try await place.expectSound()
   }
 
-  /// A replica is promoted that has what we have: the history goes on. Then one that lacks some of it: a fork.
+  /// First, a replica that has everything that we have is promoted, and the history continues. Then one that
+  /// lacks a part of it is promoted, which makes a fork.
   @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
   func promotions(version: ServerVersion) async throws {
     let place = try LinkPlace(version)
@@ -65,7 +67,7 @@ struct LinkShippingTests {
     try await place.write(first, replicas: 2)
     _ = first.kill()
     _ = try second.command("REPLICAOF", "NO", "ONE")
-    // The new primary answers where the old one did.
+    // The new primary gets the old one's port.
     _ = try second.command("CONFIG", "SET", "port", "\(ports[0])")
     try await place.write(second)
     try await place.expectRestored(second.dataset(), "after the promotion")
@@ -77,7 +79,7 @@ struct LinkShippingTests {
       try third.info("master_link_status") == "up"
     }
     try await place.write(second, replicas: 2)
-    // It hears nothing more.
+    // From now on it receives nothing.
     _ = try third.command("REPLICAOF", "127.0.0.1", "1")
     try Self.fill(second, "lost", count: 50)
     try await place.write(second)
@@ -88,7 +90,7 @@ struct LinkShippingTests {
     try await place.write(third)
     try await place.expectRestored(third.dataset(), "after the fork")
     #expect(ship.errorText.contains("has lost writes that it had acknowledged"), "\(place.said)")
-    // What the new primary lost is still there.
+    // The data that the new primary lost can still be restored.
     let branch = try await LifeboatCommand.run(
       ["restore", "--repo", place.repository, "--data", place.fresh("branch"), "--timeline", "1"])
     #expect(branch.exit == .success, "\(branch)")
@@ -108,7 +110,7 @@ struct LinkShippingTests {
     let kept = try await server.dataset()
     _ = server.kill()
     server = try await place.server(port: port)
-    // Nothing was written yet: the newest state is the one with data.
+    // Nothing has been written yet, so the newest state is the one with data.
     try await place.expectRestored(kept, "beside an empty server")
     try await place.write(server)
     try await eventually(
@@ -118,7 +120,7 @@ struct LinkShippingTests {
     try await place.expectRestored(kept, "the state before", ["--suspect", "before"])
   }
 
-  /// The id changes, and the connection stays: the audit notices.
+  /// The replication id changes while the connection stays open. The audit detects this.
   @Test func aChangedHistoryIsNoticed() async throws {
     let place = try LinkPlace(.v8_2)
     let port = try freePorts(1)[0]
@@ -134,7 +136,7 @@ struct LinkShippingTests {
     try await place.expectRestored(server.dataset(), "under the new id")
   }
 
-  /// Newer full copies are taken beside the stream, which goes on.
+  /// Newer full copies are taken while the stream continues.
   @Test(arguments: [ServerVersion.v6_2, .v8_2, .valkey9_1])
   func newerCopiesJoinTheSameLog(version: ServerVersion) async throws {
     let place = try LinkPlace(version)
@@ -163,18 +165,19 @@ struct LinkShippingTests {
     _ = try place.ship(port)
     try await place.write(server)
     try await place.expectRestored(server.dataset(), "after a restart")
-    // One for the link, and those beside it: a restart takes none.
+    // One full sync for the link, and one for each newer copy. A restart takes none.
     let copies = place.said.components("receiving a newer full copy")
     #expect(try Self.statistic(server, "sync_full") == 1 + copies, "\(place.said)")
     try await place.expectSound()
   }
 
-  /// The store is away while Redis writes: the server is released, and the history goes on.
+  /// The store is unavailable while Redis writes. The link is closed so that the server buffers nothing, and
+  /// the history continues later.
   @Test func aStoreThatIsAway() async throws {
     let place = try LinkPlace(.v8_2)
     let port = try freePorts(1)[0]
     let server = try await place.server(port: port, ["repl-backlog-size": "256mb"])
-    // No newer copy: it would count as a full sync.
+    // No newer copies, since they would count as full syncs.
     let ship = try place.ship(port, ["--base-min", "1GiB"])
     try await place.write(server)
     let aside = place.directory("aside")
@@ -187,7 +190,7 @@ struct LinkShippingTests {
         for number in 0..<20 { _ = try client.command("SET", "k\(number)", value) }
         return ship.errorText.contains("does not take its data fast enough")
       }, state: { place.said })
-    // Nothing is held for us meanwhile.
+    // Meanwhile, the server keeps no output buffer for us.
     try await eventually(
       "the server is released",
       condition: {

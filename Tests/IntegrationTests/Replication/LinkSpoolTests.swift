@@ -4,9 +4,9 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A slow store does not hold the child process with which the server writes its full copy.
+/// A slow store does not delay the server's child process that writes the full copy.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10))) struct LinkSpoolTests {
-  /// Objects of full copies are stored, and the reply waits until it is open.
+  /// Stores objects of full copies, but delays the replies until it is open.
   private final class Gate: Sendable {
     private let isOpen = Mutex(false)
     func open() { isOpen.withLock { $0 = true } }
@@ -34,7 +34,7 @@ import Testing
     let server = try await place.server(port: port)
     let client = try server.connect(timeout: 120)
     for number in 0..<60 {
-      // It does not compress.
+      // It can't be compressed.
       let value = secureRandomBytes(1 << 20)
       try client.run([Array("SET".utf8), Array("k\(number)".utf8), value])
     }
@@ -49,7 +49,7 @@ import Testing
         "test/redis", "--spool", spool, "--ack-interval", "20ms",
       ], environment: environment)
     place.ships.append(ship)
-    // 60 MiB were sent, and the store has acknowledged none of them. Without the spool only some would fit.
+    // 60 MiB were sent, and the store has acknowledged none of it. Without the spool, only a part would fit.
     try await eventually(
       deadline: 240, "the child process has ended",
       condition: {

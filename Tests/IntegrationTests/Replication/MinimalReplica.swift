@@ -5,8 +5,8 @@ import ReplicationLink
 import Synchronization
 import TestSupport
 
-/// Attaches to a primary as a replica, as Lifeboat does, counts the stream, and acknowledges all of it.
-/// Keeps nothing.
+/// Attaches to a primary as a replica, as Lifeboat does. It counts the bytes of the stream and acknowledges
+/// them, but stores nothing.
 final class MinimalReplica: Sendable {
   private struct State {
     var offset: UInt64?
@@ -22,14 +22,14 @@ final class MinimalReplica: Sendable {
   /// Why it ended.
   var end: String? { state.withLock { $0.end } }
 
-  /// - Parameter announcing: `listening-port`; nil: none.
+  /// - Parameter announcing: the `listening-port`, if any.
   init(of primary: LinkAddress, announcing port: Int?, credentials: LinkCredentials? = nil) throws {
     session = try RedisSession(
       with: primary, tls: nil, credentials: credentials,
       limits: LinkLimits(connect: 10_000, reply: 60_000))
     _ = try session.command("PING")
     if let port { _ = try session.command("REPLCONF", "listening-port", "\(port)") }
-    // Without `capa eof` the length of the full copy comes first.
+    // Without `capa eof`, the length of the full copy comes first.
     _ = try session.command("REPLCONF", "capa", "psync2")
     _ = try session.command("REPLCONF", "version", "255.255.255")
     let words = try session.require("PSYNC", "?", "-1").text?.split(separator: " ") ?? []

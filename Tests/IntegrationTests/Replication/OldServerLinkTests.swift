@@ -3,7 +3,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The stream of Redis 6.2 has relative expiries, and 6.2 knows one AOF only.
+/// The stream of Redis 6.2 has relative expiries, and 6.2 only supports an AOF in one file.
 @Suite(
   .enabled(if: !ServerVersion.isQuickRun && ServerVersion.available.contains(.v6_2)),
   .timeLimit(.minutes(10)))
@@ -20,7 +20,7 @@ struct OldServerLinkTests {
     return times
   }
 
-  /// What the server holds, without the times of expiry: they are compared with a tolerance.
+  /// The server's dataset without expiries, which are compared with a tolerance.
   private static func values(_ server: RedisServer) async throws
     -> [Int: [Blob: Dataset.Value]]
   {
@@ -58,7 +58,7 @@ struct OldServerLinkTests {
     ]
     let wanted = try Self.expiries(server, keys)
     let state = try await Self.values(server)
-    // By now nothing has to be restored. What expires from when it is loaded would be off by this much.
+    // Expiries that start when a file is loaded would be off by at least this much.
     try await eventually(deadline: 120, "ten seconds are over") {
       try client.command("PTTL", "clock").integer ?? .max < 590_000
     }
@@ -72,14 +72,14 @@ struct OldServerLinkTests {
       #expect(try await Self.values(restored) == state, "\(loader)")
       for (key, time) in try Self.expiries(restored, keys) {
         let drift = time - wanted[key]!
-        // The time of receipt is known to a second, and a busy machine answers late.
+        // The time of receipt is only known to a second, and a busy machine answers late.
         #expect(abs(drift) < 5000, "\(loader), \(key): \(drift) ms")
       }
       _ = restored.kill()
     }
     let (old, _) = try await place.restore(["--server-version", "redis-6.0"])
     #expect(old.exit == .versionMismatch && old.errorText.contains("PXAT"), "\(old)")
-    // Without AOF, such a server has the full copy.
+    // Without AOF, such a server loads the full copy.
     let (plain, data) = try await place.restore(["--appendonly", "no"])
     #expect(plain.exit == .corrupt && plain.errorText.contains("appendonly no"), "\(plain) \(data)")
     try await place.expectSound()

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The responder beside real primaries, replicas and Sentinels: nothing may promote it, and no primary may
+/// The responder beside real primaries, replicas and Sentinels. Nothing may promote it, and no primary may
 /// wait for it.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct ResponderTests {
@@ -13,8 +13,8 @@ struct ResponderTests {
     ServerVersion.available.contains($0)
   }
 
-  /// A primary with a real replica, and the responder with a replica that has all of the stream. The latter
-  /// attached first, so that a FAILOVER chooses it.
+  /// A primary with a real replica, and the responder with a replica that has the whole stream. The
+  /// responder's replica is attached first, so that a FAILOVER chooses it.
   private final class Group: Sendable {
     let directory: TemporaryDirectory
     let primary: RedisServer
@@ -29,7 +29,7 @@ struct ResponderTests {
       private let all = Mutex<[LinkAddress]>([])
       private let asked = Mutex(0)
       var last: LinkAddress? { all.withLock { $0.last } }
-      /// How many commands came to the responder.
+      /// How many commands the responder has received.
       var commands: Int { asked.withLock { $0 } }
       func add(_ address: LinkAddress) { all.withLock { $0.append(address) } }
       func count() { asked.withLock { $0 += 1 } }
@@ -46,7 +46,7 @@ struct ResponderTests {
         options: common.merging(["port": "\(ports[0])"]) { $1 })
       let hints = Hints()
       self.hints = hints
-      // The responder reports the new primary as its upstream once a Sentinel has named it. Without that the
+      // The responder reports the new primary as its upstream once a Sentinel has named it. Otherwise the
       // Sentinel would repeat SLAVEOF.
       responder = try await ReplicaResponder.start(
         host: "127.0.0.1", port: 0, credentials: nil,
@@ -89,8 +89,8 @@ struct ResponderTests {
 
   enum Order: String, CaseIterable {
     case any
-    /// With `masterauth` the primary sends AUTH to the replica that it chose. It would ask for ever if that
-    /// was refused, read-only meanwhile (seen on 6.2, 7.4 and Valkey 9.1).
+    /// With `masterauth`, the primary sends AUTH to the replica that it chose. If AUTH was refused, it would
+    /// retry for ever and be read-only meanwhile (seen on 6.2, 7.4 and Valkey 9.1).
     case anyWithAuth
     /// `FAILOVER TO` us.
     case named
@@ -105,13 +105,13 @@ struct ResponderTests {
     try group.primary.command("SET", "before", "1")
     let target = order == .named ? ["TO", "127.0.0.1", "\(group.responder.port)"] : []
     _ = try group.primary.connect().run(["FAILOVER"] + target)
-    // It chose us and was refused, or it chose the other, which is the primary then.
+    // Either it chose us and was refused, or it chose the other replica, which is then the primary.
     try await eventually(
       deadline: 60, "the failover is over",
       condition: { try group.primary.info("master_failover_state") == "no-failover" },
       state: { group.primary.log })
     let isStillPrimary = try group.primary.info("role") == "master"
-    // If it had not asked us, this test would show nothing.
+    // If it is still the primary, it must have asked us. Otherwise this test would show nothing.
     #expect(isStillPrimary == (group.hints.commands > 0), "\(group.primary.log)")
     #expect(isStillPrimary || order != .named)
     let writable = isStillPrimary ? group.primary : group.replica
@@ -129,7 +129,7 @@ struct ResponderTests {
     let sentinel = try await Sentinel(version, of: group.primaryAddress)
     let ours = "\(group.responder.port)"
     let real = "\(group.replicaAddress.port)"
-    // It knows our port from the primary before it has asked us whether we are announced.
+    // It gets our port from the primary before it has asked us whether we are announced.
     try await eventually(
       deadline: 120, "the Sentinel lists the replica, and not us",
       condition: {
@@ -151,7 +151,7 @@ struct ResponderTests {
     #expect(!sentinel.log.contains("+promoted-slave slave 127.0.0.1:\(ours)"))
     #expect(!sentinel.log.contains("+selected-slave slave 127.0.0.1:\(ours)"))
 
-    // What Lifeboat does then: it asks the Sentinel, and reaches the new primary.
+    // Lifeboat then asks the Sentinel and reaches the new primary.
     let url = try LinkURL("redis-sentinel://127.0.0.1:\(sentinel.port)/mymaster")
     try await onOwnThread {
       let found = try LinkFixture.dialer(url).open()
@@ -161,7 +161,7 @@ struct ResponderTests {
   }
 }
 
-/// A real Sentinel of one primary, `mymaster`. Ends with this object.
+/// A real Sentinel of one primary, `mymaster`. It ends with this object.
 private final class Sentinel: Sendable {
   let port: UInt16
   private let directory: TemporaryDirectory

@@ -19,14 +19,14 @@ func flipBit(_ path: String, at offset: Int) throws {
   try TestFiles.write(bytes, to: path)
 }
 
-/// The path, name, size and content of every file below, to tell that nothing changed.
+/// The content of every file below a directory, by relative path, to check that nothing changed.
 func contents(_ path: String) throws -> [String: [UInt8]] {
   var found: [String: [UInt8]] = [:]
   for name in TestFiles.tree(path) { found[name] = try TestFiles.read(path + "/" + name) }
   return found
 }
 
-/// Returns when the clock has reached another second.
+/// Returns when the clock has reached the next second.
 func nextSecond() async throws {
   let now = time(nil)
   try await eventually(deadline: 5, "the next second") { time(nil) > now }

@@ -1,10 +1,10 @@
 import TestSupport
 
-/// The table "What loads" of docs/restore.md: the tests read it from there, so that they can't differ.
+/// The table "What loads" of docs/restore.md. The tests read it there, so the two can't differ.
 struct LoadTable {
   enum Loads: String {
     case all, older
-    /// And the restore has warned of it.
+    /// The server loads nothing, and the restore has warned about that.
     case empty = "EMPTY, warned"
     case nothing = "-"
   }

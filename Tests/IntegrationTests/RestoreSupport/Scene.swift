@@ -22,20 +22,21 @@ struct Scene {
   func server(
     _ version: ServerVersion, on directory: String? = nil, _ options: [String: String] = [:]
   ) async throws -> RedisServer {
-    // What was answered is in the file: with `everysec` a write may be up to two seconds late.
+    // With `always`, everything that was answered is in the file. With `everysec`, a write may be up to two
+    // seconds late.
     try await RedisServer.start(
       version, directory: directory ?? data,
       options: ["appendfsync": "always"].merging(options) { $1 })
   }
 
-  /// `ship --once` of a directory, `self.data` unless told.
+  /// Runs `ship --once` on a directory, by default `self.data`.
   func shipOnce(_ directory: String? = nil, _ arguments: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(
       ["ship", "--once", "--data", directory ?? data, "--repo", repository, "--source", "test"]
         + arguments)
   }
 
-  /// The same, and it has to succeed.
+  /// The same, but it has to succeed.
   func ship(_ directory: String? = nil, _ arguments: String...) async throws {
     let result = try await LifeboatCommand.run(
       ["ship", "--once", "--data", directory ?? data, "--repo", repository, "--source", "test"]
@@ -43,13 +44,13 @@ struct Scene {
     try #require(result.exitCode == 0, "\(result)")
   }
 
-  /// A restore into a directory, whatever comes of it.
+  /// Restores into a directory. Returns the result, also of a failure.
   func restore(_ target: String, _ arguments: [String] = []) async throws -> CommandResult {
     try await LifeboatCommand.run(
       ["restore", "--data", target, "--repo", repository, "--retry-for", "0s"] + arguments)
   }
 
-  /// A restore into a new directory that has to succeed; returns its path.
+  /// Restores into a new directory and returns its path. The restore has to succeed.
   func restored(_ name: String, _ arguments: String...) async throws -> String {
     let target = try folder.makeDirectory(name)
     let result = try await restore(target, arguments)
@@ -57,7 +58,8 @@ struct Scene {
     return target
   }
 
-  /// What a server loads from a copy of the directory, so that it can be asked more than once.
+  /// What a server loads from a copy of the directory. The directory is not changed, so this can be called
+  /// again.
   func loaded(
     _ version: ServerVersion, _ directory: String, appendOnly: String = "yes"
   ) async throws -> Dataset {
@@ -74,13 +76,13 @@ struct Scene {
     try await LifeboatCommand.run(["list", "--repo", repository])
   }
 
-  /// The value of a text field of a JSON document that a command printed; nil when it has none.
+  /// The value of a text field of a JSON document that a command printed; nil if there is no such field.
   static func field(_ name: String, of json: String) -> String? {
     guard let start = json.firstRange(of: "\"\(name)\" : \"") else { return nil }
     return String(json[start.upperBound...].prefix { $0 != "\"" })
   }
 
-  /// The ids of the pins that `list` shows, with the point each keeps.
+  /// The pins that `list` shows: each id with the point that it keeps.
   func pins() async throws -> [(id: String, point: String)] {
     try await RepositoryListing.make(
       DirectoryStore(root: FilePath(repository)), now: SystemClock.now()
@@ -98,7 +100,7 @@ extension String {
 }
 
 extension RedisServer {
-  /// SET `<prefix><n>` for n in `range`, with a payload that does not compress to nothing.
+  /// SET `<prefix><n>` for n in `range`, with a payload that does not compress well.
   func fill(_ prefix: String, _ range: ClosedRange<Int>, bytes: Int = 20) throws {
     var random = SystemRandomNumberGenerator()
     let commands: [[any RESPArgument]] = range.map { n in

@@ -1,16 +1,16 @@
 import Glibc
 import TestSupport
 
-/// strace, which counts the system calls of a program and kills it at one of them.
+/// Runs strace, which counts the system calls of a program and kills it at one of them.
 enum Strace {
   static let path = "/usr/bin/strace"
 
-  /// Whether it is installed, and the kernel lets it trace.
+  /// Whether strace is installed and the kernel lets it trace.
   static let works: Bool = {
     guard access(path, X_OK) == 0,
       let child = try? ChildProcess(path, ["-f", "-o", "/dev/null", "/bin/true"])
     else { return false }
-    // It has nothing to wait for.
+    // There is no event to wait for.
     for _ in 0..<3000 {
       if let end = child.end { return end == .exited(0) }
       usleep(10_000)
@@ -31,12 +31,13 @@ enum Strace {
   struct Call: Sendable {
     var thread: Substring
     var name: String
-    /// The call, and its file without the part of a temporary name that is another one each time. Nil if it does
-    /// not change the directory.
+    /// The call and its file, without the random part of temporary names. Nil if the call does not change the
+    /// directory.
     var words: String?
   }
 
-  /// Which call of a thread: the first `unlinkat`, the third `fsync`. strace counts each call of each thread.
+  /// A call of a thread, for example its first `unlinkat` or its third `fsync`. strace counts each kind of
+  /// call per thread.
   struct Moment: Sendable, Hashable, Comparable {
     var call: String
     var number: Int

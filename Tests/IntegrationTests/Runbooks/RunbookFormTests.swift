@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// What the runbooks say, without running it.
+/// Checks the text of the runbooks without running the commands.
 struct RunbookFormTests {
   @Test func `every symptom has a stage, and is in the index`() throws {
     let tested = [

@@ -1,16 +1,16 @@
 import TestSupport
 
-/// A line of a runbook's code blocks, and the exit code that it is said to end with.
+/// A line of a runbook's code blocks, and its documented exit code.
 struct RunbookLine: CustomStringConvertible {
-  /// Below docs/operations.
+  /// The file below docs/operations.
   var page: String
   var text: String
-  /// What the remark `# exit N` says; 0 without one.
+  /// The code of the comment `# exit N`; 0 without one.
   var exit: Int32
 
   var description: String { "docs/operations/\(page): \(text)" }
 
-  /// The lines of the blocks of a page; a page has no other commands.
+  /// The lines of a page's code blocks. A page has no other commands.
   static func all(of page: String) throws -> [RunbookLine] {
     var lines: [RunbookLine] = []
     var isCode = false
@@ -26,7 +26,7 @@ struct RunbookLine: CustomStringConvertible {
     return lines
   }
 
-  /// Without an alert: those that are read by what one sees, the index among them.
+  /// The pages without an alert, which are found by symptom, including the index.
   static var bySymptom: [String] { pages.filter { !$0.hasPrefix("Lifeboat") } }
   static var pages: [String] { TestFiles.list(Checkout.root + "/docs/operations") }
 
@@ -39,19 +39,20 @@ struct RunbookLine: CustomStringConvertible {
   }
 }
 
-/// What a test makes of a line. One that is none of these fails: a command that nobody ever ran.
+/// How a test runs a line. A line with another form fails the test, because nobody would ever have run it.
 enum RunbookForm: Equatable {
-  /// As it stands, at the desk of whoever is paged.
+  /// Runs unchanged, on the machine of the person on call.
   case shell(String)
-  /// The same in the pod, with its environment.
+  /// Runs in the pod, with its environment.
   case pod(String)
-  /// A restore into Redis's own directory: tried while Redis runs, then done while it is stopped.
+  /// A restore into Redis's own directory. It is first tried while Redis is running, and then done while it
+  /// is stopped.
   case handOver(String)
-  /// A server of one's own, beside Redis.
+  /// A second server beside Redis.
   case secondServer(directory: String)
-  /// What Kubernetes would do for it, done here.
+  /// The test does what Kubernetes would do.
   case cluster(Action)
-  /// Only a cluster can run it: what it names has to exist in deploy/, no more.
+  /// Only a cluster can run it. The test only checks that what it names exists in deploy/.
   case clusterOnly(String)
 
   enum Action: Equatable {
@@ -66,8 +67,8 @@ enum RunbookForm: Equatable {
     "kubectl wait --for=condition=complete job/", "kubectl delete pod -l ray.io/cluster=",
     "kubectl create job --from=cronjob/", "argocd app set redis --sync-policy ",
   ]
-  /// What a shell runs here: our own command, Redis's, what makes or moves a directory, and the clients of
-  /// a bucket.
+  /// The commands that a shell runs here: Lifeboat, Redis's tools, commands that make or move a directory,
+  /// and bucket clients.
   private static let shell = [
     "lifeboat ", "redis-cli ", "mkdir /", "mv /", "(umask 077; ", "aws s3api ", "awk ", "wc ",
     "rclone copy ",

@@ -9,7 +9,7 @@ extension RunbookStage {
     var description: String { "\(line)\n\(code.map { "exit \($0)" } ?? "a signal")\n\(text)" }
   }
 
-  /// Runs every line of a page's blocks, in order; each has to end as the page says.
+  /// Runs every line of a page's code blocks in order. Each has to end as the page says.
   func perform(_ page: String) async throws -> [Ran] {
     var done: [Ran] = []
     for line in try RunbookLine.all(of: page) {
@@ -54,7 +54,7 @@ extension RunbookStage {
     switch action {
     case .stop: try await stop()
     case .start:
-      // Of a pod that runs, a changed ConfigMap changes nothing before its next start.
+      // A changed ConfigMap has no effect on a running pod until its next start.
       guard server == nil else { break }
       try await start()
       try await write()
@@ -71,13 +71,13 @@ extension RunbookStage {
     case .ready: try #require(server != nil, "Redis does not run")
     case .secret(let file): try setSecret(try TestFiles.text(desk + "/" + file))
     case .repository(let base):
-      // The pod's is its name below that.
+      // The pod's repository is its name below that.
       repository = try local(base, []) + "/redis-0"
       try TestFiles.makeDirectory(repository)
     }
   }
 
-  /// With the paths, points and times of this stage in place of those that a page has.
+  /// Replaces the paths, points and times of a page by those of this stage.
   private func local(_ text: String, _ points: [String]) throws -> String {
     var text = text
     for name in ["restored", "replaced", "before", "after", "trial"] {
@@ -90,7 +90,7 @@ extension RunbookStage {
       text = text.replacing(
         "s3://my-bucket/my-cluster/redis/new", with: try place.folder.makeDirectory("new-prefix"))
     }
-    // What only a cluster has, and whoever is paged can read.
+    // A Secret that only a cluster has, and that the person on call can read.
     if let secret {
       text = text.replacing(
         "kubectl get secret lifeboat-key -o jsonpath='{.data.key}'", with: "base64 \(secret)")
@@ -103,7 +103,7 @@ extension RunbookStage {
     return text
   }
 
-  /// What a person copies from behind `--point`.
+  /// The points that a person would copy: the words after `--point`.
   static func points(_ text: String) -> [String] {
     let words = text.split { $0 == " " || $0 == "\n" }
     return zip(words, words.dropFirst()).filter { $0.0 == "--point" }.map { String($0.1) }
@@ -130,7 +130,7 @@ extension RunbookStage {
     return (code, printed)
   }
 
-  /// A `redis-cli` that reaches the servers of this stage: they listen on sockets alone.
+  /// A `redis-cli` that reaches the servers of this stage, which only listen on Unix sockets.
   func writeClient() throws {
     let script = """
       #!/bin/sh

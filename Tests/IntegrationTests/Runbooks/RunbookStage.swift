@@ -1,24 +1,24 @@
 import TestSupport
 import Testing
 
-/// What a runbook's commands act on: a pod with its claim, Redis and the sidecar; the repository; and a
-/// desk with a shell, for whoever is paged.
+/// What a runbook's commands act on: a pod with its volume claim, Redis and the sidecar; the repository; and
+/// a desk, which is the shell of the person on call.
 final class RunbookStage {
   let place: Place
   let desk: String
-  /// The directory that the pod's claim is.
+  /// The directory that stands for the pod's volume claim.
   var claim: String
   var repository: String
-  /// What the cluster's Secret holds, and the pod mounts.
+  /// The file of the cluster's Secret, which the pod mounts.
   private(set) var secret: String?
   private(set) var server: RedisServer?
   var second: RedisServer?
   private(set) var ship: RunningCommand?
   private let port: UInt16
   let client: String
-  /// How many a shell has run.
+  /// How many lines a shell has run.
   var lines = 0
-  /// Times and the like that a page has as an example.
+  /// Values for a page's examples, such as times.
   var examples: [String: String] = [:]
 
   init(key: Bool = false, repository: String? = nil) async throws {
@@ -38,7 +38,7 @@ final class RunbookStage {
 
   // MARK: The pod
 
-  /// The init container, Redis, the sidecar. Throws when one does not come up.
+  /// Starts the init container, Redis and the sidecar. Throws if one does not start.
   func start(restores: Bool = true, takesOver: Bool = false) async throws {
     guard server == nil else { return }
     if restores {
@@ -64,14 +64,14 @@ final class RunbookStage {
     ship = nil
   }
 
-  /// What applications do: without a write the shipper has nothing to claim a timeline for.
+  /// Writes as applications do. Without a write, the shipper has no reason to claim a timeline.
   func write() async throws {
     try server?.command("SET", "application", "runs")
     try server?.command("DEL", "application")
     try await sync()
   }
 
-  /// Waits until what is on disk is in the repository.
+  /// Waits until everything on disk is in the repository.
   func sync() async throws {
     var last: CommandResult?
     try await eventually(
@@ -83,21 +83,21 @@ final class RunbookStage {
       }, state: { "\(last.map { "\($0)" } ?? "")\n\(ship?.errorText ?? "")" })
   }
 
-  /// As Kubernetes ends a pod.
+  /// Stops the pod as Kubernetes does.
   func stop() async throws {
     try await server?.shutdown()
     server = nil
     try await stopShipping()
   }
 
-  /// As a node ends that lost its power.
+  /// Kills everything, as when a node loses power.
   func kill() {
     server?.kill()
     ship?.kill()
     (server, ship) = (nil, nil)
   }
 
-  /// The volume is gone, and the pod has an empty one.
+  /// Replaces the pod's volume by an empty one.
   func loseClaim() throws {
     TestFiles.remove(claim)
     try TestFiles.makeDirectory(claim)
@@ -109,7 +109,7 @@ final class RunbookStage {
     secret = file
   }
 
-  /// What Redis holds.
+  /// The dataset of Redis.
   func dataset() async throws -> Dataset {
     guard let server else { throw HarnessError("Redis does not run; \(ship?.errorText ?? "")") }
     return try await server.dataset()

@@ -4,11 +4,11 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Every line of the runbooks in docs/operations is run as it stands, on a stage where what the page is for
-/// has happened; and what the page promises is so afterwards.
+/// Runs every line of the runbooks in docs/operations unchanged, on a stage where the page's incident has
+/// happened. Afterwards, what the page promises has to be true.
 @Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RunbookTests {
-  /// A stage that has shipped a Redis with some keys, and what that holds.
+  /// A stage that has shipped a Redis with some keys, and the dataset.
   private func stage(_ name: String = "first:", key: Bool = false) async throws -> (
     RunbookStage, Dataset
   ) {
@@ -60,7 +60,7 @@ struct RunbookTests {
     try #require(inspected.count == 3)
     #expect(inspected[0].contains("removed one by one") && !inspected[0].contains("blue-1"))
     #expect(inspected[1].contains("namespace blue-1: ") && inspected[2].contains("blue-1: "))
-    // And what the page warns of: by the command's name only the last key comes back.
+    // As the page warns, `--before UNLINK` only brings back the last key.
     let last = try await stage.place.restore(into: "last", "--before", "UNLINK", "--timeline", "1")
     let server = try await RedisServer.start(
       .v7_0, directory: last, options: ["appendonly": "yes"])
@@ -75,7 +75,7 @@ struct RunbookTests {
     try await stage.stop()
     try stage.loseClaim()
     try await nextSecond()  // Two empty BASEs of one second are the same bytes.
-    // As after the 30 s that a clean end gives to its own directory.
+    // As 30 s after a clean shutdown. Until then, only the directory of that shutdown may continue.
     try await stage.start(restores: false, takesOver: true)
     try stage.server?.fill("little:", 1...3)
     try await stage.sync()
@@ -108,7 +108,7 @@ struct RunbookTests {
     TestFiles.remove(stage.repository)
     stage.repository = copy
     try stage.loseClaim()
-    // The URL of the copy is in the manifest, and the pod comes up.
+    // The manifest has the URL of the copy, and the pod starts.
     try await stage.start()
     try await expect(before, stage)
     try await stage.write()
@@ -136,7 +136,7 @@ struct RunbookTests {
     let lists = texts(ran, "lifeboat list")
     #expect(lists.count == 2 && lists[0].contains("  branch\n"), "\(lists)")
     #expect(lists[1].contains("timeline 3"), "\(lists)")
-    // And back, as it says.
+    // The way back that the page describes.
     let back = try await stage.place.restore(into: "back", "--timeline", "2")
     let server = try await RedisServer.start(
       .v7_0, directory: back, options: ["appendonly": "yes"])

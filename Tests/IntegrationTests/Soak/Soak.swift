@@ -1,10 +1,10 @@
 import Glibc
 
-/// How long loops run: short in every run, `LIFEBOAT_SOAK` seconds where someone soaks.
+/// How long loops run: `LIFEBOAT_SOAK` seconds, or short without it.
 enum Soak {
   static func seconds(_ usual: Int) -> Int { number("LIFEBOAT_SOAK") ?? usual }
 
-  /// `LIFEBOAT_SOAK_SEED`, to draw again what a run before drew; else another one each time.
+  /// `LIFEBOAT_SOAK_SEED`, to repeat the random choices of an earlier run, or else a random seed.
   static var seed: UInt64 {
     number("LIFEBOAT_SOAK_SEED").map { UInt64($0) } ?? UInt64.random(in: 1...999_999)
   }

@@ -2,7 +2,7 @@ import HTTPTransport
 import Synchronization
 import TestSupport
 
-/// What a pod's shipper shows, looked at twice a second by `watch`.
+/// The metrics of a pod's shipper. `watch` reads them twice a second.
 final class SoakGauge: Sendable {
   struct Sample: Sendable, CustomStringConvertible {
     let taken: ContinuousClock.Instant
@@ -32,7 +32,7 @@ final class SoakGauge: Sendable {
       userAgent: "soak")
   }
 
-  /// The shipper whose pages are at `port` is looked at from now on; nil: none runs.
+  /// From now on, reads the shipper whose pages are at `port`; nil if none is running.
   func look(at port: UInt16?) {
     state.withLock {
       $0.port = port
@@ -40,10 +40,10 @@ final class SoakGauge: Sendable {
     }
   }
 
-  /// Of the shipper that runs now; nil before its pages are served.
+  /// The last sample of the running shipper; nil before its pages are served.
   var last: Sample? { state.withLock { $0.last } }
 
-  /// The largest lag of the log since this was asked for last.
+  /// The largest lag of the log since the last call.
   func takeLagMax() -> Double {
     state.withLock { state in
       defer { state.lagMax = 0 }
@@ -51,11 +51,11 @@ final class SoakGauge: Sendable {
     }
   }
 
-  /// Looks at all of them until it is cancelled.
+  /// Reads all of them until it is cancelled.
   static func watch(_ gauges: [SoakGauge]) async {
     while !Task.isCancelled {
       for gauge in gauges { await gauge.sample() }
-      // A sampling interval: no result is waited for.
+      // A sampling interval, not a wait for a result.
       try? await Task.sleep(for: interval)
     }
   }
@@ -63,7 +63,7 @@ final class SoakGauge: Sendable {
   private func sample() async {
     guard let port = state.withLock({ $0.port }) else { return }
     let taken = ContinuousClock().now
-    // It may be starting, or just have been killed.
+    // The shipper may be starting, or may just have been killed.
     guard
       let reply = try? await client.send(
         HTTPRequest(.get, "http://127.0.0.1:\(port)/metrics", route: .direct)),

@@ -3,8 +3,8 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// A pod of a soak: a volume, a server under load, and the shipper beside it. The model of its data is
-/// the load: every step up to the last that was acknowledged, whole, and nothing else.
+/// A pod of a soak: a volume, a server under load, and the shipper beside it. The load is the model of its
+/// data: every step up to the last acknowledged one is complete, and there is nothing else.
 final class SoakPod {
   let name: String
   let gauge: SoakGauge
@@ -17,14 +17,14 @@ final class SoakPod {
   private var adminPort: UInt16 = 0
   private var lives = 1
   private var restores = 0
-  /// The last step that is in the repository for certain.
+  /// The last step that is certainly in the repository.
   private var durable = 0
-  /// The end of what the shipper before this one said.
+  /// The last output of the previous shipper.
   private var lastWords = ""
 
-  /// Longer than any outage's end takes to be noticed.
+  /// Longer than it takes to notice the end of any outage.
   private static let deadline = 240.0
-  /// Of the dataset: about 2 MiB.
+  /// This makes the dataset about 2 MiB.
   private static let stepsKept = 2000
 
   /// A pod that starts for the first time.
@@ -45,7 +45,7 @@ final class SoakPod {
     load = try TransactionalLoad.start(on: server, options)
   }
 
-  /// What the pod's init container does.
+  /// Does what the pod's init container does.
   private static func fill(_ place: Place) async throws {
     let result = try await place.run(
       "restore", ["--data", place.data, "--if-empty", "--if-backup-exists"])
@@ -89,7 +89,7 @@ final class SoakPod {
     gauge.look(at: nil)
     let end = try await ship.terminate()
     lastWords = String(end.errorText.suffix(2000))
-    // The server goes on writing, so that bytes may be left: that is exit 1.
+    // The server keeps writing, so there may be unshipped bytes, which is exit 1.
     guard end.exitCode == 0 || end.exitCode == 1 else {
       throw HarnessError("\(name): the shipper did not end in good order: \(end)")
     }
@@ -104,12 +104,12 @@ final class SoakPod {
     _ = try await load.waitForEnd()
   }
 
-  /// Starts the server on what is on the volume, which must be the model's, and goes on with the load.
+  /// Starts the server on the volume, whose data must match the model, and continues the load.
   func startServer(isVolumeNew: Bool = false) async throws {
     try dropOpenTransaction()
     server = try await SoakPod.startServer(place, test)
     let check = try await load.check(server)
-    // With `everysec` a busy server may write two seconds late.
+    // With `everysec`, a busy server may write two seconds late.
     let least = isVolumeNew || test.fsync != "always" ? durable : load.acknowledged
     guard check.isConsistent, check.lastStep >= least, check.lastStep <= load.issued else {
       throw HarnessError(
@@ -133,7 +133,7 @@ final class SoakPod {
     }
   }
 
-  /// Everything is lost; a pod of the same name starts on a new volume.
+  /// Loses everything. A pod of the same name starts on a new volume.
   func loseVolume() async throws {
     killShipper()
     try await killServer()
@@ -154,9 +154,9 @@ final class SoakPod {
 
   // MARK: What must hold
 
-  /// Holds the load, and waits until everything is durable and the lag is 0.
+  /// Pauses the load and waits until everything is durable and the lag is 0.
   ///
-  /// - Returns: how long that took.
+  /// - Returns: how long this took.
   func settle() async throws -> Duration {
     let clock = ContinuousClock()
     let start = clock.now
@@ -186,7 +186,7 @@ final class SoakPod {
 
   func goOn() throws { try goOn(after: load.acknowledged) }
 
-  /// A restore of what is in the repository gives exactly what was acknowledged. Only after `settle`.
+  /// Checks that a restore gives exactly what was acknowledged. Only call this after `settle`.
   func verify() async throws {
     restores += 1
     let target = try await place.restore(into: "restored-\(restores)")
@@ -198,7 +198,7 @@ final class SoakPod {
     }
   }
 
-  /// Ends server and shipper in good order and compares a restore with the server, key by key.
+  /// Shuts down server and shipper cleanly and compares a restore with the server, key by key.
   func finish() async throws {
     _ = try await settle()
     let expected = try await server.dataset()
@@ -219,7 +219,7 @@ final class SoakPod {
 
   func holdings() throws -> Holdings { try Holdings(of: ship) }
 
-  /// For what fails.
+  /// For failure messages.
   var report: String {
     """
     \(name) (\(test)): step \(load.acknowledged), \(gauge.last.map { "\($0)" } ?? "no metrics")

@@ -3,27 +3,27 @@ import Synchronization
 import SystemIO
 import TestSupport
 
-/// What happens in a soak, one after the other.
+/// The disturbances of a soak, one after the other.
 enum Disturbance: Hashable, Sendable, CustomStringConvertible {
   case rewrite, serverKilled, shipperKilled, bothKilled, shipperEnded, volumeLost, rotation
   case outage(Outage)
 
   enum Outage: String, Sendable {
-    /// A directory that is gone, as a volume that is unmounted.
+    /// The directory is gone, like an unmounted volume.
     case unmounted
     /// Every connection is reset.
     case resets
-    /// Nothing but 503.
+    /// Every reply is 503.
     case busy
-    /// The server is stopped, and started again.
+    /// The server is stopped and started again.
     case stopped
-    /// The server takes requests and does not answer.
+    /// The server accepts requests but does not answer.
     case frozen
-    /// The keys are refused, and the next ones come later.
+    /// The keys are refused. New ones come later.
     case revoked
   }
 
-  /// Of the pods, whatever the store.
+  /// The disturbances of pods, for every store.
   static let ofPods: [Disturbance] = [
     .rewrite, .serverKilled, .shipperKilled, .bothKilled, .shipperEnded, .volumeLost,
   ]
@@ -42,16 +42,16 @@ enum Disturbance: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// Where a soak ships to, and what can happen to it.
+/// The store of a soak, and what can happen to it.
 protocol SoakStore: Sendable {
   var disturbances: [Disturbance] { get }
-  /// What `--repo` says for the pod of that name.
+  /// The value of `--repo` for the pod of that name.
   func repository(_ name: String) -> String
-  /// `isAsked`: credentials come from a service, else from a file.
+  /// - Parameter isAsked: whether credentials come from a service, otherwise from a file.
   func environment(isAsked: Bool) -> [String: String]
   func begin(_ outage: Disturbance.Outage) async throws
   func end(_ outage: Disturbance.Outage) async throws
-  /// Other keys from now on; the old ones are refused at once.
+  /// Switches to new keys. The old ones are refused at once.
   func rotate() throws
 }
 
@@ -74,12 +74,12 @@ final class DirectorySoakStore: SoakStore {
   func rotate() {}
 }
 
-/// SeaweedFS behind a gate that knows which keys are valid: handed out in a credentials file, and by a
-/// service that speaks as EKS Pod Identity's does.
+/// SeaweedFS behind a gate that knows the valid keys. The keys are in a credentials file and come from a
+/// service like that of EKS Pod Identity.
 final class S3SoakStore: SoakStore {
-  /// More than an hour of rotations.
+  /// Enough for more than an hour of rotations.
   private static let keysMax = 1000
-  /// Short, so that keys are also asked for again because their time is over.
+  /// Short, so that keys are also requested again because they expire.
   private static let lifetime: Int64 = 30_000
 
   private let seaweed: SeaweedServer
@@ -152,7 +152,7 @@ final class S3SoakStore: SoakStore {
     case .frozen: seaweed.thaw()
     case .revoked: try rotate()
     case .stopped:
-      // Another process of this machine may have taken one of its ports meanwhile.
+      // Another process on this machine may have taken one of its ports meanwhile.
       try await eventually(
         deadline: 180, "SeaweedFS is back",
         condition: {
@@ -170,13 +170,13 @@ final class S3SoakStore: SoakStore {
     guard new != S3SoakStore.key(S3SoakStore.keysMax + 1).key else {
       throw HarnessError("all \(S3SoakStore.keysMax) keys are used up")
     }
-    // Both, for a moment: the new ones may be asked for before the old ones end.
+    // For a moment both are valid, since the new ones may be used before the old ones are revoked.
     gate.set(keys: [old, new])
     try writeFile()
     gate.set(keys: [new])
   }
 
-  /// As a Secret's volume is updated: a reader sees the old file or the new one.
+  /// Like the update of a Secret's volume: a reader sees the old file or the new one.
   private func writeFile() throws {
     let (key, secret) = S3SoakStore.key(handedOut.number.withLock { $0 })
     try TestFiles.write(

@@ -2,20 +2,21 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// An hour in the pod, or two minutes of it: load, rewrites, kills, outages, rotated keys. After each of
-/// them the lag returns to 0 and a restore gives what was acknowledged; and a shipper that lives through
-/// all of it takes no more memory and no more descriptors at the end than at the beginning.
+/// An hour in the pod, or two minutes: load, rewrites, kills, outages, rotated keys. After each of these, the
+/// lag returns to 0 and a restore gives what was acknowledged. A shipper that runs through all of them uses
+/// no more memory and descriptors at the end than at the beginning.
 ///
-/// Two pods ship to one store. In the one the shipper is never ended: what it holds is compared. The other
-/// loses its shipper, its server and its volume. `scripts/soak` runs this for an hour.
+/// Two pods ship to one store. In one of them the shipper never stops, and its memory and descriptors are
+/// compared. The other one loses its shipper, its server and its volume. `scripts/soak` runs this for an
+/// hour.
 @Suite(
   .serialized, .enabled(if: !ServerVersion.isQuickRun),
   .timeLimit(.minutes(Soak.seconds(120) / 60 * 2 + 20)))
 struct SoakTests {
-  /// Between the first quarter of the run and the last, in the calm. Anonymous: it goes up and down by
-  /// 2 MiB. A leak of 4 KiB for each object that is written is 2.5 MiB in three minutes: it takes a run
-  /// of ten to be told from that for certain. Resident: also pages of the program that were not needed
-  /// before. Descriptors: eight connections.
+  /// The largest increase from the first quarter of the run to the last, measured in the calm. Anonymous
+  /// memory goes up and down by 2 MiB. A leak of 4 KiB per written object is 2.5 MiB in three minutes, so a
+  /// run has to take ten minutes to detect it with certainty. Resident memory also includes pages of the
+  /// program that were not needed before. Descriptors: eight connections.
   private static let anonymousMax = 3 << 20
   private static let residentMax = 12 << 20
   private static let descriptorsMax = 8
@@ -53,10 +54,10 @@ struct SoakTests {
   }
 }
 
-/// The disturbances, drawn from a seed: a deck of all of them, shuffled each time, so that none is left
-/// out of a short run.
+/// Runs disturbances in an order that depends on a seed: a shuffled deck of all of them, again and again, so
+/// that a short run leaves none out.
 struct SoakRun {
-  /// What the steady shipper holds in the calm after a disturbance.
+  /// The resources of the steady shipper in the calm after a disturbance.
   struct Calm: CustomStringConvertible {
     var bytes: Int
     var anonymousBytes: Int
@@ -97,7 +98,7 @@ struct SoakRun {
   var steps: String { pods.map { "\($0.load.acknowledged)" }.joined(separator: " and ") }
   var report: String { pods.map(\.report).joined(separator: "\n") }
 
-  /// The most of each in the first quarter and in the last.
+  /// The maximum of each in the first quarter and in the last.
   var quarters: (first: Calm, last: Calm) {
     let quarter = max(1, history.count / 4)
     func most(_ part: ArraySlice<Calm>) -> Calm {
@@ -109,7 +110,7 @@ struct SoakRun {
     return (most(history.prefix(quarter)), most(history.suffix(quarter)))
   }
 
-  /// Goes on until the time is over, and all disturbances have been.
+  /// Runs until the time is over and every disturbance has happened.
   mutating func go(for time: Duration, say: (String) -> Void) async throws {
     let clock = ContinuousClock()
     let start = clock.now
@@ -140,7 +141,8 @@ struct SoakRun {
     for pod in pods { try await pod.finish() }
   }
 
-  /// The load is held; the lag is 0; what is in the repository is the model; the load goes on.
+  /// Pauses the load, waits until the lag is 0, checks that the repository matches the model, and continues
+  /// the load.
   private mutating func settle() async throws -> Duration {
     var longest = Duration.zero
     for pod in pods { longest = max(longest, try await pod.settle()) }
@@ -188,7 +190,7 @@ struct SoakRun {
     return ""
   }
 
-  /// An outage that lasts until the steady pod lags by some seconds, and something more in the middle.
+  /// Causes an outage until the steady pod lags by some seconds, with another disturbance in the middle.
   private mutating func endure(_ outage: Disturbance.Outage) async throws -> String {
     let lag = Double.random(in: 3...9, using: &random)
     let others: [Disturbance?] = [.rewrite, .serverKilled, .shipperKilled, nil]

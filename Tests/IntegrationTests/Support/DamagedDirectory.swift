@@ -1,6 +1,6 @@
 import TestSupport
 
-/// A server's data directory of one form, and the ways to damage it.
+/// A server's data directory in one of several forms, and the ways to damage it.
 struct DamagedDirectory: Sendable {
   var version: ServerVersion
   var form: Form
@@ -9,11 +9,11 @@ struct DamagedDirectory: Sendable {
     case dump
     /// A BASE that is an RDB, and an INCR.
     case set
-    /// The same, and a second INCR, as after a rewrite that failed.
+    /// The same with a second INCR, as after a failed rewrite.
     case twoIncrements
     /// A BASE of commands, and an INCR.
     case commands
-    /// One file with the full copy, followed by the commands, as Redis 6 writes it.
+    /// One file with the full copy followed by commands, as Redis 6 writes it.
     case single
   }
 
@@ -21,7 +21,7 @@ struct DamagedDirectory: Sendable {
     case nothing, cutLast, cutFirst, cutToNothing, flip, zeros, cutAndZeros, junk, removed, manifest
     case annotation, innerAnnotation, openTransaction, tornTransaction, discarded, innerTear
 
-    /// `docs/restore.md` says why it is called broken, although some servers load it.
+    /// `docs/restore.md` explains why this is called broken although some servers load it.
     var isAgreed: Bool { self == .cutAndZeros }
   }
 
@@ -32,7 +32,7 @@ struct DamagedDirectory: Sendable {
     case .innerAnnotation, .innerTear: form == .twoIncrements
     case .openTransaction, .tornTransaction, .discarded: form != .dump
     case .manifest: form != .dump && form != .single
-    // No reader can know what a command should have been.
+    // No reader can know what a damaged command was.
     case .flip: form != .commands
     default: true
     }
@@ -92,7 +92,7 @@ struct DamagedDirectory: Sendable {
     }
   }
 
-  /// Returns what was changed.
+  /// Damages the directory and returns what was changed.
   func damage(_ data: String, _ change: Change, _ random: inout SeededRandom) throws -> String {
     let files = names(data)
     guard let first = files.first, let last = files.last else { throw HarnessError("no files") }
@@ -104,7 +104,7 @@ struct DamagedDirectory: Sendable {
       return "\(first) emptied"
     case .flip:
       var bytes = try TestFiles.read(first)
-      // Within the RDB, also of a single file: it has more than 400 bytes.
+      // Within the RDB, which has more than 400 bytes, also in a single file.
       let at = Int.random(in: 0..<min(bytes.count, 400), using: &random)
       bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
       try TestFiles.write(bytes, to: first)

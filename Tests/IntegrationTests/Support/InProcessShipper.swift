@@ -10,7 +10,7 @@ import SystemPackage
 import TestSupport
 import WriterLogic
 
-/// A shipper inside the test's process, so that its store can fail, wait and count.
+/// A shipper inside the test's process, with a store that can fail, wait and count.
 struct InProcessShipper {
   let shipper: Shipper
   private let task: Task<Shipper.Outcome, any Error>
@@ -38,13 +38,13 @@ struct InProcessShipper {
 
   var status: ShipStatus.Value { shipper.status.current }
 
-  /// An orderly end, as SIGTERM asks for it.
+  /// Shuts down cleanly, as after SIGTERM.
   func end() async throws -> Shipper.Outcome {
     shipper.requestStop()
     return try await task.value
   }
 
-  /// As good as SIGKILL: from now on nothing more is begun.
+  /// Has the effect of SIGKILL: nothing new is started.
   func abandon() async {
     task.cancel()
     _ = try? await task.value
@@ -52,7 +52,7 @@ struct InProcessShipper {
 }
 
 extension FaultyStore {
-  /// Creations that the store was asked for under a prefix. A held one counts.
+  /// The number of requested creations whose names match. Held ones count, too.
   func creations(_ matches: (String) -> Bool) -> Int {
     calls.count { $0.operation == .create && matches($0.name) }
   }

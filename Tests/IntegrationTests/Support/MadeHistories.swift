@@ -2,7 +2,7 @@ import BackupFormat
 import BackupTypes
 import TestSupport
 
-/// Repositories that a page has to be right for.
+/// Repositories that a page has to show correctly.
 enum MadeHistories {
   private static let minute: Int64 = 60_000
   private static let hour: Int64 = 3_600_000
@@ -19,8 +19,8 @@ enum MadeHistories {
     try await made.dump(at: begin.advanced(byMilliseconds: 1500), bytes: 88 << 20, keys: 120_000)
   }
 
-  /// A week of a Redis that is rewritten four times a day: two restarts, of which one left a branch
-  /// behind, an hour in which the store was away, a FLUSHALL, a drill a day.
+  /// A week of a Redis with four rewrites a day: two restarts, one of which left an abandoned branch, an hour
+  /// in which the store was unavailable, a FLUSHALL, and a daily drill.
   static func week(_ path: String, now: Instant) async throws {
     let begin = now.advanced(byMilliseconds: -7 * day)
     let made = try await MadeHistory(path, at: begin)
@@ -36,7 +36,7 @@ enum MadeHistories {
       }
       if step == 290 { try await made.end(at: time) }
       if step == 293 { try await made.start(at: time) }
-      // The volume came back from a copy of half an hour before.
+      // The volume was replaced by a copy from half an hour before.
       if step == 700 { try await made.start(at: time, cutBack: 60_000) }
       if step < 290 || step >= 293 {
         let isAway = (420..<426).contains(step)
@@ -54,7 +54,7 @@ enum MadeHistories {
     }
   }
 
-  /// Nobody ran for five hours, and then the AOF was switched off and on.
+  /// No shipper ran for five hours, and the AOF was switched off and on.
   static func gap(_ path: String, now: Instant) async throws {
     var time = now.advanced(byMilliseconds: -12 * hour)
     let made = try await MadeHistory(path, at: time)
@@ -79,7 +79,7 @@ enum MadeHistories {
     }
   }
 
-  /// Five days, and at their end a FLUSHALL, or without a command a row of DELs.
+  /// Five days that end with a FLUSHALL or, without `command`, with many DELs.
   static func flushed(_ path: String, now: Instant, command: String? = "FLUSHALL") async throws {
     var time = now.advanced(byMilliseconds: -5 * day)
     let made = try await MadeHistory(path, at: time)
@@ -99,7 +99,7 @@ enum MadeHistories {
     try await made.drop(command, at: time)
   }
 
-  /// A volume that came back empty, and nobody has answered yet.
+  /// A volume that came back empty. Nobody has answered the question yet.
   static func suspect(_ path: String, now: Instant) async throws {
     var time = now.advanced(byMilliseconds: -4 * hour)
     let made = try await MadeHistory(path, at: time)
@@ -118,7 +118,7 @@ enum MadeHistories {
     try await made.write(100, at: time.advanced(byMilliseconds: minute))
   }
 
-  /// What somebody who can write to the bucket might put into a record.
+  /// Text that somebody who can write to the bucket might put into a record.
   static let hostile =
     "empty, 90000 keys before </script><img src=x onerror=alert(1)>\"'><svg onload=alert(2)>\u{202e}"
 }

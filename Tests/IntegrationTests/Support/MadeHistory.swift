@@ -7,13 +7,13 @@ import RepositoryAccess
 import SystemPackage
 import TestSupport
 
-/// A repository in a directory, written record by record as shippers would have left it over hours and
-/// days, the times of its files included. For what is drawn: its log holds zeros.
+/// A repository in a directory, written record by record as shippers would have written it over hours and
+/// days, including the times of its files. It is only for what pages draw, so the log contains zeros.
 final class MadeHistory {
   let path: String
   private let repository: Repository
   private(set) var timeline = 0
-  /// What snapshots say of the number of keys.
+  /// The number of keys that snapshots record.
   var keys: UInt64?
   private var sequence = 0
   private var ordinal = 0
@@ -32,7 +32,7 @@ final class MadeHistory {
 
   // MARK: What shippers do
 
-  /// A shipper claims: the next timeline, going on where the one before ended, or so many bytes before.
+  /// A shipper claims the next timeline. It continues where the one before ended, or this many bytes earlier.
   func start(
     at time: Instant, source: String = "ray/redis", cutBack: UInt64 = 0, hasCommonLog: Bool = true,
     suspicion: Claim.Suspicion? = nil
@@ -62,7 +62,7 @@ final class MadeHistory {
     }
   }
 
-  /// A new full copy of the AOF, and a new file behind it. Without `proved` the log did not go on.
+  /// A new full copy of the AOF and a new file after it. Without `isProved`, the log does not continue.
   func rewrite(at time: Instant, bytes: UInt64, keys: UInt64, isProved: Bool = true) async throws {
     if !files.isEmpty {
       let last = files[files.count - 1].segments.count - 1
@@ -82,7 +82,7 @@ final class MadeHistory {
     try await snapshot(at: time.advanced(byMilliseconds: 4000), .generation)
   }
 
-  /// A log object whose last byte was on disk at `time` and in the store so much later.
+  /// A log object whose last byte was on disk at `time`, and in the store `lag` later.
   func write(_ bytes: UInt64, at time: Instant, lag: Int64 = 600) async throws {
     let content = [UInt8](repeating: 0, count: Int(bytes))
     let span = LogSpan(
@@ -104,7 +104,7 @@ final class MadeHistory {
     try await add(made(at: time, .generation, primary: .rdb, chain: nil, dump: dump))
   }
 
-  /// A command that removed everything: the snapshot that is cut for it, and the guard's pin.
+  /// A command that removed everything: the snapshot that records it, and the guard's pin.
   func drop(_ command: String, at time: Instant) async throws {
     sequence += 1
     var snapshot = made(at: time, .destructive, primary: .aof, chain: chain(base), dump: nil)
@@ -116,7 +116,7 @@ final class MadeHistory {
     try await pin(id, .drop, command, at: time, at: before)
   }
 
-  /// A snapshot that only says that there are so many keys now.
+  /// A snapshot that only records a new number of keys.
   func count(_ keys: UInt64, at time: Instant) async throws {
     self.keys = keys
     sequence += 1
@@ -222,7 +222,7 @@ final class MadeHistory {
     try stamp(name.text, snapshot.at)
   }
 
-  /// As if the store had had it since then.
+  /// Sets the object's time in the store.
   private func stamp(_ name: String, _ time: Instant) throws {
     let (seconds, milliseconds) = time.milliseconds.quotientAndRemainder(dividingBy: 1000)
     let one = timespec(tv_sec: Int(seconds), tv_nsec: Int(milliseconds) * 1_000_000)

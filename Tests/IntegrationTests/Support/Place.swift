@@ -11,9 +11,9 @@ import Testing
 struct Place {
   let folder: TemporaryDirectory
   let data: String
-  /// What `--repo` says: a directory of this place, or the URL of a store.
+  /// The value of `--repo`: a directory of this place, or the URL of a store.
   let repository: String
-  /// For every command of this place: a store's credentials, say.
+  /// Variables for every command of this place, for example a store's credentials.
   var environment: [String: String] = [:]
 
   init() throws {
@@ -22,7 +22,7 @@ struct Place {
     repository = try folder.makeDirectory("repository")
   }
 
-  /// With its repository in a store that is not a directory.
+  /// A place with its repository in a store that is not a directory.
   init(repository: String, environment: [String: String]) throws {
     folder = try TemporaryDirectory("place")
     data = try folder.makeDirectory("data")
@@ -30,7 +30,7 @@ struct Place {
     self.environment = environment
   }
 
-  /// With a key, so that its repository is encrypted.
+  /// A place with a key, so its repository is encrypted.
   static func encrypted() throws -> Place {
     var place = try Place()
     place.environment[KeySource.variable] = newKey()
@@ -39,13 +39,13 @@ struct Place {
 
   static func newKey() -> String { EncryptionKey(bytes: secureRandomBytes(32)).reveal() }
 
-  /// A command on this place's repository, to its end.
+  /// Runs a command on this place's repository until it exits.
   func run(_ command: String, _ arguments: [String]) async throws -> CommandResult {
     try await LifeboatCommand.run(
       [command, "--repo", repository] + arguments, environment: environment)
   }
 
-  /// A shipper of this volume, as a user starts it.
+  /// Starts a shipper of this volume, as a user does.
   func ship(_ arguments: String...) throws -> RunningCommand {
     try LifeboatCommand.start(
       ["ship", "--data", data, "--repo", repository] + arguments, environment: environment)
@@ -58,12 +58,12 @@ struct Place {
       environment: environment.merging(["POD_UID": pod]) { $1 })
   }
 
-  /// So many objects of the repository have such a name.
+  /// How many objects of the repository have a matching name.
   func objects(_ matches: (String) -> Bool) -> Int {
     TestFiles.tree(repository).count(where: matches)
   }
 
-  /// One consistent snapshot.
+  /// Runs `ship --once`.
   @discardableResult
   func shipOnce(_ arguments: String...) async throws -> CommandResult {
     let result = try await run("ship", ["--once", "--data", data] + arguments)
@@ -90,7 +90,7 @@ struct Place {
   func restoredStep(
     _ test: CrashTests.Case, _ load: TransactionalLoad, into name: String, _ arguments: String...
   ) async throws -> Int {
-    // A repository that has just begun may have no point yet: that is waited for.
+    // Waits, because a new repository may not have a point yet.
     let target = try folder.makeDirectory(name)
     var failures: [String] = []
     try await eventually(
@@ -108,7 +108,7 @@ struct Place {
     _ test: CrashTests.Case, _ load: TransactionalLoad, from directory: String,
     isTornTailForgiven: Bool = true
   ) async throws -> Int {
-    // No torn tail is forgiven: a restore ends where a loader may stop.
+    // After a restore, a torn tail is not allowed, because a restore ends where a loader may stop.
     let server = try await RedisServer.start(
       test.version, directory: directory,
       options: [
@@ -123,10 +123,10 @@ struct Place {
 
   var store: DirectoryStore { DirectoryStore(root: FilePath(repository)) }
 
-  /// The newest restore point; nil while there is none, or no repository yet.
+  /// The newest restore point; nil if there is none or no repository yet.
   func newest() async -> String? {
     guard repositoryScheme(repository) != nil else { return try? await listing().newest }
-    // Any other store is asked as a user asks it.
+    // For other stores, run `list` as a user does.
     guard let result = try? await run("list", ["--json"]), result.exitCode == 0 else { return nil }
     return result.jsonText("newest")
   }
@@ -138,7 +138,7 @@ struct Place {
       now: SystemClock.now())
   }
 
-  /// Waits until a restore gives `step` or later.
+  /// Waits until a restore gives `step` or a later one.
   func restoresStep(
     _ step: Int, _ test: CrashTests.Case, _ load: TransactionalLoad, into name: String
   ) async throws {
@@ -159,7 +159,7 @@ struct Place {
       .reduce(0) { $0 + (try TestFiles.size(data + "/" + $1)) }
   }
 
-  /// The plain bytes that the names of log objects speak of.
+  /// The uncompressed bytes of all log objects, according to their names.
   func bytesOfLog() -> Int {
     TestFiles.tree(repository).filter { $0.contains("/log/") }.reduce(0) { sum, path in
       let parts = path.split(separator: "/").last?.split(separator: "-") ?? []
@@ -170,7 +170,7 @@ struct Place {
 }
 
 extension CommandResult {
-  /// The text of a field of the JSON document that it printed, at whatever depth comes first.
+  /// The text of the first field with this name in the printed JSON document, at any depth.
   func jsonText(_ field: String) -> String? {
     guard let start = outputText.firstRange(of: "\"\(field)\" : \"") else { return nil }
     return String(outputText[start.upperBound...].prefix { $0 != "\"" })

@@ -1,7 +1,7 @@
 import Glibc
 import TestSupport
 
-/// A library of `Tests/Shims`, which a process loads before any other.
+/// Builds a library of `Tests/Shims` for LD_PRELOAD.
 private func preload(_ name: String, _ folder: TemporaryDirectory) async throws -> String {
   let library = folder(name + ".so")
   let compiler = try ChildProcess(
@@ -16,8 +16,8 @@ private func preload(_ name: String, _ folder: TemporaryDirectory) async throws 
   return library
 }
 
-/// A clock that a test sets for the processes that are started with `environment`. Their monotonic clock and
-/// the times of files are the machine's.
+/// A wall clock that a test sets for the processes that are started with `environment`. Their monotonic clock
+/// and file times are not changed.
 struct SteppedClock {
   private let file: String
   let environment: [String: String]
@@ -28,7 +28,7 @@ struct SteppedClock {
     try set(seconds: seconds)
   }
 
-  /// From now on the clock is so far ahead of the machine's.
+  /// From now on, the clock is this far ahead of the machine's.
   func set(seconds: Int) throws {
     guard let stream = fopen(file, access(file, F_OK) == 0 ? "r+" : "w") else {
       throw HarnessError("can't open \(file)")
@@ -39,8 +39,8 @@ struct SteppedClock {
   }
 }
 
-/// A directory that a process can lose as an NFS client loses one: every call on a file below it gives ESTALE
-/// while the test says so.
+/// A directory that a process can lose like an NFS mount: while `isStale` is set, every call on a file below
+/// it fails with ESTALE.
 struct StaleDirectory {
   private let flag: String
   let environment: [String: String]

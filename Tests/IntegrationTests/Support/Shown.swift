@@ -2,7 +2,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-/// A shipper whose pages are served, on ports of its own.
+/// A shipper that serves its pages on its own ports.
 struct Shown {
   let command: RunningCommand
   let client: HTTPClient
@@ -27,7 +27,7 @@ struct Shown {
     return (reply.status, String(decoding: reply.body, as: UTF8.self))
   }
 
-  /// A metric's value; nil when it is absent.
+  /// The value of a metric; nil if it is absent.
   func metric(_ name: String) async throws -> Double? {
     try await page("/metrics").text.split(separator: "\n")
       .first { $0.hasPrefix(name + " ") }.flatMap { Double($0.dropFirst(name.count + 1)) }
@@ -41,7 +41,7 @@ struct Shown {
     try await LifeboatCommand.run(arguments + ["--admin-listen", admin])
   }
 
-  /// Waits until `status` says that all is well, and then for a `sync`.
+  /// Waits until `status` is healthy, and then for a `sync`.
   func becomesWell(_ what: String = "all is well", syncs: Bool = true) async throws {
     var last = ""
     try await eventually(
