@@ -4,7 +4,7 @@ import BackupTypes
 import SystemIO
 import Testing
 
-/// Only what the store acknowledged counts, in order and without a gap.
+/// Only what the store has acknowledged counts, in order and without a gap.
 @Suite struct AcknowledgementsTests {
   private let timeline = TimelineNumber(3)!
   private let nonce = Nonce(bytes: [UInt8](repeating: 7, count: Nonce.byteCount))!

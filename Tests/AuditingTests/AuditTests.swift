@@ -3,7 +3,7 @@ import BackupFormat
 import BackupTypes
 import Testing
 
-/// What an audit concludes from looks at a data directory and from what a store acknowledged.
+/// What an audit concludes from observing a data directory and from what a store has acknowledged.
 @Suite struct AuditTests {
   private func moment(_ seconds: Int64) -> FileMoment {
     FileMoment(seconds: seconds, nanoseconds: 0)
@@ -27,7 +27,7 @@ import Testing
       dumpBorn: dumpBorn.map { moment($0) }, outOfSight: outOfSight, foreign: foreign)
   }
 
-  /// A set of a base and one file.
+  /// A set with a BASE and one file.
   private func set(_ size: UInt64, base: FileVersion? = nil, file: UInt64 = 11, at: Int64 = 100)
     -> SourceSample.Line
   {
@@ -135,7 +135,7 @@ import Testing
     #expect(audit.verdict(confirmed(500, dumps: [dump]), now: 1).isCovered)
   }
 
-  /// With the clock set back an hour every later write seems older than the dump.
+  /// If the clock is set back by an hour, every later write seems older than the dump.
   @Test func `a log that was seen to grow has everything, whatever the clock says`() {
     var audit = audit()
     let dump = version(30, 80, at: 4000)
@@ -176,7 +176,7 @@ import Testing
       #expect(!verdict.isCovered)
       #expect((verdict.reason != nil) == (at >= 15_000), "\(at): \(verdict)")
     }
-    // The lag grows from the last look that could tell.
+    // The lag counts from the last conclusive look.
     #expect(audit.verdict(confirmed(500), now: 20_000).since == 0)
     audit.saw(sample(25_000, set(500)), confirmed(500))
     #expect(audit.verdict(confirmed(500), now: 25_000) == .covered(at: 25_000))

@@ -8,7 +8,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What an auditor asks the repository, and when.
+/// What an auditor requests from the repository, and when.
 @Suite struct AuditorTests {
   private let timeline = TimelineNumber(1)!
   private let nonce = Nonce(bytes: [UInt8](repeating: 7, count: Nonce.byteCount))!
@@ -35,7 +35,7 @@ import Testing
     .init(timeline: timeline, ordinal: ordinal, from: 0, to: to)
   }
 
-  /// The claim and the snapshot are there; of the log only what is put. The last of `segments` grows.
+  /// Writes the claim and acknowledges a snapshot, without any log. The last of `segments` grows.
   private func begin(_ segments: [Snapshot.Segment]? = nil) async throws {
     let name = ObjectPath.claim(timeline)
     let object = try frame.seal(try RecordCoding.encode(claim), kind: .claim, name: name)
@@ -116,7 +116,7 @@ import Testing
     #expect(auditor.loss?.contains("log is missing from") == true, "\(auditor.loss ?? "none")")
   }
 
-  /// Whoever wrote for the last time looks once more: another may have cut that off.
+  /// After the last write, the auditor checks once more whether another claim has cut it off.
   @Test func `a claim of the next timeline is found when nothing is written any more`() async throws
   {
     try await begin()
@@ -134,7 +134,7 @@ import Testing
     #expect(auditor.loss?.contains("claimed timeline") == true, "\(auditor.loss ?? "none")")
   }
 
-  /// While a rewrite is under way, a restore needs the log of the file before it, too.
+  /// During a rewrite, a restore also needs the log of the previous file.
   @Test(arguments: [true, false])
   func `the log of a file that no longer grows is missed`(isThere: Bool) async throws {
     try await begin([segment(1, to: 60), segment(2, to: nil)])
@@ -154,7 +154,7 @@ import Testing
     }
     defer { watching.cancel() }
     if isThere {
-      // Each object was read back more than once by then.
+      // By then, each object has been read back more than once.
       try await eventually("it is looked at", condition: { store.requests(.list) > 3 })
       #expect(auditor.loss == nil, "\(auditor.loss ?? "")")
     } else {
@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  /// As for a server that wrote nothing yet: no claim, no log.
+  /// As with a server that has not written anything yet: no claim, no log.
   @Test func `where only the descriptor is known, that is what is read back`() async throws {
     let auditor = auditor(store) { $0.probeInterval = 0 }
     let watching = Task {
@@ -178,14 +178,14 @@ import Testing
   @Test func `a claim that is always due leaves a look to the log`() async throws {
     try await begin()
     acknowledged.stored(log(0, 100))
-    // Whenever the claim is read, more is acknowledged: the claim is due again at once.
+    // More is acknowledged whenever the claim is read, so the claim is due again at once.
     let busy = BusyStore(store: store) { [acknowledged] in acknowledged.stored(log(0, 100)) }
     let auditor = auditor(busy) {
       ($0.claimInterval, $0.logInterval, $0.lookInterval) = (0, 0, 20)
     }
     let watching = Task {
       async let _: Void = auditor.watchRepository {}
-      // What is acknowledged is new for longer than two looks only while somebody acknowledges.
+      // Keep acknowledging. Otherwise nothing counts as new after two looks.
       await auditor.run { acknowledged.stored(log(0, 100)) }
     }
     defer { watching.cancel() }
@@ -194,7 +194,7 @@ import Testing
   }
 }
 
-/// Tells of each read.
+/// A store with a hook that is called for each read.
 private struct BusyStore: ObjectStore {
   let store: MemoryStore
   let onRead: @Sendable () -> Void

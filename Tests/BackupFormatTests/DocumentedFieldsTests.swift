@@ -3,9 +3,10 @@ import BackupTypes
 import FoundationEssentials
 import Testing
 
-/// `docs/format.md` names every field of every record, and no other: the golden records have them all.
+/// `docs/format.md` names exactly the fields of all records. The golden records contain all of them.
 @Suite struct DocumentedFieldsTests {
-  /// What section 3 has in code besides fields: values, file names, and what a fingerprint is made of.
+  /// Words in code style in section 3 that are not fields: values, file names, and the parts of a
+  /// fingerprint.
   private static let noFields: Set<String> = [
     "none", "aes", "gcm", "lifeboat", "json", "REDIS", "VALKEY", "rdb", "aof", "empty",
     "smaller", "older", "good", "unverified", "start", "drop", "claim", "doctor", "list", "verify",
@@ -17,7 +18,7 @@ import Testing
     for (_, kind, content) in try golden.objects() where kind != .piece && kind != .log {
       fields.formUnion(try names(content))
     }
-    // What release 0.1.0 did not write.
+    // Fields that release 0.1.0 did not write.
     var claim = golden.claims[0]
     claim.place = Claim.Place(boot: "b", device: "259:3", volume: "v")
     fields.formUnion(try names(RecordCoding.encode(claim)))
@@ -33,7 +34,7 @@ import Testing
       "fields of docs/format.md that no record has")
   }
 
-  /// What no golden snapshot has: records of a server whose BASE has no bytes, and of one that is replicated.
+  /// Records that no golden snapshot has: of a server with an empty BASE, and of a replicated one.
   private func emptyBase() -> Snapshot {
     let form = AOFForm.multiPart(directory: "d", manifest: "m")
     let base = Snapshot.Base(
@@ -46,7 +47,7 @@ import Testing
     return snapshot
   }
 
-  /// The names of the fields at every depth. Under `types` the names are Redis's.
+  /// The names of the fields at every depth. The names under `types` are Redis's.
   private func names(_ json: [UInt8]) throws -> Set<String> {
     try JSONDecoder().decode(Shape.self, from: Data(json)).names
   }
@@ -79,7 +80,7 @@ import Testing
     }
   }
 
-  /// The words in code of section 3, and of the key slot's paragraph before it.
+  /// The words in code style in section 3, and in the paragraph about the key slot before it.
   private func documentedWords() throws -> Set<String> {
     let here = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     let text = String(decoding: try bytes(of: "/\(here)/docs/format.md"), as: UTF8.self)

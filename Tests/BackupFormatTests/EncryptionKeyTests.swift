@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct EncryptionKeyTests {
   private let key = EncryptionKey(bytes: Array(0..<32))
-  /// Of the bytes 0 to 31, reckoned by another program.
+  /// The text of the bytes 0 to 31, computed by another program.
   private static let text =
     "lifeboat-key-1-000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
     + "-d6501a23"
@@ -52,7 +52,7 @@ import Testing
         refuses(wrong, "\(other) at \(position)")
         wrong = characters
         wrong.insert(other, at: position)
-        // One space at the start is no error.
+        // One space at the start is allowed.
         if position > 0 { refuses(wrong, "another \(other) at \(position)") }
       }
       var wrong = characters

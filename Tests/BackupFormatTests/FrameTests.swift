@@ -70,7 +70,7 @@ import Testing
           let found = code {
             content = try frame.open(copy, kind: .log, name: name, limit: 4096).content
           }
-          // A codec's own header has bits without a meaning: the content is what was sealed.
+          // Some bits in a codec's own header have no meaning. The content is then unchanged.
           if key == nil, codec != .none, bit / 8 >= 56, content == text { continue }
           let expected: ExitCode =
             bit / 8 == 8

@@ -2,13 +2,13 @@ import BackupFormat
 import BackupTypes
 import Codec
 
-/// The objects of a repository in format 1, one of every kind and with every field: what is written in
-/// `Golden`, and what every later release has to read there.
+/// The objects of a repository in format 1, one of every kind and with every field. They are the files in
+/// `Golden`, which every later release has to read.
 struct GoldenRecords {
-  /// One directory of `Golden` each.
+  /// Each variant is a directory of `Golden`.
   enum Variant: String, CaseIterable, Sendable {
-    /// `encrypted` is compressed as well; `sealed` is not, so that every byte of it is ours, and its
-    /// slot has the name and the kind of key that `ship` gives it.
+    /// `encrypted` is also compressed. `sealed` is not compressed, so that we make every byte of it. Its slot
+    /// has the name and the kind of key that `ship` uses.
     case none, zstd, gzip, encrypted, sealed
     var codec: Compression { self == .sealed ? .none : Compression(rawValue: rawValue) ?? .zstd }
     var isEncrypted: Bool { self == .encrypted || self == .sealed }
@@ -51,7 +51,7 @@ struct GoldenRecords {
       repository: GoldenRecords.repository, created: time(0),
       cipher: variant.isEncrypted ? .aes256gcm : .none)
   }
-  /// Of a repository that is not encrypted it would not be there; its form is the same.
+  /// An unencrypted repository would not have it. Its form is the same.
   var keySlot: KeySlot {
     get throws {
       try KeySlot(
@@ -148,11 +148,11 @@ struct GoldenRecords {
       generation: dump, file: "dump.rdb", contentAt: time(95_000),
       pinnedAt: LogPosition(timeline: GoldenRecords.two, ordinal: 1, offset: 20))
     last.isClean = true
-    // As later writers have it: with how far its open log was durable.
+    // As later writers write it, with the durable end of its open log.
     var reaching = last
     reaching.sequence = 2
     reaching.reached = .max
-    // And with how many keys there are.
+    // And with the number of keys.
     var estimated = reaching
     estimated.sequence = 3
     estimated.estimate = .init(keys: .max, expires: 7)
@@ -199,7 +199,7 @@ struct GoldenRecords {
       announced: .init(at: time(130_000), points: 3, of: 4))
   }
 
-  /// Two objects of one file: an end inside a command, which has no mark, and its end.
+  /// Two objects of one file: one ends inside a command and has no mark, the other has the rest.
   var logs: [(name: ObjectPath, payload: LogPayload)] {
     let set = Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8)
     let (head, tail) = (Array(set[..<12]), Array(set[12...]) + set)
@@ -223,7 +223,7 @@ struct GoldenRecords {
 
   // MARK: Objects
 
-  /// Everything but the descriptor, framed, by name.
+  /// All objects except the descriptor, framed, with their names.
   func objects() throws -> [(name: ObjectPath, kind: ObjectKind, content: [UInt8])] {
     func record(_ name: ObjectPath, _ kind: ObjectKind, _ value: some Encodable) throws -> (
       name: ObjectPath, kind: ObjectKind, content: [UInt8]

@@ -4,8 +4,8 @@ import Codec
 import Glibc
 import Testing
 
-/// Repositories that earlier releases wrote, as files. What is there is never changed: a new version of
-/// the format gets new ones. `LIFEBOAT_WRITE_GOLDEN=1` writes those that are missing, and fails the run.
+/// Repositories of earlier releases, as files. They are never changed: a new version of the format gets new
+/// ones. `LIFEBOAT_WRITE_GOLDEN=1` writes the missing ones and fails the run.
 @Suite struct GoldenTests {
   @Test(
     .enabled(if: getenv("LIFEBOAT_WRITE_GOLDEN") != nil), arguments: GoldenRecords.Variant.allCases)
@@ -14,7 +14,7 @@ import Testing
     try write(
       ObjectPath.descriptor.text, variant, try RecordCoding.encode(golden.descriptor) + [10])
     for (name, kind, content) in try golden.objects() {
-      // The key slot stands outside of the cipher: it is what opens it.
+      // The key slot is not encrypted with the repository key, because it contains that key.
       let frame = kind == .keySlot ? GoldenRecords(.none).frame : golden.frame
       try write(name.text, variant, try frame.seal(content, kind: kind, name: name))
     }
@@ -66,7 +66,7 @@ import Testing
     #expect(try record(Prune.self, prunes, .operation, golden, variant) == golden.prune)
   }
 
-  /// A release writes what the one before it can read: nothing is added without being noticed here.
+  /// The previous release can read what this one writes. Any addition is noticed here.
   @Test(arguments: [GoldenRecords.Variant.none, .sealed])
   func `what is written today is what was written then, to the byte`(
     _ variant: GoldenRecords.Variant
@@ -138,7 +138,7 @@ import Testing
     for (index, character) in path.enumerated() where character == "/" && index > 0 {
       mkdir(String(path.prefix(index)), 0o755)
     }
-    // Never over one that is there.
+    // An existing file is never overwritten.
     guard let file = fopen(path, "wx") else { return }
     defer { fclose(file) }
     try #require(fwrite(bytes, 1, bytes.count, file) == bytes.count)

@@ -2,11 +2,11 @@ import BackupFormat
 import BackupTypes
 import Testing
 
-/// Records are JSON: total on any bytes, and one value has one meaning.
+/// Records are JSON. Any bytes can be decoded or give an error, and each value has one meaning.
 @Suite struct RecordCodingTests {
   private let golden = GoldenRecords(.none)
 
-  /// Whether `bytes` decode as a record, and to what it encodes again.
+  /// Decodes `bytes` as a record and encodes it again; nil if they are not one.
   private func again<Record: Codable>(_ type: Record.Type, _ bytes: [UInt8]) throws -> [UInt8] {
     try RecordCoding.encode(try RecordCoding.decode(type, from: bytes, name: "x"))
   }
@@ -52,8 +52,8 @@ import Testing
     }
   }
 
-  /// Alone a record can't tell every flipped bit (a letter of a name); it never crashes on one, and
-  /// what it reads it can write. In its frame every flipped bit is noticed.
+  /// A record alone can't detect every flipped bit, for example in a letter of a name. But it never traps,
+  /// and what it reads it can write again. In its frame, every flipped bit is detected.
   @Test func `a flipped bit is an error, or a record that can be written again`() throws {
     for (name, bytes, again) in try records {
       for bit in 0..<bytes.count * 8 {
@@ -114,7 +114,7 @@ import Testing
     #expect(code { _ = try again(Snapshot.self, text) } == .corrupt)
   }
 
-  /// A newer release may write words that this one does not know. `from` and `to` are JSON.
+  /// A newer release may write words that this one does not know. `from` and `to` are fragments of JSON.
   @Test func `a word that only informs is kept, one that decides is of a newer release`() throws {
     func changed(_ bytes: [UInt8], _ from: String, _ to: String) throws -> [UInt8] {
       let text = String(decoding: bytes, as: UTF8.self)
@@ -187,7 +187,8 @@ import Testing
     }
   }
 
-  /// A reader that does not know `emptyBase` (0.1.0) sees a chain without BASE, the same state to a server.
+  /// A reader without support for `emptyBase` (0.1.0) sees a chain without a BASE. For a server, this is the
+  /// same state.
   @Test func `a BASE of no bytes has a field of its own`() throws {
     let form = AOFForm.multiPart(directory: "d", manifest: "m")
     let id = golden.indexes[0].generation

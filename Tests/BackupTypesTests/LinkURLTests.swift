@@ -39,7 +39,7 @@ import Testing
     #expect(group.user == nil && !group.isTLS)
   }
 
-  /// No part of a URL with a password may come back in the error, whatever is wrong beside.
+  /// An error never contains a part of a URL with a password, whatever else is wrong.
   @Test(arguments: [
     "redis://:hunter2@db", "redis://user:hunter2@db:6379", "redis://user:hunter2@x@db",
     "redis://user:hunter2/y@db", "redis://user:hunter2?y@db", "redis://user:hunter2#@db/0",

@@ -6,7 +6,7 @@ import Testing
   func `everything fits into the bound`(mebibytes: Int) {
     let bound = MemoryBound(bytes: mebibytes << 20)
     #expect(bound.objectsBytes + MemoryBound.reservedBytes <= bound.bytes)
-    // A piece that is continued, and one that is opened with encryption.
+    // A piece of a continued upload, and one that is decrypted.
     #expect(4 * MemoryBound.objectBytes <= bound.objectsBytes)
     #expect((1...MemoryBound.transfersMax).contains(bound.transfers))
     #expect(bound.transfers * bound.transferBytes <= bound.objectsBytes)

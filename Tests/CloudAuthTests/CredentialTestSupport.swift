@@ -4,7 +4,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-/// What credential tests need: a client, settings from a dictionary, a fixed clock.
+/// Helpers for credential tests: a client, settings from a dictionary, a fixed clock.
 enum Given {
   static let now: @Sendable () -> Instant = { Instant(seconds: 1_795_356_127) }
   static let later = "2026-11-22T20:02:07Z"
@@ -15,7 +15,7 @@ enum Given {
       trust: TrustStore(file: nil, origin: "a test"), userAgent: "test/1")
   }
 
-  /// Files are read from the disk unless `files` has them.
+  /// Files that `files` does not have are read from the disk.
   static func settings(
     _ environment: [String: String], files: [String: String] = [:]
   ) -> AWSSettings {

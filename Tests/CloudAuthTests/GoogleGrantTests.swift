@@ -6,7 +6,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Each kind of credential file against a server that plays Google's and checks what it is sent.
+/// Each kind of credential file, with a server that simulates Google's and checks the requests.
 @Suite(.timeLimit(.minutes(2))) struct GoogleGrantTests {
   let directory: TemporaryDirectory
 

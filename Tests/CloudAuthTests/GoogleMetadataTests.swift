@@ -6,7 +6,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The metadata server, the chain that ends with it, and the one refresher of its tokens.
+/// The metadata server, the chain that ends with it, and the single refresher of its tokens.
 @Suite(.timeLimit(.minutes(2))) struct GoogleMetadataTests {
   @Test func `the account of the machine`() async throws {
     let server = try GoogleServer()
@@ -58,7 +58,7 @@ import Testing
     #expect(found?.identity == "this machine's service account")
   }
 
-  /// Rotation before the end, by one refresh however many ask.
+  /// Tokens are rotated before they expire, with one refresh however many callers there are.
   @Test func `tokens are renewed before their end by one refresh`() async throws {
     let clock = Mutex(SystemClock.now())
     let server = try GoogleServer()

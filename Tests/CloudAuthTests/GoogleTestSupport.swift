@@ -4,14 +4,14 @@ import SystemIO
 import TestSupport
 
 extension Given {
-  /// Files in /tmp are read; nothing else of this machine is.
+  /// Only files in /tmp are read from this machine.
   static func google(_ environment: [String: String]) -> GoogleSettings {
     GoogleSettings(environment: environment) { path in
       path.hasPrefix("/tmp/") ? try GoogleSettings.read(path) : nil
     }
   }
 
-  /// A credential file in a directory of its own, as `GOOGLE_APPLICATION_CREDENTIALS` names it.
+  /// A credential file in a new directory, for `GOOGLE_APPLICATION_CREDENTIALS`.
   static func credentialFile(
     _ text: String, in directory: TemporaryDirectory,
     environment: [String: String] = [:], clockOffset: Int64 = 0

@@ -144,7 +144,7 @@ import Testing
       environment)
     #expect(try await fromEnvironment.load().credentials?.accessKeyID == "GOT")
     #expect(server.requests[1]["Authorization"]?.contains("Credential=E/") == true)
-    // Its own keys, when it names itself.
+    // A profile that names itself as its source uses its own keys.
     let own = try source(
       config:
         "[default]\nrole_arn=arn:aws:iam::1:role/a\nsource_profile=default\naws_access_key_id=O\naws_secret_access_key=S",

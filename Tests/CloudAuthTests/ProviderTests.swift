@@ -7,7 +7,7 @@ import Testing
 
 @testable import CloudAuth
 
-/// Counts its loads; what it gives is decided by a closure.
+/// Counts its loads. A closure decides the result.
 private final class CountingSource: CredentialSource {
   let name = "counting"
   private let state:
@@ -173,7 +173,7 @@ private final class CountingSource: CredentialSource {
     #expect(error.cause?.contains("AWS_EC2_METADATA_DISABLED is true") == true)
     #expect(error.hint?.contains("anonymous=true") == true)
 
-    // A source that is configured and fails ends the chain.
+    // A configured source that fails ends the chain.
     let broken = try chain(everything.merging(["AWS_SECRET_ACCESS_KEY": ""]) { $1 }, files)
     _ = try await failure { _ = try await broken.load() }
     guard case .failed = broken.explain()[0].outcome else {
@@ -228,7 +228,7 @@ private final class ManualClock: Sendable {
   }
 }
 
-/// Holds whoever passes until it is opened.
+/// Callers wait here until it is opened.
 private final class Gate: Sendable {
   private let isOpen = Mutex(false)
   func open() { isOpen.withLock { $0 = true } }

@@ -4,7 +4,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-/// Sources that ask a service, each against a small server that plays the vendor's.
+/// Sources that request credentials from a service, each with a small server that simulates the vendor's.
 @Suite(.timeLimit(.minutes(15))) struct ServiceSourceTests {
   // MARK: Web identity
 

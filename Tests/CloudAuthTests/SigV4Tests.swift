@@ -5,9 +5,9 @@ import Testing
 
 @testable import CloudAuth
 
-/// Against AWS's published signatures: the signing test suite of its SDKs (header signing, keys and
-/// date as in its `context.json`), and the examples of the S3 API reference, "Signature Calculations
-/// for the Authorization Header: Transferring Payload in a Single Chunk".
+/// Compares with AWS's published signatures: the signing test suite of its SDKs (header signing, keys and
+/// date as in its `context.json`), and the examples of the S3 API reference, "Signature Calculations for the
+/// Authorization Header: Transferring Payload in a Single Chunk".
 @Suite struct SigV4Tests {
   struct Vector: CustomTestStringConvertible, Sendable {
     var name: String
@@ -110,7 +110,7 @@ import Testing
       signature: "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
   ]
 
-  /// Through `SignedRequest`, as requests are really signed.
+  /// Through `SignedRequest`, which signs the real requests.
   @Test(arguments: s3) func s3Examples(_ vector: Vector) throws {
     let credentials = AWSCredentials(
       accessKeyID: "AKIAIOSFODNN7EXAMPLE",

@@ -3,7 +3,7 @@ import Codec
 import Testing
 
 @Suite struct HMACSHA256Tests {
-  // RFC 4231, 4.2 to 4.8 (4.6 is of truncation).
+  // RFC 4231, 4.2 to 4.8 (4.6 is about truncation).
   @Test func knownVectors() {
     let cases: [(key: [UInt8], data: [UInt8], code: String)] = [
       (

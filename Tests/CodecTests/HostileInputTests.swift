@@ -3,7 +3,7 @@ import Testing
 
 @testable import Codec
 
-/// Whatever the input: the bytes that were compressed, or `.corrupt`; never a trap.
+/// Any input gives the bytes that were compressed, or `.corrupt`. It never traps.
 @Suite struct HostileInputTests {
   private func expectCorrupt(
     _ bytes: [UInt8], _ compression: Compression, size: Int, limit: Int = 1 << 20, _ what: String
@@ -68,7 +68,7 @@ import Testing
   func anythingAfterTheEndIsCorrupt(_ compression: Compression) throws {
     let frame = try Compressor().compress(TestBytes.text(1000, seed: 3), using: compression)
     let empty = try Compressor().compress([] as [UInt8], using: compression)
-    // A skippable frame of no bytes, which zstd tools pass over.
+    // An empty skippable frame, which zstd tools skip.
     let skippable: [UInt8] = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0]
     for tail in [[0], [0x1f], frame, skippable] + (empty.isEmpty ? [] : [empty]) {
       expectCorrupt(frame + tail, compression, size: 1000, "\(tail.count) bytes more")

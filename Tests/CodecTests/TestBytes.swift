@@ -1,6 +1,6 @@
 import BackupTypes
 
-/// Bytes from a seed (SplitMix64): `random` does not compress, `text` does.
+/// Bytes from a seed (SplitMix64). `text` can be compressed, `random` can't.
 enum TestBytes {
   static func random(_ count: Int, seed: UInt64) -> [UInt8] {
     var state = seed

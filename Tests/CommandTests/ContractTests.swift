@@ -2,8 +2,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// The command line is a contract: what the documents promise is what the binary has, and the other
-/// way round.
+/// The command line is a contract. The binary has what the documents promise, and the documents have
+/// everything that the binary has.
 @Suite struct ContractTests {
   private func document(_ name: String) throws -> String {
     String(decoding: try TestFiles.read(Checkout.root + "/docs/" + name), as: UTF8.self)
@@ -45,7 +45,7 @@ import Testing
     #expect(result.output.isEmpty, "\(result)")
   }
 
-  /// A Secret made with `echo` ends with a line feed: another prefix, at which there is nothing.
+  /// A Secret made with `echo` ends with a line feed. It would be another prefix, without any objects.
   @Test(
     arguments: ["\n", " ", "/a /b", "\r\n", "/a\n"],
     ["", "file://", "s3://b", "gs://b", "az://abc"])

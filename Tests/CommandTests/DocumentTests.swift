@@ -2,10 +2,11 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// Whatever page mentions a flag, a variable, a metric or an exit code: it exists. That each of them is
-/// documented, `ContractTests` and `MetricsPageTests` see to; what `deploy/` sets, `scripts/manifests`.
+/// Every flag, variable, metric and exit code that a page mentions exists. `ContractTests` and
+/// `MetricsPageTests` check that each of them is documented, and `scripts/manifests` checks what `deploy/`
+/// sets.
 @Suite struct DocumentTests {
-  /// Flags of our scripts, and the parser's own, which pages name by themselves.
+  /// Flags of our scripts and of the argument parser, which pages mention without a command.
   private static let flagsOfScripts: Set<String> = [
     "--size", "--quick", "--clean-stop", "--minutes", "--store", "--seed", "--manual",
     "--check", "--help", "--generate-completion-script",
@@ -16,7 +17,7 @@ import Testing
     let text: String
   }
 
-  /// All that a user reads, and all manifests.
+  /// Everything that a user reads, and all manifests.
   private func pages() throws -> [Page] {
     let folders = ["docs", "deploy"].flatMap { folder in
       TestFiles.tree(Checkout.root + "/" + folder).map { folder + "/" + $0 }
@@ -28,10 +29,10 @@ import Testing
     }
   }
 
-  /// The flags and variables of `docs/cli.md`, which is made from the definitions: by command.
+  /// The flags and variables of `docs/cli.md` by command. That page is generated from the definitions.
   private func reference() throws -> (flags: [String: Set<String>], variables: Set<String>) {
     var flags: [String: Set<String>] = [:]
-    // A secret has no flag, and the part that the repositories of many pods share has none.
+    // Secrets have no flag, and neither has the common part of many pods' repositories.
     var variables: Set<String> = [
       "LIFEBOAT_ENCRYPTION_KEY", "LIFEBOAT_TO_ENCRYPTION_KEY", "LIFEBOAT_REDIS_PASSWORD",
       "LIFEBOAT_REPO_BASE",
@@ -60,7 +61,7 @@ import Testing
       for code in inlineCode(page.text) {
         var words = code.split(separator: " ")
         if words.first == "lifeboat" { words.removeFirst() }
-        // Anything else is a command of someone else's.
+        // Anything else is someone else's command.
         let allowed =
           words.first?.hasPrefix("--") == true ? any : words.first.flatMap { known[String($0)] }
         guard let allowed else { continue }
@@ -71,7 +72,7 @@ import Testing
     }
   }
 
-  /// What stands between backquotes within a line, outside of blocks.
+  /// The text between backquotes within a line, outside of code blocks.
   private func inlineCode(_ text: String) -> [Substring] {
     var isBlock = false
     return text.split(separator: "\n").flatMap { line -> [Substring] in
@@ -92,7 +93,7 @@ import Testing
     for page in try pages() {
       for match in page.text.matches(of: #/\bLIFEBOAT_[A-Z][A-Z_]*/#) {
         let name = String(match.output)
-        // Those of other vendors' tools, for the store of a copy.
+        // The variables of vendors' tools, for the store of a copy.
         let isCopys = ["AWS_", "GOOGLE_", "AZURE_"].contains {
           name.hasPrefix("LIFEBOAT_TO_" + $0)
         }

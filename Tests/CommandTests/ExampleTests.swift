@@ -4,7 +4,7 @@ import Testing
 
 @testable import lifeboat
 
-/// Every help shows how its command is called, and the command accepts what its help shows.
+/// Every help text shows how to call its command, and the command accepts these examples.
 @Suite struct ExampleTests {
   /// The names of the commands; "" is lifeboat itself.
   static let commands =
@@ -21,7 +21,7 @@ import Testing
     return lines.firstIndex(of: "Examples:").map { Array(lines[($0 + 1)...]) } ?? []
   }
 
-  /// The arguments of each call of lifeboat in the examples, as a shell would hand them over.
+  /// The arguments of each call of lifeboat in the examples, as a shell would pass them.
   private func calls(of name: String) throws -> [[String]] {
     let text = exampleLines(of: name).joined(separator: "\n").replacing("\\\n", with: " ")
     return try text.split(separator: "\n").compactMap { line in

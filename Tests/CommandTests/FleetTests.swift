@@ -5,7 +5,8 @@ import Testing
 
 @testable import lifeboat
 
-/// `fleet` on a thousand repositories: each is named rightly, and the command stays within its memory.
+/// `fleet` on a thousand repositories. Each is reported correctly, and the command stays within its memory
+/// limit.
 @Suite struct FleetTests {
   private struct Document: Decodable {
     struct Row: Decodable {
@@ -32,7 +33,8 @@ import Testing
         if number % 50 == 4: os.remove(name + "/lifeboat.json")
     """
 
-  /// Runs a command with its output in a file; prints its exit code and its peak in KiB. See `ReaderMemoryTests`.
+  /// Runs a command with its output in a file. Prints its exit code and its peak memory in KiB. See
+  /// `ReaderMemoryTests`.
   private static let measure = """
     import os, sys
     out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o644)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import lifeboat
 
-/// What a bucket or a mistyped command line holds neither commands a terminal nor shows a secret.
+/// Text from a bucket or a mistyped command line can't control a terminal, and no secret is shown.
 @Suite struct HarmlessOutputTests {
   @Test func `nothing commands a terminal, and text stays text`() {
     func shown(_ text: String) -> String {

@@ -2,13 +2,13 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// `--memory` means: the command runs to its end in a cgroup with this limit, without swap. Where no cgroup can
-/// be made, what is resident is compared with it.
+/// `--memory` means that the command completes in a cgroup with this limit and without swap. If no cgroup can
+/// be made, the resident memory is compared with the limit.
 @Suite struct MemoryLimitTests {
-  /// MiB of a full copy that does not compress: many times the limit.
+  /// The MiB of an incompressible full copy: many times the limit.
   private static let copy = 160
 
-  /// Writes an RDB of strings of 1 MiB that don't compress, its checksum switched off.
+  /// Writes an RDB of incompressible strings of 1 MiB each, without a checksum.
   private static let dump = """
     import os, struct, sys
     with open(sys.argv[1], "wb") as file:
@@ -19,8 +19,8 @@ import Testing
         file.write(b"\\xff" + bytes(8))
     """
 
-  /// Runs a command in a cgroup of its own, of either version. Prints its exit code, whether there was a cgroup,
-  /// and its peak in KiB: of the cgroup, or what was resident.
+  /// Runs a command in a cgroup of its own, version 1 or 2. Prints its exit code, whether there was a cgroup,
+  /// and the peak memory in KiB: of the cgroup, or otherwise the resident memory.
   private static let program = """
     import os, sys
     limit, command = int(sys.argv[1]), sys.argv[2:]

@@ -2,10 +2,10 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Phrases that read translated do not come back into anything that a person reads. Decision 0068 has the
-/// list of what they became.
+/// Phrases that read translated must not come back into anything that a person reads. Decision 0068 lists
+/// their replacements.
 @Suite struct PlainWordsTests {
-  /// Each phrase, and what to write instead. All are lower case; the text is compared so.
+  /// Each phrase and its replacement. The phrases are lower case, and so is the text that is searched.
   private static let phrases = [
     (" mended", "fixed"), (" to mend", "to fix"), (" mends ", "fixes "),
     ("be let go", "be released"), ("is let go", "is released"), ("lets it go", "releases it"),
@@ -45,8 +45,8 @@ import Testing
     ("goes on by itself", "continues by itself"), ("is no replica", "is not a replica"),
   ]
 
-  /// What a user, an operator or a developer reads. Decision records are history and keep their words;
-  /// this list and its tests are in `Tests`.
+  /// What a user, an operator or a developer reads. Decision records are history and keep their words. This
+  /// list is in `Tests`, which is not searched.
   private func files() -> [String] {
     let folders = ["Sources", "docs", "deploy"].flatMap { folder in
       TestFiles.tree(Checkout.root + "/" + folder).map { folder + "/" + $0 }
@@ -71,8 +71,8 @@ import Testing
     "unexpected", "missing",
   ]
 
-  /// The text after an interpolation that is a count, and the noun in the plural that follows it. A bound,
-  /// named by its type, is never one.
+  /// The counts in a line that are followed by a fixed plural noun. A limit, which its type's name shows, is
+  /// never 1.
   private func fixedPlurals(_ line: Substring) -> [Substring] {
     var (found, rest): ([Substring], Substring) = ([], line)
     while let start = rest.firstRange(of: "\\(") {
@@ -116,7 +116,7 @@ import Testing
     #expect(files.count > 300, "the files are not where they were")
     for file in files {
       let text = try TestFiles.text(Checkout.root + "/" + file).lowercased()
-      // A search of whole files in C: that of lines, phrase by phrase, takes minutes in a debug build.
+      // Searches whole files in C. A search by line and phrase takes minutes in a debug build.
       for (phrase, instead) in Self.phrases where strstr(text, phrase) != nil {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false)
           .enumerated()

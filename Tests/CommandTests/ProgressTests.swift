@@ -4,9 +4,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What a person sees on a terminal while a command runs, and what is left when it is done.
+/// What a terminal shows while a command runs, and what stays when it is done.
 @Suite struct ProgressTests {
-  /// What a terminal shows after these bytes: a carriage return goes back to the start of the line.
+  /// What a terminal shows after these bytes. A carriage return goes back to the start of the line.
   private func rendered(_ text: String) -> [String] {
     var lines: [[Character]] = [[]]
     var column = 0
@@ -29,7 +29,7 @@ import Testing
     return lines.map { String($0) }
   }
 
-  /// Runs a command on a terminal, with a store that answers once the progress is seen, or after 60 s.
+  /// Runs a command on a terminal, with a store that answers after the progress was shown, or after 60 s.
   private func run(_ command: String, _ folder: TemporaryDirectory) async throws -> String {
     let file = folder("terminal")
     try TestFiles.write("", to: file)
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  /// Waits in a server's thread until the terminal shows a bar, or 60 s.
+  /// Waits in a server's thread until the terminal shows a bar, for at most 60 s.
   private static func waitForBar(_ file: String) {
     for _ in 0..<3000 {
       if let text = try? TestFiles.text(file), text.contains(" %  ") { return }
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  /// The store gives one snapshot, and the rest when the bar was seen.
+  /// The store returns one snapshot, and the rest after the bar was shown.
   @Test func `where the total is known there is a bar, and nothing of it stays beside the result`()
     async throws
   {

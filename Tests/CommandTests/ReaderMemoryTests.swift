@@ -2,17 +2,16 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// What reads a repository stays within 64 MiB, whatever is in it. `scripts/bench readers` has 100,000 objects
-/// and 1 GiB.
+/// Commands that read a repository stay within 64 MiB, whatever is in it. `scripts/bench readers` uses
+/// 100,000 objects and 1 GiB.
 @Suite struct ReaderMemoryTests {
-  /// KiB, for whoever runs the test with a debug build. Both builds of `verify` have 30 to 33 MiB of data; the code that is
-  /// mapped from the file is 32 MiB of a debug build, and 24 MiB of a release build, and grows with each
-  /// feature.
+  /// The allowance in KiB for a debug build. Both builds of `verify` have 30 to 33 MiB of data. The mapped
+  /// code is 32 MiB in a debug build and 24 MiB in a release build. It grows with each feature.
   static let debugCode = 4 << 10
   static let commands = ["list", "inspect", "verify", "report", "prune"]
 
-  /// Runs a command with a terminal; prints its exit code and its peak in KiB. Of a child that Python forks: one
-  /// that this process forked would begin with the memory of this process.
+  /// Runs a command with a terminal. Prints its exit code and its peak memory in KiB. Python forks the
+  /// command, because a child of this process would start with the memory of this process.
   private static let program = """
     import os, pty, sys
     pid, terminal = pty.fork()
@@ -36,21 +35,22 @@ import Testing
     }
   }
 
-  /// Twelve snapshots that each cut a log into 60,000 spans, as nobody but an intruder does: more than a reader
-  /// holds together. Whether it refuses or leaves some out, it does not grow.
+  /// Twelve snapshots that each cut a log into 60,000 spans, which only an intruder would write. This is more
+  /// than a reader keeps in memory. It may refuse or leave some out, but must not grow.
   @Test func `readers of snapshots that name 700,000 spans of log do not grow with them`()
     async throws
   {
     try await expectBounded(
       ["--objects", "3000", "--snapshots", "12", "--bytes", "\(2 << 20)", "--spans", "60000"],
-      // Beyond the bound: the JSON decoder takes several times the size of the one record that it reads.
+      // In addition to the limit, since the JSON decoder takes several times the size of the record that it
+      // reads.
       allowing: 32 << 10
     ) { command, number, text in
       #expect([0, 5].contains(number), "\(command): \(text)")
     }
   }
 
-  /// - Parameter more: KiB beyond the 64 MiB.
+  /// - Parameter more: the KiB that are allowed in addition to the 64 MiB.
   private func expectBounded(
     _ repository: [String], allowing more: Int = 0,
     _ check: (_ command: String, _ exit: Int, _ text: String) -> Void

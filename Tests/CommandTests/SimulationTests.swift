@@ -1,9 +1,9 @@
 import TestSupport
 import Testing
 
-/// The simulator itself, in its debug build: `scripts/simulate` runs many more worlds.
+/// The simulator itself, in its debug build. `scripts/simulate` runs many more worlds.
 @Suite struct SimulationTests {
-  /// Beside `lifeboat`.
+  /// The simulator is beside `lifeboat`.
   private var path: String {
     LifeboatCommand.path.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Simulation"
   }
@@ -23,7 +23,8 @@ import Testing
     #expect(Set(traces(first)).count == 6, "each seed is another world")
   }
 
-  /// A rule that every world breaks: found, made shorter, and found again by what was printed.
+  /// A rule that every world breaks. The violation is found, shortened, and found again with the printed
+  /// arguments.
   @Test func `what breaks a rule is told, and can be replayed`() async throws {
     let found = try await simulate("--seed", "7", "--break-a-rule")
     #expect(found.exitCode == 1, "\(found)")
@@ -32,7 +33,7 @@ import Testing
       found.outputText.split(separator: "\n").last { $0.contains("replay: ") })
     let words = shortest.split(separator: " ").map { String($0.filter { $0 != "'" }) }
     let arguments = Array(words[words.firstIndex(of: "--seed")!...]).filter { $0 != "--verbose" }
-    // Without the act that is to blame nothing is wrong, and without the others it still is.
+    // `--only` names the acts that are needed for the violation.
     #expect(arguments.contains("--only") && !arguments.last!.isEmpty, "\(found)")
     let again = try await LifeboatCommand.run(
       arguments + ["--break-a-rule", "--no-shrink"], deadline: 600, binary: path)

@@ -2,7 +2,7 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// A server that is newer than this release: its files are kept as they are, and keep it from nothing.
+/// A server that is newer than this release. Its files are backed up unchanged, and do not block anything.
 @Suite struct UnknownFormatTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
@@ -62,7 +62,7 @@ import Testing
     #expect(verified.exitCode == 0, "\(verified)")
   }
 
-  /// A server deletes them when it loads the dump: a restore says so, and how many.
+  /// A server deletes expired keys when it loads the dump. The restore says so, and how many there are.
   @Test func `a restore says how many keys have expired meanwhile`() async throws {
     let folder = try TemporaryDirectory("expired")
     let (data, repository) = (try folder.makeDirectory("data"), folder("repo"))
@@ -86,7 +86,7 @@ import Testing
     #expect(inspected.outputText.contains("loads in Redis 7.2"), "\(inspected)")
   }
 
-  /// What an init container says.
+  /// Runs a restore as an init container does.
   private func boot(_ data: String, _ repository: String) async throws {
     let before = TestFiles.tree(data)
     let result = try await LifeboatCommand.run(

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The program of `scripts/fuzz`: its `main` is libFuzzer's, the target is in `LIFEBOAT_FUZZ`.
+/// The program of `scripts/fuzz`. Its `main` is libFuzzer's. `LIFEBOAT_FUZZ` names the target.
 private let target = getenv("LIFEBOAT_FUZZ").flatMap { FuzzTarget(rawValue: String(cString: $0)) }
 
 @_cdecl("LLVMFuzzerTestOneInput")

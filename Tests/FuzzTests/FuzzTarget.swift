@@ -9,8 +9,8 @@ import RedisFormats
 @testable import Recovery
 @testable import S3Storage
 
-/// What reads bytes that someone else may have written, with what must hold for any bytes beside that nothing
-/// traps. `scripts/fuzz` finds inputs for them; `RegressionTests` runs what it found.
+/// Code that reads bytes that someone else may have written. Each target also checks what must hold for any
+/// bytes, besides not trapping. `scripts/fuzz` finds inputs, and `RegressionTests` runs what it found.
 enum FuzzTarget: String, CaseIterable, Sendable {
   case rdb, aof, manifest, configuration, frame, record, journal, xml, json
 
@@ -35,7 +35,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     if !condition { throw Violation(description: "\(self): \(words)") }
   }
 
-  /// `input` in three pieces, cut where its own bytes say.
+  /// `input` in three pieces, cut at places that its own bytes determine.
   private func pieces(_ input: [UInt8]) -> [ArraySlice<UInt8>] {
     guard let last = input.last, input.count > 1 else { return [input[...]] }
     let cuts = [Int(last) * input.count / 256, (Int(input[0]) * 31 + Int(last)) % input.count]

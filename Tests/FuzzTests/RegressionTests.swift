@@ -1,8 +1,8 @@
 import TestSupport
 import Testing
 
-/// `Regressions/<target>-<words>`: inputs for which a target trapped, hung or broke what must hold, as
-/// `scripts/fuzz` left them, and what it begins with where no server's file is at hand.
+/// `Regressions/<target>-<words>`: inputs from `scripts/fuzz` for which a target trapped, hung or broke a
+/// rule, and its initial inputs for targets without a server's file.
 struct RegressionTests {
   private static let folder = Checkout.root + "/Tests/FuzzTests/Regressions"
 

@@ -53,11 +53,11 @@ import Testing
   }
 }
 
-/// fake-gcs-server, as `scripts/stores` installs it. It checks no token and no checksum, and eight
-/// racing writers all win there, so that check is left out.
+/// fake-gcs-server, as `scripts/stores` installs it. It does not check tokens or checksums. Eight racing
+/// writers all win there, so that check is left out.
 @Suite(.timeLimit(.minutes(5)), .enabled(if: FakeGCSProgram.executable != nil))
 struct FakeGCSProgramTests {
-  /// A store under a prefix of its own.
+  /// A store under a new prefix.
   private func store(bucket: String = FakeGCSProgram.bucket) async throws -> GCSStore {
     let server = try await FakeGCSProgram.shared()
     let prefix = hexadecimal(secureRandomBytes(8)) + "/p"

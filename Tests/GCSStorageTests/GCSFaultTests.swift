@@ -7,7 +7,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Faults of the network and of the service.
+/// Faults in the network and in the service.
 @Suite(.timeLimit(.minutes(5))) struct GCSFaultTests {
   static let faults: [(String, FakeGCSServer.Fault)] = [
     ("500", .instead(.reply(FakeGCSServer.error(500, "backendError")))),
@@ -26,13 +26,13 @@ import Testing
     connect: .seconds(5), firstByte: .milliseconds(500), bytesPerSecondMin: 1,
     slowAfter: .seconds(5))
 
-  /// Nothing is stored twice, and whoever lost a reply finds its own object there: invariant 3.
+  /// Invariant 3: nothing is stored twice, and a client that lost a reply finds its own object.
   @Test(arguments: faults.map(\.0))
   func `every operation comes through`(_ name: String) async throws {
     let fault = Self.faults.first { $0.0 == name }!.1
     let cloud = try Cloud()
     let store = retrying(try cloud.store(limits: limits))
-    // Each request is disturbed the first time it is made.
+    // Each request fails the first time it is made.
     let seen = Mutex<Set<String>>([])
     cloud.gcs.change {
       $0.fault = { request in
@@ -89,7 +89,7 @@ import Testing
     let error = try await failure { _ = try await store.read("x") }
     #expect(error.isRetryable)
     #expect(try await store.read("x") == nil)
-    // The server said so: not sooner.
+    // The server asked for this delay, so the retry does not come sooner.
     #expect(ContinuousClock.now - start >= .milliseconds(1950))
   }
 
@@ -101,7 +101,7 @@ import Testing
       LoopbackReply(204),
     ]
     for reply in replies {
-      // Whatever answers, answers so to everything: a proxy, or a bucket that is gone.
+      // A proxy or a missing bucket sends the same reply to everything.
       let cloud = try Cloud { $0.fault = { _ in .instead(.reply(reply)) } }
       let store = try cloud.store()
       for work in [
@@ -245,7 +245,7 @@ import Testing
     #expect(most.withLock { $0.max } <= 4)
   }
 
-  /// Without any retry: a way that loses every fifth request never lets all through at once.
+  /// There is no retry. A network that loses every fifth request never lets all of them through at once.
   @Test func `deletions come through a way that loses some`() async throws {
     let cloud = try Cloud()
     let store = try cloud.store()

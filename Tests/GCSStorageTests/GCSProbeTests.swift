@@ -5,7 +5,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The probe on Google Cloud Storage, and on what plays it.
+/// The probe on Google Cloud Storage and on its simulations.
 @Suite(.timeLimit(.minutes(5))) struct GCSProbeTests {
   private func probe(_ cloud: Cloud) async throws -> CapabilityReport {
     try await CapabilityProbe(retrying(try cloud.store()), now: { SystemClock.now() }).run()
@@ -29,7 +29,7 @@ import Testing
     #expect(finding.consequence != nil)
   }
 
-  /// With lost replies, a creation that was retried finds its own object, and is no refusal.
+  /// When replies are lost, a retried creation finds its own object. This is not a refusal.
   @Test func `on a rough way`() async throws {
     let cloud = try Cloud {
       $0.fault = { $0.number % 2 == 1 ? .afterwards { _ in .reset } : nil }
@@ -39,7 +39,7 @@ import Testing
     #expect(cloud.gcs.names.isEmpty)
   }
 
-  /// It lets all of several writers win that race.
+  /// If several writers race, fake-gcs-server lets all of them succeed.
   @Test(.enabled(if: FakeGCSProgram.executable != nil))
   func `fake-gcs-server does all but refuse for certain`() async throws {
     let server = try await FakeGCSProgram.shared()

@@ -8,7 +8,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Refused requests: those that are retried or repaired, and the error that the operator sees for the others.
+/// Refused requests: which ones are retried or repaired, and which error the operator sees for the others.
 @Suite(.timeLimit(.minutes(5))) struct GCSRefusalTests {
   private func refusal(
     _ cloud: Cloud, environment: [String: String]? = nil, options: String = ""
@@ -116,7 +116,7 @@ import Testing
         }
         try await group.waitForAll()
       }
-      // Revoked, long before its time.
+      // Revoked long before its expiry.
       cloud.gcs.change { $0.tokens = [] }
     }
     #expect(cloud.google.count == 3, "each token was asked for once")

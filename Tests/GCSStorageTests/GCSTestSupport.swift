@@ -7,7 +7,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Stores as tests need them, with nothing taken from this machine's environment.
+/// Stores for tests. They take nothing from this machine's environment.
 enum Given {
   static let limits = HTTPLimits(
     connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
@@ -34,7 +34,7 @@ enum Given {
   }
 }
 
-/// A small Cloud Storage with a metadata server that gives tokens for it.
+/// A small Cloud Storage with a metadata server that issues tokens for it.
 struct Cloud {
   let gcs: FakeGCSServer
   let google: GoogleServer
@@ -56,7 +56,7 @@ struct Cloud {
     try Given.repository(
       url: "gs://\(path)?endpoint=\(gcs.url)\(options)",
       environment: environment ?? self.environment, limits: limits, clockOffset: clockOffset,
-      // The servers live as long as what uses them.
+      // The servers live as long as the store that uses them.
       observe: { [self] observed in withExtendedLifetime(self) { observe(observed) } })
   }
 
@@ -72,7 +72,7 @@ struct Cloud {
   }
 }
 
-/// Retries soon and for long enough, whatever is retryable.
+/// Retries everything retryable, soon and for long enough.
 func retrying(_ store: some ObjectStore) -> RetryingStore {
   RetryingStore(
     store,

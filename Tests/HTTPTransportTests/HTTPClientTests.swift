@@ -81,7 +81,7 @@ import Testing
     #expect(server.connections <= 3)
   }
 
-  /// libcurl itself sends again when a kept-alive connection had been closed by the server.
+  /// libcurl itself retries if the server has closed a kept-alive connection.
   @Test func survivesAClosedKeptConnection() async throws {
     let server = try LoopbackServer { .reply(LoopbackReply(200, body: $0.body)) }
     let client = try Self.client()
@@ -182,13 +182,13 @@ import Testing
 
   @Test func aCancelledRequestEndsAtOnce() async throws {
     let server = try LoopbackServer { _ in .stall }
-    // Nothing but the cancellation ends it.
+    // Only the cancellation ends the request.
     let client = try Self.client(connections: 2, limits: HTTPLimits(firstByte: .seconds(3600)))
     let task = Task { try await client.send(get(server.url)) }
     try await eventually("request at the server") { server.requests.count == 1 }
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
-    // Nothing of it hangs on to the thread or the handle.
+    // The thread and the handle can be used again.
     server.handle { _ in .reply(LoopbackReply(200, text: "x")) }
     for _ in 0..<4 { #expect(try await client.send(get(server.url)).status == 200) }
   }
@@ -204,8 +204,8 @@ import Testing
     #expect(try await client.send(get(server.url)).status == 200)
   }
 
-  /// The cooperative pool of a small machine has two threads; none of them may wait for a server. Here
-  /// nobody is answered before all have asked.
+  /// The cooperative pool of a small machine has two threads, and none of them may wait for a server. Here no
+  /// request is answered before all have been sent.
   @Test func leavesTheCooperativePoolFree() async throws {
     let asked = Mutex(0)
     let all = 16

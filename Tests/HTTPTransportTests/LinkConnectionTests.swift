@@ -13,7 +13,7 @@ import Testing
     try LinkConnection(to: address(port), tls: tls, timeoutMilliseconds: 10_000)
   }
 
-  /// Everything until the other side closes, or `count` bytes.
+  /// Reads `count` bytes, or everything until the other side closes.
   private static func read(
     _ link: LinkConnection, count: Int = .max, chunk: Int = 64 << 10
   ) throws -> [UInt8] {
@@ -38,7 +38,7 @@ import Testing
     LinkTLS(trust: TrustStore(file: file, origin: "the test's file"))
   }
 
-  /// Sends back what it gets.
+  /// A server that sends back what it receives.
   private static func echo() throws -> ByteServer {
     try ByteServer { connection in
       while let bytes = connection.receive(), connection.send(bytes) {}
@@ -63,8 +63,8 @@ import Testing
     }
   }
 
-  /// A record of TLS has 16 KiB. With a buffer of 1,000 bytes the rest of it lies decrypted inside OpenSSL
-  /// while nothing more comes over the socket: whoever waits for the socket first would never get it.
+  /// A TLS record has 16 KiB. With a buffer of 1,000 bytes, the rest is decrypted inside OpenSSL and nothing
+  /// more arrives on the socket. A reader that waits for the socket first would never get the rest.
   @Test func whatTLSHasDecryptedIsNotWaitedFor() async throws {
     let sent = Self.pattern(16_000)
     let server = try ByteServer { connection in
@@ -107,7 +107,7 @@ import Testing
     }
   }
 
-  /// From another thread, while it waits and before it does.
+  /// From another thread, both during the wait and before it.
   @Test func wakingEndsTheWait() async throws {
     let server = try ByteServer { $0.waitForClose() }
     try await onOwnThread {
@@ -115,7 +115,7 @@ import Testing
       var buffer = [UInt8](repeating: 0, count: 10)
       for _ in 0..<20 {
         startThread { link.wake() }
-        // Far longer than the suite may take: only the wake can end it.
+        // Far longer than the suite may take, so only the wake can end the wait.
         let got = try buffer.withUnsafeMutableBytes {
           try link.receive(into: $0, waitingMilliseconds: 3_600_000)
         }
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  /// A wake that came first, and bytes too: the bytes are not held back, and the wake is not lost.
+  /// A wake arrives, and then bytes. The bytes are delivered at once, and the wake is not lost.
   @Test func bytesComeBeforeAWake() async throws {
     let server = try Self.echo()
     try await onOwnThread {
@@ -165,7 +165,7 @@ import Testing
     }
   }
 
-  /// A peer that takes nothing fills its buffers and ours; then sending ends in time.
+  /// If the peer does not read, its buffers and ours fill up. Sending then ends in time.
   @Test func sendingToSomebodyWhoDoesNotReadEnds() async throws {
     let server = try ByteServer { $0.waitForClose() }
     try await onOwnThread {
@@ -192,7 +192,7 @@ import Testing
       }
       #expect(unknown.isRetryable && unknown.message.contains("resolve"), "\(unknown)")
 
-      // No handshake is ever answered.
+      // The server never answers the handshake.
       let trust = TrustStore(file: "/etc/ssl/certs/ca-certificates.crt", origin: "a test")
       let mute = try Self.refusal {
         _ = try LinkConnection(

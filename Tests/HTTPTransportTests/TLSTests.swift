@@ -3,7 +3,7 @@ import HTTPTransport
 import TestSupport
 import Testing
 
-/// Against `openssl s_server`, with certificates made on the spot.
+/// Uses `openssl s_server` with new certificates.
 @Suite(.timeLimit(.minutes(15))) struct TLSTests {
   private final class Server: Sendable {
     let port: UInt16
@@ -30,7 +30,7 @@ import Testing
           directory("key.pem"), "-www", "-quiet",
         ])
       let plain = try HTTPClientTests.client(limits: HTTPLimits(firstByte: .milliseconds(100)))
-      // Up when it no longer refuses connections.
+      // It is up when it no longer refuses connections.
       try await eventually("openssl s_server") {
         do {
           _ = try await plain.send(HTTPRequest(.get, "http://127.0.0.1:\(port)/", route: .direct))

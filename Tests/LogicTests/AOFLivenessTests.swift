@@ -3,7 +3,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// Is the AOF live (design 4, decision 0005)?
+/// Whether the AOF is live (design 4, decision 0005).
 @Suite struct AOFLivenessTests {
   private func moment(_ milliseconds: Int64) -> FileMoment {
     FileMoment(seconds: milliseconds / 1000, nanoseconds: milliseconds % 1000 * 1_000_000)
@@ -29,7 +29,7 @@ import Testing
 
   @Test(
     arguments: [
-      // (last write, manifest, verdict): the dump was born at 5000 and written until 6000.
+      // (last write, manifest, verdict). The dump was born at 5000 and written until 6000.
       (4999, nil, .quiet), (5000, nil, .live), (5001, nil, .live), (9000, nil, .live),
       (4999, 4998, .quiet), (4000, 5000, .live), (4000, 9000, .live),
     ] as [(Int64, Int64?, AOFLiveness)])
@@ -47,7 +47,7 @@ import Testing
       #expect(judge(write: 5999, born: born, modified: 6000) == .quiet)
       #expect(judge(write: 7000, born: born, modified: 6000) == .live)
     }
-    // The audit doesn't know the time inside of the dump, and comes to the same verdict as the plan does.
+    // The audit does not know the time inside the dump, but comes to the same verdict as the plan.
     for content in [nil, 6] as [Int64?] {
       #expect(judge(write: 6700, born: 9000, modified: 6500, content: content) == .live)
       // A restore gives a dump the time of its content, which is a whole second.
@@ -56,8 +56,8 @@ import Testing
     #expect(judge(write: 6000, born: 6000, modified: 6000) == .live, "born when it was written")
   }
 
-  /// A volume was copied, and then an old dump over the dump: the file is as old as the copy, and what it holds
-  /// is older than the log.
+  /// A volume was copied, and then an old dump was copied over the dump. The file was born with the copy, but
+  /// its content is older than the log.
   @Test func `beside a log that was copied the birth time of a dump is not used`() {
     func judge(log born: Int64?, write: Int64, content: Int64?) -> AOFLiveness {
       AOFLiveness.judge(
@@ -68,7 +68,7 @@ import Testing
     #expect(judge(log: 10_000, write: 9500, content: 9) == .quiet, "of the same second")
     #expect(judge(log: 10_000, write: 9500, content: 11) == .quiet, "saved after the copy")
     #expect(judge(log: 10_000, write: 9500, content: nil) == .quiet, "read it first")
-    // A log that was made here: the birth of the dump decides, whatever a primary's clock says.
+    // If the log was created here, the birth of the dump decides, whatever a primary's clock says.
     for born in [nil, 3000, 9500] as [Int64?] {
       #expect(judge(log: born, write: 9500, content: 8) == .quiet)
     }
@@ -76,7 +76,8 @@ import Testing
   }
 
   @Test func `a clock that was set back makes a dump contradict itself`() {
-    // Forked at 100 s, the clock set back to 15 s, complete at 16 s; the AOF was written meanwhile.
+    // The save began at 100 s, the clock was set back to 15 s, and the save ended at 16 s. The AOF was
+    // written meanwhile.
     func judge(now: Int64, content: Int64?) -> AOFLiveness {
       AOFLiveness.judge(
         lastWrite: moment(15_600), manifestModified: nil,

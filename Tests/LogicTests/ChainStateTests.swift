@@ -6,7 +6,7 @@ import Testing
 
 @testable import WriterLogic
 
-/// The states of a chain, of the chains beside it and of the dump, and what may follow what.
+/// The states of a chain, of the chains beside it and of the dump, and the legal transitions.
 @Suite struct ChainStateTests {
   private let form = AOFForm.multiPart(directory: "appendonlydir", manifest: "m")
   private let set = command("SET", "k", "v")
@@ -30,7 +30,7 @@ import Testing
     Snapshot.Base(
       generation: generationID(UInt64(number)), file: "b\(number)", sequence: Int64(number))
   }
-  /// Everything of its last file is read and durable.
+  /// Reads all of the last file and makes it durable.
   private func ship(_ chain: inout Chain, _ bytes: [UInt8]) {
     let last = chain.files.count - 1
     bytes.withUnsafeBytes { chain.files[last].consume($0, seenAt: at(1000)) }

@@ -3,11 +3,11 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// What a picture of a repository says. What it claims is held against what a restore would find.
+/// What a picture of a repository shows. It is compared with what a restore would find.
 @Suite struct ChronicleTests {
   private typealias Window = Chronicle.Window
 
-  /// A repository of which only names and records matter.
+  /// A repository that has only names and records.
   private struct World {
     var catalogue = Catalogue()
     var times = ObjectTimes()
@@ -94,7 +94,7 @@ import Testing
     let chronicle = try world.chronicle()
     #expect(chronicle.timelines.map(\.windows) == [[window(1000, 900_000)]])
     #expect(chronicle.gaps.isEmpty)
-    // A hole ends what can be read.
+    // What can be read ends at a hole.
     world.log(1, 1, span(40, 50, at: 950_000))
     #expect(try world.chronicle().timelines[0].windows == [window(1000, 900_000)])
   }
@@ -147,7 +147,7 @@ import Testing
     world.add(1, at: 8000, segments: [[segment(1, 1)]]) { $0.isClean = true }
     let timeline = try world.chronicle().timelines[0]
     #expect(timeline.windows == [window(1000, 8000)] && timeline.isClosed)
-    // Not where some of its log is lost: of a file that is closed, or at the end.
+    // It is not closed if some of its log is lost, in a closed file or at the end.
     for (to, reached) in [(20, nil), (nil, 20)] as [(UInt64?, UInt64?)] {
       var lost = World()
       lost.add(claim(1), at: 1000)
@@ -208,7 +208,7 @@ import Testing
     #expect(try world.chronicle().removals == [expected])
     #expect(try world.chronicle().openRemoval == expected)
     #expect(try world.chronicle(now: 8 * 86_400_000).openRemoval == nil)
-    // It goes on after a restart.
+    // It continues after a restart.
     world.add(
       claim(
         2, parent: 1, fork: LogPosition(timeline: .first, ordinal: 1, offset: 10),
@@ -256,7 +256,7 @@ import Testing
     let command = RestoreCommand(repository: "/r", isEncrypted: false)
     let notices = try world.chronicle(pins: [pin]).notices(command)
     #expect(notices.count == 1 && notices[0].remedies.map(\.label) == ["undo", "accept"])
-    // Other keys have come since: the newest state is not an emptied one.
+    // New keys have been written since, so the newest state is not empty.
     var refilled = world
     refilled.add(1, at: 3000, segments: [[segment(1, 1)]], change: count(300))
     let later = try refilled.chronicle(pins: [pin])

@@ -1,11 +1,11 @@
 import HistoryLogic
 import Testing
 
-/// What becomes of an interrupted commit, over every way in which two names can stand.
+/// How an interrupted commit is recovered, for all combinations of the places of two names.
 @Suite struct CommitRecoveryTests {
   typealias Place = CommitRecovery.Place
 
-  /// Every place of one name; names that are neither moved aside nor in do not exist.
+  /// All possible places of one name. Each name is moved aside, moved in, or both.
   private static func places(_ name: String) -> [Place] {
     var all: [Place] = []
     for (isMovedAside, isMovedIn) in [(true, true), (true, false), (false, true)] {
@@ -37,12 +37,12 @@ import Testing
             #expect(changed.isEmpty == false)
           }
           switch decided {
-          // All that is still to be moved in is intact, and nothing stands in its way but what was found.
+          // Everything that is still to be moved in is intact, and only known files are in its way.
           case .finish:
             for place in [one, other] where place.isMovedIn {
               #expect(place.live == .asStaged || place.staged == .intact, "\(place)")
             }
-          // All that was there can be there again.
+          // All old files can be moved back.
           case .undo:
             for place in [one, other] where place.isMovedAside {
               #expect(place.live == .asFound || place.aside == .intact, "\(place)")
@@ -84,13 +84,13 @@ import Testing
   }
 
   @Test func `what can't go one way goes the other, or stays`() {
-    // What was staged is damaged.
+    // The staged file is damaged.
     let damaged = [place("a", live: .absent, aside: .intact, staged: .other)]
     #expect(CommitRecovery.decide(damaged, wish: .same, replacesData: true) == .undo)
-    // What was moved aside is gone, and what was staged is in place.
+    // The file that was moved aside is gone, and the staged one is in place.
     let gone = [place("a", live: .asStaged, staged: .absent)]
     #expect(CommitRecovery.decide(gone, wish: .another, replacesData: true) == .finish)
-    // Both.
+    // Both problems.
     let both = [place("a", live: .asStaged, staged: .absent), damaged[0]].map { place in
       var place = place
       if place.live == .asStaged { place.aside = .absent }
@@ -98,7 +98,7 @@ import Testing
     }
     #expect(
       CommitRecovery.decide(both, wish: .same, replacesData: true) == .leave(changed: []))
-    // Somebody removed what was there.
+    // Somebody removed the old file.
     let removed = [place("a", live: .absent, staged: .intact)]
     #expect(
       CommitRecovery.decide(removed, wish: .same, replacesData: true) == .leave(changed: ["a"]))

@@ -6,10 +6,10 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// A comparison decides from facts alone, so it has to end with any.
+/// A comparison decides from facts alone, so it has to end with any facts.
 @Suite struct CompareEvidenceTests {
-  /// Random histories and directories. Every fact is one that could be true by itself; together they
-  /// contradict each other.
+  /// Random histories and directories. Each fact alone could be true, but together they contradict each
+  /// other.
   @Test func `it ends, and asks for nothing twice, whatever the facts are`() async throws {
     let (first, count) = seeds(default: 400)
     var relations: Set<String> = []
@@ -77,7 +77,7 @@ private struct Facts {
     return snapshot(timeline)
   }
 
-  /// Some of the files that a snapshot names, perhaps other ones, of any size.
+  /// A directory with some of the files that a snapshot names, or other ones, of any size.
   mutating func view() -> CaptureView {
     let named = anySnapshot()
     var set: AOFSetView?

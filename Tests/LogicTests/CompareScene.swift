@@ -4,10 +4,10 @@ import HistoryLogic
 import RedisFormats
 import WriterLogic
 
-/// A data directory and a repository in memory, whose facts are all known.
+/// A data directory and a repository in memory. All facts about them are known.
 ///
-/// At first the repository holds one timeline: a BASE (generation 1), and a log of three commands in
-/// objects of one each. The directory holds the same.
+/// At first the repository has one timeline: a BASE (generation 1), and a log of three commands, one per
+/// object. The directory has the same data.
 struct CompareScene {
   static let set = command("SET", "k", "v")
   static let form = AOFForm.multiPart(directory: "d", manifest: "m")
@@ -17,10 +17,10 @@ struct CompareScene {
   /// The repository.
   var claims: [TimelineNumber: Claim] = [.first: claim(1)]
   var snapshots: [SnapshotKey: Snapshot] = [:]
-  /// A snapshot of another process.
+  /// Snapshots of another process.
   var foreign: Set<SnapshotKey> = []
   var log: [ObjectPath: [UInt8]] = [:]
-  /// Listed, and yet gone.
+  /// Objects that are listed but missing.
   var gone: Set<ObjectPath> = []
   var indexes: [GenerationID: GenerationIndex] = [:]
   var quarantined: Set<GenerationID> = []
@@ -48,7 +48,7 @@ struct CompareScene {
 
   // MARK: The repository
 
-  /// - Parameter time: of the mark at its end, in seconds.
+  /// - Parameter time: the time of the mark at its end, in seconds.
   mutating func addLog(
     _ timeline: Int = 1, ordinal: Int = 1, from: UInt64, _ bytes: [UInt8], at time: Int64? = nil
   ) {
@@ -138,7 +138,7 @@ struct CompareScene {
 
   // MARK: Facts
 
-  /// The comparison, and what it asked for, in order.
+  /// The result of the comparison, and what it asked for, in order.
   func compared(isWatched: Bool = false) throws -> (result: Comparison, asked: [Need]) {
     let history = try history
     var (evidence, asked) = (Evidence(), [Need]())

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// What a comparison of a directory with a repository finds, as a table of facts and answers.
+/// What a comparison of a directory with a repository finds, as a table of facts and results.
 @Suite struct CompareTests {
   private static let set = CompareScene.set
   private static let step = CompareScene.step
@@ -26,7 +26,7 @@ import WriterLogic
   private struct Row: Sendable {
     var name: String
     var relation: Comparison.Relation
-    /// Where each followed file goes on.
+    /// The offset at which each followed file continues.
     var starts: [UInt64] = []
     var suspicion: Claim.Suspicion.Reason?
     var isHeir = false
@@ -111,7 +111,7 @@ import WriterLogic
       name: "folded beyond the fork of a timeline",
       relation: .continues(from: position(2, 1, 2 * step)), starts: [2 * step]
     ) {
-      // Timeline 2 took over after the first command; the fold of timeline 1 was written before that.
+      // Timeline 2 took over after the first command. The fold of timeline 1 was written before that.
       $0.log = [:]
       $0.addLog(from: 0, set + set + set)
       $0.claims[TimelineNumber(2)!] = claim(
@@ -164,7 +164,7 @@ import WriterLogic
     {
       $0.setBase(generationID(5).fingerprint, keys: 3)
       $0.setLog([])
-      // The snapshot says how many keys there were.
+      // The snapshot has the number of keys.
       $0.addSnapshot { $0.estimate = .init(keys: 100, expires: 0) }
     },
     Row(name: "unrelated, without keys", relation: .unrelated, starts: [0], suspicion: .empty) {
@@ -256,7 +256,7 @@ import WriterLogic
     }
   }
 
-  /// A dump beside the log, which was saved after the last write and is the newest restore point.
+  /// A dump beside the log. It was saved after the last write, and is the newest restore point.
   private static func isDumpNewest(_ scene: inout CompareScene) {
     scene.indexes[generationID(9)] = index(
       generationID(9), .dump, file: "dump.rdb", contentAt: 900, dataset: dataset(keys: 100))

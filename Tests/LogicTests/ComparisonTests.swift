@@ -4,7 +4,8 @@ import RedisFormats
 import Testing
 import WriterLogic
 
-/// A plan begins with what the comparison before the claim found: nothing that is there is sent again.
+/// A plan starts with the result of the comparison before the claim. Nothing that the repository has is sent
+/// again.
 @Suite struct ComparisonTests {
   private let set = command("SET", "k", "v")
   private let two = TimelineNumber(2)!
@@ -27,7 +28,7 @@ import WriterLogic
           increments: [.init(file: pinned(2, "i", size: size), sequence: 1)],
           manifestModified: nil)))
   }
-  /// A chain of which the parent holds the first command, and the disk `count` of them.
+  /// A chain whose first command is in the parent timeline. The disk has `count` commands.
   private func chain(count: Int) -> Chain {
     let held = UInt64(set.count)
     let file = FollowedFile(
@@ -71,7 +72,7 @@ import WriterLogic
     #expect(shipment.from == size && shipment.to == 2 * size && shipment.ordinal == 1)
   }
 
-  /// The clock of a look may be read long after the sizes, on a busy machine. Commands that came between
+  /// On a busy machine, the clock of a look may be read long after the sizes. Commands that came in between
   /// are not in a state of that size.
   @Test func `a mark has the time of its file's last write, not that of the look`() throws {
     var comparison = Comparison(hasNews: true, hasPoint: true)
@@ -87,7 +88,7 @@ import WriterLogic
       Issue.record("no log is sent")
       return
     }
-    // And 10 ms: a kernel stamps a file with the time of its last tick.
+    // 10 ms are added, because a kernel sets a file's time to that of its last tick.
     #expect(shipment.mark == written.advanced(byMilliseconds: 10))
   }
 

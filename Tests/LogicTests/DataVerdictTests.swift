@@ -3,7 +3,7 @@ import HistoryLogic
 import RedisFormats
 import Testing
 
-/// What a data directory holds, in the words of a server that would start on it (design 6.1).
+/// What a data directory contains, from the view of a server that starts on it (design 6.1).
 @Suite struct DataVerdictTests {
   private enum Expected { case empty, data, broken }
   private typealias Content = DataFacts.Content
@@ -110,7 +110,7 @@ import Testing
       expect("an AOF with \(name)", made, unknown: .data, yes: .data, no: .broken)
       #expect(made.warnings.count == 1 && made.warnings[0].contains("it is new"))
     }
-    // A server that goes by its AOF saved it: it may be without keys, like the AOF.
+    // It was saved by a server that loads its AOF, so it may be without keys, like the AOF.
     let beside = facts(dump: new, manifest: manifest, files: ["b": .empty, "i": .empty])
     expect("beside an empty AOF", beside, unknown: .data, yes: .data, no: .data)
     #expect(facts(dump: .data, manifest: manifest, files: ["b": .data]).warnings.isEmpty)
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  /// Every combination of facts: the verdicts for the three settings hang together.
+  /// For every combination of facts, the verdicts for the three settings are consistent.
   @Test func `no combination with data in what a server loads is called empty`() {
     let contents: [Content] = [.absent, .empty, .data, .unknown("new"), bad]
     let manifests = [DataFacts.Manifest.absent, manifest, .broken("x")]

@@ -3,8 +3,8 @@ import HistoryLogic
 import RedisFormats
 import Testing
 
-/// Each thing that can be wrong with a data directory has its line, with what to do; and what is not
-/// wrong is never called so.
+/// Each possible problem of a data directory has a line that says what to do. Nothing else is called a
+/// problem.
 @Suite struct DirectoryDiagnosisTests {
   private func findings(
     _ setting: AppendOnly = .unknown, names: ServerNames = ServerNames(),
@@ -59,7 +59,7 @@ import Testing
   }
 
   @Test func `a Redis that can start is never said not to`() {
-    // The lone AOF of every server with appendonly yes.
+    // Only an AOF, as with every server with appendonly yes.
     for setting in AppendOnly.allCases {
       for found in findings(setting, { aof(&$0) }) {
         #expect(!found.detail.contains("can't start") && !found.detail.contains("does not start"))
@@ -71,7 +71,7 @@ import Testing
     }
     #expect(one("content", unnamed)?.detail.contains("starts EMPTY") == true, "\(unnamed)")
     #expect(one("aof-directory", unnamed)?.verdict == .failed)
-    // A broken dump beside an AOF: only a server that reads it is stopped by it.
+    // A broken dump beside an AOF only stops a server that reads it.
     let beside = findings {
       aof(&$0)
       $0.data.dump = .broken("it is torn")
@@ -183,7 +183,7 @@ import Testing
     }
   }
 
-  /// Every combination of facts: verdict, words and code hang together.
+  /// For every combination of facts, verdict, text and exit code are consistent.
   @Test func `no combination is ok without something that loads`() {
     let contents: [DataFacts.Content] = [.absent, .empty, .data, .broken("it is torn")]
     for setting in AppendOnly.allCases {

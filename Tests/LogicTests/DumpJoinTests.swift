@@ -3,16 +3,16 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Which dump is laid down beside a log. It holds nothing that stands behind the cut, and never nothing at
-/// all: a server with `appendonly no` would start empty on it.
+/// Which dump a restore puts beside a log. It contains nothing from after the cut. It is never empty, because
+/// a server with `appendonly no` would then start empty.
 @Suite struct DumpJoinTests {
   private typealias Dump = Snapshot.Dump
   private let own = generationID(1)
   private let earlier = generationID(2)
   private let base = generationID(3)
 
-  /// A chain of two timelines: the first file's log was [0, 100) in timeline 1 up to 60, then went on in
-  /// timeline 2; the second file's is in timeline 2.
+  /// A chain of two timelines. The log of the first file is [0, 100): up to 60 it is in timeline 1, the rest
+  /// is in timeline 2. The log of the second file is in timeline 2.
   private func snapshot(_ dump: Dump?) -> Snapshot {
     let (one, two) = (TimelineNumber.first, TimelineNumber(2)!)
     let files: [Snapshot.LogFile] = [
@@ -72,7 +72,7 @@ import Testing
     return try planner.plan()
   }
 
-  /// What stands as dump: a generation, or the BASE; nil: nothing.
+  /// The content of the dump: a generation or the BASE; nil if there is no dump.
   private func joined(_ plan: RestorePlan) -> GenerationID? {
     switch plan.files.first(where: { $0.role == .dump })?.content {
     case .generation(let index): index.generation
@@ -86,10 +86,10 @@ import Testing
   {
     // The log has marks at 10, 50 and 90 of the second file.
     for (pinned, cut, joins) in [
-      // FLUSHALL begins at 30, behind its annotation: the object that has it ends at 50.
+      // FLUSHALL begins at 30, after its annotation. Its object ends at 50.
       (10, 30, false), (10, 49, false), (10, 50, true), (10, 70, true), (9, 10, true),
       (10, 10, false), (20, 30, false), (20, 50, true), (50, 49, false), (90, 89, false),
-      // Nothing follows.
+      // Nothing follows the cut.
       (90, 90, true), (UInt64.max, 90, false),
     ] as [(UInt64, UInt64, Bool)] {
       let made = try plan([dump(own, position(2, 2, pinned))], cut: position(2, 2, cut))
@@ -111,11 +111,11 @@ import Testing
       (position(1, 3, 60), position(2, 1, 80), false),
       (position(1, 3, 30), position(2, 1, 80), true),
       (position(1, 3, 30), position(1, 3, 50), false),
-      // Measured behind the place where the next timeline goes on: of another branch, for all we know.
+      // Pinned after the place where the next timeline continues, so it may belong to another branch.
       (position(1, 3, 70), position(2, 1, 100), false),
       (position(1, 3, 70), position(2, 2, 50), false),
       (position(1, 3, .max), position(2, 2, 50), false),
-      // Before the chain, and not in it.
+      // Before the chain, or not in it.
       (position(1, 2, 999), position(1, 3, 0), true),
       (position(1, 4, 0), position(2, 2, 50), false),
       (position(2, 3, 0), position(2, 2, 50), false), (nil, position(2, 2, 50), false),
@@ -131,7 +131,7 @@ import Testing
 
   @Test func `the log that went on and was lost counts as gone on`() throws {
     let pinned = dump(own, position(1, 3, 20))
-    // The rest of the first file is lost, and with it all behind.
+    // The rest of the first file is lost, and with it everything after it.
     let made = try plan(
       [pinned], cut: position(1, 3, 20), log: [(1, 3, 0, 20), (2, 1, 60, 100)])
     #expect(joined(made) == base)
@@ -159,11 +159,11 @@ import Testing
     let saved = dump(earlier, position(2, 2, 5), at: 80)
     #expect(joined(try plan([flushed, saved], cut: cut, keys: [own: 0])) == earlier)
     #expect(joined(try plan([flushed, saved], cut: cut)) == earlier)
-    // Of before the chain: its BASE is younger.
+    // From before the chain, so the BASE is newer.
     let old = dump(earlier, position(1, 1, 5), at: 10)
     #expect(joined(try plan([flushed, old], cut: cut)) == base)
     #expect(joined(try plan([flushed, old], cut: cut, baseKeys: 0)) == earlier)
-    // None of the two.
+    // Neither of the two can be used.
     let late = dump(earlier, position(2, 2, 10), at: 90)
     #expect(joined(try plan([flushed, late], cut: cut)) == base)
   }

@@ -10,13 +10,13 @@ import WriterLogic
     var now: Int64 = 1_000_000
     var plan: Writing
     var dump: (number: Int, savedAt: Int64)?
-    /// The AOF: a BASE and an empty log.
+    /// The AOF, if there is one: a BASE and an empty log.
     var log: Int?
-    /// When the log was last written; nil: now.
+    /// When the log was last written; nil means now.
     var wroteAt: Int64?
-    /// When the save of the dump began; nil: when it ended.
+    /// When the save of the dump began; nil means when it ended.
     var forkedAt: Int64?
-    /// When the volume was copied, and all files made.
+    /// When the volume was copied, which created all files.
     var copiedAt: Int64?
     private(set) var uploads: [String] = []
     private(set) var last: Snapshot?
@@ -75,7 +75,7 @@ import WriterLogic
 
     mutating func save(_ number: Int) { dump = (number, now) }
 
-    /// A look after so much time, and what is due then.
+    /// Looks after this much time, and does what is due then.
     mutating func turn(after wait: Int64 = 1000, breaking: Bool = false) {
       now += wait
       plan.observe(view)
@@ -129,7 +129,7 @@ import WriterLogic
     limited.save(2)
     limited.turn()
     #expect(limited.uploads == ["1"])
-    // It is behind, and says since when.
+    // It is behind, and reports since when.
     #expect(limited.plan.unshipped.generationSince == at(begun))
     #expect(limited.plan.unshipped.bytes == 100)
     #expect(limited.plan.nextWake(now: at(limited.now)) == at(begun + hour))
@@ -196,9 +196,9 @@ import WriterLogic
     #expect(world.uploads == ["10", "1", "2"])
   }
 
-  /// A copied volume, so no birth time counts: it is not known, or of after the log's last write, and the dump was
-  /// overwritten in place since. The log was written while the dump was saved, and a sync does not wait until it
-  /// grows.
+  /// On a copied volume, no birth time counts: it is unknown, or later than the log's last write, and the
+  /// dump was overwritten in place since. The log was written while the dump was saved. A sync does not wait
+  /// until the log grows.
   @Test(arguments: [nil, 955_000] as [Int64?])
   func `a dump that was begun before the log was written is not the newest state of a sync`(
     copiedAt: Int64?
@@ -212,8 +212,8 @@ import WriterLogic
     #expect(world.uploads.contains("1") && world.last?.primary == .aof)
   }
 
-  /// The chain before it goes up to 900 s, and the dump that was copied over the one on disk is of 880 s. Until the
-  /// BASE of this shipper is durable, that chain is the newest state.
+  /// The previous chain goes up to 900 s. The dump that was copied over the one on disk is from 880 s. Until
+  /// the BASE of this shipper is durable, the previous chain is the newest state.
   @Test func `on a copied volume an old dump is never newer than the chain before`() {
     var world = World(carried: true)
     world.log = 10
@@ -224,8 +224,8 @@ import WriterLogic
     #expect(world.primaries.allSatisfy { $0 == .aof }, "\(world.primaries)")
   }
 
-  /// Retention keeps what the last snapshot names. What is neither the newest state nor on disk must not stay
-  /// there for ever.
+  /// Retention keeps what the last snapshot names. So a dump that is neither the newest state nor on disk
+  /// must not stay there for ever.
   @Test func `a snapshot no longer names what is neither the newest state nor on disk`() {
     var world = World()
     world.log = 10
@@ -236,7 +236,7 @@ import WriterLogic
     world.dump = nil
     world.turn()
     #expect(world.last?.primary == .aof && world.last?.dump == nil)
-    // It came back: it is shipped again, since retention may have deleted it.
+    // The dump came back. It is shipped again, because retention may have deleted it.
     world.save(2)
     world.turn(after: 2 * hour)
     #expect(world.uploads == ["10", "1", "2"] && world.last?.dump?.generation == generationID(2))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Small log objects become one (design 5): the same bytes and marks, within bounds, once.
+/// Small log objects become one (design 5): with the same bytes and marks, within limits, and only once.
 @Suite struct FoldGathererTests {
   private let small = FoldGatherer.smallBelow - 1
 
@@ -88,7 +88,7 @@ import WriterLogic
           fold.parts == sent.filter { $0.from >= fold.from && $0.to <= fold.to }, "seed \(seed)")
         #expect(
           zip(fold.parts, fold.parts.dropFirst()).allSatisfy { $0.to == $1.from }, "seed \(seed)")
-        // The mark at its end stands in its name; one at its start may be of what came before.
+        // The mark at its end is in its name. A mark at its start may belong to the object before.
         let expected = marks.filter { $0.offset >= fold.from && $0.offset < fold.to }
         let start = fold.marks.filter { $0.offset == fold.from }
         #expect(

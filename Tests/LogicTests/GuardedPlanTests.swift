@@ -4,14 +4,14 @@ import RedisFormats
 import Testing
 import WriterLogic
 
-/// The shrink guard while Lifeboat watches: only where nothing proves that one state follows the other it
-/// asks, and then the timeline ends with the state before.
+/// The shrink guard while Lifeboat watches. It only asks if nothing proves that one state follows the other.
+/// The timeline then ends with the previous state.
 @Suite struct GuardedPlanTests {
   /// A server's directory, and a plan whose every action succeeds.
   private struct World {
     var now: Int64 = 20_000
     var plan: Writing
-    /// The bytes of each log, and what each full copy holds, by pin.
+    /// The bytes of each log, and the contents of each full copy, by pin.
     var logs: [Int: [UInt8]] = [:]
     var datasets: [Int: DatasetRecord] = [:]
     var dump: Int?
@@ -90,7 +90,7 @@ import WriterLogic
       Issue.record("the plan does not settle")
     }
 
-    /// A server with AOF: a BASE of `keys` keys and a log of commands.
+    /// Starts a server with AOF: a BASE with `keys` keys and a log of commands.
     mutating func startAOF(_ number: Int, keys: UInt64, log commands: [[UInt8]]) {
       (base, log) = (number, number + 1)
       datasets[number] = dataset(keys: keys)
@@ -106,7 +106,7 @@ import WriterLogic
 
   private func sets(_ count: Int) -> [[UInt8]] { (0..<count).map { command("SET", "k\($0)", "v") } }
 
-  /// All data stays in the INCR: the BASE is empty.
+  /// All data is in the INCR, and the BASE is empty.
   private func filled() -> World {
     var world = World()
     world.startAOF(1, keys: 0, log: sets(500))
@@ -124,7 +124,7 @@ import WriterLogic
     #expect(last?.chain?.base?.generation == generationID(1))
     #expect(last?.detached?.awaitedBase == "11.base.rdb")
     #expect(!world.plan.isNewestStateReadable)
-    // What comes then changes nothing.
+    // Nothing that follows changes this.
     let count = world.snapshots.count
     world.startAOF(21, keys: 0, log: sets(1))
     world.settle()
@@ -161,7 +161,7 @@ import WriterLogic
     world.settle()
     #expect(world.plan.suspicion == nil)
     #expect(world.snapshots.last?.chain?.base?.generation == generationID(11))
-    // Answered, the next is asked.
+    // After the answer, the next question is asked.
     world.plan.settlePins(released: ["s"], now: at(world.now))
     world.startAOF(21, keys: 0, log: [])
     world.settle()

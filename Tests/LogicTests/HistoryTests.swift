@@ -3,7 +3,7 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// What a listing and the claims say, and when they contradict each other (design 5, 6 exit codes).
+/// What follows from a listing and the claims, and when they contradict each other (design 5, 6 exit codes).
 @Suite struct HistoryTests {
   private func history(_ names: [String], _ claims: [Claim]) throws -> History {
     try History(
@@ -95,7 +95,8 @@ import Testing
       let made = try history(names, [claim(1), claim(2, parent: 1, end: cut)])
       #expect(made.snapshots(of: .first) == (snapshots > 0 ? [1] : []))
       #expect(made.log(of: .first, ordinal: 1, from: 0).reached == reached)
-      // What lies behind the end does not exist, but its log was sent behind a snapshot that named it.
+      // Anything after the end does not exist. But there is log, and log is only sent after a snapshot that
+      // names it.
       #expect(!made.provesNoRestorePoint(snapshots: []))
     }
   }
@@ -131,7 +132,7 @@ import Testing
       try !history(names, claims).provesNoRestorePoint(snapshots: [both[0], snapshot(1, 2, .rdb)]))
     let indexed = names + [ObjectPath.index(generationID(1)).text]
     #expect(try !history(indexed, claims).provesNoRestorePoint(snapshots: both))
-    // Log is only sent behind a snapshot that names it: without one, that snapshot was lost.
+    // Log is only sent after a snapshot that names it. If there is none, that snapshot was lost.
     let logged = names + [logName(1, 1, 0, 9)]
     #expect(try !history(logged, claims).provesNoRestorePoint(snapshots: both))
     var naming = both
@@ -139,7 +140,7 @@ import Testing
     #expect(try history(logged, claims).provesNoRestorePoint(snapshots: naming))
     let second = logged + [logName(1, 2, 0, 9)]
     #expect(try !history(second, claims).provesNoRestorePoint(snapshots: naming))
-    // All claims and snapshots are gone; log, or a piece, tells that there were some.
+    // All claims and snapshots are gone. Log or a piece shows that there were some.
     #expect(try !history([logName(1, 1, 0, 9)], []).provesNoRestorePoint(snapshots: []))
     let piece = ObjectPath.piece(generationID(1), number: 0, generationID(1).fingerprint).text
     #expect(try !history([piece], []).provesNoRestorePoint(snapshots: []))
@@ -195,7 +196,7 @@ import Testing
     let torn = try made([(logName(1, 1, 10, 30), 0)]).unfinishedLogs(snapshots)
     #expect(torn.count == 1 && torn[0].hasHole, "its first object is gone")
     #expect(try made([]).unfinishedLogs(snapshots).isEmpty)
-    // Without the store's times the marks in the names tell.
+    // Without the store's times, the marks in the names decide.
     let marked = try made([(logName(1, 1, 0, 10), nil)]).unfinishedLogs(snapshots)
     #expect(marked[0].times != nil && marked[0].isShort)
   }

@@ -3,10 +3,10 @@ import BackupTypes
 import HistoryLogic
 import TestSupport
 
-/// A random repository whose every byte is known: timelines forked from each other, logs with folds,
-/// fragments and holes, files added behind a timeline's end, and names that no reader may use.
+/// A random repository with known bytes: timelines that fork from each other, logs with folds, fragments and
+/// holes, files added after a timeline's end, and names that no reader may use.
 struct HistoryWorld {
-  /// A file of Redis, through all timelines that have some of it.
+  /// A file of Redis, over all timelines that contain a part of it.
   struct File {
     var name: String
     var sequence: Int64
@@ -20,16 +20,16 @@ struct HistoryWorld {
   var claims: [TimelineNumber: Claim] = [:]
   var snapshots: [TimelineNumber: [Int: Snapshot]] = [:]
   var indexes: [GenerationID: GenerationIndex] = [:]
-  /// What every byte of an ordinal's log is: what a restore has to give.
+  /// The bytes of each ordinal's log, which a restore has to give.
   var truth: [TimelineNumber: [Int: [UInt8]]] = [:]
-  /// Every mark there ever was, by ordinal, and those that a fold has inside.
+  /// All marks that ever existed, by ordinal, including those inside a fold.
   var marks: [TimelineNumber: [Int: [Mark]]] = [:]
   var inner: [ObjectPath: [Mark]] = [:]
   /// The names that format 1 knows.
   private(set) var names: [ObjectPath] = []
   mutating func readNames() { names = objects.keys.compactMap { ObjectPath($0) } }
   private(set) var now: Int64 = 1000
-  /// How much time passes between two things, as a multiple of some hundred milliseconds.
+  /// The time between two events, as a multiple of some hundred milliseconds.
   private let pace: Int64
   /// When each object was written.
   private(set) var written: [String: Int64] = [:]
@@ -66,7 +66,7 @@ struct HistoryWorld {
     made.claimedAt = at(now)
     if let parent { made.end = end(of: parent) }
     var ordinal = 0
-    // Goes on in the parent's last file, from a place where that could be cut, or begins anew.
+    // Either continues the parent's last file, from a place where it can be cut, or starts a new one.
     if parent != nil, random.chance(70), let cut = fork() {
       ordinal = 1
       files[files.count - 1].segments.append(
@@ -92,7 +92,7 @@ struct HistoryWorld {
         addSnapshot(number)
       }
       if random.chance(20) {
-        // A new BASE stands for everything before the last file.
+        // A new BASE replaces everything before the last file.
         base = newBase()
         files.removeFirst(files.count - 1)
         addSnapshot(number)
@@ -105,7 +105,7 @@ struct HistoryWorld {
     try? history.contiguousEnd(of: parent, starts: [:])
   }
 
-  /// Cuts the last file back to where a reader of the parent could cut it.
+  /// Cuts the last file at a place where a reader of the parent could cut it.
   private mutating func fork() -> UInt64? {
     guard let file = files.last, let segment = file.segments.last else { return nil }
     let ends = objects.keys.compactMap { name -> UInt64? in
@@ -147,7 +147,7 @@ struct HistoryWorld {
     files[files.count - 1].segments[last].to = size
   }
 
-  /// Some objects of the last file; of those that can be folded some are.
+  /// Adds some objects of the last file. Some of those that can be folded are folded.
   private mutating func addLog(_ number: TimelineNumber, _ ordinal: Int) {
     var made: [LogSpan] = []
     for _ in 0..<random.int(1...6) {
@@ -197,14 +197,14 @@ struct HistoryWorld {
       files: files.map {
         .init(file: $0.name, sequence: $0.sequence, segments: $0.segments, identity: nil)
       })
-    // A chain whose log alone is the whole state needs no BASE.
+    // A chain whose log is the complete state needs no BASE.
     add(number, primary: .aof, chain: chain, dump: dump)
   }
   private mutating func addDump(_ number: TimelineNumber) {
     let id = newGeneration(.dump)
     let dump = Snapshot.Dump(
       generation: id, file: "dump.rdb", contentAt: at(now), pinnedAt: nil)
-    // Beside a chain only where a long history is wanted: a plan then has two generations.
+    // Only in a long history is there also a dump beside a chain. A plan then has two generations.
     if pace > 1 { self.dump = dump }
     add(number, primary: random.chance(80) ? .rdb : nil, chain: nil, dump: dump)
   }
@@ -234,7 +234,7 @@ struct HistoryWorld {
       "timelines/00000001/snapshots/-0000001", "generations/\(hex)/index", "x\u{0}y",
     ]
     foreign = names.filter { _ in random.chance(40) }
-    // A stale writer adds to a timeline that has a successor, far behind its end.
+    // A stale writer adds to a timeline that has a successor, far after its end.
     guard claims.count > 1, random.chance(50) else { return }
     let late = LogSpan(
       from: 0, to: 9_999_999_999_999_999, mark: at(now), digest: fakeDigest([1]))

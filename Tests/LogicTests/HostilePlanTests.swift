@@ -3,7 +3,7 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Records that somebody made up: a plan is refused, or does without what is wrong; nothing traps.
+/// Forged records. A plan is refused, or leaves out what is wrong. Nothing traps.
 @Suite struct HostilePlanTests {
   private let most: UInt64 = 9_999_999_999_999_999
 

@@ -47,8 +47,8 @@ import Testing
     #expect(census.prefixError == 0)
   }
 
-  /// Far more prefixes than counters, a few of them large: these are found, and what is told of each is
-  /// too low by no more than is said.
+  /// Far more prefixes than counters, and a few of them are large. The large ones are found, and each count
+  /// is too low by at most the reported error.
   @Test(arguments: 0..<8) func `of very many prefixes the great ones are told`(_ round: Int) {
     let seed = UInt64.random(in: 0 ... .max)
     var generator = SeededRandom(seed: seed)

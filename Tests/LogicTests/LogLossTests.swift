@@ -3,10 +3,10 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Log that was durable once and is not there any more: it is found wherever it was, and what a restore
-/// does about it.
+/// Log that was durable and is missing. The loss is found wherever it is. Also tests what a restore does
+/// about it.
 @Suite struct LogLossTests {
-  /// How the log of a chain was before something went missing.
+  /// The log of a chain before a part of it was lost.
   enum Form: String, CaseIterable {
     /// Two closed files and an open one.
     case drained
@@ -17,12 +17,13 @@ import Testing
   }
   struct Case: Sendable, CustomStringConvertible {
     var form: Form
-    /// The objects that are lost, by their numbers.
+    /// The numbers of the lost objects.
     var lost: [Int]
-    /// Where the first missing byte is, and the first that is there again, or was durable last.
+    /// The position of the first missing byte, and the end of the loss: the next existing byte, or the
+    /// durable end.
     var from: LogPosition
     var to: UInt64
-    /// The cut of the newest state that is left; nil: nothing is left.
+    /// The cut of the newest remaining state; nil if nothing is left.
     var newest: LogPosition?
     var description: String { "\(form.rawValue), without \(lost)" }
   }
@@ -38,7 +39,7 @@ import Testing
     .init(form: .drained, lost: [4], from: position(1, 3, 5), to: 9, newest: position(1, 3, 5)),
     .init(
       form: .drained, lost: [3, 4], from: position(1, 3, 0), to: 9, newest: position(1, 2, 30)),
-    // 0, 1: of timeline 1; 2, 3: of timeline 2.
+    // 0, 1: timeline 1. 2, 3: timeline 2.
     .init(form: .parent, lost: [0], from: position(1, 1, 0), to: 10, newest: position(1, 1, 0)),
     .init(form: .parent, lost: [1], from: position(1, 1, 10), to: 20, newest: position(1, 1, 10)),
     .init(form: .parent, lost: [2], from: position(2, 1, 20), to: 30, newest: position(1, 1, 20)),
@@ -147,7 +148,7 @@ import Testing
     let planned = try plan(history, snapshot, baseKeys: 3)
     #expect(planned.point.cut == newest && planned.loss == loss)
     #expect(planned.warnings.contains { $0.contains("\(loss.since) to \(loss.until)") })
-    // With an empty full copy and nothing of the log, it would be an empty server.
+    // An empty full copy without any log would be an empty server.
     if newest.offset == 0 {
       #expect(throws: LifeboatError.self) { try plan(history, snapshot, baseKeys: 0) }
     } else {
@@ -181,7 +182,8 @@ import Testing
   }
 
   @Test func `what lies behind the end of a timeline is not lost`() throws {
-    // The claimant listed the log before its last object, and the snapshots after the one that says so.
+    // The claimant listed the log before its last object was there, and the snapshots after the one that
+    // names it.
     var catalogue = Catalogue(
       names: (1...2).map { (ObjectPath.claim(TimelineNumber($0)!).text, 1) })
     for (from, to) in [(0, 10), (10, 20)] as [(UInt64, UInt64)] {

@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  /// A history gives parts of runs that it made before, from whatever offset.
+  /// A history returns parts of runs that it computed before, from any offset.
   @Test("a history's run is the run from that offset alone")
   func shared() async throws {
     let claim = Claim(

@@ -4,10 +4,11 @@ import HistoryLogic
 import RedisFormats
 import Testing
 
-/// Rows of removals that take half of the keys or of the elements are drops; what an application removes
-/// in the course of its work is none.
+/// A run of removals that removes half of the keys or of the elements is a drop. What an application removes
+/// in normal operation is not.
 @Suite struct LogSearchDropTests {
-  /// Commands, each a second after the one before; `@60` lets a minute pass.
+  /// The drops in these commands. Each command is a second after the previous one, and `@60` lets a minute
+  /// pass.
   private func drops(
     _ lines: [String], copy: DatasetRecord? = nil, census: EntryCensus? = nil
   ) -> [LogSearch.Occurrence] {
@@ -47,7 +48,7 @@ import Testing
     #expect(drops(["SET a 1", "TRIMSLOTS RANGES 1 0 9"]).isEmpty, "a migration is no accident")
   }
 
-  /// `--before GETDEL`: a server logs it as DEL.
+  /// `--before GETDEL` finds it, although a server logs it as DEL.
   @Test func `a command is found as what it becomes in the log`() {
     func found(_ wanted: String, _ words: [String]) -> Int {
       var search = LogSearch(.command(wanted), copy: nil)
@@ -80,7 +81,7 @@ import Testing
       ], functions: 0)
   }
 
-  /// Of hashes with so many fields each, `field0` and so on.
+  /// A census of hashes with this many fields each: `field0` and so on.
   private func census(_ hashes: [String: Int]) -> EntryCensus {
     var census = EntryCensus()
     for (name, count) in hashes {
@@ -115,7 +116,7 @@ import Testing
       #expect(drops(before + removal.prefix(99)).isEmpty, "\(name): less than half")
       #expect(drops(before + removal.prefix(100)).count == 1, "\(name): half")
     }
-    // In one command, and in a transaction.
+    // In one command and in a transaction.
     let many = (0..<200).map { "field\($0)" }.joined(separator: " ")
     let one = drops(fill + ["MULTI"] + (0..<4).map { "HDEL ray:\($0) \(many)" } + ["EXEC"])
     #expect(one.count == 1)
@@ -128,7 +129,7 @@ import Testing
     #expect(found.count == 1 && found[0].entriesBefore == 320 && found[0].entriesRemoved == 300)
     #expect(found.first?.keysRemoved == 1)
     #expect(drops(strings + big + ["DEL s1"]).isEmpty)
-    // It is in the full copy: known from its keys alone.
+    // The key is in the full copy, so its size is only known from the census.
     let copy = record(keys: 20, elements: 300)
     let known = drops(
       ["SET x 1", "UNLINK big"], copy: copy, census: census(["big": 280, "o": 20]))
@@ -144,7 +145,7 @@ import Testing
     let removal = (0..<60).map { "HDEL a field\($0)" }
     let known = drops(again + removal, copy: copy, census: census(["a": 100]))
     #expect(known.count == 1 && known[0].entriesBefore == 100)
-    // Without it they count twice, which never makes a drop of what is none.
+    // Without the census, the fields count twice. This can hide a drop, but never makes a false one.
     #expect(drops(again + removal, copy: copy).isEmpty)
     let all = (0..<100).map { "HDEL a field\($0)" }
     #expect(drops(again + all, copy: copy).count == 1)
@@ -161,7 +162,7 @@ import Testing
     let capped =
       (0..<500).map { "XADD stream MAXLEN ~ 10 * f v\($0)" } + ["XTRIM stream MAXLEN = 0"]
     #expect(drops(capped).isEmpty)
-    // Next to nothing.
+    // Almost no data.
     #expect(drops(["HSET h a 1 b 2", "HDEL h a b", "SET s 1", "DEL s"]).isEmpty)
   }
 
@@ -172,10 +173,10 @@ import Testing
       drops(before + between + removal).first?.before.offset
     }
     let first = start([])
-    // Not with a field that was removed a while ago, or before other work.
+    // A field that was removed a while ago or before other work does not belong to the drop.
     #expect(start(["@61"]) != first)
     #expect(start(["SET a 1", "SET b 2"]) != first)
-    // A lock that comes and goes does not take the beginning with it.
+    // A lock that is set and deleted does not move the start of the drop.
     let locks = (0..<50).flatMap { ["SET lock:\($0) 1", "DEL lock:\($0)"] }
     let found = drops(fill + locks + removal)
     #expect(found.count == 1)
@@ -193,7 +194,7 @@ import Testing
     #expect(all.first?.entriesRemoved == 250 && all.first?.keysRemoved == 54)
   }
 
-  /// Hostile counts and numbers of databases change nothing but the estimate.
+  /// Hostile counts and database numbers only change the estimate.
   @Test func `nothing overflows`() {
     let lines =
       (0..<9000).map { "SELECT \($0 * 1_000_003)" }.flatMap { [$0, "SET a 1", "HDEL a f g"] } + [

@@ -4,7 +4,7 @@ import HistoryLogic
 import TestSupport
 import Testing
 
-/// Lag and bytes over time, from names and the times of a listing.
+/// Lag and bytes over time, computed from the names and times of a listing.
 @Suite struct LogSeriesTests {
   private func times(_ objects: [(LogSpan, modified: Int64)]) -> ObjectTimes {
     var times = ObjectTimes()
@@ -27,20 +27,20 @@ import Testing
   }
 
   @Test func `a fold is no lag, and its bytes count once`() {
-    // Beside its parts.
+    // The fold is beside its parts.
     var series = times([
       (span(0, 10, at: 10_000), 10_400), (span(10, 20, at: 11_000), 11_300),
       (span(0, 20, at: 11_000), 900_000),
     ]).logSeries
     #expect(series.buckets.reduce(0) { $0 + $1.bytes } == 20)
     #expect(series.buckets.compactMap(\.lagMax).max() == 400)
-    // Alone: written after what follows it.
+    // The fold is alone, and was written after the object that follows it.
     series =
       times([
         (span(0, 20, at: 11_000), 900_000), (span(20, 30, at: 899_000), 899_500),
       ]).logSeries
     #expect(series.buckets.compactMap(\.lagMax) == [500])
-    // Of a store that tells whole seconds.
+    // A store whose times are whole seconds.
     series =
       times([
         (span(0, 20, at: 11_000), 899_000), (span(20, 30, at: 898_700), 899_000),

@@ -3,7 +3,7 @@ import BackupTypes
 import TestSupport
 import WriterLogic
 
-/// A file of the model. It lives as long as someone holds it, like an inode.
+/// A file of the model. Like an inode, it lives as long as someone holds it.
 final class ModelFile {
   let pin: Int
   let name: String
@@ -11,7 +11,7 @@ final class ModelFile {
   var bytes: [UInt8] = []
   var modified: Int64
   let born: Int64
-  /// For a dump or BASE: the state it holds, and when that was.
+  /// For a dump or BASE: its state, and the time of that state.
   let state: Int
   let contentAt: Int64
 
@@ -26,8 +26,8 @@ final class ModelFile {
   }
 }
 
-/// A Redis and its data directory. Its state is the number of units (commands, or transactions) that
-/// it executed; every unit carries its number, so that replaying files proves which state they give.
+/// A Redis and its data directory. Its state is the number of units (commands or transactions) that it has
+/// executed. Every unit contains its number, so replaying files proves which state they give.
 struct ModelDirectory {
   var random: SeededRandom
   let isLegacy: Bool
@@ -48,9 +48,9 @@ struct ModelDirectory {
   private var sequence: Int64 = 0
   private var pendingSave: (state: Int, at: Int64)?
   private var rewrite: (state: Int, at: Int64, first: Int)?
-  /// The AOF is being switched on: its first INCR is not in a manifest yet.
+  /// While the AOF is being switched on: the first INCR, which is not in a manifest yet.
   private var hidden: ModelFile?
-  /// What is left to be written of a unit, and where it began.
+  /// The unwritten rest of a unit, and its start.
   private var partial: (rest: [UInt8], start: Int)?
   private var lastAnnotation: Int64 = 0
 
@@ -81,7 +81,7 @@ struct ModelDirectory {
 
   // MARK: What the server does
 
-  /// One random thing that a server may do.
+  /// Does one random thing that a server may do.
   mutating func act() {
     now += Int64(random.int(1...900))
     switch random.int(0...99) {
@@ -125,7 +125,7 @@ struct ModelDirectory {
     file.modified = now
   }
 
-  /// A unit of which only some bytes are written yet.
+  /// Writes only some bytes of a unit.
   private mutating func writePartly() {
     finishUnit()
     guard isAOFOn else { return }
@@ -139,7 +139,7 @@ struct ModelDirectory {
     if let partial { append(partial.rest) }
     partial = nil
   }
-  /// A full disk: what was written of the unit goes away, and is written again later.
+  /// On a full disk, the written part of the unit is truncated, and is written again later.
   private mutating func rollBack() {
     guard let (rest, start) = partial, let file = increments.last else { return }
     let written = Array(file.bytes[start...])
@@ -150,9 +150,9 @@ struct ModelDirectory {
 
   private mutating func beginRewrite() {
     guard rewrite == nil else { return }
-    // A server with a broken disk can leave a torn INCR behind; nothing loads beyond it. Torn is only
-    // what has some bytes of the command: one that is lost without a trace, or with its annotation alone, nobody could
-    // notice.
+    // A server with a broken disk can leave a torn INCR, and nothing after it can be loaded. The INCR is only
+    // torn if it has some bytes of the command. If the command is lost completely, or only its annotation is
+    // left, nobody could notice.
     if let partial, increments.last!.bytes[partial.start...].contains(UInt8(ascii: "*")), !isLegacy,
       random.chance(10)
     {
@@ -184,7 +184,7 @@ struct ModelDirectory {
     finishUnit()
     rewrite = nil
     if isLegacy {
-      // Nothing but the end of the rewritten part is a state: PART is no unit.
+      // Only the end of the rewritten part is a state, since PART is not a unit.
       let made = file("appendonly.aof", sequence: 1)
       made.bytes = command("PART", "1") + command("PART", "2") + command("STATE", "\(held)")
       made.bytes += tail(from: held)
@@ -204,7 +204,7 @@ struct ModelDirectory {
     wasTorn = false
   }
 
-  /// The units after `held`, as the parent of a rewrite appends them.
+  /// The units after `held`, as the parent process appends them to a rewrite.
   private func tail(from held: Int) -> [UInt8] {
     guard held < state else { return [] }
     return (held + 1...state).flatMap { command("SET", "k", "\($0)", "") }
@@ -219,7 +219,7 @@ struct ModelDirectory {
     dump = made
   }
 
-  /// Nothing is under way any more.
+  /// Completes everything that is in progress.
   mutating func becomeStill() {
     finishUnit()
     if hidden != nil || random.chance(50) { finishRewrite() } else { rewrite = nil }
@@ -230,7 +230,7 @@ struct ModelDirectory {
 
   mutating func look() -> CaptureView {
     let dump = dump.map(pinned)
-    // Between the look at the dump and the look at the log, time passes.
+    // Time passes between the look at the dump and the look at the log.
     if random.chance(30) { act() }
     if random.chance(3) { return CaptureView(at: at(now), dump: dump, aof: .unsettled("model")) }
     return view(with: dump)
@@ -254,7 +254,7 @@ struct ModelDirectory {
     Set(([dump, base].compactMap { $0 } + increments).map { PinID($0.pin) })
   }
 
-  /// What the best restore of what is on disk gives.
+  /// The newest state that a restore of the files on disk can give.
   var stateOnDisk: Int { max(isAOFOn ? state : stateOfLog, dump?.state ?? 0) }
   private var stateOfLog: Int {
     let held = replay(increments.map(\.bytes), from: base?.state ?? 0)

@@ -3,8 +3,8 @@ import BackupTypes
 import Testing
 import WriterLogic
 
-/// A shipper that was away while the AOF was rewritten, and an old dump in the directory, as a restore
-/// lays one down: until the new BASE is durable the newest state is what the timeline before ended with.
+/// The AOF was rewritten while no shipper was running, and a restore had put an old dump into the directory.
+/// Until the new BASE is durable, the newest state is the end of the previous timeline.
 @Suite struct OldDumpTests {
   private func file(_ pin: Int, _ name: String, at seconds: Int64) -> PinnedFile {
     let moment = FileMoment(seconds: seconds, nanoseconds: 0)
@@ -13,7 +13,7 @@ import WriterLogic
       identity: FileIdentity(inode: UInt64(pin), bornSeconds: seconds, bornNanoseconds: 0))
   }
 
-  /// The first snapshot, when the history ended at `end` with a log.
+  /// The first snapshot if the history ended at `end` with a log.
   private func first(historyEnd end: Int64, writesAt seconds: Int64) -> Snapshot? {
     let dump = file(1, "dump.rdb", at: 100)
     let set = AOFSetView(

@@ -5,8 +5,8 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Who may claim: every rule of design 5 and decision 0003 as a row, then two and three shippers that
-/// are restarted for ever.
+/// Who may claim: each rule of design 5 and decision 0003 as a row, then two and three shippers that are
+/// restarted again and again.
 @Suite struct OwnershipTests {
   private struct Row: Sendable {
     var rule: String
@@ -21,7 +21,7 @@ import WriterLogic
     var isPointless = false
     var still: Int64?
     var isHeir = false
-    /// The objects under a claim above the newest that can't be read; nil: there is none.
+    /// The objects under an unreadable claim above the newest readable one; nil if there is no such claim.
     var unreadable: Int?
   }
 
@@ -131,15 +131,15 @@ import WriterLogic
     #expect(!reason.unicodeScalars.contains { $0.value < 0x20 })
   }
 
-  /// Shippers on directories of their own that are killed and started again for ever, all with news:
-  /// after the first claim the owner changes only when it ended in good order.
+  /// Shippers on different directories are killed and restarted again and again, all with new data. After the
+  /// first claim, the owner only changes after a clean shutdown.
   @Test func `killed and restarted for ever, they never take the repository from each other`() async
   {
     for seed in UInt64(1)...500 {
       await Task.yield()  // tests that wait need a thread
       var world = World(seed: seed)
       for _ in 0..<400 { world.step() }
-      // A pointless repository changes hands once for each that never owned it.
+      // A repository without restore points can be claimed once by each shipper that never owned it.
       #expect(world.changes <= world.shippers.count - 1, "seed \(seed)")
     }
   }
@@ -153,7 +153,7 @@ import WriterLogic
     }
   }
 
-  /// The facts as `DiskComparison` and the shipper gather them.
+  /// The facts, as `DiskComparison` and the shipper collect them.
   private struct World {
     var shippers: [Ownership]
     var random: SeededRandom
@@ -164,7 +164,7 @@ import WriterLogic
     var isPointless = true
     var isHeir: [Bool]
     var lastGrowth: Int64 = 0
-    /// When each was started, and so first looked.
+    /// When each shipper was started, which is also its first look.
     var started: [Int64]
     var now: Int64 = 0
     var changes = 0

@@ -3,15 +3,15 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Restore points against a model that knows every byte: what is offered is provably there, and the
-/// newest is really the newest.
+/// Compares restore points with a model that knows every byte. Each point that is offered exists, and the
+/// newest one is really the newest.
 @Suite struct PointFinderTests {
-  /// What the model says of one snapshot: its places to cut at, in order.
+  /// What the model knows about one snapshot: the places where it can be cut, in order.
   private struct Model {
     var cuts: [(position: LogPosition, time: Instant)] = []
-    /// When each was, with those that folds took out of the listing.
+    /// The time of each mark, including those that folds removed from the listing.
     var marks: [Instant] = []
-    /// An object reaches over the end of a segment: its own end is no mark of that segment.
+    /// An object reaches beyond the end of a segment. Its own end is not a mark of that segment.
     var isCrossed = false
   }
 
@@ -56,9 +56,9 @@ import Testing
     #expect(points > 0 && planned == points)
   }
 
-  /// `--at`: the last mark not after the time asked for, whether a name shows it or a fold has it. A dump of a
-  /// later snapshot has a whole second as its time: it replaced log of less than a second after that time, once
-  /// the second is over.
+  /// `--at` gives the last mark that is not after the requested time, whether a name shows it or a fold
+  /// contains it. The time of a later snapshot's dump is a whole second. When that second is over, the dump
+  /// replaces log from within it.
   private func checkTimes(_ finder: PointFinder, _ world: inout HistoryWorld, _ seed: UInt64) throws
   {
     for _ in 0..<4 {
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  /// The plan of a point gives exactly the bytes that were written, from objects that exist.
+  /// Checks that the plan of a point gives exactly the bytes that were written, from objects that exist.
   private func check(
     _ point: RestorePoint, _ history: History, _ world: HistoryWorld, _ what: String
   ) throws {
@@ -105,7 +105,7 @@ import Testing
         history: history, point: point, indexes: world.indexes, options: .init()
       ).plan()
     } catch {
-      // Nothing is left of it but an empty full copy, and there was more.
+      // Only an empty full copy is left, but there was more.
       #expect(error.code == .corrupt && point.cut?.offset == 0, "\(what): \(error)")
       return
     }
@@ -167,7 +167,7 @@ import Testing
     }.filter { $0.to <= last ?? .max }
   }
 
-  /// Byte by byte through the chain, until one is missing.
+  /// Reads the chain byte by byte, until one is missing.
   private func model(of snapshot: Snapshot, _ world: HistoryWorld) -> Model {
     var model = Model()
     for segment in snapshot.chain!.files.flatMap(\.segments) {

@@ -32,7 +32,7 @@ import Testing
       "HSET RAYblue@NODE n1 x n2 y n3 z", "HDEL RAYblue@NODE n2 n9", "HSET RAYblue@WORKERS w x",
       "HSET RAYblue@PLACEMENT_GROUP p x", "HSET RAYblue@ACTOR_TASK_SPEC a1 x",
       "HSET RAYb@d@NODE n x", "SELECT 3", "HSET RAYblue@NODE other x", "SELECT 0",
-      // None of Ray's.
+      // Not Ray's.
       "HSET RAY@JOB f v", "HSET blue@JOB f v", "HSET RAYblue@OTHER f v", "SET RAYblue v",
       "HSET RAYblue f v",
     ]).namespaces
@@ -74,7 +74,7 @@ import Testing
       ])
   }
 
-  /// Beyond what is kept of names the counts go on, and say that they are estimates.
+  /// Beyond the number of names that are kept, the counts continue and are marked as estimates.
   @Test func `more fields than are kept are counted`() {
     var made = RayTables()
     for index in 0..<140_000 {
@@ -89,7 +89,7 @@ import Testing
     #expect(after.map(\.namespace) == ["b", "c"] && after.map(\.isEstimate) == [true, false])
   }
 
-  /// Random commands, against dictionaries.
+  /// Random commands, compared with dictionaries.
   @Test(arguments: 0..<20) func `counts are those of a model`(_ round: Int) {
     let seed = UInt64.random(in: 0 ... .max)
     var generator = SeededRandom(seed: seed)

@@ -3,7 +3,7 @@ import HistoryLogic
 import TestSupport
 import Testing
 
-/// The rows that the page looks an instant up in.
+/// The rows in which the page looks up an instant.
 @Suite struct RecoveryMapTests {
   private func chronicle(_ timelines: [Chronicle.Timeline], newest: Int64? = nil) -> Chronicle {
     Chronicle(
@@ -49,7 +49,7 @@ import Testing
     #expect(RecoveryMap(chronicle([])).row(at: at(5)).kind == .nothing)
   }
 
-  /// Every instant of random histories is looked up as if all windows were searched for it.
+  /// For every instant of random histories, the rows give the same result as a search of all windows.
   @Test func `rows say what a search of all windows says`() async {
     for seed in 1...400 as ClosedRange<UInt64> {
       await Task.yield()  // tests that wait need a thread

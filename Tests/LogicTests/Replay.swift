@@ -1,5 +1,5 @@
-/// The state that a server has after it loaded `files` on top of `start`; nil when it would not load
-/// them, or when they are not what the model ever had.
+/// The state of a server that has loaded `files` on top of `start`; nil if it would not load them, or if the
+/// model never had them.
 func replay(_ files: [[UInt8]], from start: Int) -> Int? {
   var state = start
   var isPart = false

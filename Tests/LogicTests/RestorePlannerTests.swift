@@ -3,7 +3,7 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Which files a point gives, so that a server loads it whichever way it is configured (design 6.4, 6.7).
+/// Which files a point gives, so that a server loads it with any configuration (design 6.4, 6.7).
 @Suite struct RestorePlannerTests {
   private let form = AOFForm.multiPart(directory: "dir", manifest: "name.aof.manifest")
 
@@ -196,9 +196,9 @@ import Testing
   @Test func `a dump joins a cut only if it was pinned before the mark at the cut`() throws {
     let chain = Snapshot.Chain(form: form, base: base, files: [file("i1", [(0, nil)])])
     let cases: [(LogPosition?, Int64, Bool)] = [
-      // Not known: nothing proves what it holds.
+      // Unknown, so nothing proves what the dump contains.
       (nil, 100, false), (position(1, 1, 5), 100, true), (position(1, 1, 11), 100, false),
-      // Pinned just at the cut, and the log goes on: it may hold the very next command.
+      // Pinned exactly at the cut, and the log continues. The dump may contain the next command.
       (position(1, 1, 10), 100, false), (position(2, 1, 0), 100, false),
       (position(1, 1, 5), 301, false),
     ]

@@ -2,7 +2,7 @@ import Testing
 
 @testable import WriterLogic
 
-/// Which part of a primary's history is asked for: the table of what servers answer.
+/// Which part of a primary's history is requested, as a table of servers' replies.
 struct ResyncTests {
   private let ours = Resync.Held(id: "a", base: 100, offset: 900)
 
@@ -26,7 +26,7 @@ struct ResyncTests {
 
   @Test func whoIsAheadForksAtTheLastSharedByte() {
     #expect(decide("b", at: 880, was: ("a", 851)) == .fork(id: "a", after: 850))
-    // Also once the new primary's own offset has passed ours.
+    // Also after the new primary's own offset has passed ours.
     #expect(decide("b", at: 5000, was: ("a", 900)) == .fork(id: "a", after: 899))
     #expect(decide("b", at: 5000, was: ("a", 101)) == .fork(id: "a", after: 100))
   }
@@ -34,9 +34,9 @@ struct ResyncTests {
   @Test func anotherHistoryIsNeverAskedForWithOurOffset() {
     for primary in [
       decide("b", at: 5000), decide("b", at: 5000, was: ("c", 951)),
-      // It shares nothing with us that comes after our full copy.
+      // It shares nothing with us after our full copy.
       decide("b", at: 5000, was: ("a", 100)), decide("b", at: 5000, was: ("a", 0)),
-      // A primary that has less of its own history than we have.
+      // A primary that has less of its own history than we do.
       decide("a", at: 899), decide("b", at: 1, held: nil),
     ] {
       guard case .full = primary else {

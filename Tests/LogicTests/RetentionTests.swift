@@ -3,10 +3,10 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// Retention over random histories of some weeks: whatever a run deletes, wherever it is stopped, and
-/// whoever deletes at the same time, each instant that the policy keeps restores as before.
+/// Retention over random histories of some weeks. Whatever a run deletes, wherever it is stopped, and whoever
+/// deletes at the same time: each instant that the policy keeps is restored as before.
 @Suite struct RetentionTests {
-  /// A restore that was promised: at this time, in this timeline, to this place.
+  /// A promised restore: of this time, in this timeline, to this position.
   private struct Promise {
     var instant: Instant
     var timeline: TimelineNumber?
@@ -21,7 +21,7 @@ import Testing
     for seed in first..<first + count {
       await Task.yield()  // tests that wait need a thread
       var world = RetentionWorld(seed: seed)
-      // A shipper may fold a log that is days old: then its newest object is young.
+      // A shipper may fold a log that is days old. Its newest object is then recent.
       world.foldLately()
       let named = try world.namedLogs()
       let policy = RetentionPolicy(
@@ -31,7 +31,7 @@ import Testing
       let promises = try promises(policy, &world)
       promised += promises.count
       try check(promises, world, "seed \(seed), before")
-      // Runs of the same policy, at once, each stopped somewhere; then one that ends.
+      // Simultaneous runs of the same policy, each stopped somewhere. Then one that completes.
       var runs: [[ObjectPath]] = []
       for _ in 0..<world.random.int(1...3) {
         let plan = try world.plan(policy)
@@ -61,7 +61,7 @@ import Testing
       #expect(
         unnamed.subtracting(LetGo(world.records.suffix(1)).logs).isEmpty,
         "seed \(seed): the next record repeats it, since it replaces the others")
-      // Of a pin that went in this run the release goes with the next.
+      // The release of a pin that this run deleted is deleted by the next run.
       let left = again.stages.joined().filter {
         if case .operation(.releases, _) = $0 { false } else { true }
       }
@@ -71,7 +71,7 @@ import Testing
     #expect(count == 1 || (deleted > Int(count) && promised > Int(count)))
   }
 
-  /// A listing that lacks something, or a repository that lost it, stops a run before it deletes.
+  /// If a listing or the repository lacks an object, a run stops before it deletes anything.
   @Test func `nothing is deleted from a listing that is not complete`() async throws {
     let (first, count) = seeds(default: 300)
     var noticed = 0
@@ -81,7 +81,7 @@ import Testing
       let basis = try world.basis()
       #expect(basis.problem() == nil, "seed \(seed)")
       let visible = basis.snapshots.keys.filter { key in
-        // The last of a timeline that nobody claimed after: that it was there can't be known.
+        // If nobody has claimed since, nobody can know that the last snapshot of a timeline existed.
         basis.history.end(of: key.timeline) != nil
           || basis.snapshots[SnapshotKey(key.timeline, key.sequence + 1)] != nil
       }
@@ -116,8 +116,8 @@ import Testing
     }
   }
 
-  /// The ceiling: once the policy, the last pin and a grace period are over, nothing is left but what the disk
-  /// holds. Then no object has a key that was deleted before.
+  /// The ceiling: after the policy's periods, the last pin and a grace period, only what the disk has is
+  /// left. No object then contains a key that was deleted before.
   @Test func `after the ceiling only what the disk holds is left`() async throws {
     let (first, count) = seeds(default: 400)
     var (deleted, pinned, worlds) = (0, 0, 0)
@@ -135,7 +135,7 @@ import Testing
           max(policy.keepWithin, policy.keepHourly)
             + (Int64(policy.keepDaily) + 1) * RetentionPolicy.day, RetentionPolicy.unfinished)
           + RetentionPolicy.grace)
-      // Until the newest chain has a mark of its own, the one before it is kept for `--at`.
+      // Until the newest chain has a mark of its own, the previous one is kept for `--at`.
       guard let newest = try world.newest(), try world.lastMark(of: newest.timeline) == newest
       else {
         continue
@@ -161,7 +161,7 @@ import Testing
     #expect(count == 1 || (worlds > count / 4 && deleted > Int(count) && pinned > 20))
   }
 
-  /// After an upgrade nobody knows how much the newer dumps hold. The last that was counted stays.
+  /// After an upgrade, the contents of the newer dumps are not known. The last counted dump is kept.
   @Test func `the newest state that was counted is kept while newer ones are not`() throws {
     let now = at(20_000 * RetentionPolicy.day)
     let claimed = claim(1, instance: "i", directory: "d")
@@ -192,7 +192,7 @@ import Testing
     #expect(gone().contains(5), "once the newest is counted, it is enough")
   }
 
-  /// A server without AOF that saves every ten minutes, for twelve days.
+  /// A server without AOF saves every ten minutes for twelve days.
   @Test func `of dumps alone all of a day are kept, then one an hour, then one a day`() throws {
     let step: Int64 = 600_000
     let count = 12 * RetentionPolicy.day / step
@@ -215,7 +215,7 @@ import Testing
     }
     let history = try History(catalogue: catalogue, claims: [.first: claimed])
     let basis = RetentionBasis(history: history, snapshots: made, now: now)
-    /// How many are kept of each day, the newest day first.
+    /// How many dumps of each day are kept, the newest day first.
     func kept(_ policy: RetentionPolicy) -> [Int] {
       let gone = Set(PrunePlan(basis, policy).snapshots)
       var days = [Int](repeating: 0, count: 12)
@@ -292,7 +292,7 @@ import Testing
     #expect(LetGo([]).gone.isEmpty)
   }
 
-  /// One of more than a dozen restore points.
+  /// A world with more than a dozen restore points.
   private func large() throws -> RetentionWorld {
     for seed in 1...200 {
       let world = RetentionWorld(seed: UInt64(seed))
@@ -315,7 +315,7 @@ import Testing
         Promise(instant: instant, timeline: timeline, cut: point.cut, answer: point.instant))
     }
     let since = Retention.fullSince(world.now, policy)
-    /// Of older dumps without a log, only the last of each hour or day is kept.
+    /// Older dumps without a log: only the last one of each hour or day is kept.
     func isKept(_ point: RestorePoint, at instant: Instant, _ timeline: TimelineNumber?) throws
       -> Bool
     {
@@ -358,7 +358,7 @@ import Testing
     return promises
   }
 
-  /// Where the world has a hole, what needs it is no promise.
+  /// A restore that needs a hole of the world is not promised.
   private func isWhole(_ point: RestorePoint, _ world: RetentionWorld) throws -> Bool {
     do throws(LifeboatError) {
       return try world.problem(restoring: point) == nil

@@ -4,10 +4,10 @@ import HistoryLogic
 import TestSupport
 import WriterLogic
 
-/// A random history of some weeks, as a store holds it: what is deleted is gone.
+/// A random history of some weeks, as in a store. What is deleted is gone.
 struct RetentionWorld {
   var random: SeededRandom
-  /// When the store got each object.
+  /// When each object was stored.
   var objects: [ObjectPath: Instant] = [:]
   var records: [Prune] = []
   var pins: [Pin] = []
@@ -21,7 +21,7 @@ struct RetentionWorld {
     // A world of some 40 steps spans about as many days.
     let world = HistoryWorld(seed: seed, pace: 300_000)
     random = SeededRandom(seed: ~seed)
-    // Release 0.1.0 wrote no place, and uses generations of earlier timelines for as long as it runs.
+    // Release 0.1.0 does not write a place, and uses generations of earlier timelines as long as it runs.
     claims =
       seed % 2 == 0
       ? world.claims
@@ -61,7 +61,7 @@ struct RetentionWorld {
     }
   }
 
-  /// Uploads that were cut off, by the writers of any claim.
+  /// Adds interrupted uploads by the writers of any claim.
   private mutating func addUnfinished() {
     for number in claims.keys.sorted() where random.chance(40) {
       let id = generationID(9000 + UInt64(number.value), UInt64(number.value))
@@ -69,7 +69,7 @@ struct RetentionWorld {
     }
   }
 
-  /// The store has had some objects of the log only for hours, however old their content is.
+  /// Makes the store's copies of some log objects only hours old, however old their content is.
   mutating func foldLately() {
     for path in objects.keys.sorted(by: { $0.text < $1.text }) {
       if case .log = path, random.chance(5) { objects[path] = now.advanced(byMilliseconds: -1) }
@@ -115,7 +115,7 @@ struct RetentionWorld {
 
   func plan(_ policy: RetentionPolicy) throws -> PrunePlan { PrunePlan(try basis(), policy) }
 
-  /// Everything that the plan would delete, in an order that a run may have.
+  /// Everything that the plan would delete, in one of the orders that a run may use.
   mutating func deletions(_ plan: PrunePlan) -> [ObjectPath] {
     var stages = plan.stages
     stages.append(
@@ -131,7 +131,7 @@ struct RetentionWorld {
       PruneRecords.deleting(plan).record(id: id, repository: nonce(99), at: now, by: "test"))
   }
 
-  /// What the disk still holds, if nothing was written since: what the newest point needs, and what a shipper
+  /// What the disk still has if nothing was written since: what the newest point needs, and what a shipper
   /// compares with.
   func onDisk() throws -> (generations: Set<GenerationID>, logs: Set<Prune.Log>) {
     let basis = try basis()
@@ -151,7 +151,7 @@ struct RetentionWorld {
 
   // MARK: Restoring
 
-  /// What `--at` gives. The log is without annotations.
+  /// The result of `--at`. The log has no annotations.
   func answer(
     at instant: Instant, in timeline: TimelineNumber? = nil, _ known: History? = nil
   ) throws -> RestorePoint? {
@@ -191,7 +191,7 @@ struct RetentionWorld {
     return nil
   }
 
-  /// What one snapshot gives, if it is there.
+  /// The restore point of one snapshot, if it exists.
   func newest(of key: SnapshotKey, _ known: History? = nil) throws -> RestorePoint? {
     guard objects[.snapshot(key.timeline, sequence: key.sequence)] != nil,
       let snapshot = snapshots[key]
@@ -201,7 +201,7 @@ struct RetentionWorld {
     ).newest()
   }
 
-  /// The last restore point of a timeline that names show.
+  /// The last restore point of a timeline according to the names.
   func lastMark(of timeline: TimelineNumber) throws -> RestorePoint? {
     let history = try history()
     return PointFinder(
@@ -217,7 +217,7 @@ struct RetentionWorld {
     return found
   }
 
-  /// Every object that a restore of `point` fetches is there. Returns a problem, or nil.
+  /// Checks that every object that a restore of `point` reads exists. Returns a problem, or nil.
   func problem(
     restoring point: RestorePoint, _ known: History? = nil
   ) throws(LifeboatError) -> String? {
@@ -252,7 +252,8 @@ struct RetentionWorld {
     return nil
   }
 
-  /// What a shipper that claims now compares with, and uses again, is whole. Returns a problem, or nil.
+  /// Checks that everything that a new shipper compares with and reuses is complete. Returns a problem, or
+  /// nil.
   func problemOfClaiming() throws -> String? {
     let history = try history()
     let last = claims.keys.sorted(by: >).lazy.compactMap { number in

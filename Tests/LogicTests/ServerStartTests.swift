@@ -3,7 +3,7 @@ import HistoryLogic
 import RedisFormats
 import Testing
 
-/// What a server does with a directory, as measured with Redis 6.2 to 8.2 and Valkey 9.1.
+/// What a server does with a directory, as tested with Redis 6.2 to 8.2 and Valkey 9.1.
 @Suite struct ServerStartTests {
   private enum Expected { case loads, startsEmpty, ignores, refuses }
   private typealias Content = DataFacts.Content

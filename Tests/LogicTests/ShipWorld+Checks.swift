@@ -48,7 +48,7 @@ extension ShipWorld {
     PointFinder(history: try history(), timeline: claimed.timeline, snapshots: snapshots)
   }
 
-  /// The state that a restore of `point` gives; checks that it is one the model had.
+  /// The state that a restore of `point` gives. Checks that the model had this state.
   func restore(_ point: RestorePoint) throws -> Int {
     var options = RestorePlan.Options()
     options.appendOnly = point.primary == .aof ? .unknown : .yes
@@ -112,7 +112,7 @@ extension ShipWorld {
 
   // MARK: Stillness
 
-  /// Everything succeeds and the directory does not change: the plan must settle.
+  /// If everything succeeds and the directory does not change, the plan must become idle.
   mutating func settle() throws {
     disk.becomeStill()
     plan.flush()
@@ -125,7 +125,7 @@ extension ShipWorld {
       try endRecord()
       try endGeneration(mayBreak: false)
       try checkPlan()
-      // What may be an accident ends the timeline: the session begins the next.
+      // A possible accident ends the timeline, and the session starts the next one.
       if plan.suspicion != nil { return isOver = true }
       if plan.isSettled(now: at(disk.now)), round > 10 {
         if !plan.isClosing { plan.close(isProved: true) }

@@ -5,7 +5,7 @@ import WriterLogic
 
 struct Violation: Error, CustomStringConvertible { var description: String }
 
-/// Performs a plan against an in-memory repository, and checks after every step what must always hold.
+/// Performs a plan on an in-memory repository, and checks the invariants after every step.
 struct ShipWorld {
   var disk: ModelDirectory
   var plan: Writing
@@ -67,7 +67,7 @@ struct ShipWorld {
       try require(held.contains(pin), "a file that is to be scanned was let go: \(pin)")
       let file = disk.all[pin.value]!
       let most = min(Int(to), file.bytes.count)
-      // A file that shrank since the look reads short: the session begins the capture again.
+      // A file that has shrunk since the look gives fewer bytes. The session starts the capture again.
       guard Int(to) == most else {
         isOver = true
         return
@@ -187,7 +187,7 @@ struct ShipWorld {
 }
 
 extension Writing {
-  /// For a failure's text.
+  /// For failure messages.
   var describe: String {
     func text(_ chain: Chain) -> String {
       "[anchor \(chain.anchor.map { "\($0.first)" } ?? "none"), candidate "

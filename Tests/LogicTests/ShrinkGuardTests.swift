@@ -4,7 +4,8 @@ import RedisFormats
 import Testing
 import WriterLogic
 
-/// No keys, or much fewer: suspect, unless something explains it. Older is judged where logs are compared.
+/// No keys, or far fewer keys, is suspect unless something explains it. An older state is judged by the
+/// comparison of logs.
 @Suite struct ShrinkGuardTests {
   private typealias Reason = Claim.Suspicion.Reason
 
@@ -16,9 +17,9 @@ import WriterLogic
     var what: String
     var known: (keys: UInt64, expiring: UInt64)
     var found: UInt64
-    /// The keys of the BASE; nil for a dump.
+    /// The number of keys in the BASE; nil for a dump.
     var base: UInt64?
-    /// Whether the log before was followed to its end.
+    /// Whether the previous log was followed to its end.
     var isWatched = false
     var expected: Claim.Suspicion.Reason?
     var testDescription: String { what }
@@ -71,7 +72,7 @@ import WriterLogic
     #expect(judge(.unknown, .unknown) == nil)
     #expect(judge(.unknown, keys(1)) == nil)
     #expect(judge(.unknown, .none) == .empty)
-    // A snapshot that says that there may be none.
+    // A snapshot according to which there may be no keys.
     #expect(judge(KeyBounds(Snapshot.Estimate(keys: 0, expires: 0)), keys(1)) == nil)
     #expect(judge(KeyBounds(Snapshot.Estimate(keys: 500, expires: 0)), keys(2)) == .smaller)
   }
@@ -90,7 +91,7 @@ import WriterLogic
     #expect(judge(large, .none) == .empty)
   }
 
-  /// What is not known is absent: no number, and not that of a part.
+  /// An unknown number is absent. It is not replaced by the number of a part.
   @Test func `a copy that was not counted has no time and no number to be compared with`() {
     var index = GenerationIndex(
       generation: generationID(1), kind: .dump, file: "dump.rdb", size: 5000, pieces: [],
@@ -113,7 +114,7 @@ import WriterLogic
     }
   }
 
-  /// What a log does, and how many keys there are then, of a BASE with as many.
+  /// What a log does to a BASE with this many keys, and how many keys there are afterwards.
   struct Life: Sendable, CustomTestStringConvertible {
     var what: String
     var base: UInt64 = 0

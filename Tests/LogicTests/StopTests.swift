@@ -3,7 +3,7 @@ import BackupTypes
 import Testing
 import WriterLogic
 
-/// When a requested end is over, and what may follow what.
+/// When a requested stop is complete, and the legal transitions.
 @Suite struct StopTests {
   private static func view(size: UInt64) -> CaptureView {
     CaptureView(

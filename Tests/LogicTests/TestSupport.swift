@@ -14,7 +14,7 @@ func command(_ arguments: String...) -> [UInt8] {
   return text
 }
 
-/// A digest that only tells different bytes apart.
+/// A fake digest that is different for different bytes.
 func fakeDigest(_ bytes: some Sequence<UInt8>) -> ShortDigest {
   var hash: UInt64 = 0xcbf2_9ce4_8422_2325
   for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

@@ -2,7 +2,7 @@ import BackupFormat
 import Testing
 import WriterLogic
 
-/// Volumes that move, and clones of them, which hold the same directory.
+/// Volumes that move, and their clones, which contain the same directory.
 struct VolumeTests {
   private static let directory = "00000000000000a1:7:100.5"
   /// The same directory after a remount on another machine, on XFS.
@@ -10,7 +10,8 @@ struct VolumeTests {
 
   struct Row: Sendable {
     var rule: String
-    /// At once, after ten minutes without growth, or never by waiting.
+    /// After how long it may claim: at once, after ten minutes without growth, or nil if waiting does not
+    /// help.
     var claims: Int64?
     var host = "pod-b"
     var directory = VolumeTests.moved

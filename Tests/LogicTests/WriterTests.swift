@@ -6,7 +6,7 @@ import Testing
 
 @testable import WriterLogic
 
-/// Each state of a writer, and what each event makes of it, or that it must not happen.
+/// Each state of a writer, and the state after each event, or that the event must not happen.
 @Suite struct WriterTests {
   private static let empty = CaptureView(at: at(0), dump: nil, aof: .absent)
   private static let scene = CompareScene()
@@ -18,7 +18,7 @@ import Testing
   }()
   private static let ours = Ownership(
     source: SourceName(given: "s"), instance: "i", directory: "d", takesOver: false)
-  /// Another machine: it may not claim.
+  /// Another machine, which may not claim.
   private static let theirs = Ownership(
     source: SourceName(given: "s"), instance: "other", directory: "e", takesOver: false)
 
@@ -29,7 +29,7 @@ import Testing
     return made
   }
 
-  /// A writer in each state, made by the events that lead there.
+  /// A writer in each state, made by the events that lead to it.
   private enum Place: String, CaseIterable {
     case due, mayClaim, raced, ended, upToDate, standby, superseded, writing, blocked
 
@@ -102,7 +102,7 @@ import Testing
     }
   }
 
-  /// What follows: the state, and what is done. Nil: it must not happen.
+  /// The next state and the actions. Nil if the event must not happen.
   private static func expected(_ place: Place, _ happening: Happening) -> (
     Writer.State.Name, Writer.Effect
   )? {
@@ -183,7 +183,7 @@ import Testing
     }
   }
 
-  /// What Redis writes beside another's history wakes it, but is no reason to ask the store again.
+  /// In standby, writes of Redis wake the writer, but are no reason for another request to the store.
   @Test(arguments: [(false, 15_000), (true, 2000)])
   func `one in standby lists at its pace, however often it looks`(isEnding: Bool, pace: Int64)
     throws
@@ -227,7 +227,7 @@ import Testing
     #expect(!writer.isWatched)
   }
 
-  /// A claim that was deleted may have an owner who still writes.
+  /// The owner of a deleted claim may still be writing.
   @Test func `a number that was seen taken is not used again`() throws {
     var writer = try Place.writing.make()
     #expect(writer.nextNumber?.value == 3)
@@ -256,7 +256,7 @@ import Testing
   }
 }
 
-/// Lines from any thread.
+/// Collects lines from any thread.
 private final class Notes: Sendable {
   private let lines = Mutex<Set<String>>([])
   func add(_ line: String) { _ = lines.withLock { $0.insert(line) } }

@@ -1,9 +1,9 @@
 import BackupTypes
 import Testing
 
-/// The plan is driven with random legal events over a model of a Redis and its data directory; its
-/// actions are performed against an in-memory repository. `ShipWorld` checks after every step that the
-/// invariants hold and that what can be restored is a state that the model had.
+/// The plan gets random legal events from a model of a Redis and its data directory. Its actions are
+/// performed on an in-memory repository. After every step, `ShipWorld` checks that the invariants hold and
+/// that a restore gives a state that the model had.
 @Suite struct WritingTests {
   @Test("whatever a server does, every restore point is a state it had, and the plan settles")
   func model() async throws {

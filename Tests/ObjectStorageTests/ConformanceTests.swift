@@ -5,7 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The suite that every store passes; a fake is trusted only because it passes it too.
+/// The suite that every store passes. The fake stores can be trusted because they pass it, too.
 @Suite struct ConformanceTests {
   @Test(arguments: ObjectStoreConformance.all)
   func directoryStore(_ check: ObjectStoreConformance.Check) async throws {

@@ -20,7 +20,7 @@ import Testing
 
   private func path(_ name: String) -> String { root.string + "/" + name }
 
-  /// Every operation that needs the root.
+  /// Runs every operation that needs the root, and returns the errors.
   private func failures(of store: DirectoryStore) async -> [LifeboatError?] {
     var result: [LifeboatError?] = []
     func attempt(_ body: () async throws -> Void) async {
@@ -49,7 +49,7 @@ import Testing
   }
 
   @Test func `a root that may not be created says so, not that it does not exist`() async throws {
-    // Nothing can be created there, even by root.
+    // Even root can't create anything there.
     let store = DirectoryStore(root: "/proc/backups")
     do {
       try await store.prepare()
@@ -87,7 +87,7 @@ import Testing
 
   @Test func whatKilledWritersLeftIsIgnored() async throws {
     _ = try await store.create("log/1", [1])
-    // As after a crash between the write and the name, and as after one in a directory just made.
+    // The temporary files of a crash between the write and the rename, also in a new directory.
     for name in [".lifeboat-tmp-0123", "log/.lifeboat-tmp-4567"] {
       let file = try OpenFile(creating: FilePath(path(name)), mode: 0o600)
       try [9 as UInt8].withUnsafeBytes { try file.write($0, at: 0) }
@@ -143,7 +143,7 @@ import Testing
     #expect(access(path("a"), F_OK) != 0 && access(root.string, F_OK) == 0)
   }
 
-  /// The store keeps the names of a directory for the pages after the second.
+  /// The store caches the names of a directory for the pages after the second one.
   @Test func pagesThatFollowEachOtherAreTheSameAsPagesOfTheirOwn() async throws {
     var names: [String] = []
     for directory in ["a", "a/b", "a-b", "a0", "log"] {
@@ -163,7 +163,7 @@ import Testing
         listed += page.entries.map(\.name)
         cursor = page.next
         pages += 1
-        // What is gone is not listed, although its name was read before.
+        // A deleted object is not listed, although its name was read before.
         if let last = names.last(where: { $0.hasPrefix(prefix) }), !listed.contains(last) {
           #expect(unlink(path(last)) == 0)
           names.removeAll { $0 == last }
@@ -203,7 +203,7 @@ import Testing
   }
 
   @Test func deniedIsUnavailable() async throws {
-    // Root may read everything; there the kernel can't be made to deny.
+    // Root may read everything, so there is no way to make the kernel deny access.
     guard geteuid() != 0 else { return }
     #expect(chmod(root.string, 0) == 0)
     for failure in await failures(of: store) { #expect(failure?.code == .storeUnavailable) }

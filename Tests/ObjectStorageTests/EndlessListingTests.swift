@@ -3,9 +3,9 @@ import ObjectStorage
 import TestSupport
 import Testing
 
-/// A listing that does not come to its end ends with an error.
+/// A listing that never ends gives an error.
 @Suite struct EndlessListingTests {
-  /// A gateway that gives these pages, whatever it is asked.
+  /// A gateway that returns these pages for every request.
   private struct Gateway: ObjectStore {
     let location = "memory://gateway"
     var pagesAscend = true
@@ -58,7 +58,7 @@ import Testing
     #expect(pages == 2)
   }
 
-  /// A store whose order is one of components has pages that do not ascend; one that comes again is noticed.
+  /// A store that sorts by components has pages that do not ascend. A repeated page is detected.
   @Test func `pages that do not ascend`() async throws {
     let names = ["log/1", "log/2", "log-before", "a"]
     var gateway = Gateway { [entry] token in
@@ -77,7 +77,7 @@ import Testing
       return true
     }
     #expect(seen == names)
-    // Without an end.
+    // An endless listing.
     var circle = Gateway { [entry] token in
       let number = Int(token ?? "0")!
       return ListPage(entries: [entry(names[number % 4])], next: "\(number + 1)")

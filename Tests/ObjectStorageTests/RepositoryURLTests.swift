@@ -31,7 +31,7 @@ import Testing
     }
   }
 
-  /// What other tools call Azure Blob Storage.
+  /// The URL schemes of other tools for Azure Blob Storage.
   @Test(arguments: ["abs://account@c/p", "azblob://c/p", "AZURE://c/p"])
   func `the schemes of other tools`(_ url: String) throws {
     let error = try #require(throws: LifeboatError.self) { try repositoryStore(url: url) }

@@ -5,7 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What a sidecar says of its store, from how calls end.
+/// What a sidecar reports about its store, depending on the results of calls.
 struct StoreOutageTests {
   private static let lost = LifeboatError(.storeUnavailable, "lost", isRetryable: true)
   private static let full = LifeboatError(.noRoom, "full")
@@ -51,7 +51,7 @@ struct StoreOutageTests {
     #expect(outage.waits(.create, Self.denied, since: 0, now: 0) == .began(.denied))
     #expect(outage.waits(.list, Self.denied, since: 0, now: 0) == nil)
     #expect(outage.succeeded(.list, now: 10) == nil)
-    // Another call of the same kind is as good: the one that waits may have been given up.
+    // Another call of the same kind also ends the outage, because the first one may have been abandoned.
     #expect(outage.succeeded(.create, now: 20) == .ended(afterMilliseconds: 20))
   }
 
@@ -73,7 +73,7 @@ struct StoreOutageTests {
     #expect(outage.saw(clockOffset: 90_000, now: 60_004) == .clocksDiffer(90_000))
   }
 
-  /// Denies every deletion.
+  /// A store that denies every deletion.
   private struct AppendOnly: StoreLayer {
     let base: any ObjectStore
     func delete(_ names: [String]) async throws -> [String: LifeboatError] { throw denied }

@@ -1,8 +1,8 @@
 import RedisFormats
 import Testing
 
-/// Append-only files of real servers: an increment with timestamps behind a rewrite (7.0 and on),
-/// and 6.2's single file, which begins with an RDB.
+/// Append-only files of real servers: an INCR with annotations after a rewrite (since 7.0), and the single
+/// file of 6.2, which begins with an RDB.
 struct AOFFixtureTests {
   @Test(arguments: ["redis-6.2.5", "redis-7.0.15", "redis-8.2.3", "valkey-9.1.2"])
   func isScannedToTheEnd(_ server: String) throws {

@@ -53,7 +53,8 @@ struct AOFScannerTests {
     return stream
   }()
 
-  /// A loader queues it like any other command, so only EXEC ends a transaction. Tried with every server.
+  /// A loader queues DISCARD like any other command, so only EXEC ends a transaction. Tested with every
+  /// server.
   @Test func discardEndsNoTransaction() {
     let before = command("SET", "k", "v")
     let open = before + command("MULTI") + command("SET", "a", "b") + command("DISCARD")
@@ -144,7 +145,7 @@ struct AOFScannerTests {
     }
   }
 
-  /// Servers read two bytes behind an argument and do not look at them (`loadSingleAppendOnlyFile`).
+  /// Servers read two bytes after an argument without checking them (`loadSingleAppendOnlyFile`).
   @Test(arguments: ["\n\n", "\ra", "ab", "\0\0"])
   func takesWhatLoadersTake(_ end: String) {
     let good = command("SET", "k", "v")

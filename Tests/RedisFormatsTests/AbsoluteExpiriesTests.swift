@@ -6,7 +6,7 @@ import Testing
 
 struct AbsoluteExpiriesTests {
   private typealias Command = [String]
-  /// The time at which the byte at an offset was received: a second for each hundred bytes.
+  /// The time at which the byte at an offset was received: a second per hundred bytes.
   private static func time(_ offset: Int) -> Int64 {
     1_795_000_000_000 + Int64(offset / 100) * 1000
   }
@@ -18,7 +18,7 @@ struct AbsoluteExpiriesTests {
     }
   }
 
-  /// What becomes of the bytes, given in portions of these sizes, again and again.
+  /// The translation of the bytes. They are passed in portions of these sizes, in a cycle.
   private static func made(_ bytes: [UInt8], portions: [Int] = [.max]) -> [UInt8] {
     var expiries = AbsoluteExpiries()
     var made: [UInt8] = []
@@ -49,7 +49,7 @@ struct AbsoluteExpiriesTests {
     }
   }
 
-  /// Received at 1,795,000,000,000: none has a hundred bytes.
+  /// Received at 1,795,000,000,000, since none of them has a hundred bytes.
   @Test(arguments: [
     Case("SET k v PX 50000", "SET k v PXAT 1795000050000"),
     Case("set k v ex 50", "set k v PXAT 1795000050000"),
@@ -80,7 +80,7 @@ struct AbsoluteExpiriesTests {
     #expect(Self.text(made) == Self.text(Self.encoded([test.wanted, ["SET", "after", "it"]])))
   }
 
-  /// The number counts from when it was received, not the beginning of its command.
+  /// An expiry counts from when its number was received, not from the start of its command.
   @Test func timesAreThoseOfTheNumbers() {
     let value = String(repeating: "v", count: 1000)
     let made = Self.text(
@@ -89,7 +89,7 @@ struct AbsoluteExpiriesTests {
     #expect(made.contains("PEXPIREAT\r\n$1\r\nk\r\n$13\r\n1795000011000\r\n"), "\(made)")
   }
 
-  /// What is no command, and what is too large to be one, stays as it is.
+  /// Bytes that are not a command, or are too large for one, are not changed.
   @Test(arguments: [
     "*3\r\n$3\r\nSET\r\nxx", "\r\n*1\r\n$4\r\nPING\r\n", "*0\r\n", "*-1\r\n",
     "*99999999999999999\r\n",
@@ -100,7 +100,7 @@ struct AbsoluteExpiriesTests {
     #expect(made == (isExpire ? text.replacing("$6\r\nEXPIRE", with: "$9\r\nPEXPIREAT") : text))
   }
 
-  /// However the bytes are cut, the same comes out, and it is what each command alone gives.
+  /// The output does not depend on where the bytes are cut. It equals the output for each command alone.
   @Test(arguments: 0..<40) func portionsDoNotMatter(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var commands: [Command] = []
@@ -128,7 +128,7 @@ struct AbsoluteExpiriesTests {
     whole.withUnsafeBytes { scanner.consume($0) }
     #expect(scanner.fault == nil)
     #expect(scanner.offset == UInt64(whole.count))
-    // Of relative expiries none is left.
+    // No relative expiries are left.
     let text = Self.text(whole)
     for word in ["\r\nEXPIRE\r\n", "\r\nPEXPIRE\r\n", "\r\nPX\r\n"] {
       #expect(!text.contains(word))

@@ -2,7 +2,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// Hostile bytes must neither trap nor break an invariant. Each run is repeated by its seed.
+/// Hostile bytes must not cause a trap or break an invariant. A run can be repeated with its seed.
 struct FuzzTests {
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func theWalkerIsTotal(_ seed: UInt64) throws {
@@ -51,7 +51,7 @@ struct FuzzTests {
       let findings = cut.takeFindings()
       #expect(findings == whole.takeFindings())
       #expect(findings.allSatisfy { $0.start < $0.end && $0.end <= cut.boundary })
-      // What stands before the boundary is valid by itself.
+      // The part before the boundary is valid by itself.
       let prefix = scan(Array(input.prefix(Int(cut.boundary))))
       #expect(prefix.fault == nil)
       #expect(prefix.boundary == cut.boundary)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisFormats
 
-/// How many keys there are behind a log, by the names in its commands.
+/// The number of keys after a log, according to the names in its commands.
 @Suite struct KeySampleTests {
   private func log(_ commands: [[String]]) -> [UInt8] {
     commands.flatMap { words in
@@ -61,7 +61,7 @@ import Testing
     #expect(bounds([["ARSET", "a", "0", "x"], ["VADD", "v", "FP32", "b", "e"]]) == [2, 2, 0])
     #expect(bounds([["ARSET", "a", "0", "x"], ["ARDEL", "a", "0"]]) == [0, 1, 0])
     #expect(bounds([["SET", "a", "1"], ["DELEX", "a"]]) == [0, 1, 0])
-    // Nobody knows which keys are of that slot; what is written later is there.
+    // It is not known which keys are in that slot. A key that is written later exists.
     let flushed = [["SET", "a", "1"], ["CLUSTER", "FLUSHSLOT", "7", "SYNC"], ["SET", "b", "1"]]
     #expect(bounds(flushed, over: [(0, 50, 0)]) == [1, 52, 0])
     #expect(bounds([["TRIMSLOTS", "RANGES", "1", "0", "9"]], over: [(0, 50, 9)]) == [0, 50, 9])
@@ -102,7 +102,7 @@ import Testing
     #expect(bounds(two + [["FLUSHDB"]], over: base) == [10, 11, 0])
     #expect(bounds(two + [["SELECT", "0"], ["FLUSHDB", "ASYNC"]], over: base) == [100, 102, 0])
     #expect(bounds(two + [["FLUSHALL"], ["SET", "d", "1"]], over: base) == [1, 1, 0])
-    // What was 3 is 0 now, and emptied there.
+    // Database 3 is now database 0, and is emptied there.
     #expect(
       bounds(two + [["SWAPDB", "3", "0"], ["SELECT", "0"], ["FLUSHDB"]], over: base) == [10, 11, 0])
     #expect(

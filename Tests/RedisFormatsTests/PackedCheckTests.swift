@@ -2,10 +2,10 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// Compressed and packed strings are checked as a server does that loads them (`LZFDecoder`,
-/// `PackedCheck`). What servers load and refuse is seen in `LoadedByServersTests`.
+/// Compressed and packed strings are checked like in a server that loads them (`LZFDecoder`, `PackedCheck`).
+/// `LoadedByServersTests` shows what servers load and refuse.
 struct PackedCheckTests {
-  /// A file without checksum whose only key `k` has that type and value.
+  /// Why a file is damaged. It has no checksum, and its only key `k` has this type and value.
   private func reason(
     _ type: UInt8, _ value: [UInt8], magic: String = "REDIS0012", before: [UInt8] = []
   ) -> String? {
@@ -28,11 +28,11 @@ struct PackedCheckTests {
     [0xc3, UInt8(body.count), size] + body
   }
 
-  /// Literals, a copy, and one that reaches into itself.
+  /// Literals, a copy, and a copy that overlaps its own output.
   @Test(
     arguments: [
       ([0x02, 97, 98, 99], 3), ([0x00, 97, 0x20, 0x00], 4), ([0x00, 97, 0xe0, 0x10, 0x00], 26),
-      // What stands for a string of no bytes is not looked at.
+      // The compressed bytes of an empty string are not checked.
       ([0x02, 97], 0), ([], 0),
     ] as [([UInt8], UInt8)])
   func `a sound compressed string`(_ body: [UInt8], _ size: UInt8) {
@@ -44,7 +44,7 @@ struct PackedCheckTests {
 
   @Test(
     arguments: [
-      // Shorter and longer than announced; from before the beginning.
+      // Shorter and longer than announced, and a copy from before the beginning.
       ([0x02, 97, 98, 99], 4), ([0x02, 97, 98, 99], 2), ([0x00, 97, 0x20, 0x01], 4),
       ([0x20, 0x00], 3),
       // An end in the middle of each instruction.
@@ -57,7 +57,7 @@ struct PackedCheckTests {
     #expect(RDBValueReader.read(string(body, for: size), type: 0) == nil)
   }
 
-  /// Where a copy refers to 8 KiB ago, and the output passes the window several times.
+  /// A copy refers to 8 KiB back, and the output is several times as long as the window.
   @Test func `a long compressed string`() {
     var body: [UInt8] = []
     var plain: [UInt8] = []
@@ -105,16 +105,16 @@ struct PackedCheckTests {
       reason(16, text(listpack(pair, count: 2, end: [0xfe])))
         == "a packed value does not end with its end byte")
     #expect(reason(16, [3, 3, 0, 0]) == "a packed value is too short for its header")
-    // An integer stands for its text, which is no listpack.
+    // An integer is read as its text, which is not a listpack.
     #expect(reason(16, [0xc0, 42]) == "a packed value is too short for its header")
-    // The same when it is compressed.
+    // The same, compressed.
     let blob = listpack(pair, count: 2)
     #expect(reason(16, string([UInt8(blob.count - 1)] + blob, for: UInt8(blob.count))) == nil)
     let other = listpack(pair, count: 2, end: [0xfe])
     #expect(reason(16, string([UInt8(other.count - 1)] + other, for: UInt8(other.count))) != nil)
   }
 
-  /// Redis loads it; Valkey 9.1.2 does not.
+  /// Redis loads this, but Valkey 9.1.2 does not.
   @Test(
     arguments: [
       [0x81, 97, 3, 1, 1], [0x85, 97, 2, 1, 1], [0xf5, 97, 2, 1, 1], [0x81, 97, 2, 1],
@@ -125,7 +125,7 @@ struct PackedCheckTests {
     #expect(reason(16, value) == nil)
     #expect(reason(16, value, magic: "VALKEY080") == nil)
     #expect(reason(16, value, magic: "VALKEY080", before: valkey) != nil)
-    // One whose header does not count them is counted, up to an end byte.
+    // If the header does not have the number of entries, they are counted up to an end byte.
     let isEnded = entries == [0x81, 97, 2, 0xff, 1]
     #expect((reason(16, text(listpack(entries, count: 0xffff))) == nil) == isEnded)
   }
@@ -181,7 +181,7 @@ struct PackedCheckTests {
     check(ziplist(sound, count: 4, tail: 13), in62: true, in70: false)
     check(ziplist([0, 1, 97, 4, 0xf2], count: 2, tail: 13), in62: true, in70: false)
     check(ziplist([0, 9, 97, 3, 0xf2], count: 2, tail: 13), in62: true, in70: false)
-    // A whole list is converted by 6.2, too.
+    // 6.2 also converts a list that is one ziplist.
     #expect(reason(10, ziplist(sound, count: 2, tail: 13), magic: "REDIS0006") == nil)
     let beyond = ziplist([0, 9, 97, 3, 0xf2], count: 2, tail: 13)
     #expect(reason(10, beyond, magic: "REDIS0006") != nil)
@@ -189,7 +189,7 @@ struct PackedCheckTests {
 
   @Test func `a zipmap`() {
     #expect(reason(9, text([1, 1, 97, 1, 0, 98, 0xff]), magic: "REDIS0006") == nil)
-    // Two bytes are free behind the value.
+    // Two bytes after the value are free.
     #expect(reason(9, text([1, 1, 97, 1, 2, 98, 0, 0, 0xff]), magic: "REDIS0006") == nil)
     #expect(reason(9, text([2, 1, 97, 1, 0, 98, 0xff]), magic: "REDIS0006") != nil)
     #expect(reason(9, text([1, 9, 97, 1, 0, 98, 0xff]), magic: "REDIS0006") != nil)
@@ -199,7 +199,7 @@ struct PackedCheckTests {
 
   // MARK: Streams and scores
 
-  /// One entry of one field: the master entry, then flags, two parts of the id, the value and the size.
+  /// One entry with one field: the master entry, then flags, two parts of the id, the value and the size.
   private let node: [UInt8] =
     [1, 1, 0, 1, 1, 1, 0x81, 107, 2, 0, 1] + [2, 1, 0, 1, 0, 1, 0x81, 118, 2, 4, 1]
   private func stream(_ blob: [UInt8], key: Int = 16) -> [UInt8] {
@@ -214,7 +214,7 @@ struct PackedCheckTests {
         == "the id of a stream's node does not have 16 bytes")
     #expect(reason(21, stream(listpack([], count: 0))) == "a node of a stream is empty")
     #expect(reason(21, stream(listpack([1, 2] + node.dropFirst(2), count: 10))) != nil)
-    // Behind the first entry Redis reads nothing.
+    // Redis does not read anything after the first entry.
     #expect(reason(21, stream(listpack([1, 1, 0, 2] + node.dropFirst(4), count: 10))) == nil)
   }
 
@@ -230,7 +230,7 @@ struct PackedCheckTests {
       other[at] = value
       #expect(reason(other) == "the entries of a packed value are inconsistent", "\(at)")
     }
-    // An entry with fields of its own.
+    // An entry with its own fields.
     let own: [UInt8] =
       Array(node.prefix(11)) + [0, 1, 0, 1, 0, 1, 1, 1, 0x81, 102, 2, 0x81, 118, 2, 6, 1]
     #expect(reason(own, count: 12) == nil)

@@ -1,10 +1,10 @@
 import RedisFormats
 import Testing
 
-/// Files of real servers with every type and encoding their commands reach: plain and compressed,
-/// with and without checksum, LRU and LFU attributes, functions, streams with groups, field
-/// expiries, a vector set, cluster mode. Keys and expiries are what INFO keyspace said, elements
-/// the sum of LLEN, SCARD, ZCARD, HLEN, XLEN and VCARD, when the file was saved.
+/// Files of real servers with every type and encoding their commands reach: plain and compressed, with and
+/// without checksum, LRU and LFU attributes, functions, streams with groups, field expiries, a vector set,
+/// cluster mode. The numbers of keys and expiries are from INFO keyspace when the file was saved. The
+/// elements are the sum of LLEN, SCARD, ZCARD, HLEN, XLEN and VCARD.
 struct RDBFixtureTests {
   struct Case: Sendable {
     var server: String

@@ -2,7 +2,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// An RDB inside a compressed frame: read, counted and checked to the byte where the frame ends.
+/// An RDB inside a compressed frame is read, counted and checked up to the byte where the frame ends.
 struct RDBFrameTests {
   private static let plain: [UInt8] = {
     var records: [UInt8] = [0xfe, 0]
@@ -10,7 +10,7 @@ struct RDBFrameTests {
       let name = Array("key:\(index &* 7919)".utf8)
       records += [0, UInt8(name.count)]
       records += name
-      // More than one block of LZ4 in all.
+      // More than one LZ4 block in total.
       records += [0x40, 100]
       for place in 0..<100 {
         records.append(UInt8(truncatingIfNeeded: place &* index ^ place >> 2))
@@ -49,7 +49,7 @@ struct RDBFrameTests {
       var damaged = file
       damaged[index] ^= 0x10
       let (walker, _) = walk(damaged)
-      // A flag of the frame's header may only say that more follows, or that a checksum is missing.
+      // A changed flag in the frame's header may only mean that more follows, or that there is no checksum.
       if index < 24, case .ended = walker.state { continue }
       isMalformed(damaged, "byte \(index)")
     }

@@ -2,7 +2,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// What a walk tells an observer: every key once, and every field and member of those that it wants.
+/// What an observer of a walk receives: every key once, and every field and member of the keys that it wants.
 struct RDBKeyObserverTests {
   private struct Listener: RDBKeyObserver, Equatable {
     var keys: [RDBKeyFacts] = []
@@ -85,7 +85,7 @@ struct RDBKeyObserverTests {
       let input = mutated(source, using: &generator)
       let plain = walk(input).walker
       let (heard, observed) = listen(input, cutAt: randomCuts(input.count, using: &generator))
-      // Where strings are looked at that are else passed over, more of what is broken is found.
+      // With an observer, strings are read that are otherwise skipped, so more damage is found.
       if case .malformed = observed.state { continue }
       #expect(observed.state == plain.state, "seed \(seed), round \(round)")
       #expect(observed.summary == plain.summary, "seed \(seed), round \(round)")

@@ -1,7 +1,7 @@
 import RedisFormats
 import Testing
 
-/// Layouts that no server at hand writes, built by hand from Redis's `rdbLoadObject`.
+/// Layouts that no installed server writes, built by hand from Redis's `rdbLoadObject`.
 struct RDBLayoutTests {
   struct Case: Sendable {
     var name: String
@@ -104,7 +104,7 @@ struct RDBLayoutTests {
     return withUnsafeBytes(of: id.bigEndian) { Array($0) }
   }()
 
-  /// One group with a consumer; of 8.8 an entry that was given back; a producer with one entry.
+  /// One group with a consumer, an entry that was returned (8.8), and a producer with one entry.
   private static func stream(_ type: UInt8) -> [UInt8] {
     let id = [UInt8](repeating: 0, count: 15) + [1]
     let moment = [UInt8](repeating: 1, count: 8)
@@ -114,8 +114,8 @@ struct RDBLayoutTests {
     return record + [0x40, 100, 0x40, 100, 2, 1, 112, 1, 1, 105, 5, 0, 1, 113, 0, 1, 0]
   }
 
-  /// A reference to a template that is not there, and a tag that no server writes. Of a layout that was seen only in
-  /// descriptions, a contradiction is not damage.
+  /// A reference to a missing template, and a tag that no server writes. If a layout is only known from
+  /// descriptions, a contradiction does not count as damage.
   @Test func tellsDamageFromWhatWasNeverSeen() {
     guard case .malformed = walk(rdb([28, 1, 107, 1, 0, 7, 4, 0], magic: "REDIS0014")).walker.state
     else {
@@ -151,7 +151,7 @@ struct RDBLayoutTests {
     }
   }
 
-  /// Records between keys change no count: attributes belong to the next key, AUX to nobody.
+  /// Records between keys do not change the counts. Attributes belong to the next key, AUX to none.
   @Test func walksRecordsBetweenKeys() {
     var records: [UInt8] = [0xf7, 5, 2, 1, 5, 1, 120, 0]
     records += [0xf4, 1, 1, 1, 0xfe, 3, 0xfb, 2, 1]

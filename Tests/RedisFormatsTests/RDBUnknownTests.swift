@@ -1,7 +1,7 @@
 import RedisFormats
 import Testing
 
-/// What the walker can't know must neither pass as verified nor be called broken.
+/// Data that the walker can't know must not count as verified, and must not be called broken.
 struct RDBUnknownTests {
   private static let cases: [(String, [UInt8])] = [
     ("REDIS0016", []), ("REDIS0080", []), ("VALKEY079", []), ("VALKEY082", []), ("VALKEY011", []),
@@ -30,7 +30,7 @@ struct RDBUnknownTests {
     }
   }
 
-  /// The signs that a program wrote a file, though nobody here can read it.
+  /// Signs that a program wrote a file, although this release can't read it.
   @Test(arguments: [
     "NEWKV0001", "REDIX0012", "REDISabcd", "KEYDB0009", "abc\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}",
     "VCS\u{1}\u{3}\0\u{1}", "VCS\u{2}\u{1}\0\u{1}",

@@ -146,7 +146,7 @@ struct RDBWalkerTests {
     #expect(state == .malformed(FileFault(offset: 10, reason: "invalid length encoding")))
   }
 
-  /// A server takes the number of a special encoding where no string can stand.
+  /// Where no string can be, a server uses the number of a special encoding.
   @Test func takesASpecialEncodingAsANumber() {
     let summary = walk(rdb([0xfe, 0xc3, 0, 1, 107, 1, 118])).walker.summary
     #expect(summary.databases[3]?.keys == 1)

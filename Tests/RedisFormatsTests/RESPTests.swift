@@ -15,7 +15,7 @@ import Testing
     return all
   }
 
-  /// Two replies with line feeds between them and bytes of a stream behind, cut at every two places.
+  /// Two replies with line feeds between them and bytes of a stream after them, cut at every two places.
   @Test func aReplyIsReadInAnyPortions() throws {
     let whole =
       [10, 10] + Self.nested.encoded + [10] + RESPReply.status("CONTINUE abc").encoded
@@ -26,7 +26,7 @@ import Testing
         var got: [RESPReply] = []
         for portion in [bytes[..<first], bytes[first..<second], bytes[second...]] {
           reader.append(portion)
-          // What follows the second reply is none.
+          // The bytes after the second reply are not a reply.
           while got.count < 2, let reply = try reader.next() { got.append(reply) }
         }
         #expect(got == [Self.nested, .status("CONTINUE abc")], "cut at \(first) and \(second)")
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// A reply that says that it is long, one that is, and many elements.
+  /// A reply that announces a large length, one that is too long, and one with too many elements.
   @Test(arguments: [
     "$9223372036854775807\r\n", "$2000000000\r\n", "+" + String(repeating: "a", count: 101),
     "$95\r\n" + String(repeating: "a", count: 95) + "\r\n",

@@ -40,7 +40,7 @@ struct RedisConfigurationTests {
     #expect(configuration.appendName == "b")
   }
 
-  /// An included file stands where it is named. One that can't be read may say anything.
+  /// An included file counts at the place of its `include`. One that can't be read may contain anything.
   @Test func readsWhatIsIncluded() throws {
     func read(_ text: String) throws -> RedisConfiguration {
       try RedisConfiguration(parsing: bytes(text)) { path in

@@ -9,14 +9,14 @@ import Testing
     #expect(RDBValueReader.read([0xc0, 0xff], type: 0) == .string(bytes("-1")))
     #expect(RDBValueReader.read([0xc1, 0x00, 0x80], type: 0) == .string(bytes("-32768")))
     #expect(RDBValueReader.read([0xc2, 1, 0, 0, 0], type: 0) == .string(bytes("1")))
-    // LZF: one literal, then nine bytes from one byte back.
+    // LZF: one literal, then a copy of nine bytes from one byte back.
     #expect(
       RDBValueReader.read([0xc3, 5, 10, 0, 97, 0xe0, 0, 0], type: 0)
         == .string(bytes("aaaaaaaaaa")))
   }
 
   @Test func `a listpack of text and of integers of every width`() {
-    // Header of six bytes, entries each with the length behind it, and the end.
+    // A header of six bytes, the entries, each followed by its length, and the end byte.
     var pack: [UInt8] = [0, 0, 0, 0, 0, 0]
     pack += [0x05, 1, 0x82, 97, 98, 3, 0xdf, 0xff, 2, 0xf1, 0, 0x80, 3, 0xf2, 0xff, 0xff, 0x7f, 4]
     pack += [0xf3, 1, 0, 0, 0x80, 5, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0x80, 9, 0xff]

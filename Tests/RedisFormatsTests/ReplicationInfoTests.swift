@@ -2,7 +2,7 @@ import RedisFormats
 import TestSupport
 import Testing
 
-/// The texts are what servers said: a primary with a key, its replica, and the replica after REPLICAOF NO
+/// The texts are from real servers: a primary with a key, its replica, and the replica after REPLICAOF NO
 /// ONE.
 @Suite struct ReplicationInfoTests {
   private static let servers = [
@@ -10,7 +10,7 @@ import Testing
   ]
 
   private static func bytes(_ server: String, _ kind: String) throws -> [UInt8] {
-    // As a server sends it.
+    // With CRLF, as a server sends it.
     try fixture("info-\(server)-\(kind).txt").flatMap { $0 == 10 ? [13, 10] : [$0] }
   }
 
@@ -72,12 +72,13 @@ import Testing
     #expect(
       down.upstream
         == ReplicationInfo.Upstream(host: "::1", port: 6379, isUp: false, isSyncing: true))
-    // Without a backlog its first byte means nothing.
+    // Without a backlog, the number of its first byte has no meaning.
     #expect(
       info("repl_backlog_active:0", "repl_backlog_first_byte_offset:0").backlogStart == nil)
   }
 
-  /// A database is listed while it has keys. One that is not said to have none counts as having some.
+  /// A database is listed as long as it has keys. If it is not certain that a database is empty, it counts as
+  /// having keys.
   @Test func keys() {
     func hasKeys(_ text: String) -> Bool? { ReplicationInfo(parsing: text.utf8).hasKeys }
     #expect(hasKeys("# Keyspace\r\n") == false)
@@ -99,7 +100,7 @@ import Testing
     #expect(ReplicationInfo(parsing: []) == ReplicationInfo())
   }
 
-  /// Cut anywhere, and with any byte changed, it is read without a trap.
+  /// Cut anywhere, or with any byte changed, the text is read without a trap.
   @Test(arguments: ["redis-6.2.5", "valkey-9.1.2"]) func anyTextIsRead(server: String) throws {
     let bytes = try Self.bytes(server, "promoted")
     let whole = ReplicationInfo(parsing: bytes)

@@ -1,7 +1,7 @@
 import RedisFormats
 import Testing
 
-/// What of a primary's stream changes data.
+/// Which parts of a primary's stream change data.
 struct ReplicationStreamTests {
   private static func command(_ words: String...) -> [UInt8] {
     var text = "*\(words.count)\r\n"

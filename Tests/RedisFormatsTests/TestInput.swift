@@ -2,7 +2,7 @@ import Glibc
 import RedisFormats
 import TestSupport
 
-/// A file of `Fixtures`, found beside this source file.
+/// A file of `Fixtures`, which is beside this source file.
 func fixture(_ name: String, beside source: String = #filePath) throws -> [UInt8] {
   let folder = source.split(separator: "/", omittingEmptySubsequences: false).dropLast()
   let path = folder.joined(separator: "/") + "/Fixtures/" + name
@@ -20,7 +20,7 @@ func fixture(_ name: String, beside source: String = #filePath) throws -> [UInt8
 
 struct MissingFixture: Error { var path: String }
 
-/// The pieces that `bytes` fall into when cut at `cuts`, ascending.
+/// The pieces of `bytes` when cut at `cuts`, which are in ascending order.
 func pieces(_ bytes: [UInt8], cutAt cuts: [Int]) -> [ArraySlice<UInt8>] {
   var result: [ArraySlice<UInt8>] = []
   var start = 0
@@ -49,7 +49,7 @@ func mutated(_ source: [UInt8], using generator: inout SeededRandom) -> [UInt8] 
   return copy
 }
 
-/// A few ascending cuts within `count`.
+/// A few random cuts within `count`, in ascending order.
 func randomCuts(_ count: Int, using generator: inout SeededRandom) -> [Int] {
   (0..<Int.random(in: 0...3, using: &generator))
     .map { _ in Int.random(in: 0...count, using: &generator) }.sorted()

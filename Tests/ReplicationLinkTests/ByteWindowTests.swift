@@ -4,7 +4,7 @@ import Testing
 @testable import ReplicationLink
 
 struct ByteWindowTests {
-  /// Against an array that keeps everything.
+  /// Compares it with an array that keeps everything.
   @Test(arguments: [1, 2, 3] as [UInt64])
   func itHoldsWhatItSays(seed: UInt64) {
     var random = SeededRandom(seed: seed)

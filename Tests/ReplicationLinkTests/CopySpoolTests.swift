@@ -7,9 +7,9 @@ import WriterLogic
 
 @testable import ReplicationLink
 
-/// A full copy that comes faster than the store takes it.
+/// A full copy that arrives faster than the store accepts it.
 @Suite(.timeLimit(.minutes(5))) struct CopySpoolTests {
-  /// Fails from its `takes`th write on.
+  /// A storage that fails once it has taken `takes` bytes.
   private final class Failing: CopyStorage {
     let bytesMax: UInt64 = 1 << 30
     private let spool: CopySpool
@@ -35,7 +35,7 @@ import WriterLogic
   }
   private static func content(_ count: Int) -> [UInt8] {
     var random = SeededRandom(seed: 7)
-    // Its size divides nothing else, so that a byte in a wrong place is seen.
+    // This size does not divide any other one, so a byte in a wrong place is detected.
     let block = (0..<65_537).map { _ in UInt8.random(in: 0...255, using: &random) }
     var content: [UInt8] = []
     while content.count < count { content += block.prefix(count - content.count) }
@@ -52,7 +52,7 @@ import WriterLogic
     #expect(base.size == UInt64(content.count) && base.isComplete && !base.isLost)
   }
 
-  /// All of it is taken while nobody reads: the server's child process ends.
+  /// All of it is accepted while nobody reads, so the server's child process can exit.
   @Test func theServerDoesNotWait() async throws {
     let directory = try TemporaryDirectory()
     let base = base()
@@ -74,7 +74,7 @@ import WriterLogic
     #expect(base.isFull)
   }
 
-  /// A spool smaller than the copy is used over and over again, and what it can't hold waits.
+  /// A spool that is smaller than the copy is reused again and again. What does not fit has to wait.
   @Test(arguments: [1000, 70_000, 4 << 20]) func aSmallSpoolIsABound(portion: Int) async throws {
     let directory = try TemporaryDirectory()
     let base = base()
@@ -91,7 +91,7 @@ import WriterLogic
     try await receiver.value
   }
 
-  /// A volume that is full loses nothing: the server waits from then on.
+  /// With a full volume, nothing is lost. From then on the server waits.
   @Test(arguments: [0, 3 << 20]) func aFullVolume(takes: UInt64) async throws {
     let directory = try TemporaryDirectory()
     let base = base()

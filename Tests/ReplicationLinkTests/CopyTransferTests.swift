@@ -3,7 +3,7 @@ import Testing
 
 @testable import ReplicationLink
 
-/// A full copy, cut out of what a primary sends.
+/// Extracts a full copy from what a primary sends.
 struct CopyTransferTests {
   private static let mark = String(repeating: "0123456789abcdef", count: 3).prefix(40)
 
@@ -39,10 +39,10 @@ struct CopyTransferTests {
     #expect(found.rest == Array("*1\r\n".utf8))
   }
 
-  /// A server that has heard an acknowledgement begins its stream right behind the mark.
+  /// A server that has received an acknowledgement starts its stream right after the mark.
   @Test(arguments: [1, 2, 39, 40, 41, 100, 10_000], ["", "*1\r\n$4\r\nPING\r\n"])
   func aCopyWithAMark(chunk: Int, after: String) throws {
-    // It holds beginnings of the mark.
+    // The copy contains prefixes of the mark.
     let copy = Array("REDIS\(Self.mark.prefix(39))0012\(Self.mark.prefix(20))".utf8)
     let bytes = Array("\n$EOF:\(Self.mark)\r\n".utf8) + copy + Array("\(Self.mark)\(after)".utf8)
     let found = try Self.read(bytes, chunk: chunk)

@@ -11,9 +11,9 @@ import WriterLogic
 
 @testable import ReplicationLink
 
-/// The audit asks the server, not the receiver. The server here has a few lines.
+/// The audit asks the server, not the receiver. The server here is a few lines of code.
 @Suite(.timeLimit(.minutes(5))) struct LinkAuditTests {
-  /// What INFO says; nil: the connection ends.
+  /// The reply to INFO; nil closes the connection.
   private final class Said: Sendable {
     let info = Mutex<String?>(nil)
     func set(_ text: String?) { info.withLock { $0 = text } }
@@ -49,7 +49,7 @@ import WriterLogic
       limits: LinkLimits(connect: 10_000, reply: 10_000))
     return LinkAudit(LinkServer(url, dialer, port: nil), state, time: SystemClock())
   }
-  /// A history that the repository holds up to 1000, the last file of which starts at 500.
+  /// A history that the repository has up to 1000. Its last file starts at 500.
   private func line() -> LinkLine {
     let now = Instant(milliseconds: 1_700_000_000_000)
     let file = PinnedFile(
@@ -80,7 +80,7 @@ import WriterLogic
     }
   }
 
-  /// What the server has and the receiver has not got is not durable.
+  /// Data that the server has but the receiver does not is not durable.
   @Test func theServerSaysHowFarItIs() async throws {
     let server = try server()
     state.set(line: line())
@@ -109,7 +109,7 @@ import WriterLogic
     }
   }
 
-  /// A server that does not answer gives no sample, and is asked anew the next time.
+  /// A server that does not answer gives no sample. The next time, the audit asks it again.
   @Test func silenceIsNoSample() async throws {
     let server = try server()
     state.set(line: line())

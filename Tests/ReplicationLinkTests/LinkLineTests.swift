@@ -7,7 +7,7 @@ import WriterLogic
 
 @testable import ReplicationLink
 
-/// What is shown, held and acknowledged of a server's history.
+/// Which parts of a server's history are shown, held and acknowledged.
 struct LinkLineTests {
   private let state = LinkState()
   private let bell = WaitPoint()
@@ -28,7 +28,7 @@ struct LinkLineTests {
       identity: state.nextIdentity())
     return LinkBase(file, sequence: 1, name: state.nextName(), stored: stored, receiver: bell)
   }
-  /// A history that the repository holds up to 1000.
+  /// A history that the repository has up to 1000.
   private func line(held: Int = 12 << 20) -> LinkLine {
     LinkLine(
       continuing: "a", base: base(), parts: [part(500)], durable: 1000, timelines: [timeline],
@@ -66,13 +66,13 @@ struct LinkLineTests {
     line.begin(id: "b", offset: 77)
     _ = try line.append(command("SET", "k", "v"), at: now())
     #expect(line.acknowledged == 0 && !line.isEmpty)
-    // Nothing can be asked for before all of the copy has come.
+    // Nothing can be requested before the whole copy has arrived.
     #expect(line.held == nil)
     line.base.end()
     #expect(line.held?.base == 77 && line.held?.id == "b")
   }
 
-  /// The claim was made for the data that the server had when it was first asked.
+  /// The claim was made for the data that the server had at the first request.
   @Test func aServerThatChangedBeforeItsCopyIsJudgedAgain() {
     func info(_ run: String, keys: UInt64) -> ReplicationInfo {
       var info = ReplicationInfo()
@@ -95,7 +95,7 @@ struct LinkLineTests {
     let news = try line.append(ping, at: now())
     #expect(!news.isData)
     #expect(line.view(at: now().wall).aof.set?.increments.last?.file.size == 500)
-    // There is nothing that could be lost.
+    // No data can be lost, so it is acknowledged at once.
     #expect(line.acknowledged == 1000 + UInt64(ping.count))
   }
 
@@ -111,7 +111,8 @@ struct LinkLineTests {
     #expect(line.acknowledged == 1000 + UInt64(set.count + ask.count))
   }
 
-  /// The server has lost what we hold after 1010. A session that does not know it yet calls old bytes durable.
+  /// The server has lost what we have after 1010. A session that does not know this yet reports old bytes as
+  /// durable.
   @Test func afterAForkOldBytesAreNotTakenForNewOnes() throws {
     let line = line()
     _ = try line.append(command("SET", "k", "old"), at: now())
@@ -146,14 +147,14 @@ struct LinkLineTests {
       view.aof.set?.increments.map(\.file.size) == [
         500 + UInt64(first.count), UInt64(second.count),
       ])
-    // The shipper follows the new part before it may take the newer copy.
+    // The shipper has to follow the new part before it may use the newer copy.
     #expect(view.aof.set?.base?.file.pin == line.base.file.pin)
     line.confirm(RestorableLog(pin: next.pin, offset: 0, base: nil), in: timeline)
     let then = line.view(at: now().wall)
     #expect(then.aof.set?.base?.file.pin == newer.file.pin && then.aof.set?.increments.count == 1)
-    // What was shown can't be cut any more.
+    // What has been shown can't be cut any more.
     #expect(!line.split(at: cut, id: "a", base(stored: nil), part(cut)))
-    // Its upload failed: the older copy stays, and no other is taken until a shipper goes on.
+    // If its upload failed, the older copy stays, and there is no new copy until a shipper continues.
     #expect(line.isFollowed)
     line.abandonNext()
     #expect(!line.isFollowed)
@@ -168,7 +169,7 @@ struct LinkLineTests {
     line.confirm(try restorable(line, to: line.held!.offset), in: timeline)
     #expect(line.pending == 0 && line.hasRoom)
     let start = line.bytes(from: 0, to: 0).start
-    // Whole parts are given back: one more may be held.
+    // Only whole parts are released, so one more may be held.
     #expect(line.held!.offset - start <= (1 << 20) + 101_000)
   }
 }

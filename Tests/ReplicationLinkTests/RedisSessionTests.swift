@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Against servers made of a few lines; with real ones in `ReplicationServerTests`.
+/// With servers that are a few lines of code. `LinkServerTests` uses real ones.
 @Suite(.timeLimit(.minutes(5))) struct RedisSessionTests {
   private static let limits = LinkLimits(connect: 10_000, reply: 10_000)
 
@@ -25,7 +25,7 @@ import Testing
     try #require(throws: LifeboatError.self) { try body() }
   }
 
-  /// Answers each command with what the closure says; nil ends the connection.
+  /// A server that answers each command with the closure's reply; nil closes the connection.
   private static func server(
     _ answer: @escaping @Sendable ([String]) -> String?
   ) throws -> ByteServer {
@@ -56,7 +56,7 @@ import Testing
       #expect(try Self.refusal { _ = try session.require("X") }.message.contains("refused X"))
       #expect(try session.command("PSYNC", "?", "-1") == .status("CONTINUE abc"))
       let (_, rest) = session.handOver()
-      // It came with the reply, or comes later.
+      // The bytes came with the reply or come later.
       #expect(Array("*1\r\n".utf8).starts(with: rest))
     }
   }
@@ -82,7 +82,7 @@ import Testing
       ])
   }
 
-  /// A server repeats the arguments of a command that it does not know; AUTH can be renamed.
+  /// A server repeats the arguments of an unknown command, and AUTH can be renamed.
   @Test func aPasswordThatAServerRepeatsIsNotShown() async throws {
     let server = try Self.server { words in
       let list = words.dropFirst().map { "`\($0)`, " }.joined()

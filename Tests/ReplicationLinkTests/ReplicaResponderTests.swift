@@ -32,7 +32,7 @@ import Testing
       #expect(try session.command("PING") == .status("PONG"))
       #expect(try session.info().role == .replica)
       #expect(try session.command("SLAVEOF", "10.0.0.2", "6380") == .status("OK"))
-      // Inline, as a primary falls back to, and in one packet with the next.
+      // An inline command, which a primary falls back to, in one packet with the next one.
       let (connection, _) = session.handOver()
       try connection.send(Array("SYNC\r\nPING\r\n".utf8), timeoutMilliseconds: 10_000)
     }
@@ -60,7 +60,7 @@ import Testing
     await responder.stop()
   }
 
-  /// Idle connections keep nobody out: the one that was used longest ago makes room.
+  /// Idle connections do not block others: the least recently used one is closed.
   @Test func connectionsAreBounded() async throws {
     let responder = try await Self.start()
     try await onOwnThread {
@@ -94,7 +94,8 @@ import Testing
     await responder.stop()
   }
 
-  /// Who sends commands and reads no replies is ended; the event loop serves the others.
+  /// A client that sends commands but does not read replies is disconnected. The event loop serves the
+  /// others.
   @Test func aClientThatDoesNotReadIsEnded() async throws {
     let responder = try await Self.start()
     try await onOwnThread {

@@ -8,7 +8,7 @@ import Testing
     upstream: LinkAddress(host: "10.0.0.1", port: 6379), isLinkUp: true, offset: 1234,
     runID: String(repeating: "ab", count: 20))
 
-  /// One client, and what its commands brought about.
+  /// One client, and the effects of its commands.
   private struct Client {
     var session: ResponderSession
     var effects: [ResponderSession.Effect] = []
@@ -30,8 +30,7 @@ import Testing
     return false
   }
 
-  /// What a primary says that executes FAILOVER. A FULLRESYNC, or anything like it, would make it throw its
-  /// data away.
+  /// What a primary sends during FAILOVER. After a FULLRESYNC, or a reply like it, it would discard its data.
   @Test func aPrimaryThatFailsOverIsRefused() {
     var client = Client()
     #expect(client.run("PING") == .status("PONG"))
@@ -78,7 +77,7 @@ import Testing
     #expect(!text.contains("master_host"))
   }
 
-  /// What a Sentinel sends after a failover: `sentinelSendSlaveOf`.
+  /// What a Sentinel sends after a failover (`sentinelSendSlaveOf`).
   @Test func aSentinelTellsTheNewPrimary() throws {
     var client = Client()
     #expect(client.run("MULTI") == .status("OK"))
@@ -154,8 +153,8 @@ import Testing
     #expect(client.effects.isEmpty)
   }
 
-  /// A primary whose AUTH is refused asks for ever, and is read-only meanwhile. So nobody's is; but only
-  /// whoever knows the password sees the primary and names another one.
+  /// A primary whose AUTH is refused retries for ever, and is read-only meanwhile. So every AUTH succeeds.
+  /// But only a client with the right password may see the primary and name another one.
   @Test func aPasswordDecidesWhoIsHeard() throws {
     let plain = LinkCredentials(user: nil, password: Redacted("s3cret"))
     let named = LinkCredentials(user: "backup", password: Redacted("s3cret"))
@@ -186,7 +185,7 @@ import Testing
         _ = client.run("AUTH \(words)")
         #expect(client.run("INFO").text?.contains("master_host") == true)
         #expect(client.run("SLAVEOF a 1") == .status("OK"))
-        // A later wrong one takes it away.
+        // A later wrong password revokes this.
         _ = client.run("AUTH x")
         #expect(isError(client.run("INFO"), "NOAUTH"))
       }

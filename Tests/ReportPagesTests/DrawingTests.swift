@@ -4,7 +4,7 @@ import Testing
 
 @testable import ReportPages
 
-/// Times from left to right, on a page and in a terminal.
+/// Time axes from left to right, on a page and in a terminal.
 @Suite struct DrawingTests {
   private func instant(_ text: String) throws -> Instant {
     try Instant(parsing: text, now: Samples.now)
@@ -22,7 +22,7 @@ import Testing
     let found = axis.ticks(atMost: 6)
     #expect(found.count <= 6)
     if labels.hasPrefix("20") {
-      // Years are of different lengths: only that there are some, in order, is certain.
+      // Years have different lengths, so only their existence and order is certain.
       #expect(!found.isEmpty)
     } else {
       #expect(found.map(\.label).joined(separator: " ") == labels)

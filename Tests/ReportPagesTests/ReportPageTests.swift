@@ -5,7 +5,7 @@ import Testing
 
 @testable import ReportPages
 
-/// The page as text. What a browser makes of it, `ReportPageTests` of the integration tests say.
+/// The page as text. `ReportPageTests` of the integration tests check it in a browser.
 @Suite struct PageTextTests {
   @Test func `nothing that a repository says becomes markup or script`() throws {
     let live = LiveView(
@@ -66,7 +66,7 @@ import Testing
       for outside in ["http://", "https://", "//cdn", " src=", "@import", "url("] {
         #expect(!page.contains(outside), "\(outside)")
       }
-      // A policy with digests refuses these.
+      // A content security policy with digests refuses these.
       #expect(!page.contains(" style=\"") && !page.contains(" onclick"))
     }
   }
@@ -155,7 +155,7 @@ import Testing
       page: ReportPage(
         chronicle: chronicle, command: Samples.command, now: Samples.now, version: "1"))
     #expect(data.text.contains("\"unasked\":["))
-    // Accepted: the newest state is what is offered again.
+    // After it was accepted, the newest state is offered again.
     var accepted = chronicle
     accepted.removals[0].isOpen = false
     #expect(

@@ -4,13 +4,13 @@ import HistoryLogic
 
 @testable import ReportPages
 
-/// Pictures to be drawn.
+/// Pictures for the drawing tests.
 enum Samples {
   static let day: Int64 = 86_400_000
   static let now = Instant(milliseconds: 1_795_600_000_000)
   static func ago(_ milliseconds: Int64) -> Instant { now.advanced(byMilliseconds: -milliseconds) }
   static let command = RestoreCommand(repository: "/backups/redis", isEncrypted: false)
-  /// Whatever somebody who can write to a bucket may try.
+  /// Text that somebody who can write to a bucket may try.
   static let hostile = "</script><img src=x onerror=alert(1)>\"'`&<!--\u{202e}\u{0}${x}"
 
   static func page(_ chronicle: Chronicle?, live: LiveView? = nil) -> String {
@@ -74,7 +74,7 @@ enum Samples {
     return made
   }
 
-  /// A FLUSHALL that nobody has accepted; or without a command, a row of DELs.
+  /// A FLUSHALL that nobody has accepted or, without a command, many DELs.
   static func flushed(_ command: String? = "FLUSHALL") -> Chronicle {
     var made = eventful()
     made.suspicion = nil
@@ -88,7 +88,7 @@ enum Samples {
     return made
   }
 
-  /// Times and sizes that only somebody who made the records up would write.
+  /// Times and sizes that only occur in forged records.
   static func extreme(at first: Int64, and second: Int64, size: UInt64) -> Chronicle {
     var made = eventful()
     let (one, other) = (Instant(milliseconds: first), Instant(milliseconds: second))
@@ -109,7 +109,7 @@ enum Samples {
     return made
   }
 
-  /// As much of everything as a picture may have.
+  /// A picture with the maximum of everything.
   static func fullest() -> Chronicle {
     var made = eventful(String(repeating: "<", count: 200))
     let number = { (index: Int) in TimelineNumber(index + 1)! }
