@@ -8,9 +8,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// "There has never been a backup" is proved or not said (decisions 0007, 0051).
+/// "There has never been a backup" is only said if it is proved (decisions 0007, 0051).
 @Suite struct AbsenceTests {
-  /// A store's clock that a test sets.
+  /// A store clock that a test sets.
   private final class Clock: Sendable {
     private let time = Mutex<Int64>(0)
     var now: Instant { time.withLock { at($0) } }
@@ -58,7 +58,7 @@ import Testing
 
   private let set = Array("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nv\r\n".utf8)
 
-  /// A first ship that was cut off: two log objects, so far apart, that wait for their BASE.
+  /// An interrupted first upload: two log objects, this far apart in time, that wait for their BASE.
   private func cutOff(after milliseconds: Int64, isBaseEmpty: Bool? = nil) async throws
     -> MadeRepository
   {
@@ -138,7 +138,7 @@ import Testing
     #expect(try await restore(made, emptyBaseOf: 3).error?.code == .noBackup)
   }
 
-  /// No BASE, or one that is known to be empty: the log is a state by itself.
+  /// Without a BASE, or with a BASE that is known to be empty, the log is a state by itself.
   @Test(arguments: [true, false])
   func `log that is a state by itself is a restore point`(isBaseKnown: Bool) async throws {
     let made: MadeRepository
@@ -158,7 +158,7 @@ import Testing
     #expect(listing.newest != nil && listing.timelines[0].unfinished == nil)
   }
 
-  /// Of a single AOF a part is a state only behind what it began with: there names have times.
+  /// A part of a single AOF is a state only after what the file began with. From there on, names have times.
   @Test(arguments: [10, nil] as [Int64?])
   func `a single AOF is a state where its log has a mark`(mark: Int64?) async throws {
     let made = try await MadeRepository()

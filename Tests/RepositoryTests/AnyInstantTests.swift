@@ -6,9 +6,9 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Random histories in memory, with everything that a server and a shipper may do: for any time the point
-/// that `--at` chooses gives the state that the server had then, to the second where it annotates its log
-/// and at a mark where it does not; and where no log was shipped it says so.
+/// Random histories in memory, with everything that a server and a shipper may do. For any time, the point
+/// that `--at` chooses gives the state that the server had then. It is exact to the second if the log has
+/// annotations, otherwise it is the state at a mark. If no log was shipped for that time, this is reported.
 ///
 /// `LIFEBOAT_HISTORIES` is the number of histories.
 @Suite struct AnyInstantTests {
@@ -35,8 +35,8 @@ import Testing
     print("instants: \(exact) exact, \(gaps) where no log was shipped")
   }
 
-  /// Retention keeps what `--at` gave before, for each time that the policy promises: since any moment, and
-  /// for the end of a day.
+  /// For each time that the policy promises, `--at` gives the same state after retention as before: for any
+  /// time in the recent period, and for the ends of days.
   @Test(arguments: 0..<4) func `what the policy keeps is answered as before`(_ part: Int)
     async throws
   {
@@ -81,7 +81,7 @@ import Testing
     #expect(asked > Self.count / 4 && deleted > Self.count / 4)
   }
 
-  /// What `--at` gives for each of `times`: a state of the server, or an error.
+  /// The result of `--at` for each of `times`: a state of the server, or an error.
   private func answers(_ times: [Int64], _ world: InstantWorld) async throws -> [String] {
     let reader = try await world.made.reader
     var found: [String] = []
@@ -97,7 +97,7 @@ import Testing
     return found
   }
 
-  /// What retention keeps for the time.
+  /// The snapshots that retention keeps for the time.
   private func candidates(_ time: Instant, _ reader: HistoryReader) async throws -> [Snapshot] {
     var snapshots: [TimelineNumber: [Int: Snapshot]] = [:]
     for number in reader.history.claims.keys {
@@ -115,7 +115,7 @@ import Testing
   {
     let first = world.entries.first!.time
     var time = Int64.random(in: first...world.now, using: &world.random)
-    // A time to the second means all of it.
+    // A time in whole seconds means the end of that second.
     time = world.annotates ? time / 1000 * 1000 : time % 1000 == 0 ? time + 1 : time
     guard time >= first, !world.blind.contains(where: { $0.contains(time) }) else { return nil }
     let point = try await reader.known(at: at(time))
@@ -144,7 +144,7 @@ import Testing
       return nil
     }
     #expect(point.gap != nil, "\(text): it is not said")
-    // Where the window ends within that second it is only warned about.
+    // If the window ends within that second, there is only a warning.
     let refusal = await code {
       _ = try await reader.point(.at(at(time)), now: at(world.now))
     }
@@ -155,7 +155,7 @@ import Testing
 
 extension Snapshot {
   /// Whether its chain can be cut at the point as well. For example, the snapshot after a rewrite has another
-  /// BASE, and the same log: a cut there gives the same state.
+  /// BASE but the same log, so a cut there gives the same state.
   fileprivate func gives(_ point: RestorePoint) -> Bool {
     guard let cut = point.cut, let chain else { return false }
     return chain.files.flatMap(\.segments).contains {

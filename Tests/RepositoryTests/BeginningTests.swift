@@ -4,12 +4,12 @@ import HistoryLogic
 import RepositoryAccess
 import Testing
 
-/// `--at` where one chain has ended and another begins: after a rewrite that nobody saw happen, an AOF
-/// that was off for a while, a shipper that was away.
+/// `--at` where one chain ends and another begins: after a rewrite that no shipper saw, an AOF that was off
+/// for a while, or a shipper that was not running.
 @Suite struct BeginningTests {
   private static func set(_ key: String) -> [UInt8] { LogBytes.command("SET \(key) 1") }
 
-  /// One chain up to 20.5 s, and one that begins with a BASE of 30 s, whose log was first seen at 40.2 s.
+  /// One chain up to 20.5 s, and one that begins with a BASE from 30 s. Its log was first seen at 40.2 s.
   private func made(annotated: Bool, second number: Int = 1) async throws -> MadeRepository {
     func log(_ seconds: [Int]) -> [UInt8] {
       seconds.flatMap { (annotated ? LogBytes.stamp($0) : []) + Self.set("at:\($0)") }
@@ -42,7 +42,7 @@ import Testing
     #expect(point?.id == id, "second \(second)")
     #expect(code == (id == nil ? .noBackup : nil), "second \(second)")
     #expect(point?.gap?.until == until.map { at($0) }, "second \(second)")
-    // Between two windows nobody gets a state that is not of that time.
+    // Between two windows, nobody gets a state of a different time.
     let isBetween = until != nil && !isSeen
     let chosen = await refusal(made, second, timeline)
     #expect(chosen == (id == nil || isBetween ? .noBackup : nil), "second \(second)")
@@ -80,8 +80,8 @@ import Testing
     }
   }
 
-  /// Another shipper of the same directory claimed before the first upload had ended. What it uploaded then is
-  /// the dump that had been there before both claims.
+  /// Another shipper of the same directory claimed before the first upload was complete. It then uploaded the
+  /// dump, which had existed before both claims.
   @Test func `a first upload that was cut off hides no older dump`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 2000)
@@ -94,7 +94,7 @@ import Testing
     #expect(code == .noBackup)
   }
 
-  /// Two shippers claimed one after the other, each from a listing without what the other shipped. The log that
+  /// Two shippers claimed one after the other. Neither listing had what the other one shipped. The log that
   /// the last one shipped was written before both claims.
   @Test func `log that was shipped again under a later claim counts from when it was written`()
     async throws
@@ -117,7 +117,7 @@ import Testing
     try await check(made, 15, "1.1@1:\(length)", until: 20_000)
   }
 
-  /// The log ends within the second of the time, and its chain was replaced by one that does not continue it.
+  /// The log ends within the requested second, and the next chain does not continue it.
   @Test func `a time just before the last write of a window is in the window`() async throws {
     let made = try await made(annotated: false)
     let first = Self.set("at:10").count
@@ -129,8 +129,8 @@ import Testing
     #expect(code == .noBackup)
   }
 
-  /// Redis rewrites its AOF, and wrote nothing since some time before: the log of the old file and that of the
-  /// new one are complete, and between them is nothing.
+  /// Redis rewrites its AOF and has not written anything for some time. The logs of the old and the new file
+  /// are complete, and there is nothing between them.
   @Test func `a rewrite of a server that writes nothing leaves no gap`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -142,19 +142,19 @@ import Testing
     try await made.addChain(1, 3, ordinal: 2, baseAt: 30_000)
     try await check(made, 25, "1.2@1:\(end)")
     try await check(made, 31, "1.3@2:0")
-    // Once more, and still nothing was written.
+    // Another rewrite, still without a write.
     try await made.addRewrite(1, 4, closing: 2, at: 0, baseAt: 30_000)
     try await made.addChain(1, 5, ordinal: 3, baseAt: 50_000)
     try await check(made, 25, "1.2@1:\(end)")
     try await check(made, 45, "1.4@2:0")
     try await check(made, 51, "1.5@3:0")
-    // Nobody saw a manifest with both files: something may have been written to others.
+    // No shipper saw a manifest with both files, so other files may have been written in between.
     try await made.addChain(1, 6, ordinal: 5, baseAt: 70_000)
     try await check(made, 65, "1.5@3:0", until: 70_000)
   }
 
-  /// `aof-timestamp-enabled` was switched on after an accident, or was off for a while: the first annotation
-  /// says nothing about what is before it.
+  /// `aof-timestamp-enabled` was switched on after an accident, or was off for a while. The first annotation
+  /// says nothing about the commands before it.
   @Test(arguments: [false, true])
   func `an annotation does not date what was written without one`(hasEarlier: Bool) async throws {
     let made = try await MadeRepository()
@@ -171,12 +171,12 @@ import Testing
       let point = try await made.known(at: second * 1000)
       #expect(point.id == "1.1@1:\(first.count)", "second \(second): the accident is of later")
     }
-    // It was certainly over when annotations were on.
+    // The accident was certainly before the first annotation.
     let after = try await made.known(at: 60_000)
     #expect(after.cut?.offset ?? 0 > UInt64(first.count))
   }
 
-  /// Somebody went back to a place inside of an object, and the server has not written yet.
+  /// Somebody restored to a place inside an object, and the server has not written yet.
   @Test func `a timeline without log of its own begins where it forked off`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -193,12 +193,12 @@ import Testing
     #expect(try await made.choose(.point(newest.id))?.cut == newest.cut)
     #expect(try await made.choose(.at(at(20_000)))?.cut == newest.cut)
     #expect(try await made.choose(.at(at(19_000)))?.timeline == .first)
-    // With its first object the log says itself how far it goes.
+    // From its first object on, the log itself shows how far it goes.
     try await made.addLog(2, fork, bytes: Self.set("at:21"), at: 21_000)
     #expect(try await made.choose()?.id == "2.1@1:\(2 * first.count)")
   }
 
-  /// The successor says how far it was: that nothing is there any more is no end of the log.
+  /// The successor's claim says how far the log went. So missing log is not the end of the log.
   @Test func `a log that was durable and is gone is damage, not an empty state`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -274,7 +274,7 @@ import Testing
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
     try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
-    // Of the second in which the file before it ended.
+    // In the second in which the previous file ended.
     let first = Self.set("at:9")
     try await made.addLog(1, 0, bytes: first, at: 9700)
     try await made.addClaim(
@@ -289,7 +289,7 @@ import Testing
     try await check(made, 11, "2.1@1:\(first.count + more.count + rest.count)")
   }
 
-  /// A server was idle, and wrote when another shipper was there; then its directory was emptied.
+  /// A server was idle, and wrote again after another shipper had taken over. Then its directory was emptied.
   @Test func `a log that the next timeline continued had not ended before`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -313,7 +313,7 @@ import Testing
     try await made.addClaim(1, at: 9000)
     try await made.addChain(1, 1, ordinal: 1, baseAt: 9000)
     let first = LogBytes.stamp(10) + Self.set("at:10")
-    // The beginning of a large transaction was in the file by then.
+    // By then, the file had the beginning of a large transaction.
     try await made.addLog(1, 0, bytes: first, at: 30_000)
     try await made.addClaim(
       2, at: 45_000, parentSnapshots: 1, ordinals: [.init(ordinal: 1, offset: UInt64(first.count))],

@@ -12,8 +12,8 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// A shipper that is blocked tries again every 15 seconds, and calls the store each time. The probe of the
-/// repository still comes once an hour.
+/// A blocked shipper retries every 15 seconds, and calls the store each time. The repository is still probed
+/// only once an hour.
 @Suite struct BlockedProbeTests {
   @Test func `the tries of a blocked shipper do not put the probe off`() async throws {
     let directory = try TemporaryDirectory("blocked")
@@ -23,7 +23,7 @@ import WriterLogic
     let memory = MemoryStore()
     _ = try await Repository.openOrCreate(
       memory, keys: .none, compression: .none, now: Instant(seconds: 1))
-    // Nothing can be claimed, and everything else works.
+    // Claims fail, and everything else works.
     let store = FaultyStore(memory) { call in
       call.operation == .create
         ? .fail(LifeboatError(.storeUnavailable, "creating is denied", hint: "allow it")) : .pass
@@ -52,7 +52,7 @@ import WriterLogic
   }
 }
 
-/// A clock that moves on when both the shipper and its auditor wait.
+/// A clock that advances when both the shipper and its auditor are waiting.
 private final class SteppedTime: TimeSource {
   private struct Waiter {
     var number: Int
@@ -65,7 +65,7 @@ private final class SteppedTime: TimeSource {
     var number = 0
     var isOver = false
 
-    /// Removes those whose time has come.
+    /// Removes and returns the waiters that are due.
     mutating func due() -> [Waiter] {
       guard waiters.count == SteppedTime.parties else { return [] }
       milliseconds = max(milliseconds, waiters.map(\.deadline).min()!)
@@ -89,7 +89,8 @@ private final class SteppedTime: TimeSource {
 
   func makeBell() -> any Bell { SteppedBell(time: self) }
 
-  /// - Parameter begun: is given the number by which `wake` ends the wait. It says whether that is over already.
+  /// - Parameter begun: gets the number with which `wake` ends the wait. Returns whether the wait is already
+  ///   over.
   func wait(_ milliseconds: Int64, begun: @Sendable (Int) -> Bool) async {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
@@ -98,7 +99,7 @@ private final class SteppedTime: TimeSource {
           let waiter = Waiter(
             number: state.number, deadline: state.milliseconds + milliseconds,
             continuation: continuation)
-          // Cancelled, or signalled before it waits.
+          // It was cancelled, or was signalled before it waited.
           guard !state.isOver, !begun(state.number) else { return [waiter] }
           state.waiters.append(waiter)
           return state.due()

@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Every way in which a store can lack what backups need is found, and said with its consequence.
+/// Everything that backups need and a store may lack is found, and reported with its consequence.
 @Suite struct CapabilityProbeTests {
   private let clock: @Sendable () -> Instant = { Instant(seconds: 1_795_356_127) }
 
@@ -14,7 +14,7 @@ import Testing
     try await CapabilityProbe(store, now: clock).run()
   }
 
-  /// The one finding that is not ok.
+  /// The only finding that is not ok.
   private func finding(
     _ store: any ObjectStore, _ check: CapabilityReport.Check, others: CapabilityReport.Check...
   ) async throws -> CapabilityReport.Finding {
@@ -101,17 +101,17 @@ import Testing
   func `what is denied is said with its right, and the rest is tried`(
     check: CapabilityReport.Check
   ) async throws {
-    // The listing also shows whether deletions work; without writing nothing else can be judged.
+    // The listing also shows whether deletions work. Without writing, nothing else can be judged.
     let report = try await report(FlawedStore(MemoryStore(clock: clock), .denies(check)))
     let denied = try #require(report[check])
     #expect(denied.verdict != .ok && denied.detail.contains("denied"), "\(denied)")
     let remedy = try #require(denied.remedy)
     #expect(remedy.hasSuffix("allow it"), "\(denied)")
-    // Who may append only is not told to change that.
+    // With append-only credentials, the remedy does not say to change them.
     #expect(remedy.hasPrefix("none, if") == (check == .delete), "\(denied)")
     let others = report.findings.filter { $0.verdict > .ok && $0.check != check }.map(\.check)
     #expect(others == (check == .write ? [.createIfAbsent] : []), "\(report)")
-    // What could not be tried is not called good.
+    // A check that could not run is not reported as good.
     let unproved = report.findings.filter { $0.verdict == .note }.map(\.check)
     #expect(unproved == (check == .write ? [.read, .list, .delete] : []), "\(report)")
   }

@@ -10,8 +10,9 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Who may only create objects can't make history disappear: what a claim leaves out although the store has
-/// had it for longer than the claim is still there, and retention keeps it as long as the policy says.
+/// Somebody who may only create objects can't make history disappear. If a claim leaves out something that
+/// the store has had for longer than the claim, it still exists, and retention keeps it as long as the policy
+/// says.
 @Suite struct CutOffTests {
   private static let day = RetentionPolicy.day
   private static let policy = RetentionPolicy(
@@ -62,14 +63,15 @@ import WriterLogic
       made.store, options: .init(sample: 0, by: "test"), now: { at(5000) }, draw: { 50 },
       progress: { _, _ in }
     ).run()
-    // The pieces of these generations were never made.
+    // The pieces of these generations were never written.
     for name in made.store.names where name.hasPrefix("ops/quarantines/") {
       made.store.lose(name)
     }
     return report
   }
 
-  /// A claim that says that timeline 3 ended with its first snapshot, with a state of its own, and two more.
+  /// Adds a claim according to which timeline 3 ended with its first snapshot, with a state of its own, and
+  /// two more claims.
   private func cutOff(_ made: MadeRepository, _ clock: Clock) async throws {
     let now = clock.now.milliseconds
     try await made.addClaim(4, at: now, parentSnapshots: 1)
@@ -115,7 +117,7 @@ import WriterLogic
     let clock = Clock()
     let made = try await history(clock)
     let last = clock.now
-    // The last object is of ten minutes before the claim, and the claimant's listing did not have it.
+    // The last object was stored ten minutes before the claim, but the claimant's listing did not have it.
     clock.set(last.advanced(byMilliseconds: 600_000))
     let ends = (1...5).map { Claim.End.OrdinalEnd(ordinal: $0, offset: 56) }
     try await made.addClaim(
@@ -135,7 +137,7 @@ import WriterLogic
     try await made.addSnapshot(1, 1, dumpAt: 0)
     try await made.addClaim(2, at: 1, parentSnapshots: 1)
     try await made.addSnapshot(2, 1, dumpAt: 1)
-    // Late, all of it.
+    // All of these came late.
     for sequence in 2...6 { try await made.addSnapshot(1, sequence, dumpAt: 2) }
     let now = at(20 * Self.day)
     clock.set(now)
@@ -154,9 +156,9 @@ import WriterLogic
     let made: MadeRepository
     var random: SeededRandom
     let end: Int64
-    /// It can seal what a reader opens.
+    /// Whether it can seal objects that a reader can open.
     let hasKey: Bool
-    /// Of a repository that is not encrypted.
+    /// The frame of an unencrypted repository.
     let frame: BackupFormat.Frame
     var next = 4
     var created: [String] = []
@@ -222,7 +224,7 @@ import WriterLogic
       if number(0...1) == 0 { try await made.addSnapshot(next - 1, 1, dumpAt: time()) }
     }
 
-    /// Of another process: it does not have the nonce.
+    /// Adds a snapshot of another process, without the timeline's nonce.
     private mutating func snapshot() async throws {
       try await made.addSnapshot(number(1...3), 8, dumpAt: time(), by: 99)
     }
@@ -257,7 +259,7 @@ import WriterLogic
     let whole = try await history(clock, keys)
     let end = clock.now.advanced(byMilliseconds: 3_600_000)
     let now = end.advanced(byMilliseconds: 2 * Self.day)
-    // In an encrypted repository every upload has other bytes, and the same names.
+    // In an encrypted repository, every upload has different bytes under the same names.
     let legitimate = Set(whole.store.names.filter { !$0.hasPrefix("keys/") })
     clock.set(now)
     _ = try await plan(whole, now)
@@ -274,7 +276,7 @@ import WriterLogic
         _ = try await plan(made, now)
         decided += 1
       } catch let error as LifeboatError where error.code == .corrupt {}
-      // The digests of log differ from one encrypted repository to the next.
+      // The digests of log differ between encrypted repositories.
       func place(_ name: String) -> String {
         guard case .log(let number, let ordinal, let span) = ObjectPath(name) else { return name }
         return "\(number)/\(ordinal)/\(span.from)-\(span.to)"
@@ -287,7 +289,7 @@ import WriterLogic
     #expect(decided > 0, "most runs refused: they show nothing")
   }
 
-  /// Every state that a policy keeps is as before, or `verify` names what took it away.
+  /// Every state that a policy keeps is unchanged, or `verify` names the object that hides it.
   @Test(arguments: [false, true])
   func `an intruder's log changes no answer without a finding`(isEncrypted: Bool) async throws {
     let base = UInt64.random(in: 0 ... .max)

@@ -8,7 +8,7 @@ import Testing
 
 /// What `restore --dry-run` shows of the place where the log is cut.
 @Suite struct CutReadingTests {
-  /// A log of these objects behind a BASE, seen at 11 s, 12 s and so on.
+  /// A log of these objects after a BASE, seen at 11 s, 12 s and so on.
   private func made(_ parts: [[UInt8]]) async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -54,7 +54,7 @@ import Testing
     #expect(found.precision == .second && found.nextSecond == at(11_000))
     #expect(found.markBefore == nil && found.markBehind?.time == at(11_000))
     #expect(words(found.lastKept) == "SET a" && words(found.firstLeftOut) == "SET b")
-    // The cut is the end of an object, too.
+    // The cut is also the end of an object.
     let next = try #require(try await surroundings(made, .at(at(11_000))))
     #expect(next.precision == .second && next.nextSecond == at(12_000))
     #expect(next.markBefore?.time == at(11_000) && next.markBehind?.time == at(12_000))

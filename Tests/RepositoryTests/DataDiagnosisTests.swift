@@ -8,7 +8,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// `doctor` on real directories: the facts that are gathered, judged to the last line.
+/// `doctor` on real directories: the facts that it collects, and every line that it prints.
 @Suite struct DataDiagnosisTests {
   private let folder: TemporaryDirectory
   private var data: String { folder("data") }
@@ -18,7 +18,7 @@ import Testing
     try TestFiles.makeDirectory(folder("data"))
   }
 
-  /// Redis 7.0.15: a string, a list and a hash.
+  /// A dump of Redis 7.0.15 with a string, a list and a hash.
   private static let dump = bytes(
     hexadecimal: """
       524544495330303130 fa09 72656469732d766572 06 372e302e3135
@@ -74,7 +74,7 @@ import Testing
       found.detail.contains(
         "appendonly.aof.2.incr.aof can't be loaded: after its last command, at ")
         && found.detail.contains("it ends in \(count) NUL bytes"), "\(found)")
-    // And `inspect` no more says that a server loads it.
+    // `inspect` does not say that a server loads it either.
     let seen = try DirectoryInspection.make(FilePath(data), names: ServerNames())
     #expect(!seen.isSound && !seen.withAppendonlyYes.contains("loads"), "\(seen.text)")
   }
@@ -101,7 +101,7 @@ import Testing
   }
 
   @Test func `a dump of a server that we do not know is nothing bad`() throws {
-    // A later version, a type that no release of today has, and no checksum.
+    // A later version, a type that no current release has, and no checksum.
     let bytes = Array("REDIS0099".utf8) + [0xf0, 1, 2, 3] + [UInt8](repeating: 0, count: 8)
     try TestFiles.write(bytes, to: data + "/dump.rdb")
     #expect(try one("content", findings(.no)).verdict == .ok)
@@ -147,7 +147,7 @@ import Testing
         "if Redis writes it, pass --appendfilename my.aof",
         "if Redis writes it, pass --dbfilename snapshot.rdb",
       ])
-    // A copy that is older than what Redis writes is no news.
+    // A copy that is older than Redis's data is not a problem.
     try TestFiles.write(try #require(Self.dump), to: data + "/dump.rdb")
     for name in ["snapshot.rdb", "my.aof"] {
       var times = [

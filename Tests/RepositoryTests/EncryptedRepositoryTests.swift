@@ -8,8 +8,8 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Making and opening encrypted repositories: every key against every repository, every place where a
-/// creation can stop, and every way to damage what opens one.
+/// Creating and opening encrypted repositories: every key with every repository, every place where a creation
+/// can stop, and every way to damage a descriptor or a slot.
 @Suite struct EncryptedRepositoryTests {
   private static let right = EncryptionKey(bytes: Array(0..<32))
   private static let wrong = EncryptionKey(bytes: Array(1..<33))
@@ -94,7 +94,7 @@ import Testing
     #expect(try await opened.content(name, kind: .operation, limit: 1000) == text)
     let object = try #require(store.contents[name.text])
     #expect(!String(decoding: object, as: UTF8.self).contains("plain text"))
-    // One in the clear, put there by someone without the key, is refused.
+    // An unencrypted object that someone without the key put there is refused.
     let clear = Frame(compression: .none, secrets: nil, randomBytes: { _ in [] })
     store.overwrite(name.text, try clear.seal(text, kind: .operation, name: name))
     #expect(
@@ -110,7 +110,7 @@ import Testing
       let name = try slot(store)
       store.lose(name)
       #expect(await code { _ = try await open(store, key) } == .corrupt)
-      // What a creation left that lost is no slot of this one.
+      // The slot of a creation that lost the race does not open this repository.
       let other = MemoryStore()
       try await make(other)
       let left = try slot(other)
@@ -147,7 +147,7 @@ import Testing
     try await make(one)
     try await make(two)
     let names = (try slot(one), try slot(two))
-    // Renamed: its frame says whose it is. Under a name of its own: it is bound to its repository.
+    // Under another name, its frame does not match. Under its own name, it is still bound to its repository.
     one.overwrite(names.0, try #require(two.contents[names.1]))
     #expect(await code { _ = try await open(one) } == .corrupt)
     one.lose(names.0)
@@ -213,8 +213,8 @@ import Testing
     #expect(slot < descriptor && calls[slot..<descriptor].contains("read keys"), "\(calls)")
   }
 
-  /// Whichever call fails, with its work done or not: what is left is nothing, for every key, or the
-  /// repository that the key opens; and the next start makes it whole.
+  /// Whichever call fails, and whether its work was done or not: afterwards there is either no repository for
+  /// any key, or the repository that the key opens. The next start completes it.
   @Test(arguments: 1...12, [true, false])
   func `a creation that stops anywhere`(number: Int, isDone: Bool) async throws {
     let base = MemoryStore()
@@ -256,7 +256,7 @@ import Testing
     #expect(await code { _ = try await open(store) } == .corrupt)
   }
 
-  /// Both have seen that nothing is there before either writes; the store refuses the second.
+  /// Both have seen that nothing exists before either one writes. The store refuses the second.
   @Test(arguments: [right, wrong, nil], [right, nil])
   func `two that make one repository at once end with one`(
     first: EncryptionKey?, second: EncryptionKey?
@@ -301,7 +301,7 @@ import Testing
   }
 }
 
-/// Shows its descriptor only to the second who asks for it.
+/// A store that shows its descriptor only from the second read on.
 private final class LateDescriptor: StoreLayer {
   let base: any ObjectStore
   private let asked = MemoryStore()

@@ -7,7 +7,7 @@ import WriterLogic
 
 @testable import Shipping
 
-/// What is read back, now and then, by a shipper that has nothing to ship.
+/// The objects that an idle shipper reads back from time to time.
 @Suite struct FollowedObjectsTests {
   private func objects(_ made: MadeRepository, _ timeline: Int, _ offset: UInt64) async throws
     -> [ObjectPath]
@@ -31,12 +31,12 @@ import WriterLogic
     try await made.addLog(1, 0, 10, at: 1000)
     try await made.addLog(1, 10, 30, at: 2000)
     #expect(logs(try await objects(made, 1, 30)) == [10..<30])
-    // The whole, once it was folded.
+    // The folded object, after a fold.
     try await made.addLog(1, 0, 30, at: 2000)
     #expect(logs(try await objects(made, 1, 30)) == [0..<30])
   }
 
-  /// The log of the second timeline begins where that of the first ended.
+  /// The log of the second timeline starts where that of the first one ends.
   @Test func `also where a timeline continues the file of another`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)

@@ -5,7 +5,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Decision 0008: what another process wrote under a timeline's names does not exist.
+/// Decision 0008: objects that another process wrote under a timeline's names do not exist.
 @Suite struct ForeignRecordTests {
   @Test func `a foreign snapshot at the end leaves the point before it the newest, also by time`()
     async throws

@@ -6,7 +6,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Log objects that somebody else created in a timeline. Their names alone hide nothing.
+/// Log objects that somebody else created in a timeline. Their names alone do not hide anything.
 @Suite struct ForgedLogTests {
   private func span(_ from: UInt64, _ to: UInt64, at time: Int64? = 5, digest: UInt8 = 0) -> LogSpan
   {
@@ -36,7 +36,7 @@ import Testing
     #expect(doubtful(span(5, 8)) == [span(0, 10, at: 1)])
   }
 
-  /// It looks like a fold, so it is read only when its bytes are needed.
+  /// It looks like a fold, so it is only read when its bytes are needed.
   @Test(arguments: [0, 1])
   func `a restore takes the bytes from the objects that a forged one covers`(garbage: Int)
     async throws
@@ -66,7 +66,7 @@ import Testing
       verified.findings.contains { $0.object == name.text && $0.isFailure }, "\(verified.text)")
   }
 
-  /// Nothing overlaps it, so only its content shows that it is none.
+  /// Nothing overlaps it, so only its content shows that it is not log.
   @Test func `garbage behind the end is told of, with the command for the state before it`()
     async throws
   {
@@ -94,7 +94,7 @@ import Testing
     #expect(found.contains { $0.verdict == .failed && $0.detail.contains(name) }, "\(found)")
   }
 
-  /// Both are intact and have the nonce of the timeline: only a person can say which is right.
+  /// Both are intact and have the nonce of the timeline, so only a person can decide which one is right.
   @Test func `two that contradict each other are told of, and nothing is deleted`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 0)

@@ -3,13 +3,13 @@ import BackupTypes
 import HistoryLogic
 import Testing
 
-/// `--at` where a timeline forked off inside an object, or where a dump replaced the log of one.
+/// `--at` if a timeline forked inside an object, or if a dump replaced the log of one.
 @Suite struct ForkedTimesTests {
   private static func set(_ key: String) -> [UInt8] { LogBytes.command("SET \(key) 1") }
   private let first = set("a")
   private var length: UInt64 { UInt64(first.count) }
 
-  /// Timeline 1 has an object of 10.5 s, and one of 20 s that holds two commands.
+  /// Timeline 1 has an object from 10.5 s, and one from 20 s that contains two commands.
   private func made() async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -24,8 +24,8 @@ import Testing
     #expect(chosen?.id == id, "at \(time)")
   }
 
-  /// A restore cut between the two commands, and the server went on from there twenty seconds after the claim.
-  /// No name shows that cut.
+  /// A restore cut between the two commands, and the server continued from there twenty seconds after the
+  /// claim. No name shows this cut.
   @Test(arguments: [true, false])
   func `a state that was gone back to is that of the time until the log goes on`(isMarked: Bool)
     async throws
@@ -41,14 +41,14 @@ import Testing
       try await check(made, second * 1000, "2.1@1/1:\(2 * length)")
     }
     try await check(made, 15_000, "1.1@1:\(length)")
-    // Of a command that is not complete yet, nothing counts.
+    // An incomplete command does not count.
     let end = isMarked ? "2.1@1:\(3 * length)" : "2.1@1/1:\(2 * length)"
     try await check(made, 62_000, end)
     #expect(try await made.choose()?.id == end)
   }
 
-  /// The AOF was switched off, and a dump saved. Then a shipper came, found that the log had gone back, claimed,
-  /// and shipped the dump. When it claimed, the dump had been there.
+  /// The AOF was switched off, and a dump was saved. Then a shipper started, found that the log had gone
+  /// back, claimed, and shipped the dump. The dump had existed before the claim.
   @Test func `a dump of before the claim is later than the log that was gone back to`() async throws
   {
     let made = try await made()
@@ -60,7 +60,7 @@ import Testing
     for time in [42_500, 43_000, 99_000] as [Int64] { try await check(made, time, "2.2") }
   }
 
-  /// An old dump was put in the place of a log that had been gone back to, nobody knows when.
+  /// An old dump replaced a log that had gone back, at an unknown time.
   @Test func `a dump that is older than the log does not date its own arrival`() async throws {
     let made = try await made()
     try await made.addClaim(
@@ -72,7 +72,8 @@ import Testing
     #expect(try await made.choose()?.id == "2.2")
   }
 
-  /// A dump has the time of a whole second, here of 20.7 s. The log was last written at 20.3 s.
+  /// The time of a dump is a whole second. This one was saved at 20.7 s, and the log was last written at 20.3
+  /// s.
   @Test func `a dump of the second of the last write is later than the log`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -83,8 +84,8 @@ import Testing
     try await check(made, 20_500, "1.1@1:\(length)")
   }
 
-  /// Timeline 3 was claimed from a listing without the snapshots of timeline 2, and continues its log. What it
-  /// has was on disk in the time of timeline 2, and is later than what timeline 1 has.
+  /// Timeline 3 was claimed from a listing without the snapshots of timeline 2, but continues its log. This
+  /// log was on disk at the time of timeline 2, and is later than what timeline 1 has.
   @Test func `log of a timeline without snapshots counts if the next one continues it`()
     async throws
   {
@@ -100,7 +101,7 @@ import Testing
     for second in [40, 50, 70] as [Int64] {
       try await check(made, second * 1000, "3.1@2/1:\(length)")
     }
-    // A timeline that was asked for is not left.
+    // If a timeline is requested, only that one is searched.
     let asked = try await made.known(at: 30_000, timeline: 1)
     #expect(asked.id == "1.1@1:\(3 * length)")
   }

@@ -8,8 +8,8 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Repositories that releases wrote beside real servers (`scripts/golden`): today's restore gives the files that
-/// the release gave, byte for byte.
+/// Repositories that releases wrote with real servers (`scripts/golden`). The current restore gives the same
+/// files as that release, byte for byte.
 @Suite struct GoldenRepositoryTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
@@ -67,7 +67,7 @@ import Testing
     #expect(report.isSound && report.findings.isEmpty, "\(report.text)")
   }
 
-  /// The ids of generations are computed here from section 3 of docs/format.md alone.
+  /// The test computes the ids of generations from section 3 of docs/format.md alone.
   @Test(arguments: names)
   func `the id of a generation is the fingerprint of its file`(_ name: String) async throws {
     let repository = try #require(
@@ -84,7 +84,7 @@ import Testing
             limit: GenerationIndex.pieceBytes))
       }
       let tail = Array(bytes.suffix(9))
-      // Every file here is an RDB as a whole, with a checksum.
+      // Every file here is a complete RDB with a checksum.
       try #require(
         bytes.count > 73 && tail[0] == 0xff && tail != [0xff] + Array(repeating: 0, count: 8))
       let size = (0..<8).map { UInt8(truncatingIfNeeded: bytes.count >> (8 * $0)) }
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  /// Its name has the first half of the digest only.
+  /// Its name only has the first half of the digest.
   @Test func `a piece must have the whole digest that its index names`() async throws {
     let copy = MemoryStore()
     let listed = try await store("plain").list(prefix: "", continuing: nil)

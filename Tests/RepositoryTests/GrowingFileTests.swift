@@ -10,7 +10,7 @@ import Testing
 @testable import Shipping
 @testable import WriterLogic
 
-/// A dump that somebody copies into place, or overwrites, while it is read.
+/// A dump that somebody copies into place or overwrites while it is being read.
 @Suite struct GrowingFileTests {
   private func upload(_ file: ChangingFile) async throws -> (
     MadeRepository, Result<Void, any Error>
@@ -48,7 +48,7 @@ import Testing
   }
 }
 
-/// A dump with one key, of which something changes once it was read to its end.
+/// A dump with one key that changes after it was read to its end.
 final class ChangingFile: SourceFile {
   enum Change: Sendable { case nothing, grows, isOverwritten, isCutOff }
 

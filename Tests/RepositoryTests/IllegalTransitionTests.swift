@@ -11,8 +11,8 @@ import WriterLogic
 
 @testable import Shipping
 
-/// What a release build does after a change of state that must not happen: it ends the timeline, is blocked
-/// with the reason, and goes on.
+/// What a release build does after an illegal state transition: it ends the timeline, is blocked with the
+/// reason, and keeps running.
 @Suite struct IllegalTransitionTests {
   private func shipper(_ directory: TemporaryDirectory, isOnce: Bool) -> Shipper {
     let options = Shipper.Options(
@@ -25,7 +25,7 @@ import WriterLogic
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
   }
 
-  /// A timeline that closed twice.
+  /// A plan in which a timeline was closed twice.
   private func faulty(_ made: MadeRepository, _ view: CaptureView) async throws -> Writing {
     try await made.addClaim(1, at: 50)
     let claim = try await made.repository.claim(.first)
@@ -39,7 +39,7 @@ import WriterLogic
     }
   }
 
-  /// It ships under `claim`.
+  /// A writer that ships under `claim`.
   private func writer(_ made: MadeRepository, _ claim: Claim) async throws -> Writer {
     var writer = Writer(
       ownership: Ownership(

@@ -4,7 +4,7 @@ import HistoryLogic
 import RepositoryAccess
 import Testing
 
-/// Marks that names do not show: inside a fold, or an object that took long.
+/// Marks that names do not show: inside a fold, or inside an object that was written slowly.
 @Suite struct InnerMarkTests {
   private func folded(
     inner: [(UInt64, Int64)]? = [(20, 200), (30, 300), (30, 310)], kind: Mark.Kind = .seen,

@@ -4,11 +4,11 @@ import HistoryLogic
 import RepositoryAccess
 import TestSupport
 
-/// What the shipper does: objects, snapshots, claims, and what it does not see.
+/// What the shipper does and what it misses: objects, snapshots, claims.
 extension InstantWorld {
   // MARK: The shipper
 
-  /// Everything is durable, in one or more objects.
+  /// Makes everything durable, in one or more objects.
   mutating func ship() async throws {
     var file = files[files.count - 1]
     while file.shipped < file.bytes.count {
@@ -45,7 +45,7 @@ extension InstantWorld {
       made, .snapshot(number, sequence: sequence), kind: .snapshot)
   }
 
-  /// What a log ends with now, in the next claim's words.
+  /// The current end of a timeline's log, as the next claim records it.
   func end(of parent: Int) async throws -> Claim.End {
     try await made.repository.history().contiguousEnd(of: TimelineNumber(parent)!, starts: [:])
   }
@@ -63,7 +63,7 @@ extension InstantWorld {
     _ = try await made.repository.create(claim, .claim(claim.timeline), kind: .claim)
   }
 
-  /// A claim whose chain has nothing in common with what was there.
+  /// A claim whose chain has nothing in common with the previous one.
   mutating func beginAnew() async throws {
     let base = try await newBase()
     self.base = base
@@ -100,18 +100,18 @@ extension InstantWorld {
     try await snapshot()
   }
 
-  /// Nobody saw a manifest that lists both files: what was written to others between is lost.
+  /// No shipper saw a manifest with both files. What was written to other files in between is lost.
   mutating func rewriteUnseen(losing count: Int) async throws {
     events.append("\(now) unseen rewrite")
     rewrite = nil
-    // What is left of the old file is still read.
+    // The rest of the old file is still read.
     try await ship()
     let from = now
     for _ in 0..<count { write(isLost: true) }
     let base = try await newBase()
     if count > 0 { lost.append((from, now)) }
     (files, self.base) = ([newFile()], base)
-    // Its BASE takes a while, and its log is sent with it.
+    // The BASE takes a while, and its log is sent at the same time.
     for _ in 0..<int(0...4) { write() }
     entries.append(Moment(time: base.contentAt + 999, state: base.state))
     try await snapshot()
@@ -125,7 +125,7 @@ extension InstantWorld {
     rewrite = nil
     for _ in 0..<int(0...4) { write() }
     if int(0...3) == 0 { try await fence() }
-    // What the repository holds of each file; a file of which it holds nothing begins anew.
+    // Each file continues where the repository's copy ends. A file that it does not have starts from 0.
     let last = files.count - 1
     let cut = UInt64(files[last].shipped)
     files[last].segments[files[last].segments.count - 1].to = cut
@@ -143,7 +143,7 @@ extension InstantWorld {
     try await snapshot()
   }
 
-  /// One that was killed before it wrote anything.
+  /// A shipper that was killed before it wrote anything.
   mutating func fence() async throws {
     try await claim(fork: nil)
     now += 100
@@ -153,18 +153,18 @@ extension InstantWorld {
     events.append("\(now) rewrite while away")
     rewrite = nil
     for _ in 0..<int(1...4) { write(isLost: true) }
-    // What was there and not shipped is lost, too.
+    // Data that was on disk but not shipped is lost, too.
     lost.append((shippedAt, now))
     try await beginAnew()
   }
 
-  /// The server goes on from an earlier state, in a timeline of its own.
+  /// The server continues from an earlier state, in a new timeline.
   mutating func restore() async throws {
     guard let first = entries.first, now > first.time + 3000 else { return }
     try await ship()
     let time = at(.random(in: first.time...now, using: &random) / 1000 * 1000)
     guard time.milliseconds >= first.time else { return }
-    // Between two windows whoever restores takes the state before.
+    // Between two windows, the state before is restored.
     let point = try await made.known(at: time.milliseconds)
     guard let cut = point.cut else { return }
     let from = now

@@ -4,11 +4,11 @@ import HistoryLogic
 import RepositoryAccess
 import TestSupport
 
-/// A server, its shipper and everything that may happen to both, at random: the repository that comes of
-/// it, and what the server held at each moment.
+/// A server, its shipper and everything that may happen to both, at random. It has the resulting repository,
+/// and the server's state at each moment.
 ///
-/// Every state has a number, and every command says which state it makes of which: replaying what a
-/// restore gives proves which state that is, and that it ever was.
+/// Every state has a number, and every command contains the states before and after it. So replaying a
+/// restored log proves which state it gives, and that the server had this state.
 struct InstantWorld {
   struct File {
     var name: String
@@ -16,10 +16,10 @@ struct InstantWorld {
     var segments: [Snapshot.Segment]
     var bytes: [UInt8] = []
     var shipped = 0
-    /// Bytes after which a transaction is closed.
+    /// Offsets at which no transaction is open.
     var cuts: [Int] = []
   }
-  /// A state, from when on it was the server's.
+  /// A state, and the time from which the server had it.
   struct Moment {
     var time: Int64
     var state: Int
@@ -37,14 +37,14 @@ struct InstantWorld {
   var random: SeededRandom
   var now: Int64
   var truth = [Moment(time: 0, state: 0)]
-  /// Places that the log can be cut at without annotations, in the order of the history: from when on a
-  /// restore may give each.
+  /// Places where the log can be cut without annotations, in the order of the history, with the time from
+  /// which a restore may give each.
   var entries: [Moment] = []
-  /// Between these nothing is known of the log, or which branch counts.
+  /// Periods in which the log is unknown, or it is unknown which branch counts.
   var lost: [(from: Int64, until: Int64)] = []
   var blind: [ClosedRange<Int64>] = []
   var states: [GenerationID: Int] = [:]
-  /// What happened, for a failure's text.
+  /// What happened, for failure messages.
   var events: [String] = []
   var state = 0
   var lastState = 0
@@ -54,16 +54,16 @@ struct InstantWorld {
   var ordinal = 0
   var files: [File] = []
   var base: Base?
-  /// A file that is seen has not changed since.
+  /// The time of the last write.
   var wroteAt: Int64 = 0
-  /// Everything before that is durable.
+  /// Everything before this time is durable.
   var shippedAt: Int64 = 0
   var lastFile: Int64 = 0
   var lastGeneration: UInt64 = 0
-  /// A rewrite that the shipper saw begin: its BASE is not there yet.
+  /// A rewrite that the shipper saw begin. Its BASE does not exist yet.
   var rewrite: (base: Base, first: Int)?
 
-  /// - Parameter start: when it begins, in milliseconds.
+  /// - Parameter start: when the world begins, in milliseconds.
   init(seed: UInt64, start: Int64 = 1_000_000) async throws {
     now = start
     random = SeededRandom(seed: seed)
@@ -79,8 +79,8 @@ struct InstantWorld {
 
   mutating func int(_ range: ClosedRange<Int>) -> Int { .random(in: range, using: &random) }
 
-  /// The state that a restore of `point` gives; a command in it that was made of another state, or a
-  /// transaction that is not whole, is an error.
+  /// The state that a restore of `point` gives. A command that was made for a different state, or an
+  /// incomplete transaction, is an error.
   func replay(_ point: RestorePoint, _ reader: HistoryReader) async throws -> Int {
     let plan = try RestorePlanner(
       history: reader.history, point: point,
@@ -128,7 +128,7 @@ struct InstantWorld {
     return state
   }
 
-  /// What the server held at that time, in milliseconds.
+  /// The server's state at that time, which is in milliseconds.
   func state(at time: Int64) -> Int { truth.last { $0.time <= time }!.state }
 
   // MARK: The server
@@ -185,13 +185,13 @@ struct InstantWorld {
     return File(name: "a.\(lastFile).incr.aof", sequence: lastFile, segments: [segment])
   }
 
-  /// A full copy of what the server holds now.
+  /// A full copy of the server's current state.
   mutating func newBase() async throws -> Base {
     lastGeneration += 1
     let id = GenerationID(
       fingerprint: ShortDigest(bytes: littleEndianBytes(lastGeneration) + littleEndianBytes(5))!,
       nonce: nonce(max(1, timeline)))
-    // The time of an RDB is a second.
+    // The time of an RDB is a whole second.
     let content = now / 1000 * 1000
     let index = GenerationIndex(
       generation: id, kind: .base, file: "a.\(lastGeneration).base", size: 1,

@@ -4,7 +4,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// What is said of a key depends on where it is given, and never shows it.
+/// Messages about a key depend on where the key is given, and never show it.
 @Suite struct KeySourceTests {
   private let folder: TemporaryDirectory
   private let key = EncryptionKey(bytes: Array(0..<32))
@@ -48,7 +48,7 @@ import Testing
       (try file(String(repeating: "x", count: 100_000)), nil, .wrongKey, "can't read"),
       (try file(String(key.reveal().dropLast(2))), nil, .usage, "86 characters"),
       (nil, "hunter2", .usage, "LIFEBOAT_ENCRYPTION_KEY holds no key"),
-      // A good one beside it does not heal it.
+      // A valid key in the other place does not make up for it.
       (whole, "", .wrongKey, "LIFEBOAT_ENCRYPTION_KEY"), (whole, "hunter2", .usage, "no key"),
       (folder("absent"), key.reveal(), .wrongKey, "absent"),
     ]
@@ -76,7 +76,7 @@ import Testing
 
   @Test(arguments: [
     (0o644, 1000, true), (0o604, 1000, true), (0o640, 1000, false), (0o600, 1000, false),
-    // As Kubernetes mounts a Secret.
+    // The modes with which Kubernetes mounts a Secret.
     (0o644, 0, false), (0o440, 0, false),
   ])
   func `a file that everyone can read is warned about`(

@@ -2,11 +2,11 @@ import BackupTypes
 import RepositoryAccess
 import Testing
 
-/// The rows of `list`: one for each recovery window.
+/// The rows of `list`, one for each recovery window.
 @Suite struct ListingRowsTests {
   private let command = Array("*1\r\n$4\r\nPING\r\n".utf8)
 
-  /// A window ends with its last write, and the first snapshot of that is written later.
+  /// A window ends with its last write. Its first snapshot is written later.
   @Test func `the row of a first start has its restore point and its keys`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 0)
@@ -19,8 +19,8 @@ import Testing
     #expect(listing.text.contains("~12  1.2@1:14\n"), "\(listing.text)")
   }
 
-  /// The last snapshot is that of an emptied database, and a few keys were written after it. It takes more of
-  /// them until a writer records their number.
+  /// The last snapshot is of an emptied database, and a few keys were written after it. A writer only records
+  /// their number once there are more.
   @Test(arguments: [(0, true), (2, false)])
   func `unknown is not 0`(sets: Int, isKnown: Bool) async throws {
     let set = Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n".utf8)

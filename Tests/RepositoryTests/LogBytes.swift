@@ -1,8 +1,8 @@
-/// What stands in an append-only file.
+/// The contents of an append-only file.
 enum LogBytes {
   static func command(_ arguments: [UInt8]...) -> [UInt8] { command(arguments) }
 
-  /// Words between spaces.
+  /// A command from words that are separated by spaces.
   static func command(_ text: String) -> [UInt8] {
     command(text.split(separator: " ").map { Array($0.utf8) })
   }

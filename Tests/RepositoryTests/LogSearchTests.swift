@@ -6,9 +6,9 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Points that are found by reading the log: before a command, to the second of an annotation, by id.
+/// Points that are found by reading the log: before a command, by the second of an annotation, by id.
 @Suite struct LogSearchTests {
-  /// A repository whose log is `parts`, an object for each, seen at 1 s, 2 s and so on.
+  /// A repository whose log is `parts`, one object each, seen at 1 s, 2 s and so on.
   private func made(_ parts: [[UInt8]]) async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)
@@ -34,7 +34,7 @@ import Testing
     #expect(try await cut(made, before: "FLUSHALL") == flush)
     #expect(await code { _ = try await made.choose(.before("SET")) } == .suspect)
     #expect(await code { _ = try await made.choose(.before("FLUSHDB")) } == .noBackup)
-    // Its id brings the same back.
+    // Its id gives the same point.
     let id = try #require(try await made.choose(.before("FLUSHALL"))?.id)
     #expect(id == "1.1@1:\(flush)")
     #expect(try await made.choose(.point(id))?.cut?.offset == flush)
@@ -103,8 +103,8 @@ import Testing
     }
   }
 
-  /// Random logs with annotations and transactions, cut into objects anywhere that is allowed: `--at`
-  /// gives exactly what had been executed by then.
+  /// Random logs with annotations and transactions, cut into objects wherever it is allowed. `--at` gives
+  /// exactly what had been executed by that time.
   @Test(arguments: 0..<200) func `to the second`(_ round: Int) async throws {
     let seed = UInt64.random(in: 0 ... .max)
     var random = SeededRandom(seed: seed)
@@ -112,7 +112,7 @@ import Testing
     var parts: [[UInt8]] = [[]]
     var second: Int64 = 0
     var offset: UInt64 = 0
-    // Where the log stood when a second began.
+    // The offset of the log at the start of each second.
     var began: [Int64: UInt64] = [:]
     func add(_ bytes: [UInt8]) {
       parts[parts.count - 1] += bytes
@@ -122,7 +122,7 @@ import Testing
       let step = Int64.random(in: 0...2, using: &random)
       for _ in 0..<step {
         second += 1
-        // An object is seen at its end, after everything in it.
+        // An object is seen when it ends, after everything in it.
         while parts.count < Int(second) + 1 { parts.append([]) }
       }
       let transaction = Bool.random(using: &random)
@@ -138,7 +138,7 @@ import Testing
       if transaction { add(LogBytes.command("EXEC")) }
     }
     let made = try await made(parts)
-    // Before the first mark there is no point; behind the last nothing is missing.
+    // There is no point before the first mark, and nothing is missing after the last one.
     let firstMark = try #require(parts.firstIndex { !$0.isEmpty }) + 1
     for time in Int64(firstMark)..<20 {
       let expected = began.filter { $0.key > time }.map(\.value).min() ?? offset

@@ -3,7 +3,7 @@ import Shipping
 import TestSupport
 import Testing
 
-/// A cause that comes and goes does not fill the log, and the log's last word of it is true.
+/// A cause that comes and goes does not fill the log, and the last line about it is true.
 @Suite struct LogThrottleTests {
   private let minute: Int64 = 60_000
 
@@ -40,7 +40,7 @@ import Testing
       now += period * 500
     }
     #expect(lines.count <= 61 && told >= 10, "\(lines)")
-    // In any span of time, but for the two lines that one occurrence has.
+    // This holds for any period, except that one occurrence may have two lines.
     for (index, first) in lines.enumerated() {
       for (count, last) in lines[index...].enumerated() {
         #expect(Int64(count + 1) <= (last - first) / minute + 2, "\(lines)")

@@ -5,8 +5,8 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// What is asked for and needs lost log is exit 5, with the whole states on both sides; what does not need
-/// it restores.
+/// A requested state that needs lost log gives exit 5 and the complete states on both sides. One that does
+/// not need it is restored.
 @Suite struct LostLogTests {
   private static func set(_ key: String) -> [UInt8] { SmallRepository.set(key) }
 
@@ -24,7 +24,7 @@ import Testing
     made.store.lose(try #require(made.store.names.first { $0.hasPrefix(prefix) }))
   }
 
-  /// A chain with three objects of 27 bytes, of 10, 11 and 12 s, and the next one, of 20 s.
+  /// A chain with three objects of 27 bytes each, from 10, 11 and 12 s, and the next chain, from 20 s.
   private func two() async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 9000)
@@ -54,7 +54,7 @@ import Testing
       #expect(found?.code == .corrupt && found?.hint?.contains("1.1@1:27") == true, "\(id)")
     }
     #expect(await error(made, .point("1.1@1:82"))?.code == .noBackup)
-    // None of these needs it.
+    // None of these needs the lost log.
     for (time, id) in [(10_000, "1.1@1:27"), (20_000, "1.2@2:0"), (21_000, "1.2@2:27")]
       as [(Int64, String)]
     {
@@ -64,7 +64,7 @@ import Testing
       #expect(await error(made, .point(id)) == nil, "\(id)")
     }
     #expect(try await made.choose()?.id == "1.2@2:27")
-    // That a command is not there can't be told.
+    // It can't be proved that a command does not occur.
     #expect(await error(made, .before("FLUSHALL"))?.code == .corrupt)
   }
 
@@ -145,7 +145,7 @@ import Testing
     let without = try await reader.plan(point, .init(), without: [made.dump: "a flipped bit"])
     #expect(joined(without) == nil && without.loadsWithNo == at(10), "the BASE stands in for it")
     #expect(without.warnings.contains { $0.contains("a flipped bit") })
-    // Its index is no better.
+    // The same for its index.
     let name = ObjectPath.index(made.dump).text
     var bytes = made.store.contents[name]!
     bytes[bytes.count - 2] ^= 1

@@ -11,7 +11,7 @@ struct MadeRepository {
   let store: MemoryStore
   let repository: Repository
 
-  /// - Parameter clock: the store's; nil: it says nothing of value.
+  /// - Parameter clock: the store's clock. Without it, the times are not useful.
   init(clock: (@Sendable () -> Instant)? = nil, keys: KeySource = .none) async throws {
     store = MemoryStore(clock: clock)
     repository = try await Repository.openOrCreate(
@@ -30,7 +30,7 @@ struct MadeRepository {
     try await reader.point(question, now: now)
   }
 
-  /// The last state that is known at a time.
+  /// The last known state at a time.
   func known(at time: Int64, timeline: Int? = nil) async throws -> RestorePoint {
     try await reader.known(at: at(time), in: timeline.flatMap { TimelineNumber($0) })
   }
@@ -52,7 +52,7 @@ struct MadeRepository {
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)
   }
 
-  /// A snapshot whose point is a dump of `time`; none when that is nil.
+  /// A snapshot whose point is a dump from `time`; without a point if `time` is nil.
   func addSnapshot(_ number: Int, _ sequence: Int, dumpAt time: Int64?, by writer: Int? = nil)
     async throws
   {
@@ -65,7 +65,7 @@ struct MadeRepository {
     try await add(snapshot(number, sequence, by: writer, chain: nil, dump: dump))
   }
 
-  /// The index of the dump that `addSnapshot` names, for what reads it.
+  /// The index of the dump that `addSnapshot` names, for tests that read it.
   func addDumpIndex(_ number: Int) async throws {
     let id = GenerationID(
       fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(number)) + littleEndianBytes(9))!,
@@ -77,7 +77,7 @@ struct MadeRepository {
     _ = try await repository.create(index, .index(id), kind: .index)
   }
 
-  /// A copy, for what writes to a store.
+  /// A copy, for tests that write to the store.
   func copy() -> MemoryStore {
     let copy = MemoryStore()
     for (name, bytes) in store.contents { copy.overwrite(name, bytes) }
@@ -97,9 +97,9 @@ struct MadeRepository {
     try await add(made)
   }
 
-  /// A snapshot whose point is a log of one file, open from 0, behind a BASE of `time`.
+  /// A snapshot whose point is a log of one file, open from 0, after a BASE from `time`.
   /// - Parameters:
-  ///   - clean: when all that was on disk was durable, as at a clean shutdown.
+  ///   - clean: the time when everything on disk was durable, as at a clean shutdown.
   ///   - written: when the snapshot was written, if not at 0.
   ///   - keys: how many keys it estimates.
   func addChain(
@@ -131,8 +131,8 @@ struct MadeRepository {
     try await add(made)
   }
 
-  /// A snapshot during a rewrite: the BASE of `time` and the file of `ordinal` are still in use, and the next
-  /// file is open.
+  /// A snapshot during a rewrite: the BASE from `time` and the file of `ordinal` are still in use, and the
+  /// next file is open.
   func addRewrite(
     _ number: Int, _ sequence: Int, closing ordinal: Int, at end: UInt64, baseAt time: Int64
   ) async throws {
@@ -156,7 +156,7 @@ struct MadeRepository {
       nonce: nonce(number))
   }
 
-  /// A snapshot without a point: it names one file that waits for its BASE.
+  /// A snapshot without a point. It names one file that waits for its BASE.
   func addDetached(
     _ number: Int, _ sequence: Int, ordinal: Int = 1, awaits base: String? = "a.1.base.rdb",
     isBaseEmpty: Bool? = nil, form: AOFForm? = nil
@@ -191,7 +191,7 @@ struct MadeRepository {
     try await repository.createContent(payload.encoded(), name, kind: .log)
   }
 
-  /// A log object that holds just these bytes of Redis's file; nil: no command ends with it.
+  /// A log object with exactly these bytes of Redis's file. If `time` is nil, no command ends with it.
   func addLog(_ number: Int, ordinal: Int = 1, _ from: UInt64, bytes: [UInt8], at time: Int64?)
     async throws
   {
@@ -203,7 +203,7 @@ struct MadeRepository {
     try await repository.createContent(payload.encoded(), name, kind: .log)
   }
 
-  /// A snapshot whose log is the parent's up to `fork`, then its own.
+  /// A snapshot whose log is the parent's up to `fork`, and its own after that.
   func addForkedSnapshot(_ number: Int, _ sequence: Int, at fork: UInt64) async throws {
     let timeline = TimelineNumber(number)!
     let segments = [
@@ -244,7 +244,7 @@ func nonce(_ number: Int) -> Nonce {
   Nonce(bytes: littleEndianBytes(UInt64(number)) + littleEndianBytes(7))!
 }
 
-/// The code of the error that `body` ends with; nil when it does not.
+/// The code of the error that `body` throws; nil if it does not throw.
 func code(_ body: () async throws -> Void) async -> ExitCode? {
   do {
     try await body()
@@ -255,7 +255,7 @@ func code(_ body: () async throws -> Void) async -> ExitCode? {
 }
 
 extension HistoryReader {
-  /// The last state that is known at a time, also if log of that time was not shipped.
+  /// The last known state at a time, even if log of that time was not shipped.
   func known(at instant: Instant, in timeline: TimelineNumber? = nil) async throws -> RestorePoint {
     switch try await answer(.at(instant, in: timeline), now: instant) {
     case .point(let point, _), .gap(_, let point): return point

@@ -10,12 +10,12 @@ import Testing
 
 @testable import Shipping
 
-/// How a full copy is read, compressed and sent: how much at a time, and how it ends.
+/// How a full copy is read, compressed and sent: how much at a time, and how the upload ends.
 @Suite struct PieceStagesTests {
   @Test func `five pieces that do not compress are sent at the same time in 64 MiB`() async throws {
     let world = try await World(RepeatedFile(.random))
     try await world.uploading { upload in
-      // Five objects of 4.2 MiB, and room for one that is compressed: then the sixth is sent, too.
+      // Five objects of 4.2 MiB, and room for compressing one more. Then the sixth is sent, too.
       try await world.store.wait(for: 6)
       world.store.open()
       #expect(try await upload.value.count == RepeatedFile.pieces)
@@ -137,7 +137,7 @@ private final class Threads: Sendable {
   }
 }
 
-/// A file of equal pieces: an RDB with one string, which does not end.
+/// A file of equal pieces: an RDB with one string that does not end.
 private struct RepeatedFile: SourceFile {
   enum Content { case random, zeros }
   static let pieces = 16
@@ -145,7 +145,7 @@ private struct RepeatedFile: SourceFile {
   let name = "base.aof"
   let threads = Threads()
   private let piece: [UInt8]
-  /// The string has a length of 32 bits: 256 MiB.
+  /// The string has a 32-bit length of 256 MiB.
   private static let head =
     Array("REDIS0010".utf8) + [0xfe, 0x00, 0x00, 0x01, UInt8(ascii: "k"), 0x80, 0x10, 0, 0, 0]
   var failsFrom = Int.max
@@ -179,7 +179,7 @@ private struct RepeatedFile: SourceFile {
   func dropCache(upTo end: UInt64) {}
 }
 
-/// Holds what is to be created until it is opened, and counts it.
+/// A store that counts creations and holds them until it is opened.
 private final class HeldStore: ObjectStore {
   struct Count {
     var requests = 0

@@ -7,8 +7,8 @@ import Testing
 
 /// Which restore point a selection means (design 5 "Time", 6.3).
 @Suite struct PointChoiceTests {
-  /// Timeline 1 with dumps of 100 and 200, timeline 2, claimed at 1000, with one of 1100, and a bare
-  /// claim 3.
+  /// Timeline 1 with dumps from 100 and 200; timeline 2, claimed at 1000, with a dump from 1100; and claim 3
+  /// without anything.
   private func three() async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)
@@ -41,7 +41,7 @@ import Testing
     #expect(try await made.choose(.at(at(time)))?.id == expected)
   }
 
-  /// `now` is 10 s. A minute is for clocks that differ.
+  /// `now` is 10 s. A difference of a minute between clocks is allowed.
   @Test(arguments: [70_001, .max] as [Int64])
   func `a time in the future is a mistake, and the error names the newest point`(_ time: Int64)
     async throws
@@ -71,7 +71,7 @@ import Testing
       }
       #expect(found == .noBackup, "\(number)")
     }
-    // Like PostgreSQL: before it began its history is that of the one that it forked off from.
+    // As in PostgreSQL, the history of a timeline before its start is that of its parent.
     for (time, id) in [(500, "1.2"), (5000, "2.1")] {
       let point = try await made.choose(.at(at(Int64(time)), in: TimelineNumber(2)!))
       #expect(point?.id == id)
@@ -120,7 +120,7 @@ import Testing
       let point = try await made.choose(.point("1.1@1:\(offset)"))
       #expect(point?.instant == at(instant), "\(offset)")
     }
-    // From 20 on the log is lost: what follows a hole was durable after it.
+    // From 20 on, the log is lost. What follows the hole was durable later.
     for (offset, expected) in [
       (1, .noBackup), (11, .noBackup), (30, .corrupt), (40, .corrupt), (41, .noBackup),
     ] as [(Int, ExitCode)] {
@@ -146,7 +146,7 @@ import Testing
     #expect(try await made.choose(.newest(.before))?.id == "1.1")
     #expect(try await made.choose(.at(at(9000)))?.id == "2.1", "a named point is no surprise")
     #expect(try await made.choose(.newest(), now: at(20_000))?.id == "2.1", "the pin has ended")
-    // A restart of the shipper answers nothing.
+    // A restart of the shipper does not answer the question.
     try await made.addClaim(3, at: 2000, parentSnapshots: 1)
     try await made.addSnapshot(3, 1, dumpAt: 2100)
     #expect(await code { _ = try await made.choose() } == .suspect)

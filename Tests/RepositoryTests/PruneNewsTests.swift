@@ -1,7 +1,7 @@
 import RepositoryAccess
 import Testing
 
-/// Retention runs every hour; the log hears of it a few times a day.
+/// Retention runs every hour, but is only logged a few times a day.
 @Suite struct PruneNewsTests {
   private let hour: Int64 = 3_600_000
 

@@ -10,12 +10,12 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Retention against a store: whatever stops it, whoever is about at the same time, nothing that is needed
-/// is lost, and `verify` tells what went from what was lost.
+/// Retention on a store. Whatever stops it, and whatever else runs at the same time, nothing that is needed
+/// is lost. `verify` distinguishes deleted objects from lost ones.
 @Suite struct PrunerTests {
   private static let policy = RetentionPolicy(keepWithin: 2 * RetentionPolicy.day, keepDaily: 4)
 
-  /// Times that the policy keeps, with what Redis had then.
+  /// Times that the policy keeps.
   private func promises(_ history: VirtualHistory) -> [Instant] {
     let since = Retention.fullSince(history.now, PrunerTests.policy)
     let midnight = since.milliseconds / RetentionPolicy.day * RetentionPolicy.day
@@ -47,9 +47,9 @@ import WriterLogic
     #expect(report.isSound, "\(what): \(report.text)")
   }
 
-  /// The ceiling, by what is in the objects: a value that was overwritten before it is in none of them, neither
-  /// because of a pin that is over, nor of an upload that was left unfinished, nor of a BASE that the last
-  /// rewrite replaced long ago. What a rewrite has not replaced yet is on Redis's own disk, too.
+  /// The ceiling, checked by the contents of objects: a value that was overwritten before it is in none of
+  /// them. An expired pin, an unfinished upload, or a BASE that the last rewrite replaced long ago does not
+  /// keep it. What a rewrite has not replaced yet is on Redis's own disk, too.
   @Test(arguments: [Int.max, 3])
   func `no object holds what was overwritten before the ceiling`(rewritesFor days: Int) async throws
   {
@@ -61,7 +61,7 @@ import WriterLogic
       until: start.advanced(byMilliseconds: 10 * RetentionPolicy.day), timeline: .first,
       snapshot: 1, position: nil)
     _ = try await repository.create(pin, .operation(.pins, id: pin.id), kind: .operation)
-    // The store has had both since the beginning.
+    // The store has had the pin and the piece since the beginning.
     let late = history.clock.now
     history.clock.set(start)
     let left = GenerationID(
@@ -74,7 +74,7 @@ import WriterLogic
     let early = try await lowest(store, repository)
     #expect(early == 0)
     for _ in 0..<2 { _ = try await history.pruner(PrunerTests.policy, on: store).run() }
-    // Two days, the day that began before them, four days and a grace period; and one rewrite.
+    // Two days, the day that began before them, four days and a grace period, and one rewrite.
     let policy = (2 + 1 + 4 + 1) * 144 + 2 * 36
     let ceiling = min(history.redis.count - policy, (min(days, 20) - 1) * 144)
     let found = try await lowest(store, repository)
@@ -88,7 +88,7 @@ import WriterLogic
     }
   }
 
-  /// The oldest value of `c` that any dump, BASE or log holds.
+  /// The oldest value of `c` in any dump, BASE or log.
   private func lowest(_ store: MemoryStore, _ repository: Repository) async throws -> Int {
     var lowest = Int.max
     for (name, object) in store.contents {
@@ -222,7 +222,7 @@ import WriterLogic
     #expect(refused?.code == .corrupt && refused?.hint?.contains("--confirm") == true)
     let dry = try await history.pruner(PrunerTests.policy, on: history.store, isDryRun: true).run()
     #expect(dry.lost == 3 && history.store.names == before, "\(dry)")
-    // Nothing else may go: the record alone is what later runs go by.
+    // Nothing else may be deleted. Later runs only rely on the record.
     let keep = RetentionPolicy(keepWithin: 30 * RetentionPolicy.day)
     let quiet = history.store.copy()
     let kept = try await history.pruner(keep, on: quiet).run()
@@ -292,7 +292,7 @@ import WriterLogic
     let history = try await VirtualHistory(days: 3, options: options)
     let policy = RetentionPolicy(keepWithin: 30 * RetentionPolicy.day)
     history.clock.set(history.now.advanced(byMilliseconds: 2 * RetentionPolicy.day))
-    // One fold that is damaged covers nothing.
+    // A damaged fold does not cover anything.
     let damaged = history.store.copy()
     let folds = damaged.names.filter { name in
       guard case .log(_, _, let span) = ObjectPath(name) else { return false }
@@ -332,7 +332,7 @@ import WriterLogic
     let data = try folder.makeDirectory("data")
     let store = FaultyStore(history.store)
     let gate = store.hold { operation, name in operation == .read && name.contains("/log/") }
-    // Of the first days, which no policy keeps.
+    // From the first days, which no policy keeps.
     let old = VirtualHistory.start.advanced(byMilliseconds: 3 * RetentionPolicy.day)
     let options = Restorer.Options(
       data: FilePath(data), question: .at(old), plan: RestorePlan.Options())
@@ -355,12 +355,12 @@ import WriterLogic
       #expect(error.code == .noBackup, "\(error)")
       #expect(TestFiles.list(data).filter { !$0.hasPrefix(".") }.isEmpty)
     }
-    // What is kept restores beside it.
+    // What is kept can be restored at the same time.
     try await check(history.store, history, "beside a restore")
   }
 }
 
-/// A store whose listings lack an object that is there, the first few times.
+/// A store whose first few listings lack an existing object.
 private final class HidingStore: StoreLayer {
   let base: any ObjectStore
   private let name: String

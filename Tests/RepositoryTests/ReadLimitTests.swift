@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// No object takes more memory than what can be written under its name.
+/// Reading an object takes no more memory than the largest object that can be written under its name.
 @Suite struct ReadLimitTests {
   private func tooLarge(_ kind: ObjectKind) -> [UInt8] {
     Frame.magic + [UInt8](repeating: 1, count: kind.objectBytesMax + 1 - Frame.magic.count)
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  /// Whoever may create objects can put anything under the name of the next claim.
+  /// Somebody who may create objects can put anything under the name of the next claim.
   @Test func `a claim that is too large is a claim`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)
@@ -64,7 +64,7 @@ import Testing
   }
 }
 
-/// Notes the largest limit that it was given.
+/// A store that records the largest limit that it was given.
 private final class LimitedStore: StoreLayer {
   let base: any ObjectStore
   private let limits = Mutex(0)

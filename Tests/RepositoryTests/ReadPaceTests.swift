@@ -8,7 +8,8 @@ import Testing
     #expect(ReadPace(limit: 0) == nil)
   }
 
-  /// Reads as fast as the pace allows, with waits that end late; returns the bytes of each 100 ms.
+  /// Reads as fast as the pace allows, with waits that end `late` milliseconds late. Returns the bytes of
+  /// each 100 ms.
   private func read(_ limit: UInt64, for milliseconds: Int64, late: Int64 = 0) throws -> [UInt64] {
     var pace = try #require(ReadPace(limit: limit))
     var now: Int64 = 5000

@@ -6,15 +6,15 @@ import Shipping
 import TestSupport
 import Testing
 
-/// What a shipper deletes, and when it no longer may.
+/// What a shipper deletes, and when it must no longer delete.
 @Suite struct RecordWriterTests {
   private func writer(_ made: MadeRepository) async throws -> RecordWriter {
     let claim = try await made.repository.claim(.first)
     return RecordWriter(repository: made.repository, claim: claim, checksOwnClaim: false)
   }
 
-  /// A fold that was written after the successor's listing lies behind its end: for a reader it is not there,
-  /// and the objects that it took the place of are all there is.
+  /// A fold that was written after the successor's listing is after the timeline's end. A reader does not see
+  /// it, so the objects that it replaces are the only ones.
   @Test func `what was folded stays, once another has claimed`() async throws {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)

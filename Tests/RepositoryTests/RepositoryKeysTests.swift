@@ -6,7 +6,7 @@ import RepositoryAccess
 import TestSupport
 import Testing
 
-/// Adding and removing the keys of a repository, and what others can do to them below `keys/`.
+/// Adding and removing the keys of a repository, and what other people's objects below `keys/` can do.
 @Suite struct RepositoryKeysTests {
   private static let first = EncryptionKey(bytes: Array(0..<32))
   private static let second = EncryptionKey(bytes: Array(1..<33))
@@ -40,7 +40,7 @@ import Testing
     ObjectPath.key(KeySlot.id(of: key.bytes, repository: repository.id)).text
   }
 
-  /// A slot that is intact, and that only another key opens.
+  /// Adds an intact slot that only another key opens.
   private func plantIntact(_ id: String, in store: MemoryStore, _ repository: Repository) throws {
     let path = ObjectPath.key(id)
     let slot = try KeySlot(
@@ -153,7 +153,7 @@ import Testing
     #expect(try await open(base, Self.first) != nil)
   }
 
-  /// Each removes the other's key. Neither may end with a repository that nothing opens.
+  /// Each removes the other's key. The result must not be a repository that no key opens.
   @Test func `a key that is removed while it removes another one is written again`() async throws {
     let base = MemoryStore()
     let repository = try await make(base)
@@ -169,8 +169,8 @@ import Testing
 
   // MARK: What others put there
 
-  /// Whoever may create objects leaves any number of slots, damaged and intact, at every kind of name that
-  /// is free.
+  /// Somebody who may create objects adds any number of slots, damaged or intact, under every kind of free
+  /// name.
   @Test(arguments: [true, false])
   func `garbage below keys keeps no key from opening, and costs a bounded number of requests`(
     isIntact: Bool
@@ -196,7 +196,7 @@ import Testing
     #expect(store.calls.count == 3 && !store.calls.contains { $0.operation == .list })
     let wrong = FaultyStore(base)
     let code = await code { _ = try await open(wrong, Self.third) }
-    // A damaged first slot may have been anyone's.
+    // A damaged first slot may have been for any key.
     #expect(code == (isIntact ? .wrongKey : .corrupt))
     #expect(wrong.calls.count < 50)
 
@@ -220,7 +220,7 @@ import Testing
     let other = await #expect(throws: LifeboatError.self) { _ = try await open(store, Self.third) }
     #expect(other?.code == .wrongKey, "\(other!)")
     #expect(other?.cause?.contains(name(Self.second, repository)) == true, "\(other!)")
-    // For the key whose slot it is, it is damage.
+    // For the slot's own key, this is damage.
     let own = await #expect(throws: LifeboatError.self) { _ = try await open(store, Self.second) }
     #expect(own?.code == .corrupt, "\(own!)")
     #expect(own?.message.contains(name(Self.second, repository)) == true, "\(own!)")

@@ -7,9 +7,9 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What is shown to who asks how the sidecar is.
+/// The status that the sidecar shows.
 @Suite struct ShipStatusTests {
-  /// A scrape and two probes a minute are 100,000 questions in two weeks.
+  /// A scrape and two probes a minute are about 60,000 requests in two weeks.
   @Test func `it can be asked for ever`() throws {
     let folder = try TemporaryDirectory("status")
     let status = ShipStatus(time: SystemClock())

@@ -8,8 +8,8 @@ import RedisFormats
 import RepositoryAccess
 import TestSupport
 
-/// A small repository that is whole: two timelines, a BASE of two pieces, a dump, a log over a fork, and
-/// one operation of each kind. What it holds is what a shipper would write.
+/// A small complete repository: two timelines, a BASE of two pieces, a dump, a log across a fork, and one
+/// operation of each kind. Its contents are what a shipper would write.
 struct SmallRepository {
   let store: MemoryStore
   let repository: Repository
@@ -18,7 +18,7 @@ struct SmallRepository {
 
   static let ordinalEnd: UInt64 = 54
 
-  /// - Parameter value: the bytes of the BASE's string.
+  /// - Parameter value: the length of the BASE's string in bytes.
   init(
     _ compression: Compression = .none, value: Int = (4 << 20) + 999, keys: KeySource = .none
   ) async throws {
@@ -40,7 +40,7 @@ struct SmallRepository {
     try await addOperations()
   }
 
-  /// An RDB of version 10 with one string of so many bytes.
+  /// An RDB of version 10 with one string of this many bytes.
   static func rdb(value count: Int) -> [UInt8] {
     var bytes = Array("REDIS0010".utf8) + [0xfe, 0, 0xfb, 1, 0, 0, 1, UInt8(ascii: "k"), 0x80]
     bytes += withUnsafeBytes(of: UInt32(count).bigEndian) { Array($0) }

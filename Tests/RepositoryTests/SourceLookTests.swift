@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What the auditor's look finds in a directory.
+/// What the auditor finds when it looks at a directory.
 @Suite struct SourceLookTests {
   private let directory: TemporaryDirectory
   private let command = LogBytes.command("SET k v")
@@ -22,7 +22,7 @@ import Testing
       to: inner + "/appendonly.aof.manifest")
   }
 
-  /// A volume is copied and mounted in the place of the old one, and the server goes on with the old one.
+  /// A copy of the volume is mounted in place of the old one, but the server still writes to the old one.
   @Test func `a file that lost its name and grows is noticed`() throws {
     try makeSet("data")
     try makeSet("copy")
@@ -35,12 +35,12 @@ import Testing
     try TestFiles.append(command, to: directory("old") + "/appendonlydir/appendonly.aof.1.incr.aof")
     let reason = try look.sample().outOfSight ?? ""
     #expect(reason.contains("Redis writes to appendonly.aof.1.incr.aof"), "\(reason)")
-    // What grows under its name is the log that the server writes to.
+    // A file that grows under its own name is the log that the server writes to.
     try TestFiles.append(command, to: data + "/appendonlydir/appendonly.aof.1.incr.aof")
     #expect(try look.sample().outOfSight == nil)
   }
 
-  /// A rewrite of an empty Redis 6 leaves an AOF that is an RDB without keys. It is never shipped.
+  /// A rewrite of an empty Redis 6 gives an AOF that is an RDB without keys. It is never shipped.
   @Test(arguments: [true, false])
   func `a single AOF without keys is no data`(isKeyless: Bool) throws {
     let key: [UInt8] = isKeyless ? [] : [0xfe, 0, 0xfb, 1, 0, 0, 1, 0x6b, 1, 0x76]

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// A `sync` that was asked for is done, whatever becomes of the timeline meanwhile.
+/// A requested `sync` is completed, whatever happens to the timeline meanwhile.
 @Suite struct SyncTakenUpTests {
   @Test func `one that the end of a timeline cut off is done by the next`() async throws {
     let directory = try TemporaryDirectory("sync")
@@ -39,7 +39,7 @@ import WriterLogic
     try await eventually(
       deadline: 120, "the first command is durable",
       condition: { status.shipping.syncDone >= first }, state: { "\(status.current)" })
-    // What is not tried again ends a timeline.
+    // An error that is not retried ends the timeline.
     store.decide { call in
       call.operation == .create && call.name.hasPrefix("timelines/00000001/log/")
         ? .fail(FaultyStore.unreachable) : .pass

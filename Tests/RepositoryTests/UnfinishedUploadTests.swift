@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// An upload that was cut off is continued, but not once retention may be deleting it.
+/// An interrupted upload is continued, unless retention may already be deleting it.
 @Suite struct UnfinishedUploadTests {
   private static let start = Instant(milliseconds: 1_700_000_000_000)
 
@@ -50,7 +50,7 @@ import WriterLogic
     }
   }
 
-  /// A piece that was emptied, or has other bytes, is written again. Its name alone proves nothing.
+  /// A piece that is empty or has other bytes is written again. Its name alone proves nothing.
   @Test(arguments: [true, false])
   func `what is continued is compared with what it should be`(isEmptied: Bool) async throws {
     let clock = VirtualClock(UnfinishedUploadTests.start)
@@ -80,7 +80,7 @@ import WriterLogic
     let index = try await uploader.upload(try upload(claim, size: bytes.count), file).index
     #expect(index.generation == left, "it is continued")
     try await GenerationStream(repository: made.repository, index: index).run { _ in }
-    // A complete generation whose piece was emptied since is not used again.
+    // A complete generation is not reused if one of its pieces is now empty.
     _ = try await made.repository.store.delete([name.text])
     _ = try await made.repository.store.create(name.text, [])
     let again = GenerationUploader(
@@ -93,7 +93,7 @@ import WriterLogic
     try await GenerationStream(repository: made.repository, index: other).run { _ in }
   }
 
-  /// What a plan asks for when it sees a dump.
+  /// The upload that a plan requests for a dump.
   private func upload(_ claim: Claim, size: Int) throws -> GenerationUpload {
     let dump = PinnedFile(
       pin: PinID(1), name: "dump.rdb", size: UInt64(size),

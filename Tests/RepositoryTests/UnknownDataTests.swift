@@ -9,21 +9,21 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Unknown is data: what a program wrote in a form that this release can't read is never broken, never
-/// empty. One rule (`RDBOpening`, `RDBWalker`), asked by the shipper, by a look and by `inspect`.
+/// Unknown data is data. A form that this release can't read is never called broken or empty. The shipper, a
+/// look and `inspect` use the same rule (`RDBOpening`, `RDBWalker`).
 @Suite struct UnknownDataTests {
   enum Verdict: String, Sendable { case empty, data, unknown, broken }
 
   private struct Found: Equatable, CustomStringConvertible {
-    /// Of the whole file, as the shipper judges it.
+    /// The shipper's verdict on the whole file.
     var shipped: GenerationIndex.Verdict?
-    /// Of a look, which reads no further than it must.
+    /// The verdict of a look, which only reads as far as necessary.
     var look: Verdict
     var isBrokenInInspect: Bool
     var description: String { "\(String(describing: shipped)), \(look), \(isBrokenInInspect)" }
   }
 
-  /// What every place says of `bytes` as the dump, the BASE, or the single AOF of a directory.
+  /// All verdicts on `bytes` as the dump, the BASE, or the single AOF of a directory.
   private func judged(_ bytes: [UInt8], as role: String) throws -> Found {
     let folder = try TemporaryDirectory("unknown")
     switch role {
@@ -61,14 +61,14 @@ import Testing
       case .unverified: .unverified
       case .broken: nil
       }
-    // What is not known is not 0.
+    // An unknown count is not 0.
     if shipped == .unverified { #expect(summary.flatMap { DatasetRecord($0) } == nil) }
     let inspection = try DirectoryInspection.make(FilePath(folder.path), names: ServerNames())
     return Found(
       shipped: shipped, look: look, isBrokenInInspect: inspection.files.contains { $0.isBroken })
   }
 
-  /// - Parameter damaged: whether its checksum is wrong; nil: it has none.
+  /// - Parameter damaged: whether its checksum is wrong; nil for no checksum.
   static func rdb(_ magic: String, _ records: [UInt8], damaged: Bool? = false) -> [UInt8] {
     let content = Array(magic.utf8) + records + [0xff]
     guard let damaged else { return content + littleEndianBytes(UInt64(0)) }
@@ -139,7 +139,7 @@ import Testing
       let found = try judged(test.bytes, as: role)
       #expect(found.look == expected, "\(role): \(found)")
       #expect((found.shipped == nil) == (expected == .broken), "\(role): \(found)")
-      // As a dump, `$3...` and NULs are read by the walker; `inspect` reads a single AOF as a log.
+      // In a dump, the walker reads `$3...` and NULs. `inspect` reads a single AOF as a log.
       #expect(found.isBrokenInInspect == (expected == .broken), "\(role): \(found)")
       if expected == .unknown {
         #expect(found.shipped == .unverified, "\(role): \(found)")
@@ -147,11 +147,11 @@ import Testing
     }
   }
 
-  /// Of a version that is known the trailer is understood, whatever is inside: a bit that flipped is found.
+  /// In a known version, the trailer is understood whatever is inside, so a flipped bit is found.
   @Test func `damage that we understand stays damage`() throws {
     let flipped = UnknownDataTests.rdb("REDIS0012", [60, 1, 107], damaged: true)
     #expect(try judged(flipped, as: "dump").shipped == nil)
-    // Commands may follow the RDB of a BASE; where it ends is seen by its checksum.
+    // Commands may follow the RDB of a BASE. Its checksum shows where it ends.
     let whole = UnknownDataTests.rdb("REDIS0012", [60, 1, 107])
     for role in ["base", "legacy"] {
       #expect(try judged(whole + UnknownDataTests.set, as: role).shipped == .unverified)
@@ -172,7 +172,7 @@ import Testing
     #expect(try judged(cut, as: "dump").shipped == nil)
   }
 
-  /// The counts of an RDB in front of commands are not those of the file.
+  /// The counts of an RDB before commands are not those of the file.
   @Test func `a BASE with nothing in its RDB and commands behind it is not without keys`() throws {
     var check = GenerationCheck(kind: .base)
     let bytes = UnknownDataTests.rdb("REDIS0009", []) + UnknownDataTests.set
@@ -185,7 +185,8 @@ import Testing
     #expect(none.flatMap { DatasetRecord($0) }?.isEmpty == true)
   }
 
-  /// Files of servers that can't be had here, beside the checkout; what each sign proves stands above.
+  /// Files of servers that can't be installed here. They are beside the checkout. The tests above show what
+  /// each sign proves.
   @Test(.enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"))
   func `no file of a newer server is called broken or empty`() throws {
     for (name, folder) in ServerFixtures.all {
@@ -193,7 +194,7 @@ import Testing
       let path = FilePath(folder + "/data")
       let facts = try DirectoryLook(path, names: ServerNames()).facts()
       let verdict = DataVerdict.judge(facts, appendOnly: .unknown)
-      // One of them is what FLUSHALL leaves, and it is read.
+      // Some of them are empty, as after FLUSHALL.
       if case .data = verdict {
       } else if !isBroken, !name.contains("-empty-") {
         Issue.record("\(name): \(verdict)")
@@ -208,7 +209,7 @@ import Testing
     }
   }
 
-  /// What each fixture is, and how much of what is in it (`expected.json`).
+  /// The verdict and the counts of each fixture (`expected.json`).
   @Test(.enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"))
   func `each file of a newer server has its verdict and its counts`() throws {
     struct Expected: Decodable {
@@ -254,7 +255,7 @@ import Testing
         #expect(database.expires == wanted.expires, "\(name)")
         for (type, count) in wanted.types ?? [:] {
           #expect(database.types[type]?.keys == count.keys, "\(name) \(type)")
-          // A string counts as none here.
+          // A string has no elements here.
           if type != "string" {
             #expect(database.types[type]?.elements == count.elements, "\(name) \(type)")
           }

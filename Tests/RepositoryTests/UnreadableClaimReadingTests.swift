@@ -8,10 +8,10 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// What can be restored beside a claim that can't be read, or is gone. A writer passes such a claim: the next
-/// one continues a timeline below.
+/// What can be restored if a claim can't be read or is missing. A writer skips such a claim, and its own
+/// claim continues an earlier timeline.
 @Suite struct UnreadableClaimReadingTests {
-  /// Timeline 1 has states of 100 and 200, and ends with 2. Timeline 2 begins at 1000 and goes on.
+  /// Timeline 1 has states from 100 and 200, and ends at claim 2. Timeline 2 begins at 1000 and continues.
   private func made(passing: Bool = false, objects: Bool = false) async throws -> MadeRepository {
     let made = try await MadeRepository()
     try await made.addClaim(1, at: 50)
@@ -95,7 +95,7 @@ import WriterLogic
     #expect(try await made.choose(.at(at(9000)))?.id == "4.1")
     let error = await #expect(throws: LifeboatError.self) { _ = try await prune(made) }
     #expect(error?.message.contains("timeline 3 has 1 object,") == true, "\(error!)")
-    // A writer goes on above it.
+    // A writer continues with a higher number.
     #expect(try await made.repository.history(passesClaims: true).highestNumber?.value == 4)
   }
 

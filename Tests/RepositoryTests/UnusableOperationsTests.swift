@@ -8,14 +8,14 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// Who may only create objects, and has no key, can't take anything away with a record below `ops/`, nor
-/// answer a question. What keeps something keeps it also when nobody can read it.
+/// Somebody who may only create objects and has no key can't remove anything with a record below `ops/`, or
+/// answer a question. A record that keeps something still keeps it if nobody can read the record.
 @Suite struct UnusableOperationsTests {
   private static let pin = "s0000000000900-1-1"
   private static let key = KeySource(
     file: nil, value: EncryptionKey(bytes: Array(0..<32)).reveal())
 
-  /// Timeline 1 has a state, timeline 2 began suspect. The pin keeps the state before.
+  /// Timeline 1 has a state, and timeline 2 began as suspect. The pin keeps the previous state.
   private func suspect(_ keys: KeySource) async throws -> MadeRepository {
     let made = try await MadeRepository(keys: keys)
     try await made.addClaim(1, at: 50)
@@ -28,8 +28,8 @@ import WriterLogic
     return made
   }
 
-  /// What an intruder can put under a name: bytes, a record without the key, and in a repository that is not
-  /// encrypted one of another repository, or of another name.
+  /// What an intruder can put under a name: bytes, a record sealed without the key, and, in an unencrypted
+  /// repository, a record of another repository or another name.
   private func garbage(_ name: ObjectPath, _ made: MadeRepository, isEncrypted: Bool) async throws
     -> [[UInt8]]
   {
@@ -78,7 +78,7 @@ import WriterLogic
           .findings()
         #expect(
           found.contains { $0.check == "operations" && $0.detail.contains(name.text) }, "\(found)")
-        // It writes a quarantine of what it finds damaged.
+        // A copy, since `verify` may write a quarantine.
         let verified = try await Verifier(
           made.copy(), options: .init(sample: nil, by: "test", keys: keys), now: { at(5000) },
           draw: { 0 }, progress: { _, _ in }
@@ -98,7 +98,7 @@ import WriterLogic
       let history = try await made.repository.history()
       let held = try await made.repository.pinsInForce(history.catalogue, now: at(10_000))
       #expect(held.pins.map(\.id) == [Self.pin], "\(what)")
-      // Garbage occupies the name of the release, so `unpin` fails and says so.
+      // Garbage is at the name of the release, so `unpin` fails and says so.
       let error = await #expect(throws: LifeboatError.self) {
         try await made.repository.release(Self.pin, by: "test", at: at(3))
       }
@@ -143,7 +143,7 @@ import WriterLogic
     }
   }
 
-  /// One that is above the true one by its name.
+  /// The garbage's name sorts after that of the real drill.
   @Test func `garbage named as a drill does not hide the last one`() async throws {
     for keys in [KeySource.none, Self.key] {
       let made = try await suspect(keys)

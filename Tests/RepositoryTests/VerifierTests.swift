@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite struct VerifierTests {
-  /// Runs `body` with one object of a whole repository replaced, and puts it back.
+  /// Runs `body` with one object of a complete repository replaced, and puts the object back.
   private func with(
     _ made: SmallRepository, _ name: String, _ bytes: [UInt8]?,
     _ body: (VerifyReport) throws -> Void
@@ -36,7 +36,7 @@ import Testing
     #expect(try await made.verify(sample: 50).isSound)
   }
 
-  /// `created` in the descriptor is the one thing without a checksum, and of no use to anything.
+  /// Only `created` in the descriptor has no checksum. Nothing uses it.
   private func isCovered(_ name: String, _ bytes: [UInt8], _ offset: Int) -> Bool {
     guard name == "lifeboat.json" else { return true }
     let text = String(decoding: bytes, as: UTF8.self)
@@ -52,7 +52,7 @@ import Testing
     for name in made.store.names {
       let whole = made.store.contents[name]!
       for round in 0..<(whole.count > 1 << 20 ? 3 : 12) {
-        // Its header, its first bytes of content, or anywhere.
+        // In its header, in its first bytes of content, or anywhere.
         let offset = Int.random(
           in: 0..<min(whole.count, [56, 200, .max][round % 3]), using: &random)
         guard isCovered(name, whole, offset) else { continue }
@@ -66,7 +66,7 @@ import Testing
             #expect(failures(report).allSatisfy { $0.verdict == .damaged && $0.remedy != nil })
           }
         } catch let error as LifeboatError where name == "lifeboat.json" {
-          // Another version number, or a cipher: said by the error.
+          // The error is about another version number or a cipher.
           #expect([.versionMismatch, .wrongKey].contains(error.code), "\(error)")
           made.store.overwrite(name, whole)
         }
@@ -74,7 +74,7 @@ import Testing
     }
   }
 
-  /// A codec may have bits that say nothing: then the content is what was written.
+  /// Some bits of a codec have no meaning. The content is then unchanged.
   @Test(arguments: [Compression.zstd, .gzip])
   func `a flipped bit of compressed content is found, or changes nothing`(_ codec: Compression)
     async throws
@@ -106,10 +106,10 @@ import Testing
 
   @Test func `an object that is missing is named, where anything refers to it`() async throws {
     let made = try await SmallRepository()
-    // Nothing says that there has to be such an operation, or more log than there is.
+    // Nothing refers to an operation, or to the last log object.
     let last = made.store.names.filter { $0.contains("00000002/log/") }.last!
-    // Nor that there was a snapshot behind the last one; what it alone names is a generation that may
-    // still be on its way.
+    // Nothing refers to the last snapshot either. A generation that only this snapshot names looks like an
+    // unfinished upload.
     let newest = "timelines/00000002/snapshots/00000002"
     for name in made.store.names
     where !name.hasPrefix("ops/") && name != last && name != newest {
@@ -150,13 +150,13 @@ import Testing
     let digest = made.repository.frame.digest(piece)
     try await made.repository.createContent(
       piece, .piece(left, number: 3, digest.short), kind: .piece)
-    // A put that came after the timeline had ended.
+    // An object that was written after the timeline had ended.
     try await made.addLog(1, SmallRepository.set("z"), from: 54, at: 999)
     made.store.overwrite("somebody/else", [1, 2, 3])
     let report = try await made.verify()
     #expect(report.isSound, "\(report.text)")
     #expect(report.findings.count == 3 && report.findings.allSatisfy { $0.verdict == .remark })
-    // It may still be continued, so its bytes count.
+    // The upload may still be continued, so its bytes count.
     let name = ObjectPath.piece(left, number: 3, digest.short).text
     var bytes = made.store.contents[name]!
     bytes[60] ^= 1
@@ -256,7 +256,7 @@ import Testing
   }
 }
 
-/// A store in which something happens just before an object is read for the first time.
+/// A store with a hook that is called just before an object is read for the first time.
 private final class ChangingStore: StoreLayer {
   let base: any ObjectStore
   private let name: String

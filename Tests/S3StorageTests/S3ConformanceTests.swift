@@ -77,11 +77,11 @@ import Testing
   }
 }
 
-/// SeaweedFS, as `scripts/stores` installs it. It checks signatures, headers, dates and Content-MD5,
-/// not the signed digest of a payload.
+/// SeaweedFS, as `scripts/stores` installs it. It checks signatures, headers, dates and Content-MD5, but not
+/// the signed digest of a payload.
 @Suite(.timeLimit(.minutes(15)), .enabled(if: SeaweedServer.executable != nil))
 struct SeaweedTests {
-  /// A store under a prefix of its own.
+  /// A store under a new prefix.
   private func store(
     bucket: String = SeaweedServer.bucket, virtualHost: Bool = false,
     key: (String, String) = (SeaweedServer.accessKey, SeaweedServer.secretKey),
@@ -99,7 +99,7 @@ struct SeaweedTests {
     ).store
   }
 
-  /// It sorts `a/b` before `a-b`, so one check holds for it only up to the order of its pages.
+  /// It sorts `a/b` before `a-b`, so the check of a long listing is left out. The next test makes up for it.
   @Test(
     arguments: ObjectStoreConformance.all.filter { !$0.description.contains("more than a page") })
   func conformance(_ check: ObjectStoreConformance.Check) async throws {
@@ -126,7 +126,7 @@ struct SeaweedTests {
   }
 
   @Test func byVirtualHost() async throws {
-    // A name below "localhost" resolves to loopback where the resolver follows RFC 6761.
+    // A name below "localhost" resolves to loopback if the resolver follows RFC 6761.
     let store = try await store(virtualHost: true)
     do {
       #expect(try await store.create("a b/c+d", [1, 2]) == .created)

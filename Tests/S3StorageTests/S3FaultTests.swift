@@ -8,7 +8,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Faults of the network and of the service.
+/// Faults in the network and in the service.
 @Suite(.timeLimit(.minutes(15))) struct S3FaultTests {
   static let faults: [(String, FaultS3Server.Fault)] = [
     ("500", .instead(.reply(FaultS3Server.error(500, "InternalError")))),
@@ -27,12 +27,12 @@ import Testing
     connect: .seconds(5), firstByte: .milliseconds(500), bytesPerSecondMin: 1,
     slowAfter: .seconds(5))
 
-  /// Each operation comes through each fault with the right result, and nothing is stored twice.
+  /// Each operation gives the right result in spite of each fault, and nothing is stored twice.
   @Test(arguments: faults.map(\.0)) func everyOperationComesThrough(_ name: String) async throws {
     let fault = Self.faults.first { $0.0 == name }!.1
     let server = try FaultS3Server()
     let store = Given.retrying(try Given.store(server, limits: limits))
-    // Each request is disturbed the first time it is made: the 1st, the 3rd, …
+    // Each request fails the first time it is made: the 1st, the 3rd, …
     let seen = Mutex<[String: Int]>([:])
     server.change {
       $0.fault = { request in
@@ -45,7 +45,7 @@ import Testing
     }
     let bytes = [UInt8](repeating: 9, count: 70_000)
     let outcome = try await store.create("a/b", bytes)
-    // Whoever lost a reply finds its own object there, and reads it back: invariant 3.
+    // Invariant 3: a client that lost a reply finds its own object and reads it back.
     #expect(
       outcome == .created
         || (outcome == .exists && server.content("bucket/some/prefix/a/b") == bytes))
@@ -66,7 +66,7 @@ import Testing
         { _ = try await store.read("x/y") }, { _ = try await store.create("x/y", [1]) },
         { _ = try await store.list(prefix: "x/y", continuing: nil) },
       ] as [() async throws -> Void] {
-        // An answer of which only the body was cut may be complete for a PUT.
+        // For a PUT, a reply of which only the body is truncated may be complete.
         do {
           try await work()
           #expect(name == "truncated reply")
@@ -107,7 +107,7 @@ import Testing
     #expect(error.isRetryable && error.cause?.contains("has no length") == true)
   }
 
-  /// Only S3's own words prove that something is not there.
+  /// Only S3's own reply proves that an object does not exist.
   @Test func absenceIsProved() async throws {
     for reply in [
       LoopbackReply(404), LoopbackReply(404, text: "<html>not found</html>"),
@@ -175,7 +175,7 @@ import Testing
     await #expect(throws: CancellationError.self) { try await task.value }
   }
 
-  /// A long run with faults at random: what was acknowledged is there, byte for byte, once.
+  /// A long run with random faults. Everything that was acknowledged is there exactly once, byte for byte.
   @Test func aLongRunWithFaults() async throws {
     let seed = UInt64.random(in: 0...UInt64.max)
     let random = Mutex(SeededRandom(seed: seed))

@@ -7,7 +7,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// A store under a prefix of its own, on one of the servers of `scripts/test --stores all`.
+/// A store under a new prefix, on one of the servers of `scripts/test --stores all`.
 private func store(
   _ kind: OtherS3Server.Kind, secret: String = OtherS3Server.secretKey,
   observe: @escaping @Sendable (S3Observation) -> Void = { _ in }
@@ -22,7 +22,7 @@ private func store(
   ).store
 }
 
-/// Ceph's RADOS Gateway: it verifies the signed digest of every body.
+/// Ceph's RADOS Gateway, which verifies the signed digest of every body.
 @Suite(.timeLimit(.minutes(15)), .enabled(if: OtherS3Server.isWanted(.ceph)))
 struct CephTests {
   @Test(arguments: ObjectStoreConformance.all)
@@ -44,11 +44,11 @@ struct CephTests {
   }
 }
 
-/// `rclone serve s3`: the store that ignores `If-None-Match` and says nothing.
+/// `rclone serve s3`, which silently ignores `If-None-Match`.
 @Suite(.timeLimit(.minutes(15)), .enabled(if: OtherS3Server.isWanted(.rclone)))
 struct RcloneTests {
-  /// What it can't do: refuse a creation, and delete a name of which others are made ("a", where
-  /// "a/b" is), which is a folder to it and an error. We have no such names.
+  /// What it can't do: refuse a creation, or delete a name that is a prefix of others ("a" if "a/b" exists).
+  /// Such a name is a folder, and deleting it is an error. We have no such names.
   private static func isKnown(_ check: ObjectStoreConformance.Check) -> Bool {
     ["creates once", "one of eight", "deletes, and absent"]
       .contains { check.description.contains($0) }

@@ -6,7 +6,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// The probe on S3, with each store that is not as good as it says.
+/// The probe on S3, and on each store that does not keep its promises.
 @Suite(.timeLimit(.minutes(5))) struct S3ProbeTests {
   private func probe(_ server: FaultS3Server) async throws -> CapabilityReport {
     let store = Given.retrying(try Given.store(server))
@@ -54,7 +54,7 @@ import Testing
     #expect(finding.verdict == .warning && finding.detail.contains("ahead of"), "\(finding)")
   }
 
-  /// With lost replies, a creation that was retried finds its own object, and is no refusal.
+  /// When replies are lost, a retried creation finds its own object. This is not a refusal.
   @Test func onARoughWay() async throws {
     let server = try FaultS3Server {
       $0.fault = { $0.number % 2 == 1 ? .afterwards { _ in .reset } : nil }
@@ -81,7 +81,7 @@ import Testing
       ])
     let denied = try await CapabilityProbe(reader, now: { SystemClock.now() }).run()
     #expect(denied[.write]?.verdict == .failed && denied[.write]?.remedy != nil, "\(denied)")
-    // It may read and list; whether what was written is there at once nobody could try.
+    // It may read and list. Nothing could be written, so read-after-write could not be tested.
     #expect(denied[.read]?.verdict == .note && denied[.list]?.verdict == .note, "\(denied)")
   }
 

@@ -8,7 +8,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Refused requests: those that are retried or repaired, and the error that the operator sees for the others.
+/// Refused requests: which ones are retried or repaired, and which error the operator sees for the others.
 @Suite(.timeLimit(.minutes(15))) struct S3RefusalTests {
   private func refusal(
     _ server: FaultS3Server, environment: [String: String] = Given.keys, options: String = ""
@@ -86,7 +86,7 @@ import Testing
     #expect(error.cause?.contains("request 4442587FB7D0A2F9") == true)
   }
 
-  /// AWS answers a batch with 200, and refuses each key in it.
+  /// AWS replies to a batch with 200, but refuses each key in it.
   @Test func `a key that may not be deleted in a batch names who may not`() async throws {
     let server = try FaultS3Server {
       $0.undeletable = ["some/prefix/x"]
@@ -173,7 +173,7 @@ import Testing
 
   // MARK: Credentials
 
-  /// Rotation as IRSA and Pod Identity do it, while requests go on.
+  /// Rotation as with IRSA and Pod Identity, while requests continue.
   @Test func expiredCredentialsAreRefreshedOnceForAll() async throws {
     let server = try FaultS3Server()
     let current = Mutex(1)
@@ -272,7 +272,7 @@ import Testing
     #expect(seen.withLock { $0.map(\.sent) } == [2, 0, 0])
   }
 
-  /// Hashing and parsing, like the network, stay off the cooperative pool.
+  /// Hashing, parsing and the network do not use the cooperative pool.
   @Test func everythingRunsOnTheClientsThreads() async throws {
     let server = try FaultS3Server()
     let threads = Mutex<Set<String>>([])

@@ -32,7 +32,7 @@ import Testing
       ).isAmbiguous)
   }
 
-  /// Whatever is missing, nothing may be concluded.
+  /// If any part is missing, nothing may be concluded.
   @Test func refusesIncompletePages() throws {
     let bodies = [
       "", "<Error><Code>InternalError</Code></Error>", "<ListBucketResult>",
@@ -98,7 +98,7 @@ import Testing
     #expect(fault(301, "", [("x-amz-bucket-region", "evil.example/x")]).region == nil)
   }
 
-  /// An error body repeats what was signed, the token included: none of it is kept.
+  /// An error body repeats what was signed, including the token. None of this is kept.
   @Test func keepsNoSecretOfAnErrorBody() {
     let fault = fault(
       403,

@@ -8,7 +8,7 @@ import SystemIO
 import TestSupport
 import Testing
 
-/// Stores as tests need them, with nothing taken from this machine's environment.
+/// Stores for tests. They take nothing from this machine's environment.
 enum Given {
   static let limits = HTTPLimits(
     connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
@@ -49,7 +49,7 @@ enum Given {
     ).store
   }
 
-  /// Retries soon and for long enough, whatever is retryable.
+  /// Retries everything retryable, soon and for long enough.
   static func retrying(_ store: some ObjectStore) -> RetryingStore {
     RetryingStore(
       store,

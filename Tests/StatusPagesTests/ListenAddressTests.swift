@@ -22,7 +22,7 @@ import Testing
   }
 }
 
-/// By which names a server on a loopback address may be asked.
+/// The host names that a server on a loopback address accepts.
 @Suite struct LoopbackNameTests {
   @Test(arguments: [
     nil, "127.0.0.1:9848", "127.0.0.1", "localhost:9848", "LOCALHOST", "[::1]:9848",
@@ -61,7 +61,7 @@ import Testing
   }
 }
 
-/// Whether a page of another site makes a browser ask.
+/// Whether a request comes from another site's page.
 @Suite struct RequestOriginTests {
   @Test(
     arguments: [

@@ -53,7 +53,7 @@ import Testing
       try words(shipped.name) == ["kind"] + shipped.samples.flatMap { $0.labels.map(\.value) })
   }
 
-  /// What stands between backquotes.
+  /// The text between backquotes.
   private func code(_ text: some StringProtocol) -> [String] {
     text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
       .filter { $0.offset % 2 == 1 }.map { String($0.element) }

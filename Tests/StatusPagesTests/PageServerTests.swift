@@ -82,14 +82,14 @@ import Testing
     let server = try await start { _ in .text(200, "fine") }
     var sockets: [RawSocket] = []
     for _ in 0..<80 { sockets.append(try RawSocket(port: server.port)) }
-    // All that are held stay silent. Whoever asks is answered, every time.
+    // All open connections are idle. A new request is answered every time.
     for _ in 0..<5 {
       let socket = try RawSocket(port: server.port)
       try socket.send(Array("GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".utf8))
       let reply = String(decoding: socket.receiveAll(), as: UTF8.self)
       #expect(reply.hasPrefix("HTTP/1.1 200 OK"), "\(reply)")
     }
-    // The oldest made room.
+    // The oldest connections were closed.
     for socket in sockets.prefix(16) { #expect(socket.receiveAll().isEmpty) }
     await server.stop()
   }

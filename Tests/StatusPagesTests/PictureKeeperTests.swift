@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// The repository is read for a page because somebody looks, and only then.
+/// The repository is only read for a page when somebody opens it.
 @Suite(.timeLimit(.minutes(5))) struct PictureKeeperTests {
   private final class Source: Sendable {
     let reads = Mutex(0)

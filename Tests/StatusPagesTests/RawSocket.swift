@@ -1,7 +1,7 @@
 import Glibc
 import TestSupport
 
-/// A connection to 127.0.0.1 that sends what no HTTP client would.
+/// A connection to 127.0.0.1 that can send what no HTTP client would send.
 final class RawSocket {
   private let descriptor: Int32
 
@@ -26,7 +26,7 @@ final class RawSocket {
     guard count == bytes.count else { throw HarnessError("can't send: \(errno)") }
   }
 
-  /// Everything until the other side closes; a reset counts as that.
+  /// Everything until the other side closes the connection. A reset counts as closing.
   func receiveAll() -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SystemIO
 
-/// What block devices say of themselves, from a sysfs that is made of files.
+/// Facts about block devices, from a sysfs that is made of files.
 struct BlockDeviceTests {
   private let scratch: Scratch
   init() throws { scratch = try Scratch() }
@@ -19,7 +19,7 @@ struct BlockDeviceTests {
     try DurableFile.replace(parts.last!, in: directory, bytes: Array(text.utf8), mode: 0o600)
   }
 
-  /// `dev/block/8:1` and where it leads, from the top of this sysfs.
+  /// Makes a link like `dev/block/8:1`. Both paths are relative to the top of this sysfs.
   private func link(_ path: String, to target: String) throws {
     try write(path + ".x", "")
     let whole = scratch.path.appending(path)
@@ -63,7 +63,7 @@ struct BlockDeviceTests {
     try write("devices/dm-0/dm/uuid", "CRYPT-LUKS2-1\n")
     try link("devices/dm-0/slaves/sda", to: "devices/sda")
     try link("dev/block/253:0", to: "devices/dm-0")
-    // The helper makes a file beside each link.
+    // The helper also makes a file beside each link.
     try OpenDirectory(scratch.path.appending("devices/dm-0/slaves")).remove("sda.x")
     #expect(name(253, 0) == "naa.60022480.CRYPT-LUKS2-1")
     try write("devices/sdb/size", "1")

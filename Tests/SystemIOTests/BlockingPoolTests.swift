@@ -90,7 +90,7 @@ import Testing
         return name?.starts(with: Array("short-".utf8)) ?? false
       }.count
     }
-    // Ending takes a moment, and nothing tells when it is over: ask until the time limit.
+    // The threads take a moment to exit, and there is no event for this. Poll until the time limit.
     while try living() > 0 { usleep(1000) }
   }
 }

@@ -31,7 +31,7 @@ import Testing
     #expect(granted == [])
   }
 
-  /// Against a plain model: never more than the capacity, and nobody waits who could be served.
+  /// Compared with a simple model: never more than the capacity is used, and no caller waits unnecessarily.
   @Test(arguments: (0..<50) as Range<UInt64>) func `any order of calls keeps the bound`(
     seed: UInt64
   ) {

@@ -12,7 +12,7 @@ import Testing
 
   @Test func `it is exclusive, leaves nothing behind, and goes with its holder`() throws {
     let scratch = try Scratch()
-    // Another way to the same directory, as another process has.
+    // The same directory, opened again as another process would.
     let other = try OpenDirectory(scratch.path)
     do {
       let first = scratch.directory.tryLock()

@@ -5,12 +5,12 @@ import SystemIO
 import SystemPackage
 import Testing
 
-/// Waits are for events, with a bound that only a broken watcher reaches; that nothing happens is
-/// shown by something that happens after it.
+/// Waits are for events, with a limit that only a broken watcher reaches. That nothing happens is proved by a
+/// later event.
 @Suite(.timeLimit(.minutes(15))) struct DirectoryWatcherTests {
   typealias Changes = DirectoryWatcher.Changes
 
-  /// The changes delivered, awaitable one by one.
+  /// Delivered changes, which can be awaited one by one.
   final class Deliveries: Sendable {
     private let stream: AsyncStream<Changes>
     private let continuation: AsyncStream<Changes>.Continuation
@@ -55,7 +55,7 @@ import Testing
     try scratch.write("appendonly.aof.1.incr.aof", "")
     let file = try OpenFile(openReadWrite: scratch.path("appendonly.aof.1.incr.aof"))
     try watcher.watch(scratch.path, role: .data)
-    // Reads, appends that are not watched, and temporary files of a dump.
+    // Reads, unwatched appends, and temporary files of a dump.
     _ = try file.readAll(limit: 100)
     _ = try directory.entries()
     try append(file, times: 1000)
@@ -77,7 +77,7 @@ import Testing
     watcher.rearm()
     #expect(await deliveries.next() == .entries)
     watcher.rearm()
-    // Nothing is left over: the next delivery is of the next change.
+    // Nothing is left over, so the next delivery is for the next change.
     try directory.makeDirectory("d", mode: 0o700)
     try watcher.watch(scratch.path("d"), role: .appendOnlyDirectory)
     _ = await deliveries.next()
@@ -96,7 +96,7 @@ import Testing
     watcher.armModification()
     try append(file)
     #expect(await deliveries.next() == .modification)
-    // 2002 appends, two deliveries: what was appended while disarmed woke nobody.
+    // 2002 appends, two deliveries: appends while disarmed do not wake anybody.
     #expect(deliveries.count.load(ordering: .relaxed) == 2)
     // Names are still watched while modifications are not.
     watcher.rearm()
@@ -109,7 +109,7 @@ import Testing
     try watcher.watch(scratch.path, role: .data)
     _ = try directory.create("first", mode: 0o600)
     #expect(await deliveries.next() == .entries)
-    // Two events each, none of them read: more than the kernel keeps.
+    // Two events each, and none is read, which is more than the kernel keeps.
     let text = try OpenFile(reading: "/proc/sys/fs/inotify/max_queued_events").readAll(limit: 64)
     let kept = try #require(Int(String(decoding: text.dropLast(), as: UTF8.self)))
     try #require(kept <= 200_000, "fs.inotify.max_queued_events is too high for this test")
@@ -128,13 +128,13 @@ import Testing
     try watcher.watch(scratch.path("d"), role: .appendOnlyDirectory)
     try directory.removeDirectory("d")
     #expect(await deliveries.next() == .rescan)
-    // The new one can be watched in its place.
+    // The new directory can be watched instead.
     try directory.makeDirectory("d", mode: 0o700)
     try watcher.watch(scratch.path("d"), role: .appendOnlyDirectory)
     watcher.rearm()
     _ = try directory.openDirectory("d")?.create("f", mode: 0o600)
     var changes = await deliveries.next()
-    // The watch of the old directory may still be saying that it is gone.
+    // The watch of the old directory may still report that it is gone.
     if changes == .rescan {
       watcher.rearm()
       changes = await deliveries.next()
@@ -184,7 +184,7 @@ import Testing
   }
 
   @Test func manyWatchersComeAndGo() throws {
-    // Of inotify only: the other tests of this process open and close files of their own.
+    // Only counts inotify descriptors, because other tests of this process open and close files.
     func instances() -> Int {
       (0..<4096).count { number in
         var buffer = [CChar](repeating: 0, count: 64)

@@ -6,7 +6,8 @@ import Testing
 
 @testable import SystemIO
 
-/// Which links in a server's directory are followed, and that none leads to what its owner may not read.
+/// Which links in a server's directory are followed. None of them may give access to a file that its owner
+/// can't read.
 @Suite struct LinkSafetyTests {
   private func status(_ owner: UInt32, mode: UInt32 = 0o755) -> FileStatus {
     let time = FileMoment(seconds: 1, nanoseconds: 0)
@@ -15,7 +16,7 @@ import Testing
       owner: owner, group: 1, mode: mode, kind: .regular)
   }
 
-  /// Owners: of the link, of the file, of the directory, which others may write in or not.
+  /// The owners of the link, the file and the directory, and whether others may write to the directory.
   @Test(
     arguments: [
       (7, 7, 7, false, true), (7, 7, 0, true, true), (7, 8, 7, false, false),
@@ -34,7 +35,7 @@ import Testing
     }
   }
 
-  /// The user of the server exchanges a link that is followed for one that is not, again and again.
+  /// The server's user repeatedly replaces a link that is followed by one that is not.
   @Test(.enabled(if: geteuid() == 0, "only root gives links to other users"))
   func `a link that changes while it is opened leads nowhere else`() throws {
     let scratch = try Scratch()
@@ -53,7 +54,7 @@ import Testing
     let rounds = Mutex(0)
     let thread = try SystemThread(name: "exchange") {
       while !isOver.withLock({ $0 }) {
-        // The other link takes the name, and the first one comes back to it.
+        // The other link takes the name, and then the first one gets it back.
         rename(place, aside)
         rename(other, place)
         rename(place, other)

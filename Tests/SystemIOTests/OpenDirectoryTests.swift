@@ -50,7 +50,7 @@ import Testing
     #expect(entries.map(\.name) == ["B", "a", "a-", "a.d", "a0", "b", "l", "p", "é"])
     #expect(entries[3].kind == .directory)
     #expect(entries[6].kind == .symlink && entries[7].kind == .other)
-    // A second look begins at the start again.
+    // A second call starts from the beginning.
     #expect(try directory.entries() == entries)
   }
 
@@ -92,7 +92,7 @@ import Testing
     #expect(try scratch.names.isEmpty)
   }
 
-  /// A server's files may be links, as far as whoever made the link could have put the file there.
+  /// A server's files may be links if the owner of the link could have put the file there.
   @Test func linksOfAServerAreFollowedWithinTheirFileSystemAndOwner() throws {
     try scratch.write("file", "content")
     try directory.makeDirectory("real", mode: 0o700)
@@ -155,7 +155,7 @@ import Testing
     #expect(try inner.status(of: "b")?.inode == directory.status(of: "a")?.inode)
     let error = failure { () throws(LifeboatError) in try directory.link("a", to: inner, as: "b") }
     #expect(error?.code == .refused)
-    // A directory can't be linked on any file system: EPERM, as where there are no links at all.
+    // No file system allows a hard link to a directory. The error is EPERM, as on file systems without links.
     #expect(try !directory.linkIfSupported("d", to: directory, as: "e"))
   }
 

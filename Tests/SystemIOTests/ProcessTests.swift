@@ -40,13 +40,13 @@ import Testing
   }
 
   @Test func everyThreadBecomesGentle() throws {
-    // The test process stays so, which only makes the other tests gentle too.
+    // This stays set for the test process. The only effect is that other tests are gentle, too.
     ProcessTuning.tuneAllocator()
     ProcessTuning.disableCoreDumps()
     ProcessTuning.ignoreBrokenPipes()
     ProcessTuning.beGentle()
     for entry in try OpenDirectory("/proc/self/task").entries() {
-      // A thread can have ended since it was listed.
+      // A thread may have ended since it was listed.
       errno = 0
       let nice = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(entry.name)!)
       #expect(nice >= 10 || errno == ESRCH)

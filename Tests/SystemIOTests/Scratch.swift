@@ -3,7 +3,7 @@ import Glibc
 import SystemIO
 import SystemPackage
 
-/// A new directory that is removed, with everything in it, when the last reference goes.
+/// A new directory. It is removed with everything in it when the last reference is released.
 final class Scratch: Sendable {
   let path: FilePath
   let directory: OpenDirectory
@@ -36,7 +36,7 @@ final class Scratch: Sendable {
   }
 }
 
-/// The error that `body` ends with, or nil.
+/// The error that `body` throws, or nil.
 func failure<Value>(_ body: () throws(LifeboatError) -> Value) -> LifeboatError? {
   do throws(LifeboatError) {
     _ = try body()

@@ -6,13 +6,13 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A restore that is stopped before each of its renames, and everything that can come then: what is there
-/// is what was there before, what was asked for, or what a server wrote since. Never anything else.
+/// A restore that is stopped before each of its renames, and everything that can happen then. The directory
+/// contains the old data, the requested data, or what a server has written since. Never anything else.
 @Suite struct RestoreCommitTests {
   private func isEnded(_ data: String) -> Bool { !TestFiles.exists(data + "/.lifeboat-restore") }
 
-  /// Everything that was there before is there, or was moved aside, or is among the staged files, with which it
-  /// changed places.
+  /// Expects that all old files are in place, were moved aside, or are among the staged files with which they
+  /// were exchanged.
   private func expectKept(_ before: RestoreScene.Before, _ data: String, _ words: String) throws {
     let places = [
       try visible(data), try visible(data, in: ".lifeboat-replaced"),
@@ -49,7 +49,7 @@ import Testing
     let asked = before.replaces ? RestoreScene.replacing : RestoreScene.nothing
     try await eachStop(before) { scene, data, isDone, words in
       if isDone {
-        // Whoever was told nothing asks again, and hears that it is there.
+        // The first run's result was lost. If it is repeated, the error says that the data is there.
         await #expect(throws: LifeboatError.self, "\(words)") {
           try await scene.restore(data, asked)
         }
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  /// A server with AOF that starts at any moment loads the old set or the new one, and so does one without.
+  /// A server that starts at any moment, with or without AOF, loads the old set or the new one.
   @Test func `over data, each of the server's files is the old one or the new one at any moment`()
     async throws
   {
@@ -115,7 +115,7 @@ import Testing
       let isOld = before == .data && found == RestoreScene.visibleContent(before)
       #expect(found == scene.newest || isOld, "\(words): \(report)")
       try expectKept(before, data, words)
-      // And so it does at each later start.
+      // Each later start has the same result.
       let again = try await scene.restore(data, RestoreScene.ifEmpty, offline: true)
       guard case .dataPresent = again.outcome else {
         Issue.record("\(words): \(again)")
@@ -127,9 +127,9 @@ import Testing
 
   /// What a server does to the directory that it is started on.
   enum Server: CaseIterable, Sendable {
-    /// With `appendonly yes`: it goes on in the AOF that it finds, or begins one.
+    /// With `appendonly yes`, it continues the AOF that it finds, or starts one.
     case withLog
-    /// With `appendonly no`: it saves its dump.
+    /// With `appendonly no`, it saves its dump.
     case withDump
   }
 
@@ -163,11 +163,11 @@ import Testing
         return
       }
       #expect(try visible(data) == live, "\(words): \(report)")
-      // What was exchanged and not moved on yet has joined it.
+      // Exchanged files that had not been moved aside yet are now there, too.
       let kept = try visible(data, in: ".lifeboat-replaced")
       #expect(aside.allSatisfy { kept[$0.key] == $0.value }, "\(words)")
       #expect(isEnded(data), "\(words): what was staged is left")
-      // Nor does a restore that may not replace anything touch it.
+      // A restore without --replace does not touch the data either.
       for asked in [RestoreScene.nothing, RestoreScene.another] {
         await #expect(throws: LifeboatError.self) { try await scene.restore(data, asked) }
         #expect(try visible(data) == live, "\(words)")
@@ -186,7 +186,7 @@ import Testing
         let aside = try visible(data, in: ".lifeboat-replaced")
         #expect(live.allSatisfy { aside[$0.key] == $0.value }, "\(words): \(aside.keys)")
       } catch let error as LifeboatError {
-        // What the first --replace moved aside is kept once.
+        // What the first --replace moved aside is still there, so a second one is refused.
         #expect(error.code == .refused && error.message.contains("--replace"), "\(words): \(error)")
         #expect(before == .data, "\(words): \(error)")
         #expect(try visible(data) == live, "\(words)")
@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  /// It made an AOF directory and no key: the dump that was moved in already is not its data.
+  /// The server made an AOF directory but no key. The dump that was already moved in is not its data.
   @Test(arguments: [RestoreScene.Before.nothing, .anEmptyServer])
   func `a server that started on nothing and wrote no key is restored over`(
     before: RestoreScene.Before
@@ -247,7 +247,7 @@ import Testing
           let words = "\(before), \(steps[..<first]), then \(undoing[..<second])"
           try expectKept(before, data, words)
           if before == .data {
-            // It stops while it undoes, or later: a server finds a whole set.
+            // Whether it stops while it undoes or later, a server finds a complete set.
             let log = try visible(data).filter { $0.key.hasPrefix("appendonlydir/") }
             let sets = [RestoreScene.visibleContent(.data), scene.newest, scene.earlier].map {
               $0.filter { $0.key.hasPrefix("appendonlydir/") }

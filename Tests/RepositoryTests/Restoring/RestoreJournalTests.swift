@@ -9,12 +9,12 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A journal is a file on the user's volume: it is followed only where the files agree with it. And a rename
-/// that fails is undone.
+/// A journal is a file on the user's volume, so it is only followed if the files agree with it. Also: a
+/// failed rename is undone.
 @Suite struct RestoreJournalTests {
   // MARK: Planted
 
-  /// What may lie in the place of a journal, or of what it names.
+  /// What may be in place of a journal or of the files that it names.
   enum Planted: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case garbage, empty, directory, fifo, unknownPhase, earlierRelease, foreignName, ownName
     case noStaging, fileAsStaging, linkAsStaging, linkAsFiles, stagedWithoutJournal
@@ -84,7 +84,7 @@ import Testing
     func expectNothingElse(_ words: String) throws {
       #expect(try files(outside) == ["precious": Array("precious".utf8)], "\(words)")
     }
-    // On an empty volume: it is filled, with what was asked for.
+    // An empty volume is filled with the requested data.
     for (asks, wanted) in [
       (RestoreScene.ifEmpty, scene.newest), (RestoreScene.another, scene.earlier),
     ] {
@@ -106,11 +106,11 @@ import Testing
       #expect(report.interrupted?.result == .notFollowed, "\(planted): \(report)")
       #expect(
         notes.withLock { $0.joined() }.contains("ignored"), "\(planted): nothing was said")
-      // What it had staged is moved aside and kept.
+      // Its staged files are moved aside and kept.
       let aside = try #require(report.interrupted?.movedAside, "\(planted)")
       #expect(aside.hasPrefix(".lifeboat-debris-") && TestFiles.exists(data + "/" + aside))
     }
-    // On a volume with data: that stays.
+    // On a volume with data, the data stays.
     let data = try scene.directory(.data)
     let before = RestoreScene.visibleContent(.data)
     for asks in [RestoreScene.ifEmpty, RestoreScene.nothing, RestoreScene.another] {
@@ -144,7 +144,7 @@ import Testing
     let before = replaces ? RestoreScene.Before.data : .nothing
     let asked = replaces ? RestoreScene.replacing : RestoreScene.nothing
     let steps = try await scene.steps(try scene.directory(before), asked)
-    // Before the first rename, and with the dump in place and the AOF not.
+    // Stopped before the first rename, or with the dump in place but not the AOF.
     let middle = try #require(steps.firstIndex(of: .placeMarker))
     for stop in [0, middle] {
       let data = try scene.directory(before)
@@ -170,7 +170,7 @@ import Testing
       let found = try visible(data)
       let isOld = replaces && found == RestoreScene.visibleContent(.data)
       if contradiction == .journalSaysAnother {
-        // Nothing of it is believed: what it moved so far stays where it is.
+        // The journal is ignored. The files that were already moved stay where they are.
         #expect(report.interrupted?.result == .notFollowed, "\(words): \(report)")
         continue
       }
@@ -202,7 +202,7 @@ import Testing
           Issue.record("\(failing): \(report)")
           continue
         }
-        // Only what is left to clean up may fail.
+        // Only the clean-up may fail.
         #expect(failing == .end, "\(failing)")
         #expect(plan.warnings.contains { $0.contains(".lifeboat-restore") }, "\(plan.warnings)")
         #expect(try visible(data) == scene.newest)
@@ -216,7 +216,7 @@ import Testing
         #expect(failure.hint?.contains("unmount") ?? false, "\(failure)")
         #expect(failure.hint?.contains("unchanged") ?? false, "\(failure)")
       }
-      // Once the cause is gone it goes through.
+      // After the cause is gone, the restore succeeds.
       _ = try? await scene.restore(data, asked)
       #expect(try visible(data) == scene.newest, "\(failing), step \(index)")
     }
@@ -257,7 +257,7 @@ import Testing
     let first = Task {
       try await scene.restore(data, RestoreScene.nothing) { _, body in
         start.yield()
-        // Long enough in the middle for the other to come.
+        // Stay in the middle until the other restore has started.
         while refusals.withLock({ $0.isEmpty }) { usleep(1000) }
         try body()
       }
@@ -277,13 +277,13 @@ import Testing
     #expect(try visible(data) == scene.newest)
   }
 
-  /// The same where there are no locks: each looks whether the journal is still its own.
+  /// The same on file systems without locks: each restore checks whether the journal is still its own.
   @Test func `a restore whose journal is another's ends before its commit`() async throws {
     let scene = try await RestoreScene()
     let data = try scene.directory(.nothing)
     let store = FaultyStore(scene.store)
     store.decide { call in
-      // While it fetches, another has begun.
+      // Another restore starts while this one reads from the store.
       if call.operation == .read, call.name.contains("/log/") {
         let journal = data + "/.lifeboat-restore/journal.json"
         if let text = try? TestFiles.text(journal) {

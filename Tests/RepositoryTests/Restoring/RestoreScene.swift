@@ -10,13 +10,13 @@ import TestSupport
 import Testing
 import WriterLogic
 
-/// What a crash leaves: nothing catches it, nothing runs behind it.
+/// Simulates a crash. Nothing catches it, and nothing runs after it.
 struct Crash: Error {}
 
 /// The files of a directory by path.
 typealias Files = [String: [UInt8]]
 
-/// The regular files below a directory. Links are not followed, and a FIFO is not opened: that would wait
+/// The regular files below a directory. Links are not followed. A FIFO is not opened, because that would wait
 /// for a writer for ever.
 func files(_ path: String) throws -> Files {
   var found: Files = [:]
@@ -26,24 +26,24 @@ func files(_ path: String) throws -> Files {
   return found
 }
 
-/// The same without what is Lifeboat's own.
+/// The same without Lifeboat's own files.
 func visible(_ path: String) throws -> Files {
   try files(path).filter { !$0.key.hasPrefix(".lifeboat") }
 }
 
-/// What lies in a directory below, by the paths in it.
+/// The files in a subdirectory, by their paths in it.
 func visible(_ path: String, in aside: String) throws -> Files {
   TestFiles.exists(path + "/" + aside) ? try files(path + "/" + aside) : [:]
 }
 
-/// A repository with two states, and a directory that restores fill. The restores run in this process and
-/// can be stopped before any rename of their commit.
+/// A repository with two states, and directories that restores fill. The restores run in this process and can
+/// be stopped before any rename of their commit.
 struct RestoreScene {
-  /// What stood in the directory before the first restore.
+  /// What was in the directory before the first restore.
   enum Before: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case nothing, anEmptyServer, data
     var testDescription: String { rawValue }
-    /// What it takes to restore over it.
+    /// Whether a restore needs --replace.
     var replaces: Bool { self == .data }
   }
 
@@ -55,7 +55,7 @@ struct RestoreScene {
   private let clock = Clock()
   private let pool: BlockingPool
 
-  /// No two instants are the same.
+  /// A clock that never gives the same instant twice.
   private final class Clock: Sendable {
     private let ticks = Atomic<Int64>(1_000_000)
     func now() -> Instant {
@@ -114,7 +114,7 @@ struct RestoreScene {
       options: options, store: other ?? (offline ? away : store), now: { clock.now() }, note: notes,
       progress: { _, _ in })
     restorer.performing = performing
-    // A test may block in a step, as a slow disk would: not on a thread that other tests need.
+    // A test may block in a step, like a slow disk, so this does not run on a thread that other tests need.
     for attempt in 1... {
       do {
         return try await withTaskExecutorPreference(pool) { [restorer] in
@@ -124,8 +124,8 @@ struct RestoreScene {
         where attempt < 20 && error.cause == nil
         && error.message.contains("another restore is running")
       {
-        // The lock is held. A process that another test starts has our descriptors until its exec, and with
-        // them the lock of a restore that has ended.
+        // The lock is still held. A process that another test starts has our descriptors until its exec, and
+        // with them the lock of a restore that has ended.
         try await Task.sleep(for: .milliseconds(50))
       }
     }
@@ -134,7 +134,7 @@ struct RestoreScene {
 
   // MARK: Directories
 
-  /// A new directory, as it was before.
+  /// A new directory with these contents.
   func directory(_ before: Before) throws -> String {
     let data = try folder.makeDirectory("data-\(UInt64.random(in: 0 ... .max))")
     for (name, bytes) in RestoreScene.content(before) {
@@ -171,7 +171,7 @@ struct RestoreScene {
 
   // MARK: Stopping
 
-  /// The steps that a restore takes, from this directory on.
+  /// The steps of a restore into this directory.
   func steps(_ data: String, _ change: (inout Restorer.Options) -> Void) async throws
     -> [RestoreCommit.Step]
   {
@@ -183,7 +183,7 @@ struct RestoreScene {
     return taken.withLock { $0 }
   }
 
-  /// A restore that ends dead before its `limit`th step; behind the last when there are no more.
+  /// A restore that crashes before its `limit`th step, or after the last one if there are fewer.
   func crash(
     _ data: String, _ change: (inout Restorer.Options) -> Void, before limit: Int
   ) async throws {

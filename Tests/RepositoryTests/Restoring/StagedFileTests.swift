@@ -8,7 +8,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// How the journal knows a staged file, and whom it is given to.
+/// How the journal identifies a staged file, and which owner the file gets.
 @Suite struct StagedFileTests {
   @Test func `the digest of a file is that of its pieces, however it is read`() throws {
     let size = GenerationIndex.pieceBytes
@@ -43,7 +43,7 @@ import Testing
   struct Refused: Sendable, CustomTestStringConvertible {
     var holder: (user: UInt32, group: UInt32)
     var mode: UInt32
-    /// 4: loaded; 6: appended to; 7: a directory.
+    /// 4: loaded. 6: appended to. 7: a directory.
     var access: UInt32
     var isAsked = false
     var need: StagedOwner.Need
@@ -51,21 +51,21 @@ import Testing
   }
 
   @Test(arguments: [
-    // Of NFS with all_squash, FUSE: it is the owner's already.
+    // On NFS with all_squash or on FUSE, the file already belongs to the owner.
     Refused(holder: (999, 65534), mode: 0o644, access: 6, need: .none),
     Refused(holder: (999, 65534), mode: 0o600, access: 6, isAsked: true, need: .none),
-    // Of the group, or for everybody.
+    // Writable for the group or for everybody.
     Refused(holder: (65534, 999), mode: 0o664, access: 6, need: .none),
     Refused(holder: (65534, 65534), mode: 0o666, access: 6, need: .none),
     Refused(holder: (65534, 65534), mode: 0o777, access: 7, need: .none),
-    // A server reads a dump and replaces it, but it appends to its log.
+    // A server only reads or replaces a dump, but it appends to its log.
     Refused(holder: (65534, 65534), mode: 0o644, access: 4, need: .none),
     Refused(holder: (65534, 65534), mode: 0o644, access: 6, need: .toWrite),
     Refused(holder: (65534, 65534), mode: 0o755, access: 7, need: .toWrite),
     Refused(holder: (65534, 999), mode: 0o640, access: 6, need: .toWrite),
     Refused(holder: (65534, 65534), mode: 0o640, access: 4, need: .toRead),
     Refused(holder: (65534, 65534), mode: 0o700, access: 7, need: .toRead),
-    // Whoever named an owner gets it.
+    // If an owner was requested, a chown is needed.
     Refused(holder: (65534, 65534), mode: 0o666, access: 4, isAsked: true, need: .toRead),
   ])
   func `who needs a chown that is refused`(row: Refused) {
@@ -82,10 +82,10 @@ import Testing
 
   @Test(
     arguments: [
-      // A pod's fsGroup; the same without setgid; a directory that is the user's alone.
+      // A pod's fsGroup; the same without setgid; a directory for the user only.
       (0o2775, 0o644, 0o664, 0o755, 0o2775), (0o775, 0o644, 0o664, 0o755, 0o775),
       (0o755, 0o644, 0o644, 0o755, 0o755), (0o700, 0o600, 0o600, 0o700, 0o700),
-      // The umask took the group's bits away.
+      // The umask removed the group's bits.
       (0o2770, 0o600, 0o660, 0o700, 0o2770),
     ] as [(UInt32, UInt32, UInt32, UInt32, UInt32)])
   func `what the group may do in the directory it may do with what is made there`(

@@ -6,11 +6,11 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A restore that the manifest of a pod asks for, and goes on asking for.
+/// A restore that a pod's manifest requests. The request stays in the manifest.
 @Suite struct StandingRequestTests {
   private typealias Ask = @Sendable (inout Restorer.Options) -> Void
 
-  /// What an init container asks, with a request for the earlier state.
+  /// The options of an init container that requests the earlier state.
   private func asking(_ id: String) -> Ask {
     let request = try? StandingRequest(parsing: "\(id) point=1.2@1:27") { $0 }
     return {
@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  /// The data that was moved aside, one directory for each request.
+  /// The data that was moved aside, in one directory for each request.
   private func asides(_ data: String) throws -> [Files] {
     try TestFiles.list(data).filter { $0.hasPrefix(".lifeboat-replaced") }.map {
       try visible(data, in: $0)
@@ -74,7 +74,7 @@ import Testing
       }
       #expect(try visible(data) == live)
     }
-    // Another id is another request, and one that was performed before it stays performed.
+    // Another id is another request. A request that was already performed is not performed again.
     try await scene.restore(data, asking("second"))
     #expect(try visible(data) == scene.earlier)
     #expect(try asides(data).contains(live))
@@ -89,7 +89,7 @@ import Testing
       let data = try scene.directory(before)
       try await scene.restore(data, asking("once"))
       #expect(try visible(data) == scene.newest, "\(before)")
-      // The new volume knows it, too.
+      // The new volume has the record, too.
       try await scene.restore(data, asking("once"), offline: true)
     }
   }
@@ -115,7 +115,7 @@ import Testing
     }
   }
 
-  /// Somebody took the value out of git again.
+  /// Somebody removed the request from the manifest.
   @Test func `stopped anywhere, and no longer asked for: the state before, or the whole new one`()
     async throws
   {
@@ -132,7 +132,7 @@ import Testing
     }
   }
 
-  /// As long as the repository does not know, the restore fails, and no server starts.
+  /// As long as the repository has no record of it, the restore fails and no server starts.
   @Test func `a store that takes no record keeps the server waiting, and nothing is done twice`()
     async throws
   {
@@ -154,7 +154,7 @@ import Testing
     try await scene.restore(data, asking("kept"), offline: true)
   }
 
-  /// Who may only create objects puts something under the name of its record before it was performed.
+  /// Somebody who may only create objects puts garbage under the name of its record before it is performed.
   @Test func `garbage in place of its record is no answer`() async throws {
     let scene = try await RestoreScene()
     let pilot = MemoryStore()
@@ -167,14 +167,14 @@ import Testing
     try await scene.restore(data, asking("kept"))
     #expect(try visible(data) == scene.earlier)
     #expect(recorded(scene.store) == 3)
-    // It is known now: a lost volume gets the newest state.
+    // It is now recorded, so a lost volume gets the newest state.
     let other = try scene.directory(.nothing)
     try await scene.restore(other, asking("kept"))
     #expect(try visible(other) == scene.newest)
     #expect(recorded(scene.store) == 3)
   }
 
-  /// Its last trace was not removed, and a server started all the same.
+  /// The last trace of the restore was not removed, but a server started.
   @Test func `what a server wrote to the requested state is not taken away again`() async throws {
     let scene = try await RestoreScene()
     let steps = try await scene.steps(try scene.directory(.data), asking("count"))

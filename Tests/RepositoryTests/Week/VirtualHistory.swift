@@ -9,8 +9,8 @@ import SystemPackage
 import TestSupport
 import WriterLogic
 
-/// A repository of some weeks in memory, made by the real plan on a virtual clock: a command every ten
-/// minutes, a rewrite every six hours.
+/// A repository of some weeks in memory, made by the real plan on a virtual clock, with a command every ten
+/// minutes and a rewrite every six hours.
 struct VirtualHistory {
   static let start = Instant(milliseconds: 1_700_006_400_000)
   static let step: Int64 = 600
@@ -21,7 +21,7 @@ struct VirtualHistory {
   let repository: Repository
   private var shipper: VirtualShipper
 
-  /// - Parameter rewrites: for so many days; then the AOF only grows.
+  /// - Parameter rewrites: the number of days with rewrites. After that, the AOF only grows.
   init(days: Int, rewrites: Int = .max, options: Writing.Options = .init()) async throws {
     let clock = clock
     store = MemoryStore(clock: { clock.now })
@@ -53,7 +53,7 @@ struct VirtualHistory {
       now: { [clock] in clock.now })
   }
 
-  /// What a restore of `store` to `instant` gives, read by hand; nil: the newest.
+  /// The result of a restore of `store` to `instant`, read by hand; nil for the newest state.
   static func restored(_ store: any ObjectStore, at instant: Instant?, now: Instant) async throws
     -> (count: Int, instant: Instant)
   {

@@ -3,9 +3,9 @@ import BackupTypes
 import HistoryLogic
 import WriterLogic
 
-/// A Redis under a steady load on a virtual clock: one command a tick, that sets `c` to the number of ticks
-/// so far, and a rewrite now and then. So every restored log tells by its last command how
-/// far it goes.
+/// A Redis under a steady load on a virtual clock. Each tick has one command, which sets `c` to the number of
+/// ticks so far. Sometimes there is a rewrite. So the last command of a restored log shows how far the log
+/// goes.
 struct VirtualRedis {
   /// One file of the AOF.
   final class File {
@@ -50,7 +50,7 @@ struct VirtualRedis {
     for file in [base] + increments { files[file.pin] = file }
   }
 
-  /// So many seconds later, with one command in them.
+  /// Advances by this many seconds, with one command.
   mutating func tick(seconds: Int64 = 1) {
     now = now.advanced(byMilliseconds: seconds * 1000)
     written.append(now)
@@ -60,12 +60,12 @@ struct VirtualRedis {
     increments.last!.modified = now
   }
 
-  /// How many commands were executed by then.
+  /// How many commands had been executed by then.
   func count(at instant: Instant) -> Int {
     written.lastIndex { $0 <= instant }.map { $0 + 1 } ?? 0
   }
 
-  /// The first half of a rewrite: commands go into the next file.
+  /// The first half of a rewrite: from now on, commands go into the next file.
   mutating func beginRewrite() {
     sequence += 1
     pins += 1
@@ -79,7 +79,7 @@ struct VirtualRedis {
   }
   private var atRewrite = 0
 
-  /// The second half: the BASE is there, and what came before it is gone.
+  /// The second half: the BASE is complete, and the files before it are deleted.
   mutating func finishRewrite() {
     pins += 1
     base = File(
@@ -90,7 +90,7 @@ struct VirtualRedis {
     manifestModified = now
   }
 
-  /// Only what is held stays.
+  /// Only pinned files stay.
   mutating func letGo(except pins: Set<PinID>) {
     let named = Set(([base] + increments).map(\.pin))
     files = files.filter { named.contains($0.key) || pins.contains($0.key) }
@@ -127,14 +127,14 @@ struct VirtualRedis {
       + [UInt8(value.count)] + value + [0xff] + [UInt8](repeating: 0, count: 8)
   }
 
-  /// What `c` is after a server has loaded a dump and logs; nil when it is not what this Redis wrote.
+  /// The value of `c` after a server has loaded a dump and logs; nil if this Redis did not write them.
   static func count(dump: [UInt8], logs: [[UInt8]]) -> Int? {
     guard dump.count > 24 else { return nil }
     var last = Int(String(decoding: dump[15..<(dump.count - 9)], as: UTF8.self))
     for log in logs {
       for command in log.split(separator: UInt8(ascii: "*")) {
         let words = String(decoding: command, as: UTF8.self).split(separator: "\r\n")
-        // Each command is the one behind the one before it.
+        // Each command must follow the previous one.
         guard words.count == 7, let count = Int(words[6]), count == (last ?? -1) + 1 else {
           return nil
         }

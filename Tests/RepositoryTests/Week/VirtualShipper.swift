@@ -6,10 +6,10 @@ import RepositoryAccess
 import TestSupport
 import WriterLogic
 
-/// What a shipper does on a virtual clock: the real plan, and the real objects in a real store; only who
-/// reads files and waits is missing.
+/// A shipper on a virtual clock. It uses the real plan and real objects in a real store. Only reading files
+/// and waiting are simulated.
 struct VirtualShipper {
-  /// Where it goes; may change to another that holds the same.
+  /// The target. It may be replaced by another repository with the same contents.
   var repository: Repository
   let claim: Claim
   private(set) var plan: Writing
@@ -28,7 +28,7 @@ struct VirtualShipper {
     plan = Writing(claim: claim, comparison: comparison, view: redis.view, options: options)
   }
 
-  /// Ships what there is, as far as the interval lets it.
+  /// Ships everything that is due according to the interval.
   mutating func turn(_ redis: inout VirtualRedis) async throws {
     plan.observe(redis.view)
     redis.letGo(except: plan.neededPins)

@@ -10,39 +10,39 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A week with busy and quiet hours, a rewrite and a run of retention in each, on a virtual clock: what the
-/// history costs stays under the bounds that `docs/costs.md` states, and every instant that the policy keeps
-/// restores to what Redis had then.
+/// A week of busy and quiet hours on a virtual clock, with a rewrite and a run of retention in each hour. The
+/// costs stay within the limits of `docs/costs.md`, and a restore to any instant that the policy keeps gives
+/// what Redis had then.
 @Suite struct WeekTests {
   private static let days = 7
   private static let policy = RetentionPolicy(keepWithin: 2 * RetentionPolicy.day, keepDaily: 3)
   private static let hour = 3600
 
-  /// In busy hours there is a write each second, in quiet ones one in thirty. One hour of each day is busy,
-  /// and so are the last two of the week.
+  /// In busy hours there is a write every second, in quiet ones every thirty seconds. One hour of each day is
+  /// busy, and so are the last two hours of the week.
   private static func step(_ hour: Int) -> Int {
     let end = days * 24
     return hour < end && (hour % 24 == 12 || hour >= end - 2) ? 1 : 30
   }
   private static func writes(_ hour: Int) -> Int { hour < 0 ? 0 : WeekTests.hour / step(hour) }
 
-  /// The bounds of `docs/costs.md`, for an interval of 1 s and a fold grace of an hour.
+  /// The limits of `docs/costs.md`, for an interval of 1 s and a fold grace period of an hour.
   private enum Bound {
-    /// What an hour leaves: folds, 4 records and 2 objects of the BASE of its rewrite.
+    /// The objects that an hour leaves: folds, 4 records, and 2 objects of its rewrite's BASE.
     static func left(_ hour: Int) -> Int { writes(hour) / 600 + 1 + 4 + 2 }
-    /// In an hour: a create for each write, what it leaves, and a record of retention; in the first also the
-    /// claim and another BASE.
+    /// The creates in an hour: one for each write, what the hour leaves, and a retention record. In the first
+    /// hour also the claim and another BASE.
     static func creates(_ hour: Int) -> Int { writes(hour) + left(hour) + (hour == 0 ? 4 : 1) }
-    /// Objects: the small ones of a fold and of its grace; for each hour that is kept in full what it leaves;
-    /// as much for the grace, and twice as much for each day before that.
+    /// The number of objects: the small ones of a fold and of its grace period; what each hour that is kept
+    /// in full leaves; as much for the grace period; and twice as much for each day before that.
     static func objects(_ hour: Int, kept: Int, days: Int) -> Int {
       let small = min(600 + 3600 + 600, 600 + writes(hour) + writes(hour - 1))
       return 3 + small + (max(0, hour - kept + 1)...hour).reduce(0) { $0 + left($1) }
         + (2 * days + 3) * (7 + 2 + 4)
     }
-    /// A restore of the newest point: the descriptor, a page of a listing for each 1000 objects, claims,
-    /// the last snapshot, its BASE's index and piece; and the log of two rewrites at most, each as 7 folds
-    /// and what is not folded yet.
+    /// The requests of a restore of the newest point: the descriptor, a page of a listing per 1000 objects,
+    /// claims, the last snapshot, its BASE's index and piece, and the log of at most two rewrites, each as 7
+    /// folds plus what is not folded yet.
     static func restoreReads(objects: Int) -> Int { 8 + 2 * 7 + 600 + objects / 1000 + 1 }
   }
 
@@ -98,7 +98,7 @@ import Testing
 
   // MARK: Restoring
 
-  /// A few instants of the time that is kept in full, and the last of each day before.
+  /// Checks a few instants of the period that is kept in full, and the last instant of each day before.
   private func checkInstants(_ store: MemoryStore, _ redis: VirtualRedis, _ start: Instant)
     async throws
   {
@@ -118,7 +118,7 @@ import Testing
       #expect(count == redis.count(at: instant), "at \(instant)")
       #expect(found == redis.written[count - 1], "asked for \(instant)")
     }
-    // What is not kept is gone: an instant in the middle of the first day gives an earlier state, or none.
+    // What is not kept is gone. An instant in the middle of the first day gives an earlier state or none.
     let first = start.advanced(byMilliseconds: RetentionPolicy.day / 2)
     let late = try? await VirtualHistory.restored(store, at: first, now: redis.now)
     #expect(late?.instant != first)
@@ -142,7 +142,7 @@ import Testing
     #expect(report.findings.isEmpty, "\(report.text)")
   }
 
-  /// Restores with the restorer itself, onto a disk.
+  /// Restores with the real restorer, to a disk.
   private func restore(_ store: any ObjectStore, into data: String, now: Instant) async throws
     -> Int?
   {
@@ -161,7 +161,7 @@ import Testing
       dump: try bytes(.base).first ?? [], logs: try bytes(.increment))
   }
 
-  /// The repository as a directory, and another hour in it.
+  /// Copies the repository to a directory, and ships another hour to it.
   private func lastHourOnADirectory(
     _ memory: MemoryStore, _ redis: inout VirtualRedis, _ shipper: inout VirtualShipper,
     _ clock: VirtualClock
