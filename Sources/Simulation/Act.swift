@@ -1,7 +1,7 @@
 import TestSupport
 
-/// One thing that happens in a world. Its random numbers come from the seed and from its own number, so a
-/// shorter list of acts does the same with those that are left.
+/// One thing that happens in a world. Its random numbers come from the seed and its own number, so the acts
+/// of a shortened list still do the same.
 struct Act: CustomStringConvertible {
   enum Kind: String, CaseIterable {
     case write, burst, writePartly, flush
@@ -14,7 +14,7 @@ struct Act: CustomStringConvertible {
     case sync, dumpIsCopied, isUnmounted, storeForgets, storeIsWiped
     case standbyIsDenied, isEmptied
 
-    /// How often it is drawn.
+    /// How often it is drawn, relative to the others.
     var weight: Int {
       switch self {
       case .write: 14

@@ -1,7 +1,7 @@
 import WriterLogic
 
-/// What is counted beside the acts. In 2,000 seeds each of these, each act and each change of a writer's
-/// state occurs often enough to have been tested.
+/// What is counted besides the acts. A run of 2,000 seeds fails if one of these, an act, or a change of a
+/// writer's state occurs too rarely to count as tested.
 enum Happening: String, CaseIterable {
   // Faults.
   case callFails = "a call fails"
@@ -17,7 +17,7 @@ enum Happening: String, CaseIterable {
   case storeForgets = "the store forgets its tail"
   case storeIsWiped = "the store is wiped"
   case firstUploadIsCutOff = "a first upload is cut off"
-  // What they lead to.
+  // Their consequences.
   case startIsRefused = "a start without a directory is refused"
   case personTakesOver = "a person takes over"
   case wipedStoreIsLeftAlone = "a wiped store is left alone"
@@ -36,22 +36,22 @@ enum Happening: String, CaseIterable {
   case promise = "a promised time is restored"
   case promiseAfterPruning = "a promised time is restored after pruning"
   case settled = "everything is covered after the last fault"
-  // What was not required, with its reason where it is counted.
+  // Rules that were not enforced; the place that counts one gives the reason.
   case idleLogIsReplaced = "excused: an idle log is replaced between two looks"
   case hasFallenBack = "excused: the power was lost, and with it log that had been shipped"
   case timesLie = "excused: a clock that was set back makes the older file the newest"
   case isOvertaken = "excused: a writer is overtaken by another"
 
-  /// Only an event that no state expects leads there: a fault of the program.
+  /// Only an event that no state expects causes this change: a bug.
   static let mustNotHappen = Transitions.text(
     "writer", Writer.State.Name.writing.rawValue, Writer.State.Name.blocked.rawValue)
 
-  /// The fewer, the better.
+  /// Rules that were not enforced. These should be rare.
   static let excuses: Set<Happening> = [
     .idleLogIsReplaced, .isOvertaken, .timesLie, .hasFallenBack,
   ]
 
-  /// Everything that has to happen often enough, not counted yet.
+  /// Zero for everything that has to occur often enough, so that what never occurs is listed, too.
   static var zeros: [String: Int] {
     var names = allCases.filter { !excuses.contains($0) }.map(\.rawValue)
     names += Act.Kind.allCases.map(\.rawValue)

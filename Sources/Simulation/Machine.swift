@@ -2,16 +2,16 @@ import CSimulation
 import Glibc
 import TestSupport
 
-/// One process of the world: a sidecar, a restore, a `prune`. Dead is dead: none of its further calls has an
+/// One process of the world: a sidecar, a restore, a `prune`. After its death none of its calls has an
 /// effect.
 final class Process: @unchecked Sendable {
   @TaskLocal static var current: Process?
 
   let name: String
-  /// What is running; cancelled by death, so that its memory goes.
+  /// Cancelled when the process dies, so that its memory is freed.
   var task: Task<Void, Never>?
   private(set) var isDead = false
-  /// At which of its effects it dies, counted from now; nil: not.
+  /// At which of its next effects it dies; nil: it does not.
   var effectsLeft: (count: Int, when: Death)?
 
   enum Death: String, CaseIterable { case before, after, withoutReply }
@@ -25,7 +25,7 @@ final class Process: @unchecked Sendable {
     task?.cancel()
   }
 
-  /// Counts an effect; how the process dies at it, if it does.
+  /// Counts an effect. Returns how the process dies at it, or nil.
   func effect() -> Death? {
     guard !isDead, let (count, when) = effectsLeft else { return nil }
     effectsLeft?.count = count - 1
@@ -104,7 +104,7 @@ final class Machine: @unchecked Sendable {
     return .success(machine)
   }
 
-  /// Once in a process, before the first `run`.
+  /// Called once, before the first `run`.
   static func install() {
     var calls = csim_machine(
       open: { Machine.shared.disk.open($0, String(cString: $1), $2, $3) },

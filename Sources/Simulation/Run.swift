@@ -53,13 +53,13 @@ struct Run {
     return Result(violation: violation, trace: machine.trace, counts: counts, jobs: machine.jobs)
   }
 
-  /// Faults that a world can do without.
+  /// Faults that can be switched off in a world.
   static let faults = [
     "lost-reply", "failed-call", "slow-call", "away", "denied", "clock", "death", "loss",
   ]
 
-  /// The shortest run that is found with a violation of the same kind: faults and acts are left out as long
-  /// as it is still there.
+  /// The shortest run found that still has a violation of the same kind: leaves out faults and acts, one
+  /// after the other.
   func shrunk(_ kind: String, runsMax: Int = 300) -> Run {
     var best = self
     var runs = 0

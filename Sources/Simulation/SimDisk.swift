@@ -55,7 +55,7 @@ final class SimDisk {
     return Inode(Volume(device: lastDevice), isDirectory: true, mode: 0o755, at: wall())
   }
 
-  /// Whatever is below `path` is now that directory; nil: nothing is there.
+  /// Mounts `root` at `path`, in place of what was mounted there; nil: unmounts it.
   func mount(_ root: Inode?, at path: String) { mounts[path] = root }
 
   func root(_ path: String) -> Inode? { mounts[path] }
@@ -68,7 +68,7 @@ final class SimDisk {
     return made
   }
 
-  /// A new file under that name, whatever had it before.
+  /// A new file under that name; replaces an existing one.
   @discardableResult
   func makeFile(_ name: String, in parent: Inode, _ bytes: [UInt8] = []) -> Inode {
     let made = Inode(parent.volume, isDirectory: false, mode: 0o644, at: wall())
@@ -82,7 +82,7 @@ final class SimDisk {
     touch(file)
   }
 
-  /// New content of the same file: `cp` onto it, or a server that cuts off its end.
+  /// New content of the same file: `cp` onto it, or a server that truncates it.
   func overwrite(_ file: Inode, _ bytes: [UInt8]) {
     file.bytes = bytes
     touch(file)
@@ -101,8 +101,7 @@ final class SimDisk {
     (file.changed, parent.modified, parent.changed) = (wall(), wall(), wall())
   }
 
-  /// A copy of a tree on another volume or in another directory, with new inodes and, as `cp -a` makes them,
-  /// the old times.
+  /// Copies a tree to another volume or directory, with new inodes and, as `cp -a` does, the old times.
   func copy(_ source: Inode, onto target: Inode) {
     for (name, inode) in source.entries.sorted(by: { $0.key < $1.key }) {
       if inode.isDirectory {
@@ -162,7 +161,7 @@ final class SimDisk {
     return (inode, last, inode.entries[last])
   }
 
-  /// A change that a process makes: it may die of it, before or behind.
+  /// A change that a process makes. The process may die before or after it.
   private func effect(_ body: () -> Int32) -> Int32 {
     guard let process = Process.current else { return body() }
     if process.isDead { return -EIO }

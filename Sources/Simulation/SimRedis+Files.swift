@@ -1,6 +1,6 @@
 import RedisFormats
 
-/// What a server makes of files.
+/// What a server loads from files.
 extension SimRedis {
   static func manifest(_ root: SimDisk.Inode) throws
     -> (base: String?, increments: [(name: String, sequence: Int)])?
@@ -59,7 +59,7 @@ extension SimRedis {
     }
   }
 
-  /// How many bytes of a log are whole units.
+  /// The length of a log's whole units, in bytes.
   static func wholeCount(_ bytes: [UInt8]) throws -> Int {
     var data: Dataset?
     let start = bytes.starts(with: Array("REDIS".utf8)) ? try parse(rdb: bytes).end : 0
@@ -75,7 +75,7 @@ extension SimRedis {
     return end
   }
 
-  /// Executes whole units; returns where the last one ends. With nil, nothing is compared.
+  /// Executes whole units; returns where the last one ends. If `data` is nil, states are not checked.
   private static func execute(_ bytes: [UInt8], from start: Int, onto data: inout Dataset?) throws
     -> Int
   {
@@ -159,10 +159,10 @@ extension SimRedis {
     return bytes + (0..<8).map { UInt8(truncatingIfNeeded: crc.value >> ($0 * 8)) }
   }
 
-  /// When an RDB says that it was begun, in seconds; nil: it has no such time.
+  /// The time at which an RDB says that its save began, in seconds; nil: it has none.
   static func began(rdb bytes: [UInt8]) -> Int64? {
     let head = rdb(Dataset(), at: 0, isBase: false)
-    // The number is the last of the head: its length, and its digits.
+    // The time ends the head: a length, then the digits.
     guard let end = head.firstIndex(of: 0xff) else { return nil }
     let start = end - 1
     guard bytes.count > start, bytes.starts(with: head.prefix(start - 1)) else { return nil }
@@ -170,7 +170,7 @@ extension SimRedis {
     return Int64(String(decoding: bytes[start...].prefix(length), as: UTF8.self))
   }
 
-  /// Reads what `rdb` makes, and where it ends.
+  /// Reads what `rdb` writes. `end` is where it ends.
   private static func parse(rdb bytes: [UInt8]) throws -> (data: Dataset, end: Int) {
     var position = 9
     var data = Dataset()

@@ -1,9 +1,9 @@
 import RedisFormats
 
-/// What a server holds: a state with a number, and the names of some keys beside it.
+/// What a server holds: the number of its state, and the names of some keys.
 ///
-/// Every change makes a new number of the number before it, and says both. So what a restore gives proves
-/// which state it is, and that it ever was.
+/// Every write replaces the number with a new one, and its command names both: `SET state 4>5`. So the data
+/// that a restore gives shows which state it is, and whether the server ever had it.
 struct Dataset: Hashable {
   var state = 0
   var keys: Set<Int> = []
@@ -30,11 +30,11 @@ final class SimRedis {
   private var sequence = 0
   private var rewrite: (data: Dataset, at: Int64, first: Int, tail: [UInt8])?
   private var save: (data: Dataset, at: Int64)?
-  /// The bytes of a unit that are not written yet, where it began, and what it makes.
+  /// A unit that is written in part: the missing bytes, where it begins in the log, and the data after it.
   private var partial: (rest: [UInt8], start: Int, data: Dataset)?
   private var lastAnnotation: Int64 = 0
   private var temporaries = 0
-  /// How many bytes of the log are on the disk for good, whatever happens to the machine.
+  /// How many bytes of the log survive a power loss.
   private var synchronized = 0
 
   private var machine: Machine { Machine.shared }
@@ -95,7 +95,7 @@ final class SimRedis {
     if isAOFOn { onDisk = made }
   }
 
-  /// Some bytes of a unit; the rest comes later, or never.
+  /// Writes a part of a unit; the rest comes later, or never.
   func writePartly(_ next: Int) {
     finishUnit()
     let (bytes, made) = unit(next, flushes: false)
@@ -144,7 +144,7 @@ final class SimRedis {
     increments.append((name, sequence))
   }
 
-  /// How many rewrites ended, and since when another is under way (monotonic, ms).
+  /// How many rewrites ended, and since when another one runs (monotonic, ms).
   private(set) var rewrites = 0
   private(set) var rewritingSince: Int64?
 
@@ -195,7 +195,7 @@ final class SimRedis {
     onDisk = data
   }
 
-  /// The child of a rewrite was killed. What it opened stays.
+  /// The child of a rewrite was killed. The INCR that was opened for it stays.
   func failRewrite() {
     (rewrite, rewritingSince) = (nil, nil)
     guard !isAOFOn else { return }
@@ -211,7 +211,7 @@ final class SimRedis {
     onDisk = (try? SimRedis.load(root, isAOFOn: false)) ?? Dataset()
   }
 
-  /// CONFIG SET appendonly yes: a rewrite, and the log counts from its end.
+  /// CONFIG SET appendonly yes: begins a rewrite. The AOF counts once it ends.
   func switchOn() {
     guard isRunning, !isAOFOn, rewrite == nil else { return }
     rewrite = (data, machine.wallMilliseconds, increments.count, [])
@@ -274,13 +274,13 @@ final class SimRedis {
     synchronized = file.bytes.count
   }
 
-  /// SHUTDOWN: what is written is whole.
+  /// SHUTDOWN: the last unit is complete.
   func stop() {
     finishUnit()
     kill()
   }
 
-  /// kill -9: a unit may stay half written.
+  /// kill -9: the last unit may be incomplete.
   func kill() {
     (isRunning, log, rewrite, save, partial) = (false, nil, nil, nil, nil)
     rewritingSince = nil
@@ -300,7 +300,7 @@ final class SimRedis {
     return true
   }
 
-  /// aof-load-truncated: an unfinished unit at the end goes.
+  /// aof-load-truncated: an incomplete unit at the end is cut off.
   private func cutTornTail() {
     let last: SimDisk.Inode?
     if isLegacy {

@@ -3,8 +3,8 @@ import ObjectStorage
 
 /// A store in memory as one process sees it: a bucket that others share, behind a network.
 ///
-/// Faithful in what a store may do: a call that fails may have had its effect, a call may take long, and
-/// creation is exclusive. What was created is listed at once, as the contract of `ObjectStore` says.
+/// Behaves as a real store may: a call that fails may have had its effect, and a call may take long. Creation
+/// is exclusive, and a created object is listed at once, as the contract of `ObjectStore` says.
 final class SimBucket {
   struct Object {
     var bytes: [UInt8]
@@ -24,7 +24,7 @@ final class SimBucket {
   var lostReply = 0
   var failure = 0
   var slow = 0
-  /// Nothing gets through before this time, in milliseconds; nil: all does.
+  /// No call gets through before this time, in milliseconds; nil: all do.
   var awayUntil: Int64?
   var isDenied = false
   /// Called after each effect.
@@ -36,10 +36,10 @@ final class SimBucket {
   /// How often each fault happened.
   var faults: [String: Int] = [:]
   func count(_ fault: Happening) { faults[fault.rawValue, default: 0] += 1 }
-  /// The newest claim: whose, and when, in milliseconds.
+  /// Who made the newest claim, and when, in milliseconds.
   private(set) var lastClaim: (process: Process?, at: Int64)?
 
-  /// When it last let nobody in, in milliseconds.
+  /// When it last refused a call because it was unavailable or denied access, in milliseconds.
   fileprivate(set) var lastRefusal: Int64 = 0
 
   func names() -> [String] {
@@ -49,8 +49,8 @@ final class SimBucket {
     return made
   }
 
-  /// The last objects that were created are gone: at most those behind the newest claim. Returns whether
-  /// there were any.
+  /// Removes the objects that were created last, but none from before the newest claim. Returns whether there
+  /// were any.
   func forgetTail(_ count: Int) -> Bool {
     let newest = objects.sorted { ($0.value.number, $0.key) > ($1.value.number, $1.key) }
     let lost = newest.prefix(count).prefix {
@@ -82,7 +82,7 @@ struct SimStore: ObjectStore, @unchecked Sendable {
     return true
   }
 
-  /// One call: the way there, the effect at one instant, and the way back.
+  /// One call: a delay, the effect at one instant, and another delay.
   private func call<Value: Sendable>(
     _ kind: String, _ name: String, _ effect: () throws -> Value
   ) async throws -> Value {

@@ -47,7 +47,7 @@ private final class SimBell: Bell, @unchecked Sendable {
   }
 }
 
-/// Log lines as part of what is printed.
+/// Prints log lines with the trace.
 struct TraceLog: LogHandler {
   var metadata: Logger.Metadata = [:]
   var logLevel = Logger.Level.info

@@ -2,7 +2,7 @@ import BackupTypes
 import CSimulation
 import Glibc
 
-/// `scripts/simulate`: runs worlds, and tells of the first that breaks a rule.
+/// `scripts/simulate`: runs worlds, and reports the first that breaks a rule.
 @main
 struct Simulation {
   private static let usage = """
@@ -13,7 +13,7 @@ struct Simulation {
     """
 
   static func main() {
-    // Sets and dictionaries have the same order in every run.
+    // Gives sets and dictionaries the same order in every run.
     if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
       setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
       var arguments = CommandLine.arguments.map { strdup($0) } + [nil]
@@ -126,7 +126,7 @@ struct Simulation {
       }
     }
 
-    /// A line for each kind of thing that happened: how often, and its name.
+    /// Writes a line for each kind of event: how often it occurred, and its name.
     func write(_ counts: [String: Int]) {
       guard let path = self.counts else { return }
       guard let file = fopen(path, "w") else { Simulation.fail("can't write \(path)") }

@@ -9,7 +9,7 @@ import Shipping
 import SystemIO
 import SystemPackage
 
-/// What happens.
+/// What each act does.
 extension World {
   func perform(_ kind: Act.Kind) async throws {
     switch kind {
@@ -81,7 +81,8 @@ extension World {
     bucket.isDenied = false
   }
 
-  /// A second sidecar, of another machine, finds that the repository has an owner; then nobody is let in.
+  /// A second sidecar, on another machine, finds that the repository has an owner; then the store denies
+  /// access.
   private func denyStandby() async {
     buryDead()
     if sidecars.count < 2 { startSidecar(host: "host-b") }
@@ -109,7 +110,7 @@ extension World {
     for _ in 0..<3 { write() }
   }
 
-  /// One of the processes dies at one of its next effects.
+  /// One of the sidecars will die at one of its next effects.
   private func arm() {
     guard !without.contains("death"), let victim = sidecars.randomElement(using: &random) else {
       return
@@ -118,7 +119,7 @@ extension World {
     victim.process.effectsLeft = (Int(int(0...12)), when)
   }
 
-  /// `ship --once`, beside whatever runs.
+  /// `ship --once`, while other processes run.
   private func shipOnce() async throws {
     let once = makeSidecar(isOnce: true)
     let begun = machine.milliseconds
@@ -151,7 +152,7 @@ extension World {
     startSidecar(host: "host-c")
   }
 
-  /// `lifeboat sync --wait`: when it is done, a restore gives what was on disk when it was asked for.
+  /// `lifeboat sync --wait`: once it is done, a restore gives what was on disk when it was requested.
   private func sync() async throws {
     buryDead()
     guard let sidecar = sidecars.randomElement(using: &random) else { return }
@@ -167,13 +168,13 @@ extension World {
     }
   }
 
-  /// Someone copies an older dump over the dump, slowly, while the server runs on.
+  /// Someone copies an older dump over the dump, slowly, while the server keeps running.
   private func copyDump() async {
     guard let dump = redis.root.entries["dump.rdb"], let old = oldDump else {
       oldDump = redis.root.entries["dump.rdb"]?.bytes
       return
     }
-    // A restore made it one file with the BASE (docs/restore.md): to overwrite it damages both.
+    // After a restore it can be a hard link to the BASE (docs/restore.md): overwriting it would damage both.
     guard dump.links == 1 else { return }
     disk.overwrite(dump, Array(old.prefix(old.count / 2)))
     refreshDump()
@@ -190,9 +191,9 @@ extension World {
     noteDisk()
   }
 
-  /// For a while another volume is mounted, or none; the server writes to its own.
+  /// For a while another volume is mounted, or none; the server still writes to its own.
   private func unmount() async {
-    // What just started has found its directory.
+    // A process that just started has found its directory by then.
     await sleep(100)
     disk.mount(chance(50) ? disk.makeVolume() : nil, at: World.data)
     noteDisk(Dataset())
@@ -205,7 +206,7 @@ extension World {
     life += 1
   }
 
-  /// The store loses what it was given last. The auditor finds that, and all is shipped again.
+  /// The store loses the objects that were created last. The auditor notices, and they are uploaded again.
   private func forget() async throws {
     guard setting.probes, !without.contains("loss"), bucket.objects.count > 3 else { return }
     guard bucket.forgetTail(Int(int(1...4))) else { return }
@@ -215,7 +216,7 @@ extension World {
     try await settle()
   }
 
-  /// The store loses everything. Who has seen the repository makes no other.
+  /// The store loses everything. A sidecar that has seen the repository does not create another one.
   private func wipe() async throws {
     guard setting.probes, !without.contains("loss"), !bucket.objects.isEmpty else { return }
     let descriptor = bucket.objects["lifeboat.json"]?.bytes
@@ -227,11 +228,11 @@ extension World {
         $0.process == sidecar.process.name && $0.disks.contains { $0.data.state > 0 }
       }
     }
-    // One that never saw the repository may make a new one.
+    // A sidecar that never saw it may create one.
     let mayBeMade = witnesses.count < sidecars.count
     await writeOn(360)
     for witness in witnesses where !witness.process.isDead {
-      // It writes its own repository again, as far as it knows it, or nothing.
+      // It uploads what it knows of its own repository again, or nothing.
       let found = bucket.objects["lifeboat.json"]?.bytes
       guard found == nil || found == descriptor || mayBeMade else {
         throw Violation(
@@ -263,7 +264,7 @@ extension World {
     }
   }
 
-  /// `chown`, `chmod`, a hard link: times change, and nothing else.
+  /// `chown`, `chmod`, a hard link: only the change time changes.
   private func touch() {
     let folder = redis.root.entries["appendonlydir"]
     for file in (folder.map { Array($0.entries.values) } ?? []) + Array(redis.root.entries.values)
@@ -318,7 +319,7 @@ extension World {
         detail: "\(redis.onDisk) instead of \(before)")
     }
     if restoreIsUnfinished, !isDone {
-      // Nobody starts a server on a half restored directory: the operator looks again.
+      // No server is started on a half-restored directory: the operator runs the restore again.
       let process = newProcess("restore")
       let store = SimStore(bucket: bucket, process: process)
       let options = replacing(question)

@@ -7,7 +7,7 @@ import RepositoryAccess
 import Shipping
 import SystemIO
 
-/// What must hold.
+/// The rules that must hold.
 extension World {
   /// The most file descriptors that one sidecar may have open.
   private static let handlesMax = 40
@@ -23,7 +23,7 @@ extension World {
     }
   }
 
-  /// What a sidecar claims now.
+  /// Records the look if the sidecar calls it covered.
   func note(_ sidecar: Sidecar) {
     guard case .covered(let at) = sidecar.shipper.auditor.verdict, at >= sidecar.startedAt,
       covers.last?.at != at || covers.last?.process != sidecar.process.name,
@@ -36,12 +36,12 @@ extension World {
         process: sidecar.process.name, at: at, wall: machine.wallMilliseconds,
         until: machine.wallMilliseconds - (isSame ? 0 : machine.milliseconds - at),
         disks: onDisk(at: at), era: isSame || steppedAt < at ? seen : nil,
-        // Whoever has nothing to ship writes down nothing of it.
+        // Only an active sidecar records the manifest.
         isRewriting: !redis.isLegacy && sidecar.shipper.status.current.state == .active
           && redis.rewritingSince.map { $0 < at } ?? false))
   }
 
-  /// At any instant the repository is sound, and what a sidecar calls covered is what a restore gives.
+  /// At any instant the repository is sound, and a restore gives what a sidecar calls covered.
   func check() async throws {
     buryDead()
     let objects = bucket.objects
@@ -55,7 +55,7 @@ extension World {
     }
     try checkBounds()
     try await verify(objects)
-    // A loss is found by the next look at what was lost, not before.
+    // A loss is only found when what was lost is checked next.
     if hasLost { return }
     _ = try await newest(objects, isAOFOn: redis.isAOFOn)
     for (name, disks) in claims {
@@ -65,32 +65,32 @@ extension World {
     try await checkPromises(objects)
   }
 
-  /// Whether another has claimed a moment ago. Its claim may cut off what this one shipped meanwhile, and
-  /// until it has shipped that again, a restore gives less. A writer looks for that once a minute, if the
-  /// store answers.
+  /// Whether another process claimed a moment ago. Its claim may cut off what this one shipped meanwhile;
+  /// until that is uploaded again, a restore gives less. A writer looks for newer claims once a minute, if
+  /// the store answers.
   func isOvertaken(_ process: Process) -> Bool {
     guard let claim = bucket.lastClaim, claim.process !== process else { return false }
     return machine.milliseconds - max(claim.at, bucket.lastRefusal) < 70_000
   }
 
-  /// A restore of the newest state gives what was on disk, or what was made of it.
+  /// A restore of the newest state gives what was on disk, or a state that follows from it.
   func require(_ disks: [Disk], _ what: String, of objects: [String: SimBucket.Object]? = nil)
     async throws
   {
     if timesLie { return count(.timesLie) }
     var found = 0
     for disk in disks {
-      // Nothing, or a damaged dump: there is nothing that a server would load.
+      // No data, or a damaged dump: a server would load nothing.
       if disk.data.state <= 0 { return }
       found = try await newest(objects ?? bucket.objects, isAOFOn: disk.isAOFOn)?.state ?? 0
       if follows(found, disk.data.state) { return }
-      // The AOF of a server that was switched off a moment ago is the newest state until that is certain. The
-      // restore says that the server has to start with it.
+      // If the AOF was switched off a moment ago, it is the newest state until that is certain. The restore
+      // says that the server has to start with AOF.
       guard !disk.isAOFOn else { continue }
       found = try await newest(objects ?? bucket.objects, isAOFOn: true)?.state ?? 0
       if follows(found, disk.data.state) { return }
     }
-    // Since then a server may have started over, on a volume that was emptied. The newest state is its.
+    // Since then the server may have started over on an emptied volume. The newest state is then the new one.
     let since = self.disks.drop { $0.at < disks[0].at }
     for isAOFOn in Set(since.map(\.isAOFOn)) {
       found = try await newest(objects ?? bucket.objects, isAOFOn: isAOFOn)?.state ?? 0
@@ -101,9 +101,9 @@ extension World {
       detail: "state \(disks.map(\.data.state)) was on disk, and a restore gives \(found)")
   }
 
-  /// The clock was set back, and the time stamps say that the older of dump and AOF is the newest state. Or it
-  /// was set back while the dump was saved, so that it was complete before it began: then the AOF may have been
-  /// written before or after it. It counts, with a warning, and the dump is shipped, too.
+  /// Whether file times mislead because the clock was set back: they show the older of dump and AOF as the
+  /// newest state. Or the clock was set back during a save, so that the dump ends before it begins. The AOF
+  /// may then be older or newer than the dump. The AOF counts, with a warning, and the dump is shipped, too.
   private var timesLie: Bool {
     guard wentBack, let dump = redis.root.entries["dump.rdb"] else { return false }
     let began = SimRedis.began(rdb: dump.bytes)
@@ -131,7 +131,7 @@ extension World {
     }
   }
 
-  /// A restore gives a state that was, with all that it held.
+  /// A restore gives a state that the server had, with all its keys.
   private func held(
     _ objects: [String: SimBucket.Object], _ question: Question, _ isAOFOn: Bool
   ) async throws -> Dataset? {
@@ -148,7 +148,7 @@ extension World {
       where error.message.contains("has no restore point")
       && (!wasCovered || isClaimedNow || isCutOffForNow)
     {
-      // A first upload was cut off: it is said, and nothing is taken for it.
+      // A first upload was cut off. The restore says so, and does not give another state instead.
       count(.firstUploadIsCutOff)
       return nil
     } catch let error as LifeboatError where error.code != .suspect && error.code != .noBackup {
@@ -158,8 +158,8 @@ extension World {
     }
   }
 
-  /// The last claim came from another process than what was covered before it, and whoever made it ended before
-  /// it had uploaded again what the claim cut off. Nobody did that since.
+  /// Whether the last claim cut off what another process had shipped, and its process ended before it had
+  /// uploaded that again. No look was covered since.
   private var isCutOffForNow: Bool {
     guard let claim = bucket.lastClaim,
       let last = covers.last(where: { $0.disks.contains { $0.data.state > 0 } }),
@@ -168,7 +168,7 @@ extension World {
     return !sidecars.contains { $0.process === claim.process && !$0.process.isDead }
   }
 
-  /// Another's claim cuts off what the look saw, and nobody has uploaded that again.
+  /// Whether another process's claim cut off what the look saw, and that was not uploaded again.
   private func isCutOff(_ cover: Cover) -> Bool {
     guard let claim = bucket.lastClaim, claim.process?.name != cover.process, cover.at < claim.at
     else { return false }
@@ -193,14 +193,14 @@ extension World {
     count(.sound)
   }
 
-  /// `--at` a time that lay between two covered looks of one sidecar gives what was held by then.
+  /// `--at` a time between two covered looks of one sidecar gives a state of that time.
   private func checkPromises(_ objects: [String: SimBucket.Object]) async throws {
     guard !wentBack, covers.count > 1 else { return }
     let first = covers.firstIndex { machine.wallMilliseconds - $0.wall < policy.keepWithin }
     guard let first, first + 1 < covers.count else { return }
     let index = Int.random(in: first + 1..<covers.count, using: &random)
     let (before, after) = (covers[index - 1], covers[index])
-    // Where a server started over, the first of these may be what it had before.
+    // If the server started over, the first of these may be its earlier data.
     let held = before.disks.map(\.data.state)
     guard before.isContinued(by: after), let disk = before.disks.last, held.allSatisfy({ $0 > 0 }),
       after.at - before.at < 60_000,
@@ -216,7 +216,7 @@ extension World {
       if error.code == .noBackup, isReplacedWhileIdle(from: index) {
         return count(.idleLogIsReplaced)
       }
-      // When the server went back is not known.
+      // It is not known when the power loss removed the last writes.
       if error.code == .noBackup, hasFallenBack { return count(.hasFallenBack) }
       if error.code == .noBackup, isCutOff(before) { return count(.isOvertaken) }
       throw Violation(
@@ -233,7 +233,7 @@ extension World {
         && latest.contains { follows($0, found.state) }
     }
     if isRight(found) { return }
-    // The repository has log that was lost with the power, and nobody saw when.
+    // The repository has log that a power loss removed from the disk, at a time that no look saw.
     if let found, lostStates.contains(found.state),
       held.contains(where: { follows(found.state, $0) }),
       began.contains(where: { $0.state == found.state && $0.wall <= time + 999 })
@@ -241,8 +241,8 @@ extension World {
       return count(.hasFallenBack)
     }
     if isCutOff(before) { return count(.isOvertaken) }
-    // A log that was written for a server without AOF was taken for the state of a time. The restore says
-    // that the server has to start with it.
+    // The restore used the log although the server ran without AOF. It says that the server has to start with
+    // AOF.
     if !disk.isAOFOn, isRight(try await self.held(objects, .at(Instant(milliseconds: time)), true))
     {
       return
@@ -252,13 +252,13 @@ extension World {
       detail: "at \(time): state \(found?.state ?? 0), not between \(held) and \(latest)")
   }
 
-  /// Whether nothing was written from that look on until another log took the place of this one, and no look saw
-  /// both. The AOF may have been switched off meanwhile, which looks the same: such a time is in a gap.
+  /// Whether nothing was written after that look until another log replaced this one, and no look saw both.
+  /// The AOF may have been switched off in between, which looks the same, so the time is in a gap.
   private func isReplacedWhileIdle(from index: Int) -> Bool {
     let held = Set(covers[index].disks.map(\.data.state))
     let isAOFOn = covers[index].disks.last?.isAOFOn
     for (number, cover) in covers.enumerated().dropFirst(index) {
-      // What a server loads without its AOF is another state, and nothing was written.
+      // Without its AOF a server loads another state, although nothing was written.
       if cover.disks.contains(where: { $0.isAOFOn != isAOFOn }) { return true }
       if held.isDisjoint(with: cover.disks.map(\.data.state)) { return false }
       let next =
@@ -270,8 +270,8 @@ extension World {
     return false
   }
 
-  /// The faults end, one sidecar lives, and nobody writes: within a minute all is covered, and then nothing
-  /// is asked of the store.
+  /// The faults end, one sidecar remains, and nothing is written: within a minute everything is covered, and
+  /// from then on the store gets no requests.
   func settle() async throws {
     allowFaults(false)
     defer { allowFaults(true) }
@@ -290,7 +290,7 @@ extension World {
     try checkBounds()
     let sidecar = sidecars.first
     guard let sidecar, !sidecar.process.isDead else {
-      // It was asked to end just before.
+      // It was told to stop just before.
       buryDead()
       startSidecar()
       await sleep(61_000)
@@ -303,7 +303,7 @@ extension World {
     let shown = sidecar.shipper.status.current
     let verdict = sidecar.shipper.auditor.verdict
     if shown.state == .standby, hasMoved {
-      // Only a person knows that the other is gone.
+      // Only a person can know that the other writer is gone.
       count(.personTakesOver)
       sidecar.process.die()
       await sidecar.process.task?.value
@@ -314,7 +314,7 @@ extension World {
       defer { hasMoved = true }
       return try await checkSettled(sidecars[0])
     }
-    // What holds no data, as a log with nothing but an annotation, is not shipped, and may be called lag.
+    // Files without data, such as a log with only an annotation, are not shipped, and may be reported as lag.
     guard verdict.isCovered || redis.onDisk == Dataset() || timesLie else {
       throw Violation(
         kind: "not covered a minute after the last fault",
@@ -329,7 +329,7 @@ extension World {
     noteDisk()
     try await require([disks.last!], "all is covered")
     var calls: [String: Int] = [:]
-    // What folds replaced is deleted after a while.
+    // Objects that folds replaced are deleted after a while.
     for _ in 0..<3 {
       let before = bucket.calls
       await sleep(60_000)

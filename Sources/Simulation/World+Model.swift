@@ -2,7 +2,7 @@ import Shipping
 
 /// What is known of a world, to compare it with what a restore gives.
 extension World {
-  /// What a server would have loaded, since when.
+  /// What a server would have loaded from the disk, from `at` on (monotonic, ms).
   struct Disk {
     var at: Int64
     var data: Dataset
@@ -13,16 +13,17 @@ extension World {
   struct Cover {
     var process: String
     var at, wall: Int64
-    /// The wall clock when it knew or, if a server started over or replaced its log in between, when it looked.
+    /// The wall clock when the look was found covered or, if the server started over or replaced its log
+    /// since the look, when it was taken.
     var until: Int64
     var disks: [Disk]
     /// Nil: it changed in the millisecond of the look.
     var era: Era?
-    /// Whether the look saw the files before and after a rewrite that had not ended.
+    /// Whether the look was taken during a rewrite, so that its manifest lists the files before and after it.
     var isRewriting: Bool
 
-    /// Whether every time between the two looks is known. If a rewrite began and ended between them, nobody
-    /// saw a manifest that shows what its files follow; the single file of a legacy AOF has none.
+    /// Whether `--at` any time between the two looks has an answer. If a rewrite began and ended between
+    /// them, no look saw the manifest that lists the files before and after it. A legacy AOF has no manifest.
     func isContinued(by later: Cover) -> Bool {
       guard let era, let next = later.era, process == later.process, era.life == next.life else {
         return false
@@ -31,7 +32,7 @@ extension World {
     }
   }
 
-  /// Which life it was, and how many rewrites had ended, from a time on (monotonic, ms).
+  /// The server's life, and how many rewrites had ended, from `at` on (monotonic, ms).
   struct Era {
     var at: Int64
     var life, rewrites: Int
@@ -39,7 +40,8 @@ extension World {
 
   var hasStandby: Bool { sidecars.contains { $0.shipper.status.current.state == .standby } }
 
-  /// Whoever does not know the number of another's claim takes it again if the store has lost that.
+  /// Ends all sidecars but the active one. A process that does not know another's claim would use its number
+  /// again after the store lost it.
   func keepOneWriter() {
     guard let writer = sidecars.first(where: { $0.shipper.status.current.state == .active }) else {
       return
@@ -48,7 +50,7 @@ extension World {
     buryDead()
   }
 
-  /// The machine loses its power, and with it perhaps log that was shipped.
+  /// The machine loses power, and perhaps log that was already shipped.
   func losePower() throws {
     let before = redis.onDisk.state
     var isLess = false
@@ -85,13 +87,14 @@ extension World {
     disks.append(Disk(at: machine.milliseconds, data: data, isAOFOn: redis.isAOFOn))
   }
 
-  /// What a look at that time may have seen: what was on disk just before, and what came in that millisecond.
+  /// What a look at that time may have seen: what was on disk just before, and what was written in that
+  /// millisecond.
   func onDisk(at time: Int64) -> [Disk] {
     let index = disks.lastIndex { $0.at < time } ?? 0
     return Array(disks[index...].prefix { $0.at <= time })
   }
 
-  /// Whether `state` is `earlier`, or was made of it.
+  /// Whether `state` is `earlier`, or follows from it.
   func follows(_ state: Int, _ earlier: Int) -> Bool {
     var state = state
     while state > earlier, let parent = parents[state] { state = parent }

@@ -13,15 +13,15 @@ import SystemPackage
 import TestSupport
 import WriterLogic
 
-/// Something that must never be, and is.
+/// A broken rule.
 struct Violation: Error {
-  /// What it breaks, in a few words: two violations of one kind have one cause.
+  /// The rule, in a few words. Violations of one kind are assumed to have one cause.
   var kind: String
   var detail: String
 }
 
-/// A server, its data directory, sidecars, restores and runs of `prune`, and a store, of which a seed decides
-/// everything: what happens, when, and in which order jobs run. The code under test is the real one.
+/// A server, its data directory, sidecars, restores, runs of `prune`, and a store. A seed decides what
+/// happens, when, and in which order jobs run. The code under test is the real one.
 ///
 /// `@unchecked Sendable`: everything in a simulation runs on one thread.
 final class World: @unchecked Sendable {
@@ -35,18 +35,18 @@ final class World: @unchecked Sendable {
   /// What a seed decides before anything happens.
   struct Setting {
     var isLegacy, annotates, isAOFOn, isEncrypted: Bool
-    /// The repository is looked at twice a minute, also while all is idle; the store may lose objects.
+    /// The auditor checks the repository twice a minute, even when idle; the store may then lose objects.
     var probes: Bool
     var compression: Compression
     var shipInterval, dumpInterval: Int64
     var lostReply, failure, slow: Int
-    /// For how long every time is kept.
+    /// For how long retention keeps every restore point.
     var keepWithin: Int64
   }
 
   let seed: UInt64
   let acts: [Act]
-  /// Faults that do not happen, for a shorter account of a failure.
+  /// Faults that are switched off, to shorten a failing run.
   let without: Set<String>
   let setting: Setting
   let bucket = SimBucket()
@@ -54,40 +54,39 @@ final class World: @unchecked Sendable {
   let disk: SimDisk
   let redis: SimRedis
   var sidecars: [Sidecar] = []
-  /// Random numbers of the act that is performed: the same whatever was performed before.
+  /// The random numbers of the current act; earlier acts do not change them.
   var random: SeededRandom
   var isOver = false
 
   // MARK: The model
 
   var lastState = 0
-  /// What each state was made of, what it holds, and when it began, by the wall clock.
+  /// For each state: the one before it, its data, and the wall clock when it began.
   var parents: [Int: Int] = [:]
   var datasets: [Int: Dataset] = [0: Dataset()]
   var began: [(wall: Int64, state: Int)] = []
-  /// What a server would have loaded from the disk, since when (monotonic, ms).
+  /// What a server would have loaded from the disk, by time.
   var disks: [Disk] = [Disk(at: 0, data: Dataset(), isAOFOn: true)]
-  /// Looks that were covered: the sidecar, when it looked (monotonic), when it knew (wall), and what was on
-  /// disk.
+  /// Looks that were covered, by time.
   var covers: [Cover] = []
-  /// Counts the lives of the server: between two, its data may have gone back.
+  /// Counted up whenever the server's data may have gone back to an earlier state, for example at a restart.
   var life = 0 { didSet { noteEra() } }
   var eras = [Era(at: 0, life: 0, rewrites: 0)]
-  /// Log was lost with the power. It may be in the repository, which then has a later state than the disk.
+  /// A power loss removed log. The repository may have it, and then has a later state than the disk.
   var hasFallenBack = false
-  /// The states that were in it.
+  /// The states in that log.
   var lostStates: Set<Int> = []
   /// When the wall clock was last set (monotonic, ms).
   var steppedAt = Int64.min
   /// The wall clock was set back: times are ambiguous.
   var wentBack = false
-  /// The store lost objects: what was promised before counts no longer.
+  /// The store lost objects: earlier promises no longer hold.
   var hasLost = false
   /// Retention deleted something.
   var hasPruned = false
-  /// Claims came from more than one machine, or volume: only a person knows that the other is gone.
+  /// Claims came from more than one machine or volume: only a person can know that the other one is gone.
   var hasMoved = false
-  /// A dump as it was once.
+  /// The bytes of an earlier dump.
   var oldDump: [UInt8]?
   var restores = 0
   var processes = 0
@@ -96,7 +95,7 @@ final class World: @unchecked Sendable {
   static let data = "/sim/data"
   /// For the simulator's own tests: a write is a violation.
   nonisolated(unsafe) static var breaksRule = false
-  /// Where a world leaves its bucket, as a directory repository; for whoever looks into a violation.
+  /// Where a world writes its bucket, as a directory repository, to investigate a violation.
   nonisolated(unsafe) static var keptBucket: String?
 
   init(seed: UInt64, acts: [Act], without: Set<String>) {
@@ -141,7 +140,7 @@ final class World: @unchecked Sendable {
   func live() async throws {
     try start(redis)
     startSidecar()
-    // A first upload is cut off in some worlds: after the claim, before the first restore point.
+    // In some worlds the first upload is cut off, after the claim and before the first restore point.
     if chance(20), !without.contains("death") {
       let when = Process.Death.allCases.randomElement(using: &random)!
       sidecars[0].process.effectsLeft = (Int(int(8...20)), when)
@@ -164,7 +163,7 @@ final class World: @unchecked Sendable {
     try await end()
   }
 
-  /// Everything dies, so that nothing of this world is left.
+  /// Ends all processes, so that nothing of this world remains.
   func end() async throws {
     if let directory = World.keptBucket { try keepBucket(in: directory) }
     for sidecar in sidecars {
@@ -191,7 +190,7 @@ final class World: @unchecked Sendable {
       throw Violation(kind: "the server can't start", detail: "\(error)")
     }
     life += 1
-    // Whoever restores may get back what was lost with the power.
+    // A restore may bring back what a power loss removed.
     if let last = began.last, !follows(last.state, redis.data.state) {
       began.append((machine.wallMilliseconds, redis.data.state))
     }
@@ -290,7 +289,7 @@ final class World: @unchecked Sendable {
     return Sidecar(process: process, shipper: shipper, startedAt: machine.milliseconds)
   }
 
-  /// Runs in `process` until its end, or its death.
+  /// Runs `body` as `process`, until it ends or dies.
   func run(
     _ process: Process, _ body: @escaping @Sendable () async throws -> Void,
     failed: @escaping @Sendable (any Error) -> Void
@@ -324,7 +323,7 @@ final class World: @unchecked Sendable {
       sidecars.removeAll { $0.process === sidecar.process }
     } failed: { [self] in
       sidecars.removeAll { $0.process === sidecar.process }
-      // A running `ship` exits only on a signal or a usage error: there is no directory.
+      // `ship` exits only on a signal or a usage error, such as a missing directory.
       if ($0 as? LifeboatError)?.code == .failure, !isMounted {
         count(.startIsRefused)
       } else {
