@@ -186,6 +186,7 @@ final class LinkReceiver: Sendable {
       try receiveStream(&wire, line)
     case .full:
       // The server has begun a full copy, but nobody reads it yet.
+      shared.noteCopy()
       session.close()
       makeNew(
         info, "the server no longer has its stream from offset \(after) on: see repl-backlog-size")
@@ -225,6 +226,7 @@ final class LinkReceiver: Sendable {
       throw LifeboatError(
         .failure, "\(server.url) did not begin a full copy", isRetryable: true)
     }
+    shared.noteCopy()
     line.begin(id: id, offset: offset, spool: spool())
     logger.notice(
       "receiving a full copy", metadata: ["offset": "\(offset)", "reason": "\(line.reason)"])

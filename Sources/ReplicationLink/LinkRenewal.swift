@@ -93,6 +93,7 @@ extension LinkReceiver {
     try wire.send(["PSYNC", "?", "-1"])
     let isOver = { [self] in isStopped || self.line !== line }
     guard case .full(let id, let offset) = try wire.answer(isStopped: isOver) else { return }
+    shared.noteNewerCopy()
     let bell = WaitPoint()
     let (base, part) = renewal.make(offset, line.sinceBase.base, bell)
     guard line.split(at: offset, id: id, base, part) else { return }

@@ -1,6 +1,7 @@
 import BackupFormat
 import BackupTypes
 import Codec
+package import Shipping
 import Synchronization
 import SystemIO
 import WriterLogic
@@ -11,7 +12,7 @@ package final class LinkState: Sendable {
     var line: LinkLine?
     weak var receiver: LinkReceiver?
     var upstream: LinkAddress?
-    var isUp = false
+    var figures = ShipStatus.LinkFigures()
     var pins = 0
     var number: Int64 = 0
     var onChange: (@Sendable () -> Void)?
@@ -23,8 +24,13 @@ package final class LinkState: Sendable {
     var hasQuestion = false
   }
   private let state = Mutex(State())
+  private let show: @Sendable (ShipStatus.LinkFigures) -> Void
 
-  package init() {}
+  /// - Parameter show: is given the figures when they change.
+  package init(show: @escaping @Sendable (ShipStatus.LinkFigures) -> Void = { _ in }) {
+    self.show = show
+    show(state.withLock { $0.figures })
+  }
 
   var line: LinkLine? { state.withLock { $0.line } }
   func set(line: LinkLine?) { state.withLock { $0.line = line } }
@@ -34,12 +40,22 @@ package final class LinkState: Sendable {
   func noteForeign() { state.withLock { $0.receiver }?.noteForeign() }
 
   func note(upstream: LinkAddress) { state.withLock { $0.upstream = upstream } }
-  func note(isUp: Bool) { state.withLock { $0.isUp = isUp } }
+  func note(isUp: Bool) { change { $0.isUp = isUp } }
+  func noteCopy() { change { $0.neededCopies += 1 } }
+  func noteNewerCopy() { change { $0.newerCopies += 1 } }
+
+  private func change(_ body: (inout ShipStatus.LinkFigures) -> Void) {
+    show(
+      state.withLock { state in
+        body(&state.figures)
+        return state.figures
+      })
+  }
 
   /// The facts that our responder reports about us.
   /// - Parameter runID: of this process.
   package func responderFacts(runID: String) -> ResponderFacts {
-    let (line, upstream, isUp) = state.withLock { ($0.line, $0.upstream, $0.isUp) }
+    let (line, upstream, isUp) = state.withLock { ($0.line, $0.upstream, $0.figures.isUp) }
     return ResponderFacts(
       upstream: upstream, isLinkUp: isUp, offset: line?.acknowledged ?? 0, runID: runID)
   }

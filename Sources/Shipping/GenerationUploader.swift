@@ -36,20 +36,21 @@ package struct GenerationUploader: Sendable {
   package let settings: Settings
   /// Generations of the parent's last snapshot, which may be reused.
   package let reusable: [ShortDigest: GenerationID]
-  package let unfinishedNonce: Nonce?
+  /// The nonces of claims that may have left an upload unfinished, newest first.
+  package let unfinished: [Nonce]
   package let quarantined: Set<GenerationID>
   package let progress: @Sendable (_ bytes: UInt64) -> Void
 
   package init(
     repository: Repository, claim: Claim, settings: Settings,
-    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
+    reusable: [ShortDigest: GenerationID], unfinished: [Nonce],
     quarantined: Set<GenerationID> = [], progress: @escaping @Sendable (UInt64) -> Void
   ) {
     self.repository = repository
     self.claim = claim
     self.settings = settings
     self.reusable = reusable
-    self.unfinishedNonce = unfinishedNonce
+    self.unfinished = unfinished
     self.quarantined = quarantined
     self.progress = progress
   }
@@ -104,7 +105,7 @@ package struct GenerationUploader: Sendable {
   private func stream(_ upload: GenerationUpload, _ file: any SourceFile, _ name: ShortDigest)
     async throws -> GenerationResult
   {
-    for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
+    for nonce in unfinished.prefix(1) + [claim.nonce] {
       let id = GenerationID(fingerprint: name, nonce: nonce)
       guard !quarantined.contains(id), let index = try? await repository.index(id),
         try await isSound(index)
@@ -125,12 +126,14 @@ package struct GenerationUploader: Sendable {
     } catch let error as LifeboatError where error.isDamage { return false }
   }
 
-  /// The id to write under, and the pieces that exist already. Only an unfinished upload of the direct
-  /// parent's claim is continued, and only for some days, since retention deletes it afterwards. A complete
-  /// generation that no snapshot names is an orphan. A complete generation of this claim has been replaced by
-  /// a newer one, and retention may be deleting it.
+  /// The id to write under, and the pieces that exist already. An unfinished upload of the direct parent's
+  /// claim is continued for some days, and one of a claim before it for some hours, since retention deletes
+  /// both later. For example, a shipper uploads 40 of 50 GiB and is killed, and the next one is killed right
+  /// after its claim: the third continues at 40 GiB. A complete generation that no snapshot names is an
+  /// orphan. A complete generation of this claim has been replaced by a newer one, and retention may be
+  /// deleting it.
   private func identify(_ fingerprint: ShortDigest) async throws -> (GenerationID, Set<String>) {
-    for nonce in [unfinishedNonce, claim.nonce].compactMap({ $0 }) {
+    for nonce in unfinished + [claim.nonce] {
       let id = GenerationID(fingerprint: fingerprint, nonce: nonce)
       if quarantined.contains(id) { continue }
       var names: Set<String> = []
@@ -147,7 +150,7 @@ package struct GenerationUploader: Sendable {
       var isOld = false
       if let written {
         let now = try await repository.store.now() ?? SystemClock.now()
-        isOld = now.since(written) > RetentionPolicy.continues
+        isOld = now.since(written) > limit(id)
       }
       if nonce == claim.nonce, isComplete || isOld {
         throw LifeboatError(
@@ -161,6 +164,12 @@ package struct GenerationUploader: Sendable {
     return (GenerationID(fingerprint: fingerprint, nonce: claim.nonce), [])
   }
 
+  /// How long an unfinished upload can be continued, and how long that may take, in milliseconds.
+  private func limit(_ id: GenerationID) -> Int64 {
+    let isKept = [claim.nonce, unfinished.first].contains(id.nonce)
+    return isKept ? RetentionPolicy.continues : RetentionPolicy.reuses
+  }
+
   /// - Parameter size: nil if it is known only at the end.
   private func write(
     _ upload: GenerationUpload, _ file: any SourceFile, size: UInt64?, id: GenerationID,
@@ -171,7 +180,7 @@ package struct GenerationUploader: Sendable {
     file.adviseSequential()
     let sent = try await sendPieces(file, size: size, id: id, existing: existing, &check)
     // Retention may have deleted the first pieces if the store was unavailable for days.
-    guard SystemClock.monotonicMilliseconds() - started < RetentionPolicy.continues else {
+    guard settings.time.monotonic - started < limit(id) else {
       throw LifeboatError(
         .failure, "the upload of \(upload.file.name) took too long",
         hint: "the upload continues under the next timeline")

@@ -131,7 +131,7 @@ extension ShipSession {
       settings: .init(
         readLimit: options.isOnce ? nil : options.readLimit, computing: options.computing,
         time: time),
-      reusable: known, unfinishedNonce: unfinishedNonce, quarantined: quarantined
+      reusable: known, unfinished: unfinished, quarantined: quarantined
     ) { bytes in
       status.update { $0.generationBytes += bytes }
       let now = status.shipping

@@ -15,7 +15,7 @@ struct ShipSession {
   let claim: Claim
   var writing: Writing
   let reusable: [ShortDigest: GenerationID]
-  let unfinishedNonce: Nonce?
+  let unfinished: [Nonce]
   let quarantined: Set<GenerationID>
 
   let results = LaneResults()
@@ -43,7 +43,7 @@ struct ShipSession {
 
   init(
     shipper: Shipper, repository: Repository, source: any Source, claim: Claim, writing: Writing,
-    reusable: [ShortDigest: GenerationID], unfinishedNonce: Nonce?,
+    reusable: [ShortDigest: GenerationID], unfinished: [Nonce],
     quarantined: Set<GenerationID>
   ) {
     self.shipper = shipper
@@ -52,7 +52,7 @@ struct ShipSession {
     self.claim = claim
     self.writing = writing
     self.reusable = reusable
-    self.unfinishedNonce = unfinishedNonce
+    self.unfinished = unfinished
     self.quarantined = quarantined
     // The comparison compared both byte for byte, or by fingerprint.
     if let base = writing.view.aof.set?.base?.file, base.pin == writing.chains.followed?.anchor?.pin

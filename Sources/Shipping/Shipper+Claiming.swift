@@ -154,7 +154,7 @@ extension Shipper {
       shipper: self, repository: repository, source: source, claim: claim,
       writing: Writing(
         claim: claim, comparison: comparison, view: view, options: options.writing),
-      reusable: comparison.reusable, unfinishedNonce: comparison.unfinishedNonce,
+      reusable: comparison.reusable, unfinished: comparison.unfinished,
       quarantined: comparison.quarantined)
   }
 

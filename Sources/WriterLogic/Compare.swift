@@ -42,7 +42,7 @@ struct Comparing {
     var comparison = Comparison(hasNews: false, hasPoint: point != nil)
     comparison.parent = history.newestClaim?.timeline
     comparison.end = comparison.parent.map { history.contiguousEnd(of: $0, starts: [:]) }
-    comparison.unfinishedNonce = history.newestClaim?.nonce
+    comparison.unfinished = history.unfinishedWriters
     comparison.lastMark = point?.instant
     comparison.before = point.map { ($0.timeline, $0.snapshot.sequence, $0.cut) }
     for id in indexes.keys { comparison.reusable[id.fingerprint] = id }

@@ -36,8 +36,8 @@ package struct Comparison: Sendable {
   package var reusable: [ShortDigest: GenerationID] = [:]
   /// Generations that were found damaged. They are never reused or continued.
   package var quarantined: Set<GenerationID> = []
-  /// The nonce of the direct predecessor. A generation that it left unfinished may be continued.
-  package var unfinishedNonce: Nonce?
+  /// The nonces of claims whose unfinished uploads may be continued, newest first.
+  package var unfinished: [Nonce] = []
 
   /// How the disk relates to the newest state of the repository.
   package enum Relation: Sendable, Equatable, CustomStringConvertible {

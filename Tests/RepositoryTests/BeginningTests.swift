@@ -57,6 +57,26 @@ import Testing
     }
   }
 
+  /// The shipper was shut down cleanly at 20.7 s. In the rest of that second the server wrote, and rewrote its
+  /// AOF. The second as a whole ends with what the next shipper found.
+  @Test(arguments: [20_700, 21_000] as [Int64])
+  func `a clean shutdown says nothing about the rest of its second`(end: Int64) async throws {
+    let made = try await MadeRepository()
+    let log = LogBytes.stamp(20) + Self.set("at:20")
+    let length = UInt64(log.count)
+    try await made.addClaim(1, at: 9000)
+    try await made.addChain(1, 1, ordinal: 1, baseAt: 5000)
+    try await made.addLog(1, 0, bytes: log, at: 20_500)
+    try await made.addChain(1, 2, ordinal: 1, baseAt: 5000, cleanAt: end)
+    try await made.addClaim(
+      2, at: 21_500, parentSnapshots: 2, ordinals: [.init(ordinal: 1, offset: length)])
+    try await made.addChain(2, 1, ordinal: 2, baseAt: 20_000)
+    try await made.addLog(
+      2, ordinal: 2, 0, bytes: LogBytes.stamp(22) + Self.set("at:22"), at: 22_200)
+    try await check(made, 20, end < 21_000 ? "2.1@2:0" : "1.2@1:\(length)")
+    try await check(made, 21, "2.1@2:0")
+  }
+
   @Test func `a time between two windows is refused with the points on both sides`() async throws {
     let made = try await made(annotated: false)
     let first = Self.set("at:10").count

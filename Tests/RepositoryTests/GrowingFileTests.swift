@@ -20,7 +20,7 @@ import Testing
     let uploader = GenerationUploader(
       repository: made.repository, claim: try await made.repository.claim(.first),
       settings: .init(readLimit: nil, computing: nil, time: SystemClock()), reusable: [:],
-      unfinishedNonce: nil, progress: { _ in })
+      unfinished: [], progress: { _ in })
     let version = try await file.version()
     let pinned = PinnedFile(
       pin: PinID(1), name: file.name, size: version.size, modified: version.modified, born: nil,

@@ -66,7 +66,7 @@ import WriterLogic
     #expect(writing.pace == .closing(isProved: false), "the state stays as it was")
     var session = ShipSession(
       shipper: shipper, repository: made.repository, source: source, claim: writing.claim,
-      writing: writing, reusable: [:], unfinishedNonce: nil, quarantined: [])
+      writing: writing, reusable: [:], unfinished: [], quarantined: [])
     let ending = try await session.run(nil, nil)
     guard case .failed(let illegal as IllegalTransition) = ending else {
       Issue.record("the session did not end with the fault")

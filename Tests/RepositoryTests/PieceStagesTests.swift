@@ -109,7 +109,7 @@ private struct World {
     uploader = GenerationUploader(
       repository: repository, claim: claim,
       settings: .init(readLimit: nil, computing: computing, time: SystemClock()), reusable: [:],
-      unfinishedNonce: nil, progress: { _ in })
+      unfinished: [], progress: { _ in })
   }
 
   func upload() async throws -> [Digest] {

@@ -36,7 +36,7 @@ import WriterLogic
       let uploader = GenerationUploader(
         repository: made.repository, claim: claim,
         settings: .init(readLimit: nil, time: SystemClock()),
-        reusable: [:], unfinishedNonce: nonce(1)
+        reusable: [:], unfinished: [nonce(1)]
       ) { _ in }
       let upload = try upload(claim, size: bytes.count)
       if days > 3, !isOfParent {
@@ -48,6 +48,43 @@ import WriterLogic
       #expect(id.nonce == (days > 3 ? claim.nonce : left.nonce), "\(days) days")
       #expect(try await made.repository.history().catalogue.complete == [id])
     }
+  }
+
+  /// Timeline 1 uploaded a piece and was killed, timeline 2 was killed right after its claim. The third goes on
+  /// with the piece, as long as retention certainly keeps it.
+  @Test(arguments: [(hours: 0, isContinued: true), (11, true), (13, false)])
+  func `an upload is continued past a claim that uploaded nothing`(
+    hours: Int64, isContinued: Bool
+  ) async throws {
+    let clock = VirtualClock(UnfinishedUploadTests.start)
+    let made = try await MadeRepository(clock: { clock.now })
+    try await made.addClaim(1, at: 0)
+    let folder = try TemporaryDirectory("upload")
+    let bytes = VirtualRedis.dump(count: 7)
+    try TestFiles.write(bytes, to: folder("dump.rdb"))
+    let file = try OpenFile(reading: FilePath(folder("dump.rdb")))
+    let frame = made.repository.frame
+    let left = GenerationID(
+      fingerprint: try await Fingerprint.of(file, size: UInt64(bytes.count), frame: frame),
+      nonce: nonce(1))
+    try await made.repository.createContent(
+      bytes, .piece(left, number: 0, frame.digest(bytes).short), kind: .piece)
+    try await made.addClaim(2, at: 1, parentSnapshots: 0)
+    let writers = try await made.repository.history().unfinishedWriters
+    #expect(writers == [nonce(2), nonce(1)])
+    try await made.addClaim(3, at: 2, parentSnapshots: 0)
+    let claim = try await made.repository.claim(TimelineNumber(3)!)
+    clock.set(clock.now.advanced(byMilliseconds: hours * 3_600_000))
+    let uploader = GenerationUploader(
+      repository: made.repository, claim: claim,
+      settings: .init(readLimit: nil, time: SystemClock()), reusable: [:], unfinished: writers
+    ) { _ in }
+    let id = try await uploader.upload(try upload(claim, size: bytes.count), file).index.generation
+    #expect(id.fingerprint == left.fingerprint)
+    #expect(id.nonce == (isContinued ? left.nonce : claim.nonce))
+    // What is complete is not continued by anyone.
+    let next = try await made.repository.history().unfinishedWriters
+    #expect(next == (isContinued ? [claim.nonce] : [claim.nonce, nonce(1)]))
   }
 
   /// A piece that is empty or has other bytes is written again. Its name alone proves nothing.
@@ -75,7 +112,7 @@ import WriterLogic
     let uploader = GenerationUploader(
       repository: made.repository, claim: claim,
       settings: .init(readLimit: nil, time: SystemClock()), reusable: [:],
-      unfinishedNonce: nonce(1)
+      unfinished: [nonce(1)]
     ) { _ in }
     let index = try await uploader.upload(try upload(claim, size: bytes.count), file).index
     #expect(index.generation == left, "it is continued")
@@ -86,7 +123,7 @@ import WriterLogic
     let again = GenerationUploader(
       repository: made.repository, claim: claim,
       settings: .init(readLimit: nil, time: SystemClock()),
-      reusable: [left.fingerprint: left], unfinishedNonce: nil
+      reusable: [left.fingerprint: left], unfinished: []
     ) { _ in }
     let other = try await again.upload(try upload(claim, size: bytes.count), file).index
     #expect(other.generation != left)

@@ -77,6 +77,19 @@ import Testing
     #expect(text.contains("\nlifeboat_log_lag_seconds 0.000\n"), "\(text)")
   }
 
+  @Test func `a link shows whether it is up and how often it made the server fork`() {
+    let text = page {
+      var link = ShipStatus.LinkFigures()
+      (link.isUp, link.neededCopies, link.newerCopies) = (true, 2, 5)
+      $0.link = link
+    }.text
+    #expect(text.contains("\nlifeboat_link_up 1\n"), "\(text)")
+    #expect(text.contains("lifeboat_link_full_copies_total{kind=\"needed\"} 2\n"), "\(text)")
+    #expect(text.contains("lifeboat_link_full_copies_total{kind=\"newer\"} 5\n"), "\(text)")
+    #expect(page { $0.link = .init() }.text.contains("\nlifeboat_link_up 0\n"))
+    #expect(!page().text.contains("lifeboat_link"))
+  }
+
   @Test func `what is not known is absent`() {
     let text = page().text
     for name in ["recoverable_from", "recoverable_to", "store_last_success", "store_requests"] {

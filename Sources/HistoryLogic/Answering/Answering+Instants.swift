@@ -248,7 +248,7 @@ extension Answering {
     }
     if reaches(point.snapshot) { return true }
     let isClean = finder.snapshots.values.contains {
-      $0.isClean && $0.at >= at && finder.newest(of: $0)?.cut == point.cut
+      $0.isClean && $0.at.since(at) >= margin && finder.newest(of: $0)?.cut == point.cut
     }
     if isClean { return true }
     var number = point.timeline

@@ -75,6 +75,14 @@ package struct History: Sendable {
   }
 
   package var newestClaim: Claim? { newestFirst.first }
+
+  /// The nonces of the claims whose uploads the next one may continue, newest first: that of the newest claim,
+  /// and those of up to three claims before it that left pieces without an index.
+  package var unfinishedWriters: [Nonce] {
+    let left = Set(catalogue.generations.filter { !$0.value.hasIndex }.keys.map(\.nonce))
+    let nonces = newestFirst.map(\.nonce)
+    return Array(nonces.prefix(1) + nonces.dropFirst().filter { left.contains($0) }.prefix(3))
+  }
   /// The highest number that is taken. The next claim gets a higher one: the writer of an unreadable claim
   /// may still be running, and ends when it finds a higher claim.
   package var highestNumber: TimelineNumber? {

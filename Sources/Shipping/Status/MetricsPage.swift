@@ -60,7 +60,7 @@ package struct MetricsPage: Sendable {
 
   /// Every metric, including those without a sample at the moment.
   package var metrics: [Metric] {
-    durability + history + requests
+    durability + history + link + requests
       + [
         gauge(
           "lifeboat_build_info", "The release that runs; always 1.",
@@ -154,6 +154,24 @@ package struct MetricsPage: Sendable {
         "lifeboat_drill_restore_seconds",
         "Duration of the last drill, from its first request until the server had loaded the data.",
         drill.map { seconds($0.restoreMilliseconds &+ $0.loadMilliseconds) } ?? []),
+    ]
+  }
+
+  private var link: [Metric] {
+    let link = status.link
+    return [
+      gauge(
+        "lifeboat_link_up", "1 while the replication link is up, else 0.",
+        link.map { number($0.isUp ? 1 : 0) } ?? []),
+      Metric(
+        name: "lifeboat_link_full_copies_total", kind: .counter,
+        help: "Full copies that the server began to send. Each is a fork of the server.",
+        samples: link.map {
+          [
+            Sample(labels: [("kind", "needed")], value: "\($0.neededCopies)"),
+            Sample(labels: [("kind", "newer")], value: "\($0.newerCopies)"),
+          ]
+        } ?? []),
     ]
   }
 

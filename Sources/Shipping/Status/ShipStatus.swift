@@ -22,6 +22,16 @@ package final class ShipStatus: Sendable {
     case blocked
   }
 
+  /// A replication link, and what it has cost the server since this process began.
+  package struct LinkFigures: Sendable, Equatable {
+    package var isUp = false
+    /// Full copies that the server began to send because its stream could not be continued.
+    package var neededCopies: UInt64 = 0
+    /// Newer full copies that it began to send beside its stream.
+    package var newerCopies: UInt64 = 0
+    package init() {}
+  }
+
   package struct Value: Sendable, Equatable {
     package var state = State.starting
     package var reason: String?
@@ -67,6 +77,8 @@ package final class ShipStatus: Sendable {
     package var dumpAt: Instant?
     /// The findings of the audit; nil if there is no audit.
     package var audit: AuditFacts?
+    /// The state of the replication link; nil without one.
+    package var link: LinkFigures?
 
     package init() {}
 

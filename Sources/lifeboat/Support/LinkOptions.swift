@@ -145,7 +145,8 @@ struct LinkOptions: ParsableArguments {
     _ options: Shipper.Options, _ bound: MemoryBound, store: any ObjectStore, status: ShipStatus,
     stop: StopRequest, logger: Logger
   ) async throws -> (shipper: Shipper, responder: ReplicaResponder) {
-    let (state, time) = (LinkState(), SystemClock())
+    let state = LinkState { figures in status.update { $0.link = figures } }
+    let time = SystemClock()
     let place = try server.url().place
     let runID = hexadecimal(secureRandomBytes(20))
     // A Sentinel authenticates with the password that its replicas share.

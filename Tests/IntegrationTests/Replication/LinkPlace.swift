@@ -6,16 +6,29 @@ import Testing
 final class LinkPlace {
   let version: ServerVersion
   let directory: TemporaryDirectory
-  var repository: String { directory("repository") }
+  /// A directory, or the URL of a store.
+  let repository: String
+  /// The keys of the store.
+  private let environment: [String: String]
   private let admin: UInt16
   private var count = 0
   var ships: [RunningCommand] = []
 
-  init(_ version: ServerVersion) throws {
+  /// - Parameter repository: the URL of a store; nil: a directory of this place.
+  init(
+    _ version: ServerVersion, repository: String? = nil, environment: [String: String] = [:]
+  ) throws {
     self.version = version
     directory = try TemporaryDirectory()
     admin = try freePorts(1)[0]
-    try TestFiles.makeDirectory(repository)
+    self.repository = try repository ?? directory.makeDirectory("repository")
+    self.environment = environment
+  }
+
+  /// With its repository in the SeaweedFS that all tests share.
+  static func onSeaweed(_ version: ServerVersion) async throws -> LinkPlace {
+    let place = try await Place.onSeaweed()
+    return try LinkPlace(version, repository: place.repository, environment: place.environment)
   }
 
   /// A new directory, for each server and each restore.
@@ -40,7 +53,7 @@ final class LinkPlace {
       [
         "ship", "--replica-of", "redis://127.0.0.1:\(port)", "--repo", repository, "--source",
         "test/redis", "--admin-listen", "127.0.0.1:\(admin)", "--ack-interval", "20ms",
-      ] + more)
+      ] + more, environment: environment)
     ships.append(ship)
     return ship
   }
@@ -66,7 +79,7 @@ final class LinkPlace {
   func restore(_ more: [String] = []) async throws -> (result: CommandResult, data: String) {
     let data = fresh("restored")
     let result = try await LifeboatCommand.run(
-      ["restore", "--repo", repository, "--data", data] + more)
+      ["restore", "--repo", repository, "--data", data] + more, environment: environment)
     return (result, data)
   }
 
@@ -86,7 +99,8 @@ final class LinkPlace {
   }
 
   func expectSound(sourceLocation: SourceLocation = #_sourceLocation) async throws {
-    let verified = try await LifeboatCommand.run(["verify", "--repo", repository])
+    let verified = try await LifeboatCommand.run(
+      ["verify", "--repo", repository], environment: environment)
     #expect(verified.exit == .success, "\(verified)", sourceLocation: sourceLocation)
   }
 }

@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
 import SystemIO
@@ -129,6 +130,19 @@ struct Place {
     // For other stores, run `list` as a user does.
     guard let result = try? await run("list", ["--json"]), result.exitCode == 0 else { return nil }
     return result.jsonText("newest")
+  }
+
+  /// Every snapshot of the repository.
+  func snapshots() async throws -> [Snapshot] {
+    let keys = KeySource(file: nil, value: environment[KeySource.variable])
+    let repository = try #require(try await Repository.open(store, keys: keys))
+    let history = try await repository.history()
+    let reader = HistoryReader(repository: repository, history: history)
+    var snapshots: [Snapshot] = []
+    for number in history.claims.keys.sorted() {
+      snapshots += try await reader.readableSnapshots(of: number).read.values
+    }
+    return snapshots
   }
 
   /// What `list` shows, read in this process.
