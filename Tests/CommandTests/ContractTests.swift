@@ -86,6 +86,24 @@ import Testing
     #expect(wrong.exitCode == ExitCode.usage.rawValue, "\(wrong)")
   }
 
+  @Test func `an empty restore request, as in the manifests, is none; an empty key file is an error`()
+    async throws
+  {
+    let folder = try TemporaryDirectory("contract")
+    let restore = [
+      "restore", "--data", try folder.makeDirectory("data"),
+      "--repo", try folder.makeDirectory("empty"), "--if-empty", "--if-backup-exists",
+    ]
+    let none = try await LifeboatCommand.run(restore, environment: ["LIFEBOAT_RESTORE_REQUEST": ""])
+    #expect(none.exitCode == 0, "\(none)")
+    let request = try await LifeboatCommand.run(
+      restore, environment: ["LIFEBOAT_RESTORE_REQUEST": "incident-7"])
+    #expect(request.exitCode == ExitCode.usage.rawValue, "\(request)")
+    let key = try await LifeboatCommand.run(
+      restore, environment: ["LIFEBOAT_ENCRYPTION_KEY_FILE": ""])
+    #expect(key.exitCode == ExitCode.usage.rawValue, "\(key)")
+  }
+
   @Test func `a variable that no flag has is warned about`() async throws {
     let result = try await LifeboatCommand.run(
       ["--version"], environment: ["LIFEBOAT_PORT": "tcp://10.0.0.1:80"])

@@ -7,6 +7,8 @@ struct EnvironmentFlags {
   static let prefix = "LIFEBOAT_"
   /// Only manifests use it, to make LIFEBOAT_REPO.
   static let base = "LIFEBOAT_REPO_BASE"
+  /// Of this flag an empty value is none. The manifests have it so, ready to be set.
+  static let emptyIsNone = "restore-request"
   let definitions: CommandDefinition
   let environment: [String: String]
 
@@ -31,7 +33,8 @@ struct EnvironmentFlags {
     var added: [String] = []
     for argument in command.arguments ?? [] {
       guard let variable = argument.variable, let long = argument.longName,
-        !given.contains(Substring(long)), let value = environment[variable]
+        !given.contains(Substring(long)), let value = environment[variable],
+        !value.isEmpty || long != EnvironmentFlags.emptyIsNone
       else { continue }
       if argument.kind != "flag" {
         added.append("--\(long)=\(value)")
