@@ -1,6 +1,6 @@
 package import BackupTypes
 
-/// What requests to AWS are signed with.
+/// The credentials that sign requests to AWS.
 package struct AWSCredentials: VendorCredentials {
   /// Not a secret: it is in every signed request, and tells an operator which key to fix.
   package var accessKeyID: String

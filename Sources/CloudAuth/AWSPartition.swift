@@ -1,13 +1,13 @@
-/// A separate part of AWS, with host names and roles of its own.
+/// A separate part of AWS, with its own host names and roles.
 ///
-/// The list is that of `partitions.json` in AWS's SDKs; a region of none of these prefixes is one
-/// of the common partition.
+/// The list is that of `partitions.json` in AWS's SDKs; a region with none of these prefixes belongs to the
+/// common partition.
 package struct AWSPartition: Sendable, Hashable {
   /// `aws`, as in `arn:aws:…`.
   package var name: String
   /// `amazonaws.com`.
   package var dnsSuffix: String
-  /// Where the partition's global names live.
+  /// The region of the partition's global names.
   package var homeRegion: String
 
   private static let common = AWSPartition(
@@ -60,7 +60,7 @@ package struct AWSPartition: Sendable, Hashable {
 /// Where a region name came from.
 package struct AWSRegion: Sendable, Hashable {
   package var name: String
-  /// For people: `AWS_REGION`, `the profile default`.
+  /// For messages: `AWS_REGION`, `the profile default`.
   package var origin: String
 
   package init(name: String, origin: String) {
@@ -68,7 +68,7 @@ package struct AWSRegion: Sendable, Hashable {
     self.origin = origin
   }
 
-  /// The region that AWS's tools would use; nil when none is configured.
+  /// The region that AWS's tools would use; nil if none is configured.
   package static func configured(_ settings: AWSSettings) throws -> AWSRegion? {
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
       if let name = settings[variable] { return AWSRegion(name: name, origin: variable) }
@@ -79,7 +79,7 @@ package struct AWSRegion: Sendable, Hashable {
     }
   }
 
-  /// Whether a text can be a region, and so part of a host name.
+  /// Whether a text is a valid region, which becomes a part of a host name.
   package static func isName(_ text: String) -> Bool {
     (1...40).contains(text.utf8.count) && text.utf8.first != UInt8(ascii: "-")
       && text.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 45 }

@@ -1,6 +1,6 @@
 import BackupTypes
 
-/// What AWS's own tools take from the environment and from the files it names.
+/// The settings that AWS's own tools read from the environment, and from the files that it names.
 package struct AWSSettings: VendorSettings {
   package let environment: [String: String]
   package let readFile: @Sendable (String) throws -> [UInt8]?
@@ -16,7 +16,7 @@ package struct AWSSettings: VendorSettings {
   var profileName: String { first("AWS_PROFILE", "AWS_DEFAULT_PROFILE") ?? "default" }
   var isProfileNamed: Bool { first("AWS_PROFILE", "AWS_DEFAULT_PROFILE") != nil }
 
-  /// Both files as they are now.
+  /// The current content of both files.
   func sharedConfiguration() throws -> SharedConfiguration {
     let configuration = try text(of: self["AWS_CONFIG_FILE"] ?? "~/.aws/config") ?? ""
     let credentials =
@@ -24,7 +24,8 @@ package struct AWSSettings: VendorSettings {
     return SharedConfiguration(configuration: configuration, credentials: credentials)
   }
 
-  /// A file that a variable names and that is not there: a mount or a sidecar may still bring it.
+  /// A file that a variable names but that does not exist, in words. A mount or a sidecar may still create
+  /// it.
   func absentFile() throws -> String? {
     for variable in ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
       if let path = self[variable], try text(of: path) == nil {
@@ -34,8 +35,8 @@ package struct AWSSettings: VendorSettings {
     return nil
   }
 
-  /// The address that the profile configures for a service: in its `services` section, else for
-  /// all.
+  /// The address that the profile configures for a service: in its `services` section, else the one for all
+  /// services.
   package func configuredEndpoint(of service: String) throws -> String? {
     guard let profile = try sharedConfiguration().profile(profileName) else { return nil }
     return profile.services[service]?["endpoint_url"] ?? profile["endpoint_url"]

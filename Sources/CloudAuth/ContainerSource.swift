@@ -5,8 +5,8 @@ package import HTTPTransport
 /// `…_FULL_URI`, with the token in `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, read at every call, or
 /// in `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
 ///
-/// Plain http is only spoken with this machine and with the link-local addresses of the two agents,
-/// as in AWS's SDKs: whoever could set the variable could else have the token sent anywhere.
+/// Plain http is used only for this machine and for the link-local addresses of the two agents, as in AWS's
+/// SDKs. Otherwise anyone who can set the variable could have the token sent anywhere.
 package struct ContainerSource: CredentialSource {
   package let name = "container"
   private static let origin = "the container credentials service"

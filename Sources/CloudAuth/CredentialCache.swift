@@ -1,12 +1,12 @@
 import BackupTypes
 
-/// Decides when credentials are reloaded: pure, told of the time and of what was loaded.
+/// Decides when credentials are reloaded. Pure: the caller passes the time and the loaded credentials.
 ///
 /// From `refreshAt` on they are renewed in the background, while requests continue with the old ones; from
-/// `requiredAt` on requests wait for the new ones. Both lie before the expiration, in proportion
-/// for credentials that live only minutes, and later than the load even for those that come
-/// expired: whether they still serve is for the service to say, and asking for them again and again
-/// helps no one.
+/// `requiredAt` on requests wait for the new ones. Both are before the expiration, for short-lived
+/// credentials in proportion to their life. They are after the load even if the credentials have expired
+/// already: the service decides whether it still accepts them, and requesting them again and again does not
+/// help.
 struct CredentialCache<Credentials: VendorCredentials> {
   enum Step: Equatable {
     case use(Credentials?)
@@ -30,7 +30,7 @@ struct CredentialCache<Credentials: VendorCredentials> {
   private var held: Held?
   private(set) var isRefreshing = false
 
-  /// What a request that begins now does. A refresh it requests counts as begun.
+  /// What a request that begins now does. If it requests a refresh, that counts as begun.
   mutating func step(at now: Instant) -> Step {
     let now = now.milliseconds
     guard let held, held.requiredAt.map({ now < $0 }) ?? true else {
@@ -44,7 +44,7 @@ struct CredentialCache<Credentials: VendorCredentials> {
     return .useAndRefresh(held.credentials)
   }
 
-  /// The service refused these: if they are still the ones held, they are held no longer.
+  /// The service refused these: drops them, if they are still the current ones.
   mutating func reject(_ credentials: Credentials?) {
     if held?.credentials == credentials { held = nil }
   }

@@ -2,7 +2,7 @@ package import BackupTypes
 package import HTTPTransport
 import Synchronization
 
-/// Sources in the order of the vendor's SDKs; the first that is configured is the one.
+/// Sources in the order of the vendor's SDKs. The first that is configured is used.
 package final class CredentialChain<Credentials: VendorCredentials>: CredentialSource {
   package let name = "chain"
   private let sources: [any CredentialSource<Credentials>]
@@ -45,7 +45,7 @@ package final class CredentialChain<Credentials: VendorCredentials>: CredentialS
       hint: Credentials.missingHint, isRetryable: mayAppear)
   }
 
-  /// What the last `load` looked at, in its order; empty before the first.
+  /// What the last `load` tried, in order; empty before the first.
   package func explain() -> [CredentialAttempt] { attempts.withLock { $0 } }
 }
 

@@ -1,15 +1,14 @@
 import BackupTypes
 
-/// `credential_process`: a command of the operator's that prints credentials as JSON, version 1.
+/// `credential_process`: a command of the operator that prints credentials as JSON, version 1.
 ///
-/// It is run without a shell, its words split as a shell would, like botocore does; our own secrets
-/// are kept out of its environment. What it prints to standard error is not shown, since nobody
-/// knows what is in it.
+/// It runs without a shell; as in botocore, its words are split as a shell would. Its environment does not
+/// contain our own secrets. What it prints to standard error is not shown, since that could contain secrets.
 struct CredentialProcess: Sendable {
-  /// A helper may ask a slow service, but a person can't be waited for.
+  /// Long enough for a slow service, but not for a person who has to type something.
   static let timeLimit = Duration.seconds(60)
   private static let outputBytesMax = 64 << 10
-  /// Of the environment, what a helper must not see.
+  /// The variables that a helper must not see.
   private static let secretVariables: Set<String> = [
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
@@ -40,8 +39,8 @@ struct CredentialProcess: Sendable {
     return try decoded.credentials(origin: origin)
   }
 
-  /// Words separated by white space; quotes keep them together, and outside of single quotes a
-  /// backslash takes the next character as it is.
+  /// Words separated by white space. White space in quotes does not separate, and a backslash outside of
+  /// single quotes makes the next character literal.
   static func split(_ command: String) -> [String] {
     var words: [String] = []
     var word: String?

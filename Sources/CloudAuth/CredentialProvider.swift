@@ -3,15 +3,15 @@ import HTTPTransport
 import Synchronization
 package import SystemIO
 
-/// The credentials of the moment, renewed before they expire by one refresh at a time, however many
-/// ask.
+/// The current credentials. They are renewed before they expire, by one refresh at a time, no matter how many
+/// callers ask.
 package final class CredentialProvider<Credentials: VendorCredentials>: Sendable {
   private typealias Waiter = CheckedContinuation<Credentials?, any Error>
 
   private struct State {
     var cache = CredentialCache<Credentials>()
     var waiters: [UInt64: Waiter] = [:]
-    /// Of the refresh that ended last; for those who come to wait just after its end.
+    /// The result of the last refresh, for callers that begin to wait just after its end.
     var last: Result<Credentials?, any Error>?
     var lastNumber: UInt64 = 0
   }
@@ -22,8 +22,8 @@ package final class CredentialProvider<Credentials: VendorCredentials>: Sendable
   private let state = Mutex(State())
 
   /// - Parameters:
-  ///   - pool: where the source may block.
-  ///   - now: the wall clock, since expirations are.
+  ///   - pool: the threads on which the source may block.
+  ///   - now: the wall clock, which expirations use, too.
   package init(
     source: any CredentialSource<Credentials>, pool: BlockingPool,
     now: @escaping @Sendable () -> Instant
@@ -33,7 +33,7 @@ package final class CredentialProvider<Credentials: VendorCredentials>: Sendable
     self.now = now
   }
 
-  /// nil when requests are not to be authenticated.
+  /// nil if requests are not authenticated.
   ///
   /// - Throws: what the source threw, or `CancellationError`.
   package func current() async throws -> Credentials? {
@@ -49,14 +49,15 @@ package final class CredentialProvider<Credentials: VendorCredentials>: Sendable
     }
   }
 
-  /// Others than `rejected`, which the service no longer takes; the same when there are none.
+  /// Other credentials than `rejected`, which the service no longer accepts; the same ones if there are no
+  /// others.
   package func replacing(_ rejected: Credentials?) async throws -> Credentials? {
     state.withLock { $0.cache.reject(rejected) }
     return try await current()
   }
 
-  /// Not a child of the caller: it serves all who wait, and outlives a cancelled one. It ends by
-  /// itself, since every source is bounded in time.
+  /// Not a child of the caller: it serves all that wait, and continues if one of them is cancelled. It ends
+  /// by itself, since every source has a time limit.
   private func startRefresh() {
     Task { [self] in
       let result: Result<Credentials?, any Error>

@@ -1,48 +1,47 @@
 package import BackupTypes
 
-/// What a vendor's requests are authenticated with.
+/// The credentials that authenticate requests to a vendor.
 package protocol VendorCredentials: Sendable, Hashable, CustomStringConvertible {
   /// `AWS`, for messages.
   static var vendor: String { get }
-  /// What to do where no source has any.
+  /// What to do if no source has any.
   static var missingHint: String { get }
   /// nil: until someone revokes them.
   var expiration: Instant? { get }
 }
 
-/// One place where credentials can come from.
+/// A place that credentials can come from.
 package protocol CredentialSource<Credentials>: Sendable {
   associatedtype Credentials: VendorCredentials
 
   /// For people: `environment`, `web identity`.
   var name: String { get }
 
-  /// Looks again; whatever files or services a source reads, it reads at every call. May block: call
-  /// it on a thread that may.
+  /// Reads the source's files or services again at every call. May block: call it on a thread that may block.
   ///
-  /// - Throws: when the source is configured and yet gives nothing. A chain ends there: going on
-  ///   would act in the name of someone else than the one configured.
+  /// - Throws: if the source is configured but gives nothing. A chain ends there: the next source would give
+  ///   another identity than the configured one.
   func load() async throws -> CredentialLookup<Credentials>
 }
 
 package enum CredentialLookup<Credentials: VendorCredentials>: Sendable {
   case found(Credentials)
-  /// Requests are not to be authenticated.
+  /// Requests are not authenticated.
   case anonymous
   /// - Parameters:
-  ///   - reason: for people; never a secret.
-  ///   - mayAppear: whether waiting can help, as with a metadata service that does not answer yet.
+  ///   - reason: for messages; never a secret.
+  ///   - mayAppear: whether waiting can help, for example if a metadata service does not answer yet.
   case notConfigured(reason: String, mayAppear: Bool = false)
 }
 
-/// What became of one source, for `doctor` and the debug log.
+/// The result of one source, for `doctor` and the debug log.
 package struct CredentialAttempt: Sendable, Hashable, CustomStringConvertible {
   package enum Outcome: Sendable, Hashable {
     /// What was found, without secrets.
     case used(String)
     case notConfigured(String)
     case failed(String, remedy: String?)
-    /// A source before it decided.
+    /// An earlier source decided.
     case notReached
   }
 

@@ -2,14 +2,14 @@ import BackupTypes
 import Glibc
 import SystemIO
 
-/// Runs a program to its end and keeps what it printed. Blocks.
+/// Runs a program until it ends, and keeps its output. Blocks.
 ///
-/// It gets standard output as a pipe, null for the two others, and none of our descriptors but
-/// those that something opened without close-on-exec.
+/// Its standard output is a pipe; standard input and standard error are /dev/null. It gets no other
+/// descriptors, except those that a library opened without close-on-exec.
 struct HelperProgram: Sendable {
   struct Result: Sendable {
     var output: [UInt8]
-    /// 0 for success; a signal counts as 128 and its number.
+    /// 0 for success; 128 plus its number for a signal.
     var status: Int32
     var ending: String
   }
@@ -18,12 +18,12 @@ struct HelperProgram: Sendable {
   let words: [String]
   let environment: [String: String]
 
-  /// - Throws: when it can't be started, prints too much, or does not end in time and is killed.
+  /// - Throws: if it can't be started, prints too much, or does not end in time and is killed.
   func run(outputBytesMax: Int, timeLimit: Duration) throws -> Result {
     var ends: [Int32] = [0, 0]
     guard pipe(&ends) == 0 else { throw failure("can't make a pipe", errno) }
-    // Between pipe and this another thread may start a program that keeps the end open; it only
-    // makes us wait until the time limit.
+    // Between the call of pipe and this one, another thread may start a program that keeps the write end
+    // open. We then wait until the time limit.
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     defer { close(ends[0]) }
     let pid: pid_t
@@ -103,7 +103,7 @@ struct HelperProgram: Sendable {
     posix_spawnattr_setsigmask(&attributes, &signals)
     sigfillset(&signals)
     posix_spawnattr_setsigdefault(&attributes, &signals)
-    // A group of its own, so that what it starts can be ended with it.
+    // Its own process group, so that its children can be killed with it.
     posix_spawnattr_setpgroup(&attributes, 0)
     posix_spawnattr_setflags(
       &attributes,

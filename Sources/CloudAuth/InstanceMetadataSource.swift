@@ -3,13 +3,13 @@ package import HTTPTransport
 
 /// The role of the EC2 instance, through version 2 of its metadata service (IMDSv2).
 ///
-/// Version 1, which answers requests without a token, is not used. A service that can't be reached
-/// may only not be up yet, so that counts as "not there now", which can be tried again.
+/// Version 1, which answers requests without a token, is not used. A service that can't be reached may not be
+/// up yet, so this counts as temporary, and is retried.
 package struct InstanceMetadataSource: CredentialSource {
   package let name = "instance metadata"
   private static let origin = "the instance metadata service"
   private static let rolePath = "/latest/meta-data/iam/security-credentials/"
-  /// What IMDSv2 allows at most: six hours. A token serves for one call of `load` only.
+  /// IMDSv2 allows at most six hours. A token is used for one call of `load` only.
   private static let tokenSeconds = "21600"
 
   private let settings: AWSSettings
@@ -48,7 +48,7 @@ package struct InstanceMetadataSource: CredentialSource {
     return .found(try decoded.credentials(origin: Self.origin))
   }
 
-  /// The instance has one role at most; the service lists it. nil when it has none.
+  /// The instance has at most one role, which the service lists. Nil if it has none.
   private func role(_ token: String) async throws -> String? {
     let reply = try await get(Self.rolePath, token)
     if reply.status == 404 { return nil }

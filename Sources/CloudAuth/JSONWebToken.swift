@@ -1,9 +1,9 @@
 import Codec
 import FoundationEssentials
 
-/// A JWT signed with RS256 (RFC 7515, RFC 7519): claims and key come in, a text comes out.
+/// A JWT signed with RS256 (RFC 7515, RFC 7519): made from claims and a key.
 enum JSONWebToken {
-  /// - Returns: nil when this machine's cryptography library rejects the key.
+  /// - Returns: nil if this machine's cryptography library rejects the key.
   static func signed(
     header: some Encodable, claims: some Encodable, with key: RSAPrivateKey
   ) throws -> String? {

@@ -1,4 +1,4 @@
-/// What may be told over plain http, which hides nothing: pure.
+/// What may be sent over plain http, which is not encrypted. Pure.
 package enum PlainHTTP {
   /// The host of a plain http URL in lower case, an IPv6 address with its brackets; nil for other
   /// URLs, and for those whose user part could make the host look like another one.

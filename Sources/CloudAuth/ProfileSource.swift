@@ -4,8 +4,8 @@ package import HTTPTransport
 /// A profile of the shared configuration: keys, a role assumed through another profile or source
 /// (chains of any length), a role assumed with a web identity token, or an external process.
 ///
-/// Which of them a profile with several means is as in AWS's SDK for Go: a role first, then keys,
-/// then a process.
+/// If a profile has several of them, the order is that of AWS's SDK for Go: a role, then keys, then a
+/// process.
 package struct ProfileSource: CredentialSource {
   package let name = "profile"
   private let settings: AWSSettings
@@ -47,7 +47,7 @@ package struct ProfileSource: CredentialSource {
         "there is no profile \"\(printable(name))\"",
         cause: "source_profile of \"\(printable(visited.last ?? ""))\" names it")
     }
-    // A profile may name itself as its source: then its own keys are meant.
+    // A profile may name itself as its source; this means its own keys.
     let isSelf = visited.last == name
     if let role = try role(of: profile, name), !isSelf {
       guard !visited.contains(name) else {

@@ -8,7 +8,7 @@ struct SecurityTokenService: Sendable {
     var arn: String
     var sessionName: String
     var externalID: String?
-    /// Seconds; nil: as the role says (one hour).
+    /// Seconds; nil: the role's own value (one hour).
     var durationSeconds: Int?
   }
 
@@ -16,7 +16,7 @@ struct SecurityTokenService: Sendable {
   let client: HTTPClient
   let now: @Sendable () -> Instant
 
-  /// Signed with `credentials`; the role's trust policy must let them.
+  /// Signed with `credentials`; the role's trust policy must allow them.
   func assume(_ role: Role, with credentials: AWSCredentials) async throws -> AWSCredentials {
     var fields = common(role, action: "AssumeRole")
     if let externalID = role.externalID { fields.append(("ExternalId", externalID)) }
@@ -41,10 +41,9 @@ struct SecurityTokenService: Sendable {
     return fields
   }
 
-  /// The address and the region it is signed for: as configured, else of the configured region,
-  /// else of the home region of the role's partition. The global name, which only the common
-  /// partition has and AWS advises against, is used only when `AWS_STS_REGIONAL_ENDPOINTS` is
-  /// `legacy`.
+  /// The address, and the region to sign for: the configured address, else that of the configured region,
+  /// else that of the home region of the role's partition. The global name, which only the common partition
+  /// has and AWS advises against, is used only if `AWS_STS_REGIONAL_ENDPOINTS` is `legacy`.
   func endpoint(for role: Role) throws -> (url: String, region: String) {
     let partition = AWSPartition(arn: role.arn)
     let configured = try AWSRegion.configured(settings)?.name

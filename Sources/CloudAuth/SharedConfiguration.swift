@@ -1,10 +1,10 @@
-/// The shared `config` and `credentials` files, parsed: see "Format of the config and credential
-/// files" in the AWS SDKs and Tools reference guide. Pure; total on any text.
+/// The shared `config` and `credentials` files, parsed: see "Format of the config and credential files" in
+/// the AWS SDKs and Tools reference guide. Pure; accepts any text.
 package struct SharedConfiguration: Sendable {
-  /// The settings of one profile, those of the credentials file over those of the other.
+  /// The settings of one profile. Those of the credentials file take precedence.
   package struct Profile: Sendable {
     package var settings: [String: String] = [:]
-    /// Of its `services` section, by service: `s3` → `endpoint_url` → value.
+    /// The settings of its `services` section, by service: `s3` → `endpoint_url` → value.
     package var services: [String: [String: String]] = [:]
 
     package subscript(_ name: String) -> String? {
@@ -32,7 +32,7 @@ package struct SharedConfiguration: Sendable {
     for section in Section.all(in: credentials) { add(section, to: section.name) }
   }
 
-  /// nil when neither file has it.
+  /// nil if neither file has it.
   package func profile(_ name: String) -> Profile? {
     guard var profile = profiles[name] else { return nil }
     if let section = profile["services"] { profile.services = services[section] ?? [:] }

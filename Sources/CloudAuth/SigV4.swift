@@ -1,11 +1,11 @@
 package import BackupTypes
 import Codec
 
-/// AWS Signature Version 4 as pure functions: the request, the time and the key come in, texts come
-/// out. The steps and their names are those of "Create a signed AWS API request" in the IAM user
-/// guide; S3's rule for paths (encoded once, never normalised) applies to all of ours.
+/// AWS Signature Version 4 as pure functions of the request, the time and the key. The steps and their names
+/// are those of "Create a signed AWS API request" in the IAM user guide; S3's rule for paths (encoded once,
+/// never normalised) applies to all of ours.
 package enum SigV4 {
-  /// What is signed of a request.
+  /// The signed parts of a request.
   package struct Request: Sendable {
     /// `GET`.
     package var method: String
@@ -13,7 +13,7 @@ package enum SigV4 {
     package var path: String
     /// Names and values before encoding, in any order.
     package var query: [(String, String)]
-    /// Every field that is to be signed, `Host` included.
+    /// Every signed field, including `Host`.
     package var headers: [(String, String)]
     /// SHA-256 of the body in lower-case hexadecimal.
     package var payloadDigest: String
@@ -30,7 +30,7 @@ package enum SigV4 {
     }
   }
 
-  /// For what and when a signature holds.
+  /// What a signature is valid for, and when.
   package struct Scope: Sendable {
     package var time: Instant
     package var region: String
@@ -76,7 +76,7 @@ package enum SigV4 {
     return ["AWS4-HMAC-SHA256", scope.timestamp, scope.text, digest].joined(separator: "\n")
   }
 
-  /// The query as it is signed; sent in this form, no proxy has a reason to change it.
+  /// The query as it is signed. It is also sent in this form, so that no proxy has a reason to change it.
   package static func canonicalQuery(_ query: [(String, String)]) -> String {
     query.map { (URIEncoding.encode($0.0), URIEncoding.encode($0.1)) }
       .sorted { $0.0 == $1.0 ? precedes($0.1, $1.1) : precedes($0.0, $1.0) }

@@ -5,7 +5,7 @@ package import HTTPTransport
 package struct SignedRequest: Sendable {
   /// Percent-encoded, as in the request's address.
   package var path: String
-  /// Before encoding; the address must hold it as `SigV4.canonicalQuery` writes it.
+  /// Before encoding; the address must contain it as `SigV4.canonicalQuery` writes it.
   package var query: [(String, String)]
   /// SHA-256 of the body in hexadecimal.
   package var payloadDigest: String
@@ -20,8 +20,8 @@ package struct SignedRequest: Sendable {
     self.scope = scope
   }
 
-  /// Signs every field that the request has, and those this adds: `Host`, `x-amz-date`,
-  /// `x-amz-content-sha256` for S3, and the session token. Called again for each attempt.
+  /// Signs every field of the request, and those that this adds: `Host`, `x-amz-date`, `x-amz-content-sha256`
+  /// for S3, and the session token. Called again for each attempt.
   package func sign(_ request: inout HTTPRequest, with credentials: AWSCredentials) {
     request.headers["Host"] = SignedRequest.host(of: request.url)
     request.headers["x-amz-date"] = scope.timestamp
@@ -35,7 +35,7 @@ package struct SignedRequest: Sendable {
       scope: scope, credentials: credentials)
   }
 
-  /// The value of `Host`: without the port that the scheme means anyway, as every client sends it.
+  /// The value of `Host`: without the scheme's default port, as in every client.
   package static func host(of url: String) -> String {
     let parts = url.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count > 2 else { return "" }

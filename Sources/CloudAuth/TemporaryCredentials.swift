@@ -1,8 +1,8 @@
 import BackupTypes
 import FoundationEssentials
 
-/// The JSON in which the container, instance and process sources give credentials. Their spelling
-/// of the token differs: `Token` from a service, `SessionToken` from a process.
+/// The JSON with credentials from the container, instance and process sources. The name of the token differs:
+/// `Token` from a service, `SessionToken` from a process.
 struct TemporaryCredentials: Decodable {
   var version: Int?
   var code: String?
@@ -25,7 +25,7 @@ struct TemporaryCredentials: Decodable {
   }
 
   /// - Parameters:
-  ///   - json: never quoted in an error, since it holds the secret.
+  ///   - json: contains the secret, so errors never quote it.
   ///   - origin: for messages: `the container credentials service`.
   static func decode(_ json: [UInt8], origin: String) throws -> TemporaryCredentials {
     do {
@@ -54,7 +54,7 @@ struct TemporaryCredentials: Decodable {
   }
 }
 
-/// - Parameter text: RFC 3339 with a zone, as all of AWS's services write it.
+/// - Parameter text: RFC 3339 with a zone, as in all of AWS's services.
 func expirationInstant(_ text: String, origin: String) throws -> Instant {
   do throws(TimeSyntaxError) {
     return try Instant(parsing: text.trimmingWhitespace(), now: Instant(milliseconds: 0))

@@ -1,4 +1,4 @@
-/// Percent-encoding as RFC 3986 and Signature V4 have it: only unreserved bytes stay.
+/// Percent-encoding as in RFC 3986 and Signature V4: only unreserved bytes stay.
 package enum URIEncoding {
   /// - Parameter keepingSlashes: for paths, whose "/" separates segments.
   package static func encode(_ text: String, keepingSlashes: Bool = false) -> String {
@@ -14,7 +14,7 @@ package enum URIEncoding {
     return String(decoding: result, as: UTF8.self)
   }
 
-  /// nil when a "%" has no two digits after it or the bytes are not UTF-8.
+  /// Nil if a "%" is not followed by two digits, or the bytes are not UTF-8.
   ///
   /// - Parameter plusIsSpace: as in forms, and in S3's listings with `encoding-type=url`.
   package static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
@@ -33,7 +33,7 @@ package enum URIEncoding {
     return String(validating: result, as: UTF8.self)
   }
 
-  /// `name=value&…`, each part encoded, in the order given.
+  /// `name=value&…`, each part encoded, in the given order.
   package static func form(_ fields: [(String, String)]) -> String {
     fields.map { encode($0.0) + "=" + encode($0.1) }.joined(separator: "&")
   }

@@ -2,15 +2,15 @@ import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// What a vendor's own tools take from the environment and from the files it names.
+/// The settings that a vendor's own tools read from the environment, and from the files that it names.
 package protocol VendorSettings: Sendable {
   var environment: [String: String] { get }
-  /// The content of a file; nil when there is none of that name.
+  /// The content of a file; nil if it does not exist.
   var readFile: @Sendable (String) throws -> [UInt8]? { get }
 }
 
 extension VendorSettings {
-  /// An empty variable counts as one that is not set, as in the vendors' tools.
+  /// As in the vendors' tools, an empty variable counts as not set.
   package subscript(_ variable: String) -> String? {
     environment[variable].flatMap { $0.isEmpty ? nil : $0 }
   }
@@ -22,9 +22,9 @@ extension VendorSettings {
 
   func isTrue(_ variable: String) -> Bool { self[variable]?.lowercased() == "true" }
 
-  /// The text of a file, nil when absent.
+  /// The text of a file; nil if it does not exist.
   ///
-  /// - Throws: `.storeUnavailable`, since without the file the store can't be used.
+  /// - Throws: `.storeUnavailable`, since the store can't be used without the file.
   func text(of path: String) throws -> String? {
     let bytes: [UInt8]?
     do {
@@ -43,7 +43,7 @@ extension VendorSettings {
     return text
   }
 
-  /// A token as a header may carry it: without the line end that editors leave.
+  /// A token in the form for a header: without the line end that editors add.
   func token(of path: String, namedBy origin: String) throws -> String {
     guard let text = try text(of: path) else {
       throw credentialFailure(
@@ -72,10 +72,10 @@ extension VendorSettings {
   }
 }
 
-/// Arithmetic: the longest real configuration is some 100 KiB, a token below 16 KiB.
+/// The longest real configuration has about 100 KiB, a token less than 16 KiB.
 private let settingsFileBytesMax = 1 << 20
 
-/// An error of credentials: the store can't be used, so exit 4.
+/// An error in the credentials: the store can't be used, so exit 4.
 func credentialFailure(
   _ message: String, cause: String? = nil, hint: String? = nil, isRetryable: Bool = false
 ) -> LifeboatError {

@@ -3,18 +3,18 @@ import CExpat
 
 /// An element of a small XML reply, without namespace prefixes.
 ///
-/// Total on any bytes: no document type (and with it no entities of anyone's making) is accepted,
-/// and depth and number of elements are bounded.
+/// Safe for any bytes: a document type, which could define entities, is refused, and the depth and the number
+/// of elements are bounded.
 package struct XMLElement: Sendable {
   package fileprivate(set) var name: String
   package fileprivate(set) var attributes: [String: String] = [:]
-  /// Of the element itself, its children's left out.
+  /// The text of the element itself, without that of its children.
   package fileprivate(set) var text = ""
   package fileprivate(set) var children: [XMLElement] = []
 
-  /// Arithmetic: S3's deepest reply has 5 levels.
+  /// S3's deepest reply has 5 levels.
   static let depthMax = 16
-  /// Arithmetic: a page of 1000 entries with ten fields each, tenfold.
+  /// Ten times a page of 1000 entries with ten fields each.
   static let elementsMax = 100_000
 
   /// The first child of that name.
@@ -52,7 +52,7 @@ package struct XMLElement: Sendable {
     Unmanaged<Builder>.fromOpaque(context).takeUnretainedValue()
   }
 
-  /// Confined to the call of `init` that made it. Its methods return 1 to continue and 0 to end.
+  /// Used only within the call of `init` that made it. Its methods return 1 to continue and 0 to stop.
   private final class Builder {
     var root: XMLElement?
     var problem: String?

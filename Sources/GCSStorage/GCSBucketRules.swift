@@ -1,12 +1,12 @@
 package import BackupTypes
 import FoundationEssentials
 
-/// What a bucket does to objects by itself, judged for a prefix: pure.
+/// What a bucket does to objects on its own, judged for a prefix. Pure.
 ///
 /// From the `lifecycle`, `versioning`, `softDeletePolicy` and `retentionPolicy` of a bucket resource
 /// (Cloud Storage JSON API, Buckets).
 package struct GCSBucketRules {
-  /// What is requested of the bucket.
+  /// The requested fields.
   static let fields = "lifecycle,versioning,softDeletePolicy,retentionPolicy"
 
   private struct Bucket: Decodable {
@@ -23,7 +23,7 @@ package struct GCSBucketRules {
 
   private struct Rule: Decodable {
     struct Action: Decodable { var type: String }
-    /// All of them must hold for the rule to act.
+    /// The rule applies only if all of them are true.
     struct Condition: Decodable {
       var age: Int?
       var isLive: Bool?
@@ -35,12 +35,12 @@ package struct GCSBucketRules {
       var daysSinceCustomTime: Int?
       var customTimeBefore: String?
 
-      /// Whether it can hold only for versions that were replaced or deleted.
+      /// Whether it can be true only for versions that were replaced or deleted.
       var isForOldVersions: Bool {
         isLive == false || (numNewerVersions ?? 0) > 0 || daysSinceNoncurrentTime != nil
           || noncurrentTimeBefore != nil
       }
-      /// Whether it looks at a custom time, which our objects have not.
+      /// Whether it depends on a custom time, which our objects do not have.
       var isForCustomTime: Bool { daysSinceCustomTime != nil || customTimeBefore != nil }
     }
     var action: Action
@@ -50,8 +50,8 @@ package struct GCSBucketRules {
   private let prefix: String
   private let bucket: Bucket
 
-  /// - Parameter prefix: of the repository, without "/" at either end.
-  /// - Returns: nil when `body` is no bucket resource.
+  /// - Parameter prefix: the repository's prefix, without "/" at either end.
+  /// - Returns: nil if `body` is not a bucket resource.
   package init?(_ body: [UInt8], prefix: String) {
     guard let bucket = try? JSONDecoder().decode(Bucket.self, from: Data(body)) else { return nil }
     self.prefix = prefix
@@ -60,8 +60,8 @@ package struct GCSBucketRules {
 
   package var findings: [Finding] { [lifecycle, versioning, softDelete, retention] }
 
-  /// A rule that expires our objects is the one thing that retention can't see. Storage classes
-  /// are no such thing: objects of every class can be read at once.
+  /// Only rules that expire our objects matter here, since retention can't see them. Storage classes do not
+  /// matter: objects of every class can be read at once.
   private var lifecycle: Finding {
     guard let rule = deletions.first(where: { $0.condition?.isForOldVersions != true }) else {
       return Finding(.bucket, "lifecycle", .ok, "no rule expires objects of this prefix")
@@ -108,7 +108,8 @@ package struct GCSBucketRules {
 
   private func clamped(_ seconds: Int64) -> Int64 { min(max(0, seconds), 1 << 40) * 1000 }
 
-  /// Whether a name of ours can end so: all but the descriptor's end in lower-case letters, digits and "-".
+  /// Whether a name of ours can have this end: all but the descriptor's end in lower-case letters, digits and
+  /// "-".
   private func endsOurs(_ suffix: String) -> Bool {
     "/lifeboat.json".hasSuffix(suffix)
       || suffix.utf8.allSatisfy {
@@ -116,8 +117,8 @@ package struct GCSBucketRules {
       }
   }
 
-  /// A rule concerns us when one of its prefixes begins ours or ours begins it, or when it has none; and
-  /// likewise of its suffixes.
+  /// A rule concerns us if it has no prefixes, or if one of them begins with our prefix or our prefix begins
+  /// with it. The same applies to its suffixes.
   private var deletions: [Rule] {
     let ours = prefix.isEmpty ? "" : prefix + "/"
     return (bucket.lifecycle?.rule ?? []).filter { rule in

@@ -18,10 +18,10 @@ struct GCSRequest: Sendable {
   var responseBytesMax = 1 << 20
 }
 
-/// Sends requests, each with the token of the moment; one that is refused is replaced once.
-/// Everything else is for the retry layer above.
+/// Sends requests, each with the current token. A refused token is replaced once. The retry layer above
+/// handles everything else.
 struct GCSExchange: Sendable {
-  /// Scheme and authority, and a path where needed, without "/" at its end.
+  /// Scheme, authority and, if needed, a path. No "/" at the end.
   let endpoint: String
   let client: HTTPClient
   let credentials: CredentialProvider<GoogleAccessToken>
@@ -29,8 +29,8 @@ struct GCSExchange: Sendable {
   let now: @Sendable () -> Instant
   let observe: @Sendable (RequestObservation) -> Void
 
-  /// - Parameter accepting: the statuses that are answers; every other is an error.
-  /// - Throws: `GCSRefusal` for those.
+  /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
+  /// - Throws: `GCSRefusal` for any other status.
   func send(_ request: GCSRequest, accepting: Set<Int>) async throws -> HTTPResponse {
     var isReplaced = false
     while true {
@@ -105,7 +105,7 @@ struct GCSExchange: Sendable {
   }
 }
 
-/// A refusal with what it was made from, for callers that know what to do about some.
+/// A refusal and the fault it was made from, for callers that handle some faults themselves.
 struct GCSRefusal: Error {
   let fault: GCSFault
   let error: LifeboatError

@@ -1,14 +1,14 @@
 import BackupTypes
 import HTTPTransport
 
-/// What was being done, for messages and for the right it needs.
+/// The attempted action, for messages and for the permission it needs.
 enum GCSAction: String, Sendable {
   case create = "write"
   case read
   case list
   case delete
 
-  /// The permission of Google's IAM it needs.
+  /// The Google IAM permission it needs.
   var permission: String {
     switch self {
     case .create: "storage.objects.create"
@@ -21,8 +21,8 @@ enum GCSAction: String, Sendable {
 
 extension GCSFault {
   /// - Parameters:
-  ///   - object: what it was done to, printable: `gs://bucket/prefix/name`.
-  ///   - identity: whose token it was done with; nil when there was none.
+  ///   - object: the object of the action, printable: `gs://bucket/prefix/name`.
+  ///   - identity: the owner of the token; nil if there was none.
   func error(_ action: GCSAction, _ object: String, identity: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
@@ -30,7 +30,7 @@ extension GCSFault {
     ).denied(isDenied)
   }
 
-  /// Whether someone has to grant access, or to give other credentials.
+  /// Whether somebody has to grant access, or provide other credentials.
   private var isDenied: Bool {
     switch reason {
     case "retentionPolicyNotMet", "objectUnderActiveHold", "userProjectMissing", "accountDisabled",

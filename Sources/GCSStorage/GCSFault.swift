@@ -2,10 +2,10 @@ import BackupTypes
 import CloudAuth
 import HTTPTransport
 
-/// A refusal, read out of a reply.
+/// A refusal, parsed from a reply.
 struct GCSFault: Sendable {
   var status: Int
-  /// `notFound`; empty when the reply is no error of Google's.
+  /// For example `notFound`. Empty if the reply is not a Google error.
   var reason: String
   var message: String
   var requestID: String?
@@ -26,11 +26,11 @@ struct GCSFault: Sendable {
     }
   }
 
-  /// A creation was refused because the object is there and these credentials may not delete it: to replace
-  /// an object, Google's permission storage.objects.delete is needed.
+  /// A creation was refused because the object exists and these credentials may not delete it: replacing an
+  /// object needs the permission storage.objects.delete.
   var mayNotReplace: Bool { status == 403 && message.contains("storage.objects.delete") }
 
-  /// What was sent did not have the checksum that was sent with it.
+  /// The content did not match the checksum that was sent with it.
   var isDamage: Bool {
     status == 400 && message.lowercased().contains("match calculated")
   }
@@ -42,7 +42,7 @@ struct GCSFault: Sendable {
     return text.isEmpty ? origin : text.joined(separator: ": ") + " (\(origin))"
   }
 
-  /// A reply to a download is no JSON even when it is a refusal, but one line of text.
+  /// A refused download is not answered with JSON, but with one line of text.
   private static func text(_ reply: HTTPResponse) -> String {
     let line =
       String(decoding: reply.body.prefix(300), as: UTF8.self)

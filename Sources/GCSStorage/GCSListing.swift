@@ -4,14 +4,14 @@ import ObjectStorage
 
 /// A page of an `objects.list` reply, read and checked: pure.
 struct GCSListing {
-  /// What is requested of each page.
+  /// The requested fields.
   static let fields = "kind,nextPageToken,prefixes,items(name,size,timeCreated)"
   /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB about each: 7 MiB.
   static let bytesMax = 16 << 20
 
-  /// With full keys for names.
+  /// The entries have full keys as names.
   var entries: [ObjectEntry] = []
-  /// With a delimiter: what longer keys have up to it, the delimiter included.
+  /// With a delimiter: the common prefixes of longer keys, including the delimiter.
   var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
@@ -21,7 +21,7 @@ struct GCSListing {
       var name: String
       /// 64-bit numbers are texts in Google's JSON.
       var size: String
-      /// Of the generation that is there; `updated` also changes with an object's metadata.
+      /// The creation time of the current generation; `updated` also changes with an object's metadata.
       var timeCreated: String
     }
     var kind: String
@@ -31,8 +31,8 @@ struct GCSListing {
     var prefixes: [String]?
   }
 
-  /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
-  ///   anything from it could make objects look absent.
+  /// - Throws: `.storeUnavailable`, retryable, if the reply is not a complete page. Trusting a partial page
+  ///   could make objects look absent.
   init(_ body: [UInt8]) throws(LifeboatError) {
     guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(body)) else {
       throw GCSListing.unreadable("it is not the expected JSON")

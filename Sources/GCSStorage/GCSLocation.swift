@@ -8,7 +8,7 @@ package struct GCSLocation: Sendable, Hashable {
   package var prefix: String
   /// `https://host:port/path` without a "/" at its end; nil: Google's own.
   package var endpoint: String?
-  /// nil: not said.
+  /// nil: not given.
   package var isAnonymous: Bool?
 
   /// For messages; without options.
@@ -28,8 +28,8 @@ package struct GCSLocation: Sendable, Hashable {
     isAnonymous = try parts.flag("anonymous")
   }
 
-  /// The endpoint that `STORAGE_EMULATOR_HOST` names, as Google's libraries read it: with a scheme
-  /// or, for plain http, without.
+  /// The endpoint that `STORAGE_EMULATOR_HOST` names, as Google's libraries read it: with a scheme, or
+  /// without one for plain http.
   static func endpoint(emulatorHost text: String) throws(LifeboatError) -> String {
     let url = text.firstRange(of: "://") == nil ? "http://" + text : text
     return try BucketURL.endpoint(url, scheme: "gs", options: options)

@@ -2,27 +2,27 @@ package import BackupTypes
 package import CloudAuth
 package import HTTPTransport
 
-/// A store with the chain that its credentials come from, for `doctor`.
+/// A store and its credential chain, for `doctor`.
 package struct GCSRepository: Sendable {
   package let store: GCSStore
-  /// What the endpoint was taken from: for people.
+  /// Where the endpoint was taken from, in words.
   package let endpointOrigin: String
   private let chain: CredentialChain<GoogleAccessToken>
 
-  /// What the last look for credentials found.
+  /// What the last search for credentials found.
   package func explainCredentials() -> [CredentialAttempt] { chain.explain() }
 
-  /// Opens the repository that a URL names, with everything else as Google's own libraries have it.
-  /// Sends nothing.
+  /// Opens the repository that a URL names. All other settings are those of Google's own libraries. Sends
+  /// nothing.
   ///
-  /// Endpoint: the URL's, `STORAGE_EMULATOR_HOST`, else Google's own. An emulator that the variable
-  /// names gets no token, as with Google's libraries.
+  /// Endpoint: the URL's, `STORAGE_EMULATOR_HOST`, else Google's own. As in Google's libraries, an emulator
+  /// that the variable names gets no token.
   ///
   /// - Parameters:
   ///   - url: `gs://bucket/prefix?…`.
   ///   - now: the wall clock.
   ///   - observe: called for every request.
-  /// - Throws: `.usage` for a URL or an endpoint that makes no sense.
+  /// - Throws: `.usage` for an invalid URL or endpoint.
   package init(
     url: String, settings: GoogleSettings, client: HTTPClient,
     now: @escaping @Sendable () -> Instant,

@@ -1,7 +1,7 @@
 import HTTPTransport
 import Synchronization
 
-/// What was learned about a store from its answers, shared by all requests.
+/// What the store's replies have shown so far. All requests share it.
 final class GCSSession: Sendable {
   let holdOff = HoldOff()
   /// The store's clock minus this machine's, in milliseconds, from the last answer with a `Date`.

@@ -4,7 +4,7 @@ import ObjectStorage
 
 extension GCSStore {
   /// The batch endpoint of the API saves connections, not requests or money (each deletion counts, and is
-  /// free), and has an envelope of its own to read.
+  /// free), and has its own envelope to parse.
   private static let deletionsMax = 4
 
   func delete(_ keys: [(name: String, key: String)]) async throws -> [String: LifeboatError] {
@@ -12,12 +12,12 @@ extension GCSStore {
       try await self.delete(key: $0.key, name: $0.name)
     }
     let (refused, wasAbsent) = try await deletions.run(keys)
-    // Absent is a success only in a bucket that is there.
+    // An absent object counts as success only if the bucket exists.
     if wasAbsent { _ = try await page(prefix: "", name: "", continuing: nil, limit: 1) }
     return refused
   }
 
-  /// Removes one generation, if it is still the one that is there.
+  /// Removes the object if it still has this generation.
   func remove(key: String, name: String, generation: String) async throws {
     var request = deletion(key: key, name: name)
     request.query = [("ifGenerationMatch", generation)]

@@ -2,7 +2,7 @@ package import BackupTypes
 import HTTPTransport
 
 extension GCSStore {
-  /// What the bucket does to our objects by itself. What may not be looked at is said so.
+  /// What the bucket does to our objects on its own. A rule that can't be read is reported as such.
   package func bucketFindings() async throws -> [Finding] {
     let unknown = "it is not known whether the bucket expires objects"
     let request = GCSRequest(

@@ -7,12 +7,12 @@ import SystemIO
 
 /// A repository in a bucket of Google Cloud Storage, over its JSON API.
 ///
-/// Every object is one request with its checksum, created with `ifGenerationMatch=0`; no resumable
-/// uploads, of which none could be left behind.
+/// Every object is created with one request, with its checksum and `ifGenerationMatch=0`. Resumable uploads
+/// are not used, so none are left behind.
 ///
-/// A 404 alone proves nothing: a download's says in words, if at all, whether the object or the
-/// bucket is missing. "Not there" is concluded only when a complete listing, right after it, does
-/// not have the name.
+/// A 404 alone proves nothing: that of a download says only in its text, if at all, whether the object or the
+/// bucket is missing. An object counts as absent only if a complete listing right after the 404 does not
+/// contain the name.
 package final class GCSStore: ObjectStore {
   package let gcs: GCSLocation
   package var location: String { gcs.description }
@@ -22,7 +22,7 @@ package final class GCSStore: ObjectStore {
   /// - Parameters:
   ///   - endpoint: `https://storage.googleapis.com`.
   ///   - now: the wall clock.
-  ///   - observe: called for every request, repeated ones included.
+  ///   - observe: called for every request, including retries.
   package init(
     _ location: GCSLocation, endpoint: String, client: HTTPClient,
     credentials: CredentialProvider<GoogleAccessToken>,
@@ -60,7 +60,7 @@ package final class GCSStore: ObjectStore {
       do {
         reply = try await exchange.send(request, accepting: [200, 412])
       } catch let refusal as GCSRefusal where refusal.fault.mayNotReplace {
-        // Credentials that only append: the object is there.
+        // Append-only credentials: the object exists.
         guard try await isListed(key, name) else { throw refusal }
         return .exists
       }
@@ -69,7 +69,7 @@ package final class GCSStore: ObjectStore {
         throw unusable(.create, name, "the reply is not a valid reply to an upload")
       }
       guard upload.matches(stored, count: bytes.count) else {
-        // What is there under this name must not be taken for ours when it is tried again.
+        // Removed so that a retry does not take the damaged object for ours.
         try await remove(key: key, name: name, generation: stored.generation)
         throw unusable(.create, name, "the object was changed in transit")
       }
@@ -133,7 +133,7 @@ package final class GCSStore: ObjectStore {
     }
   }
 
-  /// A bucket is its owner's to make: its place, its policy and its price are decided there.
+  /// The bucket's owner creates it, and decides on its region, policy and price.
   package func prepare() async throws {}
 
   // MARK: Listing
@@ -158,8 +158,8 @@ package final class GCSStore: ObjectStore {
   }
 
   /// - Parameters:
-  ///   - prefix: of full keys.
-  ///   - name: what is listed, in the repository, for messages.
+  ///   - prefix: a prefix of full keys.
+  ///   - name: the listed prefix within the repository, for messages.
   func page(
     prefix: String, name: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> GCSListing {
@@ -207,7 +207,8 @@ package final class GCSStore: ObjectStore {
     name.isEmpty ? location : location + "/" + printable(name, limit: 400)
   }
 
-  /// The CRC-32C that a download offers, in one `x-goog-hash` of several or together with others.
+  /// The CRC-32C of a download. It is in one of several `x-goog-hash` headers, or in one together with other
+  /// digests.
   private func checksum(_ headers: HTTPHeaders) -> String? {
     for field in headers.fields where field.name.lowercased() == "x-goog-hash" {
       for item in field.value.split(separator: ",") {
@@ -224,8 +225,8 @@ package final class GCSStore: ObjectStore {
       hint: "check the endpoint, and proxies and devices in between", isRetryable: true)
   }
 
-  /// Runs `body` on the client's threads, since it also sums and parses, and gives the operator's
-  /// error for a refusal.
+  /// Runs `body` on the client's threads, since it also computes checksums and parses. Turns a refusal into
+  /// the operator's error.
   private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
       return try await exchange.client.blocking(body)

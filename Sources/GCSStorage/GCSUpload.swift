@@ -3,7 +3,7 @@ import FoundationEssentials
 
 /// A single-request upload with its metadata before its content (`uploadType=multipart`): pure.
 ///
-/// The store compares the checksum in the metadata with what came before the object exists.
+/// The store creates the object only if what arrived matches the checksum in the metadata.
 struct GCSUpload {
   static let contentType = "application/octet-stream"
   static let fields = "generation,size,crc32c"
@@ -41,15 +41,15 @@ struct GCSUpload {
     self.body = body
   }
 
-  /// What the store says it stored.
+  /// What the store says that it stored.
   struct Stored: Decodable {
     /// 64-bit numbers are texts in Google's JSON.
     var generation: String
     var size: String
-    /// Every object has one; nil from emulators that leave it out.
+    /// Every object has one; nil if an emulator leaves it out.
     var crc32c: String?
 
-    /// nil when `body` is no such answer.
+    /// nil if `body` is not such an answer.
     init?(_ body: [UInt8]) {
       guard let stored = try? JSONDecoder().decode(Stored.self, from: Data(body)) else {
         return nil

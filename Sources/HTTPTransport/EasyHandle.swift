@@ -7,12 +7,12 @@ import SystemPackage
 /// `@unchecked Sendable`: used by one thread at a time; `HTTPClient` upholds that by taking a
 /// handle out of its list before use and putting it back after.
 final class EasyHandle: @unchecked Sendable {
-  /// The store, a token service and a metadata service: more hosts are not spoken to.
+  /// Only the store, a token service and a metadata service are contacted.
   private static let connectionsMax = 4
   /// Two of these are held while a handle transfers. Larger ones gained nothing on loopback.
   private static let bufferBytes = 128 << 10
 
-  /// Once in the life of the process and before any handle; see curl_global_init(3).
+  /// Runs once in a process, before the first handle; see curl_global_init(3).
   static let globalStart = ccurl_global_start()
 
   private let handle: OpaquePointer
@@ -76,10 +76,10 @@ final class EasyHandle: @unchecked Sendable {
     set(CCURLOPT_UPLOAD_BUFFERSIZE, EasyHandle.bufferBytes)
     set(CCURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
     if request.route == .direct { set(CCURLOPT_NOPROXY, "*") }
-    // The defaults, said all the same: nothing may ever turn them off.
+    // These are the defaults. They are set explicitly, so that nothing turns them off.
     set(CCURLOPT_SSL_VERIFYPEER, 1)
     set(CCURLOPT_SSL_VERIFYHOST, 2)
-    // The file alone: a compiled-in directory would add authorities that nobody named.
+    // The file alone: a compiled-in directory would add authorities that nobody configured.
     for option in [CCURLOPT_CAINFO, CCURLOPT_PROXY_CAINFO] { set(option, trust.file) }
     for option in [CCURLOPT_CAPATH, CCURLOPT_PROXY_CAPATH] { set(option, nil) }
   }
@@ -160,7 +160,7 @@ final class EasyHandle: @unchecked Sendable {
     return list
   }
 
-  // A known option of the right type is refused only for want of memory; the request then fails.
+  // A known option of the right type is refused only if memory is short; the request then fails.
   private func set(_ option: ccurl_option, _ value: Int) {
     _ = ccurl_set_long(handle, option, value)
   }

@@ -3,19 +3,19 @@ import CCurl
 import Synchronization
 package import SystemIO
 
-/// Sends requests through libcurl, on threads of its own.
+/// Sends requests with libcurl, on its own threads.
 ///
-/// - Connections are kept alive and used again; HTTP/2 is spoken where a server offers it over TLS.
-/// - No more requests are under way, and no more handles open, than there are threads; the others
-///   wait. No redirect is followed and nothing is retried, but that libcurl sends a request once
-///   more when a kept-alive connection had been closed before any reply.
+/// - Connections are kept alive and used again; HTTP/2 is used if a server offers it over TLS.
+/// - There are at most as many requests in flight, and open handles, as threads; other requests wait.
+///   Redirects are not followed and nothing is retried, with one exception: libcurl sends a request again if
+///   a kept-alive connection was closed before any reply.
 /// - A cancelled task's request ends at once and throws `CancellationError`.
 ///
 /// Errors are `LifeboatError`s; those of the network are `.storeUnavailable` and say whether trying
 /// again makes sense. A reply of any status is a reply, not an error.
 package final class HTTPClient: Sendable {
-  /// Runs this client's blocking work; lent to others who must not block the cooperative pool, such
-  /// as the sources of credentials.
+  /// Runs this client's blocking work, and that of others that must not block the cooperative pool, such as
+  /// the sources of credentials.
   package let pool: BlockingPool
 
   private let limits: HTTPLimits
@@ -25,7 +25,7 @@ package final class HTTPClient: Sendable {
   private let idle = Mutex<[EasyHandle]>([])
 
   /// - Parameters:
-  ///   - connectionsMax: requests under way at once, at least 1; each takes a thread.
+  ///   - connectionsMax: the most requests in flight, at least 1; each takes a thread.
   ///   - userAgent: `lifeboat/1.0`.
   package init(
     connectionsMax: Int, limits: HTTPLimits, trust: TrustStore, userAgent: String
@@ -88,7 +88,7 @@ package final class HTTPClient: Sendable {
   private func check(_ request: HTTPRequest) throws(LifeboatError) {
     let isTLS = request.url.lowercased().hasPrefix("https://")
     if isTLS, trust.file == nil { throw TrustStore.none }
-    // Bytes that would end a line, and with it begin a field or a request of someone else's making.
+    // Bytes that would end a line: an attacker could add a header field or a request.
     let texts = [request.url] + request.headers.fields.flatMap { [$0.name, $0.value] }
     guard texts.allSatisfy({ !$0.utf8.contains { $0 == 0 || $0 == 10 || $0 == 13 } }) else {
       throw LifeboatError(

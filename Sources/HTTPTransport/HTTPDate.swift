@@ -1,8 +1,8 @@
 package import BackupTypes
 
 extension Instant {
-  /// Reads the fixed form of RFC 9110's HTTP-date, `Sun, 22 Nov 2026 14:02:07 GMT`; nil for
-  /// anything else, the obsolete forms included.
+  /// Reads the fixed form of RFC 9110's HTTP-date, `Sun, 22 Nov 2026 14:02:07 GMT`; nil for anything else,
+  /// including the obsolete forms.
   package init?(httpDate text: String) {
     let parts = text.split(separator: " ").map(String.init)
     let months = [
@@ -19,7 +19,7 @@ extension Instant {
     }
   }
 
-  /// `Sun, 22 Nov 2026 14:02:07 GMT`. Of the years 0 to 9999 only; others as `@ms`.
+  /// `Sun, 22 Nov 2026 14:02:07 GMT`. Years outside of 0 to 9999 are written as `@ms`.
   package var httpDate: String {
     let text = description
     let fields = text.split { "-T:.Z".contains($0) }

@@ -1,4 +1,4 @@
-/// Header fields in the order they are sent or came, with names compared without regard to case.
+/// Header fields in the order in which they are sent or arrived. Names are compared without regard to case.
 package struct HTTPHeaders: Sendable, Hashable {
   package struct Field: Sendable, Hashable {
     package var name: String
@@ -25,7 +25,7 @@ package struct HTTPHeaders: Sendable, Hashable {
     fields.append(Field(name: name, value: value))
   }
 
-  /// ASCII only, as RFC 9110 has it: a name with other bytes is not a name.
+  /// ASCII only, as in RFC 9110: a name with other bytes is invalid.
   static func isSame(_ a: String, _ b: String) -> Bool {
     a.utf8.count == b.utf8.count
       && zip(a.utf8, b.utf8).allSatisfy { lowercase($0) == lowercase($1) }

@@ -6,21 +6,21 @@ package struct HTTPRequest: Sendable {
   }
 
   package enum Route: Sendable {
-    /// As `HTTPS_PROXY`, `HTTP_PROXY` (lower case only, as libcurl has it) and `NO_PROXY` say.
+    /// As `HTTPS_PROXY`, `http_proxy` (lower case only, as in libcurl) and `NO_PROXY` say.
     case environment
     /// Never through a proxy: metadata services, which only this machine can reach.
     case direct
   }
 
   package var method: Method
-  /// Absolute and percent-encoded; sent as it is, `..` segments included.
+  /// Absolute and percent-encoded; sent unchanged, including `..` segments.
   package var url: String
   package var headers: HTTPHeaders
   package var body: [UInt8]
   package var route: Route
   /// nil: those of the client.
   package var limits: HTTPLimits?
-  /// Bytes of the reply's body, and apart from it of its headers, beyond which it is refused.
+  /// A reply is refused if its body, or its headers, have more bytes than this.
   package var responseBytesMax: Int
 
   package init(
@@ -42,8 +42,8 @@ package struct HTTPResponse: Sendable {
   package var status: Int
   package var headers: HTTPHeaders
   package var body: [UInt8]
-  /// Whether the reply said where its body ends (Content-Length, chunks, or HTTP/2 frames). One
-  /// that ends with the connection may have lost its tail, and nobody can tell.
+  /// Whether the reply said where its body ends (Content-Length, chunks, or HTTP/2 frames). If the end of the
+  /// connection ends the body, a truncated body can't be noticed.
   package var isDelimited: Bool
 
   package init(status: Int, headers: HTTPHeaders, body: [UInt8], isDelimited: Bool = true) {
@@ -54,14 +54,14 @@ package struct HTTPResponse: Sendable {
   }
 }
 
-/// How long a request may take, by what it waits for. There is no limit of the whole: a large body
-/// over a slow line is well as long as it moves.
+/// How long each phase of a request may take. There is no limit for the whole request: a large body over a
+/// slow line is fine as long as it moves.
 package struct HTTPLimits: Sendable, Hashable {
   /// Name resolution, TCP, TLS and proxy handshakes together.
   package var connect: Duration
   /// From the last byte of the request to the first of the reply.
   package var firstByte: Duration
-  /// In each window of `slowAfter` while a body moves, at least this many bytes a second must.
+  /// The least bytes a second, in each window of `slowAfter`, while a body is transferred.
   package var bytesPerSecondMin: Int
   package var slowAfter: Duration
 

@@ -1,10 +1,10 @@
 package import BackupTypes
 
 extension HTTPResponse {
-  /// The server's clock when it answered; nil when it does not say.
+  /// The server's clock when it answered; nil if the reply has no `Date`.
   package var date: Instant? { headers["Date"].flatMap { Instant(httpDate: $0) } }
 
-  /// Seconds that the server asks to wait (RFC 9110, 10.2.3), at least 0; bounded by whoever waits.
+  /// Seconds that the server asks to wait (RFC 9110, 10.2.3), at least 0; the caller limits it.
   package var retryAfter: Int? {
     guard let text = headers["Retry-After"] else { return nil }
     if let seconds = Int(text.filter { $0 != " " }) { return max(0, seconds) }

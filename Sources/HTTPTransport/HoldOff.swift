@@ -1,9 +1,9 @@
 import Synchronization
 import SystemIO
 
-/// Holds every request to a server back for as long as it asked to.
+/// Delays every request to a server for as long as the server asked for.
 package final class HoldOff: Sendable {
-  /// What a server may ask us to wait at most; longer waits are left to the layer that retries.
+  /// The longest wait that a server may ask for; the layer that retries handles longer ones.
   package static let secondsMax = 60
 
   /// Milliseconds of the monotonic clock.

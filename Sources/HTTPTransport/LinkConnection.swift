@@ -3,7 +3,7 @@ import CCurl
 import SystemIO
 
 /// A TCP or TLS connection for bytes of any protocol, made by libcurl: it resolves the name, tries the
-/// addresses of both families, and shakes hands. The server's certificate is always checked.
+/// addresses of both families, and performs the TLS handshake. The server's certificate is always checked.
 ///
 /// All calls except `wake` block, at most for the given time. Make them on a dedicated thread.
 ///
@@ -70,7 +70,7 @@ package final class LinkConnection: @unchecked Sendable {
   /// Sends all of the bytes.
   ///
   /// - Throws: a retryable error if the connection broke, or if the bytes were not taken in time. Some of
-  ///   them may have been sent then, so the connection is of no more use.
+  ///   them may have been sent, so the connection can't be used any more.
   package func send(
     _ bytes: [UInt8], timeoutMilliseconds: Int
   ) throws(LifeboatError) {
@@ -139,8 +139,8 @@ package final class LinkConnection: @unchecked Sendable {
     }
   }
 
-  /// Why bytes could not be sent. A server that ends a connection over TLS says why, in an alert that lies
-  /// among the received bytes; the failed call knows only that nobody takes bytes any more.
+  /// Why bytes could not be sent. A server that ends a connection over TLS says why, in an alert among the
+  /// received bytes; the failed call only knows that the bytes were not accepted.
   private func reason(behind code: ccurl_code) -> ccurl_code {
     guard isTLS else { return code }
     let words = String(cString: errorText)
@@ -169,7 +169,7 @@ package final class LinkConnection: @unchecked Sendable {
 
   private func setOptions(_ tls: LinkTLS?, timeoutMilliseconds: Int) {
     let host = address.isBracketed ? "[\(address.host)]" : address.host
-    // The scheme only says whether to use TLS: nothing of HTTP is sent.
+    // The scheme only says whether to use TLS: no HTTP is sent.
     set(CCURLOPT_URL, "\(tls == nil ? "http" : "https")://\(host):\(address.port)")
     set(CCURLOPT_PROTOCOLS_STR, "http,https")
     set(CCURLOPT_CONNECT_ONLY, 1)
@@ -193,7 +193,7 @@ package final class LinkConnection: @unchecked Sendable {
       Unmanaged<SocketTable>.fromOpaque(context!).takeUnretainedValue().close(socket)
     }
     guard let tls else { return }
-    // The defaults, said all the same: nothing may ever turn them off.
+    // These are the defaults. They are set explicitly, so that nothing turns them off.
     set(CCURLOPT_SSL_VERIFYPEER, 1)
     set(CCURLOPT_SSL_VERIFYHOST, 2)
     set(CCURLOPT_SSL_ENABLE_ALPN, 0)
@@ -205,7 +205,7 @@ package final class LinkConnection: @unchecked Sendable {
     set(CCURLOPT_KEYPASSWD, "")
   }
 
-  // A known option of the right type is refused only for want of memory; connecting then fails.
+  // A known option of the right type is refused only if memory is short; connecting then fails.
   private func set(_ option: ccurl_option, _ value: Int) {
     _ = ccurl_set_long(handle, option, value)
   }

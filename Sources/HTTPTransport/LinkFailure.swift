@@ -12,7 +12,7 @@ struct LinkFailure {
   let detail: String
   /// The errno of connect(2); 0 when it did not fail.
   let connectError: Int32
-  /// What connecting was allowed to take.
+  /// The time limit for connecting.
   let limitMilliseconds: Int
 
   var error: LifeboatError {

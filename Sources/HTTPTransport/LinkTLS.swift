@@ -2,13 +2,13 @@ import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// What a link over TLS needs: whom it trusts, and the certificate that it shows. All are paths of files in
-/// PEM.
+/// What a link over TLS needs: the certificates that it trusts, and the one that it shows. All are paths of
+/// PEM files.
 package struct LinkTLS: Sendable, Hashable {
   package var trust: TrustStore
   /// The client certificate and its chain; nil if the server does not require one.
   package var certificate: String?
-  /// Not encrypted. nil: it is in the file of the certificate.
+  /// Not encrypted. Nil: it is in the file of the certificate.
   package var key: String?
 
   package init(trust: TrustStore, certificate: String? = nil, key: String? = nil) {
@@ -17,7 +17,7 @@ package struct LinkTLS: Sendable, Hashable {
     self.key = key
   }
 
-  /// - Throws: if there is nobody to trust, or a file that was named can't be read.
+  /// - Throws: if there is no certificate to trust, or a named file can't be read.
   func check() throws(LifeboatError) {
     guard trust.file != nil else { throw TrustStore.noneForLink }
     guard key == nil || certificate != nil else {

@@ -1,4 +1,4 @@
-/// One request that was answered, or not, for counting what costs money.
+/// One request, answered or not, to count what costs money.
 package struct RequestObservation: Sendable, Hashable {
   /// `PUT`.
   package var method: String

@@ -1,6 +1,6 @@
-/// What to do about a server that answers and does no work.
+/// What to do about a server that answers but does not serve the request.
 package enum ServerFault {
-  /// nil for statuses that say something else.
+  /// Nil for other statuses.
   package static func hint(status: Int) -> String? {
     switch status {
     case 429, 503:

@@ -3,9 +3,9 @@ import Synchronization
 
 /// The sockets of one easy handle, kept so that another thread can shut them down.
 ///
-/// libcurl notices a cancellation only when it next calls back, up to a second later; a socket that
-/// is shut down wakes it at once. A number is closed under the same lock under which it is shut
-/// down, so one that meanwhile belongs to someone else is never touched.
+/// libcurl notices a cancellation only when it next calls back, up to a second later; a socket that is shut
+/// down wakes it at once. Closing and shutting down take the same lock, so a number that was closed and now
+/// belongs to another file is never shut down.
 final class SocketTable: Sendable {
   private struct State {
     var open: Set<Int32> = []

@@ -1,12 +1,12 @@
 import BackupTypes
 import SystemIO
 
-/// What libcurl's callbacks gather while one request is performed. Confined to the thread that
-/// performs it, which is the one that the callbacks run on.
+/// What libcurl's callbacks collect during one request. Used only on the thread that performs the request, on
+/// which the callbacks run, too.
 final class Transfer {
   enum Abort { case cancelled, firstByteTimedOut, stalled, bodyTooLarge, headersTooLarge }
 
-  /// Arithmetic: S3 sends about 1 KiB; 8 KiB is what servers accept of a single field.
+  /// S3 sends about 1 KiB; servers accept 8 KiB for a single field.
   private static let headerBytesMax = 128 << 10
 
   private let cancellation: Cancellation

@@ -1,4 +1,4 @@
-/// Decides whether a transfer still moves: pure, told of the time and of what has moved.
+/// Decides whether a transfer still makes progress. Pure: the caller passes the time and the byte counts.
 ///
 /// libcurl's own low-speed limit also runs while a server thinks, so it can't tell a slow reply
 /// from a stalled body; this can.
@@ -13,7 +13,7 @@ struct TransferWatch {
     case receiving(Window)
   }
 
-  /// What had moved when the window began.
+  /// The byte count when the window began.
   private struct Window {
     var since: Int64
     var bytes: Int64

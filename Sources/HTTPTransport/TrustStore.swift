@@ -2,7 +2,7 @@ package import BackupTypes
 import SystemIO
 import SystemPackage
 
-/// Which certificate authorities a server's certificate is checked against.
+/// The certificate authorities that a server's certificate is checked with.
 ///
 /// libcurl, unlike its command line, ignores `SSL_CERT_FILE` and `CURL_CA_BUNDLE` (measured), and
 /// its compiled-in default is one distribution's path, so both are resolved here.

@@ -1,6 +1,6 @@
 package import BackupTypes
 
-/// `scheme://bucket/prefix?option=value&…`, split and checked: what the stores in buckets share.
+/// `scheme://bucket/prefix?option=value&…`, parsed and checked. All stores in buckets use it.
 package struct BucketURL: Sendable {
   package let bucket: String
   /// Without "/" at either end; may be empty.
@@ -106,8 +106,8 @@ package struct BucketURL: Sendable {
     return trimmed
   }
 
-  /// Wider than the vendors' rules (3 to 63 of a-z, 0-9, "." and "-"; Google has "_", too), since
-  /// other stores are; narrow enough to be part of a host name or a path.
+  /// Allows more than the vendors' rules (3 to 63 of a-z, 0-9, "." and "-"; Google has "_", too), since other
+  /// stores do, but only what can be part of a host name or a path.
   private static func isBucket(_ text: String) -> Bool {
     (1...255).contains(text.utf8.count) && text != "." && text != ".."
       && text.utf8.allSatisfy {

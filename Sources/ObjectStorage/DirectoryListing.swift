@@ -3,24 +3,24 @@ import SystemIO
 
 /// A listing of a directory store, page by page, in the order of the UTF-8 bytes of full names.
 ///
-/// A directory sorts as its name with a "/": `a-b` comes before `a/b`, which comes before `a0`, since
-/// "-" < "/" < "0". The place to continue from is the last name itself, so what is created or deleted
-/// meanwhile doesn't shift the rest.
+/// A directory sorts as its name with a "/": `a-b` comes before `a/b`, which comes before `a0`, since "-" <
+/// "/" < "0". A listing continues after the last name itself, so what is created or deleted meanwhile doesn't
+/// shift the rest.
 ///
 /// From the second page on the names of a directory are kept, sorted, for the pages that follow. If they
 /// need more than `keptMax`, only the next `batchMax` of them are held; when they are used
 /// up, the directory is read again.
 struct DirectoryListing: Sendable {
   private static let batchMax = ListPage.entriesMax + 1
-  /// Bytes of kept names. Growing arrays take up to twice that for a moment, which is still a quarter of the
-  /// 64 MiB in which every command works.
+  /// Bytes of kept names. Growing arrays take up to twice that for a moment: a quarter of the 64 MiB that
+  /// every command has.
   private static let keptMax = 8 << 20
 
   private let prefix: [UInt8]
-  /// Everything up to and including this name is done.
+  /// Everything up to and including this name was listed.
   private var cursor: [UInt8]
   private var entries: [ObjectEntry] = []
-  /// By the directory's path. Names that are done are still among them.
+  /// By the directory's path. They still include names that were listed.
   private var kept: [[UInt8]: Names] = [:]
   /// Bytes of names in `kept`, and in the directories that are being visited.
   private var keptBytes = 0
@@ -52,7 +52,7 @@ struct DirectoryListing: Sendable {
     return ListPage(entries: entries, next: last)
   }
 
-  /// One more than a page is looked for, to know whether there is a next one.
+  /// One name more than a page is searched, to know whether there is a next page.
   private var isFull: Bool { entries.count > ListPage.entriesMax }
 
   /// - Parameter path: of `directory` in the repository, with a "/" at the end unless it is the root.
@@ -91,7 +91,7 @@ struct DirectoryListing: Sendable {
     let isDirectory = name.last == UInt8(ascii: "/")
     let component = String(decoding: isDirectory ? name.dropLast() : name[...], as: UTF8.self)
     if isDirectory {
-      // Removed since it was listed: nothing was in it.
+      // It was removed after it was listed, so it was empty.
       guard let child = try directory.openDirectory(component) else { return }
       try walk(child, path: path + name)
     } else if let status = try directory.status(of: component), status.kind == .regular {
@@ -104,12 +104,12 @@ struct DirectoryListing: Sendable {
 
   // MARK: Names
 
-  /// The names in one directory, in order. That of a directory ends with a "/".
+  /// The names in one directory, in order. Names of directories end with "/".
   private struct Names: Sendable {
     private(set) var bytes: [UInt8] = []
     private var ends: [UInt32] = []
     private var order: [UInt32] = []
-    /// Whether nothing after these is left in the directory.
+    /// Whether the directory has no names after these.
     var isComplete = true
 
     var count: Int { order.count }
@@ -132,7 +132,7 @@ struct DirectoryListing: Sendable {
       order.sort { names.name($0).lexicographicallyPrecedes(names.name($1)) }
     }
 
-    /// Leaves the first `count` of them.
+    /// Keeps only the first `count` of them.
     mutating func truncate(to count: Int) {
       guard self.count > count else { return }
       var rest = Names()
@@ -141,7 +141,7 @@ struct DirectoryListing: Sendable {
       self = rest
     }
 
-    /// The index of the first that satisfies `predicate`, which all after it do, too.
+    /// The index of the first that satisfies `predicate`. All after it satisfy it, too.
     func first(where predicate: (ArraySlice<UInt8>) -> Bool) -> Int {
       var (low, high) = (0, count)
       while low < high {
@@ -152,8 +152,8 @@ struct DirectoryListing: Sendable {
     }
   }
 
-  /// The names in `directory` that may have something of this page or a later one.
-  /// - Parameter reached: those up to it are done.
+  /// The names in `directory` that may belong to this page or a later one.
+  /// - Parameter reached: names up to it were listed.
   private func read(
     _ directory: OpenDirectory, path: [UInt8], after reached: [UInt8]?
   ) throws(LifeboatError) -> Names {
@@ -175,9 +175,9 @@ struct DirectoryListing: Sendable {
     return names
   }
 
-  /// nil for what holds nothing of this listing: it is not ours, or has another prefix.
+  /// Nil if the entry is not part of this listing: it is not ours, or has another prefix.
   private func name(_ entry: OpenDirectory.Entry, path: [UInt8]) -> [UInt8]? {
-    // A name that is not UTF-8 can't be one of ours.
+    // Our names are all UTF-8.
     guard entry.isUTF8, !entry.name.hasPrefix(DurableFile.temporaryPrefix),
       !(path.isEmpty && entry.name == ObjectName.foreignDirectory)
     else { return nil }

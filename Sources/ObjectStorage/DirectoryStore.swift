@@ -6,34 +6,34 @@ package import SystemPackage
 /// A repository in a directory: each object is a file, each "/" of its name a directory.
 ///
 /// Guarantees:
-/// - An object appears whole and durable or not at all (`DurableFile`), and so does the way to it:
-///   the name of each directory in the path is synchronized before `create` returns.
-/// - The root is never made by reading or creating: a root that is not there may be a volume that
-///   is not mounted, and says nothing about what is on it.
-/// - Symbolic links inside are never followed, and files of foreign kinds never listed.
+/// - An object appears whole and durable or not at all (`DurableFile`), and so does its path: the name of
+///   each directory in it is synchronized before `create` returns.
+/// - Reading and creating never make the root: a missing root may be a volume that is not mounted, and proves
+///   nothing about its content.
+/// - Symbolic links inside are never followed, and files of other kinds are never listed.
 ///
-/// Directories that become empty are removed by `delete`; a `create` that loses its directory to
-/// that makes it again.
+/// `delete` removes directories that become empty. A `create` that loses its directory in this way makes it
+/// again.
 package final class DirectoryStore: ObjectStore {
   package let root: FilePath
   package var location: String { "file://" + root.description }
 
-  /// The directories whose own names are known to be durable, so that each costs one fsync of its
-  /// parent in the life of this store and not one per object. Known by identity: a directory that
-  /// was removed and made again by someone else is another one.
+  /// The directories whose names are known to be durable, so that each costs one fsync of its parent for this
+  /// store, and not one per object. They are known by identity: a directory that was removed and made again
+  /// is another one.
   private let durable = Mutex<Set<DirectoryIdentity>>([])
-  /// Arithmetic: an identity takes about 64 bytes, so this is at most 256 KiB. When it is full it is
-  /// emptied, which costs some fsyncs and nothing else.
+  /// An identity takes about 64 bytes, so this is at most 256 KiB. When it is full it is emptied, which only
+  /// costs some fsyncs.
   private static let durableMax = 4096
   /// How often a `create` makes its directories again.
   private static let attemptsMax = 100
 
-  /// The root as it was when it was first opened: another directory under its path is another repository,
-  /// or the mount point of a volume that is gone.
+  /// The root as it was when it was first opened: another directory under its path is another repository, or
+  /// the mount point of a volume that was unmounted.
   private let known = Mutex<DirectoryIdentity?>(nil)
 
   /// The listing whose page was read last, if it has more pages. If several listings run at once, only one of
-  /// them has this help. A listing that begins forgets it: the names that another has kept may be older.
+  /// them benefits. A new listing clears it, because the kept names of another one may be older.
   private let begun = Mutex<DirectoryListing?>(nil)
 
   package init(root: FilePath) { self.root = root }
@@ -53,8 +53,8 @@ package final class DirectoryStore: ObjectStore {
             components.last!, in: way.last!, bytes: bytes, mode: 0o644)
           return isNew ? .created : .exists
         } catch {
-          // Only a directory removed under us (an empty one, by `delete`) is tried again; a root
-          // that is gone fails in the next attempt, before anything is made.
+          // Retried only if a directory was removed meanwhile (an empty one, by `delete`). If the root is
+          // missing, the next attempt fails before it makes anything.
           guard attempt < DirectoryStore.attemptsMax, try wasRemoved(way, components) else {
             throw error
           }
@@ -70,7 +70,7 @@ package final class DirectoryStore: ObjectStore {
       guard let directory = try openDirectories(components.dropLast()),
         let status = try directory.status(of: components.last!)
       else { return nil }
-      // A directory is not an object, so one of that name is absent; a link or a device is damage.
+      // A directory is not an object, so an object of that name is absent; a link or a device is damage.
       guard status.kind != .directory, let file = try directory.open(components.last!) else {
         return nil
       }
@@ -87,7 +87,7 @@ package final class DirectoryStore: ObjectStore {
       }
       var listing = known ?? DirectoryListing(prefix: prefix, after: continuing)
       let page = try listing.page(of: try openRoot())
-      // Most of those that look at one page do not want the next one.
+      // Most callers that read one page do not read the next one.
       if known == nil { listing.forget() }
       if page.next != nil { begun.withLock { [listing] in $0 = listing } }
       return page
@@ -149,7 +149,7 @@ package final class DirectoryStore: ObjectStore {
       do throws(LifeboatError) {
         isMade = try parent.makeDirectory(name, mode: 0o755)
       } catch {
-        // It says why there is none.
+        // The error already says why.
         var refusal = error
         if refusal.code != .noRoom { refusal.code = .storeUnavailable }
         throw refusal
@@ -181,14 +181,14 @@ package final class DirectoryStore: ObjectStore {
     return directory
   }
 
-  /// nil when the way to an object is proved not to be there.
+  /// Nil if the path of an object is proved not to exist.
   private func openDirectories(
     _ components: ArraySlice<String>
   ) throws(LifeboatError) -> OpenDirectory? {
     var directory = try openRoot()
     for component in components {
       guard let status = try directory.status(of: component) else { return nil }
-      // Nothing is below a file. A link is not followed: opening it says so.
+      // A file has no names below it. A link is not followed: opening it fails.
       if status.kind == .regular { return nil }
       guard let next = try directory.openDirectory(component) else { return nil }
       directory = next
@@ -196,9 +196,10 @@ package final class DirectoryStore: ObjectStore {
     return directory
   }
 
-  /// Opens the way to an object, making what is not there; each name on it is durable on return.
+  /// Opens the directories in the path of an object, and makes the missing ones. Each of their names is
+  /// durable on return.
   ///
-  /// - Parameter way: the root and each directory of the path, as far as it came.
+  /// - Parameter way: the root and each directory of the path that was opened.
   private func makeDirectories(
     _ components: ArraySlice<String>, way: inout [OpenDirectory]
   ) throws(LifeboatError) {
@@ -207,7 +208,7 @@ package final class DirectoryStore: ObjectStore {
     for component in components {
       let next = try openOrMake(component, in: directory)
       way.append(next)
-      // Also when another process made it: it may not have come to its fsync yet.
+      // Also if another process made it: that process may not have called fsync yet.
       let identity = try next.identity()
       if !durable.withLock({ $0.contains(identity) }) {
         try directory.synchronize()
@@ -253,7 +254,7 @@ package final class DirectoryStore: ObjectStore {
     let parent = directories.last!
     if try parent.status(of: components.last!)?.kind == .directory { return }
     try parent.remove(components.last!)
-    // Empty directories are only untidy, so any failure, above all "not empty", ends this.
+    // Empty directories do no harm, so any failure, usually "not empty", ends this.
     for index in stride(from: components.count - 2, through: 0, by: -1) {
       guard (try? directories[index].removeDirectory(components[index])) != nil else { return }
     }
@@ -261,7 +262,7 @@ package final class DirectoryStore: ObjectStore {
 
   // MARK: Errors
 
-  /// Runs `body`; what goes wrong in it goes wrong in the repository, and is said so.
+  /// Runs `body`. Its errors become errors of the repository.
   private func translating<Value>(
     _ body: () throws(LifeboatError) -> Value
   ) throws(LifeboatError) -> Value {
@@ -290,7 +291,7 @@ package final class DirectoryStore: ObjectStore {
     return result
   }
 
-  /// Proved absence. A root that can't be read keeps the message that says why.
+  /// Whether the root is proved to be absent. If it can't be read, the caller's error says why.
   private var isRootAbsent: Bool {
     do throws(LifeboatError) {
       return try FileStatus.at(root) == nil

@@ -1,15 +1,15 @@
 package import BackupTypes
 
 extension ListPage {
-  /// A page of a bucket's listing as a page of a repository's: names without what stands before
-  /// them in the bucket, sorted, since some stores have orders of their own.
+  /// A page of a bucket's listing as a page of a repository's listing: names without the repository's prefix,
+  /// and sorted, since some stores have another order.
   ///
   /// - Parameters:
-  ///   - listed: with full keys for names.
-  ///   - base: of the repository in the bucket, without "/" at its end; may be empty.
+  ///   - listed: entries with full keys as names.
+  ///   - base: the repository's prefix in the bucket, without "/" at the end; may be empty.
   ///   - prefix: the requested one, in the repository.
   ///   - location: for messages.
-  /// - Throws: `.storeUnavailable`, retryable, when the page holds what was not requested.
+  /// - Throws: `.storeUnavailable`, retryable, if the page contains something that was not requested.
   package init(
     listed: [ObjectEntry], base: String, prefix: String, next: String?, location: String
   ) throws(LifeboatError) {
@@ -22,7 +22,7 @@ extension ListPage {
           cause: printable(entry.name), isRetryable: true)
       }
       let name = String(decoding: entry.name.utf8.dropFirst(base.utf8.count), as: UTF8.self)
-      // A console makes "folders": empty objects whose keys end with "/". None is ours.
+      // A console makes "folders": empty objects whose keys end with "/". They are not ours.
       guard !name.isEmpty, !name.hasSuffix("/") else { continue }
       entries.append(ObjectEntry(name: name, size: entry.size, modified: entry.modified))
     }

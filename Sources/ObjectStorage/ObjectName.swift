@@ -6,7 +6,7 @@ import SystemIO
 package enum ObjectName {
   package static let byteCountMax = 1024
   package static let componentByteCountMax = 255
-  /// What mkfs leaves at the top of some file systems, readable by root only.
+  /// A directory that mkfs creates at the top of some file systems, readable by root only.
   static let foreignDirectory = "lost+found"
 
   /// The components of `name`.
@@ -22,8 +22,8 @@ package enum ObjectName {
     return components
   }
 
-  /// Whether any name can begin with `prefix`. Some stores would take "//" for "/", and give names
-  /// that do not.
+  /// Whether any name can begin with `prefix`. Some stores would treat "//" as "/", and return names that do
+  /// not begin with it.
   package static func mayBegin(with prefix: String) -> Bool {
     !prefix.hasPrefix("/") && prefix.firstRange(of: "//") == nil
   }

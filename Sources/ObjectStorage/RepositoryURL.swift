@@ -7,8 +7,8 @@ package func repositoryScheme(_ url: String) -> String? {
   url.firstRange(of: "://").map { url[..<$0.lowerBound].lowercased() }
 }
 
-/// Why a URL can't be intended: white space at an end of it, or of a segment of its path. A Secret that was
-/// made with `echo` ends with a line feed, and names another, empty prefix. Nil: there is none.
+/// Why a URL is probably a mistake: it, or a segment of its path, begins or ends with white space. A Secret
+/// that was made with `echo` ends with a line feed, and so names another, empty prefix. Nil: no problem.
 ///
 /// - Parameter path: decoded, if it may be encoded.
 func strayWhiteSpace(in url: String, path: String) -> String? {
@@ -21,8 +21,8 @@ func strayWhiteSpace(in url: String, path: String) -> String? {
     + "a line feed, one made with `printf %s` does not"
 }
 
-/// A URL as an error shows it. What stands where a user, a password or the value of an option does is left
-/// out: somebody may have put a secret there.
+/// A URL as an error shows it: without user, password and values of options, since somebody may have put a
+/// secret there.
 func shown(url: String, options: [String] = []) -> String {
   let parts = url.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
   var text = String(parts[0])
@@ -43,7 +43,7 @@ func shown(url: String, options: [String] = []) -> String {
     let name = String(item.prefix { $0 != "=" })
     return options.contains(name) ? name + "=…" : "…"
   }
-  // The mark for what is left out is no ASCII.
+  // The ellipsis for what is left out is not ASCII.
   return (scheme + text).split(separator: "…", omittingEmptySubsequences: false)
     .map { printable(String($0)) }.joined(separator: "…")
     + (items.isEmpty ? "" : "?" + items.joined(separator: "&"))
@@ -64,7 +64,7 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
   var path = url
   if let separator = url.firstRange(of: "://") {
     let scheme = url[..<separator.lowerBound].lowercased()
-    // What other tools call it.
+    // Schemes that other tools use.
     guard !["abs", "azblob", "azure"].contains(scheme) else {
       throw refuse(
         "\(scheme):// is not supported",
@@ -97,7 +97,7 @@ package func repositoryStore(url: String) throws(LifeboatError) -> any ObjectSto
   return DirectoryStore(root: absolute(FilePath(path)))
 }
 
-/// A repository's printed location can be passed to a command again, also from another directory.
+/// A repository's printed location can be passed to a command, also from another directory.
 private func absolute(_ path: FilePath) -> FilePath {
   guard path.isRelative, let start = HostFacts.workingDirectory() else { return path }
   return start.pushing(path)

@@ -10,12 +10,12 @@ package struct RetryingStore: ObjectStore {
     package var budget: Duration?
     package var firstDelay: Duration
     package var delayMax: Duration
-    /// How often failures are retried that waiting will hardly fix (denied access, a full store); nil: like
-    /// the others. `ship` waits until their cause is gone, a restore gives up.
+    /// How often to retry failures that waiting hardly fixes (denied access, a full store); nil: like the
+    /// others. `ship` waits until their cause is fixed, a restore gives up.
     package var permanentTries: Int?
     package var permanentDelay: Duration
-    /// Asked while a failed call waits: the monotonic time (ms) at which it gives up. A requested end does
-    /// not wait for an unreachable store.
+    /// Asked while a failed call waits: the monotonic time (ms) at which it gives up. A shutdown does not
+    /// wait for an unreachable store.
     package var givesUpAt: @Sendable () -> Int64? = { nil }
 
     package init(
@@ -30,7 +30,7 @@ package struct RetryingStore: ObjectStore {
       self.permanentDelay = permanentDelay
     }
 
-    /// A sidecar: retries without end, whatever the failure.
+    /// A sidecar: retries every failure, without a limit.
     package static let sidecar = Policy(
       budget: nil, permanentTries: nil, permanentDelay: .seconds(30))
     /// Not retried at all.
@@ -98,7 +98,7 @@ package struct RetryingStore: ObjectStore {
           delay = min(delay * 2, policy.delayMax)
         } else {
           // An object that may not be deleted stays: nothing waits for its deletion, and append-only
-          // credentials are meant to be refused.
+          // credentials are refused on purpose.
           guard error.code == .storeUnavailable || error.code == .noRoom, operation != .delete
           else {
             throw error
@@ -116,7 +116,7 @@ package struct RetryingStore: ObjectStore {
     }
   }
 
-  /// Sleeps in short steps, so that a deadline that is set meanwhile is noticed.
+  /// Sleeps in short steps, so that a deadline that is set in the meantime is noticed.
   private func wait(_ pause: Duration, orThrow error: LifeboatError) async throws {
     let step = Duration.milliseconds(250)
     var left = pause

@@ -10,7 +10,7 @@ package enum SingleDeletion: Sendable {
   case failed(LifeboatError)
 }
 
-/// Deletes objects of a store that takes one request for each.
+/// Deletes objects of a store that needs one request for each.
 ///
 /// It repeats what failed as long as each pass deletes something. On a connection that loses one request in a
 /// hundred, a thousand deletions never succeed in one pass, and the layer that retries would begin with the first
@@ -49,7 +49,7 @@ package struct SingleDeletions: Sendable {
   private struct Pass {
     var refused: [String: LifeboatError] = [:]
     var wasAbsent = false
-    /// What is to be tried again, and the first error.
+    /// What has to be tried again, and the first error.
     var left: [Object] = []
     var error: LifeboatError?
   }

@@ -1,6 +1,6 @@
 package import BackupTypes
 
-/// A store that passes on to another store what it does not do itself.
+/// A store that passes calls to another store, unless it implements them itself.
 package protocol StoreLayer: ObjectStore {
   var base: any ObjectStore { get }
 }

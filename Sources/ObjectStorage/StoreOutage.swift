@@ -4,7 +4,7 @@ package import BackupTypes
 /// that this is over; that its clock differs from this machine's, and that it no longer does. A value.
 package struct StoreOutage: Sendable {
   package enum Problem: String, Sendable, CaseIterable {
-    /// There is no answer, or not in time. It passes by itself.
+    /// There is no answer, or not in time. It may end by itself.
     case unreachable
     /// Access has to be granted.
     case denied

@@ -18,7 +18,7 @@ package final class ReplicaResponder: Sendable {
   /// unless credentials are required.
   package typealias Hint = @Sendable (LinkAddress) -> Void
 
-  /// Arithmetic: five Sentinels have two connections each, and a primary has one.
+  /// Five Sentinels have two connections each, and a primary has one.
   static let connectionsMax = 16
   static let commandBytesMax = 16 << 10
   static let silenceMax = TimeAmount.seconds(120)

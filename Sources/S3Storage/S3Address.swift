@@ -2,14 +2,13 @@ import CloudAuth
 
 /// Where requests for a bucket go: pure.
 struct S3Address: Sendable {
-  /// Which of AWS's variants of its host names to use.
+  /// The variant of AWS's host names to use.
   struct Variant: Sendable, Hashable {
     var usesFIPS = false
     var usesDualStack = false
   }
 
-  /// Where nothing is configured and nothing was learned yet; every bucket's region can be learned
-  /// from an answer given there.
+  /// Used if nothing is configured and nothing was learned yet: its answers say the region of every bucket.
   static let firstRegion = "us-east-1"
 
   let bucket: String
@@ -20,7 +19,7 @@ struct S3Address: Sendable {
   init(_ location: S3Location, endpoint: String?, variant: Variant) {
     bucket = location.bucket
     self.endpoint = endpoint
-    // A name that is no host name, or has a dot, which no wildcard certificate covers.
+    // The name is not a valid host name, or has a dot, which no wildcard certificate covers.
     let isHostName = bucket.utf8.allSatisfy {
       (97...122).contains($0) || (48...57).contains($0) || $0 == 45
     }

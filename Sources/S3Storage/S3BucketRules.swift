@@ -114,7 +114,7 @@ package struct S3BucketRules {
       .min()
   }
 
-  /// What came of a try to overwrite an object.
+  /// The result of an attempt to overwrite an object.
   package enum Overwriting: Sendable, Hashable {
     case refused
     case allowed(mayDelete: Bool)

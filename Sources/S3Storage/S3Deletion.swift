@@ -3,7 +3,7 @@ import CloudAuth
 
 /// The body of a DeleteObjects request and what its reply says: pure.
 enum S3Deletion {
-  /// What S3 takes in one request.
+  /// The most keys in one request.
   static let keysMax = 1000
 
   /// nil when XML 1.0 can't represent a key: it has no form for most control characters.

@@ -21,10 +21,11 @@ struct S3Request: Sendable {
 
 package typealias S3Observation = RequestObservation
 
-/// Sends requests: addresses and signs each attempt, and fixes once what an answer shows to be
-/// mendable: the region, the clock, the credentials. Everything else is for the retry layer above.
+/// Sends requests: addresses and signs each attempt. Corrects the region, the clock or the credentials once
+/// if a reply shows that they are wrong. The retry layer above handles everything else.
 struct S3Exchange: Sendable {
-  /// S3 refuses what is dated more than 15 minutes off; a smaller difference is not the reason.
+  /// S3 refuses requests whose date is off by more than 15 minutes. If it is off by less, the clock is not
+  /// the reason.
   private static let skewMilliseconds: Int64 = 5 * 60_000
 
   let address: S3Address
@@ -43,7 +44,7 @@ struct S3Exchange: Sendable {
 
   private enum Correction: Hashable { case region, clock, credentials }
 
-  /// - Parameter accepting: the statuses that are answers; every other is an error.
+  /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
   func send(_ request: S3Request, accepting: Set<Int>) async throws -> HTTPResponse {
     try await answer(request, accepting: accepting).reply
   }
@@ -115,7 +116,7 @@ struct S3Exchange: Sendable {
 
   // MARK: Learning
 
-  /// Fixes the request as `fault` shows; nil if nothing can be fixed, or it was fixed before.
+  /// Corrects the request as `fault` shows; nil if nothing can be corrected, or was corrected before.
   private func correct(
     _ fault: S3Fault, _ attempt: Attempt, without done: Set<Correction>
   ) async throws -> Correction? {
@@ -147,7 +148,7 @@ struct S3Exchange: Sendable {
   }
 }
 
-/// A refusal with what it was made from, for callers that know what to do about some.
+/// A refusal and the fault it was made from, for callers that handle some faults themselves.
 struct S3Refusal: Error {
   let fault: S3Fault
   let error: LifeboatError

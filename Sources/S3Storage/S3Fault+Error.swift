@@ -21,8 +21,8 @@ enum S3Action: String, Sendable {
 
 extension S3Fault {
   /// - Parameters:
-  ///   - object: what it was done to, printable: `s3://bucket/prefix/name`.
-  ///   - credentials: for people, without secrets; nil when requests are not signed.
+  ///   - object: the object of the action, printable: `s3://bucket/prefix/name`.
+  ///   - credentials: for messages, without secrets; nil if requests are not signed.
   func error(_ action: S3Action, _ object: String, accessKeyID: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,

@@ -2,8 +2,8 @@ import BackupTypes
 import CloudAuth
 import HTTPTransport
 
-/// A refusal, read out of a reply. Only its code and message are kept: the other elements of an
-/// error can hold what was signed, the session token included.
+/// A refusal, parsed from a reply. Only its code and message are kept: the other elements of an error can
+/// contain what was signed, including the session token.
 struct S3Fault: Sendable {
   var status: Int
   /// `NoSuchKey`; empty when the reply has no such body, as with HEAD or from a proxy.
@@ -28,7 +28,7 @@ struct S3Fault: Sendable {
     ].lazy.compactMap { $0 }.first { AWSRegion.isName($0) }
   }
 
-  /// Whether the region of the request was wrong, so that a known one is worth a try.
+  /// Whether the region of the request was wrong, so that a known one should be tried.
   var isWrongRegion: Bool {
     switch code {
     case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed",
@@ -38,7 +38,7 @@ struct S3Fault: Sendable {
     }
   }
 
-  /// Whether other credentials, if there are any, are worth a try.
+  /// Whether other credentials should be tried, if there are any.
   var isStaleCredentials: Bool {
     [
       "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken",
@@ -46,7 +46,7 @@ struct S3Fault: Sendable {
     ].contains(code)
   }
 
-  /// Bytes were damaged, or the server is busy, or both sides met in the middle.
+  /// Bytes were damaged, the server is busy, or another request was changing the same object.
   var isRetryable: Bool {
     switch code {
     case "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "BadDigest",

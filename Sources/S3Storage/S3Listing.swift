@@ -7,17 +7,17 @@ struct S3Listing {
   /// Arithmetic: 1000 keys of 1024 bytes, each byte encoded as three, and 1 KiB about each: 4 MiB.
   static let bytesMax = 16 << 20
 
-  /// With full keys for names.
+  /// The entries have full keys as names.
   var entries: [ObjectEntry] = []
-  /// With a delimiter: what longer keys have up to it, the delimiter included.
+  /// With a delimiter: the common prefixes of longer keys, including the delimiter.
   var commonPrefixes: [String] = []
   /// nil after the last page.
   var next: String?
-  /// Whether a key held a "+" in URL-encoding: S3 means a space by it, others a plus.
+  /// Whether a key held a "+" in URL-encoding: in S3 it stands for a space, in other stores for a plus.
   var isAmbiguous = false
 
-  /// - Throws: `.storeUnavailable`, retryable, for a reply that is not a complete page: concluding
-  ///   anything from it could make objects look absent.
+  /// - Throws: `.storeUnavailable`, retryable, if the reply is not a complete page. Trusting a partial page
+  ///   could make objects look absent.
   init(_ body: [UInt8]) throws(LifeboatError) {
     let root: XMLElement
     do throws(LifeboatError) {

@@ -58,13 +58,14 @@ package struct S3Location: Sendable, Hashable {
     }
   }
 
-  /// Checks an endpoint, of whatever origin.
+  /// Checks an endpoint, from wherever it was taken.
   static func endpoint(_ text: String) throws(LifeboatError) -> String {
     try BucketURL.endpoint(text, scheme: "s3", options: options)
   }
 
-  /// Over plain HTTP anyone on the way can read what is not encrypted, change it, and answer in the store's
-  /// place. That is for a store on this machine or in this cluster, or for who asks for it.
+  /// Over plain HTTP anyone in the network in between can read what is not encrypted, change it, and pretend
+  /// to be the store. So it is allowed only for a store on this machine or in this cluster, or if the user
+  /// asks for it.
   func check(_ endpoint: String?) throws(LifeboatError) {
     guard let endpoint, !allowsHTTP, endpoint.lowercased().hasPrefix("http://") else { return }
     let authority = endpoint.dropFirst("http://".count).prefix { $0 != "/" }.lowercased()

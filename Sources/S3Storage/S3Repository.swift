@@ -2,18 +2,17 @@ package import BackupTypes
 package import CloudAuth
 package import HTTPTransport
 
-/// A store with the chain that its credentials come from, for `doctor`.
+/// A store and its credential chain, for `doctor`.
 package struct S3Repository: Sendable {
   package let store: S3Store
-  /// What the region was taken from, before any answer of the store: for people.
+  /// Where the region was taken from, before any answer of the store, in words.
   package let regionOrigin: String
   private let chain: CredentialChain<AWSCredentials>
 
-  /// What the last look for credentials found.
+  /// What the last search for credentials found.
   package func explainCredentials() -> [CredentialAttempt] { chain.explain() }
 
-  /// Opens the repository that a URL names, with everything else as AWS's own tools have it. Sends
-  /// nothing.
+  /// Opens the repository that a URL names. All other settings are those of AWS's own tools. Sends nothing.
   ///
   /// Endpoint: the URL's, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile's `services`
   /// section, the profile's; else AWS's own. Region: the URL's, `AWS_REGION`, `AWS_DEFAULT_REGION`,
@@ -23,8 +22,8 @@ package struct S3Repository: Sendable {
   ///   - url: `s3://bucket/prefix?…`.
   ///   - now: the wall clock.
   ///   - observe: called for every request.
-  /// - Throws: `.usage` for a URL or an endpoint that makes no sense, `.storeUnavailable` for a
-  ///   configuration file that can't be read.
+  /// - Throws: `.usage` for an invalid URL or endpoint, `.storeUnavailable` for a configuration file that
+  ///   can't be read.
   package init(
     url: String, settings: AWSSettings, client: HTTPClient,
     now: @escaping @Sendable () -> Instant,

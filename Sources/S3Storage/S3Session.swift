@@ -1,12 +1,12 @@
 import HTTPTransport
 import Synchronization
 
-/// What was learned about a store from its answers, shared by all requests.
+/// What the store's replies have shown so far. All requests share it.
 final class S3Session: Sendable {
   struct State: Sendable {
-    /// The region requests are signed for and sent to; nil until one is known.
+    /// The region that requests are signed for and sent to; nil until one is known.
     var region: String?
-    /// Milliseconds to add to this machine's clock when signing; 0 until the store complained.
+    /// Milliseconds to add to this machine's clock when signing; 0 until the store refuses a date.
     var signingOffset: Int64 = 0
     /// The store's clock minus this machine's, from the last answer that had a `Date`.
     var observedOffset: Int64?

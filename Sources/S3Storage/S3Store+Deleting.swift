@@ -4,7 +4,7 @@ import HTTPTransport
 import Synchronization
 
 extension S3Store {
-  /// One request for as many as a request takes.
+  /// Uses one request for as many objects as it can name.
   func delete(
     batch: [(name: String, key: String)]
   ) async throws -> [String: LifeboatError] {
@@ -41,7 +41,7 @@ extension S3Store {
         _ = try await exchange.send(single, accepting: [200, 204])
       } catch let refusal as S3Refusal {
         if refusal.fault.code == "NoSuchKey" { continue }
-        // The store is there and refuses this one; whether others fare better is seen at once.
+        // The store works and refuses this object; the others may still succeed.
         guard refusal.fault.code != "NoSuchBucket" else { throw refusal }
         failures[name] = refusal.error
       }

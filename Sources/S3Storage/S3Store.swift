@@ -4,11 +4,11 @@ package import HTTPTransport
 package import ObjectStorage
 import Synchronization
 
-/// A repository in a bucket of S3 or of a store that speaks its protocol.
+/// A repository in a bucket of S3, or of a store with the same protocol.
 ///
-/// Plain requests only, which every such store understands: each has a Content-Length and a signed
-/// SHA-256 of its body; no chunked signatures, no checksum trailers, no multipart uploads, of which
-/// none could be left behind. Objects are created with `If-None-Match: *`.
+/// Uses only plain requests, which every such store understands: each has a Content-Length and a signed
+/// SHA-256 of its body. It uses no chunked signatures, checksum trailers or multipart uploads, so no
+/// incomplete upload is left behind. Objects are created with `If-None-Match: *`.
 ///
 /// "Not there" is concluded only from a 404 whose body says `NoSuchKey`, and the end of a listing
 /// only from a complete page that says so.
@@ -20,10 +20,10 @@ package final class S3Store: ObjectStore {
   let session: S3Session
 
   /// - Parameters:
-  ///   - endpoint: of other than AWS's own; checked by `S3Location`.
-  ///   - region: where the bucket is, if known; AWS's answer is believed over it.
+  ///   - endpoint: nil for AWS's own; checked by `S3Location`.
+  ///   - region: where the bucket is, if known; AWS's answer takes precedence.
   ///   - now: the wall clock.
-  ///   - observe: called for every request, repeated ones included.
+  ///   - observe: called for every request, including retries.
   package init(
     _ location: S3Location, endpoint: String?, region: String?, usesFIPS: Bool = false,
     usesDualStack: Bool = false, client: HTTPClient,
@@ -42,10 +42,10 @@ package final class S3Store: ObjectStore {
 
   // MARK: What was learned
 
-  /// The region requests are signed for; nil before one is known.
+  /// The region for which requests are signed; nil until one is known.
   package var region: String? { session.snapshot.region }
-  /// False once the store said that it does not implement `If-None-Match: *`. A store that silently
-  /// ignores it is only found by a probe that puts twice.
+  /// False after the store said that it does not implement `If-None-Match: *`. Only a probe that puts twice
+  /// finds a store that silently ignores it.
   package var createsConditionally: Bool { !session.snapshot.lacksConditionalCreate }
   /// The store's clock minus this machine's, in milliseconds; nil before the first answer.
   package var clockOffset: Int64? { session.snapshot.observedOffset }
@@ -67,7 +67,7 @@ package final class S3Store: ObjectStore {
         request.headers = createHeaders(state, bytes)
         do {
           let reply = try await exchange.send(request, accepting: [200, 201, 204, 412])
-          // Only now is it known that what was learned was the reason.
+          // Only a success proves that what was learned was the reason.
           keep(state)
           return reply.status == 412 ? .exists : .created
         } catch let refusal as S3Refusal {
@@ -132,7 +132,7 @@ package final class S3Store: ObjectStore {
     }
   }
 
-  /// A bucket is its owner's to make: its region, its policy and its price are decided there.
+  /// The bucket's owner creates it, and decides on its region, policy and price.
   package func prepare() async throws {}
 
   // MARK: Creating
@@ -153,7 +153,7 @@ package final class S3Store: ObjectStore {
     return headers
   }
 
-  /// Whether the refusal taught something that makes another attempt worth it.
+  /// Whether something was learned from the refusal, so that another attempt makes sense.
   private func learn(from fault: S3Fault, _ state: inout S3Session.State) -> Bool {
     if !state.lacksConditionalCreate, fault.status == 501 {
       state.lacksConditionalCreate = true
@@ -221,7 +221,7 @@ package final class S3Store: ObjectStore {
     encoded.query.append(("encoding-type", "url"))
     let listing = try read(try await exchange.send(encoded, accepting: [200]), of: request)
     guard listing.isAmbiguous else { return listing }
-    // Unencoded, a plus is a plus; but then a key with control characters is no XML.
+    // Without URL encoding a plus is unambiguous, but a key with control characters is not valid XML.
     let plain = try await exchange.send(request, accepting: [200])
     return (try? read(plain, of: request)) ?? listing
   }
@@ -257,8 +257,8 @@ package final class S3Store: ObjectStore {
       cause: "the reply has no length", isRetryable: true)
   }
 
-  /// Runs `body` on the client's threads, since it also hashes and parses, and gives the operator's
-  /// error for a refusal.
+  /// Runs `body` on the client's threads, since it also hashes and parses. Turns a refusal into the
+  /// operator's error.
   private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
       return try await exchange.client.blocking(body)

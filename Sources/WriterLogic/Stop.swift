@@ -1,5 +1,5 @@
-/// A requested end. In a plain container both processes get SIGTERM at once, and Redis may still be
-/// writing: shipping continues until nothing has changed for a while, or until the time is up.
+/// A requested stop. In a plain container both processes get SIGTERM at once, and Redis may still be writing:
+/// shipping continues until nothing has changed for a while, or until the time is up.
 ///
 /// A run has at most one stop. If the run claims again, the stop and its deadline stay the same. Times are
 /// monotonic milliseconds.

@@ -29,7 +29,7 @@ struct Lifeboat: AsyncParsableCommand {
       Key.self,
     ])
 
-  /// The command that a mistyped word means; nil if the word is a command, or like none.
+  /// The command that a mistyped word probably means; nil if the word is a command, or similar to none.
   static func command(like word: String) -> String? {
     let names = configuration.subcommands.map { $0._commandName }
     guard !names.contains(word), word.utf8.count <= 24 else { return nil }
@@ -48,7 +48,7 @@ enum Main {
   static func main() {
     let interruption = Interruption.shared
     do throws(LifeboatError) {
-      // Before the first thread, because a thread with its own arena keeps it.
+      // This must run before the first thread starts, because a thread that has its own arena keeps it.
       ProcessTuning.tuneAllocator()
       // Then this: the signals are blocked in this thread, and so in every thread created later.
       _ = try SignalWaiter { signal, count in interruption.signalled(signal, count: count) }
@@ -94,7 +94,7 @@ enum Main {
     Console.end(isUsage ? .usage : .success)
   }
 
-  /// What a value looks like that the parser only calls invalid, by how its message names the option.
+  /// The form of a value that the parser only calls invalid, by the name of the option in its message.
   private static let forms = [
     ("--repository-id <id>'", "an id has 32 hex digits; `lifeboat list` prints it"),
     ("<time>'", "a time has a unit: 500ms, 30s, 5m, 12h, 7d"),
@@ -110,7 +110,7 @@ enum Main {
     return ([first, "  what to do: \(form.1)"] + lines.dropFirst()).joined(separator: "\n")
   }
 
-  /// The parser repeats what it does not understand. A key or a URL with a password can be among it, so only
+  /// The parser repeats what it does not understand. That can include a key or a URL with a password, so only
   /// names of options, words like those of commands, and short numbers are repeated.
   static func withoutValues(_ message: String, _ arguments: [String]) -> String {
     let values = arguments.flatMap { argument -> [String] in
@@ -181,7 +181,7 @@ extension ExitingCommand {
   static var path: String { _commandName }
 }
 
-/// `@unchecked Sendable`: a parsed command is a value that is used by one task, the one it is handed to.
+/// `@unchecked Sendable`: a parsed command is a value that only one task uses.
 private struct CommandBox: @unchecked Sendable {
   let command: any ParsableCommand
 

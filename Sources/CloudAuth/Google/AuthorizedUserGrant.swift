@@ -1,6 +1,6 @@
 import BackupTypes
 
-/// What `gcloud auth application-default login` leaves: a person's refresh token (RFC 6749, 6).
+/// What `gcloud auth application-default login` saves: a person's refresh token (RFC 6749, 6).
 struct AuthorizedUserGrant: GoogleGrant {
   private static let origin = "Google's token endpoint"
   private static let defaultURL = "https://oauth2.googleapis.com/token"

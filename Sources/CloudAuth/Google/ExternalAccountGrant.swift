@@ -1,9 +1,9 @@
 import BackupTypes
 import FoundationEssentials
 
-/// Workload identity federation (AIP-4117): a token of another provider, such as a Kubernetes
-/// cluster, out of a file, is exchanged with Google's Security Token Service (RFC 8693), and that
-/// for one of a service account, if one is named.
+/// Workload identity federation (AIP-4117): a token of another provider, such as a Kubernetes cluster, is
+/// read from a file, and exchanged with Google's Security Token Service (RFC 8693). If a service account is
+/// named, the result is exchanged for one of its tokens.
 ///
 /// The file is read at every call: the kubelet replaces it well before it expires.
 struct ExternalAccountGrant: GoogleGrant {
@@ -99,7 +99,7 @@ struct ExternalAccountGrant: GoogleGrant {
     return token
   }
 
-  /// A text, or anything else, which is passed over.
+  /// A text. Anything else is ignored.
   private struct JSONText: Decodable {
     var text: String?
     init(from decoder: any Decoder) throws {

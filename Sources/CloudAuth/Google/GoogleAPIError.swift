@@ -3,10 +3,10 @@ import FoundationEssentials
 /// The error body of Google's JSON APIs: `{"error": {"code", "message", "errors": [{"reason"}]}}`.
 package struct GoogleAPIError: Sendable {
   package var message: String?
-  /// Of the first of its errors: `notFound`, `forbidden`, `authError`.
+  /// The reason of the first error: `notFound`, `forbidden`, `authError`.
   package var reason: String?
 
-  /// nil when `body` is no such error.
+  /// nil if `body` is not such an error.
   package init?(_ body: [UInt8]) {
     struct Reply: Decodable {
       struct Failure: Decodable {

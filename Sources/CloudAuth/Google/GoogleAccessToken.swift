@@ -1,9 +1,9 @@
 package import BackupTypes
 
-/// What requests to Google Cloud are authenticated with: an OAuth 2 bearer token.
+/// The OAuth 2 bearer token that authenticates requests to Google Cloud.
 package struct GoogleAccessToken: VendorCredentials {
   package var token: Redacted
-  /// Whose it is, for people: `backup@project.iam.gserviceaccount.com`.
+  /// Its owner, for messages: `backup@project.iam.gserviceaccount.com`.
   package var identity: String
   /// Sent as `x-goog-user-project`: the project that is billed for the requests.
   package var quotaProject: String?
@@ -32,10 +32,10 @@ extension GoogleAccessToken: CustomDebugStringConvertible {
   package var debugDescription: String { description }
 }
 
-/// What a token may be used for. See "Cloud Storage OAuth 2.0 scopes".
+/// What a token allows. See "Cloud Storage OAuth 2.0 scopes".
 enum GoogleScope {
-  /// Objects and their listings; nothing of a bucket's policy.
+  /// Objects and their listings, but not a bucket's policy.
   static let storage = "https://www.googleapis.com/auth/devstorage.read_write"
-  /// What the IAM Credentials API asks of the token that it exchanges.
+  /// Required by the IAM Credentials API for the token that it exchanges.
   static let platform = "https://www.googleapis.com/auth/cloud-platform"
 }

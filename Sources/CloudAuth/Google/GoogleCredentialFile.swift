@@ -65,7 +65,7 @@ struct GoogleCredentialFile: Decodable {
   }
 
   /// - Parameters:
-  ///   - json: never quoted in an error, since it holds the secret.
+  ///   - json: contains the secret, so errors never quote it.
   ///   - path: for messages.
   init(_ json: String, path: String) throws {
     do {
@@ -100,7 +100,7 @@ struct GoogleCredentialFile: Decodable {
     }
   }
 
-  /// A field that a kind can't do without.
+  /// A field that this kind requires.
   static func required(_ value: String?, _ name: String, path: String) throws -> String {
     guard let value, !value.isEmpty else {
       throw credentialFailure(
@@ -110,7 +110,7 @@ struct GoogleCredentialFile: Decodable {
     return value
   }
 
-  /// An address that secrets are sent to.
+  /// An address to which secrets are sent.
   static func address(_ value: String, _ name: String, path: String) throws -> String {
     guard PlainHTTP.maySendSecret(to: value) else {
       throw credentialFailure(

@@ -1,13 +1,13 @@
 package import BackupTypes
 package import HTTPTransport
 
-/// A credential file of any kind, read again at every call: it may be a mounted secret that is
+/// A credential file of any kind. It is read again at every call, since it may be a mounted secret that is
 /// replaced.
 package struct GoogleFileSource: CredentialSource {
   package enum Place: Sendable {
     /// Named by `GOOGLE_APPLICATION_CREDENTIALS`.
     case environment
-    /// Left by `gcloud auth application-default login`.
+    /// Saved by `gcloud auth application-default login`.
     case gcloud
   }
 
@@ -63,8 +63,8 @@ package struct GoogleFileSource: CredentialSource {
   }
 }
 
-/// One way to a token: each kind of credential file is one.
+/// A way to get a token. Each kind of credential file is one.
 protocol GoogleGrant: Sendable {
-  /// Requests a token, and reads again whatever else it is made from.
+  /// Requests a token. Reads the other files that it needs again.
   func token(from service: GoogleTokenService) async throws -> GoogleAccessToken
 }

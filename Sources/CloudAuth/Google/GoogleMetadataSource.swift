@@ -4,13 +4,13 @@ package import HTTPTransport
 /// The service account of the machine, or of the pod under GKE's workload identity, through the
 /// metadata server.
 ///
-/// In the first seconds of a pod the server often refuses or gives errors, so whatever it does then
-/// counts as "not there now", which the layer that retries waits out.
+/// In a pod's first seconds the server often refuses or fails, so every failure counts as temporary, and the
+/// layer that retries waits.
 package struct GoogleMetadataSource: CredentialSource {
   package let name = "metadata server"
   private static let origin = "the metadata server"
   private static let accountPath = "/computeMetadata/v1/instance/service-accounts/default/"
-  /// By number, as Google's Go library has it: a pod's DNS may not be up yet either.
+  /// A numeric address, as in Google's Go library: a pod's DNS may not be up yet, either.
   private static let defaultHost = "169.254.169.254"
   private static let flavor = ("Metadata-Flavor", "Google")
 
@@ -36,7 +36,7 @@ package struct GoogleMetadataSource: CredentialSource {
       return .notConfigured(
         reason: error.inOneLine, mayAppear: true)
     }
-    // Other clouds have another service at the same address.
+    // Other clouds have a different service at the same address.
     guard reply.headers[Self.flavor.0] == Self.flavor.1 else {
       return .notConfigured(
         reason: "the server at \(printable(host)) is not Google's", mayAppear: reply.status >= 500

@@ -2,7 +2,7 @@ import BackupTypes
 import FoundationEssentials
 import HTTPTransport
 
-/// Asks an OAuth 2 endpoint for a token (RFC 6749, 5): Google's own, or its Security Token Service.
+/// Requests a token from an OAuth 2 endpoint (RFC 6749, 5): Google's own, or its Security Token Service.
 struct GoogleTokenService: Sendable {
   let client: HTTPClient
   let now: @Sendable () -> Instant
@@ -14,10 +14,10 @@ struct GoogleTokenService: Sendable {
     var expiration: Instant?
   }
 
-  /// A refusal, with what an endpoint says of it.
+  /// A refusal, with the endpoint's explanation.
   struct Refusal: Error {
     var status: Int
-    /// `invalid_grant`; empty when the reply is not OAuth's.
+    /// For example `invalid_grant`. Empty if the reply is not an OAuth error.
     var code: String
     var description: String
     /// The server's clock.
@@ -28,7 +28,7 @@ struct GoogleTokenService: Sendable {
       let text = [code, description].filter { !$0.isEmpty }.map { printable($0, limit: 300) }
       return text.isEmpty ? "status \(status)" : text.joined(separator: ": ")
     }
-    /// For refusals that pass by themselves; nil for others.
+    /// Set for refusals that are temporary; nil for others.
     var passingHint: String? {
       isRetryable ? "Google's service has an error or limits requests: wait until it recovers" : nil
     }
@@ -36,7 +36,7 @@ struct GoogleTokenService: Sendable {
   }
 
   /// - Parameter origin: for messages: `Google's token endpoint`.
-  /// - Throws: `Refusal` for a refusal.
+  /// - Throws: `Refusal` if the endpoint refuses.
   func exchange(
     _ fields: [(String, String)], at url: String, origin: String
   ) async throws -> Reply {
@@ -52,8 +52,8 @@ struct GoogleTokenService: Sendable {
   }
 
   /// - Parameters:
-  ///   - json: never quoted in an error, since it holds the secret.
-  ///   - askedAt: when the token's life began at the earliest.
+  ///   - json: contains the secret, so errors never quote it.
+  ///   - askedAt: the earliest time at which the token's life began.
   static func read(_ json: [UInt8], askedAt: Instant, origin: String) throws -> Reply {
     guard let success = try? JSONDecoder().decode(Success.self, from: Data(json)),
       isToken(success.accessToken)

@@ -6,14 +6,14 @@ import Codec
 struct ServiceAccountGrant: GoogleGrant {
   private static let origin = "Google's token endpoint"
   private static let grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-  /// Google's libraries sign for this audience wherever they post.
+  /// Google's libraries sign for this audience, whatever the endpoint is.
   private static let audience = "https://oauth2.googleapis.com/token"
-  /// The longest life that Google takes.
+  /// The longest life that Google accepts.
   private static let lifetimeSeconds: Int64 = 3600
-  /// A clock this far off is corrected; Google itself forgives a little.
+  /// The clock is corrected if it is off by more than this. Google itself accepts a small difference.
   private static let skewMilliseconds: Int64 = 30_000
 
-  /// The names are those of RFC 7519, and `scope`, which is Google's.
+  /// The names are those of RFC 7519, and Google's `scope`.
   private struct Claims: Encodable {
     var iss: String
     var scope: String
@@ -54,7 +54,7 @@ struct ServiceAccountGrant: GoogleGrant {
     do {
       return try await token(from: service, at: service.now())
     } catch let refusal as GoogleTokenService.Refusal {
-      // Signed again with the server's time, if ours was the reason.
+      // If our clock was the reason, it is signed again with the server's time.
       guard refusal.code == "invalid_grant", let date = refusal.date,
         abs(date.since(service.now())) > ServiceAccountGrant.skewMilliseconds
       else { throw failure(refusal) }

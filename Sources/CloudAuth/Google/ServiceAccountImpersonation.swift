@@ -6,14 +6,14 @@ import HTTPTransport
 /// (`generateAccessToken`).
 struct ServiceAccountImpersonation: Sendable {
   private static let origin = "the IAM Credentials API"
-  /// What the API gives without a say of the organisation's policy.
+  /// The longest life that needs no change of the organisation's policy.
   private static let defaultLifetimeSeconds = 3600
 
   /// `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken`.
   let url: String
   let lifetimeSeconds: Int?
 
-  /// The account's address, out of the URL.
+  /// The account's address, from the URL.
   var email: String {
     let last = url.split(separator: "/").last ?? ""
     return URIEncoding.decode(last.prefix { $0 != ":" }) ?? String(last)

@@ -136,7 +136,7 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   /// Data was removed in the present history. A person may want it back.
   package struct Removal: Sendable, Equatable, Encodable {
     /// The command that emptied a database. Nil: most keys disappeared between `from` and `at`, for example
-    /// by a row of DELs.
+    /// by a series of DELs.
     package var command: String?
     @Stamped package var from: Instant
     @Stamped package var at: Instant

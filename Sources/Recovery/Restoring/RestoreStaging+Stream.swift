@@ -7,7 +7,7 @@ import SystemIO
 
 /// A single AOF, made of a full copy and of the stream of a server older than Redis 7.0.
 extension RestoreStaging {
-  /// An interrupted restore makes the file again: what is staged is not what the objects hold.
+  /// After an interruption the file is made again: its staged bytes are not those of the objects.
   func fetch(
     _ parts: [RestorePlan.LogPart], over base: RestorePlan.File, _ file: RestorePlan.File
   ) async throws -> (digest: Digest, size: UInt64) {
@@ -49,7 +49,7 @@ extension RestoreStaging {
   private struct Receipt {
     private var marks: [Mark] = []
     private var next = 0
-    /// What holds where no mark follows: in the middle of a command that is larger than an object.
+    /// The time to use if no mark follows: in the middle of a command that is larger than an object.
     private var time: Instant
 
     /// - Parameter latest: everything was received by then.

@@ -129,7 +129,7 @@ struct CopyWork: Sendable {
     }
   }
 
-  /// As a writer does before each snapshot: whoever has claimed the copy meanwhile is its writer now.
+  /// As a writer does before each snapshot: if somebody has claimed the copy meanwhile, the copy is theirs.
   private func fence() async throws {
     let time = SystemClock.monotonicMilliseconds()
     guard state.isFenceDue(time), let highest = history.highestNumber, let next = highest.next

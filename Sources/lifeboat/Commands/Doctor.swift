@@ -46,7 +46,7 @@ struct Doctor: RepositoryCommand {
     let reach = try await StoreReach.look(store)
     findings += credentials(opened)
     if let reach {
-      // All other checks would only repeat the same.
+      // All other checks would only repeat this error.
       findings.append(reach)
     } else {
       findings += try await CapabilityProbe(store, now: SystemClock.now).run().asFindings
@@ -115,7 +115,7 @@ struct Doctor: RepositoryCommand {
     return findings
   }
 
-  /// The chain as it was tried for the first call.
+  /// The credential chain, as tried for the first call.
   private func credentials(_ opened: Stores.Opened) -> [Finding] {
     (opened.credentials?() ?? []).compactMap { attempt in
       switch attempt.outcome {

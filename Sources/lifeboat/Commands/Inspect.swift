@@ -58,7 +58,7 @@ struct Inspect: ExitingCommand {
       if json { try Console.json(found) } else { Console.write(found.text) }
       return found.isSound ? .success : .corrupt
     }
-    // A person is looking, so nothing is asked: `inspect` shows what a restore would ask about.
+    // `inspect` asks for no choice: it shows what a restore would ask about.
     var question = Question.newest(.newest)
     if let at { question = .at(try Restore.time(at, now: SystemClock.now())) }
     if let point { question = .point(point) }

@@ -148,7 +148,7 @@ struct Ship: RepositoryCommand {
     let statistics = StoreStatistics()
     let stop = StopRequest(time: SystemClock())
     let counted = try Stores.counted(repository.repo, repository.transport, statistics)
-    // `--once` and the page, for which a person waits, give up after a while.
+    // A person waits for `--once` and for the page, so these give up after a while.
     let brief = Stores.interactive(counted.store)
     let store =
       once
@@ -200,7 +200,7 @@ struct Ship: RepositoryCommand {
       logger: logger)
   }
 
-  /// The threads that a reading blocks end with it.
+  /// The threads that reading the page's data blocks; they end with it.
   private func pictures(_ store: any ObjectStore, _ keys: KeySource) -> PictureKeeper {
     PictureKeeper { memory in
       let pool = try BlockingPool(name: "page", threads: 4)

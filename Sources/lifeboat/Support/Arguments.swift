@@ -115,7 +115,7 @@ struct KeyOptions: ParsableArguments {
         """, valueName: "path"), completion: .file())
   var encryptionKeyFile: String?
 
-  /// Reads only the environment so far, and warns about a key file that others can read.
+  /// Reads only the environment, not the file. Warns about a key file that others can read.
   func source() -> KeySource {
     let environment = EnvironmentFlags.processEnvironment()
     let source = KeySource(file: encryptionKeyFile, value: environment[KeySource.variable])

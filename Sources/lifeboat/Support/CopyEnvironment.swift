@@ -1,10 +1,11 @@
 /// The environment of a copy's store: credentials, region and endpoint of another account.
 ///
-/// `LIFEBOAT_TO_AWS_ACCESS_KEY_ID` is `AWS_ACCESS_KEY_ID` for the copy alone. As soon as one variable of a vendor is
-/// given in this way, no other of that vendor is taken from the source's: half of each is a pair of nobody.
+/// `LIFEBOAT_TO_AWS_ACCESS_KEY_ID` is `AWS_ACCESS_KEY_ID` for the copy alone. If one variable of a vendor is
+/// given in this way, no variable of that vendor is taken from the source's environment: a mixture would be
+/// half of each account's credentials.
 enum CopyEnvironment {
   private static let prefix = "LIFEBOAT_TO_"
-  /// How the variables of each vendor begin.
+  /// The prefixes of each vendor's variables.
   private static let vendors = [
     ["AWS_"], ["GOOGLE_", "CLOUDSDK_", "GCE_", "STORAGE_"],
     ["AZURE_", "IDENTITY_", "MSI_"],

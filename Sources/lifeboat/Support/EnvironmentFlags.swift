@@ -5,7 +5,7 @@ import RepositoryAccess
 /// Every flag can be set as `LIFEBOAT_<FLAG>`; flags take precedence. There is no configuration file.
 struct EnvironmentFlags {
   static let prefix = "LIFEBOAT_"
-  /// Only manifests use it, to make LIFEBOAT_REPO.
+  /// Only manifests use it, to compose LIFEBOAT_REPO.
   static let base = "LIFEBOAT_REPO_BASE"
   /// Of this flag an empty value is none. The manifests have it so, ready to be set.
   static let emptyIsNone = "restore-request"

@@ -63,7 +63,7 @@ struct LinkServerOptions: ParsableArguments {
     return LinkServer(url, dialer, port: port)
   }
 
-  /// It is read once. A changed password needs a restart, as with every replica.
+  /// Read once. As with every replica, a changed password needs a restart.
   func password() throws -> Redacted? {
     if let redisPasswordFile {
       let file = try OpenFile(reading: FilePath(redisPasswordFile), links: .follow)
@@ -117,7 +117,7 @@ struct LinkOptions: ParsableArguments {
         """, valueName: "port"))
   var replicaPort = 0
 
-  /// What is left for the shipper beside the stream of a link.
+  /// The memory that the stream of a link leaves to the shipper.
   func bound(_ repository: RepositoryOptions) throws(LifeboatError) -> MemoryBound {
     let bound = try repository.memoryBound()
     guard server.isGiven else { return bound }
@@ -130,7 +130,7 @@ struct LinkOptions: ParsableArguments {
     return MemoryBound(bytes: bound.bytes - bound.linkBytes)
   }
 
-  /// It can be written to now. If that changes later, full copies come without it.
+  /// Checks that it is writable now. If that changes later, full copies do without it.
   private static func checked(_ directory: FilePath) throws -> FilePath {
     do { _ = try CopySpool(in: directory) } catch {
       throw LifeboatError(
@@ -157,7 +157,8 @@ struct LinkOptions: ParsableArguments {
       host: nil, port: replicaPort, credentials: credentials,
       facts: { state.responderFacts(runID: runID) },
       hint: { address in
-        // Who was given one address stays with it: as a replica it has the same stream.
+        // A link to one address stays connected even if that server becomes a replica, since its stream is
+        // the same.
         guard case .sentinels = place else { return }
         logger.notice(
           "told that another server is the primary now", metadata: ["address": "\(address)"])

@@ -18,7 +18,7 @@ enum RedisConf {
     names.dump = configuration.dumpName ?? names.dump
     names.appendFile = configuration.appendName ?? names.appendFile
     names.appendDirectory = configuration.appendDirectoryName ?? names.appendDirectory
-    // Redis's own default is no, unless a file that is not read here sets it otherwise.
+    // Redis's default is no, but a file that is not read here may set it.
     let silent: AppendOnly? = configuration.unread.isEmpty ? .no : nil
     return (names, configuration.appendOnly.map { $0 ? .yes : .no } ?? silent)
   }
@@ -38,9 +38,9 @@ enum RedisConf {
     }
   }
 
-  /// The files that an `include` stands for. Nil if one of them can't be read, if there is none of that name, or
-  /// if the path is relative: only the server knows to which directory. A pattern in a directory that is here may
-  /// match nothing, as in Redis.
+  /// The files that an `include` stands for. Nil if one of them can't be read or does not exist, or if the
+  /// path is relative: only the server knows to which directory. As in Redis, a pattern may match nothing if
+  /// its directory exists.
   private static func included(_ path: String) -> [[UInt8]]? {
     guard path.hasPrefix("/") else { return nil }
     let isPattern = path.utf8.contains { $0 == 0x2a || $0 == 0x3f || $0 == 0x5b }

@@ -38,7 +38,7 @@ struct ShipService {
       do {
         let server = try await PageServer.start(address, handler)
         logger.info("listening", metadata: ["address": "\(address)", "port": "\(server.port)"])
-        // Until it is cancelled.
+        // Runs until it is cancelled.
         try? await Task.sleep(for: .seconds(1 << 40))
         return await server.stop()
       } catch {

@@ -14,7 +14,8 @@ import SystemIO
 
 /// Stores as the commands use them, with the only layer that retries.
 enum Stores {
-  /// Besides the objects under way: the record lane, the auditor, parallel listings, a renewal of credentials.
+  /// Besides the objects in flight: the record lane, the auditor, parallel listings, a renewal of
+  /// credentials.
   private static let otherConnections = 6
 
   /// A store without retries, and what `doctor` can report about it.
@@ -78,7 +79,7 @@ enum Stores {
     }
   }
 
-  /// An unused name, where readers ignore objects. What is left there is removed by a later probe.
+  /// An unused name, where readers ignore objects. A later probe removes what is left there.
   private static func probe() -> String {
     ObjectPath.operation(.probes, id: hexadecimal(secureRandomBytes(16)) + "-overwritten").text
   }
@@ -102,7 +103,7 @@ enum Stores {
         store, policy: .init(budget: .seconds(15), permanentTries: 1), report: { _ in }))
   }
 
-  /// For a restore: waits for what may become available, with a line every 15 s.
+  /// For a restore: retries what may become available, and logs a line every 15 s.
   static func patient(_ url: String, _ transport: TransportOptions, retryFor: Int64) throws
     -> any ObjectStore
   {
@@ -138,8 +139,8 @@ enum Stores {
     return opened
   }
 
-  /// For the sidecar: retries without end. The beginning and the end of an outage are logged once; a store
-  /// that comes and goes causes at most one line a minute.
+  /// For the sidecar: retries without a limit. The beginning and the end of an outage are logged once; a
+  /// store that comes and goes causes at most one line a minute.
   static func enduring(
     _ opened: Opened, status: ShipStatus, stop: StopRequest, logger: Logger
   ) -> any ObjectStore {
