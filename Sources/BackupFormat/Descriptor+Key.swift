@@ -4,9 +4,9 @@ extension Descriptor {
   /// Decides what a key, or no key, means for this repository: the key to open its slots with, or nil if it
   /// is not encrypted. Decided from the descriptor alone, before anything else is read.
   ///
-  /// A key for a repository that is not encrypted is refused as well. Someone who gives a key expects that
-  /// nothing is written in the clear, and that nothing is accepted that others could have written: the
-  /// owner of the store could have put another descriptor there.
+  /// A key for an unencrypted repository is refused as well. Someone who gives a key expects that nothing is
+  /// written unencrypted, and that nothing that others could have written is accepted. The owner of the store
+  /// could have replaced the descriptor.
   package func keyToUse(_ key: EncryptionKey?, location: String) throws(LifeboatError)
     -> EncryptionKey?
   {

@@ -5,7 +5,7 @@ package struct Drill: Sendable, Equatable, Codable {
   /// 13 digits of unix milliseconds and a random part, so that the last by name is the newest.
   package var id: String
   package var repository: Nonce
-  /// When it began.
+  /// When the drill began.
   package var at: Instant
   package var point: String
   package var instant: Instant

@@ -1,11 +1,11 @@
 package import BackupTypes
 import Codec
 
-/// The key that a person keeps, and that opens an encrypted repository: 32 random bytes.
+/// The key that a person keeps and that opens an encrypted repository: 32 random bytes.
 ///
-/// Its text form is `lifeboat-key-1-`, 64 hexadecimal digits, `-`, and 8 more, which are the first four
-/// bytes of the SHA-256 of everything before the last hyphen. A typing error, or an incomplete copy, is
-/// therefore detected in the text alone, and never taken for another repository's key.
+/// Its text form is `lifeboat-key-1-`, 64 hexadecimal digits, `-`, and 8 more, which are the first four bytes
+/// of the SHA-256 of everything before the last hyphen. A typing error, or an incomplete copy, is therefore
+/// detected from the text alone, and is never taken for another repository's key.
 package struct EncryptionKey: Sendable, Hashable {
   package static let byteCount = 32
   private static let family = "lifeboat-key-"
@@ -16,7 +16,7 @@ package struct EncryptionKey: Sendable, Hashable {
   /// For wrapping a repository's key.
   package let bytes: [UInt8]
 
-  /// - Parameter bytes: 32 bytes, fresh from the kernel's generator.
+  /// - Parameter bytes: 32 new random bytes from the kernel.
   package init(bytes: [UInt8]) {
     precondition(bytes.count == EncryptionKey.byteCount, "a key of \(bytes.count) bytes")
     self.bytes = bytes
@@ -25,7 +25,7 @@ package struct EncryptionKey: Sendable, Hashable {
   /// The key in `text`, with or without white space around it.
   ///
   /// - Parameter origin: where the text is from. The text itself is never part of an error.
-  /// - Throws: `.wrongKey` if there is nothing, `.usage` if it is not a key, `.versionMismatch` if a newer
+  /// - Throws: `.wrongKey` if the text is empty, `.usage` if it is not a key, `.versionMismatch` if a newer
   ///   release made it.
   package init(parsing text: [UInt8], origin: String) throws(LifeboatError) {
     let trimmed = Array(text.trimmingWhiteSpace)
@@ -65,15 +65,15 @@ package struct EncryptionKey: Sendable, Hashable {
     self.init(bytes: bytes)
   }
 
-  /// The key itself, to be printed and kept.
+  /// The key itself, for printing or storing it.
   package func reveal() -> String {
     let body = EncryptionKey.prefix + hexadecimal(bytes)
     let checksum = SHA256Hasher.digest(of: Array(body.utf8)).bytes
     return body + "-" + hexadecimal(checksum.prefix(EncryptionKey.checksumBytes))
   }
 
-  /// Whether `text`, given in place of a file name, looks like a key, even a misspelled one. Then it must
-  /// not be repeated.
+  /// Whether `text`, given in place of a file name, looks like a key, even a misspelled one. If so, it must
+  /// not be shown.
   package static func isLikely(_ text: String) -> Bool {
     text.utf8.starts(with: prefix.utf8) && text.utf8.count > textCount / 2
   }

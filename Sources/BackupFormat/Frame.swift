@@ -1,11 +1,11 @@
 package import BackupTypes
 package import Codec
 
-/// What an object is. It is written into the frame, so that one kind is never read as another.
+/// The kind of an object. The frame contains it, so one kind is never read as another.
 package enum ObjectKind: UInt8, Sendable, CaseIterable {
   case claim = 1, snapshot = 2, index = 3, piece = 4, log = 5, operation = 6, keySlot = 7
 
-  /// The content of the largest object of this kind, in bytes.
+  /// The maximum size of the content of this kind, in bytes.
   package var contentBytesMax: Int {
     switch self {
     case .claim, .index, .operation: RecordCoding.sizeMax
@@ -16,11 +16,11 @@ package enum ObjectKind: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// The largest object of this kind, as it is stored, in bytes.
+  /// The maximum size of a stored object of this kind, in bytes.
   package var objectBytesMax: Int { Frame.objectBytesMax(content: contentBytesMax) }
 }
 
-/// The envelope around every object but the descriptor.
+/// The envelope around every object except the descriptor.
 ///
 ///     0   8  magic "LIFEBOAT"
 ///     8   1  format version, 1
@@ -33,24 +33,24 @@ package enum ObjectKind: UInt8, Sendable, CaseIterable {
 ///            cipher
 ///     56     the content, compressed; under a cipher: nonce (12), ciphertext, tag (16)
 ///
-/// Name and header go into the checksum, or are the cipher's associated data: an object that was
-/// swapped with another, or renamed, is recognised whatever it holds. The content goes in by its
-/// digest, which most names carry, too: it is hashed once for both.
+/// The checksum covers name and header. Under a cipher, they are its associated data. So an object that was
+/// renamed or swapped with another one is recognised, whatever it contains. The checksum covers the content
+/// by its digest. Most names contain this digest, too, so the content is hashed only once.
 package struct Frame: Sendable {
   package static let magic = Array("LIFEBOAT".utf8)
   package static let version: UInt8 = 1
   package static let headerBytes = 24
   package static let prefixBytes = 56
 
-  /// The largest object whose content has at most `content` bytes: content that does not get smaller is not
-  /// compressed, and a cipher adds its nonce and its tag.
+  /// The maximum size of an object with at most `content` bytes of content. Content that would not get
+  /// smaller is not compressed, and a cipher adds its nonce and its tag.
   package static func objectBytesMax(content: Int) -> Int {
     prefixBytes + RepositorySecrets.nonceBytes + content + AEAD.tagByteCount
   }
 
   package var compression: Compression
   package var secrets: RepositorySecrets?
-  /// Randomness for the cipher's nonces. It is injected, because this module has none of its own.
+  /// The source of randomness for the cipher's nonces. It is injected, because this module has none.
   package var randomBytes: @Sendable (Int) -> [UInt8]
   private let compressor = Compressor()
 
@@ -70,7 +70,7 @@ package struct Frame: Sendable {
     package var digest: Digest?
   }
 
-  /// The object that holds `content` under `name`.
+  /// The object with `content` under `name`.
   /// - Parameter digest: the result of `Frame.digest` for `content`, if known.
   package func seal(
     _ content: [UInt8], kind: ObjectKind, name: ObjectPath, digest: Digest? = nil
@@ -93,8 +93,8 @@ package struct Frame: Sendable {
     return object
   }
 
-  /// Compresses the content after a prefix that is filled in later, and seals it in place, so that a piece
-  /// is never copied.
+  /// Compresses the content after a prefix that is filled in later, so that a piece is sealed in place and
+  /// never copied.
   private func pack(_ content: [UInt8], prefix: Int) throws -> ([UInt8], Compression) {
     if compression != .none {
       let object = try compressor.compress(content, using: compression, prefix: prefix)

@@ -26,7 +26,7 @@ package struct DatasetRecord: Sendable, Equatable, Codable {
   }
   /// `redis 7.4.1`, `valkey 9.1.2`; nil if the file does not say.
   package var server: String?
-  /// The number after the magic in the RDB's header.
+  /// The version number after the magic in the RDB's header.
   package var rdbVersion: Int
   package var isValkey: Bool
   package var databases: [Database]
@@ -84,8 +84,7 @@ package struct GenerationIndex: Sendable, Equatable, Codable {
     self.dataset = dataset
   }
 
-  /// The bytes [from, to) in piece `number`; empty after the end, since an inconsistent index may list more
-  /// pieces.
+  /// The byte range of piece `number`. Empty after the end, since an inconsistent index may list more pieces.
   package func range(ofPiece number: Int) -> Range<UInt64> {
     let piece = UInt64(GenerationIndex.pieceBytes)
     let start = min(UInt64(number) * piece, size)

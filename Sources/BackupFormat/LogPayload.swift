@@ -3,10 +3,9 @@ package import BackupTypes
 /// A pair (offset, time): at that time the file had reached that offset.
 package struct Mark: Hashable, Sendable {
   package enum Kind: UInt8, Sendable {
-    /// We saw the file with at least this length. The time is an upper bound.
+    /// The file was seen with at least this length. The time is an upper bound.
     case seen = 0
-    /// From a `#TS:` annotation that starts at `offset`: everything before it was written before
-    /// that second began.
+    /// From a `#TS:` annotation that starts at `offset`. Everything before it was written before that second.
     case annotation = 1
   }
   package var offset: UInt64
@@ -57,7 +56,7 @@ package struct LogPayload: Hashable, Sendable {
     return content
   }
 
-  /// Decodes what `encoded` wrote, for the object named by `span`. Safe for any input.
+  /// Decodes the content of the object that `span` names. Safe for any input.
   package init(decoding content: [UInt8], span: LogSpan) throws(LifeboatError) {
     func broken(_ reason: String) -> LifeboatError {
       LifeboatError(.corrupt, "the log object \(span) is damaged", cause: reason)

@@ -2,8 +2,8 @@ package import BackupTypes
 
 /// Identifies one dump or BASE in a repository: `<fingerprint>-<nonce of the claim that wrote it>`.
 ///
-/// The fingerprint recognises a file that is already stored. The nonce ensures that no other writer ever
-/// adopts a generation that was not proved complete.
+/// The fingerprint identifies a file that is already stored. The nonce ensures that no other writer reuses a
+/// generation that is not proved complete.
 package struct GenerationID: Hashable, Sendable {
   package var fingerprint: ShortDigest
   package var nonce: Nonce
@@ -39,19 +39,18 @@ extension GenerationID: CustomStringConvertible, Codable {
   }
 }
 
-/// The part of a log object's name that says which bytes it holds.
+/// The part of a log object's name that says which bytes it contains.
 package struct LogSpan: Hashable, Sendable {
   package static let offsetDigits = 16
   package static let timeDigits = 13
   /// Offsets into Redis's file, `from` inclusive, `to` exclusive; `from < to`.
   package var from: UInt64
   package var to: UInt64
-  /// The mark at `to`: when the file had reached that offset. Nil (written as zeros) if the object ends
-  /// inside a command that is larger than an object, or inside the initial content of a legacy AOF. Such an
-  /// end is not a restore point.
+  /// The mark at `to`: the time when the file had reached that offset. Nil (written as zeros) if the object
+  /// ends inside a command that is larger than an object, or inside the initial content of a legacy AOF. Such
+  /// an end is not a restore point.
   package var mark: Instant?
-  /// The digest of the bytes alone, without the marks, so that a file on disk can be compared with the
-  /// listing.
+  /// The digest of the bytes without the marks, so that a file on disk can be compared with the listing.
   package var digest: ShortDigest
 
   package init(from: UInt64, to: UInt64, mark: Instant?, digest: ShortDigest) {
@@ -186,7 +185,7 @@ private let slash = UInt8(ascii: "/")
 private let hyphen = UInt8(ascii: "-")
 
 extension ArraySlice<UInt8> {
-  /// What is between the separators: at least one part, and empty ones, too.
+  /// The parts between the separators, including empty ones. There is always at least one.
   fileprivate func parts(at separator: UInt8) -> [NamePart] {
     split(separator: separator, omittingEmptySubsequences: false)
   }

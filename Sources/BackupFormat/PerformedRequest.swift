@@ -1,7 +1,7 @@
 package import BackupTypes
 
-/// `ops/requests/<digest of the id>`: a restore that was requested once was performed. A volume can be lost
-/// with all that it knew, and the request may still be in the manifest of the pod.
+/// `ops/requests/<digest of the id>`: a requested restore was performed. This is recorded here because the
+/// volume can be lost while the request is still in the pod's manifest.
 package struct PerformedRequest: Sendable, Equatable, Codable {
   package var id: String
   package var repository: Nonce

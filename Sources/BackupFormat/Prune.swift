@@ -1,8 +1,8 @@
 package import BackupTypes
 
-/// `ops/prunes/<id>`: what retention deletes, so that it can be distinguished from a loss. It is written
-/// before the first deletion of a run. It repeats everything from earlier records that still has to be
-/// known.
+/// `ops/prunes/<id>`: what retention deletes, so that a deletion can be distinguished from a loss. It is
+/// written before the first deletion of a run, and repeats everything from earlier records that is still
+/// needed.
 package struct Prune: Sendable, Equatable, Codable {
   /// Deleted snapshots of one timeline, or those about to be deleted: the numbers `from` to `to`.
   package struct Gone: Sendable, Equatable, Codable {
@@ -15,7 +15,7 @@ package struct Prune: Sendable, Equatable, Codable {
       self.to = to
     }
   }
-  /// The log of one file that is being deleted: no snapshot names it any more.
+  /// The log of one file that is being deleted, because no snapshot names it any more.
   package struct Log: Sendable, Hashable, Codable {
     package var timeline: TimelineNumber
     package var ordinal: Int
@@ -24,7 +24,7 @@ package struct Prune: Sendable, Equatable, Codable {
       self.ordinal = ordinal
     }
   }
-  /// A run that would delete more than half of the restore points announces it first, and waits.
+  /// A run that would delete more than half of the restore points announces this first, and waits.
   package struct Announcement: Sendable, Equatable, Codable {
     package var at: Instant
     /// How many restore points would be deleted, and of how many.
@@ -45,7 +45,7 @@ package struct Prune: Sendable, Equatable, Codable {
   package var gone: [Gone]
   /// Deleted dumps that snapshots still name beside their chain. A restore works without them.
   package var dumps: [GenerationID]
-  /// Logs that are being deleted: nothing refers to them.
+  /// Logs that are being deleted, because nothing refers to them.
   package var logs: [Log]
   package var generations: [GenerationID]
   package var announced: Announcement?

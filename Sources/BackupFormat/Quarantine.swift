@@ -5,7 +5,7 @@ package struct Quarantine: Sendable, Equatable, Codable {
   package var generation: GenerationID
   package var repository: Nonce
   package var at: Instant
-  /// The object that was found damaged, and how.
+  /// The damaged object.
   package var object: String
   package var reason: String
   package var by: String

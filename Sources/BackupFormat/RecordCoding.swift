@@ -2,14 +2,14 @@ import BackupTypes
 import FoundationEssentials
 import Synchronization
 
-/// Records are JSON with sorted keys inside the frame: few, small, and readable with any tool.
+/// Records are JSON with sorted keys inside the frame. They are few and small, and any tool can read them.
 package enum RecordCoding {
   /// The largest record a reader accepts: an index of a 1 TiB generation has 262,144 digests of 68
   /// bytes each.
   package static let sizeMax = 24 << 20
-  /// The largest snapshot: some 65,000 spans of log. Readers hold many of them.
+  /// The largest snapshot, with about 65,000 spans of log. Readers keep many snapshots in memory.
   package static let snapshotSizeMax = 6 << 20
-  /// The descriptor has a few fields.
+  /// The largest descriptor. A real one has only a few fields.
   package static let descriptorSizeMax = 64 << 10
   /// Decoding takes many times the size of a record. Larger ones than this are decoded one at a time.
   private static let bulk = 256 << 10
@@ -21,8 +21,8 @@ package enum RecordCoding {
     return Array(try encoder.encode(record))
   }
 
-  /// Safe for any input: what does not fit is `.corrupt`, naming the object. A word that decides something and
-  /// is not known is `.versionMismatch`.
+  /// Safe for any input. Data that does not match is `.corrupt`, with the object's name. An unknown word that
+  /// decides something is `.versionMismatch`.
   package static func decode<Record: Decodable>(
     _ type: Record.Type, from bytes: [UInt8], name: String
   ) throws -> Record {
@@ -46,7 +46,7 @@ package enum RecordCoding {
     }
   }
 
-  /// The descriptor's version decides whether to read on, before anything else in it is trusted.
+  /// Checks the descriptor's version before anything else in it is used.
   package static func decodeDescriptor(_ bytes: [UInt8], location: String) throws -> Descriptor {
     struct Version: Decodable {
       var version: Int

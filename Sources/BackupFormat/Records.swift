@@ -1,7 +1,7 @@
 package import BackupTypes
 
-/// `lifeboat.json`: what a reader must know first. The only object without a frame, so that a person can
-/// read it. It begins with `{"_lifeboat":1,`.
+/// `lifeboat.json`: what a reader has to know first. It is the only object without a frame, so that a person
+/// can read it. It begins with `{"_lifeboat":1,`.
 package struct Descriptor: Sendable, Equatable, Codable {
   package static let formatVersion = 1
   package enum Cipher: String, Sendable, Codable { case none, aes256gcm = "aes-256-gcm" }
@@ -46,7 +46,7 @@ extension LogPosition: CustomStringConvertible {
   package var description: String { "\(timeline)/\(ordinal)/\(offset)" }
 }
 
-/// `timelines/<n>/claim`: who writes this timeline, and from where its history continues.
+/// `timelines/<n>/claim`: who writes this timeline, and where its history continues from.
 package struct Claim: Sendable, Equatable, Codable {
   /// The last contiguous position of every ordinal, and the last snapshot, that the claimant found in the
   /// predecessor. For every reader the predecessor ends here; anything added later does not exist.
@@ -87,13 +87,13 @@ package struct Claim: Sendable, Equatable, Codable {
     }
   }
 
-  /// Where a claim was made: it distinguishes a moved volume from a clone. Unknown facts are absent.
+  /// Where a claim was made. This distinguishes a moved volume from a clone. Unknown facts are absent.
   package struct Place: Sendable, Equatable, Codable {
     /// The kernel's boot, from /proc/sys/kernel/random/boot_id.
     package var boot: String?
     /// The number that this kernel gave the file system of the data directory: `259:3`.
     package var device: String?
-    /// A digest of how the underlying block device identifies itself.
+    /// A digest of the identity of the underlying block device.
     package var volume: String?
     package init(boot: String? = nil, device: String? = nil, volume: String? = nil) {
       self.boot = boot
@@ -114,7 +114,7 @@ package struct Claim: Sendable, Equatable, Codable {
   package var fork: LogPosition?
   package var end: End?
   package var suspicion: Suspicion?
-  /// Nil: release 0.1.0 wrote it.
+  /// Nil if release 0.1.0 wrote the claim.
   package var place: Place?
 
   package init(
@@ -160,7 +160,7 @@ package struct Pin: Sendable, Equatable, Codable {
   package var timeline: TimelineNumber
   package var snapshot: Int
   package var position: LogPosition?
-  /// The name that a person gave to it; nil: the guard set it.
+  /// The name that a person gave to it; nil if the guard set it.
   package var name: String?
 
   package init(
@@ -189,13 +189,13 @@ extension Pin {
       && text.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
   }
 
-  /// The id of a pin with a name. A name can be given again once its pin is released, so the id has the
-  /// time, too.
+  /// The id of a pin with a name. A name can be used again after its pin was released, so the id also has the
+  /// time.
   package static func id(named name: String, at: Instant) -> String {
     "n\(decimal(max(0, at.milliseconds), width: 13))-\(name)"
   }
 
-  /// The name in such an id; nil: it is another id. Tells the name of a pin that can't be read.
+  /// The name in such an id; nil for other ids. This gives the name of a pin that can't be read.
   package static func name(inID id: String) -> String? {
     guard let dash = id.firstIndex(of: "-"), id.first == "n",
       id[..<dash].dropFirst().utf8.count >= 13,

@@ -9,8 +9,8 @@ package struct RepositorySecrets: Sendable {
   let contentKey: [UInt8]
   let digestKey: [UInt8]
 
-  /// `repositoryKey` is the key in the key slots. `repository` is its id, so that two repositories that
-  /// share a key by mistake still share no derived key.
+  /// `repositoryKey` is the key in the key slots. `repository` is the repository's id, so that two
+  /// repositories with the same key by mistake still have different derived keys.
   package init(repositoryKey: [UInt8], repository: Nonce) {
     let salt = Array(repository.hexadecimal.utf8)
     func derive(_ purpose: String) -> [UInt8] {
@@ -30,7 +30,7 @@ extension RepositorySecrets: CustomStringConvertible, CustomReflectable {
 /// One way to open an encrypted repository: its key, wrapped by a person's key.
 package struct KeySlot: Sendable, Codable, Equatable {
   package static let saltBytes = 16
-  /// A slot is some 300 bytes.
+  /// The largest slot. A real one has about 300 bytes.
   package static let sizeMax = 4096
   private static let addedPrefix = "key-"
   private static let idBytes = 16
@@ -38,8 +38,8 @@ package struct KeySlot: Sendable, Codable, Equatable {
   package var nonce: String
   package var wrapped: String
 
-  /// The id of the slot of a key that was added. It follows from the key, so whoever has the key finds its
-  /// slot without a listing, and nobody else can take the name before it is there.
+  /// The id of the slot of an added key. It is derived from the key, so its owner finds the slot without a
+  /// listing, and nobody else can occupy the name in advance.
   package static func id(of personalKey: [UInt8], repository: Nonce) -> String {
     addedPrefix
       + hexadecimal(
@@ -67,8 +67,8 @@ package struct KeySlot: Sendable, Codable, Equatable {
         associatedData: Array(repository.hexadecimal.utf8)))
   }
 
-  /// The repository's key. This is the key check of format 1: a wrong key fails here, before any object is
-  /// read, and never looks like damage or like an empty repository.
+  /// The repository's key. This is the key check of format 1. A wrong key fails here, before any object is
+  /// read, and never looks like damage or an empty repository.
   package func repositoryKey(unwrappingWith personalKey: [UInt8], repository: Nonce) throws
     -> [UInt8]
   {

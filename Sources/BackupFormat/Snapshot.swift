@@ -3,9 +3,9 @@ package import BackupTypes
 /// `timelines/<n>/snapshots/<m>`: the content of the data directory, as generations and spans of log.
 /// Everything it refers to was durable before it was written.
 package struct Snapshot: Sendable, Equatable, Codable {
-  /// Which file a server of this directory loads.
+  /// Which file a server loads from this directory.
   package enum Primary: String, DecidingWord { case aof, rdb }
-  /// Why it was cut.
+  /// Why the snapshot was made.
   package struct Cause: InformingWord {
     package let rawValue: String
     package init(rawValue: String) { self.rawValue = rawValue }
@@ -26,22 +26,22 @@ package struct Snapshot: Sendable, Equatable, Codable {
   package var nonce: Nonce
   package var at: Instant
   package var cause: Cause
-  /// Nil: this snapshot has no restore point; it only names files whose log follows.
+  /// Nil if this snapshot has no restore point and only names files whose log follows.
   package var primary: Primary?
   package var chain: Chain?
   package var dump: Dump?
   package var detached: Detached?
-  /// The writer ended cleanly, with everything on disk durable.
+  /// Whether the writer shut down cleanly, with everything on disk durable.
   package var isClean: Bool
   package var destructive: Destructive?
-  /// How far the open log of the chain was durable when this was written. If some of it is missing, it was
-  /// lost. Nil: no log is open, or the writer did not record it.
+  /// The durable end of the chain's open log when this was written. If some of that log is missing, it was
+  /// lost. Nil if no log is open or the writer did not record it.
   package var reached: UInt64?
-  /// How many keys a server would load from this snapshot, as far as its writer could tell; nil: it could
-  /// not, or did not record it.
+  /// How many keys a server would load from this snapshot, as far as its writer knew; nil if it did not know,
+  /// or did not record it.
   package var estimate: Estimate?
-  /// Where the log is in the replication history of the server that it was received from; nil: it was read from
-  /// files.
+  /// Where the log is in the replication history of the server from which it was received; nil if it was read
+  /// from files.
   package var link: Link?
 
   package init(
@@ -62,7 +62,7 @@ package struct Snapshot: Sendable, Equatable, Codable {
     self.destructive = destructive
   }
 
-  /// The number of keys: a lower bound, from the counts of full copies and the key names in the log.
+  /// The number of keys: a lower bound from the counts of full copies and the key names in the log.
   package struct Estimate: Sendable, Equatable, Codable {
     package var keys: UInt64
     /// At most this many of them have a time to live.
@@ -77,8 +77,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
   package struct Link: Sendable, Equatable, Codable {
     /// The server's `master_replid`.
     package var id: String
-    /// The offset of the last byte before the last file of the chain: of the full copy from which that file goes
-    /// on.
+    /// The offset of the last byte before the last file of the chain. This is the offset of the full copy
+    /// that the file continues.
     package var offset: UInt64
     package init(id: String, offset: UInt64) {
       self.id = id
@@ -106,15 +106,15 @@ package struct Snapshot: Sendable, Equatable, Codable {
       base?.isEmpty = true
       base = try base ?? container.decodeIfPresent(Base.self, forKey: .base)
     }
-    /// A BASE of zero bytes has its own field. A reader that does not know the field (0.1.0) sees a chain
-    /// without BASE, which is the same state for a server.
+    /// An empty BASE has its own field. A reader that does not know the field (0.1.0) sees a chain without a
+    /// BASE, which is the same state for a server.
     package func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(form, forKey: .form)
       try container.encodeIfPresent(base, forKey: base?.isEmpty == true ? .emptyBase : .base)
       try container.encode(files, forKey: .files)
     }
-    /// The growing segment; nil if none grows.
+    /// The growing segment, if there is one.
     package var openSegment: Segment? {
       files.last?.segments.last.flatMap { $0.to == nil ? $0 : nil }
     }
@@ -124,8 +124,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var sequence: Int64
-    /// It has zero bytes: a server begins with no keys. Not in this record; `Chain` has its own field for
-    /// it.
+    /// Whether the BASE has zero bytes, so a server starts with no keys. It is not encoded in this record,
+    /// since `Chain` has its own field for it.
     package var isEmpty = false
     package init(generation: GenerationID, file: String, sequence: Int64, isEmpty: Bool = false) {
       self.generation = generation
@@ -146,7 +146,7 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var sequence: Int64
     /// In order and without a gap, from 0.
     package var segments: [Segment]
-    /// Identifies the file on disk, to recognise it after a restart when its BASE is gone.
+    /// Identifies the file on disk, to recognise it after a restart if its BASE is gone.
     package var identity: FileIdentity?
     package init(file: String, sequence: Int64, segments: [Segment], identity: FileIdentity?) {
       self.file = file
@@ -175,8 +175,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
     package var generation: GenerationID
     package var file: String
     package var contentAt: Instant
-    /// How far the log was when the dump was pinned: the dump joins a cut only after it, or
-    /// exactly there if the log ends there.
+    /// The end of the log when the dump was pinned. The dump joins a cut only after this position, or exactly
+    /// there if the log ends there.
     package var pinnedAt: LogPosition?
     package init(
       generation: GenerationID, file: String, contentAt: Instant, pinnedAt: LogPosition?
@@ -188,12 +188,12 @@ package struct Snapshot: Sendable, Equatable, Codable {
     }
   }
 
-  /// Files that continue nothing yet. They become readable with the snapshot that has their BASE.
+  /// Files whose BASE is not in the repository yet. They become readable with the snapshot that has it.
   package struct Detached: Sendable, Equatable, Codable {
     package var form: AOFForm
     package var awaitedBase: String?
     package var files: [LogFile]
-    /// True if the awaited BASE is known to have zero bytes: then the files alone are a complete state.
+    /// True if the awaited BASE is known to have zero bytes. The files alone are then a complete state.
     package var isBaseEmpty: Bool?
     package init(form: AOFForm, awaitedBase: String?, files: [LogFile], isBaseEmpty: Bool? = nil) {
       self.form = form
@@ -201,8 +201,8 @@ package struct Snapshot: Sendable, Equatable, Codable {
       self.files = files
       self.isBaseEmpty = isBaseEmpty
     }
-    /// Nothing is missing before the files: there is no BASE, or it is empty. A legacy AOF may begin with
-    /// the output of a rewrite, of which a part is not a state.
+    /// Whether nothing is missing before the files, because there is no BASE or it is empty. A legacy AOF may
+    /// begin with the output of a rewrite, and a part of that is not a state.
     package var isWholeState: Bool {
       guard !files.isEmpty, case .multiPart = form else { return false }
       return awaitedBase == nil || isBaseEmpty == true
@@ -249,7 +249,7 @@ package enum AOFForm: Sendable, Equatable, Codable {
 }
 
 /// A file on one file system: its inode and, if the file system keeps one, its birth time. The birth time
-/// distinguishes a reused inode from the same file.
+/// distinguishes the same file from another one with a reused inode.
 package struct FileIdentity: Hashable, Sendable, Codable {
   package var inode: UInt64
   package var bornSeconds: Int64?
@@ -259,14 +259,15 @@ package struct FileIdentity: Hashable, Sendable, Codable {
     self.bornSeconds = bornSeconds
     self.bornNanoseconds = bornNanoseconds
   }
-  /// Whether equality proves that it is the same file. An inode number alone can be reused.
+  /// Whether equality proves that it is the same file. An inode number alone does not, since it can be
+  /// reused.
   package var isProof: Bool { bornSeconds != nil }
   package var born: FileMoment? {
     bornSeconds.map { FileMoment(seconds: $0, nanoseconds: bornNanoseconds ?? 0) }
   }
 }
 
-/// One content of a file, as far as its file system shows: the same version has the same bytes.
+/// One version of a file's content, as far as its file system shows. The same version has the same bytes.
 ///
 /// A growing file has a new version with every write. If a version differs only in its times, the bytes
 /// have to be compared: `chown`, `chmod` and a new hard link change only `changed`.

@@ -1,17 +1,17 @@
 /// A word of a record that only informs, such as why a snapshot was cut. A newer release may write words that
-/// this one does not know. They change no answer, so they are kept as they are, and shown as unknown.
+/// this one does not know. They do not affect any result, so they are kept unchanged and shown as unknown.
 package protocol InformingWord: RawRepresentable, Hashable, Sendable, Codable
 where RawValue == String {
   static var known: Set<Self> { get }
 }
 
 extension InformingWord {
-  /// The word for people and for JSON.
+  /// The word to show to people and in JSON.
   package var shown: String { Self.known.contains(self) ? rawValue : "unknown" }
 }
 
-/// A word of a record on which the answer depends, such as the file that a server loads. A record with a word
-/// that this release does not know was made by a newer one. It must not be passed over, and is not damaged.
+/// A word of a record that affects results, such as the file that a server loads. A record with an unknown
+/// word was made by a newer release. It must not be skipped, and is not damaged.
 package protocol DecidingWord: RawRepresentable, Sendable, Codable where RawValue == String {}
 
 extension DecidingWord {

@@ -1,19 +1,19 @@
-/// A piece, and what compression may add to one.
+/// The size of a piece, with what compression may add to it.
 let bulkUnit = (4 << 20) + (192 << 10)
 
 /// The capacity to request for a buffer of `count` bytes.
 ///
-/// Buffers of a piece's order all get the same: the allocator then hands a freed one out again, instead
-/// of new memory whose every page the kernel has to clear, and nothing is left between them.
+/// All buffers of about the size of a piece get the same capacity. So the allocator reuses a freed one
+/// instead of new memory, whose pages the kernel would have to clear, and there are no gaps between buffers.
 package func bulkCapacity(_ count: Int) -> Int {
   guard count > 1 << 20, count < Int.max - bulkUnit else { return count }
   return (count + bulkUnit - 1) / bulkUnit * bulkUnit
 }
 
-/// `bytes`, in a smaller buffer if they need half of the one above or less.
+/// `bytes`, in a smaller buffer if they need at most half of the size above.
 ///
-/// The sizes are its halves, quarters and eighths, so that what is freed is filled again: sizes in between
-/// left gaps of 10 MiB.
+/// The sizes are halves, quarters and eighths of it, so that freed buffers are reused. With sizes in between,
+/// there were gaps of 10 MiB.
 package func heldAtOwnSize(_ bytes: [UInt8]) -> [UInt8] {
   var capacity = bulkUnit
   while capacity > bulkUnit / 8, bytes.count <= capacity / 2 { capacity /= 2 }

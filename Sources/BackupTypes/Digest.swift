@@ -10,7 +10,7 @@ package struct Digest: Hashable, Sendable {
   }
 
   package var hexadecimal: String { BackupTypes.hexadecimal(bytes) }
-  /// The form used inside names: the first 16 bytes.
+  /// The form that is used in names: the first 16 bytes.
   package var short: ShortDigest { ShortDigest(bytes: Array(bytes.prefix(ShortDigest.byteCount)))! }
 }
 
@@ -33,9 +33,9 @@ extension Digest: Codable {
   }
 }
 
-/// The first 16 bytes of a `Digest`: what names carry. 128 bits keep two different contents of one
-/// repository apart; the full digest is in the record or frame and is what is verified.
-/// Two words, not an array: a catalogue holds one of these for every object.
+/// The first 16 bytes of a `Digest`, as in names. 128 bits distinguish any two contents of one repository.
+/// The full digest, which is verified, is in the record or frame. This is two words and not an array, because
+/// a catalogue has one of these for every object.
 package struct ShortDigest: Hashable, Sendable {
   package static let byteCount = 16
   private let high: UInt64
@@ -49,7 +49,7 @@ package struct ShortDigest: Hashable, Sendable {
   package init?(hexadecimal text: some StringProtocol) {
     self.init(hexadecimal: ArraySlice(text.utf8))
   }
-  /// - Parameter text: the digits as ASCII. Names of a listing are read this way: there can be millions.
+  /// - Parameter text: the digits as ASCII bytes, since a listing can have millions of names.
   package init?(hexadecimal text: ArraySlice<UInt8>) {
     guard text.count == 2 * ShortDigest.byteCount, let high = word(hexadecimal: text.prefix(16)),
       let low = word(hexadecimal: text.suffix(16))

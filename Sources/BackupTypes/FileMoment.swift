@@ -1,6 +1,6 @@
-/// A file's time stamp in full resolution, by the clock of whoever keeps the file system.
+/// A file's timestamp in full resolution, by the clock of the file system's host.
 package struct FileMoment: Hashable, Comparable, Sendable {
-  /// Since 1970-01-01T00:00:00Z.
+  /// Seconds since 1970-01-01T00:00:00Z.
   package var seconds: Int64
   /// 0 to 999 999 999.
   package var nanoseconds: Int64
@@ -11,7 +11,7 @@ package struct FileMoment: Hashable, Comparable, Sendable {
   package static func < (a: FileMoment, b: FileMoment) -> Bool {
     (a.seconds, a.nanoseconds) < (b.seconds, b.nanoseconds)
   }
-  /// Rounded down to a millisecond; saturates, since a file system can say anything.
+  /// Rounded down to a millisecond. Saturates, since a file system can return any value.
   package var instant: Instant {
     Instant(seconds: seconds).advanced(byMilliseconds: nanoseconds / 1_000_000)
   }

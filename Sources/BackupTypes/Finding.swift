@@ -7,7 +7,7 @@ package struct Finding: Sendable, Hashable, Encodable {
   package enum Verdict: String, Sendable, Hashable, Comparable, Encodable {
     /// Neither good nor bad: information that helps to understand the rest.
     case note
-    /// It was checked, and is right.
+    /// The check passed.
     case ok
     case warning, failed
 
@@ -20,7 +20,7 @@ package struct Finding: Sendable, Hashable, Encodable {
       }
     }
 
-    /// The beginning of a line.
+    /// The first word of a line.
     fileprivate var word: String {
       switch self {
       case .note: "note   "
@@ -33,12 +33,12 @@ package struct Finding: Sendable, Hashable, Encodable {
   }
 
   package var area: Area
-  /// `create-if-absent`, `lifecycle`, `space`.
+  /// The name of the check: `create-if-absent`, `lifecycle`, `space`.
   package var check: String
   package var verdict: Verdict
   /// What was found.
   package var detail: String
-  /// What that means for backups; nil when all is well.
+  /// What this means for backups; nil if there is no problem.
   package var consequence: String?
   package var remedy: String?
   /// The exit code of `doctor` if this is the worst finding; nil if it is not a failure.

@@ -29,8 +29,8 @@ extension TimelineNumber: CustomStringConvertible {
   package var description: String { String(value) }
 }
 
-/// A number that one process drew for its claim. It is in everything written under that claim, so that a
-/// record of another writer is recognised.
+/// A random number that a process chose for its claim. It is in everything written under that claim, so that
+/// a record of another writer is recognised.
 package struct Nonce: Hashable, Sendable, Codable {
   package static let byteCount = 16
   package let hexadecimal: String

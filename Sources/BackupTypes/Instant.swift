@@ -13,8 +13,8 @@ package struct Instant: Hashable, Comparable, Sendable {
 
   package static func < (a: Instant, b: Instant) -> Bool { a.milliseconds < b.milliseconds }
 
-  /// Milliseconds from `other` to `self`; saturates instead of trapping, since instants can come
-  /// from a file or a bucket.
+  /// Milliseconds from `other` to `self`. Saturates instead of trapping, since instants can come from a file
+  /// or a bucket.
   package func since(_ other: Instant) -> Int64 {
     let (difference, overflow) = milliseconds.subtractingReportingOverflow(other.milliseconds)
     return overflow ? (milliseconds < 0 ? .min : .max) : difference
@@ -27,8 +27,8 @@ package struct Instant: Hashable, Comparable, Sendable {
 }
 
 extension Instant: CustomStringConvertible {
-  /// RFC 3339 in UTC, `2026-11-22T14:02:07Z`; milliseconds are shown only when there are any.
-  /// An instant outside the years 0 to 9999, which only hostile input produces, is shown as `@ms`.
+  /// RFC 3339 in UTC, `2026-11-22T14:02:07Z`; milliseconds are only shown if they are not 0. An instant
+  /// outside the years 0 to 9999, which only hostile input produces, is shown as `@ms`.
   package var description: String {
     guard let civil = CivilDate(daysSinceEpoch: milliseconds.flooredDivision(by: 86_400_000))
     else { return "@\(milliseconds)" }
@@ -53,9 +53,8 @@ extension Instant: Codable {
 }
 
 extension Instant {
-  /// Parses RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), unix seconds, or, with
-  /// 13 digits, unix milliseconds. A time without a zone is refused, so that nobody has to guess whose clock
-  /// it means.
+  /// Parses RFC 3339 with a zone, `-15m` (relative to `now`; units s, m, h, d, w), unix seconds, or, with 13
+  /// digits, unix milliseconds. A time without a zone is refused, because it would be ambiguous.
   package init(parsing text: String, now: Instant) throws(TimeSyntaxError) {
     let bytes = Array(text.utf8)
     if bytes.first == UInt8(ascii: "-") {
@@ -64,7 +63,7 @@ extension Instant {
       guard let number = Int64(text) else {
         throw TimeSyntaxError(text: text, problem: .unreadable)
       }
-      // 13 digits of seconds are a time after the year 33,000.
+      // As seconds, 13 digits would be a time after the year 33,000.
       self = bytes.count == 13 ? Instant(milliseconds: number) : Instant(seconds: number)
     } else {
       self = try Instant.rfc3339(bytes, text: text)
@@ -157,7 +156,7 @@ private struct CivilDate {
     year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
   }
 
-  /// Of a month from 1 to 12.
+  /// The number of days in a month (1 to 12).
   static func days(in month: Int64, of year: Int64) -> Int64 {
     let isLeap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
     return month == 2 ? (isLeap ? 29 : 28) : [4, 6, 9, 11].contains(month) ? 30 : 31

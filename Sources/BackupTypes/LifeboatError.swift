@@ -1,4 +1,4 @@
-/// How a command ends; `docs/scripting.md` is the contract.
+/// The exit codes of commands. `docs/scripting.md` is the contract.
 package enum ExitCode: Int32, Sendable, CaseIterable {
   case success = 0
   /// Any other failure, including unshipped bytes at shutdown.
@@ -10,12 +10,12 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
   case storeUnavailable = 4
   /// Corrupt, broken or inconsistent data.
   case corrupt = 5
-  /// The data directory holds data, or another writer or source owns the repository.
+  /// The data directory contains data, or another writer or source owns the repository.
   case refused = 6
   case noRoom = 7
   /// Wrong or missing key.
   case wrongKey = 8
-  /// The newest state may be the result of an accident; choose a state.
+  /// The newest state may be the result of an accident. The operator has to choose a state.
   case suspect = 9
   /// Written by, or meant for, an incompatible version.
   case versionMismatch = 10
@@ -27,17 +27,18 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
 package struct LifeboatError: Error, Sendable {
   /// The exit code of a command that ends with this error. It is also the error's class.
   package var code: ExitCode
-  /// What happened, a sentence without its full stop, naming the object: `can't read /data/dump.rdb`.
+  /// What happened, and to what, as a sentence without its full stop: `can't read /data/dump.rdb`.
   package var message: String
-  /// Why, if that is more than the message says: the words of the operating system or a library.
+  /// Why it happened, if the message does not say so: the text of the operating system or a library.
   package var cause: String?
   /// What the operator can do.
   package var hint: String?
-  /// Whether the same call may succeed later without any change. Exactly one layer retries.
+  /// Whether the same call may succeed later without any change. Only one layer retries.
   package var isRetryable: Bool
-  /// The store, or the service that issues its credentials, denies access: someone has to grant it.
+  /// Whether the store, or the service that issues its credentials, denies access, so that someone has to
+  /// grant it.
   package var isDenied = false
-  /// The missing object that a listing had, or that another object names.
+  /// The missing object, which a listing had or another object names.
   package var missingObject: String?
 
   package init(
@@ -65,8 +66,8 @@ package struct LifeboatError: Error, Sendable {
 }
 
 extension LifeboatError {
-  /// Any error in words for a person. An error of another type is a bug of ours or of a library. Swift's
-  /// description of it would tell an operator nothing.
+  /// Any error as text for a person. An error of another type is a bug in Lifeboat or in a library. Swift's
+  /// description of it would not help an operator.
   package init(wording error: any Error) {
     if let known = error as? LifeboatError {
       self = known

@@ -1,10 +1,10 @@
-/// A host and a port, as a replication link has them: `db.example:6379`, `[::1]:6379`.
+/// The host and port of a replication link: `db.example:6379`, `[::1]:6379`.
 package struct LinkAddress: Sendable, Hashable, CustomStringConvertible {
-  /// A name, or an address in numbers, without brackets.
+  /// A name or a numeric address, without brackets.
   package let host: String
   package let port: Int
 
-  /// nil if `host` is no name and no address, or `port` is not in 1...65535.
+  /// nil if `host` is neither a name nor an address, or `port` is not in 1...65535.
   package init?(host: String, port: Int) {
     guard LinkAddress.isHost(host), (1...65535).contains(port) else { return nil }
     self.host = host
@@ -13,7 +13,7 @@ package struct LinkAddress: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { isBracketed ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-  /// An address of IPv6, which stands in brackets where a port can follow.
+  /// Whether this is an IPv6 address, which needs brackets before a port.
   package var isBracketed: Bool { host.utf8.contains(UInt8(ascii: ":")) }
 
   private static func isHost(_ text: String) -> Bool {
@@ -21,7 +21,7 @@ package struct LinkAddress: Sendable, Hashable, CustomStringConvertible {
     if text.utf8.contains(UInt8(ascii: ":")) {
       return text.allSatisfy { $0.isASCII && ($0.isHexDigit || $0 == ":" || $0 == ".") }
     }
-    // An underscore is in the names of containers and of some zones.
+    // Names of containers and of some zones contain underscores.
     return text.allSatisfy {
       $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "." || $0 == "_")
     }

@@ -1,21 +1,21 @@
-/// Where the server is that Lifeboat becomes a replica of:
+/// The server of which Lifeboat becomes a replica:
 ///
 ///     redis://[user@]host[:6379]
 ///     rediss://[user@]host[:6379]                                 with TLS
 ///     redis-sentinel://[user@]host[:26379][,host[:26379]…]/MASTER  the primary that Sentinels name
 ///     rediss-sentinel://…                                         with TLS, to Sentinels and primary
 ///
-/// It has no password: URLs are seen in lists of processes, manifests and logs.
+/// It has no password, because URLs are visible in process lists, manifests and logs.
 package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
   package enum Place: Sendable, Hashable {
     case server(LinkAddress)
-    /// At least one Sentinel, and the name that they know the primary by.
+    /// At least one Sentinel, and the name under which they know the primary.
     case sentinels([LinkAddress], master: String)
   }
 
   package static let serverPort = 6379
   package static let sentinelPort = 26379
-  /// Arithmetic: a group has three or five; so many are asked one after another.
+  /// A group has three or five Sentinels. They are asked one after another.
   package static let sentinelsMax = 16
   static let bytesMax = 4096
 
@@ -32,7 +32,7 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
     let scheme = Scheme(rawValue: text[..<mark.lowerBound].lowercased())
     guard let scheme else { throw LinkURL.wrong("its scheme is none of these") }
     var rest = text[mark.upperBound...]
-    // The last one: a password may contain others, and a host can't.
+    // The last "@", since a password may contain others, but a host can't.
     if let at = rest.lastIndex(of: "@") {
       user = try LinkURL.user(rest[..<at])
       rest = rest[rest.index(after: at)...]
@@ -108,7 +108,7 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
     }
     var addresses: [LinkAddress] = []
     for part in parts { addresses.append(try address(part, port: sentinelPort)) }
-    // What `sentinel monitor` takes as a name.
+    // The names that `sentinel monitor` accepts.
     let isName = master.allSatisfy {
       $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-" || $0 == "_")
     }
@@ -147,7 +147,7 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
     return address
   }
 
-  /// Never echoes the text: whatever of it could not be read may be a part of a password.
+  /// Never shows the text, because an unreadable part of it may belong to a password.
   private static func wrong(_ reason: String) -> LifeboatError {
     LifeboatError(
       .usage, "the URL of the server is not valid", cause: reason,
@@ -170,7 +170,7 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
       decoded.append(value)
       rest = rest.dropFirst(2)
     }
-    // An ACL user has no spaces and no NUL; other control characters would be shown to people.
+    // The name of an ACL user has no spaces and no NUL. Other control characters would be shown to people.
     guard decoded.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
     return String(validating: decoded, as: UTF8.self)
   }

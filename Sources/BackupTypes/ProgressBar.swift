@@ -1,4 +1,4 @@
-/// How far a command is, as one line on a terminal.
+/// The progress of a command, as one line on a terminal.
 package struct ProgressBar: Sendable {
   package enum Unit: String, Sendable { case byte, object, record }
 
@@ -7,7 +7,7 @@ package struct ProgressBar: Sendable {
   package var done: UInt64
   package var total: UInt64
   package var unit: Unit
-  /// What was done when the label appeared: the rate is that of the rest.
+  /// The amount that was done when the label appeared. The rate does not include it.
   package var begun: UInt64 = 0
 
   package init(_ label: String, _ done: UInt64, of total: UInt64, _ unit: Unit = .byte) {
@@ -19,15 +19,15 @@ package struct ProgressBar: Sendable {
 
   private static let widthMin = 6
   private static let widthMax = 24
-  /// Longer than this is not an estimate, in seconds.
+  /// The longest remaining time that is shown, in seconds.
   private static let leftMax = 10.0 * 86_400
 
-  /// "restoring ######------ 45 %  1.2 GiB of 2.7 GiB  85.0 MiB/s  18 s left": the bar, what is done, the
-  /// average rate and the time that is left. Without a rate, the line has the elapsed time instead.
+  /// "restoring ######------ 45 % 1.2 GiB of 2.7 GiB 85.0 MiB/s 18 s left": the bar, the amount that is done,
+  /// the average rate and the remaining time. Without a rate, the line has the elapsed time instead.
   ///
   /// - Parameters:
-  ///   - elapsed: since the label appeared, in milliseconds.
-  ///   - columns: the longest line, in characters.
+  ///   - elapsed: the time since the label appeared, in milliseconds.
+  ///   - columns: the maximum length of the line in characters.
   package func line(elapsed: Int64, columns: Int, isUnicode: Bool) -> String {
     let part = total == 0 ? 1 : Double(done) / Double(total)
     var facts = " \(Int(part * 100)) %  \(text(done)) of \(text(total))"

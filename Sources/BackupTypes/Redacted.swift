@@ -1,10 +1,10 @@
-/// A text that no description, dump or mirror shows; only `reveal()` does.
+/// A text that no description, dump or mirror shows. Only `reveal()` does.
 package struct Redacted: Sendable, Hashable {
   private let text: String
 
   package init(_ text: String) { self.text = text }
 
-  /// The secret itself, for whoever signs with it or sends it.
+  /// The secret itself, for code that signs with it or sends it.
   package func reveal() -> String { text }
 
   package var isEmpty: Bool { text.isEmpty }

@@ -1,4 +1,4 @@
-/// A `lifeboat restore`, or an `unpin`, of one repository, to be copied into a shell.
+/// A `lifeboat restore` or `unpin` command for one repository, to copy into a shell.
 package struct RestoreCommand: Sendable, Hashable {
   /// The value of `--repo`.
   package var repository: String
@@ -11,14 +11,14 @@ package struct RestoreCommand: Sendable, Hashable {
 
   /// The part before the restore point.
   package var head: String { "lifeboat restore --repo \(shellQuoted(repository))" }
-  /// The part after it.
+  /// The part after the restore point.
   package var tail: String { key + " --data DIR" }
   /// - Parameter point: `--at …`, `--point …`, or nothing for the newest.
   package func line(_ point: String = "") -> String {
     head + (point.isEmpty ? "" : " " + point) + tail
   }
 
-  /// - Parameter pin: its id.
+  /// - Parameter pin: the id of the pin.
   package func unpin(_ pin: String) -> String {
     "lifeboat unpin --repo \(shellQuoted(repository))\(key) \(pin)"
   }
@@ -28,7 +28,7 @@ package struct RestoreCommand: Sendable, Hashable {
   private var key: String { isEncrypted ? " --encryption-key-file KEYFILE" : "" }
 }
 
-/// One word for a POSIX shell, whatever is in it.
+/// The text as one word for a POSIX shell, whatever it contains.
 package func shellQuoted(_ text: String) -> String {
   "'" + text.replacing("'", with: "'\\''") + "'"
 }

@@ -1,4 +1,4 @@
-/// `value` in decimal, filled with zeros on the left to at least `width` digits.
+/// `value` in decimal, padded with zeros on the left to at least `width` digits.
 package func decimal(_ value: some BinaryInteger, width: Int) -> String {
   let digits = String(value)
   return digits.utf8.count >= width
@@ -16,8 +16,8 @@ package func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
   return String(decoding: text, as: UTF8.self)
 }
 
-/// The bytes of lower-case hexadecimal; nil for anything else. Upper case is refused:
-/// one value has one spelling, so that one object has one name.
+/// The bytes of lower-case hexadecimal; nil for anything else. Upper case is refused, so that each value has
+/// one spelling and each object one name.
 package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
   var result: [UInt8] = []
   var high: UInt8?
@@ -33,7 +33,7 @@ package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
   return high == nil ? result : nil
 }
 
-/// The number that at most 16 lower-case hexadecimal digits spell; nil for any other character.
+/// The number with at most 16 lower-case hexadecimal digits; nil for any other character.
 func word(hexadecimal digits: ArraySlice<UInt8>) -> UInt64? {
   var word: UInt64 = 0
   for digit in digits {
@@ -52,19 +52,19 @@ private func nibble(hexadecimal digit: UInt8) -> UInt8? {
 }
 
 extension UInt64 {
-  /// The sum, or the most that there is: numbers from a bucket can be of any size.
+  /// The sum, or the maximum value on overflow, since numbers from a bucket can have any size.
   package func addingSaturated(_ other: UInt64) -> UInt64 {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
   }
 }
 
-/// A count of bytes as a person reads it: `0 B`, `812 B`, `4.0 MiB`.
+/// A number of bytes for people: `0 B`, `812 B`, `4.0 MiB`.
 package func humanBytes(_ count: some BinaryInteger) -> String {
   let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
   var value = Double(count)
   var unit = 0
-  // Rounded as it is printed: a byte below 1 MiB is `1.0 MiB`, not `1024.0 KiB`.
+  // Rounded as it is printed, so that one byte less than 1 MiB is `1.0 MiB` and not `1024.0 KiB`.
   while (unit == 0 ? value : (value * 10).rounded() / 10) >= 1024, unit < units.count - 1 {
     value /= 1024
     unit += 1
@@ -74,7 +74,7 @@ package func humanBytes(_ count: some BinaryInteger) -> String {
   return "\(tenths / 10).\(tenths % 10) \(units[unit])"
 }
 
-/// A length of time as a person reads it: `0 s`, `1.4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
+/// A duration for people: `0 s`, `1.4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
 package func humanDuration(milliseconds: Int64) -> String {
   if milliseconds < 0 {
     return "-" + humanDuration(milliseconds: milliseconds == .min ? .max : -milliseconds)
@@ -93,7 +93,7 @@ package func humanDuration(milliseconds: Int64) -> String {
   return "\(seconds / 86_400) d" + (seconds / 3600 % 24 == 0 ? "" : " \(seconds / 3600 % 24) h")
 }
 
-/// Words on lines of at most `width` characters. A longer word has a line of its own.
+/// The text, wrapped to lines of at most `width` characters. A longer word gets its own line.
 package func wrapped(_ text: String, width: Int) -> String {
   var lines: [String] = []
   for word in text.split(separator: " ") {
@@ -106,7 +106,7 @@ package func wrapped(_ text: String, width: Int) -> String {
   return lines.joined(separator: "\n")
 }
 
-/// How many characters have to be inserted, removed or replaced to make one text of the other.
+/// How many characters have to be inserted, removed or replaced to turn one text into the other.
 package func editDistance(_ a: String, _ b: String) -> Int {
   let target = Array(b)
   var row = Array(0...target.count)
@@ -124,7 +124,7 @@ package func editDistance(_ a: String, _ b: String) -> Int {
 
 /// A count with its noun: "1 key", "0 keys", "2 entries".
 ///
-/// - Parameter plural: if it is not `noun` with an "s".
+/// - Parameter plural: the plural, if it is not `noun` with an "s".
 package func counted(_ count: some BinaryInteger, _ noun: String, _ plural: String? = nil) -> String
 {
   "\(count) " + (count == 1 ? noun : plural ?? noun + "s")

@@ -1,7 +1,7 @@
 package import BackupTypes
 import CCrypto
 
-/// AES-256-GCM. A nonce must never be used twice with one key: whoever seals sees to that.
+/// AES-256-GCM. The caller must never use a nonce twice with one key.
 package enum AEAD {
   package static let keyByteCount = 32
   package static let nonceByteCount = 12
@@ -30,8 +30,8 @@ package enum AEAD {
     }.get()
   }
 
-  /// Seals the bytes of `message` from `start` on in place, and puts the tag after them: a large
-  /// message needs no second buffer.
+  /// Seals the bytes of `message` from `start` on in place, and appends the tag. So a large message needs no
+  /// second buffer.
   package static func seal(
     _ message: inout [UInt8], from start: Int, key: [UInt8], nonce: [UInt8],
     associatedData: [UInt8]
@@ -49,15 +49,15 @@ package enum AEAD {
     }.get()
   }
 
-  /// The plaintext of what `seal` returned. Anything else, also another key, nonce or associated
-  /// data, is `.corrupt`: the four can't be distinguished.
+  /// The plaintext of what `seal` returned. Anything else, including another key, nonce or associated data,
+  /// is `.corrupt`. These cases can't be distinguished.
   package static func open(
     _ sealed: UnsafeRawBufferPointer, key: [UInt8], nonce: [UInt8], associatedData: [UInt8]
   ) throws(LifeboatError) -> [UInt8] {
     guard sealed.count >= tagByteCount else { throw authenticationFailed }
     let ciphertext = UnsafeRawBufferPointer(rebasing: sealed.dropLast(tagByteCount))
     let cipher = try Cipher(.open, key: key, nonce: nonce, associatedData: associatedData)
-    // What was deciphered before the tag was found wrong never leaves this function.
+    // If the tag is wrong, the decrypted bytes never leave this function.
     return try filledArray(capacity: ciphertext.count + 1) {
       (output) throws(LifeboatError) -> Int in
       try cipher.process(ciphertext, into: output)
@@ -100,7 +100,7 @@ private final class Cipher {
     }
     guard let context = EVP_CIPHER_CTX_new() else { throw Cipher.failure }
     self.context = context
-    // 12 bytes are GCM's own length of nonce, so it needs no setting.
+    // 12 bytes are the default nonce length of GCM, so it needs no setting.
     guard EVP_CipherInit_ex2(context, Cipher.algorithm, key, nonce, direction.rawValue, nil) == 1
     else { throw Cipher.failure }
     var count: Int32 = 0
@@ -111,7 +111,7 @@ private final class Cipher {
 
   deinit { EVP_CIPHER_CTX_free(context) }
 
-  /// `output` has room for as many bytes as `input` has.
+  /// `output` must have room for as many bytes as `input`.
   func process(
     _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(LifeboatError) {

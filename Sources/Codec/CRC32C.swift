@@ -1,6 +1,6 @@
-/// CRC-32C (Castagnoli; RFC 9260, appendix A): what Google Cloud Storage keeps of every object.
+/// CRC-32C (Castagnoli; RFC 9260, appendix A), which Google Cloud Storage stores for every object.
 package enum CRC32C {
-  /// Eight bytes a step: `tables[k][b]` is the sum of the byte `b` followed by `k` zeros.
+  /// Eight bytes per step: `tables[k][b]` is the sum of the byte `b` followed by `k` zeros.
   private static let tables: [UInt32] = {
     var tables = [UInt32](repeating: 0, count: 8 * 256)
     for byte in 0..<256 {

@@ -2,7 +2,7 @@
 package enum Compression: String, Sendable, Codable, CaseIterable {
   case none, zstd, gzip
 
-  /// The number that stands for it in a frame.
+  /// Its number in a frame.
   package var wireValue: UInt8 {
     switch self {
     case .none: 0

@@ -3,9 +3,9 @@ import Synchronization
 
 /// Compresses whole pieces, each into one self-contained frame or member.
 ///
-/// The contexts are the largest lasting allocation of a shipper (about 1.5 MiB each), so there are
-/// few of them, made when first needed and used again. A caller that finds all of them busy waits
-/// on its thread: call from a `BlockingPool`.
+/// The contexts are the largest permanent allocations of a shipper (about 1.5 MiB each). So there are few of
+/// them, which are made on first use and then reused. A caller blocks its thread while all of them are busy,
+/// so call this from a `BlockingPool`.
 package final class Compressor: Sendable {
   package static let contextsMax = 2
 
@@ -18,7 +18,7 @@ package final class Compressor: Sendable {
   package init() {}
 
   /// - Parameter prefix: number of zero bytes to put first, for a header that is not known yet.
-  /// - Throws: only when the library is out of memory or refuses its settings.
+  /// - Throws: only if the library is out of memory or refuses its settings.
   package func compress(
     _ bytes: UnsafeRawBufferPointer, using compression: Compression, prefix: Int = 0
   ) throws(LifeboatError) -> [UInt8] {
@@ -64,12 +64,12 @@ package final class Compressor: Sendable {
   }
 }
 
-/// The `size` bytes that `bytes` were made from.
+/// The original `size` bytes of `bytes`.
 ///
-/// Total on any input: truncated or altered data, another size than `size`, anything after the end
-/// and a bomb are all `.corrupt`, and no more than `size` bytes (and a constant) are ever allocated.
+/// Safe for any input: truncated or altered data, a size other than `size`, data after the end, and a
+/// decompression bomb are all `.corrupt`. It never allocates more than `size` bytes and a constant.
 ///
-/// - Parameter limit: the largest `size` the caller is ready to hold.
+/// - Parameter limit: the largest `size` that the caller accepts.
 package func decompress(
   _ bytes: UnsafeRawBufferPointer, using compression: Compression, exactly size: Int, limit: Int
 ) throws(LifeboatError) -> [UInt8] {
@@ -110,14 +110,14 @@ private func copied(
   }
 }
 
-/// An array of `prefix` zero bytes and up to `capacity` more that `body` fills, returning how many it
+/// An array of `prefix` zero bytes and up to `capacity` more that `body` fills. `body` returns how many it
 /// wrote.
 func filledArray(
   capacity: Int, prefix: Int = 0,
   _ body: (UnsafeMutableRawBufferPointer) throws(LifeboatError) -> Int
 ) throws(LifeboatError) -> [UInt8] {
   var failure: LifeboatError?
-  // The initializer only rethrows untyped errors, so a typed one leaves through a variable.
+  // The initializer only rethrows untyped errors, so a typed one is stored in a variable.
   let result = [UInt8](unsafeUninitializedCapacity: bulkCapacity(prefix + capacity)) {
     buffer, count in
     do throws(LifeboatError) {

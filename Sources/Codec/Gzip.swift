@@ -1,11 +1,11 @@
 import BackupTypes
 import CZlib
 
-/// gzip (RFC 1952) through zlib, one member, level 1: for those who want to read a repository with
-/// tools that are everywhere.
+/// gzip (RFC 1952) through zlib, one member, level 1: for people who want to read a repository with standard
+/// tools.
 enum Gzip {
   private static let level: Int32 = 1
-  /// A window of 2^15 bytes; 16 more asks for gzip's header and trailer and nothing else.
+  /// A window of 2^15 bytes. Adding 16 selects gzip's header and trailer.
   private static let windowBits: Int32 = 15 + 16
   private static let memoryLevel: Int32 = 8
 
@@ -44,7 +44,7 @@ enum Gzip {
       &stream, windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
     guard start == Z_OK else { throw failure("can't set up decompression", start) }
     defer { inflateEnd(&stream) }
-    // One byte more than wanted: never a null pointer, and too much data shows as a wrong count.
+    // One byte more than needed, so that the pointer is never null and too much data gives a wrong count.
     return try filledArray(capacity: size + 1) { (output) throws(LifeboatError) -> Int in
       stream.next_in = input(bytes)
       stream.avail_in = inputCount
@@ -63,7 +63,7 @@ enum Gzip {
     }
   }
 
-  /// zlib's input pointer is mutable only by tradition; nothing is written through it.
+  /// zlib's input pointer is mutable for historical reasons only. Nothing is written through it.
   private static func input(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutablePointer<Bytef>? {
     UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: Bytef.self))
   }

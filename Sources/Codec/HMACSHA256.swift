@@ -1,14 +1,14 @@
 package import BackupTypes
 
-/// HMAC-SHA-256 (RFC 2104), incrementally. A copy continues on its own, so one made with a key can
-/// be kept and copied for each message.
+/// HMAC-SHA-256 (RFC 2104), incrementally. Copies are independent, so one that was made with a key can be
+/// kept and copied for each message.
 package struct HMACSHA256: Sendable {
   private static let blockSize = 64
 
   private var inner = SHA256Hasher()
   private var outer = SHA256Hasher()
 
-  /// - Parameter key: of any length.
+  /// - Parameter key: a key of any length.
   package init(key: [UInt8]) {
     var block = key.count > HMACSHA256.blockSize ? SHA256Hasher.digest(of: key).bytes : key
     block.append(contentsOf: repeatElement(0, count: HMACSHA256.blockSize - block.count))
@@ -19,7 +19,7 @@ package struct HMACSHA256: Sendable {
   package mutating func update(_ bytes: UnsafeRawBufferPointer) { inner.update(bytes) }
   package mutating func update(_ bytes: [UInt8]) { inner.update(bytes) }
 
-  /// The code of everything up to here; more may follow.
+  /// The authentication code of everything so far. More data may follow.
   package func finalize() -> Digest {
     var outer = outer
     outer.update(inner.finalize().bytes)
@@ -40,9 +40,9 @@ package func hmacSHA256(key: [UInt8], _ data: UnsafeRawBufferPointer) -> Digest 
   return code.finalize()
 }
 
-/// HKDF with SHA-256 (RFC 5869): independent keys from one secret, told apart by `info`.
+/// HKDF with SHA-256 (RFC 5869): derives independent keys from one secret, distinguished by `info`.
 package enum HKDF {
-  /// What RFC 5869 allows: 255 blocks.
+  /// The maximum of RFC 5869: 255 blocks.
   package static let byteCountMax = 255 * Digest.byteCount
 
   package static func derive(

@@ -2,8 +2,8 @@ import CCrypto
 
 /// An RSA key that signs: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, 8.2), which JWTs call RS256.
 ///
-/// `@unchecked Sendable`: the handle is never changed after it was read, and OpenSSL lets several
-/// threads use one key.
+/// `@unchecked Sendable`: the handle never changes after the key was read, and OpenSSL allows several threads
+/// to use one key.
 package final class RSAPrivateKey: @unchecked Sendable {
   private let key: OpaquePointer
 
@@ -15,10 +15,10 @@ package final class RSAPrivateKey: @unchecked Sendable {
         return nil
       }
       defer { BIO_free(source) }
-      // Without a callback OpenSSL would ask the terminal for the password of an encrypted key.
+      // Without a callback, OpenSSL would ask for the password of an encrypted key on the terminal.
       return PEM_read_bio_PrivateKey(source, nil, { _, _, _, _ in 0 }, nil)
     }
-    // What it could not read it remembers, for whoever asks next on this thread.
+    // After a failure, OpenSSL keeps the error in a queue of this thread.
     ERR_clear_error()
     guard let key else { return nil }
     guard EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA else {
@@ -30,7 +30,7 @@ package final class RSAPrivateKey: @unchecked Sendable {
 
   deinit { EVP_PKEY_free(key) }
 
-  /// nil only when OpenSSL has no memory, or a policy of the system forbids such a key.
+  /// nil only if OpenSSL is out of memory, or a system policy forbids such a key.
   package func signature(of message: [UInt8]) -> [UInt8]? {
     guard let context = EVP_MD_CTX_new() else { return nil }
     defer { EVP_MD_CTX_free(context) }

@@ -1,7 +1,7 @@
 package import BackupTypes
 import CCrypto
 
-/// SHA-256, incrementally. A copy continues on its own.
+/// SHA-256, incrementally. Copies are independent.
 package struct SHA256Hasher: Sendable {
   private var context = Context()
 
@@ -16,7 +16,7 @@ package struct SHA256Hasher: Sendable {
     bytes.withUnsafeBytes { update($0) }
   }
 
-  /// The digest of everything up to here; more may follow.
+  /// The digest of everything so far. More data may follow.
   package func finalize() -> Digest { Context(copying: context).finish() }
 
   package static func digest(of bytes: UnsafeRawBufferPointer) -> Digest {
@@ -29,7 +29,7 @@ package struct SHA256Hasher: Sendable {
     bytes.withUnsafeBytes { digest(of: $0) }
   }
 
-  /// Fetched once: a fetch by name for each digest would cost as much as hashing a kilobyte.
+  /// Fetched once, because a fetch by name for each digest would cost as much as hashing a kilobyte.
   /// `nonisolated(unsafe)`: an EVP_MD is immutable and may be used by any number of threads.
   private nonisolated(unsafe) static let algorithm: OpaquePointer = {
     guard let algorithm = EVP_MD_fetch(nil, "SHA256", nil) else {
@@ -38,12 +38,12 @@ package struct SHA256Hasher: Sendable {
     return algorithm
   }()
 
-  /// `@unchecked Sendable`: written to only through `SHA256Hasher`, which copies it first unless it
-  /// holds the only reference, so no thread sees another's writes.
+  /// `@unchecked Sendable`: only `SHA256Hasher` writes to it. It makes a copy first unless it has the only
+  /// reference, so no thread sees another's writes.
   private final class Context: @unchecked Sendable {
     private let context: OpaquePointer
 
-    // The calls below fail only for want of memory or by misuse; neither can be carried on from.
+    // The calls below only fail if memory runs out or they are misused. There is no way to continue.
     init() {
       guard let context = EVP_MD_CTX_new(),
         EVP_DigestInit_ex2(context, SHA256Hasher.algorithm, nil) == 1

@@ -4,8 +4,8 @@ import CZstd
 /// A compression context of libzstd: level 1, and a window of at most 1 MiB, so that neither side
 /// needs more memory than that in addition to the data.
 ///
-/// `@unchecked Sendable`: the context is used by one thread at a time, which `Compressor` upholds by
-/// keeping it behind a `Mutex`.
+/// `@unchecked Sendable`: only one thread at a time uses the context, because `Compressor` keeps it behind a
+/// `Mutex`.
 final class ZstdContext: @unchecked Sendable {
   static let level: Int32 = 1
   static let windowLog: Int32 = 20
@@ -41,15 +41,15 @@ final class ZstdContext: @unchecked Sendable {
 }
 
 enum Zstd {
-  /// RFC 8878, 3.1.1: what every frame begins with.
+  /// The first bytes of every frame (RFC 8878, 3.1.1).
   private static let magic: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd]
 
   /// Exactly one frame, of exactly `size` bytes.
   static func decompress(
     _ bytes: UnsafeRawBufferPointer, exactly size: Int
   ) throws(LifeboatError) -> [UInt8] {
-    // ZSTD_decompress takes a row of frames, skippable and older ones too; one value has one
-    // spelling here.
+    // ZSTD_decompress also accepts several frames, skippable frames and older formats. Here, each value has
+    // only one form.
     guard bytes.starts(with: magic) else {
       throw LifeboatError(.corrupt, "can't decompress", cause: "not a zstd frame")
     }
@@ -58,7 +58,7 @@ enum Zstd {
     guard frame == bytes.count else {
       throw LifeboatError(.corrupt, "can't decompress", cause: "data after the end of the frame")
     }
-    // One byte more than wanted: never a null pointer, and too much data shows as a wrong count.
+    // One byte more than needed, so that the pointer is never null and too much data gives a wrong count.
     return try filledArray(capacity: size + 1) { (output) throws(LifeboatError) -> Int in
       let result = ZSTD_decompress(output.baseAddress, output.count, bytes.baseAddress, bytes.count)
       guard ZSTD_isError(result) == 0 else { throw corrupt(result) }

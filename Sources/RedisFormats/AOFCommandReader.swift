@@ -1,5 +1,5 @@
-/// Passes on the commands and annotations of an append-only file, one by one, for files whose framing was
-/// checked before. Safe for any input; bad framing ends it.
+/// Passes on the commands and annotations of an append-only file, one by one. The framing should have been
+/// checked before. Safe for any input: bad framing ends the reading.
 package struct AOFCommandReader: Sendable {
   /// Longer arguments are passed on as nil.
   package static let argumentBytesMax = 64 << 10
@@ -15,7 +15,7 @@ package struct AOFCommandReader: Sendable {
     package var isWhole: Bool
     /// The number of arguments in the file, including the name.
     package var count: UInt64
-    /// Offsets in the file: of its first byte, and after its last.
+    /// Offsets in the file: of the first byte, and after the last byte.
     package var start: UInt64
     package var end: UInt64
 
@@ -27,7 +27,7 @@ package struct AOFCommandReader: Sendable {
 
   package enum Event: Sendable {
     case command(Command)
-    /// `#TS:`, unix time: what follows was executed in or after that second.
+    /// `#TS:` with a unix time. The commands after it were executed in or after that second.
     case timestamp(seconds: Int64, start: UInt64)
   }
 

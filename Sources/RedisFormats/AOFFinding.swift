@@ -1,7 +1,7 @@
 /// Something in an append-only file that matters for choosing a point in time.
 package struct AOFFinding: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
-    /// An annotation `#TS:`, unix time: what follows was executed in or after that second.
+    /// An annotation `#TS:` with a unix time. The commands after it were executed in or after that second.
     case timestamp(seconds: Int64)
     /// `FLUSHALL`, `FLUSHDB`, `SWAPDB`, `FUNCTION FLUSH` or `CLUSTER FLUSHSLOT`.
     case destructive(name: String)
@@ -43,7 +43,7 @@ struct AOFFindings: Sendable {
     if insideTransaction { held.append(finding) } else { released.append(finding) }
   }
 
-  /// Releases the transaction's findings; its commands take effect together, from `start` to `end`.
+  /// Releases the transaction's findings. Its commands take effect together, from `start` to `end`.
   mutating func release(from start: UInt64, to end: UInt64) {
     guard !held.isEmpty else { return }
     for finding in held where !finding.isTimestamp {

@@ -2,11 +2,11 @@
 enum AOFHeader {
   case number(UInt64, size: Int)
   case incomplete
-  /// The index of the byte that can't stand where it does.
+  /// The index of the first invalid byte.
   case invalid(at: Int)
 
-  /// Reads the line at the start of `bytes`, whose marker the caller has checked. A number has at
-  /// most 13 digits, so that a line never outgrows what a scanner carries over.
+  /// Reads the line at the start of `bytes`. The caller has checked its marker. A number has at most 13
+  /// digits, so a line always fits into what a scanner carries over.
   @inline(__always)
   static func read(_ bytes: UnsafeRawBufferPointer, max: UInt64) -> AOFHeader {
     var value: UInt64 = 0
@@ -26,11 +26,11 @@ enum AOFHeader {
   }
 }
 
-/// An annotation line of the append-only file, `#TS:1700000000` for one.
+/// An annotation line of the append-only file, for example `#TS:1700000000`.
 struct AOFAnnotation: Sendable {
   /// The loader's line buffer holds 1023 bytes, LF included.
   static let byteCountMax = 1023
-  /// Enough for `#TS:` and a number of 18 digits.
+  /// Enough for `#TS:` and a number with 18 digits.
   private static let headMax = 24
 
   private(set) var start: UInt64 = 0
@@ -41,7 +41,7 @@ struct AOFAnnotation: Sendable {
 
   init(start: UInt64 = 0) { self.start = start }
 
-  /// Takes bytes up to and including LF; returns how many. At a fault, how many came before it.
+  /// Takes bytes up to and including LF. Returns how many were taken, or at a fault, how many came before it.
   mutating func take(_ bytes: UnsafeRawBufferPointer) -> Int {
     for (index, byte) in bytes.enumerated() {
       byteCount += 1
@@ -59,7 +59,7 @@ struct AOFAnnotation: Sendable {
     return bytes.count
   }
 
-  /// Of a complete `#TS:`, with the CRLF the server writes or a bare LF.
+  /// The time of a complete `#TS:` line, with the CRLF that the server writes or only an LF.
   var seconds: Int64? {
     guard isComplete, head.starts(with: "#TS:".utf8), head.last == 10 else { return nil }
     var digits = head.dropFirst(4).dropLast()

@@ -1,6 +1,6 @@
 /// Reads the names of the keys that commands write or remove.
 ///
-/// It receives every argument in turn, in pieces. It reads only those that it needs, and keeps none.
+/// It receives every argument in turn, in pieces. It only reads those that it needs, and keeps none of them.
 struct AOFKeyReader: Sendable {
   var sample: KeySample
 
@@ -57,7 +57,7 @@ struct AOFKeyReader: Sendable {
     }
   }
 
-  /// - Parameter name: the command's name, if that is the argument that ends.
+  /// - Parameter name: the command's name, if it is the argument that ends.
   mutating func endArgument(_ name: AOFWord) {
     if index == 0 {
       effect = KeyEffect.of(name)
@@ -111,14 +111,14 @@ struct AOFKeyReader: Sendable {
 /// its first argument.
 enum KeyEffect: UInt8, Sendable {
   case none, write, set, restore, expire, remove, mayEmpty
-  /// It takes from the first and adds to the second.
+  /// It removes from the first and adds to the second.
   case move
   case rename
   /// Names and values alternate.
   case pairs
   /// It writes the second argument.
   case second
-  /// L n, then n names and values, and when they expire.
+  /// L n, then n names and values, and their expiry.
   case countedPairs
   case select, swap, emptyAll, emptyOne
   /// It may remove any number of keys.

@@ -1,20 +1,19 @@
 package import BackupTypes
 
-/// Whether a server writes the AOF on disk. A stopped AOF looks perfect: after `CONFIG SET appendonly no`,
-/// after a full sync, or after a restore for a server that runs without AOF.
+/// Whether a server writes to the AOF on disk. The files of a stopped AOF show no difference: after `CONFIG
+/// SET appendonly no`, after a full sync, or after a restore for a server that runs without AOF.
 package enum AOFLiveness: String, Sendable, Equatable {
   /// The AOF has everything.
   case live
-  /// A dump is younger than the last byte of the AOF: it holds at least as much as the AOF, and perhaps
+  /// A dump is newer than the last byte of the AOF. It has at least as much data as the AOF, and perhaps
   /// more. Once it is durable, a restore must give it.
   case quiet
-  /// The times are contradictory: one of them lies in the future, or the dump was
-  /// complete before it began, so a clock was set. The AOF stays
-  /// the primary, and the dump is shipped, too.
+  /// The times contradict each other: one of them is in the future, or the dump was complete before it began,
+  /// so a clock was set. The AOF stays the primary, and the dump is shipped, too.
   case unknown
 
-  /// The times of the newest dump. `born` is the creation time of its temporary file, which is after the
-  /// fork whose state it holds. `contentAt` is the RDB's own `ctime`, in whole seconds.
+  /// The times of the newest dump. `born` is the creation time of its temporary file, which is after the fork
+  /// that saves it. `contentAt` is the RDB's own `ctime`, in whole seconds.
   package struct DumpTimes: Sendable, Equatable {
     package var born: FileMoment?
     package var modified: FileMoment
@@ -26,22 +25,22 @@ package enum AOFLiveness: String, Sendable, Equatable {
     }
   }
 
-  /// A time stamp that is further ahead of the clock than this was made under another clock; milliseconds.
+  /// A timestamp that is further ahead of the clock than this is from a different clock, in milliseconds.
   private static let aheadMax: Int64 = 2000
 
-  /// Judges by the time stamps of the files. They decide only if nothing was observed: once the log was
-  /// seen to grow after the look that first showed the dump, the AOF is live, whatever the time stamps say.
+  /// Judges by the timestamps of the files. They only decide if nothing was observed. If the log was seen to
+  /// grow after the look that first showed the dump, the AOF is live, whatever the timestamps say.
   ///
-  /// `lastWrite` is the modification time of the last INCR (or legacy AOF). It is nil if the manifest has
-  /// no `i` line. Then the AOF beside a dump is not live, since no server appends to it.
+  /// `lastWrite` is the modification time of the last INCR (or legacy AOF). It is nil if the manifest has no
+  /// `i` line. An AOF beside a dump is then not live, since no server appends to it.
   ///
   /// A stopped AOF was last written before the fork, so `lastWrite < born` never takes a stopped AOF for a
-  /// live one. A birth time after the modification time shows that the file was copied, and is not used. If
-  /// that of the log shows that it was copied, the dump beside it was perhaps copied with it, and overwritten in
-  /// place since then: its birth says nothing about a fork, either.
+  /// live one. A birth time after the modification time shows that the file was copied, so it is not used. If
+  /// the log was copied, the dump beside it may have been copied with it and overwritten in place later. Its
+  /// birth time then says nothing about a fork either.
   ///
   /// - Parameter logBorn: the birth time of the last INCR (or legacy AOF), if known.
-  /// - Parameter now: the clock when the files were looked at; nil: the time stamps are not compared with
+  /// - Parameter now: the clock when the files were looked at. If nil, the timestamps are not compared with
   ///   it.
   package static func judge(
     lastWrite: FileMoment?, logBorn: FileMoment? = nil, manifestModified: FileMoment?,
@@ -54,13 +53,13 @@ package enum AOFLiveness: String, Sendable, Equatable {
       let last = max(newest, dump.modified, dump.born ?? newest).instant
       if last.since(now) > aheadMax { return .unknown }
     }
-    // It was forked before it was complete, so between the two a clock was set back.
+    // It must have been forked before it was complete, so a clock was set back in between.
     if let content = dump.contentAtSeconds, content > dump.modified.seconds { return .unknown }
     let isLogCopied = logBorn.map { $0 > lastWrite } ?? false
     if let born = dump.born, born <= dump.modified, !isLogCopied {
       return newest >= born ? .live : .quiet
     }
-    // The AOF was written when the dump was complete. A time of a whole second is one that a restore set.
+    // The AOF was written after the dump was complete. A time in whole seconds was set by a restore.
     let isWhole = dump.modified.nanoseconds == 0
     if isWhole ? newest.seconds > dump.modified.seconds : newest >= dump.modified { return .live }
     return dump.contentAtSeconds.map { newest.seconds > $0 } ?? false ? .live : .quiet

@@ -1,10 +1,10 @@
 extension AOFManifest {
-  /// A line's bytes, LF included.
+  /// The maximum length of a line in bytes, including the LF.
   private static let lineMax = 1024
 
-  /// Refuses what Redis refuses, and names we could not open or restore: empty, `.`, `..`, with
-  /// NUL, not UTF-8. Like Redis 7.0 to 8.2 and Valkey 9.1, as tried, it takes a comment at the end
-  /// of the file without LF.
+  /// Refuses what Redis refuses, and names that we could not open or restore: empty, `.`, `..`, with NUL, or
+  /// not UTF-8. Like Redis 7.0 to 8.2 and Valkey 9.1 (tested), it accepts a comment without LF at the end of
+  /// the file.
   package init(parsing bytes: [UInt8]) throws(AOFManifestFault) {
     guard !bytes.isEmpty else {
       throw AOFManifestFault(line: 1, reason: "the manifest is empty", isEmpty: true)
@@ -80,7 +80,7 @@ private struct Reader {
   }
 
   private func name(_ value: [UInt8]) throws(AOFManifestFault) -> String {
-    // Redis counts a backslash as a path too (tried with 7.0.15, 8.2.3, Valkey 9.1.2).
+    // Redis also takes a backslash for a path separator (tested with 7.0.15, 8.2.3, Valkey 9.1.2).
     guard !value.contains(UInt8(ascii: "/")), !value.contains(UInt8(ascii: "\\")) else {
       throw fault("a file name is a path; it must be a bare name")
     }
@@ -92,8 +92,8 @@ private struct Reader {
     return name
   }
 
-  /// As C's `atoll` reads it: white space, a sign, digits; what follows is ignored, and a number that is too
-  /// large is the largest there is.
+  /// Reads a number as C's `atoll` does: white space, a sign, digits. Anything after that is ignored, and a
+  /// number that is too large becomes the largest one.
   private func number(_ value: [UInt8]) throws(AOFManifestFault) -> Int64 {
     var rest = value.drop(while: isSpace)
     let isNegative = rest.first == UInt8(ascii: "-")

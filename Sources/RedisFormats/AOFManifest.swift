@@ -1,5 +1,5 @@
-/// The list of files that make up an append-only file, as `appendonly.aof.manifest` holds it
-/// (Redis's `aof.c`, `loadAppendOnlyManifest`).
+/// The list of files of an append-only file, as in `appendonly.aof.manifest` (Redis's `aof.c`,
+/// `loadAppendOnlyManifest`).
 package struct AOFManifest: Sendable, Equatable {
   package struct Entry: Sendable, Equatable {
     package enum Kind: Sendable { case base, history, increment }
@@ -8,8 +8,8 @@ package struct AOFManifest: Sendable, Equatable {
     /// Never 0.
     package var sequence: Int64
     package var kind: Kind
-    /// `endoffset` is there: Redis 8 closed this file, at a stop or when its AOF was switched off, and
-    /// wrote the manifest for that alone.
+    /// Whether the line has `endoffset`: Redis 8 closed this file when it stopped or its AOF was switched
+    /// off, and wrote the manifest only for that.
     package var isClosed = false
 
     package init(file: String, sequence: Int64, kind: Kind, isClosed: Bool = false) {
@@ -20,7 +20,7 @@ package struct AOFManifest: Sendable, Equatable {
     }
   }
 
-  /// In the order of the file.
+  /// In the order of the manifest.
   package var entries: [Entry]
 
   package init(entries: [Entry]) {
@@ -31,20 +31,21 @@ package struct AOFManifest: Sendable, Equatable {
   /// In the order in which they are loaded.
   package var increments: [Entry] { entries.filter { $0.kind == .increment } }
 
-  /// The first file that is named twice as a part of the set; servers load it twice. Nil: none is.
+  /// The first file that is named twice as a part of the set, if there is one. Servers load it twice.
   package var nameTwice: String? {
     var seen: Set<String> = []
     return entries.first { $0.kind != .history && !seen.insert($0.file).inserted }?.file
   }
 
-  /// The manifest of an upgrade from Redis 6 that was interrupted before the single AOF `file` was moved into the
-  /// AOF directory, if the file is not there: a server moves it at its next start.
+  /// Whether this is the manifest of an upgrade from Redis 6 that was interrupted before the single AOF
+  /// `file` was moved into the AOF directory, provided that the file is not there. A server moves it at its
+  /// next start.
   package func awaits(_ file: String) -> Bool {
     entries.count == 1 && entries[0].kind == .base && entries[0].file == file
   }
 
-  /// The manifest in the form that every version since 7.0 loads: only file, seq and type, and no
-  /// history. A name is quoted when it would not be read back otherwise.
+  /// The manifest in a form that every version since 7.0 loads: only file, seq and type, and no history.
+  /// Names are quoted if necessary.
   package func encoded() -> [UInt8] {
     var text: [UInt8] = []
     for entry in entries where entry.kind != .history {
@@ -55,13 +56,13 @@ package struct AOFManifest: Sendable, Equatable {
   }
 }
 
-/// Why Redis would not load this manifest, or we would not.
+/// Why Redis or Lifeboat does not load this manifest.
 package struct AOFManifestFault: Error, Sendable, Equatable {
-  /// From 1.
+  /// The number of the line, from 1.
   package var line: Int
   /// A phrase for an operator, without a full stop.
   package var reason: String
-  /// The file has no bytes, as between its creation and its first write by a broken tool.
+  /// Whether the file is empty, for example between its creation and its first write by a broken tool.
   package var isEmpty: Bool
 
   package init(line: Int, reason: String, isEmpty: Bool = false) {

@@ -2,9 +2,9 @@
 /// annotations, and the RDB preamble that a file may begin with (Redis's `aof.c`,
 /// `loadSingleAppendOnlyFile`).
 ///
-/// It is fed with the file in arbitrary pieces. Every loader accepts what this scanner accepts. Like a
-/// loader it does not check the two bytes after an argument, which a server always writes as CRLF. A
-/// server's loader is even less strict in how it reads numbers.
+/// It gets the file in arbitrary pieces. Every loader accepts what this scanner accepts. Like a loader, it
+/// does not check the two bytes after an argument, which a server always writes as CRLF. A server's loader is
+/// even less strict in how it reads numbers.
 ///
 /// Memory is bounded whatever the input: arguments are skipped by their length, and only a few bytes of the
 /// first two are read. No input causes a trap.
@@ -12,9 +12,9 @@ package struct AOFScanner: Sendable {
   /// The position after a complete command or annotation line, outside MULTI..EXEC and outside an RDB
   /// preamble.
   package private(set) var boundary: UInt64
-  /// The framing is wrong. Everything before `boundary` stays valid.
+  /// The framing error, if there is one. Everything before `boundary` stays valid.
   package private(set) var fault: FileFault?
-  /// The preamble's summary once it ended.
+  /// The preamble's summary, after its end.
   package private(set) var preamble: RDBSummary?
   /// Complete commands other than SELECT, MULTI and EXEC.
   package private(set) var commands: UInt64 = 0
@@ -45,7 +45,8 @@ package struct AOFScanner: Sendable {
   /// `offset`: the position of the next byte in the file. Beyond 0 it must be a safe cut.
   /// - Parameters:
   ///   - observer: receives the keys of a preamble.
-  ///   - takesAnyMagic: the file may begin with an RDB, also of an unknown kind: a single AOF.
+  ///   - takesAnyMagic: whether the file may begin with an RDB, even of an unknown kind, because it is a
+  ///     single AOF.
   package init(
     at offset: UInt64 = 0, observer: (any RDBKeyObserver)? = nil, takesAnyMagic: Bool = false
   ) {
@@ -56,7 +57,7 @@ package struct AOFScanner: Sendable {
     step = offset == 0 ? .fileStart : .lineStart
   }
 
-  /// The effect on keys of the commands, and of the RDB before them. Nil if it is not requested.
+  /// The effect of the commands, and of the RDB before them, on keys. Nil if it is not requested.
   package var keys: KeySample? {
     get { keyReader?.sample }
     set {
@@ -77,14 +78,15 @@ package struct AOFScanner: Sendable {
 
   /// The position in the file of the next byte to be consumed; after a fault, the position of the fault.
   package var offset: UInt64 { fault?.offset ?? position &+ UInt64(carry.count) }
-  /// The input ends inside an annotation, outside a transaction. Every loader passes over it at the end of a file.
+  /// Whether the input ends inside an annotation, outside a transaction. Every loader skips it at the end of
+  /// a file.
   package var endsInAnnotation: Bool {
     step == .annotation && fault == nil && carry.count == 0 && !isInsideTransaction
   }
   package var isInsideTransaction: Bool { transactionStart != nil }
   package var preambleState: RDBWalker.State? { walker?.state }
-  /// Why the content is unknown, although a program wrote the file: its preamble is of an unknown kind.
-  /// `fault` says so too, since nothing after it can be framed.
+  /// Why the content is unknown although a program wrote the file: its preamble is of an unknown kind.
+  /// `fault` is then set, too, since nothing after the preamble can be framed.
   package var unknown: FileFault? {
     if case .unknown(let fault)? = walker?.state { return fault }
     return nil
@@ -264,7 +266,7 @@ package struct AOFScanner: Sendable {
         insideTransaction: isInsideTransaction)
     case .select: break
     case .multi: transactionStart = transactionStart ?? commandStart
-    // DISCARD does not end it: a loader queues every command but EXEC.
+    // DISCARD does not end the transaction, since a loader queues every command except EXEC.
     case .execute:
       if let start = transactionStart { findings.release(from: start, to: position) }
       transactionStart = nil

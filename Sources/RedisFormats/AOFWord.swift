@@ -1,5 +1,5 @@
-/// The name of a command or subcommand, case folded, if it can be a known one: all of these have at most 16
-/// letters.
+/// The name of a command or subcommand, in one case. Only names that can be a known one are distinguished,
+/// and these have at most 16 letters.
 struct AOFWord: Sendable, Equatable {
   private var low: UInt64 = 0
   private var high: UInt64 = 0

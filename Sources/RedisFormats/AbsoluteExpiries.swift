@@ -162,7 +162,7 @@ package struct AbsoluteExpiries: Sendable {
     held.removeAll(keepingCapacity: true)
   }
 
-  /// Whether the argument may have to be changed, or says which others have to be.
+  /// Whether the argument may have to be changed, or determines which others have to be.
   private var isWanted: Bool {
     if index == 0 { return true }
     return switch kind {

@@ -1,9 +1,9 @@
 /// Splits a line as Redis's `sdssplitargs` does, for its configuration and the append-only file's
 /// manifest (`sds.c`).
 ///
-/// White space separates. `"…"` knows `\n \r \t \b \a \xHH`, and `\` before any other byte stands
-/// for that byte; `'…'` knows only `\'`. A quote may begin within an argument but must end one.
-/// Nil for unbalanced quotes. The caller has refused NUL, which ends a line for Redis.
+/// Arguments are separated by white space. `"…"` supports `\n \r \t \b \a \xHH`, and `\` before any other
+/// byte gives that byte. `'…'` only supports `\'`. A quote may begin inside an argument but must end it. Nil
+/// for unbalanced quotes. The caller has refused NUL, which ends a line for Redis.
 func splitArguments(_ line: some Collection<UInt8>) -> [[UInt8]]? {
   var splitter = ArgumentSplitter(rest: Array(line)[...])
   return splitter.split()
@@ -65,7 +65,7 @@ private struct ArgumentSplitter {
     return false
   }
 
-  /// A closing quote must be followed by white space, or by nothing.
+  /// A closing quote must be followed by white space or the end.
   private var endsHere: Bool { rest.first.map(isSpace) ?? true }
 
   private mutating func twoDigits() -> UInt8? {

@@ -1,13 +1,13 @@
 /// CRC-64 "Jones" as Redis computes it over an RDB: polynomial ad93d23594c935a9, reflected in and
 /// out, initial value 0, no final xor. The value of `123456789` is e9c6d914c4b8d9ca.
 ///
-/// Sixteen tables let one round take 16 bytes (slice-by-16).
+/// With sixteen tables, one round processes 16 bytes (slice-by-16).
 package struct CRC64: Sendable, Hashable {
   package private(set) var value: UInt64 = 0
 
   package init() {}
 
-  /// Goes on behind bytes whose CRC is `value`.
+  /// Continues after bytes whose CRC is `value`.
   init(value: UInt64) { self.value = value }
 
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {
@@ -41,7 +41,7 @@ private func advance(
   return crc
 }
 
-/// The contribution of eight bytes; the first of them goes through the highest of eight tables.
+/// The contribution of eight bytes. The first one uses the highest of eight tables.
 @inline(__always)
 private func fold(_ word: UInt64, _ table: UnsafePointer<UInt64>) -> UInt64 {
   let low =
@@ -53,7 +53,7 @@ private func fold(_ word: UInt64, _ table: UnsafePointer<UInt64>) -> UInt64 {
   return low ^ high
 }
 
-/// Table k holds the CRC of each byte value followed by k zero bytes.
+/// Table k has the CRC of each byte value followed by k zero bytes.
 private let tables: [UInt64] = {
   var table = [UInt64](repeating: 0, count: 16 * 256)
   for byte in 0..<256 {

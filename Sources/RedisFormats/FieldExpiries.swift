@@ -1,17 +1,17 @@
-/// Counts the fields with a time to live in a hash that is packed as a listpack of triples: field,
-/// value, expiry; the expiry is the integer 0 for none (Redis 7.4's HASH_LISTPACK_EX).
+/// Counts the fields with a time to live in a hash that is packed as a listpack of triples: field, value,
+/// expiry. The integer 0 means no expiry (Redis 7.4's HASH_LISTPACK_EX).
 enum FieldExpiries {
-  /// How much of such a hash is read. With the default limits (512 fields of 64 bytes) a hash has about 75
-  /// KiB. For a longer one the count is a lower bound.
+  /// How many bytes of such a hash are read. With the default limits (512 fields of 64 bytes), a hash has
+  /// about 75 KiB. For a longer one, the count is a lower bound.
   static let byteCountMax = 1 << 18
 
-  /// `listpack` may be cut short.
+  /// `listpack` may be truncated.
   static func count(_ listpack: [UInt8]) -> UInt64 {
     var result: UInt64 = 0
     var index = 6
     var entry = 0
     while index < listpack.count, listpack[index] != 0xff {
-      // The 7-bit encoding of 0 is the only one a server writes for it.
+      // A server always uses the 7-bit encoding for 0.
       if entry == 2, listpack[index] != 0 { result += 1 }
       guard let size = size(listpack, at: index) else { break }
       index += size + backLengthSize(size)
@@ -20,7 +20,7 @@ enum FieldExpiries {
     return result
   }
 
-  /// Bytes of the entry at `index`: encoding and content.
+  /// The size of the entry at `index`: encoding and content.
   private static func size(_ bytes: [UInt8], at index: Int) -> Int? {
     func byte(_ offset: Int) -> Int? {
       index + offset < bytes.count ? Int(bytes[index + offset]) : nil
@@ -42,7 +42,7 @@ enum FieldExpiries {
     }
   }
 
-  /// Bytes of the length after every entry, which serves for walking backwards.
+  /// The size of the length after every entry, which is for walking backwards.
   static func backLengthSize(_ size: Int) -> Int {
     switch size {
     case ...127: 1

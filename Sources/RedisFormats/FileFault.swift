@@ -1,7 +1,7 @@
-/// Why the bytes of a file from `offset` on are not accepted. `reason` is written for an operator, a phrase
-/// without a full stop.
+/// Why the bytes of a file from `offset` on are not accepted. `reason` is a phrase for an operator, without a
+/// full stop.
 package struct FileFault: Error, Sendable, Equatable, Codable {
-  /// Bytes from the start of the RDB or append-only file.
+  /// The offset in bytes from the start of the RDB or append-only file.
   package var offset: UInt64
   package var reason: String
 

@@ -1,13 +1,13 @@
 import BackupTypes
 
-/// How many keys there are, by database, as far as known: between `atLeast` and `atMost`.
+/// The number of keys by database, as far as it is known: between `atLeast` and `atMost`.
 ///
 /// A full copy has the exact number. The effect of a log is known from the names in its commands. The names
 /// in a full copy are only counted, so it is unknown whether a written name is one of them.
 package struct KeyBounds: Sendable, Equatable {
   package struct Database: Sendable, Equatable {
     var atLeast: UInt64 = 0
-    /// Nil: not known.
+    /// Nil if it is not known.
     var atMost: UInt64? = 0
     /// At most this many of them have a time to live.
     var expiring: UInt64 = 0
@@ -26,23 +26,23 @@ package struct KeyBounds: Sendable, Equatable {
 
   /// No keys.
   package static let none = KeyBounds(Database())
-  /// A copy of that many bytes whose keys can't be counted.
+  /// A copy of this many bytes whose keys can't be counted.
   package static func uncounted(bytes: UInt64) -> KeyBounds {
     var bounds = KeyBounds.unknown
     bounds.uncountedBytes = bytes
     guard bytes <= tinyBytes else { return bounds }
-    // Its header and the fields in front of the keys take this much; a key takes at least a type, two lengths
-    // and a byte.
+    // The header and the fields before the keys have this size. A key needs at least a type, two lengths and
+    // a byte.
     bounds = .none
     bounds.uncountedBytes = bytes
     bounds.databases[0].atMost = bytes.subtractingSaturated(64) / 4
     return bounds
   }
-  /// Nothing but a header, or hardly more.
+  /// A copy up to this size has only a header, or little more.
   package static let tinyBytes: UInt64 = 1024
   package static let unknown = KeyBounds(Database(atLeast: 0, atMost: nil, expiring: 0))
 
-  /// - Parameter isAll: whether there are no others.
+  /// - Parameter isAll: whether there are no other databases.
   package init(
     counted: [(number: Int, keys: UInt64, expires: UInt64)], isAll: Bool = true
   ) {

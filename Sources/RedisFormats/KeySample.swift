@@ -1,9 +1,9 @@
 import BackupTypes
 
-/// Which keys a stretch of log writes and removes: for a sample of names, chosen by their hash, it keeps
-/// the last operation on each. Memory is bounded. When there is no more room, removed names are reduced to
-/// numbers; if that is not enough, every second name leaves the sample. A sample that fills half of the
-/// room estimates the number of all keys to within a few per cent.
+/// Which keys a part of a log writes and removes. For a sample of names, chosen by their hash, it keeps the
+/// last operation on each. Memory is bounded. When it is full, removed names are only counted. If that is not
+/// enough, every second name is dropped from the sample. A sample that fills half of the memory estimates the
+/// number of all keys to within a few per cent.
 package struct KeySample: Sendable {
   /// The effect of a command on a key.
   enum Change: Sendable, Equatable {
@@ -12,9 +12,9 @@ package struct KeySample: Sendable {
     /// The key exists, with or without a time to live.
     case set(expires: Bool)
     case remove
-    /// The key may be gone: its last element was taken, or the result was empty.
+    /// The key may be gone, because its last element was removed or the result was empty.
     case mayEmpty
-    /// The command is not known. The argument may be the name of a key, which may exist.
+    /// The command is unknown. The argument may be the name of a key, which may exist.
     case touch
   }
 
@@ -25,7 +25,7 @@ package struct KeySample: Sendable {
     static let kept: UInt64 = 1
     static let expiring: UInt64 = 2
     static let uncertain: UInt64 = 3
-    /// Removed, and not written by an earlier command: it came from the state below.
+    /// Removed, and not written by an earlier command, so it came from the state below.
     static let removedBeneath: UInt64 = 4
     static let removed: UInt64 = 5
     static func isRemoved(_ state: UInt64) -> Bool { state >= removedBeneath }
@@ -42,11 +42,11 @@ package struct KeySample: Sendable {
   private var settled = [UInt64](repeating: 0, count: 128)
   /// The selected database.
   private var database: UInt64 = 0
-  /// Databases that were emptied, one bit for each: nothing of the state below is left in them.
+  /// Databases that were emptied, one bit each. Nothing of the state below is left in them.
   private var emptied: UInt16 = 0
   /// For each database, its number in the state below, before SWAPDB.
   private var origin: [UInt8] = Array(0..<UInt8(KeyBounds.databasesMax))
-  /// The RDB at the beginning of the stretch: there is no state below.
+  /// The RDB at the beginning of this part, if there is one. There is then no state below.
   private var preamble: KeyBounds?
   /// A command was seen that may have written any number of keys.
   private var isOpen = false
@@ -54,16 +54,16 @@ package struct KeySample: Sendable {
   private var isThinned = false
   private let isPartial: Bool
 
-  /// - Parameter isPartial: the part before this stretch was not read.
+  /// - Parameter isPartial: whether the log before this part was not read.
   package init(isPartial: Bool = false) { self.isPartial = isPartial }
 
-  /// - Parameter known: how many keys there are at the beginning of the stretch, as the server said.
+  /// - Parameter known: how many keys there are at the beginning of this part, according to the server.
   package init(known: KeyBounds) {
     isPartial = false
     preamble = known
   }
 
-  /// How many keys there are after the stretch, if there were `beneath` before it.
+  /// How many keys there are after this part, if there were `beneath` before it.
   package func bounds(over beneath: KeyBounds) -> KeyBounds {
     let beneath = isPartial ? KeyBounds.unknown : preamble ?? beneath
     var bounds = beneath
@@ -84,7 +84,7 @@ package struct KeySample: Sendable {
         : under.atMost.map {
           $0.subtractingSaturated(certain).addingSaturated(written).addingSaturated(uncertain)
         }
-      // Keys removed from the state below are assumed to be the expired ones, if that is the question.
+      // For this bound, keys that were removed from the state below are assumed to be the expiring ones.
       bounds.databases[number].expiring =
         under.expiring.subtractingSaturated(removed).addingSaturated(expiring)
     }
@@ -96,7 +96,7 @@ package struct KeySample: Sendable {
     return (UInt64(counts[index]) << shift).addingSaturated(settled[index])
   }
 
-  /// Nothing will be added, so names are no longer needed.
+  /// Call this when nothing will be added. Names are then no longer needed.
   package mutating func settle() {
     for index in counts.indices {
       settled[index].addSaturated(UInt64(counts[index]) << shift)
@@ -148,7 +148,7 @@ package struct KeySample: Sendable {
 
   mutating func open() { isOpen = true }
 
-  /// What there was may be gone. What is written later is there.
+  /// Existing keys may be gone. Keys that are written later exist.
   mutating func thinOut() {
     let (selected, numbers, before) = (database, origin, preamble)
     let (wasOpen, wasEmptied) = (isOpen, emptied)
@@ -170,7 +170,7 @@ package struct KeySample: Sendable {
     (database, emptied) = (selected, .max)
   }
 
-  /// The selected database.
+  /// Empties the selected database.
   mutating func emptyOne() {
     emptied |= 1 << UInt16(database)
     for state in 0..<8 {
@@ -202,7 +202,7 @@ package struct KeySample: Sendable {
 
   // MARK: The table
 
-  /// The slot of `tag`, or the one to put it in. There is always an empty slot.
+  /// The slot of `tag`, or an empty one for it. There is always an empty slot.
   private func place(of tag: UInt64) -> Int {
     let mask = slots.count - 1
     // The topmost bits are those that choose the sample.
@@ -215,7 +215,7 @@ package struct KeySample: Sendable {
     guard slots.count >= KeySample.slotsMax else {
       return rebuild(max(64, slots.count * 2)) { _ in true }
     }
-    // Removed names first: numbers are just as good, unless the names come again.
+    // Removed names first, since counting them is as good unless the names occur again.
     for number in 0..<KeyBounds.databasesMax {
       for state in [State.removedBeneath, State.removed] {
         let index = number << 3 | Int(state)

@@ -1,10 +1,10 @@
-/// Chooses keys by a hash of their names: of whatever is read in whatever order, the same keys, so that
-/// what a log does to a chosen key can be followed. Takes fewer as more are met.
+/// Chooses keys by a hash of their names. Any file in any order gives the same keys, so the effect of a log
+/// on a chosen key can be followed. The share is reduced as the number of keys grows.
 package struct KeySampling: Sendable, Equatable {
   /// Names longer than this are never chosen.
   package static let nameBytesMax = 1024
   private let seed: UInt64
-  /// Hashes below it are chosen.
+  /// Keys with a hash below this are chosen.
   private var limit = UInt64.max
 
   package init(seed: UInt64) { self.seed = seed }
@@ -13,10 +13,10 @@ package struct KeySampling: Sendable, Equatable {
     name.count <= KeySampling.nameBytesMax && hash(name) <= limit
   }
 
-  /// From now on half as many are chosen: each of them was until now.
+  /// From now on half as many are chosen. All of them were also chosen before.
   package mutating func halve() { limit >>= 1 }
 
-  /// FNV-1a, with a finish that spreads its upper bits.
+  /// FNV-1a with a finalizer that mixes its upper bits.
   private func hash(_ name: some Collection<UInt8>) -> UInt64 {
     var value: UInt64 = 0xcbf2_9ce4_8422_2325 ^ seed
     for byte in name { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
@@ -26,11 +26,11 @@ package struct KeySampling: Sendable, Equatable {
   }
 }
 
-/// A key that a walk met, and where in the file its value lies.
+/// A key from a walk, and the position of its value in the file.
 package struct RDBKeyPlace: Sendable, Equatable {
   package var database: Int
   package var name: [UInt8]
-  /// The byte that stands before the key.
+  /// The type byte before the key.
   package var type: UInt8
   package var isValkey: Bool
   package var value: Range<UInt64>

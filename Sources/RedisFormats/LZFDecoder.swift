@@ -1,26 +1,26 @@
-/// Decodes an LZF string, fed in arbitrary pieces, and finds it broken where a server does (Redis's
-/// `lzf_d.c`): a copy from before the beginning, more bytes than announced, fewer bytes, or an end in the
-/// middle of an instruction.
+/// Decodes an LZF string, which arrives in arbitrary pieces. A string is broken if a server says so (Redis's
+/// `lzf_d.c`): a copy from before the beginning, more or fewer bytes than announced, or an end in the middle
+/// of an instruction.
 ///
-/// The lengths and distances alone decide that, so a string of no further interest is checked without
-/// producing a byte of it. Otherwise the output goes through an `LZFWindow`.
+/// The lengths and distances alone decide this. So a string whose content is not needed is checked without
+/// decompressing it. Otherwise the output goes through an `LZFWindow`.
 struct LZFDecoder: Sendable {
   private enum Step: Sendable { case control, literals, longLength, distance }
   private var step = Step.control
-  /// Bytes of the instruction at hand that are still to come.
+  /// The remaining bytes of the current instruction.
   private var count = 0
   private var distance = 0
   private var produced: UInt64 = 0
-  /// Announced bytes. A server does not check the encoding of a string of 0 bytes.
+  /// The announced size. A server does not check the encoding of an empty string.
   private let size: UInt64
   private var isBroken = false
 
   init(size: UInt64) { self.size = size }
 
-  /// Whether the bytes so far are a whole string.
+  /// Whether the bytes so far are a complete string.
   var isComplete: Bool { size == 0 || !isBroken && step == .control && produced == size }
 
-  /// Decodes until the input or the room of `output` is used up. Returns the bytes used.
+  /// Decodes until the input is used up or `output` is full. Returns the bytes used.
   @inline(__always)
   fileprivate mutating func decode(
     _ input: UnsafeRawBufferPointer, into output: inout some LZFOutput
@@ -29,7 +29,7 @@ struct LZFDecoder: Sendable {
     var index = 0
     while index < input.count, output.hasRoom {
       if step == .control, input.count &- index > LZFDecoder.lookahead {
-        // The whole instruction is there.
+        // The instruction is complete.
         let byte = Int(input[index])
         if byte < 32 {
           guard grow(byte &+ 1) else { return input.count }
@@ -83,7 +83,7 @@ struct LZFDecoder: Sendable {
     return index
   }
 
-  /// More than the bytes of any instruction.
+  /// More bytes than any instruction has.
   private static let lookahead = 40
 
   @inline(__always)
@@ -99,7 +99,7 @@ struct LZFDecoder: Sendable {
     return !isBroken
   }
 
-  /// Checks without producing anything.
+  /// Checks the input without decompressing it.
   mutating func check(_ input: UnsafeRawBufferPointer) {
     var output = NoOutput()
     _ = decode(input, into: &output)
@@ -107,12 +107,12 @@ struct LZFDecoder: Sendable {
 }
 
 private protocol LZFOutput {
-  /// For any one instruction.
+  /// Whether there is room for the output of any instruction.
   var hasRoom: Bool { get }
   mutating func append(_ bytes: UnsafeRawBufferPointer)
-  /// At most 32 bytes, behind which as many can be read.
+  /// Appends at most 32 bytes. As many more can be read after them.
   mutating func append(_ bytes: UnsafeRawPointer, _ count: Int)
-  /// Repeats `count` bytes from `distance` bytes ago; they may reach into themselves.
+  /// Repeats `count` bytes from `distance` bytes back. The source may overlap the output.
   mutating func copy(_ count: Int, from distance: Int)
 }
 
@@ -123,7 +123,7 @@ private struct NoOutput: LZFOutput {
   func copy(_ count: Int, from distance: Int) {}
 }
 
-/// The output of an `LZFDecoder` as it comes, with the 8 KiB before it that a copy may refer to.
+/// The streamed output of an `LZFDecoder`, with the previous 8 KiB that a copy may refer to.
 struct LZFWindow: Sendable {
   private static let reach = 1 << 13
   private static let size = 1 << 16
@@ -182,13 +182,13 @@ struct LZFWindow: Sendable {
     }
   }
 
-  /// For another string.
+  /// Prepares for another string.
   mutating func reset() {
     freshStart = 0
     end = 0
   }
 
-  /// Decodes until the input or the room is used up. Returns the bytes used.
+  /// Decodes until the input is used up or the window is full. Returns the bytes used.
   mutating func decode(_ input: UnsafeRawBufferPointer, with decoder: inout LZFDecoder) -> Int {
     if bytes.isEmpty { bytes = [UInt8](repeating: 0, count: LZFWindow.size) }
     return bytes.withUnsafeMutableBytes { bytes in
@@ -200,7 +200,7 @@ struct LZFWindow: Sendable {
     }
   }
 
-  /// What was produced since the last call, which also makes room for more.
+  /// Passes on the output since the last call, and makes room for more.
   mutating func drain(into packed: inout PackedCheck?, _ capture: inout RDBCapture) {
     bytes.withUnsafeBytes { bytes in
       let fresh = UnsafeRawBufferPointer(rebasing: bytes[freshStart..<end])
@@ -228,7 +228,7 @@ struct LZFWindow: Sendable {
 }
 
 extension LZFDecoder {
-  /// All of a string; nil if it is broken.
+  /// Decodes a complete string; nil if it is broken.
   static func decode(_ input: [UInt8], size: Int) -> [UInt8]? {
     var decoder = LZFDecoder(size: UInt64(size))
     var window = LZFWindow()

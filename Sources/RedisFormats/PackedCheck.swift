@@ -1,68 +1,70 @@
-/// Checks a packed string (ziplist, listpack, intset, zipmap) as a server does when it loads one, fed in
-/// arbitrary pieces: exactly as strictly, since a backup that loads is not broken, and one that does not load
-/// is not good. Holds a few bytes, whatever the size.
+/// Checks a packed string (ziplist, listpack, intset, zipmap), which arrives in arbitrary pieces, exactly as
+/// strictly as a server does when it loads one: a backup that loads is not broken, and one that does not load
+/// is not good. It keeps only a few bytes, whatever the size.
 ///
-/// A server with `sanitize-dump-payload no`, the default, or `clients` reads little of most packed strings.
-/// Damage in what it does not read then loads, and is met when the key is used. What 6.2.5, 7.0.15, 7.4.1
-/// and 8.2.3 read:
-/// - of a listpack the size in its header, which must be that of the string, and the end byte; in a stream
-///   also the first entry; of a hash with field expiries the first three. Of one whose header does not count
-///   the entries (65 535), every entry up to an end byte, to count them (`listpack.c`, `lpValidateIntegrity`,
-///   `lpValidateNext`);
-/// - of a ziplist the same, and that its tail lies inside (`ziplistValidateIntegrity`). Redis 6.2 reads the
-///   entries of a whole list (type 10) only; 7.0 and newer convert every ziplist and read all of it. A file
-///   of RDB version 9 or less may come from 6.2, and is judged as by that;
-/// - of an intset width, count and size, which must agree; it may not be empty (`intsetValidateIntegrity`);
-/// - all of a zipmap (`zipmapValidateIntegrity`).
+/// A server with `sanitize-dump-payload no` (the default) or `clients` reads little of most packed strings.
+/// It loads damage in the rest, which has an effect only when the key is used. 6.2.5, 7.0.15, 7.4.1 and 8.2.3
+/// read:
+/// - of a listpack, the size in its header, which must be that of the string, and the end byte. In a stream
+///   also the first entry, and in a hash with field expiries the first three. If the header does not have the
+///   number of entries (65 535), every entry up to an end byte, to count them (`listpack.c`,
+///   `lpValidateIntegrity`, `lpValidateNext`);
+/// - of a ziplist, the same, and its tail must be inside (`ziplistValidateIntegrity`). Redis 6.2 only reads
+///   the entries of a list that is one ziplist (type 10). 7.0 and newer convert every ziplist and read all of
+///   it. A file with RDB version 9 or less may be from 6.2, so it is checked as 6.2 does;
+/// - of an intset, the width, count and size, which must agree. It must not be empty
+///   (`intsetValidateIntegrity`);
+/// - of a zipmap, everything (`zipmapValidateIntegrity`).
 ///
-/// Valkey 9.1.2 reads all of each and has no such setting (valkey-io/valkey#3721). A file that it wrote is
-/// judged as by that: a count must be right, integers ascend, a stream's node is followed entry by entry.
+/// Valkey 9.1.2 reads everything and has no such setting (valkey-io/valkey#3721). Its files are checked as it
+/// does: a count must be right, integers must ascend, and a stream's node is checked entry by entry.
 ///
-/// Not checked is what needs memory in proportion to the value: that no element occurs twice.
+/// Duplicate elements are not detected, because this would need memory in proportion to the value.
 struct PackedCheck: Sendable {
   private enum Atom: Sendable {
     case header, headerCount
-    /// The beginning of an entry up to the length of its content: of a ziplist the size of the entry before;
-    /// of a zipmap the length of the field.
+    /// The beginning of an entry up to the length of its content. In a ziplist, this is the size of the
+    /// previous entry. In a zipmap, it is the length of the field.
     case entry
     /// A ziplist's encoding, a zipmap's value length and its free bytes.
     case encoding, value, free
     /// A listpack's length after every entry.
     case backLength
-    /// Nothing more is of interest, but for the last byte.
+    /// Only the last byte still matters.
     case rest
   }
 
   let kind: Kind
-  /// Entries by the header; a lower bound when it can't count them (65 535 and more; zipmap: 254).
+  /// The number of entries in the header. It is a lower bound if the header can't count them (from 65 535; in
+  /// a zipmap from 254).
   private(set) var entries: UInt64 = 0
   private let size: UInt64
   private let depth: Depth
   private var entriesLeft: Int
 
   private var atom = Atom.header
-  /// Bytes of the atom at hand that were read.
+  /// How many bytes of the current atom were read.
   private var have = 0
-  /// The last bytes read, the newest is the least significant.
+  /// The last bytes read. The newest one is the least significant.
   private var recent: UInt64 = 0
   private var position: UInt64 = 0
-  /// Bytes to pass over before the next atom.
+  /// Bytes to skip before the next atom.
   private var skip: UInt64 = 0
 
   private var met: UInt64 = 0
   private var tail: UInt64 = 0
   private var entryStart: UInt64 = 0
   private var lastEntry: UInt64 = 0
-  /// Of a listpack the size of the entry at hand, of a ziplist that of the entry before.
+  /// In a listpack, the size of the current entry. In a ziplist, the size of the previous one.
   private var entrySize: UInt64 = 0
   private var valueLength: UInt64 = 0
   private var node: StreamNodeCheck?
-  /// Bytes of a listpack's integer; 0 for one that is in the first byte; nil for a string.
+  /// The bytes of a listpack's integer; 0 if the integer is in the first byte, nil for a string.
   private var integerBytes: UInt64?
   private var firstByte: UInt64 = 0
   /// The byte that was read before those of `recent`.
   private var older: UInt64 = 0
-  /// Of an intset.
+  /// The bytes per integer of an intset.
   private var width: UInt64 = 0
   private var largest = Int64.min
   private var fault: Fault?
@@ -87,7 +89,7 @@ struct PackedCheck: Sendable {
   mutating func take(_ bytes: UnsafeRawBufferPointer) {
     var index = 0
     if kind == .listpack, position == 0, bytes.count >= 8 {
-      // The header at once: most are short.
+      // Reads the whole header at once, since most strings are short.
       recent = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)) >> 16
       index = 6
       position = 6
@@ -117,7 +119,7 @@ struct PackedCheck: Sendable {
     }
   }
 
-  /// Call at the end of the string. Why a server would refuse it; nil if it would not.
+  /// Call at the end of the string. Returns why a server would refuse it; nil if it would not.
   func finish() -> String? {
     (fault ?? atEnd)?.text(size: size)
   }
@@ -149,12 +151,12 @@ struct PackedCheck: Sendable {
     have = 0
   }
 
-  /// The bytes of the atom at hand, read as a little-endian number.
+  /// The bytes of the current atom as a little-endian number.
   private var littleEndian: UInt64 { recent.byteSwapped >> UInt64(64 &- 8 &* have) }
-  /// The last `count` bytes, read as a big-endian number.
+  /// The last `count` bytes as a big-endian number.
   private func bigEndian(_ count: UInt64) -> UInt64 { recent & (1 << (8 &* count) &- 1) }
 
-  /// Looks at the atom at hand, which has one more byte.
+  /// Checks the current atom, which has one more byte.
   private mutating func step() {
     switch (atom, kind) {
     case (.header, _), (.headerCount, _): header()
@@ -177,10 +179,10 @@ struct PackedCheck: Sendable {
     }
   }
 
-  /// The first byte of the atom at hand.
+  /// The first byte of the current atom.
   private var recentFirst: UInt64 { recent >> UInt64(8 &* (have &- 1)) & 0xff }
 
-  /// False, and broken, if that many more bytes reach beyond the end byte.
+  /// Returns false and fails if this many more bytes reach beyond the end byte.
   private mutating func reaches(_ more: UInt64) -> Bool {
     guard position &+ more < size else {
       fail(.beyond)
@@ -224,7 +226,7 @@ struct PackedCheck: Sendable {
     }
   }
 
-  /// False, and broken, if the header claims another size than the string has.
+  /// Returns false and fails if the header has another size than the string.
   private mutating func claims(_ total: UInt64) -> Bool {
     guard total == size else {
       fail(.size(total))
@@ -253,7 +255,7 @@ struct PackedCheck: Sendable {
     begin(.rest)
   }
 
-  /// Of an intset.
+  /// Reads an integer of an intset.
   private mutating func integer() {
     guard UInt64(have) == width else { return }
     let shift = 64 &- 8 &* width
@@ -298,7 +300,7 @@ struct PackedCheck: Sendable {
 
   private mutating func listpackBackLength() {
     guard have == FieldExpiries.backLengthSize(Int(entrySize)) else { return }
-    // Seven bits a byte, from the end; all but the first byte have the eighth bit.
+    // Seven bits per byte, from the end. All bytes except the first have the eighth bit.
     var length: UInt64 = 0
     for index in 0..<5 as Range<UInt64> {
       let byte = recent >> (8 &* index) & 0xff
@@ -315,7 +317,7 @@ struct PackedCheck: Sendable {
     endEntry()
   }
 
-  /// The listpack entry just read, if it is a number. One byte after its content was read.
+  /// The last listpack entry, if it is a number. One byte after its content has been read.
   private var number: Int64? {
     guard let integerBytes else { return nil }
     if integerBytes == 0 { return Int64(firstByte) }
@@ -373,7 +375,7 @@ struct PackedCheck: Sendable {
 
   // MARK: Zipmap
 
-  /// The length of a field or a value.
+  /// Reads the length of a field or a value.
   private mutating func zipmapLength() {
     let length = have == 1 ? recentFirst : bigEndian(4).byteSwapped >> 32
     guard reaches(length) else { return }
@@ -381,7 +383,7 @@ struct PackedCheck: Sendable {
       skip = length
       begin(.value)
     } else {
-      // The next byte says how many bytes are free after the value.
+      // The next byte is the number of free bytes after the value.
       valueLength = length
       begin(.free)
     }

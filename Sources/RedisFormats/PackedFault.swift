@@ -6,7 +6,7 @@ extension PackedCheck {
     case short, width, empty, emptyNode, size(UInt64), tail, end, beyond, encoding, length, previous
     case count, lastEntry, order, node
 
-    /// - Parameter size: of the string, in bytes.
+    /// - Parameter size: the size of the string in bytes.
     func text(size: UInt64) -> String {
       switch self {
       case .short: "a packed value is too short for its header"

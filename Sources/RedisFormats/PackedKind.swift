@@ -2,7 +2,7 @@ extension PackedCheck {
   enum Kind: Sendable {
     case ziplist, listpack, intset, zipmap
 
-    /// In bytes.
+    /// The size of the header in bytes.
     var headerSize: UInt64 {
       switch self {
       case .listpack: 6
@@ -13,16 +13,16 @@ extension PackedCheck {
     }
   }
 
-  /// How much of it a server reads, beyond header and end byte.
+  /// How much of a packed string a server reads, beyond header and end byte.
   enum Depth: Sendable, Equatable {
-    /// That many entries, if there are as many.
+    /// This many entries, or fewer if there are not as many.
     case entries(Int)
-    /// The first entry, which must be there.
+    /// The first entry, which must exist.
     case firstEntry
     /// Every entry.
     case all
-    /// Every entry, and what header and entries say about one another. The number of entries is a multiple
-    /// of `of`; 0: it is a node of a stream.
+    /// Every entry, and whether header and entries agree. The number of entries must be a multiple of `of`; 0
+    /// means a node of a stream.
     case whole(of: UInt64)
   }
 }

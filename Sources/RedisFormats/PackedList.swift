@@ -1,5 +1,5 @@
 /// The entries of a packed string as text: integers in decimal (Redis's `listpack.c`, `ziplist.c`,
-/// `intset.c`). Nil for bytes that are none.
+/// `intset.c`). Nil for bytes that are not a packed string.
 enum PackedList {
   static func listpack(_ bytes: [UInt8]) -> [[UInt8]]? {
     guard bytes.count >= 7 else { return nil }

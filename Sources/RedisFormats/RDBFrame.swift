@@ -1,12 +1,12 @@
 import CLz4
 import CZstd
 
-/// The compressed frame that holds a whole RDB (Valkey 9.2's `VCS` envelope): unpacks it piece by piece and
-/// checks the checksums that it carries. Ends exactly where the frame ends. Memory is bounded: a frame whose
-/// blocks or window need more than 16 MiB is not read.
+/// The compressed frame around a whole RDB (Valkey 9.2's `VCS` envelope). Unpacks it piece by piece, checks
+/// its checksums, and ends exactly where the frame ends. Memory is bounded: a frame whose blocks or window
+/// need more than 16 MiB is not read.
 ///
-/// `@unchecked Sendable`: the context is used by one walker at a time. A copy of the walker can't go on with
-/// it, which `RDBWalker` checks.
+/// `@unchecked Sendable`: only one walker at a time uses the context. A copy of the walker can't continue
+/// with it. `RDBWalker` checks this.
 package final class RDBFrame: @unchecked Sendable {
   package enum Codec: UInt8, Sendable { case lz4 = 1, zstd = 2 }
 
@@ -14,13 +14,13 @@ package final class RDBFrame: @unchecked Sendable {
     /// Bytes used, bytes unpacked into the output, and whether the frame has ended.
     case more(used: Int, unpacked: Int, isEnd: Bool)
     case damaged(String)
-    /// Reading it needs more than the memory that is set aside.
+    /// Reading it needs more memory than is allowed.
     case tooLarge
   }
 
   static let outputBytes = 64 << 10
   private static let windowLogMax: Int32 = 24
-  /// Of a frame's header, to see which checksums it has: its magic and the flags.
+  /// The bytes of a frame's header with its magic and flags, which show its checksums.
   private static let headBytes = 5
 
   let codec: Codec
@@ -55,10 +55,10 @@ package final class RDBFrame: @unchecked Sendable {
     UnsafeRawBufferPointer(rebasing: output[..<count])
   }
 
-  /// Whether the frame carries a checksum of its content, which was then compared.
+  /// Whether the frame has a checksum of its content. If so, it was compared.
   var hasChecksum: Bool { head.count == RDBFrame.headBytes && head[4] & 4 != 0 }
 
-  /// Unpacks what fits into the output. Call again, also without bytes, while the output was filled.
+  /// Unpacks what fits into the output. If the output is full, call again, even without bytes.
   func unpack(_ bytes: UnsafeRawBufferPointer) -> Step {
     if head.count < RDBFrame.headBytes {
       head += bytes.prefix(RDBFrame.headBytes - head.count)

@@ -1,7 +1,7 @@
 /// Receives every key of a walk, and the content of some of them.
 package protocol RDBKeyObserver: Sendable {
-  /// The value of a key begins. A name longer than `KeySampling.nameBytesMax` is cut off one byte after
-  /// that.
+  /// The value of a key begins. A name longer than `KeySampling.nameBytesMax` is cut one byte after that
+  /// length.
   /// - Returns: whether its content is wanted: the text of a string, the fields of a hash, the members of a
   ///   set or sorted set. Content of other types is never passed on.
   mutating func begin(_ name: [UInt8], database: Int, type: String) -> Bool
@@ -39,13 +39,13 @@ package struct RDBKeyFacts: Sendable, Equatable {
   }
 }
 
-/// Between a walk and its observer: combines strings into elements.
+/// Combines strings of a walk into elements for its observer.
 struct RDBKeyWatch: Sendable {
   var observer: any RDBKeyObserver
   /// Whether strings of the current value are kept.
   private(set) var isWanted = false
-  /// The elements of a longer packed value are not passed on one by one. With the default limits (512
-  /// entries of 64 bytes) a packed value has some 75 KiB.
+  /// The elements of a longer packed value are not passed on one by one. With the default limits (512 entries
+  /// of 64 bytes), a packed value has about 75 KiB.
   static let packedBytesMax = 1 << 18
 
   private var name: [UInt8] = []
@@ -66,7 +66,7 @@ struct RDBKeyWatch: Sendable {
     if !["string", "hash", "set", "zset"].contains(self.type) { isWanted = false }
   }
 
-  /// A string of the current value; `size` is its length in bytes, unless it is encoded as an integer.
+  /// A string of the current value. `size` is its length in bytes, unless it is encoded as an integer.
   mutating func take(_ head: [UInt8], size: UInt64) {
     let size = max(size, UInt64(head.count))
     let whole = size <= UInt64(KeySampling.nameBytesMax) ? head : nil

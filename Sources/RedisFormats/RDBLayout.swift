@@ -1,17 +1,18 @@
-/// One step of a walk. Each reads at most one small atom (19 bytes at most), except the strings,
-/// whose bodies are streamed.
+/// One step of a walk. Each step reads at most one small atom of up to 19 bytes, except for strings, whose
+/// bodies are streamed.
 enum RDBOperation: UInt8, Sendable {
   // The frame of the file.
   case magic, record, trailer
-  // Bytes and lengths of no interest.
+  // Bytes and lengths that are skipped.
   case skip1, skip4, skip8, skip16, length, string
   // Strings and lengths with a meaning.
   case key, auxiliaryName, auxiliaryValue, function, database, nodeKey, streamLength
   /// L n, then n times everything up to the matching `end`. `elements`: each round is an element.
   case loop, elements, end
-  /// L n of an array, L 0 or 1, the insert index after a 1, and the loop over n elements, which reads no n.
+  /// L n of an array, L 0 or 1, the insert index after a 1, and the loop over n elements, which does not read
+  /// n.
   case arrayCount, arrayFlag, arrayInsert, counted
-  /// L tag of an array's element, and what it announces.
+  /// L tag of an array's element, and the data that it announces.
   case arrayTag, unwatchedString, arrayNumber
   /// L n ranges of slots whose keys are being imported.
   case slotImport
@@ -21,21 +22,21 @@ enum RDBOperation: UInt8, Sendable {
   case score, oldScore
   /// L container: 1 plain, 2 packed; and the node that follows it.
   case container, node
-  /// Strings that pack many elements, made of one, two or three entries. `ziplistList` is a whole list.
+  /// Strings that pack many elements of one, two or three entries each. `ziplistList` is a whole list.
   case ziplist, ziplistPairs, ziplistList, listpack, listpackPairs, listpackTriples, streamNode
   /// A hash that refers to a template: its id, then the values.
   case templatedListpack
   case intset, zipmap
-  /// A field's time to live: L ttl (0 none), or 8 bytes (−1 none).
+  /// A field's time to live: L ttl (0 for none), or 8 bytes (−1 for none).
   case fieldTTL, fieldExpiry
-  /// L: the module that wrote what follows.
+  /// L: the module that wrote the following data.
   case moduleID
-  /// One opcode of a module's stream, repeated until its end; the FLOAT and DOUBLE it may announce.
+  /// One opcode of a module's stream, repeated until its end, and the FLOAT and DOUBLE that it may announce.
   case moduleOpcode, moduleLength, moduleFloat, moduleDouble, moduleString
   /// The end of a value, and of any other record.
   case valueDone, recordDone
 
-  /// Strings that pack many elements, or may.
+  /// Whether this is a string that packs many elements, or may do so.
   @inline(__always)
   var mayPack: Bool {
     self == .node
@@ -58,8 +59,8 @@ struct RDBLayout: Sendable {
   static let shared = RDBLayout()
 
   private(set) var code: [RDBOperation] = [.recordDone, .magic, .record, .trailer]
-  /// Where the program of a record's first byte begins, 0 for a byte not known; 256 for the magic
-  /// REDIS, then 256 for VALKEY, since numbers from 22 to 243 mean different things under them.
+  /// The start of the program for a record's first byte; 0 for an unknown byte. There are 256 entries for the
+  /// magic REDIS, then 256 for VALKEY, since the numbers from 22 to 243 have different meanings in the two.
   private(set) var entries = [UInt16](repeating: 0, count: 512)
   /// The index into `typeNames` of a value's first byte.
   private(set) var types = [UInt8](repeating: 0, count: 512)
@@ -100,7 +101,7 @@ struct RDBLayout: Sendable {
     value(7, "module", [.moduleID, .moduleOpcode])
     value(22, "hash", [.elements, .fieldTTL, .string, .string, .end], in: .redis)
     value(22, "hash", [.elements, .string, .string, .fieldExpiry, .end], in: .valkey)
-    // In the order that Valkey 9.2's tests suggest; see `isGuessed`.
+    // The order is inferred from Valkey 9.2's tests; see `isGuessed`.
     value(
       23, "pathhash", [.loop, .string, .elements, .string, .string, .end, .end], in: .valkey)
     value(24, "hash", [.skip8, .elements, .fieldTTL, .string, .string, .end], in: .redis)
@@ -140,7 +141,7 @@ struct RDBLayout: Sendable {
       layout += [.loop, .string, .skip8]
       if version >= 3 { layout += [.skip8] }
       layout += [.loop, .skip16, .end, .end]
-      // Entries that consumers gave back.
+      // Entries that consumers returned.
       if version >= 5 { layout += [.loop, .skip16, .end] }
       layout += [.end]
       // Producers whose repeated entries are recognised.
@@ -174,7 +175,7 @@ struct RDBLayout: Sendable {
     if magic != .redis { entries[256 + Int(byte)] = UInt16(position) }
   }
 
-  /// The position after the `end` that belongs to the loop whose body begins at `position`.
+  /// The position after the `end` of the loop whose body begins at `position`.
   func behindLoop(_ position: Int) -> Int {
     var depth = 1
     var next = position

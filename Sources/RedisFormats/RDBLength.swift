@@ -6,7 +6,7 @@ struct RDBLength {
   var size: Int
   var isSpecial = false
 
-  /// Nil when more bytes are needed.
+  /// Nil if more bytes are needed.
   @inline(__always)
   static func read(_ bytes: UnsafeRawBufferPointer, at start: Int = 0) -> RDBLength? {
     guard start < bytes.count else { return nil }

@@ -1,4 +1,4 @@
-/// What the first bytes of a file that is not a log of commands say about its writer.
+/// What the first bytes of a file that is not a log of commands show about its writer.
 ///
 /// The rule for all files of Redis is: *unknown is data*. Data that a program wrote in a form that this
 /// release can't read is kept, restored unchanged, and never blocks a start. A file is broken only if no
@@ -25,8 +25,8 @@ enum RDBOpening: Equatable {
   private static let magicMin = 3
 
   /// - Parameters:
-  ///   - bytes: from the beginning of the file, as many as there are.
-  ///   - takesAnyMagic: the file may begin with a magic that is not known.
+  ///   - bytes: the first bytes of the file, as many as are available.
+  ///   - takesAnyMagic: whether the file may begin with an unknown magic.
   static func judge(_ bytes: UnsafeRawBufferPointer, takesAnyMagic: Bool) -> RDBOpening {
     if begins(bytes, with: "VCS") {
       return bytes.count < envelopeBytes ? .undecided : envelope(bytes)
@@ -35,7 +35,7 @@ enum RDBOpening: Equatable {
     let isKnown = isRedis || begins(bytes, with: "VALKEY")
     let head = bytes.prefix(headerBytes)
     let text = head.prefix { isLetterOrDigit($0) }
-    // `REDI` followed by something else is a known magic that was cut, not another magic.
+    // `REDI` followed by something else is a truncated known magic, not another magic.
     let isCut =
       !isKnown && text.count < head.count
       && ["REDIS", "VALKEY"].contains { $0.utf8.starts(with: text) }
@@ -103,8 +103,8 @@ enum RDBOpening: Equatable {
 }
 
 extension RDBSummary {
-  /// Whether the writer reads all of a packed value when it loads one: Valkey 9.1.2 and newer. Of its
-  /// development versions, which call themselves 255.255.255, that is not known.
+  /// Whether the writer reads all of a packed value when it loads one, as Valkey 9.1.2 and newer do. For its
+  /// development versions, which report 255.255.255, this is not known.
   var isReadWhole: Bool {
     guard isValkey, let version = serverVersion?.split(separator: ".").map({ Int($0) ?? 0 }) else {
       return false

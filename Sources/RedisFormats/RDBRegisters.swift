@@ -6,7 +6,7 @@ struct RDBRegisters: Sendable {
   private(set) var operation = RDBOperation.magic
   private var position = RDBLayout.magic
 
-  /// Loops nest three deep at most (groups, consumers, pending entries of a stream).
+  /// Loops are nested at most three deep (groups, consumers, pending entries of a stream).
   private var loopsLeft = SIMD4<UInt64>()
   private var loopStarts = SIMD4<Int>()
   private var depth = 0
@@ -14,30 +14,30 @@ struct RDBRegisters: Sendable {
   /// Remaining bytes of the current string's body.
   var bodyLeft: UInt64 = 0
 
-  /// Bytes of the current string after decompression.
+  /// The size of the current string after decompression.
   var stringSize: UInt64 = 0
 
-  /// Of the file.
+  /// Whether the file has the magic VALKEY.
   var isValkeyMagic = false
-  /// A server that can read the file converts its ziplists (Redis 7.0 and newer, RDB version 10).
+  /// Whether every server that can read the file converts its ziplists (Redis 7.0 and newer, RDB version 10).
   var isConverting = false
-  /// The writer reads all of a packed value when it loads one.
+  /// Whether the writer reads all of a packed value when it loads one.
   var isReadWhole = false
-  /// Of the current value.
+  /// Whether the current key has an expiry.
   var hasExpiry = false
   var expiresAt: Int64?
-  /// Milliseconds in a unit of the expiry that follows; 0: none follows.
+  /// The unit of the next expiry in milliseconds; 0 if there is none.
   var expiryUnit: Int64 = 0
   var typeByte: UInt8 = 0
   var type = 0
   var valueStart: UInt64 = 0
   var elements: UInt64 = 0
   var fieldExpires: UInt64 = 0
-  /// Of a module's value: unsigned integers so far.
+  /// The number of unsigned integers of a module's value so far.
   var moduleNumbers = 0
-  /// The template at hand.
+  /// The current template.
   var template: UInt64 = 0
-  /// Of a quicklist's node.
+  /// Whether the current node of a quicklist is plain.
   var isPlainNode = false
 
   mutating func jump(to target: Int) {
@@ -45,12 +45,12 @@ struct RDBRegisters: Sendable {
     operation = layout.code[target]
   }
 
-  /// Does `other` next, and stays at the position.
+  /// Performs `other` next, and stays at the position.
   mutating func redirect(to other: RDBOperation) {
     operation = other
   }
 
-  /// Continues with the next operation. Runs the ends of loops, which read nothing.
+  /// Continues with the next operation. Runs the ends of loops, which do not read anything.
   mutating func advance() {
     position &+= 1
     operation = layout.code[position]
@@ -66,7 +66,7 @@ struct RDBRegisters: Sendable {
     }
   }
 
-  /// Enters the loop whose `loop` operation stands at the position.
+  /// Enters the loop whose `loop` operation is at the position.
   mutating func beginLoop(_ count: UInt64) {
     if count == 0 {
       position = layout.behindLoop(position &+ 1) &- 1
@@ -78,13 +78,14 @@ struct RDBRegisters: Sendable {
     advance()
   }
 
-  /// Passes over the next `count` operations, and enters the loop whose operation then stands there.
+  /// Skips the next `operations` operations, and enters the loop that then follows.
   mutating func beginLoop(_ count: UInt64, behind operations: Int) {
     position &+= operations
     beginLoop(count)
   }
 
-  /// Records whose layout is known from tests and descriptions only: no server that writes them was to be had.
+  /// Whether the layout of a record is only known from tests and descriptions, because no server that writes
+  /// it was available.
   func isGuess(_ byte: UInt8) -> Bool {
     isValkeyMagic ? byte == 23 : byte == 30 || byte == 32 || byte == 0xf2
   }

@@ -1,7 +1,8 @@
 /// The result of a walk over an RDB; during the walk, the part so far.
 package struct RDBSummary: Sendable, Equatable, Codable {
   package enum Checksum: String, Sendable, Equatable, Codable {
-    /// A trailer of zeros: the server had `rdbchecksum no`; or a version below 5, without trailer.
+    /// The trailer is zero, because the server had `rdbchecksum no`. Or the version is below 5, which has no
+    /// trailer.
     case none
     case matches, differs
     /// The trailer was not reached, or there is none (LZ4 envelope).
@@ -17,18 +18,18 @@ package struct RDBSummary: Sendable, Equatable, Codable {
   package var isValkey: Bool
   /// The second in which the save started.
   package var createdAtSeconds: Int64?
-  /// At most 64 entries of at most 256 bytes each, UTF-8 only; without Valkey's `slot-info`.
+  /// At most 64 entries of at most 256 bytes each, only UTF-8, without Valkey's `slot-info`.
   package var auxiliary: [String: String]
-  /// Only databases with keys, as in the file.
+  /// Only databases with keys.
   package var databases: [Int: DatabaseSummary]
-  /// Function libraries.
+  /// The number of function libraries.
   package var functions: Int
   package var checksum: Checksum
-  /// Bytes of the RDB so far; of a malformed one, up to the fault.
+  /// The bytes of the RDB so far. If it is malformed, up to the fault.
   package var byteCount: UInt64
-  /// The walk met something unknown: the counts cover only what came before.
+  /// Whether the walk found something unknown. The counts then only cover what came before it.
   package var isPartial = false
-  /// It has the hash slots of its keys: a node of a cluster wrote it. Older servers do not write them.
+  /// Whether it has the hash slots of its keys, so a cluster node wrote it. Older servers do not write them.
   package var hasSlots = false
 
   package init(
@@ -65,7 +66,7 @@ package struct DatabaseSummary: Sendable, Equatable, Codable {
   package var keys: UInt64
   package var expires: UInt64
   package var fieldExpires: UInt64
-  /// By `string`, `list`, `set`, `zset`, `hash`, `stream`, `module`; only types with keys.
+  /// By `string`, `list`, `set`, `zset`, `hash`, `stream` and `module`. Only types with keys.
   package var types: [String: TypeSummary]
 
   package init(
@@ -83,8 +84,8 @@ package struct DatabaseSummary: Sendable, Equatable, Codable {
 
 package struct TypeSummary: Sendable, Equatable, Codable {
   package var keys: UInt64
-  /// List items, set and sorted-set members, hash fields, stream entries; 0 for strings and
-  /// modules. A lower bound for a packed value of more than 65 534 entries.
+  /// The number of list items, set and sorted-set members, hash fields or stream entries. 0 for strings and
+  /// modules. It is a lower bound for a packed value with more than 65 534 entries.
   package var elements: UInt64
   /// Encoded bytes of the values, without keys.
   package var bytes: UInt64

@@ -1,6 +1,7 @@
 /// The running counts of a walk. Keys are counted when their value is complete.
 struct RDBTally: Sendable {
-  /// Databases told apart; a server's `databases` is 16 by default.
+  /// The maximum number of databases that are counted separately. The default of a server's `databases` is
+  /// 16.
   static let databasesMax = 65_536
   private static let auxiliaryMax = 64
   static let auxiliaryBytesMax = 256
@@ -16,10 +17,10 @@ struct RDBTally: Sendable {
   private(set) var currentNumber = 0
   private var others: [Int: Database] = [:]
 
-  /// Everything but databases, checksum and size.
+  /// Everything except databases, checksum and size.
   var header = RDBSummary()
 
-  /// False when there are too many databases.
+  /// Returns false if there are too many databases.
   mutating func select(_ number: Int) -> Bool {
     guard number != currentNumber else { return true }
     if current.keys > 0 { others[currentNumber] = current }

@@ -1,5 +1,5 @@
-/// An RDB inside a compressed frame. The offset of a fault is that in the file; its reason gives the one in what
-/// the frame unpacks to. A damaged or incomplete frame is broken also if the RDB in it is not understood.
+/// An RDB inside a compressed frame. The offset of a fault is that in the file. Its reason has the offset in
+/// the unpacked RDB. A damaged or incomplete frame is broken even if the RDB in it is not understood.
 extension RDBWalker {
   /// Reads bytes of the frame and any bytes that follow it.
   mutating func unpack(_ bytes: UnsafeRawBufferPointer) -> Int {

@@ -1,6 +1,6 @@
 extension RDBWalker {
-  /// Does the operation at hand on the bytes that follow. Returns the bytes used; 0 when the atom
-  /// is not there completely, or after a fault.
+  /// Performs the current operation on the next bytes. Returns the bytes used; 0 if the atom is incomplete,
+  /// or after a fault.
   mutating func step(_ bytes: UnsafeRawBufferPointer) -> Int {
     switch registers.operation {
     case .record: return record(bytes)
@@ -25,14 +25,14 @@ extension RDBWalker {
     }
   }
 
-  /// Continues after an operation; `used` are its bytes, which the offset does not include yet.
+  /// Continues after an operation. `used` is the number of its bytes, which the offset does not include yet.
   @inline(__always)
   mutating func advance(used: Int) {
     registers.advance()
     settle(used: used)
   }
 
-  /// Leaves a program whose end was reached.
+  /// Leaves a program at its end.
   @inline(__always)
   mutating func settle(used: Int) {
     switch registers.operation {
@@ -160,7 +160,7 @@ extension RDBWalker {
 
   private mutating func length(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let length = RDBLength.read(bytes) else { return 0 }
-    // Where no string can stand, a server takes the number of a special encoding as the length.
+    // Where no string can be, a server uses the number of a special encoding as the length.
     guard length.size > 0 else {
       fail("invalid length encoding")
       return 0
@@ -180,7 +180,7 @@ extension RDBWalker {
       settle(used: length.size)
       return length.size
     case .slotImport:
-      // A server does not count these keys, and deletes them if the import can't go on.
+      // A server does not count these keys, and deletes them if the import can't continue.
       if length.value > 0 { isUncountable = true }
       registers.beginLoop(length.value)
       settle(used: length.size)
@@ -222,7 +222,7 @@ extension RDBWalker {
     return length.size
   }
 
-  /// Lengths that decide how the record continues. False after a fault.
+  /// Handles lengths that decide how the record continues. Returns false after a fault.
   private mutating func composite(_ value: UInt64, at end: UInt64) -> Bool {
     switch registers.operation {
     case .arrayFlag where value == 0: registers.beginLoop(registers.elements, behind: 2)
@@ -255,7 +255,7 @@ extension RDBWalker {
     return true
   }
 
-  /// A module's value is a stream of opcodes, each announcing what follows it, up to opcode 0.
+  /// A module's value is a stream of opcodes up to opcode 0. Each opcode announces the data after it.
   private mutating func moduleOpcode(_ opcode: RDBLength) -> Int {
     switch opcode.value {
     case 0: advance(used: opcode.size)
@@ -280,7 +280,7 @@ extension RDBWalker {
     return count
   }
 
-  /// Of the key that follows: in milliseconds, in old files in seconds.
+  /// The expiry of the next key, in milliseconds or, in old files, in seconds.
   private mutating func expiry(_ bytes: UnsafeRawBufferPointer, _ count: Int) {
     let value =
       count == 8
@@ -313,7 +313,7 @@ extension RDBWalker {
     return 8
   }
 
-  /// 253 NaN, 254 and 255 the infinities, else that many ASCII bytes.
+  /// 253 is NaN, 254 and 255 are the infinities. Any other value is the number of ASCII bytes that follow.
   private mutating func oldScore(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let length = bytes.first else { return 0 }
     guard length != 253 else {

@@ -1,5 +1,5 @@
 extension RDBWalker {
-  /// Reads a string's header; the body, if any, is then streamed through `takeBody`.
+  /// Reads a string's header. The body, if there is one, is then streamed through `takeBody`.
   mutating func stringHeader(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard let length = RDBLength.read(bytes) else { return 0 }
     guard length.size > 0 else {
@@ -32,7 +32,7 @@ extension RDBWalker {
       integer = Int64(
         Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 1, as: Int32.self)))
     }
-    // It encodes its decimal text, which is needed if something is made from it.
+    // It represents its decimal text, which is only needed if the string is used.
     beginString(body: 0, size: 0)
     if capture.isWanted || packed != nil {
       let text = Array(String(integer).utf8)
@@ -72,7 +72,7 @@ extension RDBWalker {
     }
     switch registers.operation {
     case .auxiliaryName, .auxiliaryValue:
-      // One byte more than is kept, so that a longer one is recognised.
+      // One byte more than is kept, to detect longer strings.
       capture.begin(limit: RDBTally.auxiliaryBytesMax + 1)
     case .listpackTriples:
       capture.begin(limit: FieldExpiries.byteCountMax)
@@ -87,10 +87,10 @@ extension RDBWalker {
     }
   }
 
-  /// Whether what the value at hand holds is wanted.
+  /// Whether the content of the current value is wanted.
   var isWatched: Bool { watch?.isWanted ?? false }
 
-  /// Takes bytes of the body at hand; returns how many.
+  /// Takes bytes of the current body. Returns how many.
   mutating func takeBody(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = Int(min(UInt64(bytes.count), registers.bodyLeft))
     if registers.operation != .oldScore {
@@ -125,7 +125,7 @@ extension RDBWalker {
     capture.take(bytes)
   }
 
-  /// The string is complete; `used` are its bytes that the offset does not include yet.
+  /// The string is complete. `used` is the number of its bytes that the offset does not include yet.
   private mutating func endString(used: Int) {
     guard lzf?.isComplete ?? true else {
       fail("a compressed string is damaged")
@@ -166,7 +166,7 @@ extension RDBWalker {
     advance(used: used)
   }
 
-  /// Adds the elements of a packed string; false after a fault.
+  /// Adds the elements of a packed string. Returns false after a fault.
   private mutating func endPacked() -> Bool {
     guard let entriesPerElement = registers.packing?.entriesPerElement else { return true }
     if let reason = packed!.finish() {
@@ -194,7 +194,7 @@ extension RDBWalker {
 }
 
 extension RDBRegisters {
-  /// How the string at hand packs its elements; nil if it does not.
+  /// How the current string packs its elements; nil if it does not.
   fileprivate var packing:
     (kind: PackedCheck.Kind, entriesPerElement: UInt64, depth: PackedCheck.Depth)?
   {

@@ -1,20 +1,20 @@
-/// Walks the structure of an RDB without loading it: checks that every record is well formed up to
-/// the trailer and that the CRC matches, and counts keys, expiries and elements.
+/// Walks the structure of an RDB without loading it. Checks that every record up to the trailer is well
+/// formed and that the CRC matches. Counts keys, expiries and elements.
 ///
-/// Fed with the file in arbitrary pieces. Memory is bounded whatever the input: strings are checked
-/// as they stream by (`LZFDecoder`, `PackedCheck`), and only heads of some are kept (256 bytes; 256 KiB of a
-/// packed hash with field expiries). No input traps.
+/// It gets the file in arbitrary pieces. Memory is bounded whatever the input: strings are checked as a
+/// stream (`LZFDecoder`, `PackedCheck`), and only the heads of some are kept (256 bytes, or 256 KiB of a
+/// packed hash with field expiries). No input causes a trap.
 ///
-/// Every record is a short program of `RDBLayout`; this file drives it, `RDBWalker+Steps.swift`
-/// does one operation, `RDBWalker+Strings.swift` the strings. An atom (length, score, number) that
-/// a piece of input cuts is carried over to the next.
+/// Every record is a short program of `RDBLayout`. This file runs the programs, `RDBWalker+Steps.swift`
+/// performs single operations, and `RDBWalker+Strings.swift` handles strings. An atom (length, score, number)
+/// that is cut at the end of a piece is carried over to the next piece.
 ///
-/// Three endings, which are never confused:
-/// - `ended`: the structure is complete and the checksum matches, or was switched off;
-/// - `malformed`: Redis itself would refuse these bytes, or they end too early;
-/// - `unknown`: a magic, version, type or opcode for which this walker has no certain layout. The file may
-///   be good, so the CRC continues, and `finish()` says in `summary.checksum` whether the last eight bytes
-///   are the CRC of everything before them.
+/// There are three results:
+/// - `ended`: the structure is complete, and the checksum matches or was switched off.
+/// - `malformed`: Redis itself would refuse these bytes, or they end too early.
+/// - `unknown`: the layout of a magic, version, type or opcode is not known for certain. The file may be
+///   good, so the CRC continues. After `finish()`, `summary.checksum` says whether the last eight bytes are
+///   the CRC of everything before them.
 package struct RDBWalker: Sendable {
   package enum State: Sendable, Equatable {
     case walking
@@ -33,7 +33,7 @@ package struct RDBWalker: Sendable {
   var registers = RDBRegisters()
   var tally = RDBTally()
   var capture = RDBCapture()
-  /// Of the string at hand, if it is compressed or packs many elements.
+  /// The decoder of the current string, if it is compressed or packs many elements.
   var lzf: LZFDecoder?
   var window = LZFWindow()
   var packed: PackedCheck?
@@ -42,36 +42,37 @@ package struct RDBWalker: Sendable {
   var checksum = TrailingChecksum()
   var verdict = RDBSummary.Checksum.pending
   private var unknownEnd: UnknownEnd?
-  /// The file may begin with an unknown magic, and still be data.
+  /// Whether a file that begins with an unknown magic can still be data.
   var takesAnyMagic = true
-  /// An envelope ("VCS") has no trailer of its own. For another magic this is unknown.
+  /// Whether there is a trailer. An envelope ("VCS") has none of its own. For another magic, this is unknown.
   var hasTrailer = true
-  /// The bytes walked are those that a frame unpacks to.
+  /// The frame whose unpacked bytes are walked, if there is one.
   var frame: RDBFrame?
   package var isCompressed: Bool { frame != nil }
-  /// Where the RDB in the frame ended, in what it unpacks to.
+  /// The end of the RDB in the unpacked bytes of the frame.
   var endInFrame: UInt64?
   var isFrameEnded = false
-  /// Names in each template of hashes, by its id.
+  /// The number of names in each hash template, by its id.
   var templates: [UInt64: UInt64] = [:]
   static let templatesMax = 65_536
-  /// Keys that expire by this time are counted; unix milliseconds.
+  /// Keys that expire by this time are counted. In unix milliseconds.
   package var expiredBy: Int64?
   package internal(set) var expired: UInt64 = 0
-  /// The file holds keys that a server may drop when it loads them.
+  /// Whether the file has keys that a server may drop when it loads them.
   var isUncountable = false
-  /// A record was met whose layout was never seen in a file, so what contradicts it is not understood.
+  /// Whether there was a record whose layout was never seen in a real file. A contradiction to such a layout
+  /// is not damage.
   var isGuessed = false
-  /// The expected trailer; known after `FF`.
+  /// The expected trailer, which is known after `FF`.
   var crcOfContent: UInt64?
   var byteCount: UInt64 = 0
-  /// Where the chosen keys are; nil: not requested.
+  /// The places of the chosen keys; nil if not requested.
   package internal(set) var keyPlaces: RDBKeyPlaces?
   var watch: RDBKeyWatch?
 
   package init() {}
 
-  /// A walk that also records where some of the keys are.
+  /// A walk that also records the places of some keys.
   package init(choosing sampling: KeySampling, countMax: Int) {
     keyPlaces = RDBKeyPlaces(sampling, countMax: countMax)
   }
@@ -79,18 +80,19 @@ package struct RDBWalker: Sendable {
   /// A walk that passes the keys to `observer`.
   package init(observer: (any RDBKeyObserver)?) { watch = observer.map { RDBKeyWatch($0) } }
 
-  /// The observer with what it received so far.
+  /// The observer, with everything that it has received so far.
   package var observer: (any RDBKeyObserver)? { watch?.observer }
 
-  /// The version is known, so the last eight bytes of a file are its checksum, whatever is inside.
+  /// Whether the version is known, so that the last eight bytes of a file are its checksum, whatever is
+  /// inside.
   package var knowsTrailer: Bool {
     if case .unknown(let fault) = state { return hasTrailer && fault.offset > 0 }
     return true
   }
 
-  /// Call after `finish()`, of an RDB that is not understood, but whose version is known. Whether it can be whole:
-  /// its checksum was found, or it has none.
-  /// - Parameter hasCommands: commands may follow it.
+  /// Call after `finish()` for an RDB that is not understood but whose version is known. Returns whether it
+  /// can be complete, because its checksum was found or it has none.
+  /// - Parameter hasCommands: whether commands may follow it.
   package func mayBeWhole(hasCommands: Bool) -> Bool {
     guard knowsTrailer, let unknownEnd else { return true }
     if unknownEnd.found != nil || verdict == .matches || verdict == .none { return true }
@@ -107,9 +109,9 @@ package struct RDBWalker: Sendable {
     return summary
   }
 
-  /// Consumes bytes and returns how many: all of them, unless the RDB ended inside, since what follows does
-  /// not belong to it. After its end none. After a fault all, although only the CRC of an unknown file
-  /// continues.
+  /// Consumes bytes and returns how many: all of them, unless the RDB ends among them, since the rest does
+  /// not belong to it. After its end, none. After a fault, all of them, although only the CRC of an unknown
+  /// file continues.
   package mutating func consume(_ bytes: UnsafeRawBufferPointer) -> Int {
     if frame != nil { return unpack(bytes) }
     let used = consumePlain(bytes)
@@ -131,7 +133,7 @@ package struct RDBWalker: Sendable {
     case .walking: break
     }
     let used = walk(bytes)
-    // An envelope: what follows is its frame.
+    // After an envelope's header, its frame follows.
     if frame != nil, byteCount < UInt64(RDBOpening.envelopeBytes) { return used }
     switch state {
     case .walking:
@@ -192,8 +194,8 @@ package struct RDBWalker: Sendable {
     return index
   }
 
-  /// One more byte for an incomplete atom. The missing bytes are found one by one, so that an atom uses
-  /// exactly what was carried over.
+  /// Adds one byte to an incomplete atom. Missing bytes are added one by one, so that an atom uses exactly
+  /// the carried-over bytes.
   private mutating func stepOverCarry(adding byte: UInt8) -> Int {
     carry.append(byte)
     let copy = carry
@@ -207,7 +209,7 @@ package struct RDBWalker: Sendable {
     return 1
   }
 
-  /// - Parameter isCertain: whatever the layout of its records is, the file is not whole.
+  /// - Parameter isCertain: whether the file is incomplete or damaged whatever the layout of its records is.
   mutating func fail(_ reason: String, isCertain: Bool = false) {
     guard isCertain || !isGuessed else {
       return giveUp(
@@ -223,7 +225,7 @@ package struct RDBWalker: Sendable {
   }
 }
 
-/// The beginning of an atom that was cut at the end of a piece of input.
+/// The beginning of an atom that is cut at the end of a piece of input.
 struct Carry: Sendable {
   private var bytes = SIMD32<UInt8>()
   var count = 0

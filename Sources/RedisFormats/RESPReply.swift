@@ -1,4 +1,4 @@
-/// What a server answers, in RESP2.
+/// A reply of a server in RESP2.
 package enum RESPReply: Sendable, Hashable {
   /// `+OK`
   case status(String)
@@ -9,7 +9,7 @@ package enum RESPReply: Sendable, Hashable {
   case null
   case array([RESPReply])
 
-  /// A status, or a bulk string.
+  /// The text of a status or a bulk string.
   package var text: String? {
     switch self {
     case .status(let text): text
@@ -24,24 +24,24 @@ package enum RESPReply: Sendable, Hashable {
   }
 }
 
-/// Reads replies out of bytes that come in any portions. Total on any bytes, and bounded.
+/// Reads replies from bytes that arrive in any portions. Safe for any input, and bounded.
 package struct RESPReplyReader: Sendable {
   package enum Fault: Error, Sendable, Equatable {
-    /// It is longer than the reader takes.
+    /// The reply is longer than the reader accepts.
     case tooLong
-    /// It is no reply: what was wrong.
+    /// The bytes are not a reply. The value says what is wrong.
     case malformed(String)
   }
 
-  /// Arithmetic: ROLE of a primary has three levels, and no reply that is asked for has more.
+  /// The reply to ROLE of a primary has three levels, and no other reply that we use has more.
   static let depthMax = 8
 
   private let bytesMax: Int
   private var bytes: [UInt8] = []
-  /// Every reply ends with a line feed, so while none has come there is nothing to read.
+  /// Every reply ends with a line feed. Without one, there is nothing to read.
   private var mayBeWhole = false
 
-  /// - Parameter bytesMax: of a reply with all that is in it.
+  /// - Parameter bytesMax: the maximum size of a reply with all its elements.
   package init(bytesMax: Int) {
     precondition(bytesMax > 0, "replies of \(bytesMax) bytes")
     self.bytesMax = bytesMax
@@ -52,14 +52,14 @@ package struct RESPReplyReader: Sendable {
     if !mayBeWhole { mayBeWhole = portion.contains(10) }
   }
 
-  /// What came and was not read as a part of a reply: what follows `+CONTINUE`, for one.
+  /// The received bytes that do not belong to a reply, for example those after `+CONTINUE`.
   package mutating func takeRest() -> [UInt8] {
     defer { bytes = [] }
     return bytes
   }
 
-  /// The next reply; nil while it is not whole. Line feeds before it are passed over: a primary sends them to
-  /// keep a link alive before its answer to PSYNC.
+  /// The next reply; nil while it is incomplete. Line feeds before it are skipped, because a primary sends
+  /// them before its reply to PSYNC to keep the link alive.
   package mutating func next() throws(Fault) -> RESPReply? {
     guard mayBeWhole else {
       guard bytes.count <= bytesMax else { throw .tooLong }
@@ -76,7 +76,8 @@ package struct RESPReplyReader: Sendable {
     return reply
   }
 
-  /// Reads one reply from its beginning, each time from there: replies are small, and come in few portions.
+  /// Reads one reply. Every attempt starts from its beginning, since replies are small and arrive in few
+  /// portions.
   private struct Cursor {
     let bytes: ArraySlice<UInt8>
     var position = 0
@@ -101,7 +102,7 @@ package struct RESPReplyReader: Sendable {
     }
 
     private mutating func array(_ count: Int64, depth: Int) throws(Fault) -> RESPReply? {
-      // Nothing is reserved by what a server says: elements are kept as they come.
+      // No memory is reserved for an announced count. Elements are added as they arrive.
       var elements: [RESPReply] = []
       for _ in 0..<count {
         guard let element = try reply(depth: depth + 1) else { return nil }
@@ -121,7 +122,7 @@ package struct RESPReplyReader: Sendable {
       return .bulk(Array(bytes[position..<end]))
     }
 
-    /// The next line without its end; nil while it is not whole.
+    /// The next line without its end; nil while it is incomplete.
     private mutating func line() throws(Fault) -> ArraySlice<UInt8>? {
       guard let end = bytes[position...].firstIndex(of: 10) else { return nil }
       defer { position = end + 1 }
@@ -139,7 +140,7 @@ package struct RESPReplyReader: Sendable {
   }
 }
 
-/// A command as clients send it: an array of bulk strings.
+/// A command in the form that clients send: an array of bulk strings.
 package func encodedCommand(_ arguments: [[UInt8]]) -> [UInt8] {
   var bytes = Array("*\(arguments.count)\r\n".utf8)
   for argument in arguments {
@@ -151,7 +152,7 @@ package func encodedCommand(_ arguments: [[UInt8]]) -> [UInt8] {
 }
 
 extension RESPReply {
-  /// As a server sends it. Line ends inside a status or an error become spaces.
+  /// The bytes that a server sends. Line ends inside a status or an error become spaces.
   package var encoded: [UInt8] {
     switch self {
     case .status(let text): return line("+", text)

@@ -1,12 +1,12 @@
-/// Reads the commands that clients send to a server, out of bytes that come in any portions: arrays of bulk
-/// strings, and lines of words (`PING\r\n`). Total on any bytes, and bounded.
+/// Reads the commands that clients send to a server from bytes that arrive in any portions: arrays of bulk
+/// strings, and lines of words (`PING\r\n`). Safe for any input, and bounded.
 package struct RESPRequestReader: Sendable {
   package enum Fault: Error, Sendable, Equatable { case tooLong, malformed }
 
   private let bytesMax: Int
   private var bytes: [UInt8] = []
 
-  /// - Parameter bytesMax: of a command with its framing.
+  /// - Parameter bytesMax: the maximum size of a command with its framing.
   package init(bytesMax: Int) {
     precondition(bytesMax > 0, "commands of \(bytesMax) bytes")
     self.bytesMax = bytesMax
@@ -14,8 +14,8 @@ package struct RESPRequestReader: Sendable {
 
   package mutating func append(_ portion: some Collection<UInt8>) { bytes += portion }
 
-  /// The arguments of the next command, its name first; nil while it is not whole. Empty lines and arrays
-  /// are passed over, as servers do.
+  /// The arguments of the next command, starting with its name; nil while it is incomplete. Empty lines and
+  /// arrays are skipped, as by servers.
   package mutating func next() throws(Fault) -> [[UInt8]]? {
     while true {
       var position = 0
@@ -50,7 +50,7 @@ package struct RESPRequestReader: Sendable {
     return arguments
   }
 
-  /// The number on a line that begins with `mark`; nil while the line is not whole.
+  /// The number on a line that begins with `mark`; nil while the line is incomplete.
   private func number(after mark: UInt8, _ position: inout Int) throws(Fault) -> Int? {
     guard let end = bytes[position...].firstIndex(of: 10) else { return nil }
     let line = bytes[position..<end]

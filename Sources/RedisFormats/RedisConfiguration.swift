@@ -1,6 +1,6 @@
-/// What a `redis.conf` says about persistence. Nothing is defaulted: nil means that the file is
-/// silent, or that a part which could not be read may say otherwise. As in Redis, names are
-/// case-insensitive, an included file stands where it is named, and the last mention wins.
+/// What a `redis.conf` says about persistence. There are no defaults: nil means that the file does not have
+/// the setting, or that an unreadable part may change it. As in Redis, names are case-insensitive, an
+/// included file counts at the place of its `include`, and the last setting wins.
 package struct RedisConfiguration: Sendable, Equatable {
   /// `dir`
   package var directory: String?
@@ -14,15 +14,15 @@ package struct RedisConfiguration: Sendable, Equatable {
   package var appendDirectoryName: String?
   /// Paths or patterns of `include` that were not read, in order.
   package var unread: [String] = []
-  /// Files may include others this deep, and so many in all.
+  /// The limits for includes: their depth, and the number of files.
   private static let depthMax = 8
   private static let filesMax = 256
   private var files = 1
 
   package init() {}
 
-  /// - Parameter including: the content of the files that a path or pattern stands for, in order; nil if that
-  ///   is not known.
+  /// - Parameter including: gives the contents of the files of a path or pattern, in order; nil if they are
+  ///   not known.
   package init(
     parsing bytes: [UInt8], including: (String) -> [[UInt8]]? = { _ in nil }
   ) throws(RedisConfigurationFault) {
@@ -75,7 +75,7 @@ package struct RedisConfiguration: Sendable, Equatable {
         files + contents.count <= RedisConfiguration.filesMax
       else {
         unread.append(path)
-        // What it says about this is not known, and it comes later.
+        // The unreadable part comes later and may change these settings.
         appendOnly = nil
         return
       }
@@ -93,7 +93,7 @@ package struct RedisConfiguration: Sendable, Equatable {
 }
 
 package struct RedisConfigurationFault: Error, Sendable, Equatable {
-  /// From 1.
+  /// The number of the line, from 1.
   package var line: Int
   /// A phrase for an operator, without a full stop.
   package var reason: String

@@ -1,4 +1,4 @@
-/// The value of a key, as commands show it.
+/// The value of a key, as commands return it.
 package enum RedisValue: Sendable, Equatable {
   case string([UInt8])
   case list([[UInt8]])
@@ -6,7 +6,7 @@ package enum RedisValue: Sendable, Equatable {
   case sortedSet([[UInt8]: Double])
   case hash([[UInt8]: [UInt8]])
 
-  /// Bytes of what it holds.
+  /// The size of the content in bytes.
   package var byteCount: Int {
     switch self {
     case .string(let bytes): bytes.count
@@ -17,7 +17,7 @@ package enum RedisValue: Sendable, Equatable {
     }
   }
 
-  /// As TYPE and an RDB's summary name it.
+  /// The name of the type, as in TYPE and in an RDB's summary.
   package var typeName: String {
     switch self {
     case .string: "string"
@@ -29,10 +29,10 @@ package enum RedisValue: Sendable, Equatable {
   }
 }
 
-/// Reads the bytes of one value in an RDB. Total on any bytes: nil for what is malformed, and for the
-/// kinds that it does not read: streams, modules, hashes whose fields expire.
+/// Reads the bytes of one value in an RDB. Safe for any input. Nil if the value is malformed or of a kind
+/// that it does not read: streams, modules, and hashes with field expiries.
 package struct RDBValueReader {
-  /// A packed string may say that it is far longer than it is.
+  /// A limit, because a packed string may announce a much larger size than it has.
   private static let stringBytesMax = 64 << 20
   private let bytes: [UInt8]
   private var position = 0
@@ -126,7 +126,7 @@ package struct RDBValueReader {
     guard let count = count() else { return nil }
     var found: [[UInt8]] = []
     for _ in 0..<(count &* perElement) {
-      // Each takes a byte at least, so that a false count ends soon.
+      // Each takes at least one byte, so a wrong count ends soon.
       guard let next = string() else { return nil }
       found.append(next)
     }
@@ -151,7 +151,7 @@ package struct RDBValueReader {
     }
   }
 
-  /// 253 NaN, 254 and 255 the infinities, else that many ASCII bytes.
+  /// 253 is NaN, 254 and 255 are the infinities. Any other value is the number of ASCII bytes that follow.
   private mutating func oldScore() -> Double? {
     guard let size = take(1)?[0] else { return nil }
     switch size {
@@ -162,7 +162,7 @@ package struct RDBValueReader {
     }
   }
 
-  /// A quicklist: its nodes are packed lists, or, tagged so, single items.
+  /// A quicklist. Its nodes are packed lists or, with a tag for that, single items.
   private mutating func nodes(areTagged: Bool) -> RedisValue? {
     guard let count = count() else { return nil }
     var items: [[UInt8]] = []

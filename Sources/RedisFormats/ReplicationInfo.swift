@@ -1,8 +1,8 @@
-/// What a server's INFO says that matters to whoever replicates from it. Total on any text: a field that is
-/// missing, or that has no value of its kind, is nil.
+/// The fields of a server's INFO that matter to a replica. Safe for any text: a field that is missing or has
+/// an invalid value is nil.
 package struct ReplicationInfo: Sendable, Equatable {
   package enum Role: Sendable, Equatable { case primary, replica }
-  /// Who made the server. Other forks call themselves Redis.
+  /// The kind of server. Other forks report that they are Redis.
   package enum Product: Sendable, Equatable { case redis, valkey }
 
   /// The server that a replica replicates from.
@@ -11,7 +11,7 @@ package struct ReplicationInfo: Sendable, Equatable {
     package var port: Int
     /// `master_link_status`
     package var isUp: Bool
-    /// `master_sync_in_progress`: its data are being replaced.
+    /// `master_sync_in_progress`: its data is being replaced.
     package var isSyncing: Bool
     package init(host: String, port: Int, isUp: Bool, isSyncing: Bool) {
       self.host = host
@@ -22,11 +22,11 @@ package struct ReplicationInfo: Sendable, Equatable {
   }
 
   package var product = Product.redis
-  /// Its own: for Valkey not the version of Redis that it also reports.
+  /// The server's own version. For Valkey, this is not the Redis version that it also reports.
   package var version: String?
-  /// `run_id`: drawn at each start.
+  /// `run_id`, which is new at each start.
   package var runID: String?
-  /// `redis_mode` is `sentinel`: no server with data.
+  /// `redis_mode` is `sentinel`, so it is not a server with data.
   package var isSentinel = false
   /// `redis_mode` or `cluster_enabled`: a node of a cluster.
   package var isCluster = false
@@ -35,7 +35,7 @@ package struct ReplicationInfo: Sendable, Equatable {
   package var upstream: Upstream?
   /// `master_replid`, 40 hexadecimal digits.
   package var historyID: String?
-  /// `master_replid2`: the history that the present one goes on from; nil if there is none.
+  /// `master_replid2`: the history that the current one continues; nil if there is none.
   package var formerHistoryID: String?
   /// `second_repl_offset`: the first offset that the former history does not share; nil if there is none.
   package var formerHistoryEnd: UInt64?
@@ -54,16 +54,16 @@ package struct ReplicationInfo: Sendable, Equatable {
   package var keys = KeyBounds.unknown
   /// `used_memory`, bytes.
   package var usedMemory: UInt64?
-  /// `loading`: it reads its data, and answers few commands.
+  /// `loading`: the server is reading its data, and answers few commands.
   package var isLoading = false
-  /// `rdb_bgsave_in_progress`: a fork that writes an RDB, which a full sync can also be.
+  /// `rdb_bgsave_in_progress`: a fork is writing an RDB. This can also be a full sync.
   package var isSaving = false
   /// `aof_rewrite_in_progress`.
   package var isRewriting = false
-  /// `aof_enabled`; nil if it is not said.
+  /// `aof_enabled`; nil if it is missing.
   package var hasAppendOnlyFile: Bool?
 
-  /// INFO is shorter; what follows is not read.
+  /// Only this much of the text is read. INFO is shorter.
   package static let bytesMax = 1 << 20
 
   package init() {}
@@ -118,7 +118,7 @@ package struct ReplicationInfo: Sendable, Equatable {
         isSyncing: fields["master_sync_in_progress"] == "1")
     }
     historyID = fields["master_replid"].flatMap(identifier)
-    // Forty zeros and -1 stand for none.
+    // Forty zeros and -1 mean none.
     formerHistoryID = fields["master_replid2"].flatMap(identifier).flatMap { id in
       id.allSatisfy { $0 == "0" } ? nil : id
     }
@@ -130,7 +130,7 @@ package struct ReplicationInfo: Sendable, Equatable {
     backlogBytesMax = number(fields["repl_backlog_size"])
     isFailingOver = fields["master_failover_state"].map { $0 != "no-failover" } ?? false
     usedMemory = number(fields["used_memory"])
-    // Valkey and 7.0 also know `async_loading`, in which the old data are served.
+    // Valkey and 7.0 also have `async_loading`, during which the old data is served.
     isLoading = fields["loading"] == "1"
     isSaving = fields["rdb_bgsave_in_progress"] == "1"
     isRewriting = fields["aof_rewrite_in_progress"] == "1"

@@ -1,9 +1,9 @@
 /// Reads the commands that a primary sends to a replica, and says how far they change data.
 ///
 /// The bytes of the stream become the log as they are. This only finds the ends of commands, and which commands
-/// are no reason to upload anything: PING and PUBLISH change no data, and `REPLCONF GETACK *` asks how far the
-/// replica is (for WAIT, and when the primary shuts down). An idle primary sends a PING every ten seconds, and
-/// nothing of that has to be uploaded.
+/// do not need an upload: PING and PUBLISH do not change data, and `REPLCONF GETACK *` asks for the replica's
+/// offset (for WAIT, and when the primary shuts down). An idle primary sends a PING every ten seconds, which
+/// does not have to be uploaded.
 package struct ReplicationStream: Sendable {
   /// How many bytes were read.
   package private(set) var taken: UInt64 = 0
@@ -13,7 +13,7 @@ package struct ReplicationStream: Sendable {
   package private(set) var dataEnd: UInt64 = 0
   /// How many GETACKs were read.
   package private(set) var questions: UInt64 = 0
-  /// These bytes are no commands. Nothing after them is read.
+  /// The bytes are not commands. Nothing after them is read.
   package private(set) var fault: FileFault?
 
   private enum State: Sendable {
@@ -24,20 +24,20 @@ package struct ReplicationStream: Sendable {
     /// In a number, after `*` or `$`.
     case digits(isCount: Bool, value: UInt64, count: Int)
     case numberEnd(isCount: Bool, value: UInt64)
-    /// In an argument: so many bytes of it are still to come.
+    /// In an argument, with this many remaining bytes.
     case bytes(UInt64)
     /// After an argument, before CR or before LF.
     case argumentEnd(hasReturn: Bool)
   }
   private var state = State.command
-  /// How many arguments of the command are still to come.
+  /// How many arguments of the command remain.
   private var missing: UInt64 = 0
-  /// How many arguments of the command were begun.
+  /// How many arguments of the command have started.
   private var begun = 0
   /// The beginnings of the first two arguments.
   private var words: (first: [UInt8], second: [UInt8]) = ([], [])
 
-  /// The longest word that is looked for, and one byte more.
+  /// One byte more than the longest word that is searched for.
   private static let wordMax = 9
   private static let argumentsMax: UInt64 = 1 << 31
   private static let lengthMax: UInt64 = 1 << 40

@@ -1,15 +1,15 @@
-/// Follows the entries of a stream's node (Redis's `t_stream.c`, `streamValidateListpackIntegrity`):
+/// Checks the entries of a stream's node (Redis's `t_stream.c`, `streamValidateListpackIntegrity`):
 ///
 /// - once: count, deleted, number of fields, the fields, 0;
-/// - then for each of count + deleted: flags, two parts of the id, unless flag 2 the number of fields and
-///   the fields, the values, and the number of entries that it took.
+/// - then for each of count + deleted: flags, two parts of the id, the number of fields and the fields (not
+///   with flag 2), the values, and the number of entries that this took.
 struct StreamNodeCheck: Sendable {
   private enum Step: Sendable {
     case count, deleted, fieldCount, field, zero
     case flags, milliseconds, sequence, ownFieldCount, ownField, value, size
   }
   private var step = Step.count
-  /// Fields or values still to come in this step.
+  /// Remaining fields or values in this step.
   private var left: Int64 = 0
   private var entriesLeft: Int64 = 0
   private var masterFields: Int64 = 0
@@ -18,10 +18,10 @@ struct StreamNodeCheck: Sendable {
   private var hasOwnFields = false
   private(set) var isBroken = false
 
-  /// The node may end here.
+  /// Whether the node may end here.
   var isComplete: Bool { !isBroken && step == .flags && entriesLeft == 0 }
 
-  /// - Parameter number: of the next entry; nil for a string.
+  /// - Parameter number: the number in the next entry; nil for a string.
   mutating func take(_ number: Int64?) {
     switch step {
     case .field, .ownField, .value:

@@ -1,9 +1,9 @@
-/// The CRC-64 of a growing run of bytes, and of the same run without its last eight bytes, so that
-/// a file whose structure can't be walked can still be held against its own trailer.
+/// The CRC-64 of the bytes so far, and of the same bytes without the last eight. So a file whose structure
+/// can't be walked can still be compared with its own trailer.
 struct TrailingChecksum: Sendable {
-  /// Over everything but the tail.
+  /// The CRC of everything except the tail.
   private var crc = CRC64()
-  /// The last bytes, at most eight; the oldest is the least significant byte.
+  /// The last bytes, at most eight. The oldest one is the least significant.
   private var tail: UInt64 = 0
   private var tailCount = 0
 
@@ -34,7 +34,7 @@ struct TrailingChecksum: Sendable {
     return copy.value
   }
 
-  /// What the last eight bytes say about all before them; `pending` when there are fewer.
+  /// Whether the last eight bytes match the bytes before them; `pending` if there are fewer.
   var verdict: RDBSummary.Checksum {
     guard tailCount == 8 else { return .pending }
     if tail == 0 { return .none }

@@ -1,19 +1,19 @@
-/// Looks for the end of an RDB whose records are not all known: FF, and the CRC of everything up to it. Records
-/// decide nothing here, so a file that was cut or changed is recognised behind an unknown one, too, and commands
-/// may follow.
+/// Searches for the end of an RDB with unknown records: FF and the CRC of everything up to it. This does not
+/// depend on the records, so truncation or damage after an unknown record is detected, too, and commands may
+/// follow.
 struct UnknownEnd: Sendable {
-  /// The offset behind the checksum, once it was found.
+  /// The offset after the checksum, once it was found.
   private(set) var found: UInt64?
-  /// FF and eight zero bytes were met: an end without a checksum looks like this.
+  /// Whether there were FF and eight zero bytes, which looks like an end without a checksum.
   private(set) var mayBeUnchecked = false
   private var crc: CRC64
   private var offset: UInt64
-  /// The last eight bytes; the oldest is the least significant.
+  /// The last eight bytes. The oldest one is the least significant.
   private var recent: UInt64 = .max
-  /// The CRC up to and with each of the last sixteen bytes, if it was FF; nil for another.
+  /// For each of the last sixteen bytes, the CRC up to and including it if it was FF; otherwise nil.
   private var sums = [UInt64?](repeating: nil, count: 16)
 
-  /// - Parameter crc: of everything before `offset`.
+  /// - Parameter crc: the CRC of everything before `offset`.
   init(crc: CRC64, at offset: UInt64) { (self.crc, self.offset) = (crc, offset) }
 
   mutating func take(_ bytes: UnsafeRawBufferPointer) {

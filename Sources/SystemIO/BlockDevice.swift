@@ -1,8 +1,8 @@
 import BackupTypes
 package import SystemPackage
 
-/// How the block device below a file system identifies itself, from sysfs. A disk keeps this identity when
-/// it is attached to another machine, and a clone of it has another.
+/// The identity of the block device below a file system, from sysfs. A disk keeps it when it is attached to
+/// another machine. A clone of the disk has another one.
 package struct BlockDevice: Sendable {
   /// As in `/proc/self/mountinfo`: `259:3`.
   package var number: String
@@ -12,15 +12,15 @@ package struct BlockDevice: Sendable {
   private static let depthMax = 6
   private static let textBytesMax = 8192
 
-  /// Nil if `device` is not one of the kernel's block devices, as for a network file system.
+  /// Nil if `device` is not a block device of the kernel, for example with a network file system.
   ///
   /// - Parameters:
-  ///   - device: the device of a file on it, `FileStatus.device`.
+  ///   - device: the `FileStatus.device` of a file on it.
   ///   - system: where sysfs is mounted.
   package init?(_ device: UInt64, system: FilePath = "/sys") {
     number = BlockDevice.number(device)
     folder = system.appending("dev").appending("block").appending(number)
-    // The link's end, not the link.
+    // Follows the link.
     guard (try? OpenDirectory(folder)) != nil else { return nil }
   }
 
@@ -48,7 +48,7 @@ package struct BlockDevice: Sendable {
       return "rbd.\(cluster).\(pool).\(image)"
     }
     if let file = text(folder, "loop", "backing_file") { return "loop.\(file)" }
-    // For device mapper and RAID the disks below decide: data on a disk is also on its clone.
+    // For device mapper and RAID, the disks below it decide, since a clone of a disk has the same data.
     if let below = below(folder, depth) {
       let uuid = text(folder, "dm", "uuid") ?? ""
       return below.isEmpty ? nil : "\(below.joined(separator: "+")).\(uuid)"
@@ -57,8 +57,8 @@ package struct BlockDevice: Sendable {
     return places.lazy.compactMap { text(folder, $0) }.first { BlockDevice.isUnique($0) }
   }
 
-  /// The names of the devices that this one consists of; empty if one of them has no name; nil if it
-  /// consists of no others.
+  /// The names of the devices that this one consists of. Empty if one of them has no name, nil if it does not
+  /// consist of others.
   private func below(_ folder: FilePath, _ depth: Int) -> [String]? {
     let slaves = folder.appending("slaves")
     guard let entries = try? OpenDirectory(slaves).entries(), !entries.isEmpty else { return nil }
@@ -67,8 +67,8 @@ package struct BlockDevice: Sendable {
     return names.count == entries.count ? names.sorted() : []
   }
 
-  /// Virtual disks without a serial number, iSCSI targets that number theirs, and the controller of
-  /// Google's NVMe disks have the same name on every machine.
+  /// Some names are the same on every machine: those of virtual disks without a serial number, of iSCSI
+  /// targets that number their disks, and of the controller of Google's NVMe disks.
   private static func isUnique(_ name: String) -> Bool {
     name.utf8.count { (0x30...0x39).contains($0) } >= 4
       && !["drive-", "QM0000", "IET", "nvme_card", "6e766d655f63617264"].contains {

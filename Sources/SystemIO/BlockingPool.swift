@@ -4,20 +4,20 @@ import Glibc
 
 /// A fixed number of threads for work that blocks: file and network I/O, compression, hashing.
 ///
-/// Used as `withTaskExecutorPreference(pool) { … }`; the preference follows structured child tasks,
-/// not actors with an executor of their own. Hop once per piece of work: there and back costs about
-/// as much as hashing 100 KiB.
+/// Use it with `withTaskExecutorPreference(pool) { … }`. Structured child tasks inherit the preference, but
+/// actors with their own executor do not. Switch to it once per piece of work, since switching there and back
+/// costs about as much as hashing 100 KiB.
 ///
-/// The queue holds one entry per runnable task, so whoever bounds the tasks bounds it. When the
-/// last reference goes, what is queued is still run and then the threads end.
+/// The queue has one entry per runnable task, so limiting the tasks limits the queue. After the last
+/// reference is released, queued work still runs, and then the threads exit.
 package final class BlockingPool: TaskExecutor, Sendable {
   private let queue = JobQueue()
 
   /// - Parameters:
-  ///   - name: of the threads, with their number appended; cut to 15 bytes.
+  ///   - name: the name of the threads. A number is appended, and the result is cut to 15 bytes.
   ///   - threads: at least 1.
-  ///   - isIdle: the threads run only when no other program wants to, if the system allows it. What they
-  ///     hold meanwhile, nobody gets: no work that takes locks of a file system.
+  ///   - isIdle: whether the threads only run when no other program wants to, if the system allows it. Such a
+  ///     thread can hold a lock for long, so it must not do work that takes locks of a file system.
   package init(name: String, threads: Int, isIdle: Bool = false) throws(LifeboatError) {
     precondition(threads >= 1, "a pool of \(threads) threads")
     for number in 0..<threads {
@@ -74,7 +74,7 @@ private final class JobQueue: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
   }
 
-  /// Waits for the next job; nil when the queue is closed and empty.
+  /// Waits for the next job; nil if the queue is closed and empty.
   func next() -> Job? {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

@@ -19,7 +19,7 @@ package final class BudgetGate: Sendable {
   package var isWaitedFor: Bool { state.withLock { $0.budget.isWaitedFor } }
 
   /// Waits for `bytes`, at most the capacity.
-  /// - Throws: `CancellationError`, and then nothing is held.
+  /// - Throws: `CancellationError`. Nothing is held then.
   package func take(_ bytes: Int) async throws -> Hold {
     let id = state.withLock { state in
       state.asked += 1
@@ -29,7 +29,7 @@ package final class BudgetGate: Sendable {
       try await withCheckedThrowingContinuation {
         (waiter: CheckedContinuation<Void, any Error>) in
         let result: Result<Void, any Error>? = state.withLock { state in
-          // A cancellation that came first found nobody to wake.
+          // An earlier cancellation had nobody to wake.
           if Task.isCancelled { return .failure(CancellationError()) }
           if state.budget.request(bytes, by: id) { return .success(()) }
           state.waiting[id] = waiter
@@ -63,7 +63,7 @@ package final class BudgetGate: Sendable {
     granted.compactMap { state.waiting.removeValue(forKey: $0) }
   }
 
-  /// Bytes that are held until they are given back, at the latest when the last reference goes.
+  /// Bytes that are held until they are given back, at the latest when the last reference is released.
   package final class Hold: Sendable {
     private let gate: BudgetGate
     private let bytes: Mutex<Int>
@@ -75,7 +75,7 @@ package final class BudgetGate: Sendable {
 
     deinit { shrink(to: 0) }
 
-    /// Gives back what is more than `count`.
+    /// Gives back everything above `count`.
     package func shrink(to count: Int) {
       let freed = bytes.withLock { bytes in
         let freed = max(0, bytes - count)

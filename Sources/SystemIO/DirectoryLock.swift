@@ -3,16 +3,16 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// An exclusive lock on a directory: flock(2) on its own descriptor. The kernel releases it when the
-/// process ends, however that happens, and it leaves no file behind. On a network file system it works only
-/// among the processes of one node.
+/// An exclusive lock on a directory: flock(2) on its own descriptor. The kernel releases it when the process
+/// ends in any way, and it leaves no file behind. On a network file system, it only works among the processes
+/// of one node.
 package final class DirectoryLock: Sendable {
   package enum Answer: Sendable {
     case taken(DirectoryLock)
-    /// Another process, or another part of this one, holds it.
+    /// Another process or another part of this one holds it.
     case held
-    /// The file system, or the system, has no such locks; the value is the error text of the operating
-    /// system.
+    /// The file system or the operating system does not support such locks. The value is the error text of
+    /// the operating system.
     case unsupported(String)
   }
 

@@ -4,28 +4,26 @@ import Glibc
 import Synchronization
 package import SystemPackage
 
-/// Tells that something changed in the data directory or the AOF directory, at nearly no cost.
+/// Reports that something has changed in the data directory or the AOF directory, at almost no cost.
 ///
-/// One inotify instance, at most two watches, one thread that sleeps in poll(2). An event marks
-/// work and does no work: everything that happens is folded into one set of `Changes`, handed over
-/// at most once until `rearm()`. Between the two the thread does not even look at inotify, so the
-/// caller decides how often it is woken under load; the kernel keeps, or gives up on, what comes
-/// meanwhile, and then it says `.rescan`.
+/// It has one inotify instance, at most two watches, and one thread that sleeps in poll(2). Events are only
+/// merged into one set of `Changes`, which is delivered at most once until `rearm()`. Between delivery and
+/// `rearm()` the thread does not read inotify, so the caller decides how often it is woken under load.
+/// Meanwhile the kernel queues events. If its queue overflows, the result is `.rescan`.
 ///
-/// Events are a hint, never proof: nothing is said about network file systems' remote writers. Scan
-/// after `watch` and by a timer.
+/// Events are hints and not proof: there are none for remote writers on network file systems. So scan after
+/// `watch` and by a timer.
 package final class DirectoryWatcher: Sendable {
   package enum Role: Sendable, Hashable, CaseIterable { case data, appendOnlyDirectory }
 
   package struct Changes: OptionSet, Sendable, Hashable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
-    /// A name came, went or was replaced.
+    /// A name was added, removed or replaced.
     package static let entries = Changes(rawValue: 1)
-    /// A file's content changed, where modifications are watched and armed.
+    /// A file's content was changed, if modifications are watched and armed.
     package static let modification = Changes(rawValue: 2)
-    /// Events were lost, or a watched directory itself was removed: look at everything, and `watch`
-    /// again.
+    /// Events were lost, or a watched directory itself was removed. Scan everything, and `watch` again.
     package static let rescan = Changes(rawValue: 4)
   }
 
@@ -33,9 +31,9 @@ package final class DirectoryWatcher: Sendable {
   private let thread: SystemThread
 
   /// - Parameters:
-  ///   - prefix: events about names that begin so are dropped, modifications excepted.
+  ///   - prefix: events about names with this prefix are dropped, except modifications.
   ///   - onChange: called on the watcher's thread, at most once until `rearm()`.
-  /// - Throws: when the kernel has no inotify for us (ENOSYS, EMFILE): then poll.
+  /// - Throws: if inotify is not available (ENOSYS, EMFILE). Then poll.
   package init(
     ignoringNamesBeginning prefix: String? = nil,
     onChange: @escaping @Sendable (Changes) -> Void
@@ -47,12 +45,12 @@ package final class DirectoryWatcher: Sendable {
 
   deinit { stop() }
 
-  /// Watches a directory in this role, in place of the one watched so far.
+  /// Watches a directory in this role, instead of the previous one.
   ///
-  /// - Parameter watchModifications: also tell when content changes, armed from now on. After one
-  ///   modification was seen, no more are until `armModification()`, so a server that writes all
-  ///   the time costs one wakeup and not thousands.
-  /// - Throws: also when the kernel has no watch left (ENOSPC): then poll.
+  /// - Parameter watchModifications: whether to also report changes of content, armed from now on. After one
+  ///   modification, no more are reported until `armModification()`, so a server that writes all the time
+  ///   causes one wake-up and not thousands.
+  /// - Throws: also if the kernel has no watch left (ENOSPC). Then poll.
   package func watch(
     _ path: FilePath, role: Role, watchModifications: Bool = false
   ) throws(LifeboatError) {
@@ -64,11 +62,11 @@ package final class DirectoryWatcher: Sendable {
   /// Allows the next call of `onChange`.
   package func rearm() { events.signal { $0.isArmed = true } }
 
-  /// Asks to be told of the next modification, in every directory watched with them. A directory
-  /// that is gone by now shows as `.rescan`.
+  /// Requests a report of the next modification in every directory that is watched for them. A directory that
+  /// has been removed gives `.rescan`.
   package func armModification() { events.armModification() }
 
-  /// Ends the thread; no `onChange` begins after this returns, unless it is called from one.
+  /// Ends the thread. After this returns, no `onChange` starts, unless this is called from an `onChange`.
   package func stop() {
     let isFirst = events.signal { state in
       defer { state.isStopped = true }

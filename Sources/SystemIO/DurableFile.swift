@@ -1,19 +1,19 @@
 package import BackupTypes
 import SystemPackage
 
-/// The one way in which Lifeboat makes a file that must survive a crash: a temporary file in the
-/// same directory, a full write, fsync, the name, fsync of the directory.
+/// How Lifeboat makes every file that must survive a crash: a temporary file in the same directory, a
+/// complete write, fsync, the final name, and fsync of the directory.
 ///
-/// A crash at any instruction leaves the name absent (or its former content) or the whole new
-/// content; a temporary file may stay, whose name begins with `temporaryPrefix`.
+/// After a crash at any instruction, the file is absent (or has its old content) or has the complete new
+/// content. A temporary file may be left, whose name begins with `temporaryPrefix`.
 package enum DurableFile {
   package static let temporaryPrefix = ".lifeboat-tmp"
 
-  /// Makes `name` with `bytes`; an existing file is never touched.
+  /// Makes `name` with `bytes`. An existing file is never changed.
   ///
-  /// - Parameter mode: permission bits, of which the process's umask takes its part.
-  /// - Returns: false when the name exists. Then, too, its name is durable on return, also when
-  ///   the writer that made it did not live to say so.
+  /// - Parameter mode: permission bits, reduced by the process's umask.
+  /// - Returns: false if the name exists. The existing name is then durable, too, even if its writer was
+  ///   interrupted.
   package static func createExclusively(
     _ name: String, in directory: OpenDirectory, bytes: [UInt8], mode: UInt32
   ) throws(LifeboatError) -> Bool {
@@ -36,9 +36,9 @@ package enum DurableFile {
     }
   }
 
-  /// Makes `name` with `bytes`, in place of what it names now.
+  /// Makes `name` with `bytes`. Replaces an existing file.
   ///
-  /// - Parameter mode: permission bits, of which the process's umask takes its part.
+  /// - Parameter mode: permission bits, reduced by the process's umask.
   package static func replace(
     _ name: String, in directory: OpenDirectory, bytes: [UInt8], mode: UInt32
   ) throws(LifeboatError) {
@@ -53,7 +53,7 @@ package enum DurableFile {
     try directory.synchronize()
   }
 
-  /// Writes and synchronizes a new temporary file; leaves none behind when that fails.
+  /// Writes and synchronizes a new temporary file. Removes it if this fails.
   static func writeTemporary(
     in directory: OpenDirectory, bytes: [UInt8], mode: UInt32
   ) throws(LifeboatError) -> String {
@@ -77,7 +77,7 @@ package enum DurableFile {
     }
   }
 
-  /// Best effort: a temporary file that stays is skipped by every reader.
+  /// Best effort, since every reader skips temporary files.
   private static func discard(_ name: String, in directory: OpenDirectory) {
     _ = try? directory.remove(name)
   }

@@ -2,10 +2,10 @@ import Glibc
 import SystemPackage
 
 extension Errno {
-  /// What the last failed call of this thread left behind; read it before anything else runs.
+  /// The error number of the last failed call of this thread. Read it before any other call.
   static var current: Errno { Errno(rawValue: errno) }
 
-  /// Whether a file system answers so when it does not know an operation or a flag at all.
+  /// Whether file systems return this number for an unsupported operation or flag.
   var meansUnsupported: Bool {
     switch self {
     case .invalidArgument, .noFunction, .notSupported, .notSupportedOnSocket: true

@@ -12,7 +12,7 @@ final class EventSource: Sendable {
   struct Watch {
     var descriptor: Int32
     var path: FilePath
-    /// Whether modifications are wanted at all, and whether the kernel reports them now.
+    /// Whether modifications are watched, and whether the kernel reports them now.
     var modifications: Bool
     var isModificationArmed: Bool
   }
@@ -67,7 +67,7 @@ final class EventSource: Sendable {
     guard let failure else { return }
     var error = LifeboatError(failure, action: "watch", path: path)
     if failure == .noSpace {
-      // Here ENOSPC has nothing to do with room: inotify_add_watch(2).
+      // Here ENOSPC does not mean that the disk is full: inotify_add_watch(2).
       error.code = .failure
       error.hint = "changes are found by polling; raise fs.inotify.max_user_watches"
     }
@@ -93,12 +93,12 @@ final class EventSource: Sendable {
     if isLost { signal { $0.pending.insert(.rescan) } }
   }
 
-  /// Changes the state and wakes the thread to see it.
+  /// Changes the state and wakes the thread.
   @discardableResult
   func signal<Value: Sendable>(_ change: (inout State) -> Value) -> Value {
     let value = state.withLock { change(&$0) }
     var one: UInt64 = 1
-    // EAGAIN: the bell has rung 2^64 times already, so the thread is awake.
+    // EAGAIN: the counter of the eventfd is at its maximum, so the thread is being woken anyway.
     _ = retryingInterrupts { write(bell.descriptor, &one, 8) }
     return value
   }
@@ -125,11 +125,11 @@ final class EventSource: Sendable {
     }
   }
 
-  /// Sleeps until the bell rings, or, when armed, an event comes; takes in what came.
+  /// Sleeps until the bell rings or, if armed, an event arrives. Then reads the events.
   private func wait(withEvents isArmed: Bool) {
     var descriptors = [
       pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
-      // A negative descriptor is passed over: poll(2).
+      // poll(2) ignores a negative descriptor.
       pollfd(fd: isArmed ? inotify.descriptor : -1, events: Int16(POLLIN), revents: 0),
     ]
     guard case .success = retryingInterrupts({ poll(&descriptors, 2, -1) }) else { return }
@@ -171,7 +171,7 @@ final class EventSource: Sendable {
       state.pending.insert(.rescan)
       return
     }
-    // What comes for a watch that was given up, its own IN_IGNORED included, is of no interest.
+    // Events of a removed watch, including its own IN_IGNORED, are ignored.
     let roles = state.watches.filter { $0.value.descriptor == descriptor }.keys
     guard !roles.isEmpty else { return }
     if mask & UInt32(IN_IGNORED) != 0 {
@@ -202,7 +202,7 @@ final class EventSource: Sendable {
     }
   }
 
-  /// Replaces the mask of a watch. False when its path no longer leads to the directory watched.
+  /// Replaces the mask of a watch. False if its path no longer leads to the watched directory.
   private func setMask(_ role: Role, modifications: Bool, _ state: inout State) -> Bool {
     guard var watch = state.watches[role] else { return true }
     guard case .success(let descriptor) = add(watch.path, modifications: modifications) else {
@@ -217,8 +217,8 @@ final class EventSource: Sendable {
     return isSame
   }
 
-  /// Gives up a watch that no role uses any more. It may be gone by itself, so the answer tells
-  /// nothing.
+  /// Removes a watch that no role uses any more. The kernel may already have removed it, so the result is
+  /// ignored.
   private func release(_ descriptor: Int32, _ state: State) {
     if state.watches.values.contains(where: { $0.descriptor == descriptor }) { return }
     _ = inotify_rm_watch(inotify.descriptor, descriptor)

@@ -3,17 +3,17 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// What the file system says about one file; symbolic links are never followed to get it.
+/// The metadata of one file. Symbolic links are not followed.
 package struct FileStatus: Sendable, Hashable {
   package enum Kind: Sendable, Hashable { case regular, directory, symlink, other }
 
   package var device: UInt64
   package var inode: UInt64
-  /// Bytes.
+  /// The size in bytes.
   package var size: UInt64
   package var modified: FileMoment
   package var changed: FileMoment
-  /// Birth time; nil when the file system has none.
+  /// Birth time; nil if the file system does not have it.
   package var born: FileMoment?
   package var links: UInt64
   package var owner: UInt32
@@ -24,7 +24,7 @@ package struct FileStatus: Sendable, Hashable {
 }
 
 extension FileStatus {
-  /// What `path` is, without following it if it is a link; nil when there is nothing.
+  /// The status of `path`. If it is a link, the link is not followed. Nil if it does not exist.
   package static func at(_ path: FilePath) throws(LifeboatError) -> FileStatus? {
     var raw = clinux_status()
     let result = path.withPlatformString { name in
@@ -37,14 +37,14 @@ extension FileStatus {
     }
   }
 
-  /// Whether `path` leads to a directory, through links as well.
+  /// Whether `path` is a directory. Links are followed.
   package static func isDirectory(_ path: FilePath) -> Bool {
     var raw = stat()
     let result = path.withPlatformString { name in stat(name, &raw) }
     return result == 0 && raw.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Whether this process may write there; false on a read-only file system, too.
+  /// Whether this process may write there. False on a read-only file system, too.
   package static func isWritable(_ path: FilePath) -> Bool {
     path.withPlatformString { access($0, W_OK) == 0 }
   }

@@ -15,7 +15,7 @@ package struct FileSystemSpace: Sendable {
   /// `f_type`, see statfs(2).
   package var magic: UInt64
 
-  /// The values of the file system that holds `path`.
+  /// The values of the file system that contains `path`.
   package static func at(_ path: FilePath) throws(LifeboatError) -> FileSystemSpace {
     var raw = clinux_file_system()
     let result = path.withPlatformString { name in

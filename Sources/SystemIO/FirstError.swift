@@ -1,7 +1,7 @@
 import Synchronization
 
-/// The first error of tasks that run at the same time. Those that are cancelled because of it fail, too, in
-/// any order.
+/// The first error of tasks that run at the same time. The tasks that are cancelled because of it fail later,
+/// in any order.
 package final class FirstError: Sendable {
   private let error = Mutex<(any Error)?>(nil)
 

@@ -15,8 +15,8 @@ package enum HostFacts {
     word("/proc/sys/kernel/random/boot_id")
   }
 
-  /// What this machine keeps across boots and a clone of it does not share: its identifier with the
-  /// addresses of its network cards. Nil in a container, which has neither.
+  /// An identity that this machine keeps across boots and a clone of it does not have: its machine id with
+  /// the addresses of its network cards. Nil in a container, which has neither.
   package static func machine() -> String? {
     let cards = FilePath("/sys/class/net")
     guard let identifier = word("/etc/machine-id"),
@@ -41,7 +41,7 @@ package enum HostFacts {
     return text.isEmpty ? nil : text
   }
 
-  /// Where relative paths begin; nil if that directory is gone or hidden.
+  /// The working directory; nil if it is gone or hidden.
   package static func workingDirectory() -> FilePath? {
     guard let text = getcwd(nil, 0) else { return nil }
     defer { free(text) }

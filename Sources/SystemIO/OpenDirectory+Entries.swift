@@ -4,7 +4,7 @@ import SystemPackage
 
 extension OpenDirectory {
   package struct Entry: Sendable, Hashable {
-    /// A name that is not UTF-8 is shown repaired, and can then not be opened by it.
+    /// A name that is not UTF-8 is repaired. The entry can't be opened by the repaired name.
     package var name: String
     package var kind: FileStatus.Kind
     package var isUTF8: Bool
@@ -16,15 +16,15 @@ extension OpenDirectory {
     }
   }
 
-  /// Everything in the directory but `.` and `..`, sorted by the bytes of the names.
+  /// Everything in the directory except `.` and `..`, sorted by the bytes of the names.
   package func entries() throws(LifeboatError) -> [Entry] {
     var result: [Entry] = []
     try forEachEntry { entry, _ in result.append(entry) }
     return result.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
-  /// Calls `body` for each entry, in the file system's order and in constant memory. Each call
-  /// reads the directory afresh. What comes or goes meanwhile may be seen or not.
+  /// Calls `body` for each entry, in the file system's order and in constant memory. Each call reads the
+  /// directory again. Entries that are added or removed meanwhile may be seen or not.
   package func forEachEntry(
     _ body: (Entry) throws(LifeboatError) -> Void
   ) throws(LifeboatError) {
@@ -38,15 +38,15 @@ extension OpenDirectory {
     let stream = try openStream()
     defer { closedir(stream) }
     while true {
-      // readdir(3) tells its end from a failure by errno alone.
+      // Only errno distinguishes the end of readdir(3) from a failure.
       errno = 0
       guard let entry = readdir(stream) else {
         let number = Errno.current
         if number.rawValue == 0 { return }
         throw LifeboatError(number, action: "list the directory", path: path)
       }
-      // The address of the name inside the stream's buffer: the imported tuple can't be used, since
-      // an entry can be shorter than it and end with the buffer.
+      // The address of the name inside the stream's buffer. The imported tuple can't be used, since an entry
+      // can be shorter than the tuple and end with the buffer.
       let name = UnsafeRawPointer(entry).advanced(by: MemoryLayout<dirent>.offset(of: \.d_name)!)
         .assumingMemoryBound(to: CChar.self)
       let isSelf = strcmp(name, ".") == 0 || strcmp(name, "..") == 0
@@ -58,7 +58,7 @@ extension OpenDirectory {
     }
   }
 
-  /// A stream of its own: a descriptor made by dup(2) would share this one's position.
+  /// A new open file description, since a descriptor made by dup(2) would share this one's position.
   private func openStream() throws(LifeboatError) -> OpaquePointer {
     let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
     switch retryingInterrupts({ openat(descriptor, ".", flags) }) {
@@ -72,7 +72,7 @@ extension OpenDirectory {
     }
   }
 
-  /// nil when the entry is gone by now. Some file systems leave the kind out of the listing.
+  /// nil if the entry is gone by now. Some file systems leave the kind out of the listing.
   private func kind(
     _ type: UInt8, of name: UnsafePointer<CChar>
   ) throws(LifeboatError) -> FileStatus.Kind? {

@@ -5,11 +5,11 @@ import SystemPackage
 
 extension OpenDirectory {
   /// Follows a link in a server's data directory. A server follows every link that its user can. Lifeboat may
-  /// run as another user, often root, so a link counts only if it stays within the file system of the
-  /// directory, and if whoever made it could have put the file itself there (`isSafe`).
+  /// run as another user, often root, so a link is only followed if it stays within the file system of the
+  /// directory, and if its owner could have put the file itself there (`isSafe`).
   ///
-  /// - Returns: what it leads to; the caller closes the descriptor. Nil if it leads nowhere.
-  /// - Throws: `.corrupt` if it leads elsewhere.
+  /// - Returns: the descriptor of the target, which the caller closes. Nil if there is no target.
+  /// - Throws: `.corrupt` if the link must not be followed.
   func follow(
     _ name: String, _ link: FileStatus, flags: Int32
   ) throws(LifeboatError) -> (descriptor: Int32, status: FileStatus)? {
@@ -40,7 +40,7 @@ extension OpenDirectory {
               + ", and it leads to a file of user \(target.owner)"
             : "user \(link.owner) made it, and it leads to a file of user \(target.owner)")
       }
-      // The link that was judged is the one that was followed: a rename changes its time.
+      // Ensures that the link that was checked is the one that was followed. A rename would change its time.
       var now = clinux_status()
       guard clinux_status_at(descriptor, name, &now) == 0, FileStatus(now) == link else {
         throw LifeboatError(
@@ -63,11 +63,11 @@ extension OpenDirectory {
         + "link's owner, or of the directory's owner if root made them")
   }
 
-  /// Whether a link leads to nothing but what its owner may read.
+  /// Whether a link only gives access to a file that its owner may read.
   ///
-  /// A link of root is the operator's choice, but it can lead through directories in which others write. So it
-  /// counts only for a file of the directory's owner. If that is root, nobody else may write in the directory:
-  /// otherwise the server's user could rename such a link to the name of a file of Redis.
+  /// A link of root is the operator's choice, but its path can go through directories in which others may
+  /// write. So it is only followed to a file of the directory's owner. If that is root, nobody else may write
+  /// in the directory. Otherwise the server's user could rename such a link to the name of a file of Redis.
   static func isSafe(
     _ link: FileStatus, to target: FileStatus, in directory: FileStatus
   ) -> Bool {
@@ -78,6 +78,6 @@ extension OpenDirectory {
 }
 
 extension FileStatus {
-  /// Its group, or everybody.
+  /// Whether its group or everybody may write.
   fileprivate var isWritableByOthers: Bool { mode & 0o022 != 0 }
 }

@@ -3,18 +3,17 @@ import CLinux
 import Glibc
 import SystemPackage
 
-// Renaming, linking and removing. None of it is durable before `synchronize()` of the directories
-// concerned.
+// Renaming, linking and removing. These are only durable after `synchronize()` of the affected directories.
 
 extension OpenDirectory {
-  /// How deep `removeTree` goes; Redis and Lifeboat write at most three levels.
+  /// The maximum depth of `removeTree`. Redis and Lifeboat write at most three levels.
   private static let treeDepthMax = 64
 
   /// Renames `name` to `newName` in `target`, on the same file system.
   ///
-  /// With `noReplace`, an existing `newName` is `.refused` and left alone. File systems that can't
-  /// do that in one step (NFS) get a hard link and an unlink instead, which is as exclusive;
-  /// for a directory, which can't be linked, the name is looked at first.
+  /// With `noReplace`, an existing `newName` is `.refused` and not changed. On file systems that can't do
+  /// this in one step (NFS), a hard link and an unlink are used instead, which are as exclusive. A directory
+  /// can't be linked, so the name is checked first.
   package func rename(
     _ name: String, to target: OpenDirectory, as newName: String, noReplace: Bool
   ) throws(LifeboatError) {
@@ -50,7 +49,7 @@ extension OpenDirectory {
     }
   }
 
-  /// `.failure(.fileExists)` when the name is taken.
+  /// `.failure(.fileExists)` if the name exists.
   func renameExclusively(
     _ name: String, to target: OpenDirectory, as newName: String
   ) throws(LifeboatError) -> Result<Int32, Errno> {
@@ -68,8 +67,8 @@ extension OpenDirectory {
     return retryingInterrupts { unlinkat(descriptor, name, 0) }
   }
 
-  /// link(2). An NFS client that sends the request again after a lost reply hears EEXIST from its
-  /// own success; the link count of the file knows better (open(2), under O_EXCL).
+  /// link(2). If an NFS client repeats the request after a lost reply, it gets EEXIST because of its own
+  /// success. The link count of the file shows this (open(2), under O_EXCL).
   private func linkCountingLostReplies(
     _ name: String, status: FileStatus, to target: OpenDirectory, as newName: String
   ) -> Result<Int32, Errno> {
@@ -83,7 +82,7 @@ extension OpenDirectory {
     return .success(0)
   }
 
-  /// Gives the file `name` a second name; `.refused` when that exists.
+  /// Gives the file `name` a second name; `.refused` if that exists.
   package func link(
     _ name: String, to target: OpenDirectory, as newName: String
   ) throws(LifeboatError) {
@@ -94,7 +93,7 @@ extension OpenDirectory {
     }
   }
 
-  /// As `link`; false when the file system has no hard links, or not between these two.
+  /// Like `link`, but false if the file system has no hard links, or not between these two.
   package func linkIfSupported(
     _ name: String, to target: OpenDirectory, as newName: String
   ) throws(LifeboatError) -> Bool {
@@ -116,7 +115,7 @@ extension OpenDirectory {
     }
   }
 
-  /// Removes a file, or the link itself when it is one. A directory is an error.
+  /// Removes a file. If it is a link, the link itself is removed. A directory is an error.
   ///
   /// - Returns: false when there was nothing of that name.
   @discardableResult
@@ -141,8 +140,8 @@ extension OpenDirectory {
     }
   }
 
-  /// Removes `name` and everything below it, links themselves and never what they point to. Other
-  /// file systems mounted below are left alone with an error, since they can't be removed.
+  /// Removes `name` and everything below it. Links are removed, but not their targets. Other file systems
+  /// that are mounted below can't be removed, so they are an error and are not changed.
   ///
   /// - Returns: false when there was nothing of that name.
   @discardableResult
@@ -158,7 +157,7 @@ extension OpenDirectory {
       throw LifeboatError(.corrupt, "\(printable(path.description)) is nested too deeply to remove")
     }
     try forEachEntry { (entry: Entry, name: UnsafePointer<CChar>) throws(LifeboatError) in
-      // By the bytes of the name, not through String: a name need not be UTF-8.
+      // Uses the bytes of the name and not a String, since a name may not be UTF-8.
       let place = path(of: entry.name)
       if entry.kind == .directory {
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC

@@ -3,16 +3,16 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// An open directory. Everything in it is reached by a single name, relative to the descriptor.
+/// An open directory. Everything in it is accessed by a single name relative to the descriptor.
 ///
-/// A renamed or replaced directory above it therefore changes nothing, and no symbolic link inside is
-/// followed, unless it was opened to be read with its links. A name that is empty, `.`, `..`, or contains `/` or a NUL is `.corrupt`: such a name comes
-/// from a damaged or hostile record.
+/// So renaming or replacing a directory above it has no effect. Symbolic links inside are only followed if it
+/// was opened with `followsLinks`. A name that is empty, `.` or `..`, or that contains `/` or a NUL, is
+/// `.corrupt`. Such a name comes from a damaged or hostile record.
 package final class OpenDirectory: Sendable {
   /// The path it was opened by, for messages. It may have moved since.
   package let path: FilePath
   let descriptor: Int32
-  /// Links in it are followed where that is safe (`OpenDirectory+Links`).
+  /// Whether links in it are followed if that is safe (`OpenDirectory+Links`).
   let followsLinks: Bool
 
   init(descriptor: Int32, path: FilePath, followsLinks: Bool = false) {
@@ -26,8 +26,8 @@ package final class OpenDirectory: Sendable {
   /// Opens the directory at `path`. Symbolic links in the path, or at `path` itself, are the operator's
   /// choice and are followed.
   ///
-  /// - Parameter followsLinks: for reading a server's files. A link in it, and in directories opened from it,
-  ///   stands for what it leads to.
+  /// - Parameter followsLinks: for reading a server's files. A link in this directory, or in directories
+  ///   opened from it, is replaced by its target.
   package convenience init(
     _ path: FilePath, followsLinks: Bool = false
   ) throws(LifeboatError) {
@@ -42,7 +42,7 @@ package final class OpenDirectory: Sendable {
     }
   }
 
-  /// The status of `name`, of the link itself unless links are followed; nil if nothing has that name.
+  /// The status of `name`; of the link itself unless links are followed. Nil if nothing has that name.
   package func status(of name: String) throws(LifeboatError) -> FileStatus? {
     try check(name)
     var raw = clinux_status()
@@ -70,7 +70,7 @@ package final class OpenDirectory: Sendable {
   /// Opens a regular file for reading; nil if nothing has that name. Anything but a regular file is
   /// `.corrupt`.
   package func open(_ name: String) throws(LifeboatError) -> OpenFile? {
-    // O_NONBLOCK, so that a FIFO in place of a file can't make us wait for its writer.
+    // O_NONBLOCK, so that a FIFO in place of a file does not make us wait for its writer.
     guard let file = try open(name, flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK) else { return nil }
     let result = OpenFile(descriptor: file, path: path(of: name))
     try result.requireRegular()
@@ -91,7 +91,7 @@ package final class OpenDirectory: Sendable {
     switch retryingInterrupts({ clinux_openat(descriptor, name, flags | O_CLOEXEC, 0) }) {
     case .success(let descriptor): return descriptor
     case .failure(.noSuchFileOrDirectory): return nil
-    // A link as the last component is ELOOP, or ENOTDIR where a directory was asked for (open(2)).
+    // A link as the last component gives ELOOP, or ENOTDIR if a directory was requested (open(2)).
     case .failure(let number)
     where followsLinks && (number == .tooManySymbolicLinkLevels || number == .notDirectory):
       var raw = clinux_status()
@@ -183,15 +183,16 @@ package final class OpenDirectory: Sendable {
   }
 }
 
-/// Distinguishes a directory from every other, including a new one in its place: inode numbers are reused,
-/// birth times are not.
+/// Distinguishes a directory from every other one, including a new one in its place. Inode numbers are
+/// reused, birth times are not.
 package struct DirectoryIdentity: Sendable, Hashable {
   /// `f_fsid` of the file system.
   package var fileSystem: UInt64
   package var inode: UInt64
-  /// nil when the file system has no birth times.
+  /// nil if the file system has no birth times.
   package var born: FileMoment?
-  /// The file system keeps inode numbers and its identifier: it is of a kind that has its own disk.
+  /// Whether the file system keeps its inode numbers and its identifier, because it is of a kind that has its
+  /// own disk.
   package var isStable: Bool
 
   package init(fileSystem: UInt64, inode: UInt64, born: FileMoment?, isStable: Bool = true) {
@@ -203,8 +204,8 @@ package struct DirectoryIdentity: Sendable, Hashable {
 }
 
 extension DirectoryIdentity {
-  /// Whether it is the same directory, possibly after its file system was mounted again, which can change
-  /// the device number. Without birth times the inode and the file system must be the same.
+  /// Whether it is the same directory, possibly after its file system was mounted again, which can change the
+  /// device number. Without birth times, the inode and the file system must be the same.
   package func isSameDirectory(as other: DirectoryIdentity) -> Bool {
     guard inode == other.inode, born == other.born else { return false }
     return born != nil || fileSystem == other.fileSystem

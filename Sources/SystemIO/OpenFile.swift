@@ -3,17 +3,17 @@ import CLinux
 import Glibc
 package import SystemPackage
 
-/// An open file: owns its descriptor and closes it when the last reference goes.
+/// An open file. It owns its descriptor and closes it when the last reference is released.
 ///
-/// All reads and writes carry their offset (pread, pwrite), so several threads may use one file.
-/// An open file stays readable after its name is gone, which is what pinning rests on.
+/// All reads and writes carry their offset (pread, pwrite), so several threads may use one file. An open file
+/// stays readable after its name is gone. Pinning relies on this.
 package final class OpenFile: Sendable {
-  /// Whether a symbolic link as the last component is followed. Links are refused by default:
-  /// neither Redis nor Lifeboat makes any. Kubernetes mounts secrets as links, so files that an
-  /// operator names are opened with `.follow`.
+  /// Whether a symbolic link as the last component is followed. Links are refused by default, because neither
+  /// Redis nor Lifeboat makes any. Kubernetes mounts Secrets as links, so files that an operator names are
+  /// opened with `.follow`.
   package enum LinkPolicy: Sendable { case refuse, follow }
 
-  /// For messages: the name it was opened by, which may have moved since.
+  /// The path with which it was opened, for messages. The file may have been moved since.
   package let path: FilePath
   let descriptor: Int32
 
@@ -24,8 +24,8 @@ package final class OpenFile: Sendable {
 
   deinit { _ = close(descriptor) }
 
-  /// Opens for reading. Under `.refuse` anything but a regular file is `.corrupt`, and a FIFO
-  /// can't make the open wait.
+  /// Opens for reading. With `.refuse`, anything but a regular file is `.corrupt`, and a FIFO does not make
+  /// the open wait.
   package convenience init(
     reading path: FilePath, links: LinkPolicy = .refuse
   ) throws(LifeboatError) {
@@ -34,9 +34,9 @@ package final class OpenFile: Sendable {
     if links == .refuse { try requireRegular() }
   }
 
-  /// Makes a new file, read and write; throws `.refused` when the name exists.
+  /// Makes a new file for reading and writing. Throws `.refused` if the name exists.
   ///
-  /// - Parameter mode: permission bits, of which the process's umask takes its part.
+  /// - Parameter mode: permission bits, reduced by the process's umask.
   package convenience init(creating path: FilePath, mode: UInt32) throws(LifeboatError) {
     try self.init(
       path, flags: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, action: "create")
@@ -73,7 +73,7 @@ package final class OpenFile: Sendable {
     return FileStatus(raw)
   }
 
-  /// Fills `buffer` from `offset`; fewer bytes are returned only where the file ends.
+  /// Fills `buffer` from `offset`. Returns fewer bytes only at the end of the file.
   package func read(
     into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(LifeboatError) -> Int {
@@ -93,19 +93,19 @@ package final class OpenFile: Sendable {
     return done
   }
 
-  /// The whole content; more than `limit` bytes is `.corrupt`. Also reads files whose size the
-  /// kernel doesn't know beforehand (`/proc`) and, when opened with `.follow`, pipes.
+  /// The whole content. More than `limit` bytes is `.corrupt`. Also reads files without a known size
+  /// (`/proc`) and, if opened with `.follow`, pipes.
   package func readAll(limit: Int) throws(LifeboatError) -> [UInt8] {
     let status = try status()
     guard status.kind != .regular || status.size <= UInt64(limit) else { throw tooLarge(limit) }
     var content: [UInt8] = []
     if status.kind == .regular, status.size > 0 {
-      // One byte more than the size says, so that the end is seen.
+      // One byte more than the size, to detect the end.
       content = try readOnce(Int(status.size) + 1)
       guard content.count <= limit else { throw tooLarge(limit) }
       if content.count <= Int(status.size) { return content }
     }
-    // Here the end has not been seen: the kernel gave no size, or the file has just grown.
+    // The end was not reached: the kernel gave no size, or the file has just grown.
     let step = 65_536
     while true {
       let start = content.count
@@ -117,7 +117,7 @@ package final class OpenFile: Sendable {
     }
   }
 
-  /// The first `count` bytes, or fewer where the file ends before.
+  /// The first `count` bytes, or fewer if the file ends before.
   private func readOnce(_ count: Int) throws(LifeboatError) -> [UInt8] {
     var failure: LifeboatError?
     let content = [UInt8](unsafeUninitializedCapacity: bulkCapacity(count)) { buffer, filled in
@@ -161,7 +161,7 @@ package final class OpenFile: Sendable {
         pwrite(descriptor, base + done, bytes.count - done, position)
       }
       switch result {
-      // pwrite(2) of a regular file does not return 0; should one ever, EIO is the honest end.
+      // pwrite(2) of a regular file does not return 0. If it ever does, this is reported as EIO.
       case .success(0): throw LifeboatError(.ioError, action: "write", path: path)
       case .success(let count): done += count
       case .failure(let number): throw LifeboatError(number, action: "write", path: path)
@@ -169,8 +169,8 @@ package final class OpenFile: Sendable {
     }
   }
 
-  /// fsync(2). After a failure the content must be taken for lost: a second fsync may succeed
-  /// without having written anything.
+  /// fsync(2). After a failure, the content must be considered lost, since a second fsync may succeed without
+  /// having written anything.
   package func synchronize() throws(LifeboatError) {
     try check(retryingInterrupts { fsync(descriptor) }, "synchronize")
   }
@@ -180,7 +180,7 @@ package final class OpenFile: Sendable {
     try check(retryingInterrupts { ftruncate(descriptor, size) }, "truncate")
   }
 
-  /// - Parameter mode: permission bits, exactly; the umask has no part in it.
+  /// - Parameter mode: the exact permission bits; the umask does not apply.
   package func setPermissions(_ mode: UInt32) throws(LifeboatError) {
     try check(retryingInterrupts { fchmod(descriptor, mode) }, "change the mode of")
   }
@@ -189,8 +189,7 @@ package final class OpenFile: Sendable {
     try check(retryingInterrupts { fchown(descriptor, owner, group) }, "change the owner of")
   }
 
-  /// Doubles the kernel's read-ahead. Advice only, so a refusal is of no consequence.
-  /// Sets the modification time; the access time becomes the same.
+  /// Sets the modification time and the access time.
   package func setModified(_ instant: Instant) throws(LifeboatError) {
     let milliseconds = instant.milliseconds
     let seconds = milliseconds >= 0 ? milliseconds / 1000 : (milliseconds - 999) / 1000
@@ -202,8 +201,8 @@ package final class OpenFile: Sendable {
     }
   }
 
-  /// Reserves the disk space of the first `size` bytes, and makes the file that long. File systems that can't
-  /// do so are left as they are.
+  /// Reserves disk space for the first `size` bytes, and makes the file that long. Does nothing on file
+  /// systems that can't do this.
   package func allocate(_ size: UInt64) throws(LifeboatError) {
     let size = try position(size, plus: 0)
     guard size > 0 else { return }
@@ -216,8 +215,8 @@ package final class OpenFile: Sendable {
     }
   }
 
-  /// Lets the system begin to write [from, to) to the disk, so that `synchronize` has less to wait for.
-  /// Advice only.
+  /// Makes the system start to write [from, to) to the disk, so that `synchronize` takes less time. Only a
+  /// hint.
   package func beginWriteback(from: UInt64, to: UInt64) {
     guard from < to, let start = off_t(exactly: from), let count = off_t(exactly: to - from) else {
       return
@@ -229,8 +228,8 @@ package final class OpenFile: Sendable {
     _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
   }
 
-  /// Drops clean pages below `end` from the page cache, those of other processes too: for dumps
-  /// and BASEs that nobody reads again, never for a live INCR. Advice only.
+  /// Drops clean pages below `end` from the page cache, including those of other processes. It is for dumps
+  /// and BASEs that nobody reads again, never for a live INCR. Only a hint.
   package func dropCache(upTo end: UInt64) {
     guard end > 0, let end = off_t(exactly: end) else { return }
     _ = posix_fadvise(descriptor, 0, end, POSIX_FADV_DONTNEED)

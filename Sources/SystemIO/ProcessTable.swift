@@ -2,11 +2,11 @@ package import BackupTypes
 import Glibc
 import SystemPackage
 
-/// What /proc shows of other processes.
+/// Facts about other processes from /proc.
 package enum ProcessTable {
-  /// A process that uses the directory with this `status`, as `name (pid)`: a Redis or Valkey server with
-  /// it as working directory, or any other process with an open file in it. Nil if none is visible:
-  /// processes of other containers, and of other users, can't be seen.
+  /// A process that uses the directory with this `status`, as `name (pid)`: a Redis or Valkey server with it
+  /// as its working directory, or any process with a file open for writing in it. Nil if none is visible.
+  /// Processes of other containers and other users can't be seen.
   package static func user(of status: FileStatus) throws(LifeboatError) -> String? {
     guard let proc = try? OpenDirectory("/proc"), let entries = try? proc.entries() else {
       return nil

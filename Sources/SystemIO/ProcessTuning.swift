@@ -2,11 +2,11 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// How the process behaves towards its machine. All of it is best effort: a container's security
-/// profile may forbid any of these calls, and Lifeboat works without them.
+/// How the process uses its machine. All of this is best effort: a container's security profile may forbid
+/// any of these calls, and Lifeboat works without them.
 package enum ProcessTuning {
-  /// Puts every thread at nice 10 and into the idle I/O class; threads made later inherit both.
-  /// On Linux either call reaches one thread only, so all of `/proc/self/task` are visited.
+  /// Sets nice 10 and the idle I/O class for every thread. Threads that are made later inherit both. On Linux
+  /// each call only affects one thread, so this goes through `/proc/self/task`.
   package static func beGentle() {
     for thread in threads() {
       _ = clinux_nice(thread, 10)
@@ -14,26 +14,27 @@ package enum ProcessTuning {
     }
   }
 
-  /// No core dumps: memory can hold keys and credentials.
+  /// Disables core dumps, because memory can contain keys and credentials.
   package static func disableCoreDumps() {
     _ = clinux_disable_dumps()
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
     _ = setrlimit(__rlimit_resource_t(UInt32(RLIMIT_CORE.rawValue)), &none)
   }
 
-  /// Blocks of 1 MiB and more go back to the system when freed, and there is one arena: the default of
-  /// eight a core keeps what each thread once used. To be called before the first thread is made.
+  /// Returns blocks of 1 MiB and more to the system when they are freed, and uses one arena. With the default
+  /// of eight per core, the memory that each thread once used would be kept. Call this before the first
+  /// thread is made.
   package static func tuneAllocator() {
     _ = clinux_tune_malloc(1 << 20, 1 << 20, 1)
   }
 
-  /// For a command that moves much and ends: freed blocks are handed out again, since clearing new
-  /// pages takes longer than anything else that is done with a piece.
+  /// For a command that transfers much data and then exits. Freed blocks are reused, since clearing new pages
+  /// takes longer than anything else that is done with a piece.
   package static func tuneAllocatorForBulk() {
     _ = clinux_tune_malloc(32 << 20, 16 << 20, 1)
   }
 
-  /// A write to a closed socket or pipe then fails with EPIPE and doesn't end the process.
+  /// Makes a write to a closed socket or pipe fail with EPIPE, instead of ending the process.
   package static func ignoreBrokenPipes() {
     _ = signal(SIGPIPE, SIG_IGN)
   }

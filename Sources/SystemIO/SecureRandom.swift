@@ -1,7 +1,7 @@
 import CLinux
 import SystemPackage
 
-/// `count` bytes from the kernel's generator (getrandom(2)), fit for keys and nonces.
+/// `count` random bytes from the kernel (getrandom(2)), for keys and nonces.
 package func secureRandomBytes(_ count: Int) -> [UInt8] {
   precondition(count >= 0, "\(count) random bytes")
   return [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
@@ -9,7 +9,7 @@ package func secureRandomBytes(_ count: Int) -> [UInt8] {
     while done < count {
       switch retryingInterrupts({ clinux_getrandom(buffer.baseAddress! + done, count - done) }) {
       case .success(let written): done += written
-      // Without flags it can fail only for a bad address or a kernel before 3.17.
+      // Without flags, it can only fail for a bad address or a kernel before 3.17.
       case .failure(let number): preconditionFailure("getrandom: \(number)")
       }
     }

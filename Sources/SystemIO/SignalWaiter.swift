@@ -4,15 +4,16 @@ import Synchronization
 
 /// Turns SIGTERM and SIGINT into calls of a closure on a thread of its own.
 ///
-/// The signals are blocked in the thread that makes the waiter and in every thread made afterwards
-/// by it, so it must be made first in `main`. It lives as long as the process.
+/// The signals are blocked in the thread that makes the waiter and in every thread that this thread makes
+/// later. So it must be made first in `main`. It lives as long as the process.
 package final class SignalWaiter: Sendable {
   package enum Signal: Sendable { case terminate, interrupt }
 
   private let thread: SystemThread
 
-  /// - Parameter onSignal: what arrived, and how many have with it: 1 requests a clean shutdown, 2
-  ///   for an end at once. Signals that arrive while it runs wait (at most one of each kind).
+  /// - Parameter onSignal: gets the signal and how many have arrived so far. The first one requests a clean
+  ///   shutdown, the second one an immediate exit. Signals that arrive while it runs wait (at most one of
+  ///   each kind).
   package init(onSignal: @escaping @Sendable (Signal, Int) -> Void) throws(LifeboatError) {
     var set = sigset_t()
     sigemptyset(&set)
@@ -29,7 +30,7 @@ package final class SignalWaiter: Sendable {
     thread.detach()
   }
 
-  /// Sends a signal to the waiting thread alone, for tests.
+  /// Sends a signal only to the waiting thread, for tests.
   func simulate(_ signal: Signal) {
     thread.send(signal: signal == .interrupt ? SIGINT : SIGTERM)
   }

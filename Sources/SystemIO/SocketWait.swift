@@ -3,7 +3,7 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// Waits until a socket can be read or written, and can be woken from any thread meanwhile. One thread waits.
+/// Waits until a socket can be read or written. Only one thread waits, and any thread can wake it.
 package final class SocketWait: Sendable {
   package enum Readiness: Sendable { case readable, writable }
   package enum Outcome: Sendable, Equatable { case ready, woken, timedOut }
@@ -16,16 +16,16 @@ package final class SocketWait: Sendable {
     self.bell = OpenFile(descriptor: bell, path: "eventfd")
   }
 
-  /// Ends the wait that is under way, or the next one that can be woken.
+  /// Ends the current wait, or the next one that can be woken.
   package func wake() {
     var one: UInt64 = 1
-    // EAGAIN: it was woken 2^64 times already, so the next wait ends at once.
+    // EAGAIN: the counter of the eventfd is at its maximum, so the next wait ends at once anyway.
     _ = retryingInterrupts { write(bell.descriptor, &one, 8) }
   }
 
   /// - Parameters:
-  ///   - descriptor: a socket that the caller keeps open meanwhile. A socket that broke is ready.
-  ///   - milliseconds: 0 looks and does not wait.
+  ///   - descriptor: a socket that the caller keeps open meanwhile. A broken socket counts as ready.
+  ///   - milliseconds: 0 checks without waiting.
   ///   - canBeWoken: if not, `wake` stays in force for the next wait that can be woken.
   package func wait(
     for readiness: Readiness, of descriptor: Int32, milliseconds: Int32, canBeWoken: Bool
@@ -37,7 +37,7 @@ package final class SocketWait: Sendable {
       var descriptors = [
         pollfd(
           fd: descriptor, events: Int16(readiness == .readable ? POLLIN : POLLOUT), revents: 0),
-        // A negative descriptor is passed over: poll(2).
+        // poll(2) ignores a negative descriptor.
         pollfd(fd: canBeWoken ? bell.descriptor : -1, events: Int16(POLLIN), revents: 0),
       ]
       let count = poll(&descriptors, 2, left)

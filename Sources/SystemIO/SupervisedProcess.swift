@@ -4,13 +4,14 @@ import Glibc
 import Synchronization
 package import SystemPackage
 
-/// A program that this process runs for a while, in a group of its own. It ends with this object, and
-/// with this process however that ends: the kernel kills it.
+/// A program that this process runs for a while, in a process group of its own. It ends with this object. If
+/// this process ends in any way, the kernel kills it.
 package final class SupervisedProcess: Sendable {
   package let pid: Int32
   private let ending = Mutex<String?>(nil)
 
-  /// Starts `program`, a path. Its environment is exactly the one given; what it writes goes to `output`.
+  /// Starts the program at the path `program`. Its environment is exactly the given one. Its output goes to
+  /// `output`.
   package init(
     _ program: FilePath, _ arguments: [String], environment: [String: String],
     directory: FilePath, output: OpenFile
@@ -27,13 +28,13 @@ package final class SupervisedProcess: Sendable {
 
   deinit { kill() }
 
-  /// How it ended; nil while it runs.
+  /// How it ended; nil while it is running.
   package var end: String? { reap(flags: WNOHANG) }
 
-  /// SIGKILL to it and to what it started, and waits.
+  /// Sends SIGKILL to it and its children, and waits.
   package func kill() {
     ending.withLock { end in
-      // Not reaped, so the number is still its own.
+      // The process was not reaped, so the pid is still its own.
       if end == nil { _ = Glibc.kill(-pid, SIGKILL) }
     }
     _ = reap(flags: 0)
@@ -46,7 +47,7 @@ package final class SupervisedProcess: Sendable {
       var found: pid_t
       repeat { found = waitpid(pid, &status, flags) } while found < 0 && errno == EINTR
       guard found != 0 else { return nil }
-      // What it left in its group, a save child for one.
+      // Processes that it left in its group, for example a save child.
       _ = Glibc.kill(-pid, SIGKILL)
       let signal = status & 0x7f
       end =

@@ -1,22 +1,22 @@
 package import BackupTypes
 package import SystemPackage
 
-// This file decides what each error number means to an operator; errno(3) has their meaning. The calls
-// themselves decide only which numbers are answers and not errors (ENOENT if absence may be asked about,
-// EEXIST if creation is exclusive).
+// This file decides what each error number means for an operator; see errno(3). The calls themselves only
+// decide which numbers are results and not errors: ENOENT if the file may be absent, EEXIST if a creation is
+// exclusive.
 
 extension LifeboatError {
   /// The error for a failed system call.
   ///
   /// - Parameters:
-  ///   - number: what the call left in `errno`.
+  ///   - number: the value of `errno` after the call.
   ///   - action: what was attempted, as the words after "can't": `read`, `create`.
   ///   - path: the object.
   package init(_ number: Errno, action: String, path: FilePath) {
     self.init(number, action: action, object: printable(path.description))
   }
 
-  /// As above, for an object that is not a path and safe to print.
+  /// As above, for an object that is not a path. Its text must be safe to print.
   package init(_ number: Errno, action: String, object: String) {
     let meaning = Meaning(number)
     self.init(
@@ -26,7 +26,7 @@ extension LifeboatError {
   }
 }
 
-/// The system's text for a number that another library left in `errno`.
+/// The system's text for an error number from another library.
 package func systemWords(of number: Int32) -> String { Errno(rawValue: number).description }
 
 private struct Meaning {
@@ -62,7 +62,7 @@ private struct Meaning {
     case .ioError:
       (hint, isRetryable) = ("the device or network file system failed; see the kernel's log", true)
     case .resourceBusy:
-      // From a rename or a removal: rename(2).
+      // EBUSY of a rename or a removal, see rename(2).
       hint = "it is a mount point, or a program uses it: unmount it, or stop that program"
       isRetryable = true
     case .improperLink:
@@ -75,9 +75,9 @@ private struct Meaning {
   }
 }
 
-/// Calls `call` again for as long as a signal interrupts it; the result is not negative.
+/// Calls `call` again as long as a signal interrupts it. A successful result is not negative.
 ///
-/// Never used for close(2): on Linux the descriptor is gone even when close says EINTR.
+/// Never use this for close(2): on Linux the descriptor is closed even if close returns EINTR.
 func retryingInterrupts<Value: SignedInteger>(_ call: () -> Value) -> Result<Value, Errno> {
   while true {
     let value = call()

@@ -3,14 +3,14 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// A named thread of our own, for work that blocks for its whole life.
+/// A named thread, for work that blocks as long as it lives.
 package struct SystemThread: Sendable {
-  /// Enough for our loops and a callback; the default of 8 MiB counts against some memory limits.
+  /// Enough for our loops and a callback. The default of 8 MiB counts against some memory limits.
   static let stackBytes = 512 * 1024
 
   private let handle: pthread_t
 
-  /// - Parameter name: what `ps -T` shows; cut to 15 bytes.
+  /// - Parameter name: the name in `ps -T`. It is cut to 15 bytes.
   package init(name: String, _ body: @escaping @Sendable () -> Void) throws(LifeboatError) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -30,12 +30,12 @@ package struct SystemThread: Sendable {
         Errno(rawValue: result), action: "start", object: "the thread \(name)")
     }
     self.handle = handle
-    // Only for people who look at the process; a name refused changes nothing.
+    // Only for people who look at the process, so a failure is ignored.
     _ = clinux_name_thread(handle, String(decoding: Array(name.utf8.prefix(15)), as: UTF8.self))
   }
 
-  /// Waits for the end of the thread. Called from the thread itself, it lets it end unobserved.
-  /// Exactly one of `join` and `detach` is called, once.
+  /// Waits for the end of the thread. On the thread itself, this detaches it. Call exactly one of `join` and
+  /// `detach`, exactly once.
   package func join() {
     if pthread_equal(handle, pthread_self()) != 0 {
       pthread_detach(handle)
@@ -44,10 +44,10 @@ package struct SystemThread: Sendable {
     }
   }
 
-  /// Lets the thread end unobserved.
+  /// Detaches the thread, so nobody waits for its end.
   package func detach() { pthread_detach(handle) }
 
-  /// Sends a signal to this thread alone.
+  /// Sends a signal only to this thread.
   func send(signal: Int32) { pthread_kill(handle, signal) }
 
   private final class Body {

@@ -1,10 +1,10 @@
 import Glibc
 
-/// What standard output leads to.
+/// What standard output is connected to.
 package enum Terminal {
   package static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Columns of the terminal that standard output is; nil when it is none, or does not say.
+  /// The columns of the terminal on standard output; nil if it is not a terminal, or its size is not known.
   package static var outputWidth: Int? {
     var size = winsize()
     guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }

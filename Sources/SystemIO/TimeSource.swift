@@ -1,9 +1,9 @@
 package import BackupTypes
 
-/// One reading of the clocks. The wall clock stamps; waits and ages go by the monotonic one.
+/// One reading of the clocks. The wall clock is for timestamps, the monotonic one for waits and ages.
 package struct Now: Sendable, Equatable {
   package var wall: Instant
-  /// Milliseconds.
+  /// The monotonic time in milliseconds.
   package var monotonic: Int64
   package init(wall: Instant, monotonic: Int64) {
     self.wall = wall
@@ -11,7 +11,7 @@ package struct Now: Sendable, Equatable {
   }
 }
 
-/// Tells the time and lets it pass: `SystemClock`, or a simulated clock.
+/// Gives the time and waits: `SystemClock` or a simulated clock.
 package protocol TimeSource: Sendable {
   func now() -> Now
   /// - Throws: `CancellationError`.
@@ -24,10 +24,10 @@ extension TimeSource {
   package var monotonic: Int64 { now().monotonic }
 }
 
-/// Something that one task waits for, and any thread can signal. A signal that comes first is not lost.
+/// One task waits for it, and any thread can signal it. A signal before the wait is not lost.
 package protocol Bell: Sendable {
   func signal()
-  /// Returns when it was signalled, or after that time.
+  /// Returns when it is signalled, or after this time.
   func wait(milliseconds: Int64) async
 }
 
@@ -38,8 +38,8 @@ extension SystemClock: TimeSource {
   package func sleep(milliseconds: Int64) async throws {
     try await Task.sleep(for: .milliseconds(milliseconds))
   }
-  /// The bell blocks the waiting thread, which must be one of a `BlockingPool`: an idle process is then
-  /// woken once for each wait, while suspending would cost a dozen switches between threads.
+  /// The bell blocks the waiting thread, which must belong to a `BlockingPool`. So an idle process is woken
+  /// once for each wait. Suspending would need a dozen switches between threads.
   package func makeBell() -> any Bell { WaitPoint() }
 }
 

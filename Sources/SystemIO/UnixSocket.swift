@@ -2,9 +2,9 @@ package import BackupTypes
 import Glibc
 package import SystemPackage
 
-/// A connection to a Unix socket. Blocks, for no longer than `waitMilliseconds` at a time.
+/// A connection to a Unix socket. It blocks for at most `waitMilliseconds` at a time.
 package final class UnixSocket: Sendable {
-  /// A path has to fit into `sockaddr_un`, with its zero.
+  /// A path has to fit into `sockaddr_un`, with its terminating NUL.
   package static let pathBytesMax = 107
   private let descriptor: Int32
   private let path: FilePath
@@ -21,7 +21,7 @@ package final class UnixSocket: Sendable {
       throw LifeboatError(.current, action: "create a socket for", path: path)
     }
     descriptor = made
-    // From here on a thrown error runs deinit, which closes.
+    // From here on, a thrown error runs deinit, which closes the socket.
     var limit = timeval(
       tv_sec: waitMilliseconds / 1000, tv_usec: waitMilliseconds % 1000 * 1000)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
@@ -40,7 +40,7 @@ package final class UnixSocket: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Sends bytes; returns how many, 0 when none could be sent in time.
+  /// Sends bytes. Returns how many were sent: 0 if none could be sent in time.
   package func send(_ bytes: UnsafeRawBufferPointer) throws(LifeboatError) -> Int {
     while true {
       let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -50,7 +50,7 @@ package final class UnixSocket: Sendable {
     }
   }
 
-  /// Receives what is there, or waits for it; nil when nothing came in time, 0 at the end.
+  /// Receives available bytes, or waits for them; nil if nothing came in time, 0 at the end of the stream.
   package func receive(into buffer: UnsafeMutableRawBufferPointer) throws(LifeboatError) -> Int? {
     while true {
       let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)

@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// A place where one thread sleeps until it is woken or time passes: a condition variable on the
-/// monotonic clock. A wake-up that comes first is not lost.
+/// One thread sleeps here until it is woken or the time is over. It is a condition variable on the monotonic
+/// clock. A wake-up before the wait is not lost.
 ///
 /// `@unchecked Sendable`: `isSet` is touched only between `lock` and `unlock` of `mutex`.
 package final class WaitPoint: @unchecked Sendable {
@@ -35,7 +35,7 @@ package final class WaitPoint: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
   }
 
-  /// Blocks the calling thread, which must be one of a `BlockingPool` or of the caller's own.
+  /// Blocks the calling thread, which must belong to a `BlockingPool` or to the caller.
   package func wait(milliseconds: Int64) {
     var deadline = Glibc.timespec()
     clock_gettime(CLOCK_MONOTONIC, &deadline)
