@@ -6,7 +6,7 @@ import ObjectStorage
 struct GCSListing {
   /// The requested fields.
   static let fields = "kind,nextPageToken,prefixes,items(name,size,timeCreated)"
-  /// Arithmetic: 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB about each: 7 MiB.
+  /// 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB more for each: 7 MiB.
   static let bytesMax = 16 << 20
 
   /// The entries have full keys as names.

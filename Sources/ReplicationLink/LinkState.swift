@@ -26,7 +26,7 @@ package final class LinkState: Sendable {
   private let state = Mutex(State())
   private let show: @Sendable (ShipStatus.LinkFigures) -> Void
 
-  /// - Parameter show: is given the figures when they change.
+  /// - Parameter show: receives the figures when they change.
   package init(show: @escaping @Sendable (ShipStatus.LinkFigures) -> Void = { _ in }) {
     self.show = show
     show(state.withLock { $0.figures })

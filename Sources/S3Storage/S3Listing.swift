@@ -4,7 +4,7 @@ import ObjectStorage
 
 /// A page of a ListObjectsV2 reply, read and checked: pure.
 struct S3Listing {
-  /// Arithmetic: 1000 keys of 1024 bytes, each byte encoded as three, and 1 KiB about each: 4 MiB.
+  /// 1000 keys of 1024 bytes, each byte encoded as three, and 1 KiB more for each: 4 MiB.
   static let bytesMax = 16 << 20
 
   /// The entries have full keys as names.

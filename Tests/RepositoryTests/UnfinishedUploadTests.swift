@@ -50,8 +50,8 @@ import WriterLogic
     }
   }
 
-  /// Timeline 1 uploaded a piece and was killed, timeline 2 was killed right after its claim. The third goes on
-  /// with the piece, as long as retention certainly keeps it.
+  /// Timeline 1 uploaded a piece and was killed, timeline 2 was killed right after its claim. The third
+  /// continues with the piece, as long as retention certainly keeps it.
   @Test(arguments: [(hours: 0, isContinued: true), (11, true), (13, false)])
   func `an upload is continued past a claim that uploaded nothing`(
     hours: Int64, isContinued: Bool
@@ -82,7 +82,7 @@ import WriterLogic
     let id = try await uploader.upload(try upload(claim, size: bytes.count), file).index.generation
     #expect(id.fingerprint == left.fingerprint)
     #expect(id.nonce == (isContinued ? left.nonce : claim.nonce))
-    // What is complete is not continued by anyone.
+    // Nobody continues a complete upload.
     let next = try await made.repository.history().unfinishedWriters
     #expect(next == (isContinued ? [claim.nonce] : [claim.nonce, nonce(1)]))
   }

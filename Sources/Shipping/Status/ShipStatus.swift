@@ -27,7 +27,7 @@ package final class ShipStatus: Sendable {
     package var isUp = false
     /// Full copies that the server began to send because its stream could not be continued.
     package var neededCopies: UInt64 = 0
-    /// Newer full copies that it began to send beside its stream.
+    /// Newer full copies that it began to send in parallel to its stream.
     package var newerCopies: UInt64 = 0
     package init() {}
   }

@@ -12,7 +12,7 @@ struct LinkKillTests {
   private static var rounds: Int {
     getenv("LIFEBOAT_LINK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 5
   }
-  /// So many writes of each client are acknowledged in each round.
+  /// How many writes of each client are acknowledged in each round.
   private static let enough = 1000
   private static let clients = 8
 

@@ -2,8 +2,8 @@ import BackupTypes
 import TestSupport
 import Testing
 
-/// `ship --replica-of` beside a server that is shut down, killed, restarted or failed over, and what counts
-/// Lifeboat as a replica.
+/// `ship --replica-of` while its server is shut down, killed, restarted or failed over, and everything in a
+/// server that counts Lifeboat as a replica.
 @Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct LinkServerEndsTests {
   private static func fill(_ server: RedisServer, _ prefix: String, count: Int = 300) throws {
@@ -51,7 +51,7 @@ struct LinkServerEndsTests {
   }
 
   /// The server is killed and comes back with a dump that is older than what it had acknowledged. The newest
-  /// state is the server's. What it lost is a branch of its own.
+  /// state is the server's. What it lost is a separate branch.
   @Test(arguments: [ServerVersion.v7_0, .v8_2, .valkey9_1])
   func aServerThatComesBackWithAnOlderDump(version: ServerVersion) async throws {
     let place = try LinkPlace(version)
@@ -121,8 +121,8 @@ struct LinkServerEndsTests {
       }, state: { server.log })
   }
 
-  /// FAILOVER TO the port that `ship` announces. The responder refuses, the primary stays one, and the link
-  /// goes on without another full copy.
+  /// FAILOVER TO the port that `ship` announces. The responder refuses, the primary stays the primary, and
+  /// the link continues without another full copy.
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
   func aFailoverToLifeboatIsRefused(version: ServerVersion) async throws {
     let place = try LinkPlace(version)
