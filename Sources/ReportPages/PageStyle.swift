@@ -79,7 +79,7 @@ enum PageStyle {
     .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.25rem 2rem}
     .plot figcaption{font-weight:600;font-size:.9rem;margin-bottom:.35rem}
     .axes{display:block;font-weight:400;color:var(--muted);font-size:.82rem}
-    .chart text.scale{paint-order:stroke;stroke:var(--card);stroke-width:4px}
+    .plot .chart{margin-left:4.4rem;width:calc(100% - 4.4rem)}
     .chooser{margin-bottom:.75rem}
     .fields{display:flex;flex-wrap:wrap;gap:.5rem .75rem;align-items:center}
     label{font-weight:600;font-size:.9rem}

@@ -39,24 +39,21 @@ struct Plot {
       <figure class="plot"><figcaption>\(title)<span class="axes">Vertical: \(scaleWords), \
       \(isLogarithmic ? "logarithmic" : "linear") scale. Horizontal: time (UTC).</span></figcaption>\
       <svg class="chart" width="100%" height="\(Plot.height + 30)" role="img" \
-      aria-label="\(summary)">\(scale(largest, isText: false))\(shapes(largest))\(scale(largest, isText: true))</svg>\(table)</figure>
+      aria-label="\(summary)">\(scale(largest))\(shapes(largest))</svg>\(table)</figure>
       """
   }
 
-  /// Lines below what is plotted, and then, above it, their labels.
-  private func scale(_ largest: Double, isText: Bool) -> HTML {
-    var body: HTML = ""
+  /// The lines, and their labels in the margin, where nothing is plotted.
+  private func scale(_ largest: Double) -> HTML {
     let base = Plot.top + Plot.height
-    if !isText {
-      body += Drawing.ticks(axis, atMost: 5, height: base)
-      body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
-    }
+    var body = Drawing.ticks(axis, atMost: 4, height: base, hasMargin: true)
+    body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
     for value in lines(largest) {
       let y = base - Int((Double(Plot.height) * share(value, largest)).rounded())
-      body +=
-        isText
-        ? "<text class=\"scale\" x=\"2\" y=\"\(y + 13)\">\(format(value))</text>"
-        : "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"\(y)\" y2=\"\(y)\"/>"
+      body += """
+        <line class="grid" x1="0" x2="100%" y1="\(y)" y2="\(y)"/>\
+        <text class="scale" x="-6" y="\(y + 4)" text-anchor="end">\(format(value))</text>
+        """
     }
     return body
   }

@@ -125,12 +125,16 @@ enum Drawing {
   }
 
   /// A line and a date for each tick. A narrow screen has no room for every date, and shows every second.
-  static func ticks(_ axis: TimeAxis, atMost count: Int, height: Int) -> HTML {
+  ///
+  /// - Parameter hasMargin: there is room on the left of the axis, for half of the first date.
+  static func ticks(
+    _ axis: TimeAxis, atMost count: Int, height: Int, hasMargin: Bool = false
+  ) -> HTML {
     let ticks = axis.ticks(atMost: count)
     var body: HTML = ""
     for (index, tick) in ticks.enumerated() {
       let place = axis.fraction(tick.at)
-      let anchor = place < 0.08 ? "start" : place > 0.92 ? "end" : "middle"
+      let anchor = place < 0.08 && !hasMargin ? "start" : place > 0.92 ? "end" : "middle"
       let x = axis.percent(tick.at)
       let kind = ticks.count > 3 && index % 2 == 1 ? "tick alternate" : "tick"
       body += """
