@@ -46,14 +46,15 @@ struct RestartTests {
     #expect(
       shipped < grown + grown / 2 + (1 << 20),
       "\(shipped) bytes of log for \(grown) bytes of AOF, in \(place.timelines) timelines")
-    // Only one generation was ever part of a restore point. A timeline without one may have left another: it
-    // was killed between the index and the snapshot that would have named it.
+    // Only one BASE was ever part of a restore point; 6.2 has none. A timeline without one may have left
+    // another: it was killed between the index and the snapshot that would have named it.
+    let bases = version.hasMultiPartAOF ? 1 : 0
     let named = try await place.snapshots().filter { $0.chain?.base != nil }
-    #expect(Set(named.compactMap { $0.chain?.base?.generation }).count == 1)
+    #expect(Set(named.compactMap { $0.chain?.base?.generation }).count == bases)
     let indexes = place.objects { $0.hasSuffix("/index") }
-    let unnamed = place.timelines - Set(named.map(\.timeline)).count
+    let unnamed = bases == 0 ? 0 : place.timelines - Set(named.map(\.timeline)).count
     #expect(
-      indexes <= 1 + unnamed,
+      indexes <= bases + unnamed,
       "\(indexes) generations, \(unnamed) of \(place.timelines) timelines without a restore point")
   }
 
