@@ -15,7 +15,7 @@ struct CopyWork: Sendable {
   let pins: Set<String>
   private let damaged: Set<ObjectPath>
   let plan: CopyPlan
-  /// When the store will have had for long enough what a claim cuts off.
+  /// The time after which all claims may be copied; nil if none has to wait.
   let heldUntil: Instant?
   let state: CopyState
 
@@ -31,8 +31,9 @@ struct CopyWork: Sendable {
     facts.pins = read.pins
     facts.foreign = read.foreign
     facts.damaged = damaged
-    let storeTime = try await target.repository.store.now() ?? time
-    heldUntil = try await CopyWork.hold(&facts, target, now: storeTime)
+    let store = target.repository.store
+    heldUntil = facts.hold(
+      try await CopyWork.listed(facts.cutOff, store), now: try await store.now() ?? time)
     self.copier = copier
     self.source = source
     self.target = target
@@ -52,38 +53,21 @@ struct CopyWork: Sendable {
     }
   }
 
-  /// What a claim wrongly cuts off exists for a reader only if the store has had it for longer than the claim. In
-  /// the copy, the claim has to wait for that.
-  private static func hold(
-    _ facts: inout CopyFacts, _ target: CopyTarget, now: Instant
-  ) async throws -> Instant? {
-    var heldUntil: Instant?
-    for number in facts.history.cutOff.keys.sorted() {
-      guard let successor = facts.history.successor(of: number),
-        facts.copy.timelines[successor.timeline]?.hasClaim != true
-      else { continue }
-      var youngest: Instant?
-      var copied: Set<ObjectPath> = []
-      try await target.repository.store.eachPage(prefix: ObjectPath.timeline(number)) { page in
+  /// What the copy has of the timelines that a claim cuts off.
+  private static func listed(
+    _ timelines: [TimelineNumber], _ store: any ObjectStore
+  ) async throws -> [TimelineNumber: CopyFacts.Listed] {
+    var found: [TimelineNumber: CopyFacts.Listed] = [:]
+    for number in timelines {
+      try await store.eachPage(prefix: ObjectPath.timeline(number)) { page in
         for entry in page.entries {
           guard let path = ObjectPath(entry.name) else { continue }
-          copied.insert(path)
-          youngest = max(youngest ?? entry.modified, entry.modified)
+          found[number, default: .init()].add(path, created: entry.modified)
         }
         return true
       }
-      let isWhole = facts.history.snapshots(of: number).allSatisfy {
-        copied.contains(.snapshot(number, sequence: $0))
-          || facts.copyLetGo.has(number, $0)
-      }
-      // A minute more than the rule: clocks of stores have seconds, and listings take a while.
-      let until = (youngest ?? now).advanced(byMilliseconds: CutOff.slack + 60_000)
-      guard !isWhole || until > now else { continue }
-      facts.held = min(facts.held ?? successor.timeline, successor.timeline)
-      heldUntil = max(
-        heldUntil ?? until, isWhole ? until : now.advanced(byMilliseconds: CutOff.slack + 60_000))
     }
-    return heldUntil
+    return found
   }
 
   // MARK: Performing
