@@ -84,6 +84,61 @@ import Testing
     #expect(states(try await fleet(store, ageMax: 1000))["team/fine"] == .old)
   }
 
+  /// As `report` and `list` show it, and not only a snapshot: a drill, a removal, a pin, an index.
+  @Test func `a failed drill, removed data, and damage in a pin or an index make a row each`()
+    async throws
+  {
+    let store = MemoryStore()
+    let drilled = try await SmallRepository(value: 10)
+    let drill = Drill(
+      id: "d2", repository: drilled.repository.id, at: at(9000), point: "1.2", instant: at(1),
+      isPassed: false, restoreMilliseconds: 1, loadMilliseconds: 2, bytes: 3,
+      server: "redis 7.4.1", keys: 1, elements: 1, values: 1,
+      differences: ["the key a is missing"])
+    _ = try await drilled.repository.create(
+      drill, .operation(.drills, id: drill.id), kind: .operation)
+    put(drilled.store.contents, below: "drill", of: store)
+    put(try await flushed().store.contents, below: "flushed", of: store)
+    let small = try await SmallRepository(value: 10)
+    var contents = small.store.contents
+    contents[ObjectPath.index(small.base).text] = [1, 2, 3]
+    put(contents, below: "index", of: store)
+    contents = small.store.contents
+    contents[ObjectPath.operation(.pins, id: "q").text] = [1, 2, 3]
+    put(contents, below: "pin", of: store)
+    put(small.store.contents, below: "whole", of: store)
+
+    let found = try await fleet(store)
+    #expect(
+      states(found) == [
+        "drill": .drillFailed, "flushed": .removed, "index": .damaged, "pin": .damaged,
+        "whole": .fine,
+      ], "\(found.text)")
+    #expect(found.rows.map(\.name).suffix(3) == ["drill", "flushed", "whole"])
+    #expect(found.exitCode == .corrupt)
+    func problem(_ name: String) throws -> String {
+      try #require(found.rows.first { $0.name == name }?.problem)
+    }
+    #expect(try problem("drill") == "the last drill failed: the key a is missing")
+    #expect(try problem("flushed").hasPrefix("FLUSHALL at "))
+    for name in ["index", "pin"] { #expect(try problem(name) == "1 record can't be read") }
+  }
+
+  /// A FLUSHALL that nobody has accepted.
+  private func flushed() async throws -> MadeRepository {
+    let made = try await MadeRepository()
+    let before = LogPosition(timeline: .first, ordinal: 1, offset: 4)
+    try await made.addClaim(1, at: 0)
+    try await made.addLogSnapshot(
+      1, 1, destructive: .init(command: "FLUSHALL", before: before, at: at(150)))
+    for from in [UInt64(0), 4] { try await made.addLog(1, from, from + 4, at: Int64(100 + from)) }
+    let pin = Pin(
+      id: "f", repository: made.repository.id, origin: .drop, reason: "FLUSHALL", at: at(150),
+      until: at(1_000_000), timeline: .first, snapshot: 1, position: before)
+    _ = try await made.repository.create(pin, .operation(.pins, id: "f"), kind: .operation)
+    return made
+  }
+
   @Test func `the prefix may be a repository itself, or hold none`() async throws {
     let small = try await SmallRepository(value: 10)
     let one = try await fleet(small.store)
