@@ -133,17 +133,9 @@ package final class DirectoryStore: ObjectStore {
   /// Makes the root, if the directory above it exists.
   package func prepare() async throws {
     try translating { () throws(LifeboatError) in
-      let absolute = root.isRelative ? FilePath(".").pushing(root) : root
-      guard let name = absolute.lastComponent?.string, name != "..", name != "." else {
+      guard let (parent, name) = try parentOfAbsentRoot() else {
         _ = try openRoot()
         return
-      }
-      if (try? OpenDirectory(root)) != nil { return }
-      let parent: OpenDirectory
-      do throws(LifeboatError) {
-        parent = try OpenDirectory(absolute.removingLastComponent())
-      } catch {
-        throw error.adding(hint: DirectoryStore.mountHint)
       }
       let isMade: Bool
       do throws(LifeboatError) {
@@ -156,6 +148,28 @@ package final class DirectoryStore: ObjectStore {
       }
       if isMade { try parent.synchronize() }
       _ = try openRoot()
+    }
+  }
+
+  /// Whether there is no root, and `prepare` would make it.
+  ///
+  /// - Throws: `.storeUnavailable` if there is no directory above it.
+  package func isToBeMade() throws(LifeboatError) -> Bool {
+    try translating { () throws(LifeboatError) in
+      guard isRootAbsent else { return false }
+      return try parentOfAbsentRoot() != nil
+    }
+  }
+
+  /// The directory above the root and the root's name in it; nil if the root can be opened, or has no name.
+  private func parentOfAbsentRoot() throws(LifeboatError) -> (OpenDirectory, name: String)? {
+    let absolute = root.isRelative ? FilePath(".").pushing(root) : root
+    guard let name = absolute.lastComponent?.string, name != "..", name != "." else { return nil }
+    if (try? OpenDirectory(root)) != nil { return nil }
+    do throws(LifeboatError) {
+      return (try OpenDirectory(absolute.removingLastComponent()), name)
+    } catch {
+      throw error.adding(hint: DirectoryStore.mountHint)
     }
   }
 

@@ -3,16 +3,18 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
+import SystemPackage
 import TestSupport
 import Testing
 
-/// How a copy handles pins, quarantines, folds, and claims that cut something off.
+/// How a copy handles pins, quarantines, folds, claims that cut something off, and a directory to be made.
 @Suite struct CopierCasesTests {
   @discardableResult
   private func copy(
-    _ from: any ObjectStore, _ to: any ObjectStore, now: Instant = at(10_000)
+    _ from: any ObjectStore, _ to: any ObjectStore, options: Copier.Options = .init(),
+    now: Instant = at(10_000)
   ) async throws -> CopyReport {
-    try await Copier(from: from, keys: .none, to: to, now: { now }).run()
+    try await Copier(from: from, keys: .none, to: to, options: options, now: { now }).run()
   }
 
   private func opened(_ store: any ObjectStore) async throws -> Repository {
@@ -131,5 +133,27 @@ import Testing
     let last = try await copy(made.store, store, now: clock.now)
     #expect(last.isComplete && last.waitsUntil == nil, "\(last.text)")
     #expect(try await opened(store).history().cutOff == ends)
+  }
+
+  @Test func `a dry run to a directory that does not exist says what would be copied`()
+    async throws
+  {
+    let made = try await SmallRepository(value: 10)
+    let folder = try TemporaryDirectory("dry-run")
+    let directory = DirectoryStore(root: FilePath(folder("copy")))
+    #expect(try directory.isToBeMade())
+    let report = try await copy(
+      made.store, UnmadeStore(base: directory), options: .init(isDryRun: true))
+    #expect(report.result == .planned && report.exitCode == .success)
+    #expect(report.copy == "file://" + folder("copy"))
+    #expect(!TestFiles.exists(folder("copy")))
+    let real = try await copy(made.store, directory)
+    #expect(real.copiedObjects == report.copiedObjects && real.isComplete, "\(real.text)")
+    #expect(try !directory.isToBeMade())
+    // Without a directory above it, the real run fails, too.
+    let error = #expect(throws: LifeboatError.self) {
+      try DirectoryStore(root: FilePath(folder("volume/copy"))).isToBeMade()
+    }
+    #expect(error?.code == .storeUnavailable && error?.hint?.contains("mounted") == true)
   }
 }

@@ -58,8 +58,11 @@ struct Copy: RepositoryCommand {
     var transport = TransportOptions()
     transport.caFile = toCaFile ?? repository.transport.caFile
     let environmentOfCopy = CopyEnvironment.made(from: environment)
-    let copy = Stores.interactive(
-      try Stores.open(to, transport, environment: environmentOfCopy).store)
+    var target = try Stores.open(to, transport, environment: environmentOfCopy).store
+    if dryRun, let directory = target as? DirectoryStore, try directory.isToBeMade() {
+      target = UnmadeStore(base: directory)
+    }
+    let copy = Stores.interactive(target)
     // The same bucket may exist at two endpoints.
     let isDirectory = [nil, "file"].contains(repositoryScheme(to))
     guard
