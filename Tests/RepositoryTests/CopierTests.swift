@@ -197,12 +197,15 @@ import WriterLogic
     let now = history.now
     try await copy(history.store, store, now: now)
     let whole = Set(store.names)
+    let moments = try await Moments(history.store, hours: 8, now: now)
     let short = RetentionPolicy(keepWithin: RetentionPolicy.day, keepDaily: 0)
     _ = try await history.pruner(short, on: history.store).run()
     #expect(history.store.count < whole.count)
     let report = try await copy(history.store, store, now: now)
     #expect(report.isComplete, "\(report.text)")
     #expect(whole.isSubset(of: store.names))
+    try await moments.check(store, now: now)
+    await #expect(throws: (any Error).self) { try await moments.check(history.store, now: now) }
     // First the copy's own policy is the longer one, then the shorter one.
     let later = now.advanced(byMilliseconds: 2 * RetentionPolicy.day)
     history.clock.set(later)
@@ -214,6 +217,9 @@ import WriterLogic
     #expect(again.result == .nothing && again.isComplete, "\(again.text)")
     #expect(Set(store.names) == kept)
     #expect(try await verified(store).isSound)
+    // Five days, of which two passed since the last write.
+    let begin = later.advanced(byMilliseconds: -5 * RetentionPolicy.day)
+    try await moments.check(store, from: begin, now: later)
   }
 
   @Test func `what the copy pruned is not copied again from a source that keeps it`() async throws {

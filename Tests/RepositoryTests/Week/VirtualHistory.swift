@@ -54,10 +54,10 @@ struct VirtualHistory {
   }
 
   /// The result of a restore of `store` to `instant`, read by hand; nil for the newest state.
-  static func restored(_ store: any ObjectStore, at instant: Instant?, now: Instant) async throws
-    -> (count: Int, instant: Instant)
-  {
-    guard let repository = try await Repository.open(store) else {
+  static func restored(
+    _ store: any ObjectStore, keys: KeySource = .none, at instant: Instant?, now: Instant
+  ) async throws -> (count: Int, instant: Instant) {
+    guard let repository = try await Repository.open(store, keys: keys) else {
       throw HarnessError("there is no repository")
     }
     let history = try await repository.history()
