@@ -67,7 +67,7 @@ struct AzureContainerRules {
         : "an immutability policy protects every object for a time",
       consequence: "nobody can delete or replace backups, and objects that Lifeboat deletes stay"
         + " that long and cost money",
-      remedy: "accept the cost: it is the surest protection; prune reports what it could not"
+      remedy: "accept the cost: it is the safest protection; prune reports what it could not"
         + " delete")
   }
 
@@ -90,7 +90,7 @@ struct AzureContainerRules {
     return Finding(
       .bucket, "hierarchical-namespace", .warning,
       "the account has a hierarchical namespace (ADLS Gen2)",
-      consequence: "empty directories stay behind where objects were deleted",
+      consequence: "empty directories are left where objects were deleted",
       remedy: "it works; a flat account is better: the namespace can't be switched off, so make a"
         + " new account")
   }

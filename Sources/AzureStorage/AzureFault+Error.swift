@@ -53,14 +53,14 @@ extension AzureFault {
     if isClock { return "set this machine's clock: it is too far from the store's" }
     switch code {
     case "AuthenticationFailed":
-      return "\(who) is rejected: check the key or the signature for a truncated value and its end"
-        + " (se=), that it belongs to this account, and that no proxy changes requests"
+      return "\(who) is rejected: check the key or the signature for a truncated value and the"
+        + " signature's expiry (se=), that it belongs to this account, and that no proxy changes requests"
     case "InvalidAuthenticationInfo":
       return "the token of \(who) is rejected: check that the identity still exists, and that its"
         + " tenant is that of the account"
     case "AuthorizationPermissionMismatch", "InsufficientAccountPermissions":
       return "grant \(who) \(action.permission) on the container: the role Storage Blob Data"
-        + " Contributor has all required permissions, and takes some minutes to act; a shared"
+        + " Contributor has all required permissions, and takes some minutes to take effect; a shared"
         + " access signature needs \"\(action.letter)\" in sp="
     case "AuthorizationFailure", "AuthorizationSourceIPMismatch":
       return "usually the account's firewall: allow this network, or use a private endpoint"

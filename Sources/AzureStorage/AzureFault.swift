@@ -20,7 +20,7 @@ struct AzureFault: Sendable {
     // Replies to HEAD have the code only in the header.
     code = reply.headers["x-ms-error-code"] ?? error?["Code"]?.text ?? ""
     message = AzureFault.line(
-      error?["Message"]?.text ?? (isAnswer ? "it is no reply of Azure Blob Storage" : ""))
+      error?["Message"]?.text ?? (isAnswer ? "it is not a reply of Azure Blob Storage" : ""))
     detail = AzureFault.line(error?["AuthenticationErrorDetail"]?.text ?? "")
     requestID = reply.headers["x-ms-request-id"].map { String($0.prefix(40)) }
     self.isAnswer = isAnswer

@@ -36,7 +36,7 @@ package struct EncryptionKey: Sendable, Hashable {
     }
     func refusal(_ cause: String) -> LifeboatError {
       LifeboatError(
-        .usage, "\(origin) holds no key", cause: cause,
+        .usage, "\(origin) does not contain a key", cause: cause,
         hint: "copy the whole line that `lifeboat keygen` printed, and nothing else")
     }
     guard trimmed.starts(with: EncryptionKey.prefix.utf8) else {
@@ -45,7 +45,7 @@ package struct EncryptionKey: Sendable, Hashable {
         number.allSatisfy({ (0x30...0x39).contains($0) })
       {
         throw LifeboatError(
-          .versionMismatch, "\(origin) holds a key of another version",
+          .versionMismatch, "\(origin) contains a key of another version",
           cause: "this release supports keys that begin with \(EncryptionKey.prefix)",
           hint: "use the release of Lifeboat that created the key, or a newer one")
       }

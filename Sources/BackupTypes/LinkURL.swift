@@ -27,10 +27,11 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
   /// - Throws: `.usage`. The error shows nothing that could be a secret.
   package init(_ text: String) throws(LifeboatError) {
     guard let mark = text.firstRange(of: "://"), text.utf8.count <= LinkURL.bytesMax else {
-      throw LinkURL.wrong("it does not begin with redis:// or another scheme of these")
+      throw LinkURL.wrong(
+        "it does not begin with redis://, rediss://, redis-sentinel:// or rediss-sentinel://")
     }
     let scheme = Scheme(rawValue: text[..<mark.lowerBound].lowercased())
-    guard let scheme else { throw LinkURL.wrong("its scheme is none of these") }
+    guard let scheme else { throw LinkURL.wrong("its scheme is unknown") }
     var rest = text[mark.upperBound...]
     // The last "@", since a password may contain others, but a host can't.
     if let at = rest.lastIndex(of: "@") {
@@ -77,12 +78,12 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
     guard !text.contains(":") else {
       throw LifeboatError(
         .usage, "the URL of the server contains a password",
-        cause: "others can see it: in the list of processes, in manifests and in logs",
+        cause: "others can see it in process lists, manifests and logs",
         hint: "put the password in a file for --redis-password-file, or in"
           + " LIFEBOAT_REDIS_PASSWORD; if others could see this URL, change the password")
     }
     guard let name = decoded(text), !name.isEmpty else {
-      throw wrong("what is before its @ is no user")
+      throw wrong("the part before @ is not a user name")
     }
     return name
   }
@@ -91,10 +92,10 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
     _ authority: Substring, path: Substring
   ) throws(LifeboatError) -> Place {
     guard path.isEmpty else {
-      throw wrong("a path follows the host; a link has all databases, so it names none")
+      throw wrong("it has a path after the host; a link always has all databases")
     }
     guard !authority.contains(",") else {
-      throw wrong("it names several servers, which only Sentinels can be")
+      throw wrong("it names several servers, which is only allowed with redis-sentinel://")
     }
     return .server(try address(authority, port: serverPort))
   }
@@ -113,7 +114,7 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
       $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-" || $0 == "_")
     }
     guard isName, !master.isEmpty else {
-      throw wrong("after the Sentinels must come a slash and the name of the primary: /mymaster")
+      throw wrong("a slash and the name of the primary must follow the Sentinels: /mymaster")
     }
     return .sentinels(addresses, master: String(master))
   }
@@ -128,21 +129,21 @@ package struct LinkURL: Sendable, Hashable, CustomStringConvertible {
       host = text[text.index(after: text.startIndex)..<end]
       let after = text[text.index(after: end)...]
       guard after.isEmpty || after.first == ":", host.contains(":") else {
-        throw wrong("in brackets stands an address of IPv6, and after them only a port")
+        throw wrong("brackets may only contain an IPv6 address, and only a port may follow them")
       }
       digits = after.isEmpty ? nil : after.dropFirst()
     } else if let colon = text.firstIndex(of: ":") {
       host = text[..<colon]
       digits = text[text.index(after: colon)...]
       guard digits?.contains(":") == false else {
-        throw wrong("a host has several colons; an address of IPv6 must stand in brackets")
+        throw wrong("a host has several colons; put an IPv6 address in brackets")
       }
     }
     let isNumber = digits?.allSatisfy { $0.isASCII && $0.isNumber } ?? true
     guard isNumber, let port = digits.map({ Int($0) }) ?? standard, (1...65535).contains(port)
-    else { throw wrong("a port is no number from 1 to 65535") }
+    else { throw wrong("a port is not a number from 1 to 65535") }
     guard let address = LinkAddress(host: String(host), port: port) else {
-      throw wrong(host.isEmpty ? "a host is missing" : "a host has characters that no host has")
+      throw wrong(host.isEmpty ? "a host is missing" : "a host contains invalid characters")
     }
     return address
   }

@@ -76,7 +76,7 @@ package struct ProfileSource: CredentialSource {
     guard let arn = profile["role_arn"] else { return nil }
     guard profile["mfa_serial"] == nil else {
       throw credentialFailure(
-        "the profile \"\(printable(name))\" asks for a one-time code (mfa_serial)",
+        "the profile \"\(printable(name))\" requires a one-time code (mfa_serial)",
         hint: "an unattended backup can't enter one: use a role without MFA")
     }
     return SecurityTokenService.Role(

@@ -25,8 +25,8 @@ struct LinkFailure {
       return failure(
         "can't connect to the Redis server \(address)",
         cause: connectError == 0 ? nil : systemWords(of: connectError),
-        hint: "check that it is up and the port is right, that `bind` in its configuration lets"
-          + " others than its own machine connect, and that no firewall or network policy blocks it"
+        hint: "check that it is up and the port is right, that `bind` in its configuration allows"
+          + " connections from other machines, and that no firewall or network policy blocks it"
       )
     case CCURLE_OPERATION_TIMEDOUT:
       return timedOut
@@ -61,12 +61,13 @@ struct LinkFailure {
   static func lost(_ address: LinkAddress, cause: String) -> LifeboatError {
     LifeboatError(
       .failure, "the connection to the Redis server \(address) broke", cause: cause,
-      hint: "if this persists, check the server's log, and what is between here and there",
+      hint: "if this persists, check the server's log, and the network in between",
       isRetryable: true)
   }
 
   static func stalled(_ address: LinkAddress, afterMilliseconds: Int64) -> LifeboatError {
-    lost(address, cause: "it took no bytes for \(humanDuration(milliseconds: afterMilliseconds))")
+    lost(
+      address, cause: "it accepted no data for \(humanDuration(milliseconds: afterMilliseconds))")
   }
 
   private var timedOut: LifeboatError {
@@ -112,7 +113,7 @@ struct LinkFailure {
   private var refusedCertificate: LifeboatError {
     failure(
       "the Redis server \(address) refused the client certificate", retry: false,
-      hint: "name a certificate that its CA (`tls-ca-cert-file`) issued, and the key of it")
+      hint: "name a certificate that its CA (`tls-ca-cert-file`) issued, and its key")
   }
 
   private func failure(

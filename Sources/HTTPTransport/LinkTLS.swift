@@ -22,8 +22,8 @@ package struct LinkTLS: Sendable, Hashable {
     guard trust.file != nil else { throw TrustStore.noneForLink }
     guard key == nil || certificate != nil else {
       throw LifeboatError(
-        .usage, "there is a key for the link, and no certificate",
-        hint: "name the client certificate that belongs to the key, or leave the key out")
+        .usage, "a key is set for the link, but no certificate",
+        hint: "name the client certificate that belongs to the key, or remove the key")
     }
     let files = [(certificate, "client certificate"), (key, "key of the client certificate")]
     for (path, what) in files {

@@ -14,7 +14,7 @@ extension RDBWalker {
       case .damaged(let reason):
         state = .malformed(FileFault(offset: byteCount, reason: "its frame is damaged (\(reason))"))
       case .tooLarge:
-        leaveFrame("its frame needs more memory than is set aside")
+        leaveFrame("its frame needs more memory than is allowed")
         return bytes.count
       case .more(let taken, let unpacked, let isEnd):
         used += taken
@@ -50,7 +50,7 @@ extension RDBWalker {
     func inFile(_ fault: FileFault) -> FileFault {
       FileFault(
         offset: place,
-        reason: fault.reason + " (at byte \(fault.offset) of what its frame unpacks to)")
+        reason: fault.reason + " (at byte \(fault.offset) of the unpacked frame)")
     }
     switch state {
     case .walking: break

@@ -242,7 +242,7 @@ extension RDBWalker {
       registers.beginLoop(value)
     case .templated:
       guard let fields = templates[value] else {
-        fail("a hash refers to a template that the file does not hold")
+        fail("a hash refers to a template that the file does not contain")
         return false
       }
       registers.elements = fields

@@ -116,7 +116,7 @@ package struct RESPReplyReader: Sendable {
       let end = position + Int(count)
       guard end + 2 <= bytes.count else { return nil }
       guard bytes[end] == 13, bytes[end + 1] == 10 else {
-        throw .malformed("a string that is not as long as it says")
+        throw .malformed("a string whose length is wrong")
       }
       defer { position = end + 2 }
       return .bulk(Array(bytes[position..<end]))
@@ -133,7 +133,7 @@ package struct RESPReplyReader: Sendable {
 
     private func number(_ text: ArraySlice<UInt8>) throws(Fault) -> Int64 {
       guard let number = Int64(String(decoding: text, as: UTF8.self)) else {
-        throw .malformed("a number that is none")
+        throw .malformed("an invalid number")
       }
       return number
     }

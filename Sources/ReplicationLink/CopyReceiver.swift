@@ -23,7 +23,7 @@ struct CopyReceiver {
         try wire.acknowledge(0)
       }
       if base.isLost {
-        throw LifeboatError(.failure, "nobody takes the full copy any more", isRetryable: true)
+        throw LifeboatError(.failure, "the full copy is no longer needed", isRetryable: true)
       }
       if base.isFull {
         bell.wait(milliseconds: LinkReceiver.acknowledgeInterval)
@@ -35,7 +35,7 @@ struct CopyReceiver {
         case .content(let content):
           do throws(LifeboatError) { try base.append(content) } catch {
             logger.warning(
-              "the full copy is not spooled any more: the server waits for the store from now on",
+              "the full copy is no longer spooled: the server waits for the store from now on",
               metadata: ["cause": "\(error)"])
           }
         case .end(let rest):
@@ -44,6 +44,6 @@ struct CopyReceiver {
         }
       }
     }
-    throw LifeboatError(.failure, "the link was given up", isRetryable: true)
+    throw LifeboatError(.failure, "the link was closed", isRetryable: true)
   }
 }

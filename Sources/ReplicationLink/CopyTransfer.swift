@@ -103,7 +103,7 @@ struct CopyTransfer {
 
   private func wrong(_ line: [UInt8]) -> LifeboatError {
     LifeboatError(
-      .failure, "the server began its full copy with something unknown",
+      .failure, "the full copy starts with unknown data",
       cause: printable(String(decoding: line.prefix(80), as: UTF8.self)), isRetryable: true)
   }
 }

@@ -36,7 +36,7 @@ package struct LinkAudit: AuditedSource {
     if let id = line.id, let theirs = info.historyID, id != theirs {
       state.noteForeign()
       sample.line = .unusable(
-        "\(server.url) has another replication history than the one that is followed")
+        "\(server.url) has a different replication history from the one that is followed")
       return sample
     }
     let base = SourceSample.File(

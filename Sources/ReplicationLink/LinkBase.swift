@@ -201,7 +201,7 @@ final class LinkBase: SourceFile, Sendable {
   private static func isGone(_ name: String) -> LifeboatError {
     LifeboatError(
       .failure, "\(name) can't be read again: it came over the replication link",
-      hint: "the server is asked for another full copy", isRetryable: true)
+      hint: "Lifeboat requests another full copy", isRetryable: true)
   }
 
   // MARK: The receiver

@@ -62,7 +62,7 @@ package struct LinkDiagnosis: Sendable {
       return Finding(
         .link, "server", .warning,
         "\(name) at \(facts.address) is a replica, and its link to \(upstream.host):\(upstream.port) is down",
-        consequence: "it gives nothing to its replicas until the link is up",
+        consequence: "it sends nothing to its replicas until the link is up",
         remedy: "check that primary, or name it in --replica-of")
     case (.replica, let upstream?):
       return Finding(
@@ -89,7 +89,7 @@ package struct LinkDiagnosis: Sendable {
     return [
       Finding(
         .link, "rights", .warning, error.message + (error.cause.map { ": " + $0 } ?? ""),
-        consequence: "it was not found out whether the user may replicate", remedy: error.hint)
+        consequence: "it is not known whether the user may replicate", remedy: error.hint)
     ]
   }
 
@@ -106,22 +106,22 @@ package struct LinkDiagnosis: Sendable {
           : Finding(
             .link, "backlog", .note, keeps,
             consequence:
-              "if more is written while Lifeboat is away, the server has to send a full copy again",
-            remedy: "repl-backlog-size 64mb, or what is written in some minutes"))
+              "if more is written while Lifeboat is disconnected, the server has to send a full copy again",
+            remedy: "set repl-backlog-size to 64mb, or to what the server writes in some minutes"))
     }
     if info.isCluster {
       findings.append(
         Finding(
           .link, "cluster", .warning, "the server is a node of a cluster",
           consequence: "only the keys of its slots are backed up",
-          remedy: "run `lifeboat ship` for each primary, with a repository of its own"))
+          remedy: "run `lifeboat ship` for each primary, each with its own repository"))
     }
     if info.hasAppendOnlyFile == true {
       findings.append(
         Finding(
           .link, "append-only-file", .note, "the server has an AOF",
           consequence:
-            "each restart of it begins another replication history, so it sends a full copy then"))
+            "each restart starts another replication history, which needs a full copy"))
     }
     return findings
   }

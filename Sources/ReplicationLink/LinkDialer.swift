@@ -49,7 +49,7 @@ package struct LinkDialer: Sendable {
       }
     }
     throw LifeboatError(
-      .failure, "no Sentinel leads to the primary \(master)",
+      .failure, "no Sentinel gives a usable primary for \(master)",
       cause: failures.map(\.inOneLine).joined(separator: "; "),
       hint: failures.compactMap(\.hint).first, isRetryable: failures.contains(where: \.isRetryable))
   }
@@ -63,8 +63,8 @@ package struct LinkDialer: Sendable {
     guard try session.info().role == .primary else {
       session.close()
       throw LifeboatError(
-        .failure, "the Sentinel \(sentinel) names \(address), which is no primary",
-        hint: "a failover may be under way: it is tried again", isRetryable: true)
+        .failure, "the Sentinel \(sentinel) names \(address), which is not a primary",
+        hint: "a failover may be in progress; Lifeboat retries", isRetryable: true)
     }
     return session
   }
@@ -89,7 +89,7 @@ package struct LinkDialer: Sendable {
     guard let found = LinkDialer.address(in: reply) else {
       throw LifeboatError(
         .failure, "the Sentinel \(sentinel) does not know \(master)",
-        hint: "check the name behind the slash of the URL: `sentinel monitor` gives it",
+        hint: "check the name after the slash of the URL; it is the name in `sentinel monitor`",
         isRetryable: reply != .null)
     }
     return found

@@ -53,7 +53,7 @@ extension LinkLine {
     state.withLock { state -> LinkBase? in
       defer { (state.next, state.isNextShown, state.isFollowed) = (nil, false, false) }
       return state.next?.base
-    }?.fail(LifeboatError(.failure, "the full copy is not needed any more", isRetryable: true))
+    }?.fail(LifeboatError(.failure, "the full copy is no longer needed", isRetryable: true))
   }
 }
 

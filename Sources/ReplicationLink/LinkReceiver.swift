@@ -79,7 +79,7 @@ final class LinkReceiver: Sendable {
     }
     wake?()
     bell.signal()
-    line?.base.fail(LifeboatError(.failure, "the link was given up", isRetryable: true))
+    line?.base.fail(LifeboatError(.failure, "the link was closed", isRetryable: true))
   }
 
   func noteForeign() {
@@ -189,7 +189,8 @@ final class LinkReceiver: Sendable {
       shared.noteCopy()
       session.close()
       makeNew(
-        info, "the server no longer has its stream from offset \(after) on: see repl-backlog-size")
+        info, "the server no longer has its stream from offset \(after) on: raise repl-backlog-size"
+      )
     }
   }
 
@@ -201,7 +202,7 @@ final class LinkReceiver: Sendable {
       return state.line
     }
     old?.base.fail(
-      LifeboatError(.failure, "the server has begun another history", isRetryable: true))
+      LifeboatError(.failure, "the server has started another history", isRetryable: true))
     shared.tell(isQuestion: false)
   }
 
@@ -218,13 +219,13 @@ final class LinkReceiver: Sendable {
     guard line.isStill(info) else {
       // The server has other data now than when the claim was made, so the shrink guard has to judge again.
       session.close()
-      return makeNew(info, "the server has other data than when it was first asked")
+      return makeNew(info, "the server's data has changed since the first request")
     }
     var wire = try server.handshake(session, info, time: time)
     try wire.send(["PSYNC", "?", "-1"])
     guard case .full(let id, let offset) = try wire.answer(isStopped: { isStopped }) else {
       throw LifeboatError(
-        .failure, "\(server.url) did not begin a full copy", isRetryable: true)
+        .failure, "\(server.url) did not send a full copy", isRetryable: true)
     }
     shared.noteCopy()
     line.begin(id: id, offset: offset, spool: spool())
@@ -258,16 +259,16 @@ final class LinkReceiver: Sendable {
       }
       if line.isFull {
         throw LifeboatError(
-          .failure, "the link was given up: the store does not take its data fast enough",
-          cause: "\(counted(UInt64(line.pending), "byte")) wait for it",
-          hint: "the link is made again when there is room. A larger --memory holds more",
+          .failure, "the link was closed: the store does not take its data fast enough",
+          cause: "\(counted(UInt64(line.pending), "byte")) are waiting",
+          hint: "Lifeboat connects again when there is room; a larger --memory allows more",
           isRetryable: true)
       }
       if isForeign.withLock({ $0 }) {
         isForeign.withLock { $0 = false }
         throw LifeboatError(
           .failure,
-          "the server has changed the id of its replication history, or another is the primary now",
+          "the server has changed the id of its replication history, or another server is now the primary",
           isRetryable: true)
       }
       if line.base.isLost, !line.isRestorable {

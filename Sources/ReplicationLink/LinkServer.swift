@@ -60,7 +60,7 @@ extension ReplicationInfo {
   func position(at place: String) throws(LifeboatError) -> (id: String, offset: UInt64) {
     guard let historyID, let offset, !isSentinel else {
       throw LifeboatError(
-        .failure, "\(place) does not say where its replication history is",
+        .failure, "\(place) does not report its replication history",
         cause: isSentinel ? "it is a Sentinel" : "its INFO has no master_replid",
         hint: isSentinel
           ? "write redis-sentinel://host:port/MASTER" : ReplicationInfo.supported,
@@ -76,7 +76,7 @@ extension ReplicationInfo {
     }
     return (historyID, offset)
   }
-  private static let supported = "Redis from 6.2 on and Valkey can be replicated"
+  private static let supported = "Redis 6.2 and newer and Valkey are supported"
 
   /// The facts about a server that decide which history to request.
   func primary(of url: LinkURL) throws(LifeboatError) -> Resync.Primary {

@@ -264,7 +264,7 @@ package final class LinkSource: Source {
     line.makeStale()
     throw LifeboatError(
       .failure, "the repository has been written to since it was read",
-      cause: "another shipper has gone on with this history", isRetryable: true)
+      cause: "another shipper has continued this history", isRetryable: true)
   }
 
   package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {

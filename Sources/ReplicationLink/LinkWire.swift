@@ -70,14 +70,14 @@ struct LinkWire {
     case .nothing:
       guard now - heardAt < LinkReceiver.silenceMax else {
         throw LifeboatError(
-          .failure, "nothing was heard of \(connection.address) for a minute",
+          .failure, "\(connection.address) sent nothing for a minute",
           isRetryable: true)
       }
       return []
     case .closed:
       throw LifeboatError(
         .failure, "\(connection.address) closed the replication link",
-        hint: "the log of the server says why", isRetryable: true)
+        hint: "the server's log says why", isRetryable: true)
     }
   }
 
@@ -89,7 +89,7 @@ struct LinkWire {
       let byte = try receiveByte()
       guard let byte else {
         if isStopped() {
-          throw LifeboatError(.failure, "the link was given up", isRetryable: true)
+          throw LifeboatError(.failure, "the link was closed", isRetryable: true)
         }
         continue
       }
@@ -125,7 +125,7 @@ struct LinkWire {
     case .closed:
       throw LifeboatError(
         .failure, "\(connection.address) closed the connection after PSYNC",
-        hint: "the log of the server says why", isRetryable: true)
+        hint: "the server's log says why", isRetryable: true)
     }
   }
 
@@ -150,7 +150,7 @@ struct LinkWire {
     default: break
     }
     throw LifeboatError(
-      .failure, "\(address) gave an unknown answer to PSYNC",
+      .failure, "\(address) sent an unknown reply to PSYNC",
       cause: printable(String(text.prefix(200))),
       isRetryable: true)
   }

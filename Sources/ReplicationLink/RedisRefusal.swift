@@ -12,33 +12,33 @@ struct RedisRefusal {
     switch kind {
     case "NOAUTH":
       return refused(
-        "the Redis server \(address) wants a password",
+        "the Redis server \(address) requires a password",
         hint: "put it into a file for --redis-password-file, or into LIFEBOAT_REDIS_PASSWORD; an"
-          + " ACL user stands in the URL: redis://user@host")
+          + " ACL user is part of the URL: redis://user@host")
     case "WRONGPASS":
       return refused(
-        "the Redis server \(address) does not take this user and password",
+        "the Redis server \(address) rejects this user and password",
         hint: "check the user in the URL (none is the default user) and the password, and that"
-          + " the user is on: ACL LIST")
+          + " the user is enabled (ACL LIST)")
     case "NOPERM":
       return refused(
         "the user of the Redis server \(address) may not run \(command)",
         hint: "allow it what a replica needs: ACL SETUSER <user> \(LinkCredentials.minimalRules)")
     case "DENIED":
       return refused(
-        "the Redis server \(address) lets nobody in from other machines",
+        "the Redis server \(address) does not accept connections from other machines",
         hint: "it is in protected mode: give it a password (requirepass, or an ACL user)")
     case "LOADING":
       return retried(
-        "the Redis server \(address) is loading its data", hint: "it is tried again until it is up")
+        "the Redis server \(address) is loading its data", hint: "Lifeboat retries until it is up")
     case "NOMASTERLINK", "MASTERDOWN":
       return retried(
         "the Redis server \(address) is a replica without a link to its primary",
-        hint: "check the primary (INFO replication names it as master_host); it is tried again")
+        hint: "check the primary (INFO replication names it as master_host); Lifeboat retries")
     case "BUSY":
       return retried(
         "the Redis server \(address) is busy with a script",
-        hint: "it is tried again; SCRIPT KILL or FUNCTION KILL would end the script")
+        hint: "Lifeboat retries; SCRIPT KILL or FUNCTION KILL would end the script")
     default:
       return other
     }
@@ -49,12 +49,12 @@ struct RedisRefusal {
     if command == "AUTH", lower.contains("without any password configured") {
       return refused(
         "the Redis server \(address) has no password, and one was given",
-        hint: "leave the password out, or set requirepass; an ACL user stands in the URL:"
+        hint: "leave the password out, or set requirepass; an ACL user is part of the URL:"
           + " redis://user@host")
     }
     if command == "AUTH", lower.contains("invalid password") {
       return refused(
-        "the Redis server \(address) does not take this password", hint: "check the password")
+        "the Redis server \(address) rejects this password", hint: "check the password")
     }
     if lower.contains("max number of clients") {
       return retried(
@@ -64,7 +64,7 @@ struct RedisRefusal {
     if lower.hasPrefix("err unknown command") {
       return refused(
         "the Redis server \(address) does not know \(command)",
-        hint: "if its configuration renames the command (rename-command), give it its name back;"
+        hint: "if its configuration renames the command (rename-command), restore its name;"
           + " services that hide it can't be backed up over replication")
     }
     return refused("the Redis server \(address) refused \(command)", hint: nil)

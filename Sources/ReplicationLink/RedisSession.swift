@@ -148,7 +148,7 @@ package final class RedisSession: @unchecked Sendable {
     case .nothing:
       guard SystemClock.monotonicMilliseconds() - started < waitingMilliseconds else { return }
       throw LifeboatError(
-        .failure, "the wait for the Redis server \(address) was ended", isRetryable: true)
+        .failure, "waiting for the Redis server \(address) was cancelled", isRetryable: true)
     }
   }
 
@@ -163,19 +163,19 @@ package final class RedisSession: @unchecked Sendable {
   private func closed(cause: String?) -> LifeboatError {
     let hint: String
     if hasAnswered {
-      hint = "look into the server's log"
+      hint = "check the server's log"
     } else if connection.isTLS {
       hint =
-        "if the server asks clients for a certificate (`tls-auth-clients`), name one that its CA"
-        + " (`tls-ca-cert-file`) issued, and the key of it; otherwise look into the server's log"
+        "if the server requires a client certificate (`tls-auth-clients`), name one that its CA"
+        + " (`tls-ca-cert-file`) issued, and its key; otherwise check the server's log"
     } else {
       hint =
-        "if this port uses TLS, write rediss:// for redis://; otherwise look into the server's log"
+        "if this port uses TLS, write rediss:// for redis://; otherwise check the server's log"
     }
     return LifeboatError(
       .failure, "the Redis server \(address) closed the connection",
       cause: hasAnswered
-        ? cause : "before it answered anything" + (cause.map { ": " + $0 } ?? ""),
+        ? cause : "before its first reply" + (cause.map { ": " + $0 } ?? ""),
       hint: hint,
       isRetryable: true)
   }
@@ -198,7 +198,7 @@ package final class RedisSession: @unchecked Sendable {
   private func malformed(_ cause: String) -> LifeboatError {
     connection.close()
     return LifeboatError(
-      .failure, "what answers at \(address) does not speak the protocol of Redis", cause: cause,
+      .failure, "the server at \(address) does not use the Redis protocol", cause: cause,
       hint: "check the host and the port; a proxy in between must pass bytes through unchanged",
       isRetryable: true)
   }

@@ -63,7 +63,7 @@ package final class ReplicaResponder: Sendable {
       throw LifeboatError(
         .failure, "can't listen on port \(port) as a replica",
         cause: (error as? IOError).map { systemWords(of: $0.errnoCode) },
-        hint: "free the port, or choose another one; 0 takes one that is free")
+        hint: "free the port, or choose another one; 0 uses any free one")
     }
   }
 

@@ -37,7 +37,7 @@ package struct FleetPage: Sendable {
       <p class="facts">\(counted(fleet.repositories, "repository", "repositories")), read at \(moment(fleet.at)). \
       All times are UTC.</p></header>
       <main id="main">
-      <section aria-labelledby="rows"><h2 id="rows">Repositories, those first that need a person</h2>\
+      <section aria-labelledby="rows"><h2 id="rows">Repositories, the most urgent first</h2>\
       \(states)\(table)\(leftOut)</section>
       </main>
       <footer><p>Lifeboat \(version)</p></footer>
@@ -58,7 +58,7 @@ package struct FleetPage: Sendable {
 
   private var leftOut: HTML {
     guard fleet.leftOut > 0 else { return "" }
-    return "<p class=\"note\">\(counted(fleet.leftOut, "more place")) not looked at.</p>"
+    return "<p class=\"note\">\(counted(fleet.leftOut, "more place")) not searched.</p>"
   }
 
   private var table: HTML {

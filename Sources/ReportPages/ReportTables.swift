@@ -57,7 +57,7 @@ struct ReportTables {
       ]
     }
     return """
-      <details><summary>Gaps and stretches between restore points (\(all.count))</summary>\
+      <details><summary>Gaps between restore points (\(all.count))</summary>\
       \(table("Gaps", ["From", "To", "Length", "What is known"], rows))\
       \(leftOut(all.count - shown.count, "gap", "gaps"))</details>
       """

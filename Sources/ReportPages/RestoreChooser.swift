@@ -31,7 +31,7 @@ struct RestoreChooser {
     \(command.line(unasked?.argument ?? ""))</code></pre>\
     <button type="button" id="copy" class="script">Copy</button></div>\
     <p class="note">DIR is the data directory of a stopped or new server\(chronicle.cipher == "none" ? "" : ", KEYFILE the file with the repository's key" as HTML). \
-    Add <code>--dry-run</code> to see the plan, <code>--replace</code> to move what is there aside.</p>\
+    Add <code>--dry-run</code> to see the plan, <code>--replace</code> to move the existing files aside.</p>\
     </section>
     """
   }

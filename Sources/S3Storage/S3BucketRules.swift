@@ -72,7 +72,7 @@ package struct S3BucketRules {
     else {
       return Finding(
         .bucket, "object-lock", .note,
-        "no default retention: whoever may delete versions can delete objects for good")
+        "no default retention: anyone who may delete versions can delete objects for good")
     }
     let days =
       retention["Days"].flatMap { Int($0.text) }
@@ -141,7 +141,7 @@ package struct S3BucketRules {
           + (keepsVersions == nil
             ? "and it is not known whether its earlier version stays"
             : "and its earlier version is lost"),
-        consequence: "they are not append-only: whoever has them can destroy every backup",
+        consequence: "they are not append-only: anyone who has them can destroy every backup",
         remedy:
           "enable versioning with object lock, or apply a bucket policy that refuses PutObject "
           + "without If-None-Match (deploy/iam/README.md)")

@@ -74,7 +74,7 @@ extension S3Fault {
       return "the object is in an archive class: restore it in S3 first, and remove the lifecycle"
         + " rule that put it there"
     case "InvalidStorageClass":
-      return "this store does not know the class that ?storage-class= names"
+      return "this store does not support the storage class in ?storage-class="
     case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage":
       return "the store is full: enlarge it or its quota, or keep fewer backups"
     case "KeyTooLongError": return "the prefix is too long: shorten it"

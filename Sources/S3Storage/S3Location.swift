@@ -76,7 +76,7 @@ package struct S3Location: Sendable, Hashable {
     guard !S3Location.isNear(host) else { return }
     throw LifeboatError(
       .usage, "\(description) is not used over plain http:// at \(printable(host))",
-      cause: "anyone between here and there can read and change what is sent",
+      cause: "anyone in the network in between can read and change the data",
       hint:
         "give an endpoint with https://; if the network in between is trusted, add allow-http=true to the URL"
     )

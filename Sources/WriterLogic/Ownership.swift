@@ -182,7 +182,7 @@ package struct Ownership: Sendable {
       theirs == newest.source && !theirs.contains("'") ? "--source '\(theirs)'" : "its --source"
     return
       "the repository belongs to \(theirs) (this is \(printable(source.text))); if this is the "
-      + "same Redis, give \(name); else give this Redis a repository of its own (another prefix), or "
+      + "same Redis, pass \(name); otherwise use a separate repository (another prefix), or "
       + "--take-over"
   }
 

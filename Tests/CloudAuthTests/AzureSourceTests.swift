@@ -260,7 +260,7 @@ import Testing
   func `Arc's agent may name its own files only`(_ path: String) async throws {
     let entra = try EntraServer { $0.arcFile = path }
     let error = try await failure(try chain(entra.arc, arc: "planted-arc"))
-    #expect(error.message.contains("may not"), "\(error)")
+    #expect(error.message.contains("not allowed"), "\(error)")
     #expect(entra.server.requests.count == 1)
   }
 

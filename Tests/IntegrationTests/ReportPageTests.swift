@@ -104,7 +104,7 @@ import Testing
     let visit = try await visit(folder("repository"))
     #expect(visit.document.contains("<rect class=\"gap-unwatched\" x"))
     #expect(visit.document.contains("<rect class=\"gap-unreadable\" x"))
-    #expect(visit.document.contains("Gaps and stretches between restore points (2)"))
+    #expect(visit.document.contains("Gaps between restore points (2)"))
   }
 
   @Test func `a suspect start, with a reason that would like to be a script`() async throws {

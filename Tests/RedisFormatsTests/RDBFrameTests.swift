@@ -63,7 +63,7 @@ struct RDBFrameTests {
       Issue.record("\(walk(file).walker.state)")
       return
     }
-    #expect(fault.reason.contains("type 60") && fault.reason.contains("unpacks to"))
+    #expect(fault.reason.contains("type 60") && fault.reason.contains("of the unpacked frame"))
     #expect(walk(file).walker.summary.isPartial)
     isMalformed(Array(file.dropLast()), "cut behind what is not known")
     var damaged = file

@@ -105,7 +105,7 @@ import WriterLogic
       guard case .unusable(let reason) = try audit.sample().line else {
         throw HarnessError("it was taken for the same history")
       }
-      #expect(reason.contains("another replication history"))
+      #expect(reason.contains("different replication history"))
     }
   }
 

@@ -47,9 +47,10 @@ import Testing
       (try file("hunter2"), nil, .usage, "does not begin with"),
       (try file(String(repeating: "x", count: 100_000)), nil, .wrongKey, "can't read"),
       (try file(String(key.reveal().dropLast(2))), nil, .usage, "86 characters"),
-      (nil, "hunter2", .usage, "LIFEBOAT_ENCRYPTION_KEY holds no key"),
+      (nil, "hunter2", .usage, "LIFEBOAT_ENCRYPTION_KEY does not contain a key"),
       // A valid key in the other place does not make up for it.
-      (whole, "", .wrongKey, "LIFEBOAT_ENCRYPTION_KEY"), (whole, "hunter2", .usage, "no key"),
+      (whole, "", .wrongKey, "LIFEBOAT_ENCRYPTION_KEY"),
+      (whole, "hunter2", .usage, "contain a key"),
       (folder("absent"), key.reveal(), .wrongKey, "absent"),
     ]
     for test in cases {

@@ -90,7 +90,7 @@ package struct AzureManagedIdentitySource: CredentialSource {
     let file = path.dropFirst(Self.arcFolder.count)
     guard path.hasPrefix(Self.arcFolder), file.hasSuffix(".key"), !file.contains("/") else {
       throw credentialFailure(
-        "Azure Arc's agent names a file that it may not",
+        "Azure Arc's agent names a file that is not allowed",
         cause: "its challenge is \"\(printable(challenge, limit: 200))\"",
         hint: "it must be \(Self.arcFolder)*.key: check what listens at IDENTITY_ENDPOINT")
     }

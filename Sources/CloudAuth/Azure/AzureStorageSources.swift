@@ -83,7 +83,7 @@ package struct AzureSASSource: CredentialSource {
     else {
       throw credentialFailure(
         "can't use the shared access signature in \(origin)",
-        cause: "it has no sig=, or characters that no query has",
+        cause: "it has no sig=, or contains invalid characters",
         hint: "copy the whole token again: sv=…&se=…&sp=…&sig=…; quote it in a shell")
     }
     let permissions = value("sp").map { " with sp=\(printable($0, limit: 30))" } ?? ""

@@ -31,7 +31,7 @@ struct EntraApplication: Sendable {
       throw credentialFailure(
         "a secret is not sent to \(printable(authority))",
         cause: "AZURE_AUTHORITY_HOST is not https",
-        hint: "it is https://login.microsoftonline.com/ but for national clouds")
+        hint: "it is https://login.microsoftonline.com/ except for national clouds")
     }
     guard EntraApplication.isName(tenant), EntraApplication.isName(clientID) else {
       throw credentialFailure(
@@ -124,7 +124,7 @@ struct EntraApplication: Sendable {
       return "the token has expired: use the projected token file, which Kubernetes renews"
     case ("AADSTS700024", _): return "check this machine's clock"
     case (nil, _) where refusal.code.isEmpty:
-      return "check AZURE_AUTHORITY_HOST: this is no reply of Microsoft Entra"
+      return "check AZURE_AUTHORITY_HOST: this is not a reply of Microsoft Entra"
     case (_, .federated):
       return "the identity needs a federated credential with this cluster's issuer, the subject"
         + " system:serviceaccount:NAMESPACE:NAME and the audience api://AzureADTokenExchange"

@@ -44,7 +44,7 @@ struct EntraCertificate: Sendable {
     }
     guard let digest = sha1(der) else {
       throw failure(
-        "this machine's cryptography library forbids SHA-1, which Microsoft Entra asks for")
+        "this machine's cryptography library forbids SHA-1, which Microsoft Entra requires")
     }
     self.key = key
     thumbprint = JSONWebToken.base64URL(Data(digest))

@@ -90,7 +90,7 @@ extension AzureSettings {
 /// Going on to the next source would use a different identity than the configured one.
 func halfSet(_ cause: String) -> LifeboatError {
   credentialFailure(
-    "Azure credentials are set only in part", cause: cause,
+    "the Azure credentials are incomplete", cause: cause,
     hint: "set what is missing, or unset the rest; in AKS, check the pod's label"
       + " azure.workload.identity/use and the client-id annotation of its service account")
 }

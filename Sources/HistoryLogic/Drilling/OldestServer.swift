@@ -71,7 +71,7 @@ extension RestorePlan {
     if server.product == .redis, server.line < (6, 2),
       files.contains(where: { if case .stream = $0.content { true } else { false } })
     {
-      throw misfit(server, "its log has expiries as times (PXAT), which Redis 6.2 and newer load")
+      throw misfit(server, "its log has absolute expiries (PXAT), which Redis 6.2 and newer load")
     }
     if !isKnown {
       warnings.append(

@@ -7,10 +7,10 @@ package enum ServerAnswer {
   /// one.
   package static func misfit(_ words: String) -> String? {
     let signs = [
-      ("no matching module", "it lacks a module whose data the backup holds"),
-      ("contains module data I can't load", "it lacks a module whose data the backup holds"),
-      ("contains AUX module data I can't load", "it lacks a module whose data the backup holds"),
-      ("not registered or missing rdb_load", "it lacks a module whose data the backup holds"),
+      ("no matching module", "it lacks a module whose data the backup contains"),
+      ("contains module data I can't load", "it lacks a module whose data the backup contains"),
+      ("contains AUX module data I can't load", "it lacks a module whose data the backup contains"),
+      ("not registered or missing rdb_load", "it lacks a module whose data the backup contains"),
       ("Can't handle RDB format version", "the files are of a version that it does not know"),
       ("Can't handle foreign type", "the files are of another product"),
       ("Wrong signature trying to load DB", "the files are of another product or version"),

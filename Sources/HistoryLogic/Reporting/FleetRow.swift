@@ -148,8 +148,9 @@ package struct FleetRow: Sendable, Equatable, Encodable {
     if let ageMax, age > ageMax {
       return (
         .old,
-        "the newest restore point is \(humanDuration(milliseconds: age)) old: nothing was written since, or "
-          + "nothing is shipped", "look at `lifeboat status` beside its Redis"
+        "the newest restore point is \(humanDuration(milliseconds: age)) old: nothing was written "
+          + "since then, or nothing is being shipped",
+        "run `lifeboat status` in its pod or on its machine"
       )
     }
     return (.fine, nil, nil)

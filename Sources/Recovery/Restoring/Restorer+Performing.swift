@@ -63,7 +63,7 @@ extension Restorer {
     if staging.seen.expired > 0 {
       done.warnings.append(
         "\(counted(staging.seen.expired, "key")) of the full copy expired after it was saved: a server that is "
-          + "no replica does not load expired keys")
+          + "not a replica does not load expired keys")
     }
     return .restored(done, movedAside: journal.aside)
   }

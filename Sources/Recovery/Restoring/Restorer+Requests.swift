@@ -89,9 +89,10 @@ extension Restorer {
       try await repository.record(performed: request.id, point: marker.point, at: now())
     } catch var error as LifeboatError {
       error.hint =
-        "the requested state is in place, but the repository does not know it yet. Without that, a lost "
-        + "volume would be restored to it again, so do not start a server. Allow restore to create "
-        + "objects below ops/, and run it again" + (error.hint.map { "; \($0)" } ?? "")
+        "the requested state is in place, but the repository has no record of it yet. Without the "
+        + "record, a lost volume would be restored to this state again, so do not start a server. "
+        + "Allow restore to create objects below ops/, and run it again"
+        + (error.hint.map { "; \($0)" } ?? "")
       throw error
     }
     var known = marker
@@ -120,7 +121,7 @@ extension Restorer {
     if let first = reading.unusable.first {
       note(
         "\(counted(reading.unusable.count, "object")) named as the record of the restore request "
-          + "\(request.id) can't be used, and does not count; the first is \(first): "
+          + "\(request.id) can't be used, and is ignored; the first is \(first): "
           + "find out who may write to the bucket")
     }
     return reading.isPerformed

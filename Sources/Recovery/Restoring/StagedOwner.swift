@@ -72,7 +72,7 @@ package final class StagedOwner: Sendable {
     } catch let error as LifeboatError {
       failure.withLock {
         $0 =
-          "the group \(directory.group) of the directory could not be given the files "
+          "the files could not be given to the directory's group \(directory.group) "
           + "(\(error.cause ?? error.message)): a server of that group that runs as another user than "
           + "\(status.owner) can't append to them"
       }

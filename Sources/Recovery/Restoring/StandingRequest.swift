@@ -22,7 +22,7 @@ package struct StandingRequest: Sendable, Equatable {
     guard let id = words.first else { return nil }
     func refuse(_ cause: String) -> LifeboatError {
       LifeboatError(
-        .usage, "the restore request \(printable(text)) can't be understood", cause: cause,
+        .usage, "the restore request \(printable(text)) is invalid", cause: cause,
         hint: StandingRequest.form)
     }
     guard (1...64).contains(id.utf8.count), id.utf8.allSatisfy(StandingRequest.isPart) else {
@@ -36,7 +36,9 @@ package struct StandingRequest: Sendable, Equatable {
     case "point" where PointID(value) != nil: question = .point(value)
     case "before" where !value.isEmpty: question = .before(try command(value))
     case "at":
-      guard !value.hasPrefix("-") else { throw refuse("the time depends on when it is read") }
+      guard !value.hasPrefix("-") else {
+        throw refuse("a relative time would change with each start")
+      }
       guard let time = try? Instant(parsing: value, now: Instant(milliseconds: 0)) else {
         throw refuse("\(printable(value)) is not a time")
       }

@@ -280,13 +280,13 @@ extension VerifyPass {
       ($0.generation.description, $0.repository)
     }
     try await readRecords(
-      PerformedRequest.self, ids(.requests), .operation, consequence: "it does not count",
+      PerformedRequest.self, ids(.requests), .operation, consequence: "it is ignored",
       group: { _ in .operations }, name: { .operation(.requests, id: $0) }
     ) { id, record in
       let first = repository.requestID(record.id)
       _ = isOwn(
         id == first || id.hasPrefix(first + "-"), record.repository, .requests, id,
-        "it does not count")
+        "it is ignored")
     }
   }
 

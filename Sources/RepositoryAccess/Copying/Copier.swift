@@ -95,7 +95,7 @@ package struct Copier: Sendable {
       // The plan after the last round has to be empty. The listing of the copy shows what was written.
       guard round <= Copier.roundsMax else {
         throw LifeboatError(
-          .storeUnavailable, "the copy at \(to.location) does not get complete",
+          .storeUnavailable, "the copy at \(to.location) could not be completed",
           cause:
             "after \(counted(Copier.roundsMax, "round")), \(counted(work.plan.objects, "object")) are "
             + "still missing: the source changes faster than it is copied, or a listing is not complete",

@@ -66,7 +66,7 @@ package struct CopyReport: Sendable, Encodable {
     case .copied: text += "\(copy): copied \(what) from \(location)\n"
     }
     if isNew, result == .copied {
-      text += hasOwnKey ? "the copy has a key of its own\n" : "the copy is new\n"
+      text += hasOwnKey ? "the copy has its own key\n" : "the copy is new\n"
     }
     if let newest, let newestInstant {
       text += "newest restore point of the copy: \(newest), \(newestInstant)\n"

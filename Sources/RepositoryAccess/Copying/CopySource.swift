@@ -54,7 +54,7 @@ struct CopySource {
       findings.append(
         VerifyFinding(
           .remark, printable(name.text), reason,
-          consequence: "it does not count, and is not copied"))
+          consequence: "it is ignored, and is not copied"))
     }
   }
 

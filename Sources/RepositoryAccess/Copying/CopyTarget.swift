@@ -63,7 +63,7 @@ struct CopyTarget {
 
   private static func vanished(_ store: any ObjectStore) -> LifeboatError {
     LifeboatError(
-      .storeUnavailable, "an object at \(store.location) has just vanished", isRetryable: true)
+      .storeUnavailable, "an object at \(store.location) was just deleted", isRetryable: true)
   }
 
   /// Nil if there is no descriptor, no matter what else is there.
@@ -87,7 +87,7 @@ struct CopyTarget {
     case .refused:
       throw LifeboatError(
         .wrongKey, "the key does not open the copy at \(store.location)",
-        cause: "the copy was begun with another one",
+        cause: "the copy was created with another key",
         hint: "use that key, or another prefix")
     case .broken(let error): throw error
     case .absent where writes:
@@ -181,9 +181,11 @@ struct CopyTarget {
   static func ownHistory(_ store: any ObjectStore, _ number: TimelineNumber) -> LifeboatError {
     LifeboatError(
       .refused, "\(store.location) has a history of its own, from timeline \(number) on",
-      cause: "a shipper has written there, or the source was set back; nothing was changed",
+      cause:
+        "a shipper has written there, or the source was replaced by an older state; nothing was"
+        + " changed",
       hint:
         "if the copy is the live repository now, stop copying to it, and copy from it to a new prefix; "
-        + "if a shipper went there by mistake, correct its --repo and copy to a new prefix")
+        + "if a shipper wrote there by mistake, correct its --repo and copy to a new prefix")
   }
 }

@@ -55,7 +55,7 @@ extension CopyWork {
     case .operation(let kind, _) where kind != .pins:
       state.add(
         VerifyFinding(
-          .remark, name.text, reason, consequence: "it does not count, and is not copied"),
+          .remark, name.text, reason, consequence: "it is ignored, and is not copied"),
         damaged: name)
     default:
       state.add(
@@ -70,7 +70,7 @@ extension CopyWork {
 
   /// - Throws: `CopyState.Gone` if the object was deleted after it was listed.
   private func read(_ name: ObjectPath) async throws -> Reading {
-    guard let kind = name.kind else { return .damaged("it is of no kind that is copied") }
+    guard let kind = name.kind else { return .damaged("objects of this kind are not copied") }
     let object: [UInt8]
     do {
       guard let found = try await source.store.read(name.text, limit: kind.objectBytesMax) else {
@@ -158,7 +158,7 @@ extension CopyWork {
     guard opened.content == content else {
       throw LifeboatError(
         .failure, "the object \(name.text) could not be sealed",
-        cause: "what was sealed opens to something else",
+        cause: "the sealed object does not decrypt to its content",
         hint: "check this machine's memory, and run the command again")
     }
     return object

@@ -157,7 +157,7 @@ struct CopyWork: Sendable {
       } catch let error as LifeboatError where error.isDamage {
         state.add(
           VerifyFinding(
-            .remark, name.text, error.reason, consequence: "it does not count, and is not copied"),
+            .remark, name.text, error.reason, consequence: "it is ignored, and is not copied"),
           damaged: name)
       }
     }

@@ -19,8 +19,8 @@ package enum ClusterNode {
 
   /// The remark about a directory that is backed up.
   package static func backup(_ file: String) -> String {
-    "\(printable(file)): this is a node of a cluster. Its keys are backed up; this file, which says which node "
-      + "it is and which hash slots it has, is not. Each node needs a repository of its own"
+    "\(printable(file)): this is a cluster node. Its keys are backed up, but this file, with its identity "
+      + "and hash slots, is not. Each node needs its own repository"
   }
 
   /// What an operator has to know before a server starts on a directory; nil if there is nothing.
@@ -28,12 +28,12 @@ package enum ClusterNode {
   package static func words(file: String?, hasSlots: Bool) -> String? {
     if let file {
       return
-        "\(printable(file)) is there, and stays as it is: a server in cluster mode starts as the node that "
-        + "it says, and keeps only keys of the hash slots that it says are its own"
+        "\(printable(file)) exists and is not changed: a server in cluster mode starts as this node, and "
+        + "keeps only keys of its hash slots"
     }
     guard hasSlots else { return nil }
     return
-      "a node of a cluster wrote the data, and nodes.conf is not a part of a backup: a server in cluster mode "
+      "a cluster node wrote the data, and nodes.conf is not part of a backup: a server in cluster mode "
       + "starts as a new node that has the hash slots of these keys. Give it the node's other slots with "
       + "CLUSTER ADDSLOTS, then add it with CLUSTER MEET"
   }

@@ -8,9 +8,9 @@ extension Fleet {
   package var text: String {
     let busy = rows.count { $0.needsPerson }
     var text = "\(counted(repositories, "repository", "repositories")) below \(location)"
-    text += busy == 0 ? "\n" : ", \(busy) to look at\n"
+    text += busy == 0 ? "\n" : ", \(busy) needing attention\n"
     if leftOut > 0 {
-      text += "and \(counted(leftOut, "more place")) not looked at: use a longer prefix\n"
+      text += "and \(counted(leftOut, "more place")) not searched: use a longer prefix\n"
     }
     guard !rows.isEmpty else { return text }
     text += "\n  state         newest      since       size        drill     repository\n"

@@ -201,7 +201,7 @@ package struct GenerationCheck: Sendable {
     case .unknown(let fault):
       // An RDB of a known version ends with the checksum of everything before it, even if commands follow.
       guard walker.mayBeWhole(hasCommands: kind == .base && end == (0x0d, 0x0a)) else {
-        return .broken("it has no end whose checksum matches: it was cut, or bytes of it changed")
+        return .broken("it has no end with a matching checksum: it was truncated or changed")
       }
       return .unverified(
         "its structure is not verified beyond offset \(fault.offset): \(fault.reason)")

@@ -36,7 +36,7 @@ package struct NamedPin: Sendable, Encodable {
         ?? reading.unreadable.first { Pin.name(inID: $0) == name }
       guard known == nil else {
         throw LifeboatError(
-          .refused, "there is a pin named \(name) already", cause: "its id is \(known!)",
+          .refused, "there is already a pin named \(name)", cause: "its id is \(known!)",
           hint: "choose another name, or release it: `\(command.unpin(name))`")
       }
       // This asks no question about a suspect state: even a state after an accident can be worth keeping.

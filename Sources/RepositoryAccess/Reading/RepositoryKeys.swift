@@ -152,7 +152,7 @@ package struct RepositoryKeys: Sendable {
     guard let remaining = try await slots.search(key, excluding: Set(removed)).opened else {
       throw LifeboatError(
         .usage, "\(opened.id) belongs to the key that was given, and is not removed",
-        cause: "a key that remains has to be shown to open the repository first",
+        cause: "Lifeboat first has to check that a remaining key opens the repository",
         hint:
           "pass the key that is to remain with --encryption-key-file; `lifeboat key add` adds one")
     }

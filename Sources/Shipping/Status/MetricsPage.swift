@@ -63,7 +63,7 @@ package struct MetricsPage: Sendable {
     durability + history + link + requests
       + [
         gauge(
-          "lifeboat_build_info", "The release that runs; always 1.",
+          "lifeboat_build_info", "The running release; always 1.",
           [Sample(labels: [("version", version)], value: "1")])
       ]
   }

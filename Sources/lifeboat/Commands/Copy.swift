@@ -27,7 +27,7 @@ struct Copy: RepositoryCommand {
   @OptionGroup var repository: RepositoryOptions
   @Option(
     help: ArgumentHelp(
-      "Where the copy is: a URL or a path, as for --repo. A prefix that holds nothing else.",
+      "The repository to copy to: a URL or a path, as for --repo. The prefix must not contain anything else.",
       valueName: "url"), completion: .directory)
   var to: String
   @Option(

@@ -8,11 +8,11 @@ import SystemPackage
 
 struct Fleet: RepositoryCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Show every repository below a prefix, those first that need a person.",
+    abstract: "Show every repository below a prefix, the most urgent first.",
     discussion: """
       Finds the repositories below --repo, at any depth up to eight levels, and prints one row for each: its \
       state, the age of its newest restore point, how far back it can be restored, its size and its last \
-      drill. Reads what report reads, and no data. The key that is given is for those that are encrypted.
+      drill. Reads the same as report, but no data. The given key is used for encrypted repositories.
       The exit code is that of the most urgent row: damaged 5, suspect 9, a failed drill 5, denied or \
       unavailable 4, locked 8, newer 10, empty 3. Removed data and old restore points are rows to look at, \
       with exit 0. If there is no repository at all: 3.
@@ -27,7 +27,7 @@ struct Fleet: RepositoryCommand {
   @Option(
     help: ArgumentHelp(
       "Show a repository as old if its newest restore point is older than this; 0: never.",
-      discussion: "A Redis to which nobody writes has no newer one.", valueName: "time"))
+      discussion: "An idle Redis has no newer restore point.", valueName: "time"))
   var maxAge = Milliseconds(86_400_000)
   @Option(
     help: ArgumentHelp(

@@ -89,8 +89,8 @@ struct RepositoryOptions: ParsableArguments {
     help: ArgumentHelp(
       "The memory that the command may use; at least \(Bytes(UInt64(MemoryBound.least)).defaultValueDescription).",
       discussion: """
-        It runs to its end in a cgroup with this limit (memory.max) and no swap. More allows more requests \
-        at the same time.
+        The command completes in a cgroup with this limit (memory.max) and no swap. More allows more \
+        requests at the same time.
         """, valueName: "bytes"))
   var memory = Bytes(UInt64(MemoryBound.standard.bytes))
 
@@ -195,7 +195,7 @@ struct NameOptions: ParsableArguments {
     for name in [names.dump, names.appendFile, names.appendDirectory] where !isPlainFileName(name) {
       throw LifeboatError(
         .usage, "\"\(printable(name))\" is not a plain file name",
-        hint: "Redis allows no path here; its `dir` is --data")
+        hint: "Redis does not allow a path here; its `dir` is --data")
     }
     return (names, appendOnly)
   }

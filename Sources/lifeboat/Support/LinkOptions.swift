@@ -15,10 +15,10 @@ import WriterLogic
 struct LinkServerOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A server to be a replica of: its stream of commands is backed up, instead of files.",
+      "Be a replica of this server, and back up its stream of commands instead of files.",
       discussion: """
         redis://[user@]host[:port], rediss://... with TLS, or redis-sentinel://host[:port],host[:port]/MASTER. \
-        It needs no volume and no AOF. The server is acknowledged only what is durable in the repository, so \
+        It needs no volume and no AOF. Lifeboat only acknowledges what is durable in the repository, so \
         WAIT 1 means that a write is backed up. Not with --data. The password is set as \
         LIFEBOAT_REDIS_PASSWORD, or with --redis-password-file. An ACL user needs +psync +replconf +info.
         """, valueName: "url"))
@@ -34,11 +34,12 @@ struct LinkServerOptions: ParsableArguments {
       valueName: "path"), completion: .file())
   var redisCAFile: String?
   @Option(
-    help: ArgumentHelp("Our certificate, for a server that wants one.", valueName: "path"),
+    help: ArgumentHelp("The client certificate, if the server requires one.", valueName: "path"),
     completion: .file())
   var redisCertFile: String?
   @Option(
-    help: ArgumentHelp("The key of our certificate.", valueName: "path"), completion: .file())
+    help: ArgumentHelp("The key of the client certificate.", valueName: "path"), completion: .file()
+  )
   var redisKeyFile: String?
 
   static let passwordVariable = "LIFEBOAT_REDIS_PASSWORD"
@@ -86,34 +87,38 @@ struct LinkOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "While WAIT waits for a write: upload at most one log object per interval.",
+      "While a WAIT is pending: upload at most one log object per interval.",
       valueName: "time"))
   var ackInterval = Milliseconds(100)
 
   @Option(
     help: ArgumentHelp(
-      "A directory with room for a full copy, so that a slow store does not hold the server's child process.",
+      """
+      A directory with room for a full copy, so that a slow store does not delay the server's child \
+      process.
+      """,
       discussion: """
-        What the server sends faster than the store takes it waits there, in a file without a name, unencrypted, of \
-        at most nine tenths of the free space. Without it the server waits, and needs more memory meanwhile.
+        Data that arrives faster than the store accepts it waits there, in an unnamed, unencrypted file of \
+        at most 90 % of the free space. Without it, the server has to wait, and needs more memory meanwhile.
         """, valueName: "path"), completion: .directory)
   var spool: String?
   @Option(
     help: ArgumentHelp(
-      "Take a newer full copy when the log since the last has this many percent of its size.",
+      "Take a newer full copy when the log since the last copy has this many percent of its size.",
       valueName: "percent"))
   var baseRatio: UInt64 = 100
   @Option(
     help: ArgumentHelp(
-      "Take no newer full copy before the log since the last has this size.", valueName: "bytes"))
+      "Take no newer full copy before the log since the last copy has this size.",
+      valueName: "bytes"))
   var baseMin = Bytes(64 << 20)
 
   @Option(
     help: ArgumentHelp(
       "The port on which Lifeboat answers as a replica that must never be promoted; 0: any free one.",
       discussion: """
-        It is announced to the server. Without an answer there, a FAILOVER that names no replica could choose \
-        Lifeboat, and a Sentinel would call it down.
+        It is announced to the server. If this port is not reachable, a FAILOVER without a target could \
+        choose Lifeboat, and a Sentinel would report it as down.
         """, valueName: "port"))
   var replicaPort = 0
 
@@ -161,7 +166,7 @@ struct LinkOptions: ParsableArguments {
         // the same.
         guard case .sentinels = place else { return }
         logger.notice(
-          "told that another server is the primary now", metadata: ["address": "\(address)"])
+          "a Sentinel announced another primary", metadata: ["address": "\(address)"])
         state.noteOtherPrimary()
       })
     logger.info("answering as a replica", metadata: ["port": "\(responder.port)"])

@@ -40,7 +40,8 @@ struct AzureRefusalTests {
         name: "signature that is cut", words: ["no sig=", "copy the whole token"],
         kind: .signature, environment: ["AZURE_STORAGE_SAS_TOKEN": "sv=2023-11-03&planted"]),
       Case(
-        name: "half a service principal", words: ["only in part", "unset the rest"], kind: .secret,
+        name: "half a service principal", words: ["are incomplete", "unset the rest"],
+        kind: .secret,
         environment: ["AZURE_TENANT_ID": ""]),
       Case(
         name: "wrong secret", words: ["AADSTS7000215", "create a new secret"], kind: .secret,

@@ -119,9 +119,9 @@ struct LinkServerTests {
       #expect(denied.hint?.contains(LinkCredentials.minimalRules) == true, "\(denied)")
       #expect(denied.message.contains("may not run PSYNC") && !denied.isRetryable)
       let refused = try Self.refusal { _ = try LinkFixture.session(address, wrong) }
-      #expect(refused.message.contains("does not take this user and password"), "\(refused)")
+      #expect(refused.message.contains("rejects this user and password"), "\(refused)")
       let none = try Self.refusal { _ = try LinkFixture.session(address).info() }
-      #expect(none.message.contains("wants a password"), "\(none)")
+      #expect(none.message.contains("requires a password"), "\(none)")
     }
     // doctor checks the rule without taking a copy.
     func copies() throws -> String {
