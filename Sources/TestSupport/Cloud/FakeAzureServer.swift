@@ -100,6 +100,8 @@ package final class FakeAzureServer: Sendable {
   package func content(_ name: String) -> [UInt8]? {
     shared.state.withLock { $0.objects[name]?.bytes }
   }
+  /// Removes an object without its directories: damage, or a lifecycle rule.
+  package func lose(_ name: String) { shared.state.withLock { $0.objects[name] = nil } }
   /// How often an object was stored again under the same name.
   package var repetitions: Int { shared.state.withLock { $0.creations - $0.made.count } }
   /// How often an object was stored.

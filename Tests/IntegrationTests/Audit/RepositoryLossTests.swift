@@ -59,6 +59,33 @@ struct RepositoryLossTests {
     #expect(try other.command("DBSIZE") == .integer(22))
   }
 
+  /// The first pages below timelines/ have no object of it: only directories.
+  @Test func `a lost descriptor is found on a store whose first pages are empty`() async throws {
+    let azure = try FakeAzureServer {
+      $0.isHierarchical = true
+      $0.pageMax = 1
+    }
+    let place = try Place.on(azure, environment: AzureDesk(.key, for: azure).environment)
+    let server = try await RedisServer.start(
+      .v7_0, directory: place.data, options: ["appendonly": "yes"])
+    try server.command("SET", "key", "1")
+    let shown = try Shown(place, ["--probe-interval", "1s"])
+    try await shown.becomesWell()
+    let name = "container/prefix/lifeboat.json"
+    let descriptor = try #require(azure.content(name))
+    azure.lose(name)
+    try server.command("SET", "after", "1")
+    try await eventually(
+      deadline: 90, "it is written again",
+      condition: { azure.content(name) == descriptor }, state: { shown.command.errorText })
+    try await shown.becomesWell()
+    _ = try await shown.command.terminate()
+    let other = try await RedisServer.start(
+      .v7_0, directory: try await place.restore(into: "restored"),
+      options: ["appendonly": "yes"])
+    #expect(try other.command("GET", "after").string == "1")
+  }
+
   enum Damage: String, CaseIterable, Sendable {
     case emptyLog = "the last log object is empty"
     case shortLog = "the last log object is truncated"
