@@ -94,7 +94,9 @@ import Testing
   }
 
   @Test(arguments: [52, 64])
-  func `a copy goes to a store and comes back within the limit`(mebibytes: Int) async throws {
+  func `a full copy goes to stores, from one to another, and back within the limit`(mebibytes: Int)
+    async throws
+  {
     let folder = try TemporaryDirectory("limit")
     try TestFiles.makeDirectory(folder("data"))
     let made = try ChildProcess(
@@ -113,6 +115,7 @@ import Testing
       ("ship to S3", ["ship", "--once", "--repo", store, "--data", folder("data")]),
       ("verify", ["verify", "--repo", store]),
       ("restore from S3", ["restore", "--repo", store, "--data", folder("back")]),
+      ("copy", ["copy", "--repo", store, "--to", folder("copy"), "--read-back"]),
     ] {
       let run = try await Self.run(
         arguments, mebibytes: mebibytes, folder, name, environment: keys)
