@@ -100,6 +100,18 @@ import Testing
     #expect(list.confirmed?.chain?.files[identity] == 1200)
   }
 
+  @Test func `log that was acknowledged under an earlier claim does not count under the next`() {
+    let list = Acknowledgements(time: SystemClock())
+    let open = snapshot(
+      [.init(timeline: timeline, ordinal: 1, from: 0, to: nil)], base: generation(1))
+    for bytes in [100, 40] as [UInt64] {
+      list.claimed(claim)
+      list.stored(open)
+      list.stored(span(0, bytes))
+      #expect(list.confirmed?.chain?.files[identity] == bytes)
+    }
+  }
+
   @Test func `a new claim, and a loss, begin with nothing`() {
     let list = Acknowledgements(time: SystemClock())
     list.claimed(claim)
