@@ -51,4 +51,4 @@ extension ObjectStore {
 }
 
 /// A store may return pages without entries, for example after many deletions.
-private let emptyPagesMax = 1000
+let emptyPagesMax = 1000

@@ -11,6 +11,10 @@ package struct StoreFolder: Sendable, Equatable {
   package private(set) var objects: [String] = []
   /// There are more names than `namesMax`.
   package private(set) var isCut = false
+  /// How the pages of the listing began, and how many in a row had no name.
+  private var beginnings: Set<String> = []
+  private var lastBeginning: String?
+  private var emptyPages = 0
 
   package init() {}
 
@@ -49,10 +53,12 @@ extension StoreFolder {
   ///   - folders: full keys with "/" at the end.
   ///   - objects: full keys.
   ///   - prefix: the listed prefix, in the form in which keys begin with it.
-  /// - Throws: `.storeUnavailable`, retryable, if the page contains something that was not requested.
+  /// - Throws: `.storeUnavailable`, retryable, if the page contains something that was not requested, or if the
+  ///   pages repeat.
   package mutating func add(
     folders: [String], objects: [String], below prefix: String, location: String
   ) throws(LifeboatError) {
+    try notePage(beginning: folders.first ?? objects.first, location)
     for (name, isFolder) in folders.map({ ($0, true) }) + objects.map({ ($0, false) }) {
       guard name.utf8.starts(with: prefix.utf8) else {
         throw LifeboatError(
@@ -70,10 +76,30 @@ extension StoreFolder {
     }
   }
 
-  package func endless(_ location: String) -> LifeboatError {
+  /// A folder at the end of one page may be the first of the next page, too. Any other page that begins like an
+  /// earlier one is that page again.
+  private mutating func notePage(beginning: String?, _ location: String) throws(LifeboatError) {
+    guard let beginning else {
+      emptyPages += 1
+      guard emptyPages <= emptyPagesMax else {
+        throw endless(location, "\(counted(emptyPages, "page")) in a row without a name")
+      }
+      return
+    }
+    emptyPages = 0
+    guard beginnings.insert(beginning).inserted || beginning == lastBeginning else {
+      throw endless(location, "two pages begin with \(printable(beginning))")
+    }
+    lastBeginning = beginning
+  }
+
+  package func endless(
+    _ location: String, _ cause: String = "a page's continuation is the page itself"
+  ) -> LifeboatError {
     LifeboatError(
-      .storeUnavailable, "the listing of \(location) does not end",
-      cause: "a page's continuation is the page itself", isRetryable: true)
+      .storeUnavailable, "the listing of \(location) does not end", cause: cause,
+      hint: "nothing is concluded from it: look for a gateway or a cache in front of the store",
+      isRetryable: true)
   }
 }
 

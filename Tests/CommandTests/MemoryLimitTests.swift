@@ -103,6 +103,7 @@ import Testing
       "/usr/bin/env", ["python3", "-c", Self.dump, folder("data/dump.rdb"), "\(Self.copy)"],
       environment: ChildProcess.minimalEnvironment)
     #expect(try await made.wait(deadline: 120) == .exited(0))
+    try TestFiles.write(try await LifeboatCommand.run(["keygen"]).outputText, to: folder("key"))
     let server = try FaultS3Server()
     let store = "s3://bucket/limit?endpoint=\(server.url)&path-style=true&region=us-east-1"
     let keys = [
@@ -116,6 +117,13 @@ import Testing
       ("verify", ["verify", "--repo", store]),
       ("restore from S3", ["restore", "--repo", store, "--data", folder("back")]),
       ("copy", ["copy", "--repo", store, "--to", folder("copy"), "--read-back"]),
+      (
+        "copy with another key",
+        [
+          "copy", "--repo", folder("repository"), "--to", store.replacing("limit?", with: "copy?"),
+          "--to-encryption-key-file", folder("key"),
+        ]
+      ),
     ] {
       let run = try await Self.run(
         arguments, mebibytes: mebibytes, folder, name, environment: keys)

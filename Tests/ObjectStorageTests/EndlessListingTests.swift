@@ -88,4 +88,26 @@ import Testing
     }
     #expect(error?.cause?.contains("two pages begin with log/1") == true)
   }
+
+  /// One level of a bucket: its pages have folders, objects, both, or nothing.
+  @Test func `pages of one level that repeat`() throws {
+    func read(_ pages: [[String]]) throws -> StoreFolder {
+      var folder = StoreFolder()
+      for page in pages {
+        try folder.add(folders: page, objects: [], below: "p/", location: "memory://gateway")
+      }
+      return folder
+    }
+    // The last folder of a page may begin the next one.
+    #expect(try read([["p/a/"], ["p/a/"], [], ["p/b/"]]).folders == ["a", "b"])
+    let circle = #expect(throws: LifeboatError.self) {
+      _ = try read([["p/a/"], ["p/b/"], ["p/a/"]])
+    }
+    #expect(circle?.code == .storeUnavailable)
+    #expect(circle?.cause == "two pages begin with p/a/")
+    let empty = #expect(throws: LifeboatError.self) {
+      _ = try read(Array(repeating: [], count: 1001))
+    }
+    #expect(empty?.cause == "1001 pages in a row without a name")
+  }
 }

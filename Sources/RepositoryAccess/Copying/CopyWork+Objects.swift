@@ -22,9 +22,12 @@ extension CopyWork {
 
   /// The memory that an object and its content take, in bytes.
   private func cost(_ name: ObjectPath) -> Int {
-    switch name {
-    case .log(_, _, let span): 2 * Int(min(span.count, UInt64(LogPayload.bytesMax))) + (1 << 20)
-    case .piece: 2 * MemoryBound.objectBytes
+    // What is sealed again is there twice: the object and its content, and what was sealed and opened once more.
+    let copies = target.sharesKeys ? 2 : 4
+    return switch name {
+    case .log(_, _, let span):
+      copies * Int(min(span.count, UInt64(LogPayload.bytesMax))) + (1 << 20)
+    case .piece: copies * MemoryBound.objectBytes
     default: 1 << 20
     }
   }

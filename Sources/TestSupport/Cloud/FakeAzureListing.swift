@@ -48,6 +48,9 @@ extension FakeAzureExchange {
       if let found = rest.firstRange(of: delimiter) {
         let name = prefix + rest[..<found.upperBound]
         result[name] = Row(name: name, object: nil, isPrefix: true)
+      } else if row.object == nil {
+        // A directory is shown as its prefix, and not as a blob beside it.
+        result[row.name + delimiter] = Row(name: row.name + delimiter, object: nil, isPrefix: true)
       } else {
         result[row.name] = row
       }

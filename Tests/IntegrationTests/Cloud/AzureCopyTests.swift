@@ -175,8 +175,10 @@ struct AzureCopyTests {
     }
   }
 
-  @Test func `a fleet in a container`() async throws {
+  @Test(arguments: [false, true])
+  func `a fleet in a container`(isHierarchical: Bool) async throws {
     let azure = try FakeAzureServer {
+      $0.isHierarchical = isHierarchical
       $0.pageMax = 2
       $0.hasEmptyPages = true
     }
