@@ -86,7 +86,7 @@ import Testing
     #expect(wrong.exitCode == ExitCode.usage.rawValue, "\(wrong)")
   }
 
-  @Test func `an empty restore request, as in the manifests, is none; an empty key file is an error`()
+  @Test func `an empty restore request is none, as in the manifests; an empty key file is wrong`()
     async throws
   {
     let folder = try TemporaryDirectory("contract")
