@@ -9,7 +9,7 @@ import Testing
   /// Flags of our scripts and of the argument parser, which pages mention without a command.
   private static let flagsOfScripts: Set<String> = [
     "--size", "--quick", "--clean-stop", "--minutes", "--store", "--seed", "--manual",
-    "--check", "--help", "--generate-completion-script",
+    "--check", "--help", "--generate-completion-script", "--every",
   ]
 
   private struct Page: CustomStringConvertible {
