@@ -75,7 +75,10 @@ enum RunbookForm: Equatable {
   ]
 
   init?(_ text: String) {
-    let pod = ["kubectl exec redis-0 -c lifeboat-ship -- ", "kubectl exec redis-0 -c redis -- "]
+    let pod = [
+      "kubectl exec redis-0 -c lifeboat-ship -- ", "kubectl exec redis-0 -c redis -- ",
+      "kubectl exec deployment/lifeboat-replica -- ",
+    ]
     if let way = pod.first(where: text.hasPrefix) {
       guard case .shell(let rest)? = RunbookForm(String(text.dropFirst(way.count))) else {
         return nil
