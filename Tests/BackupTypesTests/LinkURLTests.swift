@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "scheme"), ("db:6379", "scheme"), ("unix:///run/redis.sock", "scheme"),
+    ("", "begin with"), ("db:6379", "begin with"), ("unix:///run/redis.sock", "scheme"),
     ("redis://", "host is missing"), ("redis://:6379", "host is missing"),
     ("redis://db:", "port"), ("redis://db:0", "port"), ("redis://db:65536", "port"),
     ("redis://db:+1", "port"), ("redis://db:99999999999999999999", "port"),
