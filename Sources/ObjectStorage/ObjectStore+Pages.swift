@@ -42,12 +42,14 @@ extension ObjectStore {
     } while token != nil
   }
 
-  private func endless(_ cause: String) -> LifeboatError {
-    LifeboatError(
-      .storeUnavailable, "the listing of \(location) does not end", cause: cause,
-      hint: "nothing is concluded from it: look for a gateway or a cache in front of the store",
-      isRetryable: true)
-  }
+  private func endless(_ cause: String) -> LifeboatError { endlessListing(location, cause) }
+}
+
+func endlessListing(_ location: String, _ cause: String) -> LifeboatError {
+  LifeboatError(
+    .storeUnavailable, "the listing of \(location) does not end", cause: cause,
+    hint: "nothing is concluded from it: look for a gateway or a cache in front of the store",
+    isRetryable: true)
 }
 
 /// A store may return pages without entries, for example after many deletions.

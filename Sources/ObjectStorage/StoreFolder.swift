@@ -11,10 +11,10 @@ package struct StoreFolder: Sendable, Equatable {
   package private(set) var objects: [String] = []
   /// There are more names than `namesMax`.
   package private(set) var isCut = false
-  /// How the pages of the listing began, and how many in a row had no name.
+  /// How the pages of the listing began, and how many in a row began with nothing new.
   private var beginnings: Set<String> = []
   private var lastBeginning: String?
-  private var emptyPages = 0
+  private var idlePages = 0
 
   package init() {}
 
@@ -76,30 +76,24 @@ extension StoreFolder {
     }
   }
 
-  /// A folder at the end of one page may be the first of the next page, too. Any other page that begins like an
-  /// earlier one is that page again.
+  /// A folder with many objects may be on several pages in a row. A page that begins like an earlier one is
+  /// that page again.
   private mutating func notePage(beginning: String?, _ location: String) throws(LifeboatError) {
-    guard let beginning else {
-      emptyPages += 1
-      guard emptyPages <= emptyPagesMax else {
-        throw endless(location, "\(counted(emptyPages, "page")) in a row without a name")
-      }
+    if let beginning, beginnings.insert(beginning).inserted {
+      (lastBeginning, idlePages) = (beginning, 0)
       return
     }
-    emptyPages = 0
-    guard beginnings.insert(beginning).inserted || beginning == lastBeginning else {
-      throw endless(location, "two pages begin with \(printable(beginning))")
+    if let beginning, beginning != lastBeginning {
+      throw endlessListing(location, "two pages begin with \(printable(beginning))")
     }
-    lastBeginning = beginning
+    idlePages += 1
+    guard idlePages <= emptyPagesMax else {
+      throw endlessListing(location, "\(counted(idlePages, "page")) in a row without a new name")
+    }
   }
 
-  package func endless(
-    _ location: String, _ cause: String = "a page's continuation is the page itself"
-  ) -> LifeboatError {
-    LifeboatError(
-      .storeUnavailable, "the listing of \(location) does not end", cause: cause,
-      hint: "nothing is concluded from it: look for a gateway or a cache in front of the store",
-      isRetryable: true)
+  package func endless(_ location: String) -> LifeboatError {
+    endlessListing(location, "a page's continuation is the page itself")
   }
 }
 

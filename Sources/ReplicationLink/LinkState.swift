@@ -26,7 +26,7 @@ package final class LinkState: Sendable {
   private let state = Mutex(State())
   private let show: @Sendable (ShipStatus.LinkFigures) -> Void
 
-  /// - Parameter show: receives the figures when they change.
+  /// - Parameter show: is called with the figures when they change, and must not use this object.
   package init(show: @escaping @Sendable (ShipStatus.LinkFigures) -> Void = { _ in }) {
     self.show = show
     show(state.withLock { $0.figures })
@@ -45,11 +45,11 @@ package final class LinkState: Sendable {
   func noteNewerCopy() { change { $0.newerCopies += 1 } }
 
   private func change(_ body: (inout ShipStatus.LinkFigures) -> Void) {
-    show(
-      state.withLock { state in
-        body(&state.figures)
-        return state.figures
-      })
+    // Within the lock, so that an older value is never shown after a newer one.
+    state.withLock { state in
+      body(&state.figures)
+      show(state.figures)
+    }
   }
 
   /// The facts that our responder reports about us.

@@ -11,8 +11,8 @@ package import SystemPackage
 /// `rearm()` the thread does not read inotify, so the caller decides how often it is woken under load.
 /// Meanwhile the kernel queues events. If its queue overflows, the result is `.rescan`.
 ///
-/// Events are hints and not proof: there are none for remote writers on network file systems. So scan after
-/// `watch` and by a timer.
+/// Events are only hints: a network file system sends none for changes made on another machine. So also scan
+/// after `watch`, and at intervals.
 package final class DirectoryWatcher: Sendable {
   package enum Role: Sendable, Hashable, CaseIterable { case data, appendOnlyDirectory }
 

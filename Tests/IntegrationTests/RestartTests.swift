@@ -51,11 +51,14 @@ struct RestartTests {
     let bases = version.hasMultiPartAOF ? 1 : 0
     let named = try await place.snapshots().filter { $0.chain?.base != nil }
     #expect(Set(named.compactMap { $0.chain?.base?.generation }).count == bases)
-    let indexes = place.objects { $0.hasSuffix("/index") }
-    let unnamed = bases == 0 ? 0 : place.timelines - Set(named.map(\.timeline)).count
-    #expect(
-      indexes <= bases + unnamed,
-      "\(indexes) generations, \(unnamed) of \(place.timelines) timelines without a restore point")
+    let left = TestFiles.tree(place.repository).compactMap { name -> GenerationID? in
+      guard case .index(let id) = ObjectPath(name) else { return nil }
+      return named.contains { $0.chain?.base?.generation == id } ? nil : id
+    }
+    let writers = left.map(\.nonce)
+    #expect(Set(writers).count == left.count, "a timeline left two: \(left)")
+    #expect(!named.contains { writers.contains($0.nonce) }, "\(left) beside \(named.count)")
+    #expect(bases > 0 || left.isEmpty, "\(left)")
   }
 
   /// A rewrite while no shipper is running. The chain continues if that can be proved, and only new data is

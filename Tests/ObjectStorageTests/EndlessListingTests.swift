@@ -98,16 +98,18 @@ import Testing
       }
       return folder
     }
-    // The last folder of a page may begin the next one.
+    // A folder may be on several pages in a row.
     #expect(try read([["p/a/"], ["p/a/"], [], ["p/b/"]]).folders == ["a", "b"])
     let circle = #expect(throws: LifeboatError.self) {
       _ = try read([["p/a/"], ["p/b/"], ["p/a/"]])
     }
     #expect(circle?.code == .storeUnavailable)
     #expect(circle?.cause == "two pages begin with p/a/")
-    let empty = #expect(throws: LifeboatError.self) {
-      _ = try read(Array(repeating: [], count: 1001))
+    for page in [[], ["p/a/"]] {
+      let idle = #expect(throws: LifeboatError.self) {
+        _ = try read([["p/a/"]] + Array(repeating: page, count: 1001))
+      }
+      #expect(idle?.cause == "1001 pages in a row without a new name")
     }
-    #expect(empty?.cause == "1001 pages in a row without a name")
   }
 }

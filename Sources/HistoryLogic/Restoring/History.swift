@@ -83,6 +83,7 @@ package struct History: Sendable {
     let nonces = newestFirst.map(\.nonce)
     return Array(nonces.prefix(1) + nonces.dropFirst().filter { left.contains($0) }.prefix(3))
   }
+
   /// The highest number that is taken. The next claim gets a higher one: the writer of an unreadable claim
   /// may still be running, and ends when it finds a higher claim.
   package var highestNumber: TimelineNumber? {

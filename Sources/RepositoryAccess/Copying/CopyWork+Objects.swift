@@ -22,7 +22,7 @@ extension CopyWork {
 
   /// The memory that an object and its content take, in bytes.
   private func cost(_ name: ObjectPath) -> Int {
-    // What is sealed again is there twice: the object and its content, and what was sealed and opened once more.
+    // Sealing an object again needs as much once more: the new object, and its content opened for the check.
     let copies = target.sharesKeys ? 2 : 4
     return switch name {
     case .log(_, _, let span):

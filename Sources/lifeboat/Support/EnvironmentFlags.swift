@@ -7,7 +7,8 @@ struct EnvironmentFlags {
   static let prefix = "LIFEBOAT_"
   /// Only manifests use it, to compose LIFEBOAT_REPO.
   static let base = "LIFEBOAT_REPO_BASE"
-  /// Of this flag an empty value is none. The manifests have it so, ready to be set.
+  /// If the variable of this flag is empty, the flag is not set. The manifests contain the variable with an empty
+  /// value, ready to be filled in.
   static let emptyIsNone = "restore-request"
   let definitions: CommandDefinition
   let environment: [String: String]
