@@ -92,9 +92,10 @@ struct DocumentedCommandsTests {
       }
     }
     text = text.replacing("s3://backups/redis", with: repository)
-      .replacing("gs://other-account/redis", with: home + "/copy")
+      .replacing("gs://other-bucket/redis", with: home + "/copy")
       .replacing("s3://backups", with: repository)
       .replacing("/var/backups/redis", with: repository)
+      .replacing("/backups/redis-encrypted", with: repository)
       .replacing("/backups/redis", with: repository)
       .replacing("--data /data", with: "--data \(data)")
       .replacing("--data /var/lib/redis-restored", with: "--data \(data)")
