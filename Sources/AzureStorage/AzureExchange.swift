@@ -29,19 +29,19 @@ struct AzureExchange: Sendable {
 
   /// Scheme, authority and, if needed, a path. No "/" at the end.
   let endpoint: String
-  let client: HTTPClient
-  let credentials: CredentialProvider<AzureCredentials>
+  let store: StoreClient<AzureCredentials>
   let session: AzureSession
   let now: @Sendable () -> Instant
-  let observe: @Sendable (RequestObservation) -> Void
+  var client: HTTPClient { store.http }
 
   /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
   /// - Throws: `AzureRefusal` for any other status.
   func send(_ request: AzureRequest, accepting: Set<Int>) async throws -> HTTPResponse {
+    let operation = "\(request.action.rawValue) \(request.object)"
     var (isReplaced, isCorrected) = (false, false)
     while true {
       try await session.holdOff.wait()
-      let (reply, used) = try await attempt(request)
+      let (reply, used) = try await store.send(operation) { try http(request, $0) }
       learnClock(reply)
       // Every reply of the service has this header. A reply of a proxy or a captive portal does not.
       if accepting.contains(reply.status), reply.headers["x-ms-request-id"] != nil { return reply }
@@ -51,47 +51,14 @@ struct AzureExchange: Sendable {
         isCorrected = true
         continue
       }
-      if fault.isAuthentication, let used, !isReplaced,
-        try await replacement(of: used, for: request) != used
+      if fault.isAuthentication, !isReplaced,
+        try await store.replaces(used, during: operation)
       {
         isReplaced = true
         continue
       }
       throw AzureRefusal(
         fault: fault, error: fault.error(request.action, request.object, identity: used?.identity))
-    }
-  }
-
-  private func attempt(
-    _ request: AzureRequest
-  ) async throws -> (HTTPResponse, AzureCredentials?) {
-    try await naming(request) {
-      let current = try await credentials.current()
-      let http = try http(request, current)
-      do {
-        let reply = try await client.send(http)
-        observe(RequestObservation(http, reply))
-        return (reply, current)
-      } catch {
-        observe(RequestObservation(http, nil))
-        throw error
-      }
-    }
-  }
-
-  private func replacement(
-    of used: AzureCredentials, for request: AzureRequest
-  ) async throws -> AzureCredentials? {
-    try await naming(request) { try await credentials.replacing(used) }
-  }
-
-  private func naming<Value>(
-    _ request: AzureRequest, _ body: () async throws -> Value
-  ) async throws -> Value {
-    do {
-      return try await body()
-    } catch let error as LifeboatError where error.code != .usage {
-      throw error.during("\(request.action.rawValue) \(request.object)")
     }
   }
 

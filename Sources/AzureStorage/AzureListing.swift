@@ -1,19 +1,16 @@
 import BackupTypes
 import CloudAuth
 import HTTPTransport
-import ObjectStorage
+package import ObjectStorage
 
 /// One page of a List Blobs reply, parsed and checked. Pure.
-struct AzureListing {
+package struct AzureListing: BucketListing {
   /// 1000 names of 1024 bytes, each byte escaped as six, plus 2 KiB per entry: 8 MiB.
   static let bytesMax = 16 << 20
 
-  /// The entries have full names.
-  var entries: [ObjectEntry] = []
-  /// With a delimiter: the common prefixes of longer names, including the delimiter.
-  var commonPrefixes: [String] = []
-  /// nil after the last page.
-  var next: String?
+  package private(set) var entries: [ObjectEntry] = []
+  package private(set) var commonPrefixes: [String] = []
+  package private(set) var next: String?
 
   /// - Throws: `.storeUnavailable`, retryable, if the reply is not a complete page. Trusting a partial page
   ///   could make objects look absent.

@@ -1,4 +1,4 @@
-import BackupTypes
+package import BackupTypes
 import HTTPTransport
 import ObjectStorage
 
@@ -7,7 +7,9 @@ extension AzureStore {
   /// More deletions at a time would take threads from uploads.
   private static let deletionsMax = 8
 
-  func delete(_ keys: [(name: String, key: String)]) async throws -> [String: LifeboatError] {
+  package func delete(
+    keys: [(name: String, key: String)]
+  ) async throws -> [String: LifeboatError] {
     let deletions = SingleDeletions(concurrency: AzureStore.deletionsMax) {
       try await self.delete(key: $0.key, name: $0.name)
     }

@@ -1,5 +1,6 @@
 package import BackupTypes
 import HTTPTransport
+import ObjectStorage
 import Synchronization
 
 extension AzureStore {

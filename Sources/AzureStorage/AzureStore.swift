@@ -12,7 +12,7 @@ import Synchronization
 /// An account may have a hierarchical namespace. Its listings include directories and are sorted by path
 /// components. They reject a prefix that ends within a name. So every listing here reads a whole directory
 /// and keeps only the names that were requested.
-package final class AzureStore: ObjectStore {
+package final class AzureStore: BucketStore {
   package let azure: AzureLocation
   package var location: String { azure.description }
   package var pagesAscend: Bool { false }
@@ -31,8 +31,9 @@ package final class AzureStore: ObjectStore {
   ) {
     azure = location
     exchange = AzureExchange(
-      endpoint: endpoint, client: client, credentials: credentials, session: AzureSession(),
-      now: now, observe: observe)
+      endpoint: endpoint,
+      store: StoreClient(client, credentials: credentials, observe: observe),
+      session: AzureSession(), now: now)
   }
 
   /// The store's clock minus this machine's clock, in milliseconds; nil before the first reply.
@@ -42,10 +43,7 @@ package final class AzureStore: ObjectStore {
 
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     let key = try key(name)
-    guard bytes.count <= objectByteCountMax else {
-      throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
-    }
+    try checkSize(of: bytes, name)
     return try await unwrapping {
       let sum = contentMD5(bytes)
       var request = AzureRequest(
@@ -70,7 +68,7 @@ package final class AzureStore: ObjectStore {
       if let stored = reply.headers["Content-MD5"], !sum.isEmpty, stored != sum {
         // Removed so that a retry does not take the damaged object for ours.
         try await remove(key: key, name: name, tag: reply.headers["ETag"])
-        throw unusable(.create, name, "the object was changed in transit")
+        throw unusable("write", name, "the object was changed in transit")
       }
       return .created
     }
@@ -108,12 +106,12 @@ package final class AzureStore: ObjectStore {
         let reply = try await exchange.send(request, accepting: [200])
         if isDirectory(reply.headers) { return nil }
         guard reply.isDelimited else {
-          throw unusable(.read, name, "the reply has no length")
+          throw unusable("read", name, "the reply has no length")
         }
         if let stored = reply.headers["Content-MD5"] {
           let sum = contentMD5(reply.body)
           guard sum.isEmpty || sum == stored else {
-            throw unusable(.read, name, "the object was changed in transit: its MD5 differs")
+            throw unusable("read", name, "the object was changed in transit: its MD5 differs")
           }
         }
         return try checked(reply.body, limit: limit, of: name)
@@ -126,76 +124,31 @@ package final class AzureStore: ObjectStore {
   package func list(prefix: String, continuing: String?) async throws -> ListPage {
     guard ObjectName.mayBegin(with: prefix) else { return ListPage(entries: [], next: nil) }
     return try await unwrapping {
-      let end = prefix.lastIndex(of: "/").map { prefix.index(after: $0) } ?? prefix.startIndex
-      let directory = String(prefix[..<end])
       let listing = try await page(
-        prefix: base + directory, name: prefix, continuing: continuing, limit: ListPage.entriesMax)
+        of: prefix, continuing: continuing, limit: ListPage.entriesMax)
       var page = try ListPage(
-        listed: listing.entries, base: azure.prefix, prefix: directory, next: listing.next,
-        location: location)
+        listed: listing.entries, base: azure.prefix, prefix: AzureStore.directory(of: prefix),
+        next: listing.next, location: location)
       page.entries.removeAll { !$0.name.utf8.starts(with: prefix.utf8) }
       return page
     }
   }
 
-  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
-    var failures: [String: LifeboatError] = [:]
-    var keys: [(name: String, key: String)] = []
-    for name in names {
-      do throws(LifeboatError) {
-        keys.append((name, try key(name)))
-      } catch {
-        failures[name] = error
-      }
-    }
-    return try await unwrapping {
-      failures.merge(try await delete(keys)) { first, _ in first }
-      return failures
-    }
-  }
+  // MARK: BucketStore
 
-  package func now() async throws -> Instant? {
-    try await unwrapping {
-      _ = try await page(prefix: base, name: "", continuing: nil, limit: 1)
-      return clockOffset.map { exchange.now().advanced(byMilliseconds: $0) }
-    }
-  }
+  package var bucketPrefix: String { azure.prefix }
+  package var clock: Instant { exchange.now() }
 
-  /// The container's owner creates it, and decides on its region, policy and price.
-  package func prepare() async throws {}
-
-  // MARK: Listing
-
-  package func folder(_ prefix: String) async throws -> StoreFolder {
-    try await unwrapping {
-      var folder = StoreFolder()
-      var token: String?
-      repeat {
-        let listing = try await page(
-          prefix: base + prefix, name: prefix, continuing: token, limit: ListPage.entriesMax,
-          isOneLevel: true)
-        try folder.add(
-          folders: listing.commonPrefixes, objects: listing.entries.map(\.name),
-          below: base + prefix, location: location)
-        if let next = listing.next, next == token { throw folder.endless(location) }
-        token = listing.next
-      } while token != nil && !folder.isCut
-      folder.sort()
-      return folder
-    }
-  }
-
-  /// - Parameters:
-  ///   - prefix: a prefix of full names. Empty, or with "/" at the end.
-  ///   - name: the listed prefix within the repository, for messages.
-  private func page(
-    prefix: String, name: String, continuing: String?, limit: Int, isOneLevel: Bool = false
+  package func page(
+    of prefix: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> AzureListing {
     var request = AzureRequest(
-      action: .list, method: .get, path: containerPath, object: object(name))
+      action: .list, method: .get, path: containerPath, object: object(prefix))
+    let directory = AzureStore.directory(of: prefix)
     request.responseBytesMax = AzureListing.bytesMax
     request.query = [
-      ("restype", "container"), ("comp", "list"), ("prefix", prefix), ("maxresults", "\(limit)"),
+      ("restype", "container"), ("comp", "list"), ("prefix", base + directory),
+      ("maxresults", "\(limit)"),
     ]
     if let continuing { request.query.append(("marker", continuing)) }
     if isOneLevel { request.query.append(("delimiter", "/")) }
@@ -207,45 +160,33 @@ package final class AzureStore: ObjectStore {
     }
   }
 
-  // MARK: Names and errors
-
-  private var base: String { azure.prefix.isEmpty ? "" : azure.prefix + "/" }
-  var containerPath: String { "/" + URIEncoding.encode(azure.container) }
-
-  private func key(_ name: String) throws(LifeboatError) -> String {
-    _ = try ObjectName.components(name)
-    return base + name
+  /// A prefix up to its last "/". A hierarchical namespace rejects one that ends within a name.
+  private static func directory(of prefix: String) -> String {
+    let end = prefix.lastIndex(of: "/").map { prefix.index(after: $0) } ?? prefix.startIndex
+    return String(prefix[..<end])
   }
+
+  package func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
+    do {
+      return try await exchange.client.blocking(body)
+    } catch let refusal as AzureRefusal {
+      throw refusal.error
+    }
+  }
+
+  // MARK: Names
+
+  var containerPath: String { "/" + URIEncoding.encode(azure.container) }
 
   /// Slashes are not encoded. Clients and the service sign the path as it was sent.
   func path(_ key: String) -> String {
     "\(containerPath)/\(URIEncoding.encode(key, keepingSlashes: true))"
   }
 
-  func object(_ name: String) -> String {
-    name.isEmpty ? location : location + "/" + printable(name, limit: 400)
-  }
-
   /// A directory of a hierarchical namespace can be read like an empty object.
   private func isDirectory(_ headers: HTTPHeaders) -> Bool {
     headers["x-ms-resource-type"]?.lowercased() == "directory"
       || headers["x-ms-meta-hdi_isfolder"]?.lowercased() == "true"
-  }
-
-  private func unusable(_ action: AzureAction, _ name: String, _ cause: String) -> LifeboatError {
-    LifeboatError(
-      .storeUnavailable, "can't \(action.rawValue) \(object(name))", cause: cause,
-      hint: "check the endpoint, and proxies and devices in between", isRetryable: true)
-  }
-
-  /// Runs `body` on the client's threads, since it also computes checksums and parses. Turns a refusal into
-  /// the operator's error.
-  private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
-    do {
-      return try await exchange.client.blocking(body)
-    } catch let refusal as AzureRefusal {
-      throw refusal.error
-    }
   }
 }
 

@@ -23,64 +23,29 @@ struct GCSRequest: Sendable {
 struct GCSExchange: Sendable {
   /// Scheme, authority and, if needed, a path. No "/" at the end.
   let endpoint: String
-  let client: HTTPClient
-  let credentials: CredentialProvider<GoogleAccessToken>
+  let store: StoreClient<GoogleAccessToken>
   let session: GCSSession
   let now: @Sendable () -> Instant
-  let observe: @Sendable (RequestObservation) -> Void
+  var client: HTTPClient { store.http }
 
   /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
   /// - Throws: `GCSRefusal` for any other status.
   func send(_ request: GCSRequest, accepting: Set<Int>) async throws -> HTTPResponse {
+    let operation = "\(request.action.rawValue) \(request.object)"
     var isReplaced = false
     while true {
       try await session.holdOff.wait()
-      let (reply, token) = try await attempt(request)
+      let (reply, token) = try await store.send(operation) { http(request, $0) }
       learnClock(reply)
       if accepting.contains(reply.status) { return reply }
       let fault = GCSFault(reply)
       if fault.isRetryable { session.holdOff.note(reply.retryAfter) }
-      if fault.status == 401, let token, !isReplaced,
-        try await replacement(of: token, for: request) != token
-      {
+      if fault.status == 401, !isReplaced, try await store.replaces(token, during: operation) {
         isReplaced = true
         continue
       }
       throw GCSRefusal(
         fault: fault, error: fault.error(request.action, request.object, identity: token?.identity))
-    }
-  }
-
-  private func attempt(
-    _ request: GCSRequest
-  ) async throws -> (HTTPResponse, GoogleAccessToken?) {
-    try await naming(request) {
-      let token = try await credentials.current()
-      let http = http(request, token)
-      do {
-        let reply = try await client.send(http)
-        observe(RequestObservation(http, reply))
-        return (reply, token)
-      } catch {
-        observe(RequestObservation(http, nil))
-        throw error
-      }
-    }
-  }
-
-  private func replacement(
-    of token: GoogleAccessToken, for request: GCSRequest
-  ) async throws -> GoogleAccessToken? {
-    try await naming(request) { try await credentials.replacing(token) }
-  }
-
-  private func naming<Value>(
-    _ request: GCSRequest, _ body: () async throws -> Value
-  ) async throws -> Value {
-    do {
-      return try await body()
-    } catch let error as LifeboatError where error.code != .usage {
-      throw error.during("\(request.action.rawValue) \(request.object)")
     }
   }
 

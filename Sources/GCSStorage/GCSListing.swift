@@ -1,20 +1,17 @@
 import BackupTypes
 import FoundationEssentials
-import ObjectStorage
+package import ObjectStorage
 
 /// A page of an `objects.list` reply, read and checked: pure.
-struct GCSListing {
+package struct GCSListing: BucketListing {
   /// The requested fields.
   static let fields = "kind,nextPageToken,prefixes,items(name,size,timeCreated)"
   /// 1000 names of 1024 bytes, each byte escaped as six, and 1 KiB more for each: 7 MiB.
   static let bytesMax = 16 << 20
 
-  /// The entries have full keys as names.
-  var entries: [ObjectEntry] = []
-  /// With a delimiter: the common prefixes of longer keys, including the delimiter.
-  var commonPrefixes: [String] = []
-  /// nil after the last page.
-  var next: String?
+  package private(set) var entries: [ObjectEntry] = []
+  package private(set) var commonPrefixes: [String] = []
+  package private(set) var next: String?
 
   private struct Reply: Decodable {
     struct Item: Decodable {

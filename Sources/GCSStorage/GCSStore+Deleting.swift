@@ -1,4 +1,4 @@
-import BackupTypes
+package import BackupTypes
 import HTTPTransport
 import ObjectStorage
 
@@ -7,13 +7,15 @@ extension GCSStore {
   /// free), and has its own envelope to parse.
   private static let deletionsMax = 4
 
-  func delete(_ keys: [(name: String, key: String)]) async throws -> [String: LifeboatError] {
+  package func delete(
+    keys: [(name: String, key: String)]
+  ) async throws -> [String: LifeboatError] {
     let deletions = SingleDeletions(concurrency: GCSStore.deletionsMax) {
       try await self.delete(key: $0.key, name: $0.name)
     }
     let (refused, wasAbsent) = try await deletions.run(keys)
     // An absent object counts as success only if the bucket exists.
-    if wasAbsent { _ = try await page(prefix: "", name: "", continuing: nil, limit: 1) }
+    if wasAbsent { _ = try await page(of: "", continuing: nil, limit: 1) }
     return refused
   }
 

@@ -1,5 +1,6 @@
 package import BackupTypes
 import HTTPTransport
+import ObjectStorage
 
 extension GCSStore {
   /// What the bucket does to our objects on its own. A rule that can't be read is reported as such.

@@ -40,10 +40,7 @@ package final class DirectoryStore: ObjectStore {
 
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     let components = try ObjectName.components(name)
-    guard bytes.count <= objectByteCountMax else {
-      throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
-    }
+    try checkSize(of: bytes, name)
     return try translating { () throws(LifeboatError) in
       for attempt in 1... {
         var way: [OpenDirectory] = []

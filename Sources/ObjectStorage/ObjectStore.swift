@@ -70,6 +70,13 @@ extension ObjectStore {
 package let refusalBytesMax = 256 << 10
 
 extension ObjectStore {
+  /// - Throws: if the object is too large to be created.
+  package func checkSize(of bytes: [UInt8], _ name: String) throws(LifeboatError) {
+    guard bytes.count > objectByteCountMax else { return }
+    throw LifeboatError(
+      .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
+  }
+
   /// The body of a reply, if it is within the object's limit.
   package func checked(
     _ body: [UInt8], limit: Int, of name: String

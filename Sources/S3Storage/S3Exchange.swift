@@ -17,6 +17,7 @@ struct S3Request: Sendable {
   /// For messages, printable.
   var object: String
   var responseBytesMax = 4 << 20
+  var operation: String { "\(action.rawValue) \(object)" }
 }
 
 package typealias S3Observation = RequestObservation
@@ -29,11 +30,10 @@ struct S3Exchange: Sendable {
   private static let skewMilliseconds: Int64 = 5 * 60_000
 
   let address: S3Address
-  let client: HTTPClient
-  let credentials: CredentialProvider<AWSCredentials>
+  let store: StoreClient<AWSCredentials>
   let session: S3Session
   let now: @Sendable () -> Instant
-  let observe: @Sendable (S3Observation) -> Void
+  var client: HTTPClient { store.http }
 
   private struct Attempt {
     var reply: HTTPResponse
@@ -63,7 +63,7 @@ struct S3Exchange: Sendable {
       }
       let fault = S3Fault(attempt.reply)
       if fault.isRetryable { session.holdOff.note(attempt.reply.retryAfter) }
-      if let correction = try await correct(fault, attempt, without: done) {
+      if let correction = try await correct(request, fault, attempt, without: done) {
         done.insert(correction)
         continue
       }
@@ -75,24 +75,14 @@ struct S3Exchange: Sendable {
   }
 
   private func attempt(_ request: S3Request) async throws -> Attempt {
-    do {
-      let credentials = try await credentials.current()
+    var (region, time) = (S3Address.firstRegion, Instant(milliseconds: 0))
+    let (reply, used) = try await store.send(request.operation) { credentials in
       let state = session.snapshot
-      let region = state.region ?? S3Address.firstRegion
-      let time = now().advanced(byMilliseconds: state.signingOffset)
-      let http = signed(request, credentials: credentials, region: region, time: time)
-      do {
-        let reply = try await client.send(http)
-        observe(S3Observation(http, reply))
-        return Attempt(reply: reply, credentials: credentials, region: region, time: time)
-      } catch {
-        observe(S3Observation(http, nil))
-        throw error
-      }
-    } catch let error as LifeboatError {
-      guard error.code != .usage else { throw error }
-      throw error.during("\(request.action.rawValue) \(request.object)")
+      region = state.region ?? region
+      time = now().advanced(byMilliseconds: state.signingOffset)
+      return signed(request, credentials: credentials, region: region, time: time)
     }
+    return Attempt(reply: reply, credentials: used, region: region, time: time)
   }
 
   private func signed(
@@ -118,7 +108,7 @@ struct S3Exchange: Sendable {
 
   /// Corrects the request as `fault` shows; nil if nothing can be corrected, or was corrected before.
   private func correct(
-    _ fault: S3Fault, _ attempt: Attempt, without done: Set<Correction>
+    _ request: S3Request, _ fault: S3Fault, _ attempt: Attempt, without done: Set<Correction>
   ) async throws -> Correction? {
     if fault.isWrongRegion, !done.contains(.region), let region = fault.region,
       region != attempt.region
@@ -134,11 +124,9 @@ struct S3Exchange: Sendable {
       session.state.withLock { $0.signingOffset = offset }
       return .clock
     }
-    if fault.isStaleCredentials, !done.contains(.credentials), let rejected = attempt.credentials {
-      let fresh = try await credentials.replacing(rejected)
-      return fresh == rejected ? nil : .credentials
-    }
-    return nil
+    guard fault.isStaleCredentials, !done.contains(.credentials) else { return nil }
+    return try await store.replaces(attempt.credentials, during: request.operation)
+      ? .credentials : nil
   }
 
   private func learnClock(_ reply: HTTPResponse) {

@@ -1,18 +1,15 @@
 import BackupTypes
 import CloudAuth
-import ObjectStorage
+package import ObjectStorage
 
 /// A page of a ListObjectsV2 reply, read and checked: pure.
-struct S3Listing {
+package struct S3Listing: BucketListing {
   /// 1000 keys of 1024 bytes, each byte encoded as three, and 1 KiB more for each: 4 MiB.
   static let bytesMax = 16 << 20
 
-  /// The entries have full keys as names.
-  var entries: [ObjectEntry] = []
-  /// With a delimiter: the common prefixes of longer keys, including the delimiter.
-  var commonPrefixes: [String] = []
-  /// nil after the last page.
-  var next: String?
+  package private(set) var entries: [ObjectEntry] = []
+  package private(set) var commonPrefixes: [String] = []
+  package private(set) var next: String?
   /// Whether a key held a "+" in URL-encoding: in S3 it stands for a space, in other stores for a plus.
   var isAmbiguous = false
 

@@ -1,6 +1,7 @@
 import BackupTypes
 import CloudAuth
 import HTTPTransport
+import ObjectStorage
 import Synchronization
 
 extension S3Store {

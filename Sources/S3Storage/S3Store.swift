@@ -12,7 +12,7 @@ import Synchronization
 ///
 /// "Not there" is concluded only from a 404 whose body says `NoSuchKey`, and the end of a listing
 /// only from a complete page that says so.
-package final class S3Store: ObjectStore {
+package final class S3Store: BucketStore {
   package let s3: S3Location
   package var location: String { s3.description }
 
@@ -37,7 +37,8 @@ package final class S3Store: ObjectStore {
       address: S3Address(
         location, endpoint: endpoint,
         variant: S3Address.Variant(usesFIPS: usesFIPS, usesDualStack: usesDualStack)),
-      client: client, credentials: credentials, session: session, now: now, observe: observe)
+      store: StoreClient(client, credentials: credentials, observe: observe), session: session,
+      now: now)
   }
 
   // MARK: What was learned
@@ -54,10 +55,7 @@ package final class S3Store: ObjectStore {
 
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     let key = try key(name)
-    guard bytes.count <= objectByteCountMax else {
-      throw LifeboatError(
-        .failure, "\(name) has \(humanBytes(bytes.count)), more than the limit for an object")
-    }
+    try checkSize(of: bytes, name)
     var request = request(.create, .put, key: key, name: name)
     request.body = bytes
     return try await unwrapping {
@@ -83,7 +81,9 @@ package final class S3Store: ObjectStore {
     return try await unwrapping {
       do {
         let reply = try await exchange.send(request, accepting: [200])
-        guard reply.isDelimited else { throw incomplete(name) }
+        guard reply.isDelimited else {
+          throw unusable("read", name, "the reply has no length")
+        }
         return try checked(reply.body, limit: limit, of: name)
       } catch let refusal as S3Refusal
         where refusal.fault.status == 404 && refusal.fault.code == "NoSuchKey"
@@ -93,47 +93,16 @@ package final class S3Store: ObjectStore {
     }
   }
 
-  package func list(prefix: String, continuing: String?) async throws -> ListPage {
-    guard ObjectName.mayBegin(with: prefix) else {
-      return ListPage(entries: [], next: nil)
-    }
-    return try await unwrapping {
-      let listing = try await page(prefix: prefix, continuing: continuing, limit: nil)
-      return try ListPage(
-        listed: listing.entries, base: s3.prefix, prefix: prefix, next: listing.next,
-        location: location)
-    }
-  }
-
-  package func delete(_ names: [String]) async throws -> [String: LifeboatError] {
+  package func delete(
+    keys: [(name: String, key: String)]
+  ) async throws -> [String: LifeboatError] {
     var failures: [String: LifeboatError] = [:]
-    var keys: [(name: String, key: String)] = []
-    for name in names {
-      do throws(LifeboatError) {
-        keys.append((name, try key(name)))
-      } catch {
-        failures[name] = error
-      }
+    for start in stride(from: 0, to: keys.count, by: S3Deletion.keysMax) {
+      let batch = Array(keys[start..<min(start + S3Deletion.keysMax, keys.count)])
+      failures.merge(try await delete(batch: batch)) { first, _ in first }
     }
-    return try await unwrapping {
-      for start in stride(from: 0, to: keys.count, by: S3Deletion.keysMax) {
-        let batch = Array(keys[start..<min(start + S3Deletion.keysMax, keys.count)])
-        failures.merge(try await delete(batch: batch)) { first, _ in first }
-      }
-      return failures
-    }
+    return failures
   }
-
-  package func now() async throws -> Instant? {
-    try await unwrapping {
-      _ = try await page(prefix: "", continuing: nil, limit: 1)
-      guard let offset = session.snapshot.observedOffset else { return nil }
-      return exchange.now().advanced(byMilliseconds: offset)
-    }
-  }
-
-  /// The bucket's owner creates it, and decides on its region, policy and price.
-  package func prepare() async throws {}
 
   // MARK: Creating
 
@@ -184,36 +153,18 @@ package final class S3Store: ObjectStore {
     return try await exchange.send(head, accepting: [200, 404]).status == 200
   }
 
-  // MARK: Listing
+  // MARK: BucketStore
 
-  package func folder(_ prefix: String) async throws -> StoreFolder {
-    try await unwrapping {
-      let base = s3.prefix.isEmpty ? "" : s3.prefix + "/"
-      var folder = StoreFolder()
-      var token: String?
-      repeat {
-        let listing = try await page(
-          prefix: prefix, continuing: token, limit: nil, isOneLevel: true)
-        try folder.add(
-          folders: listing.commonPrefixes, objects: listing.entries.map(\.name),
-          below: base + prefix, location: location)
-        if let next = listing.next, next == token { throw folder.endless(location) }
-        token = listing.next
-      } while token != nil && !folder.isCut
-      folder.sort()
-      return folder
-    }
-  }
+  package var bucketPrefix: String { s3.prefix }
+  package var clock: Instant { exchange.now() }
 
-  private func page(
-    prefix: String, continuing: String?, limit: Int?, isOneLevel: Bool = false
+  package func page(
+    of prefix: String, continuing: String?, limit: Int, isOneLevel: Bool
   ) async throws -> S3Listing {
-    let base = s3.prefix.isEmpty ? "" : s3.prefix + "/"
     var request = request(.list, .get, key: nil, name: prefix)
     request.responseBytesMax = S3Listing.bytesMax
     request.query = [
-      ("list-type", "2"), ("max-keys", "\(limit ?? ListPage.entriesMax)"),
-      ("prefix", base + prefix),
+      ("list-type", "2"), ("max-keys", "\(limit)"), ("prefix", base + prefix),
     ]
     if let continuing { request.query.append(("continuation-token", continuing)) }
     if isOneLevel { request.query.append(("delimiter", "/")) }
@@ -234,32 +185,13 @@ package final class S3Store: ObjectStore {
     }
   }
 
-  // MARK: Names and errors
-
-  func key(_ name: String) throws(LifeboatError) -> String {
-    _ = try ObjectName.components(name)
-    return s3.prefix.isEmpty ? name : s3.prefix + "/" + name
-  }
-
-  func object(_ name: String) -> String {
-    name.isEmpty ? location : location + "/" + printable(name, limit: 400)
-  }
-
   func request(
     _ action: S3Action, _ method: HTTPRequest.Method, key: String?, name: String
   ) -> S3Request {
     S3Request(action: action, method: method, key: key, object: object(name))
   }
 
-  private func incomplete(_ name: String) -> LifeboatError {
-    LifeboatError(
-      .storeUnavailable, "can't read \(object(name))",
-      cause: "the reply has no length", isRetryable: true)
-  }
-
-  /// Runs `body` on the client's threads, since it also hashes and parses. Turns a refusal into the
-  /// operator's error.
-  private func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
+  package func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
       return try await exchange.client.blocking(body)
     } catch let refusal as S3Refusal {
