@@ -90,25 +90,6 @@ struct Cloud {
   }
 }
 
-/// Retries everything retryable, soon and for long enough.
-func retrying(_ store: some ObjectStore) -> RetryingStore {
-  RetryingStore(
-    store,
-    policy: RetryingStore.Policy(
-      budget: .seconds(60), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
-      permanentTries: 1), report: { _ in })
-}
-
-/// The error that `body` throws.
-func failure(_ body: () async throws -> Void) async throws -> LifeboatError {
-  do {
-    try await body()
-  } catch let error as LifeboatError {
-    return error
-  }
-  throw HarnessError("it succeeded")
-}
-
 extension ObjectStoreConformance.Check: CustomTestStringConvertible {
   public var testDescription: String { description }
 }

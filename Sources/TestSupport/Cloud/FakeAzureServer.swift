@@ -11,11 +11,11 @@ import SystemIO
 /// give it a hierarchical namespace.
 ///
 /// The account is in the path, as with emulators, or in the host.
-package final class FakeAzureServer: Sendable {
+package final class FakeAzureServer: FakeCloudServer {
   package typealias Fault = FaultS3Server.Fault
 
   /// What a test may set. The server reads it for every request.
-  package struct Setup: Sendable {
+  package struct Setup: Sendable, FakeCloudSetup {
     package var containers: Set<String> = ["container"]
     /// The valid keys of the account, in base64.
     package var keys: Set<String> = [FakeAzureServer.key]
@@ -127,6 +127,11 @@ package final class FakeAzureServer: Sendable {
       Dictionary(uniqueKeysWithValues: fields), resource: "/blob/\(Self.account)/\(container)")
     fields.append(("sig", AzureVerification.code(of: text, key: Self.key)))
     return URIEncoding.form(fields)
+  }
+
+  package static func busy(_ status: Int, headers: [(String, String)]) -> LoopbackReply {
+    let codes = [429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"]
+    return error(status, codes[status]!, headers: headers)
   }
 
   /// An error reply of the service.

@@ -6,11 +6,11 @@ import SystemIO
 
 /// A small Google Cloud Storage on loopback: the JSON API, in memory. It is as strict as Google about tokens,
 /// permissions, preconditions and checksums. A test can make it fail in many ways.
-package final class FakeGCSServer: Sendable {
+package final class FakeGCSServer: FakeCloudServer {
   package typealias Fault = FaultS3Server.Fault
 
   /// What a test may set. The server reads it for every request.
-  package struct Setup: Sendable {
+  package struct Setup: Sendable, FakeCloudSetup {
     package var buckets: Set<String> = ["bucket"]
     /// The accepted tokens. Any other gets a 401.
     package var tokens: Set<String> = [FakeGCSServer.token]
@@ -76,6 +76,10 @@ package final class FakeGCSServer: Sendable {
   package var repetitions: Int { shared.state.withLock { $0.creations - $0.made.count } }
   /// How often an object was stored.
   package var creations: Int { shared.state.withLock { $0.creations } }
+
+  package static func busy(_ status: Int, headers: [(String, String)]) -> LoopbackReply {
+    error(status, status == 429 ? "rateLimitExceeded" : "backendError", headers: headers)
+  }
 
   /// An error reply of the JSON API.
   package static func error(
