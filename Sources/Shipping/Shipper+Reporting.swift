@@ -26,7 +26,7 @@ extension Shipper {
         throw LifeboatError(
           .refused, "another writer owns the repository at \(store.location)",
           cause: standby.reason,
-          hint: "stop it first, use a separate prefix, or pass --take-over")
+          hint: "if the other writer still runs, stop it first; then do what the message says")
       }
       report(standby: standby.reason)
     case .blocked(let error):

@@ -31,16 +31,19 @@ import Testing
             path = folder + sorted(os.listdir(folder))[0]
             open(path, "wb").write(b"garbage")
         if number % 50 == 4: os.remove(name + "/lifeboat.json")
+        if number % 50 == 5: os.chmod(name, 0)
     """
 
   /// Runs a command with its output in a file. Prints its exit code and its peak memory in KiB. See
-  /// `ReaderMemoryTests`.
+  /// `ReaderMemoryTests`. Also for root, a mode counts: the command is without CAP_DAC_OVERRIDE (1) and
+  /// CAP_DAC_READ_SEARCH (2).
   private static let measure = """
-    import os, sys
+    import ctypes, os, sys
     out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o644)
     pid = os.fork()
     if pid == 0:
         os.dup2(out, 1)
+        for capability in 1, 2: ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
         os.execv(sys.argv[2], sys.argv[2:])
     _, status, usage = os.wait4(pid, 0)
     print(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
@@ -54,7 +57,10 @@ import Testing
     let key = try await LifeboatCommand.run(["keygen"]).outputText
     for (name, environment) in [("base", [:]), ("locked", ["LIFEBOAT_ENCRYPTION_KEY": key])] {
       let shipped = try await LifeboatCommand.run(
-        ["ship", "--once", "--data", data, "--repo", try folder.makeDirectory(name)],
+        [
+          "ship", "--once", "--data", data, "--repo", try folder.makeDirectory(name), "--source",
+          "shop",
+        ],
         environment: environment)
       #expect(shipped.exitCode == 0, "\(shipped)")
     }
@@ -82,18 +88,28 @@ import Testing
     #expect(numbers[1] <= (64 << 10) + ReaderMemoryTests.debugCode, "\(numbers[1]) KiB")
     let document = try JSONDecoder().decode(Document.self, from: Data(TestFiles.read(json)))
     #expect(document.repositories == 1000)
-    #expect(document.states == ["damaged": 40, "locked": 20, "empty": 20, "fine": 920])
-    let expected = ["empty", "locked", "damaged", "damaged"]
+    #expect(
+      document.states == ["damaged": 40, "denied": 20, "locked": 20, "empty": 20, "fine": 900])
+    let expected = ["empty", "locked", "damaged", "damaged", "denied"]
     for row in document.rows {
       let number = try #require(Int(row.name.suffix(4)))
-      let state = (1...4).contains(number % 50) ? expected[number % 50 - 1] : "fine"
+      let state = (1...5).contains(number % 50) ? expected[number % 50 - 1] : "fine"
       #expect(row.state == state, "\(row.name)")
     }
     let states = document.rows.map(\.state)
-    #expect(states.prefix(80).allSatisfy { $0 != "fine" })
+    #expect(states.prefix(100).allSatisfy { $0 != "fine" })
     let html = try TestFiles.text(page)
     #expect(html.contains("team-03/redis-0003") && html.contains("damaged: 40"))
     #expect(!html.contains("<script"))
+
+    let some = try await LifeboatCommand.run(
+      ["fleet", "--repo", target + "/team-06", "--max-age", "0"])
+    #expect(some.exitCode == 0 && some.outputText.contains("redis-0006 (shop)\n"), "\(some)")
+    let one = try await LifeboatCommand.run(["list", "--repo", target + "/team-06/redis-0006"])
+    #expect(one.outputText.contains("\nsource: shop\n"), "\(one)")
+    // For those who only know the prefix.
+    let prefix = try await LifeboatCommand.run(["list", "--repo", target])
+    #expect(prefix.exit == .corrupt && prefix.errorText.contains("`lifeboat fleet`"), "\(prefix)")
   }
 
   @Test

@@ -122,6 +122,15 @@ struct CopyTests {
     #expect(difference.isEmpty, "\(difference)")
     // From now on the copy is the live repository. Nothing is copied over it.
     try server.command("SET", "step", "after")
+    // The directory is another one. Without the source, which `list` shows, nothing is taken over.
+    let asked = try await LifeboatCommand.run([
+      "ship", "--once", "--repo", copy, "--encryption-key-file", copyKey, "--data", folder("new"),
+    ])
+    #expect(asked.exit == .refused && asked.errorText.contains("--source 'shop'"), "\(asked)")
+    let listed = try await LifeboatCommand.run([
+      "list", "--repo", copy, "--encryption-key-file", copyKey,
+    ])
+    #expect(listed.outputText.contains("\nsource: shop\n"), "\(listed)")
     let shipped = try await LifeboatCommand.run([
       "ship", "--once", "--repo", copy, "--encryption-key-file", copyKey, "--data", folder("new"),
       "--source", "shop",

@@ -3,6 +3,7 @@ import BackupTypes
 import HistoryLogic
 import ObjectStorage
 import RepositoryAccess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -172,6 +173,22 @@ import Testing
     #expect(found.exitCode == .suspect)
   }
 
+  /// Each repository that is being read has a listing and some records in memory.
+  @Test(arguments: [(64, 7), (256, 16)])
+  func `no more repositories are read at a time than the memory allows`(
+    mebibytes: Int, width: Int
+  ) async throws {
+    let store = MemoryStore()
+    let small = try await SmallRepository(value: 10)
+    for number in 0..<40 { put(small.store.contents, below: "r\(number)", of: store) }
+    let counting = CountingStore(base: store)
+    let found = try await MemoryBound.$current.withValue(MemoryBound(bytes: mebibytes << 20)) {
+      try await fleet(counting)
+    }
+    #expect(found.repositories == 40 && found.exitCode == .success, "\(found.text)")
+    #expect((2...width).contains(counting.most), "\(counting.most) at a time")
+  }
+
   /// For every pair of states, one row each, the more urgent row comes first.
   @Test func `rows are sorted by their urgency`() {
     func row(_ error: LifeboatError, _ name: String) -> FleetRow {
@@ -189,5 +206,31 @@ import Testing
       #expect(fleet.rows.map(\.name) == ["a", "b", "c", "d", "e"])
       #expect(fleet.exitCode == .corrupt)
     }
+  }
+}
+
+/// Counts the repositories whose descriptors are being read at the same time.
+private struct CountingStore: StoreLayer {
+  let base: any ObjectStore
+  private let reading = Count()
+
+  private final class Count: Sendable {
+    let value = Mutex((now: 0, most: 0))
+  }
+
+  init(base: any ObjectStore) { self.base = base }
+
+  var most: Int { reading.value.withLock { $0.most } }
+
+  func read(_ name: String, limit: Int) async throws -> [UInt8]? {
+    guard name.hasSuffix("/lifeboat.json") else { return try await base.read(name, limit: limit) }
+    reading.value.withLock {
+      $0.now += 1
+      $0.most = max($0.most, $0.now)
+    }
+    defer { reading.value.withLock { $0.now -= 1 } }
+    // Others get the chance to begin meanwhile.
+    for _ in 0..<100 { await Task.yield() }
+    return try await base.read(name, limit: limit)
   }
 }

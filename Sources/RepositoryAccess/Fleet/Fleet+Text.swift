@@ -13,7 +13,7 @@ extension Fleet {
       text += "and \(counted(leftOut, "more place")) not searched: use a longer prefix\n"
     }
     guard !rows.isEmpty else { return text }
-    text += "\n  state         newest      since       size        drill     repository\n"
+    text += "\n  state         newest      since       size        drill     repository (source)\n"
     for row in rows { text += row.line + "\n" + row.details(width: Fleet.width) }
     return text
   }
@@ -33,6 +33,7 @@ extension FleetRow {
     let drill = lastDrill.map { $0.isPassed ? "passed" : "FAILED" } ?? "none"
     var line = "  " + cell(state.rawValue, 14) + cell(ago(ageSeconds), 12) + cell(ago(since), 12)
     line += cell(bytes.map { humanBytes($0) } ?? "-", 12) + cell(drill, 10) + name
+    if let source { line += " (\(printable(source, limit: 200)))" }
     return line
   }
 

@@ -131,9 +131,6 @@ package struct FleetReader: Sendable {
     return found
   }
 
-  /// Folders that only repositories have.
-  private static let ownFolders: Set<String> = ["timelines", "generations", "ops", "keys"]
-
   private func look(_ path: String) async throws -> Place {
     let folder: StoreFolder
     do {
@@ -144,7 +141,7 @@ package struct FleetReader: Sendable {
     if folder.objects.contains(ObjectPath.descriptor.text) { return .repository }
     // The repository lost its descriptor, or is being created. Opening it shows which. The same applies to an
     // empty directory.
-    if folder.folders.contains(where: FleetReader.ownFolders.contains) { return .repository }
+    if folder.folders.contains(where: Repository.folders.contains) { return .repository }
     if folder.folders.isEmpty, folder.objects.isEmpty, !path.isEmpty { return .repository }
     return .folders(folder.folders, isCut: folder.isCut)
   }

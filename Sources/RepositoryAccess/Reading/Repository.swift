@@ -52,6 +52,9 @@ package struct Repository: Sendable {
       store: store, descriptor: descriptor, compression: compression, secrets: secrets)
   }
 
+  /// Folders that only repositories have.
+  static let folders: Set<String> = ["timelines", "generations", "ops", "keys"]
+
   /// Nil if a complete listing shows that there is no repository.
   static func descriptor(_ store: any ObjectStore) async throws -> Descriptor? {
     guard let bytes = try await descriptorBytes(store) else { return nil }
@@ -73,10 +76,13 @@ package struct Repository: Sendable {
     {
       return bytes
     }
+    let isOwn = folders.contains { first.hasPrefix($0 + "/") }
     throw LifeboatError(
       .corrupt, "\(store.location) holds objects but no lifeboat.json",
       cause: "the first is \(printable(first))",
-      hint: "check the prefix; if this was a repository, recover lifeboat.json from a copy")
+      hint: isOwn
+        ? "check the prefix; if this was a repository, recover lifeboat.json from a copy"
+        : "check the prefix: `lifeboat fleet` with this --repo shows the repositories below it")
   }
 
   /// The first name of a complete listing. Probes, of which one may have been left behind, do not count.

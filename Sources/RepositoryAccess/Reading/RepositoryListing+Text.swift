@@ -18,6 +18,7 @@ extension RepositoryListing {
       newest.map { "\($0) of \(newestInstant ?? "")" }
       ?? (unreadable.isEmpty ? "none yet" : "not known: records can't be read")
     text += isNewestBeforeLoss ? ", BEFORE A LOSS: see below\n" : "\n"
+    if let source = timelines.last?.source { text += "source: \(printable(source, limit: 200))\n" }
     for notice in notices { text += "\n" + notice.lines(width: RepositoryListing.width) }
     for timeline in timelines where timeline.isCutOff {
       text += "\nTimeline \(timeline.number) was CUT OFF by a later claim.\n"
