@@ -4,20 +4,6 @@ import HTTPTransport
 import ObjectStorage
 import Synchronization
 
-/// One request to Azure Blob Storage, before the endpoint and the authorization are added.
-struct AzureRequest: Sendable {
-  var action: AzureAction
-  var method: HTTPRequest.Method
-  /// The percent-encoded path, beginning with "/". It follows the path of the endpoint.
-  var path: String
-  var query: [(String, String)] = []
-  var headers: [(String, String)] = []
-  var body: [UInt8] = []
-  /// The object as messages show it; printable.
-  var object: String
-  var responseBytesMax = 1 << 20
-}
-
 /// Sends requests. Each one gets a new signature or the current token. Refused credentials are replaced once,
 /// and a clock that the store rejects is corrected once. The retry layer above handles everything else.
 struct AzureExchange: Sendable {
@@ -36,12 +22,11 @@ struct AzureExchange: Sendable {
 
   /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
   /// - Throws: `AzureRefusal` for any other status.
-  func send(_ request: AzureRequest, accepting: Set<Int>) async throws -> HTTPResponse {
-    let operation = "\(request.action.rawValue) \(request.object)"
+  func send(_ request: StoreRequest, accepting: Set<Int>) async throws -> HTTPResponse {
     var (isReplaced, isCorrected) = (false, false)
     while true {
       try await session.holdOff.wait()
-      let (reply, used) = try await store.send(operation) { try http(request, $0) }
+      let (reply, used) = try await store.send(request.operation) { try http(request, $0) }
       learnClock(reply)
       // Every reply of the service has this header. A reply of a proxy or a captive portal does not.
       if accepting.contains(reply.status), reply.headers["x-ms-request-id"] != nil { return reply }
@@ -52,7 +37,7 @@ struct AzureExchange: Sendable {
         continue
       }
       if fault.isAuthentication, !isReplaced,
-        try await store.replaces(used, during: operation)
+        try await store.replaces(used, during: request.operation)
       {
         isReplaced = true
         continue
@@ -63,7 +48,7 @@ struct AzureExchange: Sendable {
   }
 
   private func http(
-    _ request: AzureRequest, _ credentials: AzureCredentials?
+    _ request: StoreRequest, _ credentials: AzureCredentials?
   ) throws -> HTTPRequest {
     let time = now().advanced(byMilliseconds: session.state.withLock { $0.signingOffset })
     var query = URIEncoding.form(request.query)

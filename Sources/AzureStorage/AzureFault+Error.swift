@@ -1,15 +1,10 @@
 import BackupTypes
+import CloudAuth
 import HTTPTransport
 
-/// The attempted action. Messages name it and the permission it needs.
-enum AzureAction: String, Sendable {
-  case create = "write"
-  case read
-  case list
-  case delete
-
+extension StoreAction {
   /// The data action that a role has to allow, below `Microsoft.Storage/storageAccounts/blobServices/`.
-  var permission: String {
+  fileprivate var permission: String {
     switch self {
     case .create: "containers/blobs/write"
     case .read, .list: "containers/blobs/read"
@@ -18,7 +13,7 @@ enum AzureAction: String, Sendable {
   }
 
   /// The letter that `sp=` of a shared access signature has to contain.
-  var letter: String {
+  fileprivate var letter: String {
     switch self {
     case .create: "c"
     case .read: "r"
@@ -32,7 +27,7 @@ extension AzureFault {
   /// - Parameters:
   ///   - object: the object of the action, printable: `az://container/prefix/name`.
   ///   - identity: the owner of the credentials; nil if there were none.
-  func error(_ action: AzureAction, _ object: String, identity: String?) -> LifeboatError {
+  func error(_ action: StoreAction, _ object: String, identity: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
       hint: hint(action, identity: identity.map { printable($0) }), isRetryable: isRetryable
@@ -48,7 +43,7 @@ extension AzureFault {
     }
   }
 
-  private func hint(_ action: AzureAction, identity: String?) -> String? {
+  private func hint(_ action: StoreAction, identity: String?) -> String? {
     let who = identity ?? "anonymous requests"
     if isClock { return "set this machine's clock: it is too far from the store's" }
     switch code {

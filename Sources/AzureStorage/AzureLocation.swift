@@ -39,6 +39,10 @@ package struct AzureLocation: Sendable, Hashable {
       throw parts.error(
         "the name of a container has 3 to 63 lower-case letters, digits and single \"-\"")
     }
+    // Some of Azure's own clients drop such a dot. They would not find the backup.
+    guard !prefix.split(separator: "/").contains(where: { $0.hasSuffix(".") }) else {
+      throw parts.error("a part of the prefix ends with \".\", which Azure does not allow")
+    }
     if let account, !AzureLocation.isAccount(account) {
       throw parts.error("the name of a storage account has 3 to 24 lower-case letters and digits")
     }

@@ -22,11 +22,13 @@ package struct AzureRepository: Sendable {
   /// - Parameters:
   ///   - url: `az://container/prefix?…`.
   ///   - now: the wall clock.
+  ///   - md5: the base64 of the MD5; empty if the system forbids MD5.
   ///   - observe: called for every request.
   /// - Throws: `.usage` for an invalid URL or endpoint; `.storeUnavailable` for an invalid connection string.
   package init(
     url: String, settings: AzureSettings, client: HTTPClient,
     now: @escaping @Sendable () -> Instant,
+    md5: @escaping @Sendable ([UInt8]) -> String = contentMD5,
     observe: @escaping @Sendable (RequestObservation) -> Void
   ) throws {
     let location = try AzureLocation(url: url)
@@ -65,6 +67,6 @@ package struct AzureRepository: Sendable {
     store = AzureStore(
       location, endpoint: endpoint, client: client,
       credentials: CredentialProvider(source: chain, pool: client.pool, now: now), now: now,
-      observe: observe)
+      md5: md5, observe: observe)
   }
 }

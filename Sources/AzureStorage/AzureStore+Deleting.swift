@@ -1,10 +1,12 @@
 package import BackupTypes
+import CloudAuth
 import HTTPTransport
 import ObjectStorage
 
 extension AzureStore {
   /// Deletions are free, and each part of a batch is signed separately. A batch would only save connections.
-  /// More deletions at a time would take threads from uploads.
+  /// With the least memory there are 12 connections, and more deletions at a time would take them from
+  /// uploads.
   private static let deletionsMax = 8
 
   package func delete(
@@ -42,7 +44,7 @@ extension AzureStore {
     }
   }
 
-  private func deletion(key: String, name: String) -> AzureRequest {
-    AzureRequest(action: .delete, method: .delete, path: path(key), object: object(name))
+  private func deletion(key: String, name: String) -> StoreRequest {
+    StoreRequest(action: .delete, method: .delete, path: path(key), object: object(name))
   }
 }

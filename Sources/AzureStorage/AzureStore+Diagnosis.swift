@@ -1,4 +1,5 @@
 package import BackupTypes
+import CloudAuth
 import HTTPTransport
 import ObjectStorage
 import Synchronization
@@ -36,7 +37,7 @@ extension AzureStore {
 
   private func look(_ path: String, _ query: [(String, String)]) async throws -> HTTPResponse {
     try await exchange.send(
-      AzureRequest(action: .read, method: .get, path: path, query: query, object: object("")),
+      StoreRequest(action: .read, method: .get, path: path, query: query, object: object("")),
       accepting: [200])
   }
 

@@ -6,8 +6,8 @@ import Synchronization
 
 /// A repository in a container of Azure Blob Storage.
 ///
-/// Every object is one Put Blob with its MD5 and `If-None-Match: *`. Blocks are not used, so none are left
-/// behind. An object is absent only if the service says `BlobNotFound`. Other 404s prove nothing.
+/// Every object is one Put Blob with its checksum and `If-None-Match: *`. Blocks are not used, so none are
+/// left behind. An object is absent only if the service says `BlobNotFound`. Other 404s prove nothing.
 ///
 /// An account may have a hierarchical namespace. Its listings include directories and are sorted by path
 /// components. They reject a prefix that ends within a name. So every listing here reads a whole directory
@@ -18,18 +18,22 @@ package final class AzureStore: BucketStore {
   package var pagesAscend: Bool { false }
 
   let exchange: AzureExchange
+  private let md5: @Sendable ([UInt8]) -> String
 
   /// - Parameters:
   ///   - endpoint: `https://account.blob.core.windows.net`.
   ///   - now: the wall clock.
+  ///   - md5: the base64 of the MD5; empty if the system forbids MD5.
   ///   - observe: called for every request, including retries.
   package init(
     _ location: AzureLocation, endpoint: String, client: HTTPClient,
     credentials: CredentialProvider<AzureCredentials>,
     now: @escaping @Sendable () -> Instant,
+    md5: @escaping @Sendable ([UInt8]) -> String = contentMD5,
     observe: @escaping @Sendable (RequestObservation) -> Void
   ) {
     azure = location
+    self.md5 = md5
     exchange = AzureExchange(
       endpoint: endpoint,
       store: StoreClient(client, credentials: credentials, observe: observe),
@@ -45,15 +49,13 @@ package final class AzureStore: BucketStore {
     let key = try key(name)
     try checkSize(of: bytes, name)
     return try await unwrapping {
-      let sum = contentMD5(bytes)
-      var request = AzureRequest(
+      let sum = AzureChecksum(bytes, md5: md5)
+      var request = StoreRequest(
         action: .create, method: .put, path: path(key), object: object(name))
       request.headers = [
         ("x-ms-blob-type", "BlockBlob"), ("If-None-Match", "*"),
-        ("Content-Type", "application/octet-stream"),
+        ("Content-Type", "application/octet-stream"), (sum.header, sum.value),
       ]
-      // Without MD5 (FIPS), only TLS protects the bytes in transit.
-      if !sum.isEmpty { request.headers.append(("Content-MD5", sum)) }
       request.body = bytes
       let reply: HTTPResponse
       do {
@@ -65,7 +67,7 @@ package final class AzureStore: BucketStore {
       exchange.session.state.withLock {
         $0.keepsVersions = reply.headers["x-ms-version-id"] != nil
       }
-      if let stored = reply.headers["Content-MD5"], !sum.isEmpty, stored != sum {
+      if let stored = reply.headers[sum.header], stored != sum.value {
         // Removed so that a retry does not take the damaged object for ours.
         try await remove(key: key, name: name, tag: reply.headers["ETag"])
         throw unusable("write", name, "the object was changed in transit")
@@ -87,7 +89,7 @@ package final class AzureStore: BucketStore {
     guard [403, 409, 412].contains(fault.status), !fault.isAuthentication, !fault.isClock else {
       return false
     }
-    let request = AzureRequest(
+    let request = StoreRequest(
       action: .read, method: .head, path: path(key), object: object(name))
     do {
       return !isDirectory(try await exchange.send(request, accepting: [200]).headers)
@@ -99,7 +101,7 @@ package final class AzureStore: BucketStore {
 
   package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     let key = try key(name)
-    var request = AzureRequest(action: .read, method: .get, path: path(key), object: object(name))
+    var request = StoreRequest(action: .read, method: .get, path: path(key), object: object(name))
     request.responseBytesMax = max(limit, refusalBytesMax)
     return try await unwrapping {
       do {
@@ -109,7 +111,7 @@ package final class AzureStore: BucketStore {
           throw unusable("read", name, "the reply has no length")
         }
         if let stored = reply.headers["Content-MD5"] {
-          let sum = contentMD5(reply.body)
+          let sum = md5(reply.body)
           guard sum.isEmpty || sum == stored else {
             throw unusable("read", name, "the object was changed in transit: its MD5 differs")
           }
@@ -142,7 +144,7 @@ package final class AzureStore: BucketStore {
   package func page(
     of prefix: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> AzureListing {
-    var request = AzureRequest(
+    var request = StoreRequest(
       action: .list, method: .get, path: containerPath, object: object(prefix))
     let directory = AzureStore.directory(of: prefix)
     request.responseBytesMax = AzureListing.bytesMax

@@ -4,20 +4,6 @@ import HTTPTransport
 import ObjectStorage
 import Synchronization
 
-/// One request to Google Cloud Storage before it is addressed and authenticated.
-struct GCSRequest: Sendable {
-  var action: GCSAction
-  var method: HTTPRequest.Method
-  /// Percent-encoded, beginning with "/".
-  var path: String
-  var query: [(String, String)] = []
-  var headers: [(String, String)] = []
-  var body: [UInt8] = []
-  /// For messages, printable.
-  var object: String
-  var responseBytesMax = 1 << 20
-}
-
 /// Sends requests, each with the current token. A refused token is replaced once. The retry layer above
 /// handles everything else.
 struct GCSExchange: Sendable {
@@ -30,17 +16,18 @@ struct GCSExchange: Sendable {
 
   /// - Parameter accepting: the statuses that count as an answer. Any other status is an error.
   /// - Throws: `GCSRefusal` for any other status.
-  func send(_ request: GCSRequest, accepting: Set<Int>) async throws -> HTTPResponse {
-    let operation = "\(request.action.rawValue) \(request.object)"
+  func send(_ request: StoreRequest, accepting: Set<Int>) async throws -> HTTPResponse {
     var isReplaced = false
     while true {
       try await session.holdOff.wait()
-      let (reply, token) = try await store.send(operation) { http(request, $0) }
+      let (reply, token) = try await store.send(request.operation) { http(request, $0) }
       learnClock(reply)
       if accepting.contains(reply.status) { return reply }
       let fault = GCSFault(reply)
       if fault.isRetryable { session.holdOff.note(reply.retryAfter) }
-      if fault.status == 401, !isReplaced, try await store.replaces(token, during: operation) {
+      if fault.status == 401, !isReplaced,
+        try await store.replaces(token, during: request.operation)
+      {
         isReplaced = true
         continue
       }
@@ -49,7 +36,7 @@ struct GCSExchange: Sendable {
     }
   }
 
-  private func http(_ request: GCSRequest, _ token: GoogleAccessToken?) -> HTTPRequest {
+  private func http(_ request: StoreRequest, _ token: GoogleAccessToken?) -> HTTPRequest {
     var http = HTTPRequest(
       request.method,
       endpoint + request.path

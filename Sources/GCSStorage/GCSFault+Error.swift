@@ -1,15 +1,10 @@
 import BackupTypes
+import CloudAuth
 import HTTPTransport
 
-/// The attempted action, for messages and for the permission it needs.
-enum GCSAction: String, Sendable {
-  case create = "write"
-  case read
-  case list
-  case delete
-
+extension StoreAction {
   /// The Google IAM permission it needs.
-  var permission: String {
+  fileprivate var permission: String {
     switch self {
     case .create: "storage.objects.create"
     case .read: "storage.objects.get"
@@ -23,7 +18,7 @@ extension GCSFault {
   /// - Parameters:
   ///   - object: the object of the action, printable: `gs://bucket/prefix/name`.
   ///   - identity: the owner of the token; nil if there was none.
-  func error(_ action: GCSAction, _ object: String, identity: String?) -> LifeboatError {
+  func error(_ action: StoreAction, _ object: String, identity: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
       hint: hint(action, identity: identity.map { printable($0) }), isRetryable: isRetryable
@@ -40,7 +35,7 @@ extension GCSFault {
     }
   }
 
-  private func hint(_ action: GCSAction, identity: String?) -> String? {
+  private func hint(_ action: StoreAction, identity: String?) -> String? {
     let who = identity ?? "anonymous requests"
     switch reason {
     case "retentionPolicyNotMet", "objectUnderActiveHold":

@@ -1,4 +1,5 @@
 package import BackupTypes
+import CloudAuth
 import HTTPTransport
 import ObjectStorage
 
@@ -38,7 +39,7 @@ extension GCSStore {
     }
   }
 
-  private func deletion(key: String, name: String) -> GCSRequest {
-    GCSRequest(action: .delete, method: .delete, path: path(key), object: object(name))
+  private func deletion(key: String, name: String) -> StoreRequest {
+    StoreRequest(action: .delete, method: .delete, path: path(key), object: object(name))
   }
 }

@@ -1,4 +1,5 @@
 package import BackupTypes
+import CloudAuth
 import HTTPTransport
 import ObjectStorage
 
@@ -6,7 +7,7 @@ extension GCSStore {
   /// What the bucket does to our objects on its own. A rule that can't be read is reported as such.
   package func bucketFindings() async throws -> [Finding] {
     let unknown = "it is not known whether the bucket expires objects"
-    let request = GCSRequest(
+    let request = StoreRequest(
       action: .list, method: .get, path: bucketPath, query: [("fields", GCSBucketRules.fields)],
       object: object(""))
     do {

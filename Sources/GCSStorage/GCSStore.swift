@@ -47,7 +47,7 @@ package final class GCSStore: BucketStore {
     return try await unwrapping {
       let upload = try GCSUpload(
         key: key, content: bytes, boundary: hexadecimal(secureRandomBytes(16)))
-      var request = GCSRequest(
+      var request = StoreRequest(
         action: .create, method: .post, path: "/upload\(bucketPath)/o", object: object(name))
       request.query = [
         ("uploadType", "multipart"), ("ifGenerationMatch", "0"), ("fields", GCSUpload.fields),
@@ -77,7 +77,7 @@ package final class GCSStore: BucketStore {
 
   package func read(_ name: String, limit: Int) async throws -> [UInt8]? {
     let key = try key(name)
-    var request = GCSRequest(
+    var request = StoreRequest(
       action: .read, method: .get, path: path(key), query: [("alt", "media")], object: object(name))
     request.responseBytesMax = max(limit, refusalBytesMax)
     return try await unwrapping {
@@ -105,7 +105,7 @@ package final class GCSStore: BucketStore {
   package func page(
     of prefix: String, continuing: String?, limit: Int, isOneLevel: Bool = false
   ) async throws -> GCSListing {
-    var request = GCSRequest(
+    var request = StoreRequest(
       action: .list, method: .get, path: "\(bucketPath)/o", object: object(prefix))
     request.responseBytesMax = GCSListing.bytesMax
     request.query = [

@@ -12,8 +12,8 @@ package protocol BucketListing: Sendable {
 
 /// A repository below a prefix of a bucket (Azure: a container), in a store that is reached over HTTP.
 ///
-/// A conforming store creates and reads objects, gets one page of a listing, and deletes keys. Everything else is
-/// the same for all of them, and is here.
+/// A conforming store creates and reads objects, gets one page of a listing, and deletes keys. Everything
+/// else is the same for all of them, and is here.
 package protocol BucketStore: ObjectStore {
   associatedtype Listing: BucketListing
 
@@ -36,8 +36,8 @@ package protocol BucketStore: ObjectStore {
   /// - Returns: an error for each object that still exists, by name.
   func delete(keys: [(name: String, key: String)]) async throws -> [String: LifeboatError]
 
-  /// Runs `body` on the client's threads, since it also computes checksums and parses. Turns a refusal into the
-  /// operator's error.
+  /// Runs `body` on the client's threads, since it also computes checksums and parses. Turns a refusal into
+  /// the operator's error.
   func unwrapping<Value>(_ body: () async throws -> Value) async throws -> Value
 }
 

@@ -7,7 +7,7 @@ import Synchronization
 
 /// One request to S3 before it is addressed, dated and signed.
 struct S3Request: Sendable {
-  var action: S3Action
+  var action: StoreAction
   var method: HTTPRequest.Method
   /// The full key; nil: the bucket.
   var key: String?

@@ -1,15 +1,10 @@
 import BackupTypes
+import CloudAuth
 import HTTPTransport
 
-/// The attempted action, for messages and for the permissions it needs.
-enum S3Action: String, Sendable {
-  case create = "write"
-  case read
-  case list
-  case delete
-
+extension StoreAction {
   /// The AWS IAM permissions it needs.
-  var rights: String {
+  fileprivate var rights: String {
     switch self {
     case .create: "s3:PutObject (and kms:GenerateDataKey where a KMS key encrypts)"
     case .read: "s3:GetObject (and kms:Decrypt where a KMS key encrypts)"
@@ -23,7 +18,7 @@ extension S3Fault {
   /// - Parameters:
   ///   - object: the object of the action, printable: `s3://bucket/prefix/name`.
   ///   - credentials: for messages, without secrets; nil if requests are not signed.
-  func error(_ action: S3Action, _ object: String, accessKeyID: String?) -> LifeboatError {
+  func error(_ action: StoreAction, _ object: String, accessKeyID: String?) -> LifeboatError {
     LifeboatError(
       .storeUnavailable, "can't \(action.rawValue) \(object)", cause: words,
       hint: hint(action, key: accessKeyID.map { printable($0) }), isRetryable: isRetryable
@@ -42,7 +37,7 @@ extension S3Fault {
     }
   }
 
-  private func hint(_ action: S3Action, key: String?) -> String? {
+  private func hint(_ action: StoreAction, key: String?) -> String? {
     let who = key.map { "the access key \($0)" } ?? "anonymous requests"
     switch code {
     case "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden":
@@ -93,7 +88,7 @@ extension S3Fault {
   }
 
   /// The advice is never to open a bucket to everyone: backups hold all of Redis's data.
-  private func denied(_ action: S3Action, _ key: String?) -> String {
+  private func denied(_ action: StoreAction, _ key: String?) -> String {
     guard let key else {
       return "requests are not signed: remove ?anonymous=true, and use credentials that have"
         + " \(action.rights)"

@@ -186,7 +186,7 @@ package final class S3Store: BucketStore {
   }
 
   func request(
-    _ action: S3Action, _ method: HTTPRequest.Method, key: String?, name: String
+    _ action: StoreAction, _ method: HTTPRequest.Method, key: String?, name: String
   ) -> S3Request {
     S3Request(action: action, method: method, key: key, object: object(name))
   }

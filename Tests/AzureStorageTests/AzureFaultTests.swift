@@ -11,7 +11,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct AzureFaultTests {
   private let faults = CloudFaults<FakeAzureServer>("az://container/some/prefix") { change in
     let cloud = try Cloud(change)
-    return (cloud.azure, { try cloud.store(limits: $0 ?? Given.limits) })
+    return (cloud.azure, { try cloud.store(limits: $0 ?? .forTests) })
   }
 
   @Test(arguments: CloudFaults<FakeAzureServer>.names)
@@ -140,6 +140,24 @@ import Testing
 
   @Test func `a reply that may be cut is refused`() async throws {
     try await faults.refusesReplyThatMayBeCut()
+  }
+
+  /// A system whose policy forbids MD5 (FIPS) sends Azure's CRC-64 instead.
+  @Test func `without MD5, damage is still found`() async throws {
+    let cloud = try Cloud.withoutMD5 { $0.damagesUploads = true }
+    let store = try cloud.store()
+    let refused = try await failure { _ = try await store.create("x", [1, 2, 3]) }
+    #expect(refused.isRetryable && refused.cause?.contains("Crc64Mismatch") == true, "\(refused)")
+    cloud.azure.change { $0.checksUploads = false }
+    let removed = try await failure { _ = try await store.create("x", [1, 2, 3]) }
+    #expect(removed.isRetryable && removed.cause?.contains("changed in transit") == true)
+    #expect(cloud.azure.names.isEmpty)
+
+    cloud.azure.change { $0.damagesUploads = false }
+    #expect(try await store.create("x", [1, 2, 3]) == .created)
+    #expect(try await store.read("x") == [1, 2, 3])
+    let creations = cloud.azure.server.requests.filter { $0.method == "PUT" }
+    #expect(creations.count == 3 && creations.allSatisfy { $0["Content-MD5"] == nil })
   }
 
   // MARK: Deleting

@@ -21,6 +21,7 @@ import Testing
     ("az://abc/%zz", "percent"), ("az://abc?region=x", "unknown"),
     ("az://abc?account=a_b", "storage account"), ("az://abc?account=abc&account=abc", "twice"),
     ("az://abc?endpoint=host:1", "https://"), ("az://Abc/p", "3 to 63"), ("az://ab/p", "3 to 63"),
+    ("az://abc/redis./one", "ends with \".\""), ("az://abc/redis/one.", "ends with \".\""),
     ("az://a--b/p", "3 to 63"), ("az://a.b/p", "3 to 63"), ("az://-ab/p", "3 to 63"),
     ("az://abc/p?endpoint=https://acct-secondary.blob.core.windows.net", "secondary"),
   ])

@@ -50,6 +50,7 @@ import Testing
       Case(status: 500, code: "OperationTimedOut", words: "internal error", isRetryable: true),
       Case(status: 500, code: "InternalError", words: "internal error", isRetryable: true),
       Case(status: 400, code: "Md5Mismatch", words: "in transit", isRetryable: true),
+      Case(status: 400, code: "Crc64Mismatch", words: "in transit", isRetryable: true),
       Case(status: 409, code: "AccountIsDisabled", words: "disabled"),
     ]
   }
@@ -209,21 +210,7 @@ import Testing
   @Test func `an expired token is replaced once for all`() async throws {
     let cloud = try Cloud.withTokens()
     let store = try cloud.store()
-    for round in 1...3 {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for part in 0..<8 {
-          group.addTask {
-            for index in 0..<10 {
-              let outcome = try await store.create("r\(round)/\(part)/\(index)", [1])
-              #expect(outcome == .created)
-            }
-          }
-        }
-        try await group.waitForAll()
-      }
-      // Revoked long before its expiry.
-      cloud.azure.change { $0.tokens = [:] }
-    }
+    try await createObjects(in: store) { cloud.azure.change { $0.tokens = [:] } }
     #expect(cloud.entra?.count == 3, "each token was asked for once")
     #expect(cloud.azure.creations == 240)
   }
@@ -236,27 +223,31 @@ import Testing
     #expect(cloud.entra?.count == 2 && cloud.azure.server.requests.count == 2)
   }
 
+  /// Container Apps uses App Service's endpoint.
+  @Test(arguments: ["metadata", "App Service", "Azure Arc"])
+  func `each service of a machine gives tokens, and another after a refusal`(
+    _ service: String
+  ) async throws {
+    var cloud = try Cloud.withTokens()
+    let entra = try #require(cloud.entra)
+    cloud.environment = [
+      "metadata": entra.imds, "App Service": entra.appService, "Azure Arc": entra.arc,
+    ][service]!
+    let store = try cloud.store()
+    #expect(try await store.create("x", [1]) == .created)
+    cloud.azure.change { $0.tokens = [:] }
+    #expect(try await store.read("x") == [1])
+    #expect(entra.count == 2)
+    // Azure Arc's agent wants its secret each time.
+    #expect(entra.server.requests.count == (service == "Azure Arc" ? 4 : 2))
+  }
+
   @Test func `a metadata service that comes up later is waited for`() async throws {
     let cloud = try Cloud.withTokens()
-    let calls = Mutex(0)
-    cloud.entra?.change {
-      $0.fault = { _ in
-        let number = calls.withLock { calls in
-          calls += 1
-          return calls
-        }
-        switch number {
-        case 1: return .hangUp
-        case 2: return .reply(LoopbackReply(503))
-        case 3: return .reply(LoopbackReply(404))
-        case 4: return .reply(LoopbackReply(410))
-        case 5: return .reply(LoopbackReply(429))
-        default: return nil
-        }
-      }
-    }
+    let replies = [503, 404, 410, 429].map { LoopbackAction.reply(LoopbackReply($0)) }
+    cloud.entra?.change { $0.fault = inOrder([.hangUp] + replies) }
     #expect(try await retrying(try cloud.store()).create("x", [1]) == .created)
-    #expect(calls.withLock { $0 } == 6)
+    #expect(cloud.entra?.server.requests.count == 6)
   }
 
   @Test func `the chain is explained`() async throws {
@@ -300,20 +291,15 @@ import Testing
 
   @Test func `every request is observed, on the client's threads`() async throws {
     let cloud = try Cloud()
-    let seen = Mutex<[RequestObservation]>([])
-    let threads = Mutex<Set<String>>([])
-    let store = try cloud.repository { observed in
-      seen.withLock { $0.append(observed) }
-      let name = (try? TestFiles.text("/proc/thread-self/comm")) ?? ""
-      _ = threads.withLock { $0.insert(String(name.prefix(5))) }
-    }.store
+    let observed = ObservedRequests()
+    let store = try cloud.repository { observed.note($0) }.store
     _ = try await store.create("x", [1, 2])
     _ = try await store.read("x")
     cloud.azure.server.stop()
     _ = try? await store.read("x")
-    #expect(seen.withLock { $0.map(\.method) } == ["PUT", "GET", "GET"])
-    #expect(seen.withLock { $0.map(\.status) } == [201, 200, nil])
-    #expect(threads.withLock { $0 } == ["http-"])
+    #expect(observed.methods == ["PUT", "GET", "GET"])
+    #expect(observed.statuses == [201, 200, nil])
+    #expect(observed.threads == ["http-"])
   }
 
   // MARK: The server checks

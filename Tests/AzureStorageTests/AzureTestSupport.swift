@@ -9,28 +9,23 @@ import Testing
 
 /// Stores for tests. They take nothing from this machine's environment.
 enum Given {
-  static let limits = HTTPLimits(
-    connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
-
-  static func client(limits: HTTPLimits = limits) throws -> HTTPClient {
-    try HTTPClient(
-      connectionsMax: 8, limits: limits, trust: TrustStore(file: nil, origin: "a test"),
-      userAgent: "lifeboat/test")
-  }
-
+  /// Files below /tmp are read. The agent of Azure Arc has written its secret.
   static func settings(_ environment: [String: String]) -> AzureSettings {
     AzureSettings(environment: environment) { path in
-      path.hasPrefix("/tmp/") ? try AzureSettings.read(path) : nil
+      if path == "/var/opt/azcmagent/tokens/one.key" { return Array("planted-arc\n".utf8) }
+      return path.hasPrefix("/tmp/") ? try AzureSettings.read(path) : nil
     }
   }
 
   static func repository(
-    url: String, environment: [String: String] = [:], limits: HTTPLimits = limits,
-    clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
+    url: String, environment: [String: String] = [:], limits: HTTPLimits = .forTests,
+    clockOffset: Int64 = 0, allowsMD5: Bool = true,
+    observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
   ) throws -> AzureRepository {
     try AzureRepository(
-      url: url, settings: settings(environment), client: client(limits: limits),
-      now: { SystemClock.now().advanced(byMilliseconds: clockOffset) }, observe: observe)
+      url: url, settings: settings(environment), client: .forTests(limits: limits),
+      now: { SystemClock.now().advanced(byMilliseconds: clockOffset) },
+      md5: { allowsMD5 ? contentMD5($0) : "" }, observe: observe)
   }
 }
 
@@ -39,6 +34,8 @@ struct Cloud {
   let azure: FakeAzureServer
   let entra: EntraServer?
   var environment: [String: String]
+  /// False on a system whose policy forbids MD5 (FIPS).
+  var allowsMD5 = true
 
   /// With the account key.
   init(_ change: (inout FakeAzureServer.Setup) -> Void = { _ in }) throws {
@@ -54,6 +51,13 @@ struct Cloud {
     let azure = try FakeAzureServer(change)
     let entra = try EntraServer.serving(azure)
     return Cloud(azure: azure, entra: entra, environment: entra.imds)
+  }
+
+  /// With the account key, on a system that forbids MD5.
+  static func withoutMD5(_ change: (inout FakeAzureServer.Setup) -> Void) throws -> Cloud {
+    var cloud = try Cloud(change)
+    cloud.allowsMD5 = false
+    return cloud
   }
 
   /// With a shared access signature.
@@ -72,18 +76,18 @@ struct Cloud {
   }
 
   func repository(
-    path: String = "container/some/prefix", limits: HTTPLimits = Given.limits,
+    path: String = "container/some/prefix", limits: HTTPLimits = .forTests,
     clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
   ) throws -> AzureRepository {
     try Given.repository(
       url: "az://\(path)?account=\(FakeAzureServer.account)&endpoint=\(azure.url)",
-      environment: environment, limits: limits, clockOffset: clockOffset,
+      environment: environment, limits: limits, clockOffset: clockOffset, allowsMD5: allowsMD5,
       // The servers live as long as the store that uses them.
       observe: { [self] observed in withExtendedLifetime(self) { observe(observed) } })
   }
 
   func store(
-    path: String = "container/some/prefix", limits: HTTPLimits = Given.limits,
+    path: String = "container/some/prefix", limits: HTTPLimits = .forTests,
     clockOffset: Int64 = 0
   ) throws -> AzureStore {
     try repository(path: path, limits: limits, clockOffset: clockOffset).store

@@ -62,13 +62,3 @@ extension CredentialLookup {
     if case .notConfigured(let reason, _) = self { reason } else { nil }
   }
 }
-
-/// The error that `body` throws.
-func failure(_ body: () async throws -> Void) async throws -> LifeboatError {
-  do {
-    try await body()
-  } catch let error as LifeboatError {
-    return error
-  }
-  throw HarnessError("it succeeded")
-}

@@ -176,9 +176,7 @@ enum FuzzTarget: String, CaseIterable, Sendable {
     if let credentials = try? TemporaryCredentials.decode(input, origin: "fuzz") {
       _ = try? credentials.credentials(origin: "fuzz")
     }
-    _ = try? GoogleTokenService.read(
-      input, askedAt: Instant(milliseconds: 1_700_000_000_000), origin: "fuzz")
-    _ = try? AzureTokenService.read(
+    _ = try? OAuthTokenService.read(
       input, askedAt: Instant(milliseconds: 1_700_000_000_000), origin: "fuzz")
     _ = try? AzureConnectionString(String(decoding: input, as: UTF8.self))
     _ = try? GoogleCredentialFile(String(decoding: input, as: UTF8.self), path: "fuzz")

@@ -11,7 +11,7 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct GCSFaultTests {
   private let faults = CloudFaults<FakeGCSServer>("gs://bucket/some/prefix") { change in
     let cloud = try Cloud(change)
-    return (cloud.gcs, { try cloud.store(limits: $0 ?? Given.limits) })
+    return (cloud.gcs, { try cloud.store(limits: $0 ?? .forTests) })
   }
 
   @Test(arguments: CloudFaults<FakeGCSServer>.names)

@@ -104,21 +104,7 @@ import Testing
   @Test func `an expired token is replaced once for all`() async throws {
     let cloud = try Cloud()
     let store = try cloud.store()
-    for round in 1...3 {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for part in 0..<8 {
-          group.addTask {
-            for index in 0..<10 {
-              let outcome = try await store.create("r\(round)/\(part)/\(index)", [1])
-              #expect(outcome == .created)
-            }
-          }
-        }
-        try await group.waitForAll()
-      }
-      // Revoked long before its expiry.
-      cloud.gcs.change { $0.tokens = [] }
-    }
+    try await createObjects(in: store) { cloud.gcs.change { $0.tokens = [] } }
     #expect(cloud.google.count == 3, "each token was asked for once")
     #expect(cloud.gcs.creations == 240)
   }
@@ -134,21 +120,10 @@ import Testing
 
   @Test func `a metadata server that comes up later is waited for`() async throws {
     let cloud = try Cloud()
-    let calls = Mutex(0)
-    cloud.google.change {
-      $0.fault = { _ in
-        let number = calls.withLock { calls in
-          calls += 1
-          return calls
-        }
-        switch number {
-        case 1: return .hangUp
-        case 2: return .reply(LoopbackReply(503, headers: [("Metadata-Flavor", "Google")]))
-        case 3: return .reply(LoopbackReply(404, headers: [("Metadata-Flavor", "Google")]))
-        default: return nil
-        }
-      }
+    let replies = [503, 404].map {
+      LoopbackAction.reply(LoopbackReply($0, headers: [("Metadata-Flavor", "Google")]))
     }
+    cloud.google.change { $0.fault = inOrder([.hangUp] + replies) }
     #expect(try await retrying(try cloud.store()).create("x", [1]) == .created)
   }
 
@@ -210,19 +185,14 @@ import Testing
 
   @Test func `every request is observed, on the client's threads`() async throws {
     let cloud = try Cloud()
-    let seen = Mutex<[RequestObservation]>([])
-    let threads = Mutex<Set<String>>([])
-    let store = try cloud.repository { observed in
-      seen.withLock { $0.append(observed) }
-      let name = (try? TestFiles.text("/proc/thread-self/comm")) ?? ""
-      _ = threads.withLock { $0.insert(String(name.prefix(5))) }
-    }.store
+    let observed = ObservedRequests()
+    let store = try cloud.repository { observed.note($0) }.store
     _ = try await store.create("x", [1, 2])
     _ = try await store.read("x")
     cloud.gcs.server.stop()
     _ = try? await store.read("x")
-    #expect(seen.withLock { $0.map(\.method) } == ["POST", "GET", "GET"])
-    #expect(seen.withLock { $0.map(\.status) } == [200, 200, nil])
-    #expect(threads.withLock { $0 } == ["http-"])
+    #expect(observed.methods == ["POST", "GET", "GET"])
+    #expect(observed.statuses == [200, 200, nil])
+    #expect(observed.threads == ["http-"])
   }
 }

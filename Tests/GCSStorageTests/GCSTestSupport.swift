@@ -9,15 +9,6 @@ import Testing
 
 /// Stores for tests. They take nothing from this machine's environment.
 enum Given {
-  static let limits = HTTPLimits(
-    connect: .seconds(5), firstByte: .seconds(10), bytesPerSecondMin: 100, slowAfter: .seconds(10))
-
-  static func client(limits: HTTPLimits = limits) throws -> HTTPClient {
-    try HTTPClient(
-      connectionsMax: 8, limits: limits, trust: TrustStore(file: nil, origin: "a test"),
-      userAgent: "lifeboat/test")
-  }
-
   static func settings(_ environment: [String: String]) -> GoogleSettings {
     GoogleSettings(environment: environment) { path in
       path.hasPrefix("/tmp/") ? try GoogleSettings.read(path) : nil
@@ -25,11 +16,11 @@ enum Given {
   }
 
   static func repository(
-    url: String, environment: [String: String] = [:], limits: HTTPLimits = limits,
+    url: String, environment: [String: String] = [:], limits: HTTPLimits = .forTests,
     clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
   ) throws -> GCSRepository {
     try GCSRepository(
-      url: url, settings: settings(environment), client: client(limits: limits),
+      url: url, settings: settings(environment), client: .forTests(limits: limits),
       now: { SystemClock.now().advanced(byMilliseconds: clockOffset) }, observe: observe)
   }
 }
@@ -50,7 +41,7 @@ struct Cloud {
 
   func repository(
     path: String = "bucket/some/prefix", options: String = "",
-    environment: [String: String]? = nil, limits: HTTPLimits = Given.limits,
+    environment: [String: String]? = nil, limits: HTTPLimits = .forTests,
     clockOffset: Int64 = 0, observe: @escaping @Sendable (RequestObservation) -> Void = { _ in }
   ) throws -> GCSRepository {
     try Given.repository(
@@ -62,7 +53,7 @@ struct Cloud {
 
   func store(
     path: String = "bucket/some/prefix", options: String = "",
-    environment: [String: String]? = nil, limits: HTTPLimits = Given.limits,
+    environment: [String: String]? = nil, limits: HTTPLimits = .forTests,
     clockOffset: Int64 = 0
   ) throws -> GCSStore {
     try repository(

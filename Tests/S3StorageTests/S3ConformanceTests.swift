@@ -94,7 +94,7 @@ struct SeaweedTests {
       url: "s3://\(bucket)/\(prefix)?endpoint=\(endpoint)&path-style=\(!virtualHost)",
       settings: Given.settings([
         "AWS_ACCESS_KEY_ID": key.0, "AWS_SECRET_ACCESS_KEY": key.1,
-      ]), client: Given.client(limits: HTTPLimits()),
+      ]), client: .forTests(limits: HTTPLimits()),
       now: { SystemClock.now().advanced(byMilliseconds: clockOffset) }, observe: { _ in }
     ).store
   }

@@ -31,7 +31,7 @@ import Testing
   @Test(arguments: faults.map(\.0)) func everyOperationComesThrough(_ name: String) async throws {
     let fault = Self.faults.first { $0.0 == name }!.1
     let server = try FaultS3Server()
-    let store = Given.retrying(try Given.store(server, limits: limits))
+    let store = retrying(try Given.store(server, limits: limits))
     // Each request fails the first time it is made: the 1st, the 3rd, …
     let seen = Mutex<[String: Int]>([:])
     server.change {
@@ -188,7 +188,7 @@ import Testing
       }
     }
     let base = try Given.store(server, limits: limits)
-    let store = Given.retrying(base)
+    let store = retrying(base)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for writer in 0..<6 {
         group.addTask {

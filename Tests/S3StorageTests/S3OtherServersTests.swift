@@ -18,7 +18,7 @@ private func store(
     url: "s3://\(OtherS3Server.bucket)/\(prefix)?endpoint=\(server.url)&path-style=true",
     settings: Given.settings([
       "AWS_ACCESS_KEY_ID": OtherS3Server.accessKey, "AWS_SECRET_ACCESS_KEY": secret,
-    ]), client: Given.client(limits: HTTPLimits()), now: { SystemClock.now() }, observe: observe
+    ]), client: .forTests(limits: HTTPLimits()), now: { SystemClock.now() }, observe: observe
   ).store
 }
 

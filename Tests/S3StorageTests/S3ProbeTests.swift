@@ -9,7 +9,7 @@ import Testing
 /// The probe on S3, and on each store that does not keep its promises.
 @Suite(.timeLimit(.minutes(5))) struct S3ProbeTests {
   private func probe(_ server: FaultS3Server) async throws -> CapabilityReport {
-    let store = Given.retrying(try Given.store(server))
+    let store = retrying(try Given.store(server))
     return try await CapabilityProbe(store, now: { SystemClock.now() }).run()
   }
 
@@ -91,7 +91,7 @@ import Testing
     try S3Repository(
       url: "s3://\(SeaweedServer.bucket)/probe-\(hexadecimal(secureRandomBytes(8)))"
         + "?endpoint=\(server.url)", settings: Given.settings(environment),
-      client: Given.client(limits: HTTPLimits()), now: { SystemClock.now() }, observe: { _ in }
+      client: .forTests(limits: HTTPLimits()), now: { SystemClock.now() }, observe: { _ in }
     ).store
   }
 }

@@ -100,7 +100,7 @@ import Testing
 
   @Test func aTamperedPayloadIsNotStored() async throws {
     let server = try FaultS3Server()
-    let client = try Given.client()
+    let client = try HTTPClient.forTests()
     let credentials = AWSCredentials(
       accessKeyID: FaultS3Server.accessKey, secretAccessKey: FaultS3Server.secretKey)
     var request = HTTPRequest(.put, server.url + "/bucket/x", body: [1, 2, 3], route: .direct)
@@ -293,7 +293,7 @@ import Testing
       let all = environment.merging(Given.keys) { $1 }
         .merging(["AWS_CONFIG_FILE": directory("config")]) { $1 }
       return try await S3Repository(
-        url: "s3://bucket/p", settings: Given.settings(all), client: Given.client(),
+        url: "s3://bucket/p", settings: Given.settings(all), client: .forTests(),
         now: { SystemClock.now() }, observe: { _ in }
       ).store.read("x")
     }
@@ -313,7 +313,7 @@ import Testing
     let port = try freePorts(1)[0]
     let store = try S3Repository(
       url: "s3://b/p?endpoint=http://127.0.0.1:\(port)", settings: Given.settings(Given.keys),
-      client: Given.client(), now: { SystemClock.now() }, observe: { _ in }
+      client: .forTests(), now: { SystemClock.now() }, observe: { _ in }
     ).store
     let error = try await failure { _ = try await store.read("x") }
     #expect(error.code == .storeUnavailable && error.isRetryable)

@@ -1,4 +1,5 @@
 import BackupTypes
+import CloudAuth
 import HTTPTransport
 import ObjectStorage
 import Testing

@@ -36,6 +36,12 @@ extension AzureCredentials: CustomDebugStringConvertible {
   package var debugDescription: String { description }
 }
 
+extension OAuthTokenService.Token {
+  func credentials(of identity: String) -> AzureCredentials {
+    AzureCredentials(.token(token), identity: identity, expiration: expiration)
+  }
+}
+
 /// The resource that a token is valid for.
 enum AzureScope {
   static let resource = "https://storage.azure.com"

@@ -128,10 +128,10 @@ package struct AzureManagedIdentitySource: CredentialSource {
   ) throws -> CredentialLookup<AzureCredentials> {
     if reply.status == 200 {
       return .found(
-        try AzureTokenService.read(reply.body, askedAt: askedAt, origin: origin)
+        try OAuthTokenService.read(reply.body, askedAt: askedAt, origin: origin)
           .credentials(of: identity))
     }
-    let refusal = AzureTokenService.refusal(reply)
+    let refusal = OAuthTokenService.refusal(reply)
     let isPassing = refusal.isRetryable || [404, 410].contains(reply.status)
     throw credentialFailure(
       "\(origin) provides no token",

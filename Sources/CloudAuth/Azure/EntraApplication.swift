@@ -4,6 +4,7 @@ import HTTPTransport
 /// An application of Microsoft Entra that requests its own token (OAuth 2 client credentials), and its proof
 /// of identity.
 struct EntraApplication: Sendable {
+  static let origin = "Microsoft Entra"
   private static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
   private static let defaultAuthority = "https://login.microsoftonline.com"
   /// The clock is corrected for an assertion if it is off by more than this.
@@ -54,11 +55,11 @@ struct EntraApplication: Sendable {
       }
   }
 
-  func credentials(from service: AzureTokenService) async throws -> AzureCredentials {
+  func credentials(from service: OAuthTokenService) async throws -> AzureCredentials {
     do {
       return try await token(from: service, at: service.now())
         .credentials(of: "the client \(clientID)")
-    } catch let refusal as AzureTokenService.Refusal {
+    } catch let refusal as OAuthTokenService.Refusal {
       // If our clock was the reason, the assertion is signed again with the server's time.
       guard case .certificate = proof, !refusal.isRetryable, let date = refusal.date,
         abs(date.since(service.now())) > EntraApplication.skewMilliseconds
@@ -66,15 +67,15 @@ struct EntraApplication: Sendable {
       do {
         return try await token(from: service, at: date)
           .credentials(of: "the client \(clientID)")
-      } catch let refusal as AzureTokenService.Refusal {
+      } catch let refusal as OAuthTokenService.Refusal {
         throw failure(refusal)
       }
     }
   }
 
   private func token(
-    from service: AzureTokenService, at time: Instant
-  ) async throws -> AzureTokenService.Token {
+    from service: OAuthTokenService, at time: Instant
+  ) async throws -> OAuthTokenService.Token {
     var fields = [
       ("grant_type", "client_credentials"), ("client_id", clientID), ("scope", AzureScope.storage),
     ]
@@ -88,10 +89,10 @@ struct EntraApplication: Sendable {
       fields.append(("client_assertion_type", EntraApplication.assertionType))
       fields.append(("client_assertion", token.reveal()))
     }
-    return try await service.exchange(fields, at: url)
+    return try await service.exchange(fields, at: url, origin: EntraApplication.origin)
   }
 
-  private func failure(_ refusal: AzureTokenService.Refusal) -> LifeboatError {
+  private func failure(_ refusal: OAuthTokenService.Refusal) -> LifeboatError {
     let what =
       switch proof {
       case .secret: "the secret of the client \(printable(clientID))"
@@ -100,15 +101,13 @@ struct EntraApplication: Sendable {
       }
     let isStale = refusal.number == "AADSTS700024"
     return credentialFailure(
-      "\(AzureTokenService.origin) refused \(what)", cause: refusal.words,
-      hint: refusal.isRetryable
-        ? "Microsoft's service has an error or limits requests: wait until it"
-          + " recovers" : hint(refusal),
+      "\(EntraApplication.origin) refused \(what)", cause: refusal.words,
+      hint: refusal.passingHint("Microsoft") ?? hint(refusal),
       isRetryable: refusal.isRetryable || isStale
     ).denied(!refusal.isRetryable)
   }
 
-  private func hint(_ refusal: AzureTokenService.Refusal) -> String {
+  private func hint(_ refusal: OAuthTokenService.Refusal) -> String {
     switch (refusal.number, proof) {
     case ("AADSTS7000215", _):
       return "AZURE_CLIENT_SECRET must be the secret's value, not its id: create a new secret"
@@ -132,5 +131,12 @@ struct EntraApplication: Sendable {
     case (_, .certificate):
       return "check AZURE_TENANT_ID, AZURE_CLIENT_ID and that the certificate is the client's"
     }
+  }
+}
+
+extension OAuthTokenService.Refusal {
+  /// Entra's own error number, `AADSTS7000215`; nil if there is none.
+  fileprivate var number: String? {
+    description.firstMatch(of: /AADSTS[0-9]+/).map { String($0.output) }
   }
 }

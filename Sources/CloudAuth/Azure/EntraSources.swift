@@ -6,13 +6,13 @@ package import HTTPTransport
 package struct AzureEnvironmentSource: CredentialSource {
   package let name = "environment"
   private let settings: AzureSettings
-  private let service: AzureTokenService
+  private let service: OAuthTokenService
 
   package init(
     settings: AzureSettings, client: HTTPClient, now: @escaping @Sendable () -> Instant
   ) {
     self.settings = settings
-    service = AzureTokenService(client: client, now: now)
+    service = OAuthTokenService(client: client, now: now)
   }
 
   package func load() async throws -> CredentialLookup<AzureCredentials> {
@@ -54,13 +54,13 @@ package struct AzureEnvironmentSource: CredentialSource {
 package struct AzureWorkloadIdentitySource: CredentialSource {
   package let name = "workload identity"
   private let settings: AzureSettings
-  private let service: AzureTokenService
+  private let service: OAuthTokenService
 
   package init(
     settings: AzureSettings, client: HTTPClient, now: @escaping @Sendable () -> Instant
   ) {
     self.settings = settings
-    service = AzureTokenService(client: client, now: now)
+    service = OAuthTokenService(client: client, now: now)
   }
 
   package func load() async throws -> CredentialLookup<AzureCredentials> {

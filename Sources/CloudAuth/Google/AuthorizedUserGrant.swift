@@ -20,7 +20,7 @@ struct AuthorizedUserGrant: GoogleGrant {
       file.tokenURI ?? AuthorizedUserGrant.defaultURL, "token_uri", path: path)
   }
 
-  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken {
+  func token(from service: OAuthTokenService) async throws -> GoogleAccessToken {
     do {
       let reply = try await service.exchange(
         [
@@ -30,10 +30,10 @@ struct AuthorizedUserGrant: GoogleGrant {
       return GoogleAccessToken(
         token: reply.token.reveal(), identity: "the user logged in with gcloud",
         expiration: reply.expiration)
-    } catch let refusal as GoogleTokenService.Refusal {
+    } catch let refusal as OAuthTokenService.Refusal {
       throw credentialFailure(
         "\(AuthorizedUserGrant.origin) refused the login of gcloud's user", cause: refusal.words,
-        hint: refusal.passingHint
+        hint: refusal.passingHint("Google")
           ?? "log in again: gcloud auth application-default login; for a service, use a service"
           + " account", isRetryable: refusal.isRetryable)
     }

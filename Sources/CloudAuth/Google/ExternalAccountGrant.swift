@@ -60,7 +60,7 @@ struct ExternalAccountGrant: GoogleGrant {
     self.settings = settings
   }
 
-  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken {
+  func token(from service: OAuthTokenService) async throws -> GoogleAccessToken {
     var fields = [
       ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("audience", audience),
       ("scope", impersonation == nil ? GoogleScope.storage : GoogleScope.platform),
@@ -71,10 +71,10 @@ struct ExternalAccountGrant: GoogleGrant {
       let options = try JSONEncoder().encode(["userProject": userProject])
       fields.append(("options", String(decoding: options, as: UTF8.self)))
     }
-    let reply: GoogleTokenService.Reply
+    let reply: OAuthTokenService.Token
     do {
       reply = try await service.exchange(fields, at: url, origin: ExternalAccountGrant.origin)
-    } catch let refusal as GoogleTokenService.Refusal {
+    } catch let refusal as OAuthTokenService.Refusal {
       throw failure(refusal)
     }
     let federated = GoogleAccessToken(
@@ -107,7 +107,7 @@ struct ExternalAccountGrant: GoogleGrant {
     }
   }
 
-  private func failure(_ refusal: GoogleTokenService.Refusal) -> LifeboatError {
+  private func failure(_ refusal: OAuthTokenService.Refusal) -> LifeboatError {
     let isStale = ["expired", "stale"].contains { refusal.description.lowercased().contains($0) }
     let hint: String?
     switch refusal.code {
@@ -125,7 +125,7 @@ struct ExternalAccountGrant: GoogleGrant {
     }
     return credentialFailure(
       "\(ExternalAccountGrant.origin) refused the token in \(printable(file))",
-      cause: refusal.words, hint: refusal.passingHint ?? hint,
+      cause: refusal.words, hint: refusal.passingHint("Google") ?? hint,
       isRetryable: refusal.isRetryable || isStale)
   }
 }

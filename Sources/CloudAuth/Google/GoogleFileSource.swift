@@ -22,7 +22,7 @@ package struct GoogleFileSource: CredentialSource {
 
   private let place: Place
   private let settings: GoogleSettings
-  private let service: GoogleTokenService
+  private let service: OAuthTokenService
 
   package init(
     _ place: Place, settings: GoogleSettings, client: HTTPClient,
@@ -30,7 +30,7 @@ package struct GoogleFileSource: CredentialSource {
   ) {
     self.place = place
     self.settings = settings
-    service = GoogleTokenService(client: client, now: now)
+    service = OAuthTokenService(client: client, now: now)
   }
 
   package func load() async throws -> CredentialLookup<GoogleAccessToken> {
@@ -66,5 +66,5 @@ package struct GoogleFileSource: CredentialSource {
 /// A way to get a token. Each kind of credential file is one.
 protocol GoogleGrant: Sendable {
   /// Requests a token. Reads the other files that it needs again.
-  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken
+  func token(from service: OAuthTokenService) async throws -> GoogleAccessToken
 }

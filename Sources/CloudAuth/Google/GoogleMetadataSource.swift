@@ -43,7 +43,7 @@ package struct GoogleMetadataSource: CredentialSource {
       )
     }
     guard reply.status == 200 else { return try refusal(reply) }
-    let token = try GoogleTokenService.read(reply.body, askedAt: asked, origin: Self.origin)
+    let token = try OAuthTokenService.read(reply.body, askedAt: asked, origin: Self.origin)
     return .found(
       GoogleAccessToken(
         token: token.token.reveal(), identity: await identity(),

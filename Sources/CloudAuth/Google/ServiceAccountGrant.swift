@@ -50,24 +50,24 @@ struct ServiceAccountGrant: GoogleGrant {
     self.key = key
   }
 
-  func token(from service: GoogleTokenService) async throws -> GoogleAccessToken {
+  func token(from service: OAuthTokenService) async throws -> GoogleAccessToken {
     do {
       return try await token(from: service, at: service.now())
-    } catch let refusal as GoogleTokenService.Refusal {
+    } catch let refusal as OAuthTokenService.Refusal {
       // If our clock was the reason, it is signed again with the server's time.
       guard refusal.code == "invalid_grant", let date = refusal.date,
         abs(date.since(service.now())) > ServiceAccountGrant.skewMilliseconds
       else { throw failure(refusal) }
       do {
         return try await token(from: service, at: date)
-      } catch let refusal as GoogleTokenService.Refusal {
+      } catch let refusal as OAuthTokenService.Refusal {
         throw failure(refusal)
       }
     }
   }
 
   private func token(
-    from service: GoogleTokenService, at time: Instant
+    from service: OAuthTokenService, at time: Instant
   ) async throws -> GoogleAccessToken {
     let seconds = time.milliseconds / 1000
     let claims = Claims(
@@ -89,7 +89,7 @@ struct ServiceAccountGrant: GoogleGrant {
       token: reply.token.reveal(), identity: email, expiration: reply.expiration)
   }
 
-  private func failure(_ refusal: GoogleTokenService.Refusal) -> LifeboatError {
+  private func failure(_ refusal: OAuthTokenService.Refusal) -> LifeboatError {
     let hint: String?
     switch refusal.code {
     case "invalid_grant" where refusal.description.contains("account not found"):
@@ -103,6 +103,6 @@ struct ServiceAccountGrant: GoogleGrant {
     }
     return credentialFailure(
       "\(ServiceAccountGrant.origin) refused the key of \(printable(email))", cause: refusal.words,
-      hint: refusal.passingHint ?? hint, isRetryable: refusal.isRetryable)
+      hint: refusal.passingHint("Google") ?? hint, isRetryable: refusal.isRetryable)
   }
 }

@@ -20,7 +20,7 @@ struct ServiceAccountImpersonation: Sendable {
   }
 
   func token(
-    with source: GoogleAccessToken, from service: GoogleTokenService
+    with source: GoogleAccessToken, from service: OAuthTokenService
   ) async throws -> GoogleAccessToken {
     struct Body: Encodable {
       var scope: [String]
@@ -38,7 +38,7 @@ struct ServiceAccountImpersonation: Sendable {
     let reply = try await service.client.send(request)
     guard reply.status == 200 else { throw refusal(reply) }
     guard let success = try? JSONDecoder().decode(Success.self, from: Data(reply.body)),
-      GoogleTokenService.isToken(success.accessToken)
+      OAuthTokenService.isToken(success.accessToken)
     else {
       throw credentialFailure(
         "can't read the reply of \(ServiceAccountImpersonation.origin)",

@@ -178,14 +178,14 @@ private struct EntraAssertion {
 
   /// The problem in Entra's words; nil if there is none.
   func problem(_ assertion: String) -> String? {
-    let parts = assertion.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, let header: Header = decode(parts[0]),
-      let claims: Claims = decode(parts[1]), let signature = base64URL(parts[2]),
-      header.alg == "RS256", header.typ == "JWT", !claims.jti.isEmpty
+    guard let assertion = ReceivedAssertion<Header, Claims>(assertion),
+      assertion.header.alg == "RS256", assertion.header.typ == "JWT",
+      !assertion.claims.jti.isEmpty
     else { return "AADSTS50027: JWT token is invalid or malformed." }
+    let (header, claims) = (assertion.header, assertion.claims)
     let thumbprints = setup.certificates.map { thumbprint($0) }
-    guard thumbprints.contains(base64URL(header.x5t).map { Array($0) } ?? []),
-      setup.key.verifies(Array(signature), of: Array((parts[0] + "." + parts[1]).utf8))
+    guard thumbprints.contains(fromBase64URL(header.x5t).map { Array($0) } ?? []),
+      assertion.isSigned(by: setup.key)
     else { return "AADSTS700027: Client assertion contains an invalid signature." }
     guard claims.aud == audience, claims.iss == EntraServer.clientID, claims.sub == claims.iss
     else {
@@ -202,16 +202,5 @@ private struct EntraAssertion {
     var digest = [UInt8](repeating: 0, count: 20)
     _ = EVP_Digest(der, der.count, &digest, nil, EVP_sha1(), nil)
     return digest
-  }
-
-  private func decode<Value: Decodable>(_ text: String) -> Value? {
-    base64URL(text).flatMap { try? JSONDecoder().decode(Value.self, from: $0) }
-  }
-
-  private func base64URL(_ text: String) -> Data? {
-    guard text.utf8.allSatisfy({ $0 != UInt8(ascii: "=") }) else { return nil }
-    var standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
-    while standard.count % 4 != 0 { standard += "=" }
-    return Data(base64Encoded: standard)
   }
 }

@@ -142,6 +142,18 @@ struct FakeAzureExchange {
     return Data(digest).base64EncodedString()
   }
 
+  /// Bit by bit, unlike the code under test.
+  private static func crc64(_ bytes: [UInt8]) -> String {
+    var crc = UInt64.max
+    for byte in bytes {
+      crc ^= UInt64(byte)
+      for _ in 0..<8 { crc = crc % 2 == 1 ? (crc / 2) ^ 0x9a6c_9329_ac4b_c9b5 : crc / 2 }
+    }
+    let value = ~crc
+    return Data((0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
+      .base64EncodedString()
+  }
+
   // MARK: Objects
 
   private func create(
@@ -160,6 +172,18 @@ struct FakeAzureExchange {
     if setup.checksUploads, let said = request["Content-MD5"], said != sum {
       return FakeAzureServer.error(
         400, "Md5Mismatch", "The MD5 value specified in the request did not match.")
+    }
+    var headers = [("Content-MD5", sum)]
+    if let said = request["x-ms-content-crc64"] {
+      guard request["Content-MD5"] == nil else {
+        return FakeAzureServer.error(400, "InvalidHeaderValue", "There are two checksums.")
+      }
+      let crc = FakeAzureExchange.crc64(content)
+      if setup.checksUploads, said != crc {
+        return FakeAzureServer.error(
+          400, "Crc64Mismatch", "The CRC64 value specified in the request did not match.")
+      }
+      headers.append(("x-ms-content-crc64", crc))
     }
     let full = container + "/" + name
     let isConditional = request["If-None-Match"] == "*"
@@ -194,8 +218,8 @@ struct FakeAzureExchange {
       let tag = "\"0x8D\(state.creations)\""
       state.objects[full] = FakeAzureServer.Object(
         bytes: content, tag: tag, created: now(setup))
-      var headers = [
-        ("ETag", tag), ("Content-MD5", sum), ("Last-Modified", now(setup).httpDate),
+      headers += [
+        ("ETag", tag), ("Last-Modified", now(setup).httpDate),
         ("x-ms-request-server-encrypted", "true"),
       ]
       if setup.keepsVersions { headers.append(("x-ms-version-id", "2026-11-28T04:00:00.0000000Z")) }

@@ -7,7 +7,7 @@ import SystemIO
 
 /// A small S3 on loopback: path style, one region, in memory. It is as strict as AWS about signatures, the
 /// payload's digest, dates and regions. A test can make it fail in many ways.
-package final class FaultS3Server: Sendable {
+package final class FaultS3Server: TestStoreServer {
   package enum ConditionalCreate: Sendable { case honoured, notImplemented, ignored }
 
   package enum Fault: Sendable {
@@ -97,7 +97,7 @@ package final class FaultS3Server: Sendable {
   package var puts: Int { setup.state.withLock { $0.puts } }
 
   /// How often an object replaced one of the same name.
-  package var overwrites: Int { setup.state.withLock { $0.overwrites } }
+  package var repetitions: Int { setup.state.withLock { $0.overwrites } }
 
   /// The text of an error reply.
   package static func error(

@@ -165,14 +165,12 @@ private struct AssertionCheck {
 
   /// The problem in Google's words; nil if there is none.
   func problem(_ assertion: String) -> String? {
-    let parts = assertion.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, let header: Header = decode(parts[0]),
-      let claims: Claims = decode(parts[1]), let signature = base64URL(parts[2]),
-      header.alg == "RS256", header.typ == "JWT"
+    guard let assertion = ReceivedAssertion<Header, Claims>(assertion),
+      assertion.header.alg == "RS256", assertion.header.typ == "JWT"
     else { return "Invalid JWT" }
+    let (header, claims) = (assertion.header, assertion.claims)
     guard claims.iss == setup.email else { return "Invalid grant: account not found" }
-    guard header.kid == setup.keyID,
-      setup.key.verifies(Array(signature), of: Array((parts[0] + "." + parts[1]).utf8))
+    guard header.kid == setup.keyID, assertion.isSigned(by: setup.key)
     else { return "Invalid JWT Signature." }
     guard claims.aud == "https://oauth2.googleapis.com/token", claims.scope == scope else {
       return "Invalid JWT: audience or scope"
@@ -183,16 +181,5 @@ private struct AssertionCheck {
         + " timeframe. Check your iat and exp values in the JWT claim."
     }
     return nil
-  }
-
-  private func decode<Value: Decodable>(_ text: String) -> Value? {
-    base64URL(text).flatMap { try? JSONDecoder().decode(Value.self, from: $0) }
-  }
-
-  private func base64URL(_ text: String) -> Data? {
-    guard text.utf8.allSatisfy({ $0 != UInt8(ascii: "=") }) else { return nil }
-    var standard = String(text.map { $0 == "-" ? "+" : $0 == "_" ? "/" : $0 })
-    while standard.count % 4 != 0 { standard += "=" }
-    return Data(base64Encoded: standard)
   }
 }

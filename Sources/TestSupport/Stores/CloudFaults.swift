@@ -1,14 +1,20 @@
-package import BackupTypes
+import BackupTypes
 package import HTTPTransport
 package import ObjectStorage
 import Synchronization
 
-/// What the tests' own Azure and Google Cloud Storage have in common.
-package protocol FakeCloudServer: Sendable {
-  associatedtype Setup: FakeCloudSetup
+/// What the tests' own stores have in common.
+package protocol TestStoreServer: Sendable {
   var server: LoopbackServer { get }
-  /// The names of all objects, beginning with their bucket.
+  /// The sorted names of all objects, beginning with their bucket.
   var names: [String] { get }
+  /// How often an object was stored again under the same name.
+  var repetitions: Int { get }
+}
+
+/// What the tests' own Azure and Google Cloud Storage have in common.
+package protocol FakeCloudServer: TestStoreServer {
+  associatedtype Setup: FakeCloudSetup
   /// How often an object was stored.
   var creations: Int { get }
   func content(_ name: String) -> [UInt8]?
@@ -23,8 +29,8 @@ package protocol FakeCloudSetup {
   var checksUploads: Bool { get set }
 }
 
-/// Faults in the network and in the service, which every store in a cloud handles in the same way. Each function
-/// throws an `ObjectStoreConformance.Violation` if the store does not.
+/// Faults in the network and in the service, which every store in a cloud handles in the same way. Each
+/// function throws an `ObjectStoreConformance.Violation` if the store does not.
 package struct CloudFaults<Server: FakeCloudServer>: Sendable {
   package typealias Open = @Sendable (HTTPLimits?) throws -> any ObjectStore
   package typealias Fault = FaultS3Server.Fault
@@ -35,8 +41,8 @@ package struct CloudFaults<Server: FakeCloudServer>: Sendable {
 
   /// - Parameters:
   ///   - place: the location of the stores.
-  ///   - make: starts a server, and returns a function that opens a store in it. Without limits, that function
-  ///     uses those of most tests.
+  ///   - make: starts a server, and returns a function that opens a store in it. Without limits, that
+  ///     function uses those of most tests.
   package init(
     _ place: String,
     make: @escaping @Sendable ((inout Server.Setup) -> Void) throws -> (Server, Open)
@@ -272,23 +278,4 @@ package struct CloudFaults<Server: FakeCloudServer>: Sendable {
     }
     try require(error.isRetryable && server.server.requests.count < 20, "\(error)")
   }
-}
-
-/// Retries everything retryable, soon and for long enough.
-package func retrying(_ store: any ObjectStore) -> RetryingStore {
-  RetryingStore(
-    store,
-    policy: RetryingStore.Policy(
-      budget: .seconds(60), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
-      permanentTries: 1), report: { _ in })
-}
-
-/// The error that `body` throws.
-package func failure(_ body: () async throws -> Void) async throws -> LifeboatError {
-  do {
-    try await body()
-  } catch let error as LifeboatError {
-    return error
-  }
-  throw HarnessError("it succeeded")
 }

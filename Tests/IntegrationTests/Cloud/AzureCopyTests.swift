@@ -38,7 +38,8 @@ struct AzureCopyTests {
     for step in 1...3 {
       try server.command("SET", "step", "\(step)")
       if step == 2 { try await server.rewriteAOF() }
-      let shipped = try await run("ship", "--once", "--data", data, "--repo", repository)
+      let shipped = try await run(
+        "ship", "--once", "--data", data, "--repo", repository, "--source", "shop")
       #expect(shipped.exitCode == 0, "\(shipped)")
     }
     _ = server.kill()
@@ -104,7 +105,8 @@ struct AzureCopyTests {
     }
   }
 
-  /// Two accounts: the key of the copy's is its own. The copy gets a repository key of its own, too.
+  /// Two accounts: the key of the copy's is its own. The copy gets a repository key of its own, too. Then the
+  /// first account is lost, and the copy becomes the live repository.
   @Test func `from one Azure account to another, with another key`() async throws {
     let (first, second) = (try FakeAzureServer(), try FakeAzureServer { $0.keys = [Self.other] })
     try await ship(to: url(first, "a"))
@@ -119,11 +121,32 @@ struct AzureCopyTests {
       ]) { $1 })
     #expect(
       copied.exitCode == 0 && copied.outputText.contains("\"hasOwnKey\" : true"), "\(copied)")
+
+    first.server.stop()
+    let (copy, account) = (url(second, "b"), ["AZURE_STORAGE_KEY": Self.other])
+    for wrong in [nil, Place.newKey()] {
+      let locked = try await run(
+        "list", "--repo", copy,
+        adding: account.merging(wrong.map { ["LIFEBOAT_ENCRYPTION_KEY": $0] } ?? [:]) { $1 })
+      #expect(locked.exit == .wrongKey, "\(locked)")
+    }
+    let variables = account.merging(["LIFEBOAT_ENCRYPTION_KEY": key]) { $1 }
+    let listed = try await run("list", "--repo", copy, adding: variables)
+    #expect(listed.exitCode == 0 && listed.outputText.contains("\nsource: shop\n"), "\(listed)")
     let target = try folder.makeDirectory("restored")
-    let restored = try await run(
-      "restore", "--repo", url(second, "b"), "--data", target,
-      adding: ["AZURE_STORAGE_KEY": Self.other, "LIFEBOAT_ENCRYPTION_KEY": key])
+    let restored = try await run("restore", "--repo", copy, "--data", target, adding: variables)
     #expect(restored.exitCode == 0, "\(restored)")
+    let server = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes", "appendfsync": "always"])
+    try server.command("SET", "step", "4")
+    _ = server.kill()
+    let shipped = try await run(
+      "ship", "--once", "--data", target, "--repo", copy, "--source", "shop", adding: variables)
+    #expect(shipped.exitCode == 0, "\(shipped)")
+    let last = try folder.makeDirectory("last")
+    let again = try await run("restore", "--repo", copy, "--data", last, adding: variables)
+    #expect(again.exitCode == 0, "\(again)")
+    #expect(try await step(in: last) == 4)
   }
 
   /// A run that ends after so many objects leaves what can be restored, or what nobody takes for "no backup".

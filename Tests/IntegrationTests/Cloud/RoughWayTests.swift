@@ -25,44 +25,10 @@ struct RoughWayTests {
   ) async throws {
     let server = try FaultS3Server { $0.fault = RoughWayTests.faults(seed: test.seed) }
     let place = try Place.on(server)
-    var options = test.load.options
-    options["save"] = "3600 1"
-    let redis = try await RedisServer.start(
-      test.load.version, directory: place.data, options: options)
-    let ship = try place.ship(
-      "--ship-interval", "100ms", "--dump-interval", "0", "--shutdown-timeout", "120s")
-    let load = try TransactionalLoad.start(on: redis, test.load.load(test.seed))
-    // Until hundreds of requests have failed in all ways.
-    try await eventually(
-      deadline: 300 + Double(Soak.seconds(0)), "the load and the shipper meet every fault",
-      condition: {
-        if let ending = load.ending { throw HarnessError("the load ended: \(ending)") }
-        return load.acknowledged >= 1500
-          && server.server.requests.count >= Soak.seconds(0) * 10 + 250
-      }, state: { "step \(load.acknowledged), \(server.server.requests.count) requests" })
-    server.server.closeConnections()
-    _ = try await load.stop()
-    let expected = try await redis.dataset()
-    _ = try await redis.shutdown()
-    let end = try await ship.terminate(deadline: 150)
-    #expect(end.exitCode == 0, "\(end)")
-
+    let end = try await place.survivesRoughWay(on: server, test.load, seed: test.seed)
     // Occasional losses are not an outage. A request that stalls for long may be one.
     let outages = end.count("the store is unavailable")
     #expect(outages <= 5 && outages == end.count("the store is available again"), "\(end)")
-
-    let sent = try Sent(server.names)
-    #expect(sent.problems.isEmpty, "\(sent.problems)")
-    #expect(sent.timelines == 1, "it began anew: \(end.errorText)")
-    #expect(server.overwrites == 0, "an object was overwritten")
-
-    // The restore uses the same network.
-    let target = try await place.restore(into: "restored", "--retry-for", "120s")
-    let again = try await RedisServer.start(
-      test.load.version, directory: target,
-      options: ["appendonly": test.load.appendOnly ? "yes" : "no"])
-    let found = try await again.dataset()
-    #expect(expected.difference(to: found, limit: 5) == [], "the restored data differs")
   }
 
   @Test func `what is sent twice is found`() throws {

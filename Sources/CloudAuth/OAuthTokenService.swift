@@ -2,57 +2,59 @@ import BackupTypes
 import FoundationEssentials
 import HTTPTransport
 
-/// Requests a token from Microsoft Entra's endpoint or from a service of the machine.
-struct AzureTokenService: Sendable {
-  static let origin = "Microsoft Entra"
+/// Requests a token from an OAuth 2 endpoint (RFC 6749, 5): Google's own, its Security Token Service, or
+/// Microsoft Entra. The services of machines reply in the same form.
+struct OAuthTokenService: Sendable {
   private static let replyBytesMax = 256 << 10
 
   let client: HTTPClient
   let now: @Sendable () -> Instant
 
+  struct Token: Sendable {
+    var token: Redacted
+    var expiration: Instant?
+  }
+
   /// A refusal, with the endpoint's explanation.
   struct Refusal: Error {
     var status: Int
-    /// For example `invalid_client`. Empty if the reply is not an OAuth error.
+    /// For example `invalid_grant`. Empty if the reply is not an OAuth error.
     var code: String
     var description: String
     /// The server's clock.
     var date: Instant?
 
-    /// `invalid_client: AADSTS7000215: Invalid client secret provided.`
+    /// `invalid_grant: Invalid JWT Signature.`
     var words: String {
-      // The first line. Trace ids and times come after it.
+      // The first line. Entra's trace ids and times come after it.
       let line = description.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
       let text = [code, line].filter { !$0.isEmpty }.map { printable($0, limit: 300) }
       return text.isEmpty ? "status \(status)" : text.joined(separator: ": ")
     }
     var isRetryable: Bool { status >= 500 || status == 429 || status == 408 }
-    /// Entra's own error number, `AADSTS7000215`; nil if there is none.
-    var number: String? {
-      description.firstMatch(of: /AADSTS[0-9]+/).map { String($0.output) }
+
+    /// For a refusal that is temporary; nil for others.
+    /// - Parameter vendor: the owner of the service: `Google`.
+    func passingHint(_ vendor: String) -> String? {
+      isRetryable
+        ? "\(vendor)'s service has an error or limits requests: wait until it recovers" : nil
     }
   }
 
+  /// - Parameter origin: for messages: `Google's token endpoint`.
   /// - Throws: `Refusal` if the endpoint refuses.
-  func exchange(_ fields: [(String, String)], at url: String) async throws -> Token {
+  func exchange(
+    _ fields: [(String, String)], at url: String, origin: String
+  ) async throws -> Token {
     var request = HTTPRequest(
       .post, url, body: Array(URIEncoding.form(fields).utf8),
-      responseBytesMax: AzureTokenService.replyBytesMax)
+      responseBytesMax: OAuthTokenService.replyBytesMax)
     request.headers.append("Content-Type", "application/x-www-form-urlencoded")
     request.headers.append("Accept", "application/json")
     let asked = now()
     let reply = try await client.send(request)
-    guard reply.status == 200 else { throw AzureTokenService.refusal(reply) }
-    return try AzureTokenService.read(reply.body, askedAt: asked, origin: AzureTokenService.origin)
-  }
-
-  struct Token: Sendable {
-    var token: Redacted
-    var expiration: Instant?
-
-    func credentials(of identity: String) -> AzureCredentials {
-      AzureCredentials(.token(token), identity: identity, expiration: expiration)
-    }
+    guard reply.status == 200 else { throw OAuthTokenService.refusal(reply) }
+    return try OAuthTokenService.read(reply.body, askedAt: asked, origin: origin)
   }
 
   /// - Parameters:
@@ -60,8 +62,7 @@ struct AzureTokenService: Sendable {
   ///   - askedAt: the earliest time at which the token's life began.
   static func read(_ json: [UInt8], askedAt: Instant, origin: String) throws -> Token {
     guard let success = try? JSONDecoder().decode(Success.self, from: Data(json)),
-      !success.accessToken.isEmpty,
-      success.accessToken.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
+      isToken(success.accessToken)
     else {
       throw credentialFailure(
         "can't read the reply of \(origin)", cause: "it contains no token",
@@ -73,6 +74,11 @@ struct AzureTokenService: Sendable {
     return Token(token: Redacted(success.accessToken), expiration: expiration)
   }
 
+  /// Whether a text is valid in a header.
+  static func isToken(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
+  }
+
   static func refusal(_ reply: HTTPResponse) -> Refusal {
     let failure = try? JSONDecoder().decode(Failure.self, from: Data(reply.body))
     return Refusal(
@@ -80,6 +86,7 @@ struct AzureTokenService: Sendable {
       description: failure?.description ?? "", date: reply.date)
   }
 
+  /// RFC 6749, 5.1.
   private struct Success: Decodable {
     var accessToken: String
     /// Seconds from now.
@@ -93,7 +100,7 @@ struct AzureTokenService: Sendable {
     }
   }
 
-  /// A number that the machine's services send as a string.
+  /// A number. The services of Azure's machines send it as a string.
   private struct Seconds: Decodable {
     var clamped: Int64
     init(from decoder: any Decoder) throws {
@@ -106,6 +113,7 @@ struct AzureTokenService: Sendable {
     }
   }
 
+  /// RFC 6749, 5.2.
   private struct Failure: Decodable {
     var error: String
     var description: String?
