@@ -60,7 +60,7 @@ package final class FakeGCSProgram: Sendable {
     let client = try HTTPClient(
       connectionsMax: 1, limits: HTTPLimits(), trust: TrustStore(file: nil, origin: "a test"),
       userAgent: "test")
-    try await eventually(deadline: 60, "fake-gcs-server is up") {
+    try await eventually(deadline: 180, "fake-gcs-server is up") {
       guard process.isRunning else { throw HarnessError("fake-gcs-server ended: \(log)") }
       var request = HTTPRequest(
         .post, url + "/storage/v1/b", body: Array("{\"name\":\"\(Self.bucket)\"}".utf8),

@@ -6,7 +6,7 @@ package func retrying(_ store: any ObjectStore) -> RetryingStore {
   RetryingStore(
     store,
     policy: RetryingStore.Policy(
-      budget: .seconds(60), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
+      budget: .seconds(240), firstDelay: .milliseconds(5), delayMax: .milliseconds(50),
       permanentTries: 1), report: { _ in })
 }
 
