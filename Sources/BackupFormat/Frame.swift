@@ -8,7 +8,8 @@ package enum ObjectKind: UInt8, Sendable, CaseIterable {
   /// The maximum size of the content of this kind, in bytes.
   package var contentBytesMax: Int {
     switch self {
-    case .claim, .index, .operation: RecordCoding.sizeMax
+    case .index, .operation: RecordCoding.sizeMax
+    case .claim: RecordCoding.claimSizeMax
     case .snapshot: RecordCoding.snapshotSizeMax
     case .piece: GenerationIndex.pieceBytes
     case .log: LogPayload.sizeMax
@@ -18,6 +19,17 @@ package enum ObjectKind: UInt8, Sendable, CaseIterable {
 
   /// The maximum size of a stored object of this kind, in bytes.
   package var objectBytesMax: Int { Frame.objectBytesMax(content: contentBytesMax) }
+}
+
+extension ObjectPath {
+  /// The maximum size of the content of the object with this name, in bytes. Of the operations only a prune
+  /// record can be large. Readers hold many of the others at the same time.
+  package func contentBytesMax(_ kind: ObjectKind) -> Int {
+    if case .operation(let operation, _) = self, operation != .prunes {
+      return RecordCoding.operationSizeMax
+    }
+    return kind.contentBytesMax
+  }
 }
 
 /// The envelope around every object except the descriptor.

@@ -7,6 +7,10 @@ package enum RecordCoding {
   /// The largest record a reader accepts: an index of a 1 TiB generation has 262,144 digests of 68
   /// bytes each.
   package static let sizeMax = 24 << 20
+  /// The largest claim, with the ends of about 100,000 logs. Readers keep all claims in memory.
+  package static let claimSizeMax = 4 << 20
+  /// The maximum size of an operation that is not a prune record, in bytes.
+  package static let operationSizeMax = 64 << 10
   /// The largest snapshot, with about 65,000 spans of log. Readers keep many snapshots in memory.
   package static let snapshotSizeMax = 6 << 20
   /// The largest descriptor. A real one has only a few fields.

@@ -23,12 +23,24 @@ package struct LinkMemory: Sendable, Equatable {
 
   /// Reads it; nil if the newest state did not come over a link, or can't be continued.
   package static func read(_ repository: Repository) async throws -> LinkMemory? {
-    let history = try await repository.history(passesClaims: true)
-    let reader = HistoryReader(repository: repository, history: history)
-    guard let point = try await reader.newestPoint() else { return nil }
+    var history = try await repository.history(passesClaims: true)
+    var newest = try await newestPoint(repository, history)
+    // Anyone who may create objects can create one behind the end. A server that was asked to continue behind
+    // it would not send what is missing before.
+    while let point = newest, let end = try await repository.unusableEnd(of: point, in: history) {
+      history = try history.disregarding([end: "it can't be used"])
+      newest = try await newestPoint(repository, history)
+    }
+    guard let point = newest else { return nil }
     guard let base = point.snapshot.chain?.base else { return nil }
     let size = try await repository.index(base.generation).size
     return LinkMemory(point, history, baseSize: size)
+  }
+
+  private static func newestPoint(_ repository: Repository, _ history: History) async throws
+    -> RestorePoint?
+  {
+    try await HistoryReader(repository: repository, history: history).newestPoint()
   }
 
   init?(_ point: RestorePoint, _ history: History, baseSize: UInt64) {
@@ -61,6 +73,19 @@ package struct LinkMemory: Sendable, Equatable {
       files.append((file, size))
     }
     // The cut is the end of the last file, or of one with nothing after it.
-    guard isAtCut else { return nil }
+    guard isAtCut, hasPossibleOffsets else { return nil }
+  }
+
+  /// Whether all offsets are ones that a server can have. The record may have been forged.
+  private var hasPossibleOffsets: Bool {
+    var earlier: UInt64 = 0
+    for file in files.dropLast() {
+      let (sum, isOver) = earlier.addingReportingOverflow(file.size)
+      if isOver { return false }
+      earlier = sum
+    }
+    let max = LinkWire.offsetMax
+    return earlier <= link.offset && link.offset <= max
+      && files.last?.size ?? 0 <= max - link.offset
   }
 }

@@ -129,12 +129,16 @@ struct LinkWire {
     }
   }
 
+  /// The largest replication offset. A server counts in 63 bits, and needs many years for half of them. With
+  /// this bound, no sum of an offset and the size of a file overflows.
+  static let offsetMax: UInt64 = 1 << 62
+
   static func parse(_ line: [UInt8], from address: LinkAddress) throws(LifeboatError) -> Answer {
     let text = String(decoding: line, as: UTF8.self).filter { !$0.isNewline }
     let words = text.split(separator: " ").map(String.init)
     switch words.first {
     case "+FULLRESYNC":
-      if words.count >= 3, isID(words[1]), let offset = UInt64(words[2]) {
+      if words.count >= 3, isID(words[1]), let offset = UInt64(words[2]), offset <= offsetMax {
         return .full(id: words[1], offset: offset)
       }
     case "+CONTINUE":

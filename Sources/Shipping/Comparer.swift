@@ -20,17 +20,45 @@ struct Comparer {
 
   func run(_ view: CaptureView) async throws -> (comparison: Comparison, history: History) {
     try await repository.withHistory(passesClaims: true) { whole in
-      let history = try whole.without(damaged)
-      do {
-        return try await run(view, history)
-      } catch let error as LifeboatError where error.isDamage {
-        // A snapshot that can't be read counts as missing for a writer, as a claim does: anyone who may
-        // create objects can create one. The files that it names are uploaded again, and `verify` reports it.
-        let snapshots = try await damagedSnapshots(of: history)
-        guard !snapshots.isEmpty else { throw error }
-        return try await run(view, history.without(snapshots))
+      var history = try whole.without(damaged)
+      while true {
+        // What can't be read counts as missing for a writer, as a claim does: anyone who may create objects
+        // can create one. What it would have held is uploaded again, and `verify` reports it. Each turn
+        // leaves out at least one more object.
+        do {
+          return try await run(view, history)
+        } catch let found as UnusableLog {
+          history = try history.disregarding(try await unusableLog(from: found, in: history))
+        } catch let error as LifeboatError where error.isDamage {
+          let snapshots = try await damagedSnapshots(of: history)
+          guard !snapshots.isEmpty else { throw error }
+          history = try history.without(snapshots)
+        }
       }
     }
+  }
+
+  /// How many more objects are read when one can't be used.
+  private static let unusableReadsMax = 64
+
+  /// One object of a log can't be used. Reads the next ones of the same log, too, since a comparison for each
+  /// of them would take long.
+  private func unusableLog(from first: UnusableLog, in history: History) async throws
+    -> [ObjectPath: String]
+  {
+    var found = [first.name: first.reason]
+    guard case .log(let timeline, let ordinal, let span) = first.name else { return found }
+    let reader = HistoryReader(repository: repository, history: history)
+    let spans = history.catalogue.timelines[timeline]?.log[ordinal] ?? []
+    let next = spans.filter { $0.from >= span.from && $0 != span }
+    for other in next.sorted(by: { $0.from < $1.from }).prefix(Comparer.unusableReadsMax) {
+      moves()
+      let name = ObjectPath.log(timeline, ordinal: ordinal, other)
+      if case .unusable(let error) = try await reader.log(name, timeline, other) {
+        found[name] = error.reason
+      }
+    }
+    return found
   }
 
   private func damagedSnapshots(of history: History) async throws -> Set<ObjectPath> {
@@ -91,7 +119,7 @@ struct Comparer {
     case .agreement(let pin, let size, let range):
       return .offset(try await agreement(try held(pin), size, range, reader.history))
     case .shared(let pin, let size, let range, let span):
-      return .offset(try await shared(try held(pin), size, range, span))
+      return .offset(try await shared(try held(pin), size, range, span, reader))
     case .boundary(let pin, let from, let to):
       return .offset(try await scan(pin, from, to) { _ in true }.boundary)
     case .command(let pin, let from, let to):
@@ -155,13 +183,16 @@ struct Comparer {
   }
 
   private func shared(
-    _ file: any SourceFile, _ size: UInt64, _ range: LogRange, _ span: LogSpan
+    _ file: any SourceFile, _ size: UInt64, _ range: LogRange, _ span: LogSpan,
+    _ reader: HistoryReader
   ) async throws -> UInt64 {
     let name = ObjectPath.log(range.timeline, ordinal: range.ordinal, span)
-    guard
-      let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax)
-    else { return span.from }
-    let payload = try LogPayload(decoding: content, span: span)
+    let payload: LogPayload
+    switch try await reader.log(name, range.timeline, span) {
+    case .payload(let read): payload = read
+    case .gone: return span.from
+    case .unusable(let error): throw UnusableLog(name: name, reason: error.reason)
+    }
     let onDisk = try await file.whole(from: span.from, to: min(span.to, size))
     return span.from + UInt64(zip(onDisk, payload.bytes).prefix { $0 == $1 }.count)
   }

@@ -44,7 +44,9 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     var bare = Substring(name.lowercased())
     if bare.hasPrefix("[") {
       let inside = bare.prefix { $0 != "]" }.dropFirst()
+      let port = bare.drop { $0 != "]" }.dropFirst()
       return inside.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
+        && (port.isEmpty || port.first == ":" && port.dropFirst().allSatisfy(\.isNumber))
     }
     if let colon = bare.lastIndex(of: ":") { bare = bare[..<colon] }
     if bare == "localhost" || bare.hasSuffix(".localhost")

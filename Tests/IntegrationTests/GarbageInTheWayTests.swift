@@ -59,6 +59,60 @@ struct GarbageInTheWayTests {
     }
   }
 
+  /// Garbage that looks like a fold, and garbage behind the end. The shipper was killed before it had shipped
+  /// everything, and the next one compares the disk with the repository.
+  @Test func `garbage in the log does not stop the next shipper`() async throws {
+    let place = try Place()
+    let server = try await RedisServer.start(
+      .v7_4, directory: place.data, options: ["appendonly": "yes", "appendfsync": "always"])
+    defer { server.kill() }
+    let ship = try InProcessShipper(data: place.data, store: place.store)
+    let log = "timelines/00000001/log/00000001"
+    for (number, prefix) in ["first:", "second:", "third:"].enumerated() {
+      try server.fill(prefix, 1...20)
+      try await eventually(
+        deadline: 60, "\(prefix) is in the log",
+        condition: {
+          ship.status.isDurable
+            && TestFiles.list(place.repository + "/" + log).count > number
+        }, state: { "\(ship.status)" })
+    }
+    await ship.abandon()
+    let spans = TestFiles.list(place.repository + "/" + log).compactMap { name -> LogSpan? in
+      guard case .log(_, _, let span) = ObjectPath("\(log)/\(name)") else { return nil }
+      return span
+    }.sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+    let (first, last) = (try #require(spans.first), try #require(spans.last))
+    try #require(spans.count > 1)
+    let digest = ShortDigest(bytes: [UInt8](repeating: 9, count: 16))!
+    let garbage = [
+      LogSpan(from: first.from, to: last.to, mark: last.mark, digest: digest),
+      LogSpan(from: last.to, to: last.to + 50, mark: last.mark, digest: digest),
+      LogSpan(from: last.to + 50, to: last.to + 90, mark: last.mark, digest: digest),
+    ].map { "\(log)/\($0)" }
+    for name in garbage { try put(name, in: place) }
+    try server.fill("fourth:", 1...20)
+    let next = try InProcessShipper(data: place.data, store: place.store)
+    try await eventually(
+      deadline: 60, "the next shipper continues",
+      condition: { next.status.timeline?.value == 2 && next.status.isDurable },
+      state: { "\(next.status)" })
+    _ = try await next.end()
+    let repository = try #require(try await Repository.open(place.store))
+    let claim = try await repository.claim(TimelineNumber(2)!)
+    #expect(claim.fork?.offset == last.to && claim.end?.ordinals.first?.offset == last.to)
+    let wanted = try await server.dataset()
+    let target = place.folder("restored")
+    let restored = try await place.run("restore", ["--data", target])
+    #expect(restored.exitCode == 0, "\(restored)")
+    let again = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes"])
+    defer { again.kill() }
+    #expect(try await again.dataset() == wanted)
+    let verified = try await place.run("verify", [])
+    #expect(verified.exit == .corrupt && verified.outputText.has(garbage[0]), "\(verified)")
+  }
+
   @Test func `a gap that losses can leave is no garbage`() {
     func numbers(_ all: Int...) -> Set<Int> {
       let names = all.map { (ObjectPath.claim(TimelineNumber($0)!).text, 1) }

@@ -94,6 +94,107 @@ import Testing
     #expect(found.contains { $0.verdict == .failed && $0.detail.contains(name) }, "\(found)")
   }
 
+  @Test func `garbage with more bytes in its name than any object has is damage, no lack of room`()
+    async throws
+  {
+    let scene = try await RestoreScene()
+    let end = scene.store.names.compactMap { name -> (TimelineNumber, LogSpan)? in
+      guard case .log(let number, 1, let span) = ObjectPath(name) else { return nil }
+      return (number, span)
+    }.max { ($0.0, $0.1.to) < ($1.0, $1.1.to) }!
+    let far = span(end.1.to, 9_999_999_999_999_999, at: 1_000_000_000)
+    scene.store.overwrite(ObjectPath.log(end.0, ordinal: 1, far).text, [1, 2, 3])
+    let data = try scene.directory(.nothing)
+    let error = await #expect(throws: LifeboatError.self) {
+      try await scene.restore(data, RestoreScene.nothing)
+    }
+    #expect(error?.code == .corrupt, "\(String(describing: error))")
+    #expect(error?.hint?.contains("restore --point 2.") == true)
+  }
+
+  private static let ping = Array("*1\r\n$4\r\nPING\r\n".utf8)
+  private static let forged =
+    "timelines/00000001/log/00000001/"
+    + "0000000000000000-0000000000000042-0000000000030-" + String(repeating: "09", count: 16)
+
+  /// Three commands of 14 bytes, at 10, 20 and 30, and an object that looks like their fold.
+  private func behindFold(isGarbage: Bool, bytes: [UInt8]? = nil) async throws
+    -> MadeRepository
+  {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 0)
+    try await made.addLogSnapshot(1, 1)
+    for part in 0..<3 {
+      try await made.addLog(
+        1, UInt64(part * 14), bytes: ForgedLogTests.ping, at: Int64(part + 1) * 10)
+    }
+    if isGarbage {
+      made.store.overwrite(ForgedLogTests.forged, [1, 2, 3])
+    } else {
+      let ping = ForgedLogTests.ping
+      try await made.addLog(1, 0, bytes: bytes ?? ping + ping + ping, at: 30)
+    }
+    return made
+  }
+
+  /// Without the key it is garbage. Whoever has the nonce can make one that is intact and has no marks.
+  @Test(arguments: [true, false])
+  func `what looks like a fold hides no instant, no position and no command`(isGarbage: Bool)
+    async throws
+  {
+    let made = try await behindFold(isGarbage: isGarbage)
+    func ask(_ question: Question) async throws -> RestorePoint? {
+      try await made.repository.withHistory { history in
+        try await HistoryReader(repository: made.repository, history: history).point(
+          question, now: at(10_000))
+      }
+    }
+    #expect(try await ask(.at(at(20)))?.cut?.offset == 28)
+    #expect(try await ask(.at(at(29)))?.cut?.offset == 28)
+    #expect(try await ask(.point("1.1@1:14"))?.instant == at(10))
+    #expect(try await ask(.before("PING"))?.cut?.offset == 28)
+    #expect(try await ask(.newest())?.cut?.offset == 42)
+    let listing = try await RepositoryListing.make(made.store, now: at(10_000))
+    #expect(listing.newest != nil && listing.unreadable.isEmpty)
+    #expect(listing.unusable == (isGarbage ? [ForgedLogTests.forged] : []))
+    let verified = try await verify(made)
+    #expect(!verified.isSound && verified.text.contains("-0000000000000042-"), "\(verified.text)")
+    #expect(!verified.text.contains("can be restored"), "\(verified.text)")
+  }
+
+  @Test func `what looks like a fold and has other bytes is told of`() async throws {
+    let made = try await behindFold(
+      isGarbage: false,
+      bytes: ForgedLogTests.ping + Array("*1\r\n$4\r\nQUIT\r\n".utf8) + ForgedLogTests.ping)
+    let verified = try await verify(made)
+    #expect(!verified.isSound && verified.text.contains("forged"), "\(verified.text)")
+  }
+
+  /// Parts that somebody put inside a true fold, whose own parts are deleted, do not make it unusable.
+  @Test func `garbage inside a fold changes nothing`() async throws {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 0)
+    try await made.addLogSnapshot(1, 1)
+    try await made.addLog(1, 0, 42, at: 30, inner: [(14, 10), (28, 20)])
+    for (from, to) in [(0, 20), (20, 42)] as [(UInt64, UInt64)] {
+      made.store.overwrite(
+        ObjectPath.log(.first, ordinal: 1, span(from, to, at: to == 42 ? 30 : 15, digest: 9)).text,
+        [1, 2, 3])
+    }
+    let point = try await made.repository.withHistory { history in
+      try await HistoryReader(repository: made.repository, history: history).point(
+        .at(at(20)), now: at(10_000))
+    }
+    #expect(point?.cut?.offset == 28)
+  }
+
+  private func verify(_ made: MadeRepository) async throws -> VerifyReport {
+    try await Verifier(
+      made.copy(), options: .init(sample: nil, by: "test"), now: { at(1) }, draw: { 0 },
+      progress: { _, _ in }
+    ).run()
+  }
+
   /// Both are intact and have the nonce of the timeline, so only a person can decide which one is right.
   @Test func `two that contradict each other are told of, and nothing is deleted`() async throws {
     let made = try await MadeRepository()

@@ -314,8 +314,9 @@ import WriterLogic
       #expect(found.count == tick)
     }
 
-    _ = try await history.pruner(policy, on: damaged).run()
+    let unproved = try await history.pruner(policy, on: damaged).run()
     #expect(damaged.names.count > history.store.names.count)
+    #expect(damaged.names.count == before - unproved.foldedObjects, "only what was deleted counts")
     guard case .log(_, let ordinal, let span) = ObjectPath(fold) else { return }
     let parts = damaged.names.filter { name in
       guard case .log(_, ordinal, let part) = ObjectPath(name) else { return false }

@@ -35,7 +35,7 @@ import Testing
       return
     }
     #expect(reason.contains("more than"), "\(reason)")
-    #expect(store.largest <= ObjectKind.claim.objectBytesMax)
+    #expect(store.largest <= ObjectKind.index.objectBytesMax)
     await #expect(throws: LifeboatError.self) {
       try await repository.content(name, kind: kind, limit: kind.contentBytesMax)
     }
@@ -53,6 +53,29 @@ import Testing
     await #expect(throws: RecordWriter.Superseded.self) { try await writer.remove([]) }
     let history = try await made.repository.history(passesClaims: true)
     #expect(history.unreadable.map(\.timeline.value) == [2])
+  }
+
+  /// Readers hold all pins and all claims. Sixty pins of 20 MiB took 1.3 GB.
+  @Test func `texts that no writer writes are no records`() async throws {
+    let made = try await MadeRepository()
+    let pin = Pin(
+      id: "p", repository: made.repository.id, origin: .drop,
+      reason: String(repeating: "x", count: RecordCoding.operationSizeMax), at: at(0),
+      until: at(100_000), timeline: .first, snapshot: 1, position: nil)
+    _ = try await made.repository.create(
+      pin, .operation(.pins, id: "p"), kind: .operation)
+    let catalogue = try await made.repository.catalogue()
+    let reading = try await made.repository.pinsInForce(catalogue, now: at(1))
+    #expect(reading.pins.isEmpty && reading.unreadable == ["p"])
+    for (length, isProblem) in [(16_384, false), (16_385, true)] {
+      let claim = Claim(
+        timeline: .first, nonce: nonce(1), repository: made.repository.id,
+        source: String(repeating: "s", count: length), instance: "i", directory: "d",
+        claimedAt: at(0), writer: "test", parent: nil, fork: nil, end: nil, suspicion: nil,
+        place: nil)
+      let problem = claimProblem(claim, number: .first, repository: made.repository.id)
+      #expect((problem != nil) == isProblem, "\(length)")
+    }
   }
 
   @Test func `a descriptor that is too large is refused`() async throws {

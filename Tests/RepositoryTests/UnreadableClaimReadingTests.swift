@@ -64,6 +64,35 @@ import WriterLogic
     #expect(error?.message.contains("no writer has passed it") == true, "\(error!)")
   }
 
+  /// A listing lacks an object that can be read.
+  private struct Hiding: StoreLayer {
+    let base: any ObjectStore
+    let hidden: String
+    func list(prefix: String, continuing: String?) async throws -> ListPage {
+      var page = try await base.list(prefix: prefix, continuing: continuing)
+      page.entries.removeAll { $0.name == hidden }
+      return page
+    }
+  }
+
+  /// One object of a timeline that nobody claimed does not stop writers. They need proof that the claim is
+  /// gone.
+  @Test func `a writer passes a claim that is gone, but not one that a listing lacks`() async throws
+  {
+    let made = try await MadeRepository()
+    try await made.addClaim(1, at: 50)
+    try await made.addSnapshot(1, 1, dumpAt: 100)
+    made.store.overwrite(
+      ObjectPath.snapshot(TimelineNumber(7)!, sequence: 1).text, Array("garbage".utf8))
+    let history = try await made.repository.history(passesClaims: true)
+    #expect(history.highestNumber?.value == 7 && history.newestClaim?.timeline.value == 1)
+    try await made.addClaim(7, at: 200, parentSnapshots: 1, parent: 1)
+    let repository = try #require(
+      try await Repository.open(Hiding(base: made.store, hidden: claim(7))))
+    #expect(
+      await code { _ = try await repository.history(passesClaims: true) } == .storeUnavailable)
+  }
+
   @Test(arguments: [true, false])
   func `a claim that a writer has passed hides nothing, there or deleted`(isDeleted: Bool)
     async throws

@@ -35,7 +35,7 @@ import Testing
 
   @Test(arguments: [
     "evil.example:9848", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:9848",
-    "[evil.example]:1", "127.0.0.1@evil.example",
+    "[evil.example]:1", "127.0.0.1@evil.example", "[::1].evil.example", "[::1]:1.evil.example",
   ])
   func `a stranger's name is refused, on every address`(name: String) throws {
     #expect(try !ListenAddress("127.0.0.1:9848").accepts(host: name))

@@ -292,7 +292,8 @@ package struct RestorePlanner: Sendable {
   func noteVerdict(_ index: GenerationIndex, _ plan: inout RestorePlan) {
     guard index.verdict == .unverified else { return }
     plan.warnings.append(
-      "\(printable(index.file)) was archived unverified: \(index.remark ?? "its structure is unknown")"
+      "\(printable(index.file)) was archived unverified: "
+        + printable(index.remark ?? "its structure is unknown")
     )
   }
 

@@ -28,11 +28,16 @@ extension RestoreStaging {
 
   /// Decides what to do about a damaged object. If other objects have the same log, it is taken from those.
   private func unusable(_ part: Part, _ error: LifeboatError) -> any Error {
-    guard part.span != nil else { return error }
-    if history.catalogue.hasElsewhere(part.name) {
-      return Replaceable(name: part.name, reason: error.reason)
+    part.span == nil ? error : RestoreStaging.unusableLog(part.name, error, plan, history)
+  }
+
+  static func unusableLog(
+    _ name: ObjectPath, _ error: LifeboatError, _ plan: RestorePlan, _ history: History
+  ) -> any Error {
+    if history.catalogue.hasElsewhere(name) {
+      return Replaceable(name: name, reason: error.reason)
     }
-    guard let before = stateBefore(part.name) else { return error }
+    guard let before = stateBefore(name, plan, history) else { return error }
     var error = error
     error.hint =
       "`restore --point \(before.id)` gives the state before it, of \(before.instant); `lifeboat verify` "
@@ -41,7 +46,9 @@ extension RestoreStaging {
   }
 
   /// The newest state of the same snapshot that does not need a log object.
-  private func stateBefore(_ name: ObjectPath) -> RestorePoint? {
+  private static func stateBefore(_ name: ObjectPath, _ plan: RestorePlan, _ history: History)
+    -> RestorePoint?
+  {
     guard let without = try? history.without([name]) else { return nil }
     return PointFinder(history: without, timeline: plan.point.timeline, snapshots: [:])
       .newest(of: plan.point.snapshot)

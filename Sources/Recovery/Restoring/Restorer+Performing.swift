@@ -11,6 +11,7 @@ extension Restorer {
     _ plan: RestorePlan, _ repository: Repository, _ history: History, _ target: RestoreTarget,
     reuses: Bool
   ) async throws -> Outcome {
+    try checkSpans(plan, history)
     let before = try target.fingerprint()
     let holdsData = try target.verdict(appendOnly: .unknown) != .empty
     if holdsData, options.performs == nil, try isTaken(RestoreJournal.replaced, target.directory) {
@@ -172,6 +173,21 @@ extension Restorer {
       bytes += min(status.size, file.size)
     }
     return bytes
+  }
+
+  /// The name of a log object says how many bytes it has. Anyone who may create objects can make up a number
+  /// for which no volume has room.
+  private func checkSpans(_ plan: RestorePlan, _ history: History) throws {
+    for file in plan.files {
+      guard case .log(let parts) = file.content else { continue }
+      for part in parts where part.span.count > LogPayload.bytesMax {
+        let error = LifeboatError(
+          .corrupt, "the object \(part.name.text) is damaged",
+          cause: "no object has as many bytes as its name says",
+          hint: "`lifeboat verify` lists all damage")
+        throw RestoreStaging.unusableLog(part.name, error, plan, history)
+      }
+    }
   }
 
   /// Checks the free space before anything is written.

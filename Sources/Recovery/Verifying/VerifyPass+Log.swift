@@ -18,12 +18,18 @@ extension VerifyPass {
     var check = LogCheck(
       at: start, scanner: scanner(number, ordinal, from: start, isTaken: !taken.isEmpty),
       stops: references.stops(of: number, ordinal: ordinal))
+    // The remaining objects: parts of a fold that are not deleted yet, and objects after the end of the
+    // timeline or after a hole.
+    let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+    /// The fold by an object inside it whose bytes, or whose mark at the end, it does not have.
+    var differing: [LogSpan: LogSpan] = [:]
     try await verify(taken.filter { _ in chooses() }, number, ordinal, claim, isNeeded: true) {
       span, payload in
       guard let payload else {
         check.giveUp()
         return
       }
+      for part in self.differing(others, from: payload, in: span) { differing[part] = span }
       if let problem = check.consume(payload, span) {
         add(self.damaged(span, number, ordinal, problem), to: .log(number, ordinal: ordinal))
       }
@@ -31,11 +37,34 @@ extension VerifyPass {
     for (offset, scanner) in check.stopped {
       joins[LogPosition(timeline: number, ordinal: ordinal, offset: offset)] = scanner
     }
-    // The remaining objects: parts of a fold that are not deleted yet, and objects after the end of the
-    // timeline or after a hole.
-    let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
     try await verify(others.filter { _ in chooses() }, number, ordinal, claim, isNeeded: false) {
-      _, _ in
+      span, payload in
+      // The part is intact, so one of the two is forged.
+      guard payload != nil, let fold = differing[span] else { return }
+      add(
+        .damaged(
+          ObjectPath.log(number, ordinal: ordinal, fold).text,
+          "it does not have the bytes or marks of "
+            + "\(ObjectPath.log(number, ordinal: ordinal, span).text), which is inside it: one of the "
+            + "two is forged", [],
+          "a restore may give the bytes of the wrong one; retention deletes neither",
+          remedy: "Lifeboat never writes this: find out which one is forged, then delete it"),
+        to: .log(number, ordinal: ordinal))
+    }
+  }
+
+  /// - Parameter others: by their beginnings.
+  private func differing(_ others: [LogSpan], from payload: LogPayload, in fold: LogSpan)
+    -> [LogSpan]
+  {
+    var (low, high) = (0, others.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if others[middle].from < fold.from { low = middle + 1 } else { high = middle }
+    }
+    let parts = others[low...].prefix { $0.from < fold.to }.filter { $0.to <= fold.to }
+    return payload.differing(parts, in: fold) { bytes in
+      bytes.withUnsafeBytes { repository.frame.digest($0).short }
     }
   }
 
@@ -147,6 +176,13 @@ extension VerifyPass {
     _ span: LogSpan, _ number: TimelineNumber, _ ordinal: Int, _ reason: String,
     isNeeded: Bool = true
   ) -> VerifyFinding {
+    let path = ObjectPath.log(number, ordinal: ordinal, span)
+    if isNeeded, catalogue.hasElsewhere(path) {
+      return .damaged(
+        path.text, reason, [], "it is ignored; other objects have its bytes",
+        remedy: "recover it from a copy, or delete it; if Lifeboat never wrote it, find out who did"
+      )
+    }
     let uses = references.uses(of: number, ordinal: ordinal, behind: span.from)
     return .damaged(
       ObjectPath.log(number, ordinal: ordinal, span).text, reason, isNeeded ? uses.points : [],

@@ -135,8 +135,8 @@ final class VerifyPass {
     points: (Item) -> [String] = { _ in [] },
     name: @escaping @Sendable (Item) -> ObjectPath, take: (Item, Record) -> Void
   ) async throws {
-    try await read(items, kind, limit: kind.contentBytesMax, frame: frame, name: name) {
-      item, reading in
+    let limit = items.first.map { name($0).contentBytesMax(kind) } ?? kind.contentBytesMax
+    try await read(items, kind, limit: limit, frame: frame, name: name) { item, reading in
       let object = name(item).text
       switch reading {
       case .gone:

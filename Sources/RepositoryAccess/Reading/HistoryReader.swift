@@ -101,21 +101,6 @@ package struct HistoryReader: Sendable {
 
   /// The time of the first remaining restore point; nil if there is none.
   package func firstPoint() async throws -> Instant? { try await ask { try $0.first() }?.instant }
-
-  /// The marks inside a log object. If the object is missing or damaged, none of them can be restored; the
-  /// restore points before it remain.
-  package func marks(of name: ObjectPath) async throws -> [Mark] {
-    guard case .log(let timeline, _, let span) = name else { return [] }
-    do {
-      guard
-        let content = try await repository.content(name, kind: .log, limit: LogPayload.sizeMax)
-      else { return [] }
-      let payload = try LogPayload(decoding: content, span: span)
-      return payload.nonce == history.claims[timeline]?.nonce ? payload.marks : []
-    } catch let error as LifeboatError where error.code == .corrupt {
-      return []
-    }
-  }
 }
 
 /// Limits the number of spans of log in the snapshots that a reader holds at the same time, over all

@@ -134,18 +134,15 @@ package struct LogWalk {
       error.missingObject = isGone ? name.text : nil
       return error
     }
-    guard
-      let content = try await reader.repository.content(
-        name, kind: .log, limit: LogPayload.sizeMax)
-    else { throw broken("is missing", isGone: true) }
-    let payload = try LogPayload(decoding: content, span: span)
-    guard reader.repository.frame.digest(payload.bytes).short == span.digest else {
-      throw broken("does not match the digest in its name")
+    switch try await reader.log(name, segment.timeline, span) {
+    case .payload(let payload): return payload
+    case .gone: throw broken("is missing", isGone: true)
+    case .unusable(let error):
+      if reader.history.catalogue.hasElsewhere(name) {
+        throw UnusableLog(name: name, reason: error.reason)
+      }
+      throw broken("can't be used: \(error.reason)")
     }
-    guard payload.nonce == reader.history.claims[segment.timeline]?.nonce else {
-      throw broken("was not written by the shipper of its timeline")
-    }
-    return payload
   }
 }
 

@@ -6,8 +6,8 @@ import ObjectStorage
 extension Repository {
   /// The history from a complete listing and every claim. If a claim can't be read, only its number counts.
   /// - Parameters:
-  ///   - passesClaims: for a writer, which continues nothing of such a timeline. It does not write
-  ///     while a claim is gone, unless an earlier writer has passed that claim.
+  ///   - passesClaims: for a writer, which continues nothing of such a timeline. That a claim is gone has to
+  ///     be proved by reading it.
   ///   - deletes: for retention, which has to know all forged objects.
   package func history(
     youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false
@@ -42,8 +42,14 @@ extension Repository {
       case .failure(let error): pass(number, error.inOneLine)
       }
     }
-    for number in catalogue.unclaimed
-    where !passesClaims || History.isPassed(number, claims.values) {
+    for number in catalogue.unclaimed {
+      // A writer needs proof, since a listing could lack it.
+      if passesClaims, !History.isPassed(number, claims.values), try await hasClaim(number) {
+        throw LifeboatError(
+          .storeUnavailable, "the listing of \(store.location) is not complete",
+          cause: "it lacks \(ObjectPath.claim(number).text), which can be read",
+          hint: "nothing is concluded from it; it is listed again", isRetryable: true)
+      }
       pass(number, "an object of the repository is missing: \(ObjectPath.claim(number).text)")
     }
     catalogue = try await withoutForgedLog(
@@ -84,6 +90,13 @@ extension Repository {
     return times
   }
 
+  private func hasClaim(_ number: TimelineNumber) async throws -> Bool {
+    do {
+      return try await content(
+        .claim(number), kind: .claim, limit: RecordCoding.claimSizeMax) != nil
+    } catch let error as LifeboatError where error.isDamage { return true }
+  }
+
   private typealias ClaimReading = (number: TimelineNumber, result: Result<Claim, LifeboatError>)
 
   private func readings(_ numbers: [TimelineNumber]) async throws -> [ClaimReading] {
@@ -120,21 +133,42 @@ extension Repository {
   /// How often the repository is listed at most, if listed objects are deleted in between.
   private static let listingsMax = 3
 
+  /// How many log objects an answer disregards because they can't be used.
+  private static let unusableMax = 64
+
   /// Answers a question about the history. Retention and folds delete while others read. If a listed object
-  /// was deleted, the repository is listed again and the question repeated.
+  /// was deleted, the repository is listed again and the question repeated. If a log object can't be used and
+  /// others have its bytes, the question is repeated without it.
   package func withHistory<Answer>(
     youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false,
     _ question: (History) async throws -> Answer
   ) async throws -> Answer {
     var listings = 1
+    var listed: History?
+    var unusable: [ObjectPath: String] = [:]
     while true {
       do {
-        return try await question(
-          try await history(
-            youngAfter: youngAfter, passesClaims: passesClaims, deletes: deletes))
+        let history: History
+        if let listed {
+          history = listed
+        } else {
+          history = try await self.history(
+            youngAfter: youngAfter, passesClaims: passesClaims, deletes: deletes)
+        }
+        listed = history
+        return try await question(try history.disregarding(unusable))
+      } catch let found as UnusableLog {
+        guard unusable.count < Repository.unusableMax else {
+          throw LifeboatError(
+            .corrupt, "more than \(Repository.unusableMax) log objects can't be used",
+            cause: "the last is \(found.name.text): \(found.reason)",
+            hint: "`lifeboat verify` names them: find out who wrote them, and delete them")
+        }
+        unusable[found.name] = found.reason
       } catch let error as LifeboatError
         where error.missingObject != nil && listings < Repository.listingsMax
       {
+        listed = nil
         listings += 1
       }
     }

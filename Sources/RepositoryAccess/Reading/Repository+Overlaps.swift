@@ -76,9 +76,10 @@ extension Repository {
     return catalogue
   }
 
-  /// The last log object of a restore point, if it can't be used. A listing shows only its name, and anyone who
-  /// may create objects can create one after the end of a log.
-  func unusableEnd(of point: RestorePoint, in history: History) async throws -> ObjectPath? {
+  /// The last log object of a restore point, if it can't be used. A listing shows only its name, and anyone
+  /// who may create objects can create one after the end of a log.
+  package func unusableEnd(of point: RestorePoint, in history: History) async throws -> ObjectPath?
+  {
     guard point.primary == .aof,
       let last = history.chain(of: point.snapshot).lastObject,
       let nonce = history.claims[last.segment.timeline]?.nonce

@@ -186,7 +186,7 @@ package struct Repository: Sendable {
   package func record<Record: Decodable>(
     _ type: Record.Type, _ name: ObjectPath, kind: ObjectKind
   ) async throws -> Record {
-    guard let bytes = try await content(name, kind: kind, limit: kind.contentBytesMax)
+    guard let bytes = try await content(name, kind: kind, limit: name.contentBytesMax(kind))
     else {
       var error = LifeboatError(
         .corrupt, "the object \(name.text) is missing",

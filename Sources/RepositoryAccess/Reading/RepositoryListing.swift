@@ -177,12 +177,16 @@ package struct RepositoryListing: Sendable, Encodable {
       timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, counter))
     }
     let drills = try await repository.lastDrill(history.catalogue)
-    let unusable = history.catalogue.unusable
+    var unusable = history.catalogue.unusable
       .merging(try await repository.prunes(history.catalogue).unusable) { $1 }
       .merging(drills.unusable) { $1 }
     if let point = newest, let end = try await repository.unusableEnd(of: point, in: history) {
-      unreadable.append(end.text)
-      newest = nil
+      if history.catalogue.hasElsewhere(end) {
+        unusable[end] = "other objects have its bytes"
+      } else {
+        unreadable.append(end.text)
+        newest = nil
+      }
     }
     drawing.addUnreadable(unreadable.count - history.unreadable.count)
     let chronicle = try await ChronicleReader(reader, memory: nil).finish(

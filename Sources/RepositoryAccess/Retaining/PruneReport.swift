@@ -81,6 +81,12 @@ package struct PruneReport: Sendable, Equatable, Encodable {
     case held
   }
 
+  /// A fold that does not have the bytes and marks of the objects inside it replaces none of them.
+  mutating func noteFolded(_ deleted: Int) {
+    objects -= foldedObjects - deleted
+    foldedObjects = deleted
+  }
+
   package var text: String {
     let goes =
       "\(counted(objects, "object")): \(points - pointsLeft) of \(counted(points, "restore point")) "

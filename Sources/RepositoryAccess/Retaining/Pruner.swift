@@ -114,7 +114,7 @@ package struct Pruner: Sendable {
       if plan.changesWhatIsKnown || !lost.isEmpty {
         try await write(PruneRecords.deleting(plan), basis, time)
       }
-      try await delete(plan, basis)
+      report.noteFolded(try await delete(plan, basis))
       report.result = .pruned
     }
     return report
@@ -131,7 +131,7 @@ package struct Pruner: Sendable {
   }
 
   private func report(_ plan: PrunePlan, _ basis: RetentionBasis) -> PruneReport {
-    let folded = plan.covered.reduce(0) { $0 + $1.parts.count }
+    let folded = plan.covered.prefix(Pruner.foldsMax).reduce(0) { $0 + $1.parts.count }
     return PruneReport(
       result: .nothing, repository: repository.id.hexadecimal,
       location: repository.store.location, at: basis.now.description,
@@ -148,7 +148,8 @@ package struct Pruner: Sendable {
 
   // MARK: Deleting
 
-  private func delete(_ plan: PrunePlan, _ basis: RetentionBasis) async throws {
+  /// - Returns: how many objects were deleted because a fold has their bytes.
+  private func delete(_ plan: PrunePlan, _ basis: RetentionBasis) async throws -> Int {
     let total = plan.stages.reduce(0) { $0 + $1.count }
     let counter = ProgressCounter(total: UInt64(max(1, total)), report: progress)
     for stage in plan.stages {
@@ -158,13 +159,16 @@ package struct Pruner: Sendable {
         counter.add(UInt64(names.count))
       }
     }
+    var folded = 0
     for covered in plan.covered.prefix(Pruner.foldsMax) where try await isProved(covered, basis) {
       try await delete(
         covered.parts.map {
           ObjectPath.log(covered.timeline, ordinal: covered.ordinal, $0).text
         })
+      folded += covered.parts.count
     }
     counter.finish()
+    return folded
   }
 
   /// The next stage begins only when nothing is left of this one.
