@@ -13,6 +13,8 @@ package struct LinkCredentials: Sendable, Hashable {
 
   /// The least permissions that the user of a link needs, as arguments of ACL SETUSER.
   package static let minimalRules = "+psync +replconf +info"
+  /// The same for a Sentinel that has users.
+  package static let sentinelRules = "+sentinel|get-master-addr-by-name"
 }
 
 /// How long a session waits, in milliseconds.

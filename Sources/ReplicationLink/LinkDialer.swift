@@ -81,8 +81,7 @@ package struct LinkDialer: Sendable {
       // A Sentinel has the primary's password anyway (`sentinel auth-pass`), so it learns nothing new from
       // this.
       session.close()
-      session = try RedisSession(
-        with: sentinel, tls: tls, credentials: credentials, limits: LinkDialer.sentinelLimits)
+      session = try authenticated(sentinel, credentials)
       reply = try session.command(question.map { Array($0.utf8) })
     }
     if case .error(let words) = reply { throw session.refusal(words, of: "SENTINEL") }
@@ -93,6 +92,22 @@ package struct LinkDialer: Sendable {
         isRetryable: reply != .null)
     }
     return found
+  }
+
+  private func authenticated(
+    _ sentinel: LinkAddress, _ credentials: LinkCredentials
+  ) throws(LifeboatError) -> RedisSession {
+    do throws(LifeboatError) {
+      return try RedisSession(
+        with: sentinel, tls: tls, credentials: credentials, limits: LinkDialer.sentinelLimits)
+    } catch {
+      guard !error.isRetryable else { throw error }
+      throw LifeboatError(
+        .failure, "the Sentinel \(sentinel) rejects the user and the password of the server",
+        cause: error.cause,
+        hint: "a Sentinel with a password gets the same user and password as the server; create the"
+          + " user there, too: ACL SETUSER <user> on '>password' \(LinkCredentials.sentinelRules)")
+    }
   }
 
   /// Parses the reply to `SENTINEL get-master-addr-by-name`: two strings.

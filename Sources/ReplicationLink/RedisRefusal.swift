@@ -20,6 +20,10 @@ struct RedisRefusal {
         "the Redis server \(address) rejects this user and password",
         hint: "check the user in the URL (none is the default user) and the password, and that"
           + " the user is enabled (ACL LIST)")
+    case "NOPERM" where command == "SENTINEL":
+      return refused(
+        "the user of the Sentinel \(address) may not ask for the primary",
+        hint: "allow it that: ACL SETUSER <user> \(LinkCredentials.sentinelRules)")
     case "NOPERM":
       return refused(
         "the user of the Redis server \(address) may not run \(command)",

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A server lost its data and kept running. A restore asks, and the state before the loss can be restored.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct AccidentTests {
   enum Accident: String, Sendable, CaseIterable, CustomTestStringConvertible {
     case wipedUnderSidecar, wipedAndSidecarRestarted, dumpsOnEmptyVolume, flushedWithoutLog

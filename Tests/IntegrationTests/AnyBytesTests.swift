@@ -5,7 +5,7 @@ import Testing
 
 /// Bytes that a careless reader of an append-only file takes for its structure, a value that is spread over
 /// 25 log objects, and a million keys. They are shipped while they are written, and every cut is right.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AnyBytesTests {
   /// A server and its shipper. The server's states are compared by their digests.
   private final class Run {

@@ -4,7 +4,7 @@ import Testing
 
 /// A damaged or foreign repository. The exit code says which, the message says what to do, and the target is
 /// not changed.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct BadRepositoryTests {
   enum Damage: String, CaseIterable {
     case missing, truncated, swapped, newer, flipped, empty

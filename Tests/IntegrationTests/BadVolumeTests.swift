@@ -5,7 +5,7 @@ import Testing
 
 /// A damaged volume. The damage is reported, nothing damaged becomes a restore point, and the previous good
 /// points stay.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct BadVolumeTests {
   enum Damage: String, CaseIterable { case torn, truncated, flipped, empty }
 

@@ -5,7 +5,7 @@ import Testing
 
 /// Broken chains. No restore point contains what was not proved, and the point before the break can still be
 /// restored.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct ChainTests {
   private func follow(_ scene: Scene) throws -> RunningCommand {
     try LifeboatCommand.start([

@@ -7,7 +7,7 @@ import Testing
 
 /// A copy in another account, with a key of its own, while a real server is shipped. Then the account is
 /// gone.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct CopyTests {
   private let folder: TemporaryDirectory
   private let data: String

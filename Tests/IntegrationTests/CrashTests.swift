@@ -6,7 +6,7 @@ import Testing
 
 /// The main job with crashes: a transactional load, rewrites and saves at random moments, and the server and
 /// the shipper killed together. The restored steps are complete and in order, and there is nothing else.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct CrashTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var version: ServerVersion

@@ -10,7 +10,7 @@ import Testing
 
 /// Data directories with many kinds of damage, and what `inspect --data`, `ship --once` with `restore`, and a
 /// real server say about them. Each directory is made from a seed. `LIFEBOAT_TEST_SEED` repeats a run.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct DifferentialTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var version: ServerVersion

@@ -6,7 +6,7 @@ import Testing
 /// A shell runs every `lifeboat` command of the README, the guides and the alert pages unchanged. It stands
 /// for the pod, beside a sidecar that ships a Redis whose data was flushed once. `RunbookTests` covers the
 /// runbooks by symptom.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct DocumentedCommandsTests {
   private struct Line: CustomStringConvertible {
     var page: String

@@ -6,7 +6,7 @@ import Testing
 
 /// A chain that is no longer written to is read to its end before its files are released, even if the next
 /// chain's BASE is durable long before.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct DrainTests {
   @Test(arguments: ServerVersion.multiPart.suffix(2))
   func `a rewrite and AOF off and on while the store takes no log`(version: ServerVersion)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `verify --drill` with real servers. A backup that passes can be loaded, and one that fails differs.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct DrillTests {
   private func drill(
     _ scene: Scene, _ version: ServerVersion, _ arguments: String..., server: String? = nil

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A plan shows what a restore gives and what it leaves out. Nothing is written.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct DryRunTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
   func `the plan says how exact it is, and what stands on both sides of the cut`(

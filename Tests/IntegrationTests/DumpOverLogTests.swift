@@ -4,7 +4,7 @@ import Testing
 
 /// A server that is started without AOF on a directory with one does not load it, and its first dump becomes
 /// the newest state. A restore of this state asks first.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct DumpOverLogTests {
   private func fillLog(_ place: Place) async throws {
     let server = try await RedisServer.start(

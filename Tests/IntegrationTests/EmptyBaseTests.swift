@@ -4,7 +4,7 @@ import Testing
 
 /// A fresh server with `aof-use-rdb-preamble no` begins with a BASE of 0 bytes, which is valid and has no
 /// keys.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct EmptyBaseTests {
   private static let options = ["appendonly": "yes", "aof-use-rdb-preamble": "no"]
   private static let base = "/appendonlydir/appendonly.aof.1.base.aof"

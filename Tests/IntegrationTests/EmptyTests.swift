@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What counts as an empty data directory, if the backup has keys.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct EmptyTests {
   /// A repository with one key `kept` in a live AOF.
   private func backup(_ version: ServerVersion) async throws -> Scene {

@@ -7,7 +7,7 @@ import Testing
 
 /// Encrypted repositories, through the binary: correct use and mistakes, what is in the store, and that the
 /// key does not appear anywhere.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct EncryptionTests {
   private static let marker = "a-value-that-nobody-may-read"
 

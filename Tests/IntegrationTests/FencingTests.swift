@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Two shippers of different instances on one repository, restarted again and again.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct FencingTests {
   @Test func `two shippers restarted for ever: one ships, the other says who owns it`() async throws
   {

@@ -5,7 +5,7 @@ import Testing
 
 /// A shipper that is killed before its first generation is durable leaves nothing to restore. The next pod
 /// boots on an empty volume and ships.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct FirstShipTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var version: ServerVersion

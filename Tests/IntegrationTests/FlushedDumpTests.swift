@@ -4,7 +4,7 @@ import Testing
 
 /// FLUSHALL saves an empty dump before the log has the command. A restore to before FLUSHALL must not put
 /// this dump beside the log, because a server with `appendonly no` would start empty.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct FlushedDumpTests {
   /// What the restore uses instead of the dump of FLUSHALL.
   enum Copy: String, CaseIterable { case dump, base, none }

@@ -7,7 +7,7 @@ import Testing
 import WriterLogic
 
 /// Many small log objects become one. Every restore works before, during and after this.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct FoldTests {
   @Test(arguments: [ServerVersion.v6_2, .v8_2])
   func `small log objects are folded, and what they held restores`(version: ServerVersion)

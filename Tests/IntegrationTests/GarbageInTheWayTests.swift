@@ -8,7 +8,7 @@ import Testing
 
 /// Somebody who may only create objects puts one at the name that the shipper writes next. The shipper
 /// continues, and a restore gives the newest state.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct GarbageInTheWayTests {
   private func put(_ name: String, in place: Place) throws {
     let path = place.repository + "/" + name

@@ -6,7 +6,7 @@ import Testing
 
 /// The lag does not depend on generations. The log is still shipped while a store blocks every piece of a
 /// dump and of a new BASE.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct HeldGenerationTests {
   @Test(arguments: ServerVersion.multiPart)
   func `the log is durable and restorable while every piece is held`(

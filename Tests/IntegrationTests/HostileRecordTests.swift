@@ -9,7 +9,7 @@ import Testing
 
 /// A well-formed repository by an attacker. No command traps because of numbers that a real repository never
 /// has.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct HostileRecordTests {
   /// The log of one server, and the repository to write to.
   private struct Target {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// An idle shipper sends no requests and hardly wakes up.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct IdleTests {
   @Test func `a minute without writes: no store call but one look at the claims, few wake-ups`()
     async throws

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Compares what `inspect` says about a real server's data with what that server says.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct InspectContentTests {
   private static let versions: [ServerVersion] = [.v6_2, .v7_0, .v8_2, .valkey9_1]
 

@@ -3,7 +3,7 @@ import Testing
 
 /// Accidents with data like Ray's. `inspect` finds them, and the command that it prints undoes them when a
 /// shell runs it.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct InspectTests {
   private static let versions: [ServerVersion] = [.v6_2, .v7_0, .v8_2, .valkey9_1]
 

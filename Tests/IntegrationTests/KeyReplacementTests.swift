@@ -5,7 +5,7 @@ import Testing
 
 /// A leaked key is replaced while the sidecar runs, as documented: add the new key, switch over, remove the
 /// old one.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct KeyReplacementTests {
   private func key(_ place: Place, _ words: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(

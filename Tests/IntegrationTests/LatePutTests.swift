@@ -9,7 +9,7 @@ import Testing
 
 /// One history: what a killed process writes after its successor's claim does not exist, and a branch that a
 /// restore abandoned can still be restored.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct LatePutTests {
   private let test = CrashTests.Case(version: .v7_4, appendOnly: true, fsync: "everysec")
 

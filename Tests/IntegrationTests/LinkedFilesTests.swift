@@ -5,7 +5,7 @@ import Testing
 
 /// Symbolic links in place of a server's files. The server follows them. Lifeboat does, too, if the owner of
 /// the link could have put the file itself there.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct LinkedFilesTests {
   private static let places = [
     "appendonlydir/appendonly.aof.2.base.rdb", "appendonlydir/appendonly.aof.2.incr.aof",

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The page that a running sidecar serves, in a real browser.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun)) struct LivePageTests {
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun)) struct LivePageTests {
   private func visit(_ shown: Shown, milliseconds: Int = 7000) async throws
     -> HeadlessBrowser.Visit
   {

@@ -6,7 +6,7 @@ import Testing
 /// A damaged RDB without a checksum is called broken exactly if its server refuses it. The files have packed
 /// or compressed values with one damaged byte. None that the server refuses is called good, and none that it
 /// loads is called broken.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct LoadedByServersTests {
   private static let mutants = 40
 

@@ -11,7 +11,7 @@ import Testing
 
 /// Objects vanish from a repository, or a bit flips. Every command reports the loss, and a requested state
 /// that does not need the lost object can be restored.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct LostObjectTests {
   /// Writes, and waits until the write is in the repository.
   private func write(

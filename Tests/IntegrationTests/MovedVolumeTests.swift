@@ -4,7 +4,7 @@ import Testing
 
 /// Volumes that are mounted from another device, and clones of them. They are file systems in image files, so
 /// this needs root and loop devices.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun && LoopVolume.isPossible))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun && LoopVolume.isPossible))
 struct MovedVolumeTests {
   private static let flags = ["--source", "test/redis", "--ship-interval", "200ms"]
 

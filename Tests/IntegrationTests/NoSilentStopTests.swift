@@ -4,7 +4,7 @@ import Testing
 
 /// If files can't be read, the shipper reports it as a state and recovers later. It does not exit, because a
 /// sidecar that exits takes its pod out of service.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct NoSilentStopTests {
   @Test(arguments: [true, false])
   func `a directory in the place of the dump`(isThereFromTheStart: Bool) async throws {

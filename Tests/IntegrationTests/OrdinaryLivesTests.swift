@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What normally happens to a healthy server. A restore never asks about it, and nothing is suspect.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct OrdinaryLivesTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var appendOnly: Bool

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Pins that a person sets by name: set, listed, kept and released, through the binary.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PinTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
   func `a name brings back the state before a migration, also after retention`(

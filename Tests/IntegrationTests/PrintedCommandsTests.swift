@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The commands that are printed in an emergency, pasted into a shell exactly as printed.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PrintedCommandsTests {
   enum Where: String, CaseIterable { case odd, store }
 

@@ -13,7 +13,7 @@ import Testing
 
 /// Retention with real servers and real shippers. Whatever was deleted, and whatever was stopped or started
 /// meanwhile, what is kept can be loaded.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct PruneTests {
   private static let nothing = RetentionPolicy(keepWithin: 0, keepHourly: 0, keepDaily: 0)
 

@@ -3,7 +3,7 @@ import Testing
 
 /// A primary with two replicas, as in deploy/kustomize/examples/replicas. Each pod has its own volume and
 /// repository.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct ReplicaTests {
   private final class Pod {
     let place: Place

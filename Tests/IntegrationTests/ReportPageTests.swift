@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// The page of `report` in a real browser.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun)) struct ReportPageTests {
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun)) struct ReportPageTests {
   private let folder: TemporaryDirectory
   private let now = SystemClock.now()
 

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// A requested `sync` is completed, whatever happens to the timeline meanwhile.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RequestedSyncTests {
   /// A place with one key, which is durable.
   private func shipped() async throws -> (

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The shipper is killed and started again. It only sees what a sidecar may see of the volume.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RestartTests {
   @Test(arguments: ServerVersion.available)
   func `the shipper is killed again and again: no gap, and little is sent twice`(

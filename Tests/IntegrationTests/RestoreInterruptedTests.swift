@@ -5,7 +5,7 @@ import Testing
 
 /// kill -9 of a restore during its renames, with the binary and real servers. `RestoreCommitTests` covers
 /// every single step.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RestoreInterruptedTests {
   /// What happens after the kill.
   private enum Next: CaseIterable {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// kill -9 of a restore at random moments. The directory is unchanged, or the next run completes the restore.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RestoreKillTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4])
   func `killed at any moment, then run again: complete and correct`(version: ServerVersion)

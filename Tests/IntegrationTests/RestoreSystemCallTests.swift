@@ -7,7 +7,7 @@ import Testing
 /// point, or a server follows. The result is always the old state or the requested one. strace counts the
 /// calls and kills the restore.
 @Suite(
-  .serialized, .enabled(if: !ServerVersion.isQuickRun),
+  .serialized, .timed, .enabled(if: !ServerVersion.isQuickRun),
   .enabled(if: Strace.works, "strace is not installed, or may trace no process here"),
   .timeLimit(.minutes(10)))
 struct RestoreSystemCallTests {

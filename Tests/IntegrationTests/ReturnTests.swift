@@ -3,7 +3,7 @@ import Testing
 
 /// Somebody has restored an earlier state, and Redis has not written yet. The next empty volume is filled
 /// with that state, and not with the one that was abandoned.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct ReturnTests {
   @Test(arguments: [ServerVersion.v6_2, .v7_4, .valkey9_1])
   func `a restore that named its state is the newest restore point before the first write`(

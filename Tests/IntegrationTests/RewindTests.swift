@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Someone removed everything. `inspect` finds it, and the command that it prints undoes it.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RewindTests {
   enum Accident: String, CaseIterable, Sendable {
     case flushAll, flushDB, oneByOne, inTransaction

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What a cluster and a person in the pod see of a running shipper.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct SeenFromOutsideTests {
   @Test func `a start that may be an accident is shown until somebody accepts it`() async throws {
     let place = try Place()

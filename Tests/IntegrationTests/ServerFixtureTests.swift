@@ -6,7 +6,7 @@ import Testing
 /// Files of servers that can't be installed here. Each is shipped and restored byte for byte. If an installed
 /// server can load it, that server has the dataset of the one that wrote it.
 @Suite(
-  .enabled(if: !ServerVersion.isQuickRun),
+  .timed, .enabled(if: !ServerVersion.isQuickRun),
   .enabled(if: ServerFixtures.exist, "no fixtures beside the checkout"), .timeLimit(.minutes(10)))
 struct ServerFixtureTests {
   private struct Expected: Decodable {

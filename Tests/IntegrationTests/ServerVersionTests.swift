@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `restore --server-version`: it refuses exactly what the server of that version refuses.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct ServerVersionTests {
   private static func flag(_ version: ServerVersion) -> String {
     version == .valkey9_1 ? "valkey-9.1" : "redis-" + version.label

@@ -5,7 +5,7 @@ import Testing
 
 /// Two pods on one volume: a rollout that starts the new pod before the old one has ended, and KubeRay's
 /// clean-up Job, which has the init containers of the head pod. Only one Redis writes at a time.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct SharedVolumeTests {
   /// When the old pod's sidecar stops.
   enum Order: String, CaseIterable, CustomTestStringConvertible {

@@ -5,7 +5,7 @@ import Testing
 
 /// A sidecar that exits makes its pod unready and takes Redis out of its Service. So whatever blocks it is
 /// only a state: it reports it and waits, for minutes or days.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct StaysUpTests {
   /// Something that blocks a shipper, already set up.
   private struct Cause: Sendable {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A possible accident is shipped, flagged and asked about. Anything else is not flagged.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct SuspectTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var version: ServerVersion

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A shipper skips a claim that can't be read. Only its number is used.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct UnreadableClaimTests {
   private func claim(_ number: Int, in place: Place) -> String {
     place.repository + "/timelines/0000000\(number)/claim"

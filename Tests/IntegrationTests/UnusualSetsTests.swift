@@ -5,7 +5,7 @@ import Testing
 
 /// AOFs that no manual describes but servers load. They count as good and are shipped. After a restore,
 /// servers load them again with all keys.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct UnusualSetsTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

@@ -5,7 +5,7 @@ import Testing
 
 /// Release 0.1.0 and this one take turns on one volume. Each continues where the other ended, without
 /// `--take-over` and without a second full copy.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct UpgradeTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
@@ -170,6 +170,54 @@ struct UpgradeTests {
     let again = try await RedisServer.start(
       .v7_4, directory: target, options: ["appendonly": "yes"])
     #expect(try await again.dataset() == before)
+  }
+
+  /// A laptop or a CronJob still has the old release, which knows nothing of links.
+  @Test(arguments: [ServerVersion.v7_0, .valkey9_1])
+  func `release 0.1.0 reads and prunes the repository of a link`(version: ServerVersion)
+    async throws
+  {
+    let place = try LinkPlace(version)
+    let old = try EarlierRelease.v0_1_0.path
+    let port = try freePorts(1)[0]
+    var server = try await place.server(port: port)
+    // The second server starts empty, as a timeline of its own.
+    for round in 0..<2 {
+      let ship = try place.ship(port)
+      try server.fill("round:\(round):", 1...50)
+      try await place.write(server)
+      let end = try await ship.terminate()
+      #expect(end.exit == .success, "\(end)")
+      guard round == 0 else { break }
+      _ = server.kill()
+      server = try await place.server(port: port)
+    }
+    let clock = try await SteppedClock(place.directory, seconds: 40 * 86_400)
+    let accepted = try await LifeboatCommand.run(
+      ["unpin", "--all", "--repo", place.repository], environment: clock.environment)
+    #expect(accepted.exit == .success, "\(accepted)")
+    for command in [
+      ["list"], ["verify"], ["prune", "--keep-within", "0s", "--keep-daily", "0", "--confirm"],
+      ["verify"],
+    ] {
+      let result = try await LifeboatCommand.run(
+        command + ["--repo", place.repository], environment: clock.environment, binary: old)
+      #expect(result.exit == .success, "\(command): \(result)")
+    }
+    let expected = try await server.dataset()
+    try await place.expectRestored(expected, "by this release")
+    let target = place.fresh("by-old")
+    let restored = try await LifeboatCommand.run(
+      ["restore", "--repo", place.repository, "--data", target], binary: old)
+    try #require(restored.exit == .success, "\(restored)")
+    let again = try await RedisServer.start(
+      version, directory: target, options: ["appendonly": "yes"])
+    #expect(try await again.dataset() == expected)
+    // This release continues it.
+    _ = try place.ship(port)
+    try await place.write(server)
+    try await place.expectRestored(server.dataset(), "after the old prune")
+    try await place.expectSound()
   }
 
   @Test func `a relative and an absolute path are one Redis`() async throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `verify` through the binary, on data of real servers.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct VerifyTests {
   private func verify(_ scene: Scene, _ arguments: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(["verify", "--repo", scene.repository] + arguments)

@@ -4,7 +4,7 @@ import Testing
 
 /// A server loads after a restore what docs/restore.md says, for every kind of point, flag and setting. It
 /// never silently loads nothing.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct WhatLoadsTests {
   /// The kinds of restore points, by their names in the table.
   enum Point: String, CaseIterable {

@@ -233,7 +233,7 @@ import Testing
           if words == ["AUTH", "pw"] { isIn = true }
           let reply =
             words.first == "AUTH"
-            ? "+OK\r\n"
+            ? (isIn ? "+OK\r\n" : "-WRONGPASS invalid username-password pair\r\n")
             : isIn
               ? "*2\r\n$9\r\n127.0.0.1\r\n$\(port.count)\r\n\(port)\r\n"
               : "-NOAUTH Authentication required.\r\n"
@@ -245,6 +245,20 @@ import Testing
       #expect(try Self.dialer([sentinel], password: "pw").open().address.port == Int(primary.port))
       let error = try Self.refusal { _ = try Self.dialer([sentinel]).open() }
       #expect(error.cause?.contains("requires a password") == true, "\(error)")
+      let wrong = try Self.refusal { _ = try Self.dialer([sentinel], password: "other").open() }
+      #expect(wrong.cause?.contains("rejects the user and the password of the server") == true)
+      #expect(wrong.hint?.contains("+sentinel|get-master-addr-by-name") == true, "\(wrong)")
+    }
+  }
+
+  @Test func aSentinelThatDoesNotAllowTheQuestionSaysWhichRuleIsMissing() async throws {
+    let sentinel = try Self.server { _ in
+      "-NOPERM this user has no permissions to run the 'sentinel' command\r\n"
+    }
+    try await onOwnThread {
+      let error = try Self.refusal { _ = try Self.dialer([sentinel]).open() }
+      #expect(error.cause?.contains("may not ask for the primary") == true, "\(error)")
+      #expect(error.hint?.contains("+sentinel|get-master-addr-by-name") == true, "\(error)")
     }
   }
 }

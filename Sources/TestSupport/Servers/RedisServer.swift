@@ -10,6 +10,8 @@ package final class RedisServer: Sendable {
   package let directory: String
   package let process: ChildProcess
   private let runtime: TemporaryDirectory
+  /// `requirepass` of its configuration.
+  private let password: String?
 
   package var socket: String { runtime("s") }
   /// The server's log so far.
@@ -33,6 +35,7 @@ package final class RedisServer: Sendable {
     }
     self.version = version
     self.directory = directory
+    password = options["requirepass"]
     runtime = try TemporaryDirectory("lb")
     try TestFiles.makeDirectory(directory)
     var settings = [
@@ -77,9 +80,11 @@ package final class RedisServer: Sendable {
     return (try? client.command("PING")) == .simple("PONG")
   }
 
-  /// A new client; confine it to one task.
+  /// A new client, which is authenticated if the server has a password; confine it to one task.
   package func connect(timeout seconds: Int = 60) throws -> RESPClient {
-    try RESPClient(socket: socket, timeout: seconds)
+    let client = try RESPClient(socket: socket, timeout: seconds)
+    if let password { try client.command("AUTH", password) }
+    return client
   }
 
   /// One command on a connection of its own.

@@ -5,7 +5,7 @@ import Testing
 /// Each row of the decision record's table, with a real server that keeps writing. Checks what the running
 /// sidecar says and still ships, what a newly started one says, what `--once` does, and that the status is
 /// healthy again after the cause is gone.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct AuditTableTests {
   /// One server is shipped to a directory, the other to an S3 server.
   @Test(arguments: [ServerVersion.v7_0, .valkey9_1])

@@ -4,7 +4,7 @@ import Testing
 
 /// The clock of server and sidecar is set back by an hour. The data that was written later is still the
 /// newest.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct ClockStepTests {
   private static let hour = 3600
 

@@ -4,7 +4,7 @@ import Testing
 
 /// A file's version is its identity, size and times together. Files are copied slowly, overwritten in place,
 /// or only touched.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct FileVersionTests {
   /// The data of a stopped server.
   private func made(_ version: ServerVersion, _ keys: Int, at directory: String) async throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What can happen to the mount of the data directory while it is shipped.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct OtherVolumeTests {
   private func shows(_ words: String, _ shown: Shown, _ what: String) async throws {
     var last = ""

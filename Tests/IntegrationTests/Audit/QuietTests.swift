@@ -5,7 +5,7 @@ import Testing
 
 /// A server's normal operations, while somebody polls the status. It is never anything but healthy for more
 /// than 10 s. LIFEBOAT_QUIET_MINUTES sets the duration; the default is five minutes.
-@Suite(.enabled(if: !ServerVersion.isQuickRun))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun))
 struct QuietTests {
   private static var minutes: Int {
     getenv("LIFEBOAT_QUIET_MINUTES").flatMap { Int(String(cString: $0)) } ?? 5

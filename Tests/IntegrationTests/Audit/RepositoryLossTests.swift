@@ -10,7 +10,7 @@ import Testing
 
 /// A repository loses objects that it had acknowledged. The loss is found within the audit interval and
 /// reported, and what is still on disk is shipped again.
-@Suite(.enabled(if: !ServerVersion.isQuickRun))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun))
 struct RepositoryLossTests {
   enum Loss: String, CaseIterable, Sendable {
     case newestLog = "the last log objects"

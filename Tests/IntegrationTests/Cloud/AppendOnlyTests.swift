@@ -4,7 +4,7 @@ import Testing
 
 /// Credentials that may only list, read and create, as in `deploy/iam`, and clocks that differ. Neither
 /// counts as an outage.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AppendOnlyTests {
   private static let options = ["appendonly": "yes", "appendfsync": "always"]
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `copy` and `fleet` with Azure Blob Storage on one side or on both, through the binary.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(5)))
 struct AzureCopyTests {
   private static let key = ["AZURE_STORAGE_KEY": FakeAzureServer.key]
   private static let other = "b3RoZXItYWNjb3VudHMta2V5LW9mLTMyLWJ5dGVzLi4="

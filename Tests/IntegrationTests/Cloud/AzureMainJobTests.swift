@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The main job with its repository in Azure Blob Storage, run through the binary.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct AzureMainJobTests {
   @Test func `kill -9 of both: what the container has is whole and in order`() async throws {
     let azure = try FakeAzureServer()

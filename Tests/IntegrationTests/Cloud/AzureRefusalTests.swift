@@ -4,7 +4,7 @@ import Testing
 
 /// Whatever keeps a command from using Azure Blob Storage gives exit 4, with its cause and its remedy. It
 /// never says "there is no backup".
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct AzureRefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

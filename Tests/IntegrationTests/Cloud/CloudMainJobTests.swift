@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The main job with its repository on a real S3 server, run through the binary.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun))
 struct CloudMainJobTests {
   private static let cases = [ServerVersion.v7_4, .valkey9_1].flatMap { version in
     [

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// `doctor` with each common mistake. Only its output is checked.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct DoctorTests {
   private func doctor(_ place: Place, _ arguments: String...) async throws -> CommandResult {
     try await LifeboatCommand.run(

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The main job with its repository in Google Cloud Storage, run through the binary.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct GoogleMainJobTests {
   @Test func `kill -9 of both on fake-gcs-server: what the bucket has is whole and in order`()
     async throws

@@ -4,7 +4,7 @@ import Testing
 
 /// An outage that begins before the start: the credentials or the store become available later. A command
 /// that has work to do waits. One that has none sends no request.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct LateStartTests {
   enum Outage: CaseIterable, Sendable {
     /// The file with the credentials is mounted late.

@@ -7,7 +7,7 @@ import Testing
 /// The bucket of `deploy/iam` on a real server, with versions, object lock, and old versions that expire.
 /// Somebody with an administrator's key deletes or overwrites everything, and the commands of the runbook
 /// recover it.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct ObjectLockTests {
   /// A locked bucket, made with the commands of `deploy/iam/README.md`, and a shell with its administrator's
   /// key.

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A store that becomes unavailable while `ship` runs, and comes back.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct OutageTests {
   enum Outage: CaseIterable, Sendable {
     case away, denied, writingDenied, busy

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Two shippers claim at the same time, also on a store without create-if-absent. There is one history.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RacedClaimTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var condition: FaultS3Server.ConditionalCreate

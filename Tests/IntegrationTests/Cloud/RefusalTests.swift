@@ -4,7 +4,7 @@ import Testing
 
 /// Whatever keeps a command from using a store gives exit 4, with its cause and its remedy. It never says
 /// "there is no backup".
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RefusalTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String

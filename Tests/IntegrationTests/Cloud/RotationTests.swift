@@ -7,7 +7,7 @@ import Testing
 
 /// Credentials that expire while `ship` runs, from servers that simulate the vendors'. No secret appears
 /// anywhere.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RotationTests {
   enum Vendor: CaseIterable, Sendable { case webIdentity, container, instance, process }
 

@@ -5,7 +5,7 @@ import Testing
 /// A bad network to the store, in which everything happens that can happen to a request, while the load of
 /// the crash tests runs. The restore at the end gives what the server acknowledged, and nothing was sent
 /// twice.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(20)))
 struct RoughWayTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var load: CrashTests.Case

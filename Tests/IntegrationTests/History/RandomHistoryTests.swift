@@ -8,7 +8,7 @@ import Testing
 /// that was given the same commands up to that time.
 ///
 /// `LIFEBOAT_HISTORIES` is the number of histories for each version.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
 struct RandomHistoryTests {
   private static let histories =
     getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 12

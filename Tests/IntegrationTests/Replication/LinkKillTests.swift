@@ -6,7 +6,7 @@ import Testing
 
 /// What `WAIT 1` acknowledged is never lost, whichever process is killed at whatever time. There is no AOF
 /// and no volume, so anything that is not in the repository is lost.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
 struct LinkKillTests {
   /// For each server and store. `LIFEBOAT_LINK_ROUNDS` sets another number.
   private static var rounds: Int {

@@ -49,9 +49,13 @@ final class LinkPlace {
   }
 
   func ship(_ port: UInt16, _ more: [String] = []) throws -> RunningCommand {
+    try ship(url: "redis://127.0.0.1:\(port)", more)
+  }
+
+  func ship(url: String, _ more: [String] = []) throws -> RunningCommand {
     let ship = try LifeboatCommand.start(
       [
-        "ship", "--replica-of", "redis://127.0.0.1:\(port)", "--repo", repository, "--source",
+        "ship", "--replica-of", url, "--repo", repository, "--source",
         "test/redis", "--admin-listen", "127.0.0.1:\(admin)", "--ack-interval", "20ms",
       ] + more, environment: environment)
     ships.append(ship)

@@ -4,7 +4,7 @@ import Testing
 
 /// `ship --replica-of` while its server is shut down, killed, restarted or failed over, and everything in a
 /// server that counts Lifeboat as a replica.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct LinkServerEndsTests {
   private static func fill(_ server: RedisServer, _ prefix: String, count: Int = 300) throws {
     let client = try server.connect()

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// `ship --replica-of`: what a restore gives, and how the history continues after something stops.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(15)))
 struct LinkShippingTests {
   private static func fill(_ server: RedisServer, _ prefix: String, count: Int = 500) throws {
     let client = try server.connect()

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// A slow store does not delay the server's child process that writes the full copy.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10))) struct LinkSpoolTests {
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+struct LinkSpoolTests {
   /// Stores objects of full copies, but delays the replies until it is open.
   private final class Gate: Sendable {
     private let isOpen = Mutex(false)

@@ -5,7 +5,7 @@ import Testing
 
 /// The stream of Redis 6.2 has relative expiries, and 6.2 only supports an AOF in one file.
 @Suite(
-  .enabled(if: !ServerVersion.isQuickRun && ServerVersion.available.contains(.v6_2)),
+  .timed, .enabled(if: !ServerVersion.isQuickRun && ServerVersion.available.contains(.v6_2)),
   .timeLimit(.minutes(10)))
 struct OldServerLinkTests {
   /// When each key expires, in milliseconds since 1970.

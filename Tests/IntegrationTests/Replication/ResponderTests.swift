@@ -7,7 +7,7 @@ import Testing
 
 /// The responder beside real primaries, replicas and Sentinels. Nothing may promote it, and no primary may
 /// wait for it.
-@Suite(.enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct ResponderTests {
   private static let versions = [ServerVersion.v6_2, .v7_4, .valkey9_1].filter {
     ServerVersion.available.contains($0)
@@ -161,58 +161,5 @@ struct ResponderTests {
       #expect(found.address == replica)
     }
     try await group.stop()
-  }
-}
-
-/// A real Sentinel of one primary, `mymaster`. It ends with this object.
-private final class Sentinel: Sendable {
-  let port: UInt16
-  private let directory: TemporaryDirectory
-  private let process: ChildProcess
-  var log: String { (try? TestFiles.text(directory("log"))) ?? "" }
-
-  init(_ version: ServerVersion, of primary: LinkAddress) async throws {
-    directory = try TemporaryDirectory("sentinel")
-    port = try freePorts(1)[0]
-    try TestFiles.write(
-      """
-      port \(port)
-      bind 127.0.0.1
-      dir \(directory.path)
-      sentinel monitor mymaster \(primary.host) \(primary.port) 1
-      sentinel down-after-milliseconds mymaster 2000
-      sentinel failover-timeout mymaster 20000
-
-      """, to: directory("sentinel.conf"))
-    process = try ChildProcess(
-      version.path, [directory("sentinel.conf"), "--sentinel"], directory: directory.path,
-      output: .file(directory("log")), errors: .file(directory("log")))
-    try await eventually(
-      deadline: 60, "the Sentinel answers",
-      condition: { (try? await ask("PING")) == .status("PONG") }, state: { log })
-  }
-
-  deinit { process.kill() }
-
-  private func ask(_ words: String...) async throws -> RESPReply {
-    let address = try #require(LinkAddress(host: "127.0.0.1", port: Int(port)))
-    return try await onOwnThread {
-      try LinkFixture.session(address).command(words.map { Array($0.utf8) })
-    }
-  }
-
-  func primary() async throws -> LinkAddress? {
-    let parts = try await ask("SENTINEL", "get-master-addr-by-name", "mymaster").elements ?? []
-    guard parts.count == 2, let host = parts[0].text, let port = parts[1].text.flatMap({ Int($0) })
-    else { return nil }
-    return LinkAddress(host: host, port: port)
-  }
-
-  func replicaPorts() async throws -> [String] {
-    let replicas = try await ask("SENTINEL", "slaves", "mymaster").elements ?? []
-    return replicas.compactMap { replica in
-      let fields = replica.elements?.compactMap(\.text) ?? []
-      return fields.firstIndex(of: "port").map { fields[$0 + 1] }
-    }
   }
 }

@@ -6,7 +6,7 @@ import Testing
 
 /// Runs every line of the runbooks in docs/operations unchanged, on a stage where the page's incident has
 /// happened. Afterwards, what the page promises has to be true.
-@Suite(.serialized, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
+@Suite(.serialized, .timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(10)))
 struct RunbookTests {
   /// A stage that has shipped a Redis with some keys, and the dataset.
   private func stage(_ name: String = "first:", key: Bool = false) async throws -> (

@@ -10,7 +10,7 @@ import Testing
 /// compared. The other one loses its shipper, its server and its volume. `scripts/soak` runs this for an
 /// hour.
 @Suite(
-  .serialized, .enabled(if: !ServerVersion.isQuickRun),
+  .serialized, .timed, .enabled(if: !ServerVersion.isQuickRun),
   .timeLimit(.minutes(Soak.seconds(120) / 60 * 2 + 20)))
 struct SoakTests {
   /// The largest increase from the first quarter of the run to the last, measured in the calm. Anonymous
