@@ -34,14 +34,14 @@ final class AuditLog: Sendable {
   }
   private let state = Mutex(State())
 
-  func note(_ verdict: Verdict, now: Int64, _ logger: Logger) {
+  func note(_ verdict: Verdict, of everything: String, now: Int64, _ logger: Logger) {
     if let reason = verdict.reason {
       guard state.withLock({ $0.begin(reason, at: now) }) else { return }
       logger.error(
-        "can't confirm that everything on disk is backed up", metadata: ["cause": "\(reason)"])
+        "can't confirm that \(everything) is backed up", metadata: ["cause": "\(reason)"])
     } else if verdict.isCovered, let lasted = state.withLock({ $0.end(at: now) }) {
       logger.notice(
-        "everything on disk is backed up again",
+        "\(everything) is backed up again",
         metadata: ["after": "\(humanDuration(milliseconds: lasted))"])
     }
   }

@@ -100,7 +100,7 @@ struct ShipSession {
       shipper.auditor.look()
       source.freeze()
     }
-    logger.info("stopping: shipping what is left on disk")
+    logger.info("stopping: shipping what is left")
   }
 
   /// Takes over what a look found about the work of other processes.

@@ -52,7 +52,7 @@ extension Shipper {
       auditor.look()
       if auditor.verdict.isCovered {
         logger.info(
-          "everything on disk is backed up",
+          "\(options.everything) is backed up",
           metadata: ["repository": "\(store.location)"])
       }
     }

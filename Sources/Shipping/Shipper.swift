@@ -57,6 +57,12 @@ package final class Shipper: Sendable {
 
     /// Where the data are, for messages.
     package var place: String { server ?? "\(data)" }
+    /// What is backed up if all is.
+    package var everything: String { Options.everything(in: place) }
+    /// The same for a `place` of files, or for the URL of a server.
+    static func everything(in place: String) -> String {
+      place.contains("://") ? "everything that the server sent" : "everything on disk"
+    }
 
     package init(
       data: FilePath, names: ServerNames, compression: Compression, source: String, host: String,
@@ -325,6 +331,6 @@ package final class Shipper: Sendable {
   /// Logs what the audit finds, once when it begins and once when it is over.
   private func tellOfAudit() {
     guard status.shipping.state != .standby else { return }
-    auditLog.note(auditor.verdict, now: time.monotonic, logger)
+    auditLog.note(auditor.verdict, of: options.everything, now: time.monotonic, logger)
   }
 }

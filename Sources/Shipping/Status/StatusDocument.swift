@@ -109,13 +109,13 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       "lag",
       (isLagKnown ? humanDuration(milliseconds: Int64(lagSeconds * 1000)) : "unknown")
         + (unshippedBytes > 0
-          ? ", \(humanBytes(unshippedBytes)) on disk are not backed up yet" : ""))
+          ? ", \(humanBytes(unshippedBytes)) are not backed up yet" : ""))
     if let recoverableTo {
       add("recoverable", "\(recoverableFrom.map { "from \($0) " } ?? "")to \(recoverableTo)")
     } else {
       add("recoverable", "nothing yet")
     }
-    add("confirmed", provedAt.map { "everything on disk was backed up at \($0)" } ?? "not yet")
+    add("confirmed", provedAt.map { "\(everything) was backed up at \($0)" } ?? "not yet")
     if let storeWords { add("store", storeWords) }
     if !isProbed {
       add(
@@ -150,12 +150,15 @@ package struct StatusDocument: Codable, Sendable, Equatable {
   /// That is not the same as 0.
   package var isLagKnown: Bool { lagSeconds > 0 || state == "following" || state == "active" }
 
+  /// What is backed up if all is: depends on whether the source is a directory or a server.
+  package var everything: String { Shipper.Options.everything(in: data) }
+
   private var summary: String {
     let lag = humanDuration(milliseconds: Int64(lagSeconds * 1000))
     if isWell, unshippedBytes > 0 || lagSeconds >= 1 {
       return "OK: shipping; everything but the last \(lag) is backed up"
     }
-    if isWell { return "OK: everything on disk is backed up" }
+    if isWell { return "OK: \(everything) is backed up" }
     if state == "starting" {
       return "STARTING: comparing the data directory with the repository"
     }
@@ -167,6 +170,6 @@ package struct StatusDocument: Codable, Sendable, Equatable {
       return "NOT OK: a claim can't be read, see below"
     }
     if recoverableTo == nil { return "NOT YET: there is no restore point" }
-    return "NOT OK: data on disk has not been backed up for \(lag)"
+    return "NOT OK: new data has not been backed up for \(lag)"
   }
 }

@@ -18,7 +18,7 @@ struct Ship: RepositoryCommand {
     abstract: "Back up a data directory continuously: the sidecar.",
     discussion: """
       With --data it reads the data directory only: it can be mounted read-only, and no connection to \
-      Redis is needed. With --replica-of it is a replica of a server, and needs no files. On SIGTERM or SIGINT, ship uploads what is left on disk and exits. It does not exit for \
+      Redis is needed. With --replica-of it is a replica of a server, and needs no files. On SIGTERM or SIGINT, ship uploads what is left and exits. It does not exit for \
       other problems: it reports them and recovers by itself.
 
       Examples:
@@ -178,7 +178,7 @@ struct Ship: RepositoryCommand {
     await linked?.responder.stop()
     let since = unshippedSince(outcome)
     if json { try Console.json(ShipDocument(outcome, unshippedSince: since)) }
-    return conclude(outcome, since, logger)
+    return conclude(outcome, shipper.options.everything, since, logger)
   }
 
   private func service(
@@ -352,14 +352,13 @@ struct Ship: RepositoryCommand {
     return [proved, outcome.pendingSince].compactMap { $0 }.min()
   }
 
-  private func conclude(_ outcome: Shipper.Outcome, _ since: Instant?, _ logger: Logger)
-    -> BackupTypes.ExitCode
-  {
+  private func conclude(
+    _ outcome: Shipper.Outcome, _ everything: String, _ since: Instant?, _ logger: Logger
+  ) -> BackupTypes.ExitCode {
     guard !outcome.isComplete else {
       if let tail = outcome.ignoredTail { logger.warning("\(tail)") }
-      let there = link.server.isGiven ? "that the server had" : "on disk"
-      let all = outcome.ignoredTail == nil ? there : "that a server would load"
-      logger.notice("shut down cleanly: everything \(all) is backed up")
+      let all = outcome.ignoredTail == nil ? everything : "everything that a server would load"
+      logger.notice("shut down cleanly: \(all) is backed up")
       return .success
     }
     if outcome.verdict == .nothing {

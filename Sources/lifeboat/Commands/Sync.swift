@@ -7,7 +7,7 @@ import SystemIO
 
 struct Sync: ExitingCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make the running sidecar upload everything on disk now.",
+    abstract: "Make the running sidecar upload everything now.",
     discussion: """
       Use it before a risky change: `redis-cli WAITAOF 1 0 0` (or waiting two seconds) makes sure that \
       the data is on disk, and `lifeboat sync --wait` that it is backed up.
@@ -41,7 +41,7 @@ struct Sync: ExitingCommand {
         if json {
           try Console.json(status)
         } else {
-          Console.line(isDone ? "done: everything on disk is backed up" : "requested")
+          Console.line(isDone ? "done: \(status.everything) is backed up" : "requested")
         }
         return .success
       }
