@@ -1,4 +1,5 @@
 import BackupTypes
+import HTTPTransport
 import RedisFormats
 import ReplicationLink
 import TestSupport
@@ -46,7 +47,7 @@ final class Sentinel: Sendable {
 
   private func ask(_ words: String...) async throws -> RESPReply {
     let address = try #require(LinkAddress(host: "127.0.0.1", port: Int(port)))
-    return try await onOwnThread {
+    return try await onOwnThread { [tls, credentials] in
       try LinkFixture.session(address, tls: tls, credentials).command(words.map { Array($0.utf8) })
     }
   }
