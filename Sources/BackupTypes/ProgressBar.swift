@@ -1,6 +1,18 @@
 /// The progress of a command, as one line on a terminal.
 package struct ProgressBar: Sendable {
-  package enum Unit: String, Sendable { case byte, object, record }
+  package enum Unit: Sendable {
+    case byte, object, record, repository
+
+    /// "object", "objects".
+    fileprivate func name(_ count: UInt64) -> String {
+      switch self {
+      case .byte: count == 1 ? "byte" : "bytes"
+      case .object: count == 1 ? "object" : "objects"
+      case .record: count == 1 ? "record" : "records"
+      case .repository: count == 1 ? "repository" : "repositories"
+      }
+    }
+  }
 
   /// What is being done: "restoring".
   package var label: String
@@ -31,7 +43,7 @@ package struct ProgressBar: Sendable {
   package func line(elapsed: Int64, columns: Int, isUnicode: Bool) -> String {
     let part = total == 0 ? 1 : Double(done) / Double(total)
     var facts = " \(Int(part * 100)) %  \(text(done)) of \(text(total))"
-    if unit != .byte { facts += total == 1 ? " \(unit)" : " \(unit)s" }
+    if unit != .byte { facts += " " + unit.name(total) }
     let seconds = Double(elapsed) / 1000
     if seconds >= 1, done > begun {
       let rate = min(Double(done - begun) / seconds, 1e18)

@@ -112,6 +112,7 @@ enum PageStyle {
     .choose{display:none}.ready .choose{display:inline}
     footer{color:var(--muted);font-size:.85rem;padding-bottom:2rem}
     @media (prefers-reduced-motion:no-preference){html{scroll-behavior:smooth}}
+    @media (max-width:70rem){.plot .alternate{display:none}}
     @media (max-width:30rem){.alternate{display:none}section{padding:.8rem}header,main,footer{padding-left:.65rem;padding-right:.65rem}.facts span{margin-left:0;display:block}
     th,td{padding-right:.6rem}.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
     .stack,.stack tbody,.stack tr,.stack td{display:block}.stack tr{border-bottom:1px solid var(--line);padding:.5rem 0}

@@ -46,7 +46,7 @@ struct Plot {
   /// The lines, and their labels in the margin, where nothing is plotted.
   private func scale(_ largest: Double) -> HTML {
     let base = Plot.top + Plot.height
-    var body = Drawing.ticks(axis, atMost: 4, height: base, hasMargin: true)
+    var body = Drawing.ticks(axis, atMost: 6, height: base, hasMargin: true)
     body += "<line class=\"base\" x1=\"0\" x2=\"100%\" y1=\"\(base)\" y2=\"\(base)\"/>"
     for value in lines(largest) {
       let y = base - Int((Double(Plot.height) * share(value, largest)).rounded())
@@ -60,7 +60,11 @@ struct Plot {
 
   /// The values with a line: the largest one, and below it as many as there is room for labels.
   private func lines(_ largest: Double) -> [Double] {
-    guard isLogarithmic else { return [largest, largest / 2] }
+    guard isLogarithmic else {
+      // These are counts and bytes: the label of a line is the line's own value.
+      let half = (largest / 2).rounded(.down)
+      return half < largest ? [largest, half] : [largest]
+    }
     var shown = [largest]
     for value in decades.reversed() where value < largest {
       let distance = share(shown[shown.count - 1], largest) - share(value, largest)

@@ -154,7 +154,7 @@ package struct GenerationUploader: Sendable {
       }
       if nonce == claim.nonce, isComplete || isOld {
         throw LifeboatError(
-          .failure, "the generation \(id) was uploaded before, and has been replaced since",
+          .failure, "the full copy \(id) was uploaded before, and has been replaced since",
           cause: "the file on disk is the older one again",
           hint: "it is uploaded again under the next timeline")
       }

@@ -197,7 +197,7 @@ struct ShipSession {
       if let drill = operations.drill { shipper.status.update { $0.drill = drill } }
       let damaged = operations.quarantined.subtracting(quarantined)
       if let id = writing.knownGenerations.first(where: damaged.contains), !options.isOnce {
-        return .diverged("the backup of generation \(id) is damaged: uploading it again")
+        return .diverged("the full copy \(id) is damaged in the repository: uploading it again")
       }
     }
     if let result = results.takeRecord() {

@@ -49,7 +49,7 @@ private struct Meaning {
         "check the owner of the file and the user this process runs as; a security profile can"
         + " forbid the call too"
     case .readOnlyFileSystem:
-      hint = "the file system is mounted read-only"
+      hint = "the file system is mounted read-only: mount it writable, or use another directory"
     case .noSuchFileOrDirectory, .notDirectory:
       hint = "check the path, and that the volume is mounted"
     case .tooManyOpenFiles, .tooManyOpenFilesInSystem:

@@ -1,6 +1,6 @@
 /// Decides which part of its history a replica requests from a primary.
 ///
-/// A primary names its history by an id, and counts the bytes of its stream. After a fail-over the new primary
+/// A primary names its history by an id, and counts the bytes of its stream. After a failover the new primary
 /// has another id, and knows up to which byte its history is the one of the old id. Examples of what follows:
 ///
 /// | We hold, up to | The primary is | Asked for |

@@ -98,8 +98,8 @@ enum Main {
   private static let forms = [
     ("--repository-id <id>'", "an id has 32 hex digits; `lifeboat list` prints it"),
     ("<time>'", "a time has a unit: 500ms, 30s, 5m, 12h, 7d"),
-    ("<bytes>'", "a size is 4096, 64KiB, 64MiB or 2GiB"),
-    ("<percent>'", "a percentage is 5, 2.5% or 100"),
+    ("<bytes>'", "examples of sizes: 4096, 64KiB, 64MiB, 2GiB"),
+    ("<percent>'", "examples of percentages: 5, 2.5%, 100"),
   ]
 
   private static func withForm(_ message: String) -> String {

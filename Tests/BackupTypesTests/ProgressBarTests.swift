@@ -28,6 +28,10 @@ import Testing
     #expect(
       bar.line(elapsed: 61_500, columns: 79, isUnicode: false)
         == "reading ------------------------ 0 %  0 of 1 record  1 min 1 s")
+    let fleet = ProgressBar("reading", 3, of: 12, .repository)
+    #expect(
+      fleet.line(elapsed: 500, columns: 79, isUnicode: false)
+        == "reading ######------------------ 25 %  3 of 12 repositories  0 s")
   }
 
   @Test func `a complete bar has no time left, and done never exceeds the total`() {

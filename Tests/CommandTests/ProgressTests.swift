@@ -71,43 +71,66 @@ import Testing
     }
   }
 
-  /// The store returns one snapshot, and the rest after the bar was shown.
-  @Test func `where the total is known there is a bar, and nothing of it stays beside the result`()
-    async throws
-  {
+  /// Runs a command below `s3://bucket/prefix` on a terminal.
+  ///
+  /// - Parameters:
+  ///   - repositories: their prefixes, each with its slash. Each gets a small backup first.
+  ///   - isHeld: called with each request for a snapshot. Those for which it is true are answered after the bar
+  ///     was shown.
+  private func shown(
+    _ command: String, repositories: [String], isHeld: @escaping @Sendable (String) -> Bool
+  ) async throws -> String {
     let folder = try TemporaryDirectory("progress")
     let file = folder("terminal")
     try TestFiles.write("", to: file)
     let data = try folder.makeDirectory("data")
     try TestFiles.write("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n", to: data + "/appendonly.aof")
     let server = try FaultS3Server()
+    let query = "?endpoint=\(server.url)&region=us-east-1&path-style=true"
     var environment = ChildProcess.minimalEnvironment
     environment["AWS_ACCESS_KEY_ID"] = FaultS3Server.accessKey
     environment["AWS_SECRET_ACCESS_KEY"] = FaultS3Server.secretKey
-    environment["LIFEBOAT_REPO"] =
-      "s3://bucket/prefix?endpoint=\(server.url)&region=us-east-1&path-style=true"
-    let shipped = try await LifeboatCommand.run(
-      ["ship", "--once", "--data", data], environment: environment)
-    #expect(shipped.exitCode == 0, "\(shipped)")
-    let snapshots = Counter()
+    for repository in repositories {
+      environment["LIFEBOAT_REPO"] = "s3://bucket/prefix\(repository)\(query)"
+      let shipped = try await LifeboatCommand.run(
+        ["ship", "--once", "--data", data], environment: environment)
+      #expect(shipped.exitCode == 0, "\(shipped)")
+    }
     server.change {
       $0.fault = { request in
-        if request.method == "GET", request.path.contains("/snapshots/"), snapshots.next() > 1 {
+        if request.method == "GET", request.path.contains("/snapshots/"), isHeld(request.path) {
           ProgressTests.waitForBar(file)
         }
         return nil
       }
     }
+    environment["LIFEBOAT_REPO"] = "s3://bucket/prefix\(query)"
     let terminal = try ChildProcess(
-      "/usr/bin/script", ["-qefc", "'\(LifeboatCommand.path)' list", "/dev/null"],
+      "/usr/bin/script", ["-qefc", "'\(LifeboatCommand.path)' \(command)", "/dev/null"],
       environment: environment, output: .file(file))
     let end = try await terminal.wait(deadline: 240)
     let text = try TestFiles.text(file)
     #expect(end == .exited(0), "\(text)")
+    let lines = rendered(text).map { $0.trimming() }.filter { !$0.isEmpty }
+    #expect(!lines.contains { $0.contains(" %  ") }, "\(lines)")
+    return text
+  }
+
+  /// The store returns one snapshot, and the rest after the bar was shown.
+  @Test func `where the total is known there is a bar, and nothing of it stays beside the result`()
+    async throws
+  {
+    let snapshots = Counter()
+    let text = try await shown("list", repositories: [""]) { _ in snapshots.next() > 1 }
     #expect(text.contains("reading #") && text.contains(" records"), "\(text)")
     let lines = rendered(text).map { $0.trimming() }.filter { !$0.isEmpty }
     #expect(lines.first?.hasPrefix("repository ") == true, "\(lines)")
-    #expect(!lines.contains { $0.contains(" %  ") }, "\(lines)")
+  }
+
+  /// The second repository is read after the bar was shown.
+  @Test func `the bar of fleet counts repositories`() async throws {
+    let text = try await shown("fleet", repositories: ["/a", "/b"]) { $0.contains("/b/") }
+    #expect(text.contains("1 of 2 repositories"), "\(text)")
   }
 
   @Test(arguments: ["list", "unpin x", "verify"])

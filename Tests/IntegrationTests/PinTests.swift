@@ -45,6 +45,8 @@ struct PinTests {
     let newest = try await later.run(
       "restore", ["--data", try place.folder.makeDirectory("newest")])
     #expect(newest.exitCode == 0, "\(newest)")
+    let all = try await later.run("unpin", ["--all"])
+    #expect(all.exitCode == 0 && all.outputText.has("kept: before-migration"), "\(all)")
     let inspected = try await later.run("inspect", ["--point", "before-migration"])
     #expect(inspected.exitCode == 0, "\(inspected)")
     let released = try await later.run("unpin", ["before-migration"])

@@ -214,6 +214,26 @@ import Testing
     }
   }
 
+  @Test func `a history of five days has five ticks in the drawing of windows and in each plot`() {
+    var chronicle = Samples.eventful()
+    let start = Samples.ago(5 * Samples.day)
+    chronicle.timelines[0].claimedAt = start
+    chronicle.timelines[0].windows[0].from = start
+    for index in chronicle.generations.indices {
+      chronicle.generations[index].at = start.advanced(byMilliseconds: 3_600_000)
+    }
+    let page = Samples.page(chronicle)
+    // Each tick is a line from the top to the bottom, and a date.
+    func ticks(_ drawing: Substring) -> [Substring] {
+      drawing.split(separator: "<text class=\"tick").dropFirst()
+        .compactMap { $0.split(separator: ">").dropFirst().first?.prefix(10) }
+    }
+    let drawings = page[...].split(separator: "<svg class=\"chart").dropFirst()
+      .compactMap { $0.split(separator: "class=\"lane\"").first }
+    let all = drawings.map(ticks).filter { $0.allSatisfy { $0.hasPrefix("2026-11-") } }
+    #expect(all.filter { $0.count == 5 }.count == 5, "\(drawings.map(ticks))")
+  }
+
   @Test func `a wrong clock stretches no drawing beyond tomorrow`() {
     var chronicle = Samples.eventful()
     chronicle.timelines[1].windows.append(

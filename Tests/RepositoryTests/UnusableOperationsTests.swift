@@ -28,6 +28,25 @@ import WriterLogic
     return made
   }
 
+  @Test func `doctor warns of a suspect state until somebody accepts it`() async throws {
+    let made = try await suspect(.none)
+    func isWarned() async throws -> Bool {
+      let findings = try await RepositoryDiagnosis(made.store, now: at(10_000)).findings()
+      return findings.contains { $0.check == "suspect" && $0.verdict == .warning }
+    }
+    #expect(try await isWarned())
+    // The sidecar restarts, and continues the suspect timeline.
+    try await made.addClaim(3, at: 2000, parentSnapshots: 1)
+    try await made.addChain(3, 1, ordinal: 1, baseAt: 2100)
+    #expect(try await isWarned())
+    // Another pin does not keep the question open.
+    try await made.addPin("p0000000000901-1-1", 1, 1, until: 20_000)
+    let release = Release(pin: Self.pin, repository: made.repository.id, at: at(0), by: "test")
+    _ = try await made.repository.create(
+      release, .operation(.releases, id: Self.pin), kind: .operation)
+    #expect(try await !isWarned())
+  }
+
   /// What an intruder can put under a name: bytes, a record sealed without the key, and, in an unencrypted
   /// repository, a record of another repository or another name.
   private func garbage(_ name: ObjectPath, _ made: MadeRepository, isEncrypted: Bool) async throws

@@ -65,7 +65,7 @@ extension Answer {
           + next)
     case .suspect(let newest, let before, let suspicion):
       throw LifeboatError(
-        .suspect, "the newest state may be the result of an accident: \(suspicion.detail)",
+        .suspect, "the newest state may be the result of an accident (\(suspicion.detail))",
         cause:
           "newest: \(newest.id) of \(newest.instant); before it: \(before.id) of \(before.instant)",
         hint: "choose with --suspect newest or --suspect before; "

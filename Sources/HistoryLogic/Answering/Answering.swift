@@ -149,7 +149,7 @@ package struct Answering: Sendable {
     guard !history.isQuarantined(snapshot) else {
       throw LifeboatError(
         .corrupt, "the restore point \(printable(id)) needs a full copy that is damaged",
-        cause: "its generation is quarantined",
+        cause: "its full copy is quarantined",
         hint: "`lifeboat list` shows the other points; `lifeboat verify` says what is damaged")
     }
     try checkWhole(snapshot, at: parsed.position, id, by: [snapshot])

@@ -282,9 +282,9 @@ package struct RestorePlanner: Sendable {
   }
 
   func generation(_ id: GenerationID) throws(LifeboatError) -> GenerationIndex {
-    guard let index = indexes[id] else { throw inconsistent("the generation \(id) is missing") }
+    guard let index = indexes[id] else { throw inconsistent("the full copy \(id) is missing") }
     guard index.generation == id, index.isConsistent else {
-      throw inconsistent("the index of the generation \(id) is inconsistent")
+      throw inconsistent("the index of the full copy \(id) is inconsistent")
     }
     return index
   }

@@ -1,5 +1,6 @@
 import BackupFormat
 package import BackupTypes
+import HistoryLogic
 package import ObjectStorage
 package import RepositoryAccess
 
@@ -112,7 +113,7 @@ package struct RepositoryDiagnosis: Sendable {
           remedy: "run `lifeboat ship` on the data directory of a Redis that holds data"))
     }
     findings += damaged(listing)
-    if listing.timelines.last?.suspicion != nil, !listing.pins.isEmpty {
+    if listing.notices.contains(where: { $0.kind == .suspect }) {
       findings.append(
         Finding(
           .repository, "suspect", .warning, "the newest state may be the result of an accident",

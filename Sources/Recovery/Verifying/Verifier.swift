@@ -148,7 +148,7 @@ package struct Verifier: Sendable {
           VerifyFinding(
             .remark, ObjectPath.operation(.quarantines, id: id.description).text,
             "it could not be written: \(error.message)",
-            consequence: "the damaged generation is not uploaded again",
+            consequence: "the damaged full copy is not uploaded again",
             remedy: "run verify with credentials that may write below ops/quarantines/"))
       }
     }

@@ -21,7 +21,7 @@ extension VerifyPass {
       add(
         VerifyFinding(
           .remark, ObjectPath.generation(id),
-          "retention was interrupted while it deleted this generation",
+          "retention was interrupted while it deleted this full copy",
           remedy: "none: the next run deletes the rest"), to: .generation(id))
       return
     }
@@ -29,7 +29,7 @@ extension VerifyPass {
     if listed.hasIndex {
       try await readRecords(
         GenerationIndex.self, [id], .index,
-        consequence: "nothing that needs this generation can be restored",
+        consequence: "nothing that needs this full copy can be restored",
         group: { .generation($0) },
         points: { [references] in references.generations[$0]?.points ?? [] },
         name: { .index($0) }
@@ -45,7 +45,7 @@ extension VerifyPass {
     }
     if references.generations[id] == nil {
       add(
-        VerifyFinding(.remark, ObjectPath.index(id).text, "no snapshot names this generation"),
+        VerifyFinding(.remark, ObjectPath.index(id).text, "no snapshot names this full copy"),
         to: .generation(id))
     }
     try await verifyWhole(index, listed)
@@ -77,7 +77,7 @@ extension VerifyPass {
       } else {
         add(
           .missing(
-            piece.name.text, "the index of its generation names it",
+            piece.name.text, "the index of its full copy names it",
             references.generations[id]?.points ?? [], "nothing that needs it can be restored"),
           to: .generation(id))
         check = nil
@@ -178,7 +178,7 @@ extension VerifyPass {
       object, detail, uses?.points ?? [],
       uses == nil
         ? "no restore point needs it; an upload in progress may use it"
-        : "nothing that needs this generation can be restored",
+        : "nothing that needs this full copy can be restored",
       remedy: "it is uploaded again if the file is still on disk; meanwhile, restore another point")
   }
 }

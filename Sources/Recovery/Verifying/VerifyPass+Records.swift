@@ -180,7 +180,7 @@ extension VerifyPass {
       if letGo.dumps.contains(id), !references.isNeeded(id) { continue }
       add(
         .missing(
-          ObjectPath.index(id).text, "snapshots refer to this generation", uses.points,
+          ObjectPath.index(id).text, "snapshots refer to this full copy", uses.points,
           "nothing that needs it can be restored"), to: .generation(id))
     }
     for (span, uses) in references.spans {

@@ -69,7 +69,7 @@ package struct CopyReport: Sendable, Encodable {
       text += hasOwnKey ? "the copy has its own key\n" : "the copy is new\n"
     }
     if let newest, let newestInstant {
-      text += "newest restore point of the copy: \(newest), \(newestInstant)\n"
+      text += "newest restore point of the copy: \(newest) of \(newestInstant)\n"
     }
     if let waitsUntil {
       text += "a later part of the history waits: run the command again after \(waitsUntil)\n"

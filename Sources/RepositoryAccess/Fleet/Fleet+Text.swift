@@ -13,7 +13,7 @@ extension Fleet {
       text += "and \(counted(leftOut, "more place")) not searched: use a longer prefix\n"
     }
     guard !rows.isEmpty else { return text }
-    text += "\n  state         newest      since       size        drill     repository (source)\n"
+    text += "\n  state         age         history     size        drill     repository (source)\n"
     for row in rows { text += row.line + "\n" + row.details(width: Fleet.width) }
     return text
   }
@@ -49,7 +49,9 @@ extension FleetRow {
 
   fileprivate func details(width: Int) -> String {
     guard let problem else { return "" }
-    let words = problem + (remedy.map { ". " + $0.prefix(1).uppercased() + $0.dropFirst() } ?? "")
+    // A problem may be one or more whole sentences.
+    let joint = problem.hasSuffix(".") ? " " : ". "
+    let words = problem + (remedy.map { joint + $0.prefix(1).uppercased() + $0.dropFirst() } ?? "")
     return wrapped(printable(words, limit: 400), width: width - 4).split(separator: "\n")
       .map { "    \($0)\n" }.joined()
   }

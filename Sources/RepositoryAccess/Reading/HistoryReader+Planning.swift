@@ -73,7 +73,7 @@ extension HistoryReader {
     do {
       let index = try await repository.index(id)
       if history.catalogue.generations[id]?.hasEmptiedPiece == true {
-        return .failure(Damage(reason: "a piece of generation \(id) has no bytes"))
+        return .failure(Damage(reason: "a piece of the full copy \(id) has no bytes"))
       }
       return history.catalogue.isWhole(index) ? .success(index) : .failure(Damage(reason: nil))
     } catch let error as LifeboatError where error.isDamage || error.code == .versionMismatch {

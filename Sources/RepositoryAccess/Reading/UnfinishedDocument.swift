@@ -20,6 +20,6 @@ package struct UnfinishedDocument: Sendable, Encodable {
     var text = "log without its BASE: \(humanBytes(bytes))"
     if let from, let to { text += " of \(from) to \(to)" }
     return text
-      + "\n  `restore --timeline \(timeline) --base empty` restores it, beginning with no keys"
+      + "\n  `lifeboat restore --timeline \(timeline) --base empty` restores it, beginning with no keys"
   }
 }

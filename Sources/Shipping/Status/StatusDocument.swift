@@ -126,7 +126,8 @@ package struct StatusDocument: Codable, Sendable, Equatable {
     if isSuspect {
       add(
         "SUSPECT",
-        "the newest state may be the result of an accident: see `lifeboat list`, then `lifeboat unpin`"
+        "the newest state may be the result of an accident: see `lifeboat list`, then `lifeboat unpin`; "
+          + "after that, this line stays until a minute after the next write to Redis"
       )
     }
     for loss in losses ?? [] {

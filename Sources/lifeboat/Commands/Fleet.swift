@@ -11,7 +11,7 @@ struct Fleet: RepositoryCommand {
     abstract: "Show every repository below a prefix, the most urgent first.",
     discussion: """
       Finds the repositories below --repo, at any depth up to eight levels, and prints one row for each: its \
-      state, the age of its newest restore point, how far back it can be restored, its size and its last \
+      state, the age of its newest restore point, how far back its history goes, its size and its last \
       drill. Reads the same as report, but no data. The given key is used for encrypted repositories.
       The exit code is that of the most urgent row: damaged 5, suspect 9, a failed drill 5, denied or \
       unavailable 4, locked 8, newer 10, empty 3. Removed data and old restore points are rows to look at, \
@@ -42,7 +42,7 @@ struct Fleet: RepositoryCommand {
     let fleet = try await FleetReader(
       store, keys: repository.key.source(),
       options: .init(ageMax: maxAge.value == 0 ? nil : maxAge.value), now: { SystemClock.now() },
-      progress: { Progress.show("reading", $0, of: $1, .object) }
+      progress: { Progress.show("reading", $0, of: $1, .repository) }
     ).run()
     if let html {
       let path = FilePath(html)

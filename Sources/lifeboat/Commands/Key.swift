@@ -134,8 +134,8 @@ struct KeyRemove: RepositoryCommand {
     abstract: "Remove a key, so that it no longer opens the repository.",
     discussion: """
       --encryption-key-file names a key that stays: before and after the removal, Lifeboat checks that it \
-      opens the repository. The credentials need permission to delete. A sidecar that is running with the \
-      removed key goes on until it is restarted.
+      opens the repository. The credentials need permission to delete. A running sidecar that \
+      has the removed key keeps working until it is restarted.
 
       Removing a key is not enough if somebody had it and could read the bucket: they may have kept the \
       repository's own key, which stays the same. Then create a new repository, with a new prefix and a \

@@ -10,17 +10,20 @@ struct Unpin: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Release pins, and accept the newest state.",
     discussion: """
-      After that, a restore no longer stops to ask which state is meant (exit 9).
+      After that, a restore no longer stops to ask which state is meant (exit 9). A pin that \
+      `lifeboat pin` has set is only released by its name.
 
       Examples:
         # The newest state is the right one
         lifeboat unpin --repo s3://backups/redis --all
+        # A pin that was set by name
+        lifeboat unpin --repo s3://backups/redis before-migration
       """)
 
   @OptionGroup var repository: RepositoryOptions
   @Argument(help: "The names or ids of the pins, as `lifeboat list` shows them.")
   var pins: [String] = []
-  @Flag(help: "Release every pin.")
+  @Flag(help: "Release every pin that Lifeboat has set by itself.")
   var all = false
   @Flag(help: "Print one JSON document.")
   var json = false
@@ -43,9 +46,13 @@ struct Unpin: RepositoryCommand {
     // A named pin is released by its name, even if it can't be read.
     let catalogue = try await opened.operations()
     var wanted = pins.filter { catalogue.pinsHeld.contains($0) }
+    var kept: [String] = []
     if wanted.count < pins.count || all {
       let active = try await opened.pinsInForce(catalogue, now: now)
-      if all { wanted = active.pins.map(\.id) + active.unreadable }
+      if all {
+        wanted = active.pins.filter { $0.name == nil }.map(\.id) + active.unreadable
+        kept = active.pins.compactMap(\.name)
+      }
       for word in pins where !wanted.contains(word) {
         let named = active.ids(named: word)
         guard !named.isEmpty else {
@@ -58,6 +65,9 @@ struct Unpin: RepositoryCommand {
     for id in wanted {
       try await opened.release(id, by: "lifeboat unpin", at: now)
       if !json { Console.line("released: \(id)") }
+    }
+    if !json {
+      for name in kept { Console.line("kept: \(printable(name)), which is released by its name") }
     }
     let until = now.advanced(byMilliseconds: RetentionPolicy.grace).description
     if json {
