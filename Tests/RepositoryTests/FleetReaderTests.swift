@@ -116,7 +116,7 @@ import Testing
         "whole": .fine,
       ], "\(found.text)")
     #expect(found.rows.map(\.name).suffix(3) == ["drill", "flushed", "whole"])
-    #expect(!found.text.contains("..") && found.text.contains("keys. `"), "\(found.text)")
+    #expect(!found.text.contains("..") && found.text.contains("removed data. `"), "\(found.text)")
     #expect(found.exitCode == .corrupt)
     func problem(_ name: String) throws -> String {
       try #require(found.rows.first { $0.name == name }?.problem)
