@@ -15,7 +15,8 @@ struct Timed: SuiteTrait, TestTrait, TestScoping {
     let begun = ContinuousClock.now
     defer {
       if testCase != nil {
-        append("\(Int((ContinuousClock.now - begun) / .seconds(1))) \(test.displayName ?? test.name)\n")
+        let seconds = Int((ContinuousClock.now - begun) / .seconds(1))
+        append("\(seconds) \(test.displayName ?? test.name)\n")
       }
     }
     try await run()
