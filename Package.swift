@@ -200,7 +200,7 @@ let package = Package(
       name: "ReplicationLinkTests",
       dependencies: [
         "BackupTypes", "RedisFormats", "BackupFormat", "WriterLogic", "SystemIO", "HTTPTransport",
-        "Auditing", "ReplicationLink", "TestSupport",
+        "Auditing", "ReplicationLink", "TestSupport", logging,
       ],
       swiftSettings: strict),
     .testTarget(

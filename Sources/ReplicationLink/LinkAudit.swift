@@ -40,9 +40,12 @@ package struct LinkAudit: AuditedSource {
       return sample
     }
     let base = SourceSample.File(
-      name: facts.base.name, version: facts.base.version, isKeyless: line.isEmpty)
+      name: facts.base.name, version: facts.base.version,
+      isKeyless: line.isEmpty && !line.isOutdated(by: info))
     var files = facts.files.map { SourceSample.File(name: $0.name, version: $0.version) }
-    if line.id != nil, let offset = info.offset, offset > facts.received, !files.isEmpty {
+    if line.id != nil, let offset = info.offset, offset > max(facts.received, facts.lastStart),
+      !files.isEmpty
+    {
       files[files.count - 1].version.size = offset - facts.lastStart
     }
     sample.line = .log(SourceSample.Log(base: base, files: files, manifestModified: nil))

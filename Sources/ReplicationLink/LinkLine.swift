@@ -59,6 +59,11 @@ final class LinkLine: Sendable {
     /// Whether the history was cut, and no comparison has taken that into account yet. Until then, the log
     /// that a session reports as durable may be log that the server has lost.
     var isCut = false
+    /// Where it was cut last, and the timelines whose log goes on with what the server has lost.
+    var fork: (offset: UInt64, timelines: Set<TimelineNumber>)?
+    /// Whether somebody was shown this history, and was not told yet that it was cut.
+    var isBroken = false
+    var isSeen = false
     /// How many keys the server had when it was last connected to.
     var keys: KeyBounds
     /// From this time on nothing more is shown, by the monotonic clock.
@@ -149,24 +154,6 @@ final class LinkLine: Sendable {
     base.begin(spool)
   }
 
-  /// The server continues the history, perhaps under another id.
-  func continued(id: String?) { if let id { state.withLock { $0.id = id } } }
-
-  /// The bytes after `offset` are not the server's history. Drops them.
-  func cut(to offset: UInt64) {
-    state.withLock { state in
-      state.window.cut(to: offset)
-      state.parts.removeAll { $0.start > offset }
-      if let last = state.parts.indices.last { state.parts[last].end = nil }
-      state.shown = min(state.shown, offset)
-      state.durable = state.durable.map { min($0, offset) }
-      state.askedAt = min(state.askedAt, offset)
-      state.isCut = true
-      // The bytes after the last boundary are the beginning of a command that the server does not have.
-      (state.stream, state.streamStart) = (ReplicationStream(), offset)
-    }
-  }
-
   /// Adds bytes of the stream.
   /// - Returns: whether there is new data to see, and whether the server asked for our offset.
   func append(_ bytes: ArraySlice<UInt8>, at now: Now) throws(LifeboatError) -> (
@@ -249,6 +236,7 @@ final class LinkLine: Sendable {
 
   func view(at now: Instant) -> CaptureView {
     state.withLock { state in
+      state.isSeen = true
       // When a part is shown, the one before it has ended.
       let reached = state.parts.filter { $0.start <= state.shown }
       let all = reached.map {
@@ -279,6 +267,9 @@ final class LinkLine: Sendable {
   var isEmpty: Bool {
     state.withLock { !isContinued && !hadKeys && $0.stream.dataEnd == 0 }
   }
+
+  /// Whether the server had no data when this was made, and has some now.
+  func isOutdated(by info: ReplicationInfo) -> Bool { isEmpty && info.hasKeys != false }
 
   /// Notes that a restore gives the history up to this position.
   func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {
@@ -312,7 +303,10 @@ final class LinkLine: Sendable {
   /// Up to which offset of a part the log of a timeline is known to be the server's stream.
   func proved(_ part: Part, in timeline: TimelineNumber) -> UInt64 {
     state.withLock { state in
-      guard state.timelines.contains(timeline), let durable = state.durable else { return 0 }
+      guard state.timelines.contains(timeline), var durable = state.durable else { return 0 }
+      if let fork = state.fork, fork.timelines.contains(timeline) {
+        durable = min(durable, fork.offset)
+      }
       return max(durable, part.start) - part.start
     }
   }

@@ -16,6 +16,11 @@ struct LinkLog: SourceFile, Sendable {
 
   /// Only bytes that are not durable yet, and a few before them, can be read.
   func read(from: UInt64, to: UInt64) throws(LifeboatError) -> [UInt8] {
+    guard line.part(part.pin) != nil else {
+      throw LifeboatError(
+        .failure, "\(name) can't be read any more",
+        cause: "the server continues its history from an earlier state", isRetryable: true)
+    }
     let (bytes, end) = line.bytes(from: part.start + from, to: part.start + to)
     if let bytes { return bytes }
     throw LifeboatError(

@@ -31,6 +31,8 @@ final class LinkReceiver: Sendable {
   /// A primary sends a PING every ten seconds, and a line end each second before it sends its copy.
   static let silenceMax: Int64 = 60_000
   static let acknowledgeInterval: Int64 = 1000
+  /// How often a server without data is asked whether it has some.
+  private static let emptyInterval: Int64 = 5000
   private static let pauses: ClosedRange<Int64> = 250...15_000
 
   let server: LinkServer
@@ -166,7 +168,7 @@ final class LinkReceiver: Sendable {
           "remedy": "`lifeboat list` shows the abandoned branch, and the command that restores it",
         ])
       line?.abandonNext()
-      line?.cut(to: after)
+      line?.cut(to: after, as: shared.nextPin())
       shared.tell(isQuestion: false)
       try receiveRest(session, info, id, after)
     }
@@ -211,9 +213,17 @@ final class LinkReceiver: Sendable {
   ) throws(LifeboatError) {
     guard let line, line.base.isWanted else {
       session.close()
-      if line?.base.isUnread != true { makeNew(info, reason) } else { noteReady() }
-      // The copy is not requested until the shipper reads it.
-      while self.line?.base.isUnread == true, !isStopped { bell.wait(milliseconds: 5000) }
+      if let line, line.base.isUnread, !line.isOutdated(by: info) {
+        noteReady()
+      } else {
+        makeNew(info, reason)
+      }
+      // The copy is not requested until the shipper reads it. A shipper does not read that of a server
+      // without data, so such a server is asked again.
+      while let line = self.line, line.base.isUnread, !isStopped {
+        bell.wait(milliseconds: LinkReceiver.emptyInterval)
+        if line.isEmpty { return }
+      }
       return
     }
     guard line.isStill(info) else {

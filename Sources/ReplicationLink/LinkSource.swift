@@ -65,13 +65,13 @@ package final class LinkSource: Source {
     while true {
       switch receiver.status {
       case .ready:
-        if let line = receiver.line { return line.view(at: time.wall) }
+        if let line = receiver.line { return try view(of: line) }
       case .down(let error, let since):
         // The received data is shipped even while the link is down. A short interruption changes nothing.
         guard let line = receiver.line, line.isContinued || line.base.isComplete,
           line.hasUnshipped || time.monotonic - since < LinkSource.interruptionMax
         else { throw error }
-        return line.view(at: time.wall)
+        return try view(of: line)
       case .connecting: break
       }
       guard time.monotonic < deadline else { throw LinkSource.isConnecting(server.url) }
@@ -79,6 +79,16 @@ package final class LinkSource: Source {
         throw LinkSource.isConnecting(server.url)
       }
     }
+  }
+
+  private func view(of line: LinkLine) throws(LifeboatError) -> CaptureView {
+    let view = line.view(at: time.wall)
+    // Whoever ships the bytes that were cut off has to compare again.
+    guard !line.takeBreak() else {
+      throw LifeboatError(
+        .failure, "\(server.url) continues its history from an earlier state", isRetryable: true)
+    }
+    return view
   }
 
   private static let firstWait: Int64 = 12_000
@@ -195,7 +205,9 @@ package final class LinkSource: Source {
 
   package func release(except pins: Set<PinID>) {
     // Nothing is being shipped, so nobody would read a newer full copy.
-    if pins.isEmpty { receiver?.line?.abandonNext() }
+    guard pins.isEmpty else { return }
+    receiver?.line?.abandonNext()
+    _ = receiver?.line?.takeBreak()
   }
   package func unlinkedBytes() -> [PinID: UInt64] { [:] }
   package func savesInProgress() -> String { "" }
@@ -229,7 +241,9 @@ package final class LinkSource: Source {
       ).spans
       let proved = min(size, line.proved(part, in: range.timeline))
       let agreed = spans.last { $0.to <= proved }?.to
-      if spans.contains(where: { $0.to > proved && $0.to <= size }) {
+      if !line.isForked(part, in: range.timeline, at: proved),
+        spans.contains(where: { $0.to > proved && $0.to <= size })
+      {
         // The rest is compared, if it is in memory.
         try require(line, part, from: agreed ?? range.from, to: size)
       }
@@ -237,7 +251,12 @@ package final class LinkSource: Source {
     case .shared(let pin, let size, let range, let span):
       guard let part = line.part(pin) else { return nil }
       let end = min(span.to, size)
-      if line.proved(part, in: range.timeline) >= end { return .offset(end) }
+      let proved = line.proved(part, in: range.timeline)
+      if proved >= end { return .offset(end) }
+      // Nobody holds the bytes up to the fork any more, and those after it differ.
+      if proved >= span.from, line.isForked(part, in: range.timeline, at: proved) {
+        return .offset(proved)
+      }
       try require(line, part, from: span.from, to: end)
       return nil
     case .boundary(let pin, let from, let to):

@@ -6,8 +6,10 @@ import WriterLogic
 
 /// When a `sync` is done, and when the session is over.
 extension ShipSession {
-  /// Ships everything on disk now, whatever the interval.
+  /// Ships everything now, whatever the interval.
   mutating func beginSync() {
+    // A stopping link shows nothing that the server writes now. The request stays open.
+    guard stop == nil || source.hasFiles else { return }
     syncing = (shipper.status.shipping.syncAsked, time.monotonic, nil)
     writing.flush()
     // The sync is done once the state that this look finds is covered.

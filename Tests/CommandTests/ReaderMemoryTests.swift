@@ -13,22 +13,22 @@ import Testing
   private static let code = 24 << 10
   static let commands = ["list", "inspect", "verify", "report", "prune"]
 
-  /// Runs a command with a terminal. Prints its exit code and its peak memory in KiB, without the mapped files
-  /// at the largest sample. Python forks the command, because a child of this process would start with the
-  /// memory of this process.
+  /// Runs a command with a terminal. Prints its exit code and its peak memory in KiB, without the mapped
+  /// files, of which there are more and more until it ends. Python forks the command, because a child of this
+  /// process would start with the memory of this process.
   private static let program = """
     import os, pty, sys, threading, time
     pid, terminal = pty.fork()
     if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
-    most = (0, 0)
+    code = 0
     def sample():
-        global most
+        global code
         while True:
             try: lines = open(f"/proc/{pid}/status").read().splitlines()
             except OSError: return
-            sizes = [int(line.split()[1]) for line in lines if line.startswith(("VmRSS:", "RssFile:"))]
-            if len(sizes) < 2: return
-            most = max(most, (sizes[0], sizes[1]))
+            sizes = [int(line.split()[1]) for line in lines if line.startswith("RssFile:")]
+            if not sizes: return
+            code = max(code, sizes[0])
             time.sleep(0.002)
     threading.Thread(target=sample, daemon=True).start()
     seen = b""
@@ -38,7 +38,7 @@ import Testing
         if not part: break
         seen += part
     _, status, usage = os.wait4(pid, 0)
-    print(os.waitstatus_to_exitcode(status), usage.ru_maxrss - most[1])
+    print(os.waitstatus_to_exitcode(status), usage.ru_maxrss - code)
     sys.stderr.buffer.write(seen[-2000:])
     """
 

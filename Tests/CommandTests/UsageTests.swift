@@ -10,7 +10,7 @@ import Testing
     (["ship", "--data", "x", "--repo", "y", "--ship-interval", "5"], "a time has a unit: 500ms"),
     (["prune", "--repo", "y", "--keep-within", "7"], "a time has a unit"),
     (["ship", "--data", "x", "--repo", "y", "--read-limit", "fast"], "examples of sizes: 4096"),
-    (["verify", "--repo", "y", "--sample", "10x"], "a percentage is 5"),
+    (["verify", "--repo", "y", "--sample", "10x"], "examples of percentages: 5"),
     (["restore", "--data", "x", "--repo", "y", "--repository-id", "12"], "32 hex digits"),
     (["ship", "--data", "x", "--repo", "y", "--repository-id", "12"], "32 hex digits"),
     (["list", "--repo", "s3:/bucket/prefix"], "it begins like a URL, but not with s3://"),

@@ -109,6 +109,30 @@ import WriterLogic
     }
   }
 
+  /// Nobody has received the first write after an empty start, so only the server knows of it.
+  @Test func theFirstWriteOfAnEmptyServerIsNotCovered() async throws {
+    let server = try server()
+    let now = Instant(milliseconds: 1_700_000_000_000)
+    let file = PinnedFile(
+      pin: state.nextPin(), name: "base", size: 1, modified: FileMoment(now), born: nil,
+      identity: state.nextIdentity())
+    let part = LinkLine.Part(
+      pin: state.nextPin(), name: "log", sequence: 1, identity: state.nextIdentity(), start: 0)
+    let base = LinkBase(
+      file, sequence: 1, name: state.nextName(), stored: nil, receiver: bell)
+    state.set(
+      line: LinkLine(
+        base: base, first: part, because: "a test", runID: nil, keys: .none, hadKeys: false,
+        limits: .init(heldMax: 1 << 20), now: now))
+    try await onOwnThread {
+      var audit = try audit(server)
+      said.set(Self.info(Self.own, 0) + "# Keyspace\r\n")
+      #expect(try log(audit.sample()).base?.isKeyless == true)
+      said.set(Self.info(Self.own, 0) + "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n")
+      #expect(try log(audit.sample()).base?.isKeyless == false)
+    }
+  }
+
   /// A server that does not answer gives no sample. The next time, the audit asks it again.
   @Test func silenceIsNoSample() async throws {
     let server = try server()

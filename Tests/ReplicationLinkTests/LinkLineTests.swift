@@ -118,15 +118,48 @@ struct LinkLineTests {
     _ = try line.append(command("SET", "k", "old"), at: now())
     let old = try restorable(line, to: line.held!.offset)
     line.confirm(old, in: timeline)
-    line.cut(to: 1010)
+    line.cut(to: 1010, as: state.nextPin())
     #expect(line.held?.offset == 1010 && line.acknowledged == 1010)
     _ = try line.append(command("SET", "k", "another value"), at: now())
     line.confirm(old, in: timeline)
+    let new = try restorable(line, to: line.held!.offset)
+    line.confirm(new, in: timeline)
     #expect(line.acknowledged == 1010)
     line.compared()
-    let part = try #require(line.part(old.pin))
+    let part = try #require(line.part(new.pin))
     #expect(line.proved(part, in: timeline) == 510)
     #expect(line.proved(part, in: TimelineNumber(2)!) == 0)
+  }
+
+  /// A session that has read bytes that the server has lost must neither upload others in their place nor go
+  /// on: by its next look, the file can be longer than before.
+  @Test func afterAForkWhoWasShownTheOldBytesIsTold() throws {
+    let line = line()
+    let old = try #require(line.view(at: now().wall).aof.set?.increments.last?.file)
+    let file = LinkLog(part: try #require(line.part(old.pin)), line: line)
+    _ = try line.append(command("SET", "k", "old"), at: now())
+    #expect(!line.takeBreak())
+    line.cut(to: 1000, as: state.nextPin())
+    _ = try line.append(command("SET", "k", "another value"), at: now())
+    #expect(line.takeBreak() && !line.takeBreak())
+    #expect(throws: LifeboatError.self) { try file.read(from: 500, to: 510) }
+    let new = try #require(line.view(at: now().wall).aof.set?.increments.last?.file)
+    #expect(new.pin != old.pin && new.identity == old.identity)
+    let again = LinkLog(part: try #require(line.part(new.pin)), line: line)
+    #expect(try again.read(from: 500, to: 510).count == 10)
+  }
+
+  /// A newer copy was to begin after bytes that had not arrived when the primary failed.
+  @Test func aCopyOfAHistoryThatEndedBeforeItDividesNothing() throws {
+    let line = line()
+    let newer = base(stored: nil)
+    #expect(line.split(at: 1100, id: "a", newer, part(1100)))
+    line.continued(id: "b")
+    #expect(!line.hasNext && newer.isLost)
+    let set = Array(repeating: command("SET", "k", "v"), count: 10).flatMap { $0 }
+    _ = try line.append(set[...], at: now())
+    #expect(
+      line.view(at: now().wall).aof.set?.increments.map(\.file.size) == [500 + UInt64(set.count)])
   }
 
   @Test func aNewerCopyBeginsAfterWhatIsShown() throws {

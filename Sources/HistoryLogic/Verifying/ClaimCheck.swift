@@ -19,7 +19,7 @@ package func claimProblem(_ claim: Claim, number: TimelineNumber, repository: No
     claim.place?.volume,
   ]
   if texts.contains(where: { $0?.utf8.count ?? 0 > claimTextBytesMax }) {
-    return "it has a text of more than \(claimTextBytesMax) bytes"
+    return "it has a text that is too long (the limit is \(humanBytes(UInt64(claimTextBytesMax))))"
   }
   if let parent = claim.parent {
     if parent >= number { return "it names timeline \(parent) as its parent" }
