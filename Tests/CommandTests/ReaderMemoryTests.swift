@@ -26,9 +26,9 @@ import Testing
         while True:
             try: lines = open(f"/proc/{pid}/status").read().splitlines()
             except OSError: return
-            sizes = [int(line.split()[1]) for line in lines if line.startswith("RssFile:")]
-            if not sizes: return
-            code = max(code, sizes[0])
+            # While the command replaces this program, and after its end, the line is not there.
+            for line in lines:
+                if line.startswith("RssFile:"): code = max(code, int(line.split()[1]))
             time.sleep(0.002)
     threading.Thread(target=sample, daemon=True).start()
     seen = b""

@@ -34,7 +34,11 @@ struct SentinelLinkTests {
     /// The credentials with which this test asks the Sentinel.
     var administrator: LinkCredentials?
 
+    /// Its folder ends with it.
+    let certificates: Certificates
+
     init(_ login: Login, _ certificates: Certificates) {
+      self.certificates = certificates
       switch login {
       case .password, .ownUser:
         server = ["requirepass": "all-pw", "masterauth": "all-pw"]
@@ -103,5 +107,6 @@ struct SentinelLinkTests {
     try await place.expectRestored(second.dataset(), "after the failover")
     #expect(try second.info("sync_full") == "0", "\(place.said)")
     for secret in ["all-pw", "own-pw"] { #expect(!place.said.contains(secret)) }
+    withExtendedLifetime(settings.certificates) {}
   }
 }
