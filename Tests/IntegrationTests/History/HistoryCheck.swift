@@ -46,7 +46,8 @@ extension RandomHistory {
     if let before {
       result = try await place.run("restore", ["--json", "--data", target, "--point", before.id])
     }
-    let listed = try await place.run("list", []).outputText
+    let listed =
+      try await place.run("list", []).outputText + place.run("list", ["--json"]).outputText
     let what = "\(description)\nat \(instant): \(result)\n\(listed)"
     guard result.exitCode == 0, let text = result.jsonText("instant") else {
       Issue.record("\(what)")

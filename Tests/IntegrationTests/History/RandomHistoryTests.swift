@@ -7,11 +7,14 @@ import Testing
 /// Random histories on real servers of every version. For any time, a restore gives the dataset of a server
 /// that was given the same commands up to that time.
 ///
-/// `LIFEBOAT_HISTORIES` is the number of histories for each version.
+/// `LIFEBOAT_HISTORIES` is the number of histories for each version. `LIFEBOAT_HISTORY_SEED` gives all of them
+/// the same seed; they still differ, since the times are those of the machine.
 @Suite(.timed, .enabled(if: !ServerVersion.isQuickRun), .timeLimit(.minutes(60)))
 struct RandomHistoryTests {
   private static let histories =
     getenv("LIFEBOAT_HISTORIES").flatMap { Int(String(cString: $0)) } ?? 12
+  private static let seed =
+    getenv("LIFEBOAT_HISTORY_SEED").flatMap { UInt64(String(cString: $0)) }
   /// Each history takes two servers and a few commands.
   private static let width = 3
 
@@ -28,7 +31,7 @@ struct RandomHistoryTests {
       for number in 0..<Self.histories {
         if number >= Self.width, let tally = try await group.next() { total.add(tally) }
         group.addTask {
-          let seed = UInt64.random(in: 0 ... .max)
+          let seed = Self.seed ?? UInt64.random(in: 0 ... .max)
           return try await Self.history(version, seed: seed, annotates: number % 3 > 0)
         }
       }
