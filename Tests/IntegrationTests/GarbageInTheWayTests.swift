@@ -42,14 +42,7 @@ struct GarbageInTheWayTests {
       state: { "\(ship.status)" })
     try server.fill("third:", 1...20)
     _ = try await ship.end()
-    let wanted = try await server.dataset()
-    let target = place.folder("restored")
-    let restored = try await place.run("restore", ["--data", target])
-    #expect(restored.exitCode == 0, "\(restored)")
-    let again = try await RedisServer.start(
-      .v7_4, directory: target, options: ["appendonly": "yes"])
-    defer { again.kill() }
-    #expect(try await again.dataset() == wanted)
+    try await expectRestored(server.dataset(), from: place)
     let listed = try await place.run("list", [])
     #expect(listed.exitCode == 0 && listed.outputText.has("timelines/99999999/claim"), "\(listed)")
     let verified = try await place.run("verify", [])
@@ -57,6 +50,16 @@ struct GarbageInTheWayTests {
     for name in ["timelines/99999999/claim", "timelines/00000001/snapshots/99999999"] {
       #expect(verified.outputText.has(name), "\(verified)")
     }
+  }
+
+  private func expectRestored(_ wanted: Dataset, from place: Place) async throws {
+    let target = place.folder("restored")
+    let restored = try await place.run("restore", ["--data", target])
+    #expect(restored.exitCode == 0, "\(restored)")
+    let server = try await RedisServer.start(
+      .v7_4, directory: target, options: ["appendonly": "yes"])
+    defer { server.kill() }
+    #expect(try await server.dataset() == wanted)
   }
 
   /// Garbage that looks like a fold, and garbage behind the end. The shipper was killed before it had shipped
@@ -101,14 +104,7 @@ struct GarbageInTheWayTests {
     let repository = try #require(try await Repository.open(place.store))
     let claim = try await repository.claim(TimelineNumber(2)!)
     #expect(claim.fork?.offset == last.to && claim.end?.ordinals.first?.offset == last.to)
-    let wanted = try await server.dataset()
-    let target = place.folder("restored")
-    let restored = try await place.run("restore", ["--data", target])
-    #expect(restored.exitCode == 0, "\(restored)")
-    let again = try await RedisServer.start(
-      .v7_4, directory: target, options: ["appendonly": "yes"])
-    defer { again.kill() }
-    #expect(try await again.dataset() == wanted)
+    try await expectRestored(server.dataset(), from: place)
     let verified = try await place.run("verify", [])
     #expect(verified.exit == .corrupt && verified.outputText.has(garbage[0]), "\(verified)")
   }
