@@ -102,9 +102,11 @@ struct MadeRepository {
   ///   - clean: the time when everything on disk was durable, as at a clean shutdown.
   ///   - written: when the snapshot was written, if not at 0.
   ///   - keys: how many keys it estimates.
+  ///   - fork: up to here, the log is that of the timeline before.
   func addChain(
     _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil,
-    writtenAt written: Int64? = nil, keys: UInt64? = nil, reached: UInt64? = nil
+    writtenAt written: Int64? = nil, keys: UInt64? = nil, reached: UInt64? = nil,
+    fork: UInt64? = nil
   ) async throws {
     let id = baseID(number, time)
     let index = GenerationIndex(
@@ -113,14 +115,20 @@ struct MadeRepository {
       dataset: DatasetRecord(
         server: nil, rdbVersion: 11, isValkey: false, databases: [], functions: 0))
     _ = try await repository.create(index, .index(id), kind: .index)
-    let segment = Snapshot.Segment(
-      timeline: TimelineNumber(number)!, ordinal: ordinal, from: 0, to: nil)
+    let timeline = TimelineNumber(number)!
+    var segments = [
+      Snapshot.Segment(timeline: timeline, ordinal: ordinal, from: fork ?? 0, to: nil)
+    ]
+    if let fork {
+      segments.insert(
+        .init(timeline: timeline.previous!, ordinal: ordinal, from: 0, to: fork), at: 0)
+    }
     let chain = Snapshot.Chain(
       form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
       base: .init(generation: id, file: index.file, sequence: Int64(ordinal)),
       files: [
         .init(
-          file: "a.\(ordinal).incr.aof", sequence: Int64(ordinal), segments: [segment],
+          file: "a.\(ordinal).incr.aof", sequence: Int64(ordinal), segments: segments,
           identity: nil)
       ])
     var made = snapshot(number, sequence, by: nil, chain: chain, dump: nil)

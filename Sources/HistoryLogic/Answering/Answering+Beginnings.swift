@@ -49,7 +49,13 @@ extension Answering {
       guard let next = history.successor(of: number), next.timeline <= limit else { return found }
       let finder = try self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
-      guard try isContinued || (next.fork == nil && !isBack(finder, behind: found.finder, point))
+      // A shipper was killed before its BASE was uploaded, and the next one continued its log.
+      let isWithoutBase =
+        next.fork?.timeline == number
+        && found.finder.snapshots.values.allSatisfy { $0.primary == nil }
+      guard
+        try isContinued || isWithoutBase
+          || (next.fork == nil && !isBack(finder, behind: found.finder, point))
       else {
         return found
       }
