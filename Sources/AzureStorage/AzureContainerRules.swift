@@ -60,15 +60,17 @@ struct AzureContainerRules {
     guard hold || policy else {
       return Finding(.bucket, "immutability", .ok, "there is neither a policy nor a legal hold")
     }
+    guard hold else {
+      return Finding(
+        .bucket, "immutability", .note,
+        "a policy keeps every object for a time: nobody can delete it earlier, and it costs money that long"
+      )
+    }
     return Finding(
-      .bucket, "immutability", .warning,
-      hold
-        ? "a legal hold protects every object"
-        : "an immutability policy protects every object for a time",
-      consequence: "nobody can delete or replace backups, and objects that Lifeboat deletes stay"
-        + " that long and cost money",
-      remedy: "accept the cost: it is the safest protection; prune reports what it could not"
-        + " delete")
+      .bucket, "immutability", .warning, "a legal hold protects every object",
+      consequence:
+        "nobody can delete an object until the hold is cleared, and all of them cost money",
+      remedy: "clear the hold when it is no longer needed; prune then deletes what it could not")
   }
 
   private var access: Finding? {

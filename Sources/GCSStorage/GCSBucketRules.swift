@@ -99,12 +99,19 @@ package struct GCSBucketRules {
   private var retention: Finding {
     guard let period = bucket.retentionPolicy?.retentionPeriod.flatMap({ Int64($0) }), period > 0
     else { return Finding(.bucket, "retention-policy", .ok, "there is none") }
+    let kept =
+      "every object is kept for \(humanDuration(milliseconds: clamped(period))): nobody can delete it earlier,"
+      + " and it costs money that long"
+    guard period < GCSBucketRules.keptSecondsMin else {
+      return Finding(.bucket, "retention-policy", .note, kept)
+    }
     return Finding(
-      .bucket, "retention-policy", .warning,
-      "objects can't be deleted for \(humanDuration(milliseconds: clamped(period)))",
-      consequence: "objects that Lifeboat deletes stay that long, and cost money",
-      remedy: "accept the cost, or use a bucket without a retention policy")
+      .bucket, "retention-policy", .warning, kept,
+      consequence: "what a restore needs can be deleted by an intruder after that time",
+      remedy: "keep for at least --keep-within and a day, and the time that you need to notice")
   }
+  /// The default of `--keep-within`, and a day.
+  private static let keptSecondsMin: Int64 = 8 * 86_400
 
   private func clamped(_ seconds: Int64) -> Int64 { min(max(0, seconds), 1 << 40) * 1000 }
 

@@ -48,8 +48,8 @@ package struct ReplicationInfo: Sendable, Equatable {
   /// `master_failover_state` is not `no-failover`.
   package var isFailingOver = false
 
-  /// Whether any database has a key; nil if there is no section Keyspace.
-  package var hasKeys: Bool?
+  /// Whether there is a key or a library of functions; nil if there is no section Keyspace.
+  package var hasData: Bool?
   /// How many keys each database had.
   package var keys = KeyBounds.unknown
   /// `used_memory`, bytes.
@@ -77,21 +77,21 @@ package struct ReplicationInfo: Sendable, Equatable {
     for line in text.split(whereSeparator: { $0 == 13 || $0 == 10 }) {
       if line.first == UInt8(ascii: "#") {
         let title = line.dropFirst().drop { $0 == 32 }
-        if title.elementsEqual("Keyspace".utf8) { hasKeys = hasKeys ?? false }
+        if title.elementsEqual("Keyspace".utf8) { hasData = hasData ?? false }
         continue
       }
       guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
       let name = line[..<colon]
       let value = String(decoding: line[(colon + 1)...], as: UTF8.self)
       if name.starts(with: "db".utf8), name.count > 2, name.dropFirst(2).allSatisfy(isDigit) {
-        hasKeys = hasKeys == true || !value.hasPrefix("keys=0,")
+        hasData = hasData == true || !value.hasPrefix("keys=0,")
         let number = Int(String(decoding: name.dropFirst(2), as: UTF8.self))
         if let database = number.flatMap({ counts(value, of: $0) }) { databases.append(database) }
       } else {
         fields[String(decoding: name, as: UTF8.self)] = value
       }
     }
-    if hasKeys != nil { keys = KeyBounds(counted: databases) }
+    if hasData != nil { keys = KeyBounds(counted: databases) }
     take(fields)
   }
 
@@ -132,6 +132,8 @@ package struct ReplicationInfo: Sendable, Equatable {
     usedMemory = number(fields["used_memory"])
     // Valkey and 7.0 also have `async_loading`, during which the old data is served.
     isLoading = fields["loading"] == "1"
+    // Since Redis 7.0.
+    if hasData == false, number(fields["number_of_libraries"]) ?? 0 > 0 { hasData = true }
     isSaving = fields["rdb_bgsave_in_progress"] == "1"
     isRewriting = fields["aof_rewrite_in_progress"] == "1"
     hasAppendOnlyFile = fields["aof_enabled"].map { $0 == "1" }

@@ -1,5 +1,6 @@
 import BackupTypes
 import Logging
+import Shipping
 import SystemIO
 
 /// Receives a full copy, as long as the shipper reads it.
@@ -36,7 +37,7 @@ struct CopyReceiver {
           do throws(LifeboatError) { try base.append(content) } catch {
             logger.warning(
               "the full copy is no longer spooled: the server waits for the store from now on",
-              metadata: ["cause": "\(error)"])
+              metadata: error.logged)
           }
         case .end(let rest):
           base.end()

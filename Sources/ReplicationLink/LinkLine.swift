@@ -79,20 +79,20 @@ final class LinkLine: Sendable {
   let runID: String?
   /// Why it begins with a full copy.
   let reason: String
-  private let hadKeys: Bool
+  private let hadData: Bool
   let limits: Limits
   let state: Mutex<State>
 
   /// A new history, whose full copy was not requested yet.
   init(
     base: LinkBase, first: Part, because reason: String, runID: String?, keys: KeyBounds,
-    hadKeys: Bool,
+    hadData: Bool,
     limits: Limits, now: Instant
   ) {
     isContinued = false
     self.reason = reason
     self.runID = runID
-    self.hadKeys = hadKeys
+    self.hadData = hadData
     self.limits = limits
     state = Mutex(
       State(
@@ -108,7 +108,7 @@ final class LinkLine: Sendable {
     isContinued = true
     reason = ""
     runID = nil
-    hadKeys = true
+    hadData = true
     self.limits = limits
     state = Mutex(
       State(
@@ -265,11 +265,11 @@ final class LinkLine: Sendable {
 
   /// Whether the server has no data, as far as is known.
   var isEmpty: Bool {
-    state.withLock { !isContinued && !hadKeys && $0.stream.dataEnd == 0 }
+    state.withLock { !isContinued && !hadData && $0.stream.dataEnd == 0 }
   }
 
   /// Whether the server had no data when this was made, and has some now.
-  func isOutdated(by info: ReplicationInfo) -> Bool { isEmpty && info.hasKeys != false }
+  func isOutdated(by info: ReplicationInfo) -> Bool { isEmpty && info.hasData != false }
 
   /// Notes that a restore gives the history up to this position.
   func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {

@@ -2,6 +2,7 @@ import BackupTypes
 import HTTPTransport
 import Logging
 import RedisFormats
+import Shipping
 import Synchronization
 import SystemIO
 import SystemPackage
@@ -129,7 +130,7 @@ final class LinkReceiver: Sendable {
     if let base = line?.base, case .receiving = base.stage { base.fail(error) }
     shared.note(isUp: false)
     guard isFirst else { return }
-    logger.warning("the replication link is down", metadata: ["cause": "\(error)"])
+    logger.warning("the replication link is down", metadata: error.logged)
     shared.tell(isQuestion: false)
   }
 
@@ -157,7 +158,12 @@ final class LinkReceiver: Sendable {
     case .notNow(let reason):
       throw LifeboatError(
         .failure, "\(server.url) is not ready", cause: reason, isRetryable: true)
-    case .full(let reason): try receiveAll(session, info, reason)
+    case .full(let reason):
+      if let delay = shared.copyDelay(now: time.monotonic) {
+        session.close()
+        throw tooManyCopies(delay.failures, delay.wait)
+      }
+      try receiveAll(session, info, reason)
     case .partial(let id, let after): try receiveRest(session, info, id, after)
     case .fork(let id, let after):
       let lost = (line?.held?.offset ?? after) - after
@@ -188,7 +194,7 @@ final class LinkReceiver: Sendable {
       try receiveStream(&wire, line)
     case .full:
       // The server has begun a full copy, but nobody reads it yet.
-      shared.noteCopy()
+      shared.noteCopy(isRead: false, now: time.monotonic)
       session.close()
       makeNew(
         info, "the server no longer has its stream from offset \(after) on: raise repl-backlog-size"
@@ -237,7 +243,7 @@ final class LinkReceiver: Sendable {
       throw LifeboatError(
         .failure, "\(server.url) did not send a full copy", isRetryable: true)
     }
-    shared.noteCopy()
+    shared.noteCopy(isRead: true, now: time.monotonic)
     line.begin(id: id, offset: offset, spool: spool())
     logger.notice(
       "receiving a full copy", metadata: ["offset": "\(offset)", "reason": "\(line.reason)"])
@@ -248,13 +254,22 @@ final class LinkReceiver: Sendable {
     try receiveStream(&wire, line)
   }
 
+  private func tooManyCopies(_ failures: Int, _ wait: Int64) -> LifeboatError {
+    LifeboatError(
+      .failure, "the last \(failures) full copies of \(server.url) did not reach the repository",
+      cause:
+        "the next one is requested in \((wait + 999) / 1000) s, because each makes the server fork",
+      hint: "remove the reason, which the log has, and start Lifeboat again: it then does not wait",
+      isRetryable: true)
+  }
+
   /// For one full copy. Without it a slow store holds the server's child process, which is no reason to take no copy.
   func spool() -> CopySpool? {
     guard let spoolDirectory else { return nil }
     do throws(LifeboatError) { return try CopySpool(in: spoolDirectory) } catch {
       logger.warning(
         "the full copy is not spooled: the server waits for the store",
-        metadata: ["cause": "\(error)"])
+        metadata: error.logged)
       return nil
     }
   }

@@ -1,6 +1,7 @@
 import BackupTypes
 import Logging
 import RedisFormats
+import Shipping
 import Synchronization
 import SystemIO
 import WriterLogic
@@ -22,7 +23,12 @@ final class LinkRenewal: Sendable {
     @Sendable (_ offset: UInt64, _ estimate: UInt64, _ bell: WaitPoint) -> (
       LinkBase, LinkLine.Part
     )
-  private let state = Mutex<(isRunning: Bool, notBefore: Int64)>((false, 0))
+  private struct State {
+    var isRunning = false
+    var notBefore: Int64 = 0
+    var copies = CopyRequests()
+  }
+  private let state = Mutex(State())
 
   static let pause: Int64 = 60_000
 
@@ -46,12 +52,20 @@ final class LinkRenewal: Sendable {
   /// Returns whether a copy may be requested now.
   func begin(now: Int64) -> Bool {
     state.withLock { state in
-      guard !state.isRunning, now >= state.notBefore else { return false }
-      state = (true, now + LinkRenewal.pause)
+      guard !state.isRunning, now >= state.notBefore, state.copies.wait(now: now) == nil else {
+        return false
+      }
+      (state.isRunning, state.notBefore) = (true, now + LinkRenewal.pause)
       return true
     }
   }
-  func end() { state.withLock { $0.isRunning = false } }
+  func requested(now: Int64) { state.withLock { $0.copies.requested(now: now) } }
+  func end(isReceived: Bool, now: Int64) {
+    state.withLock { state in
+      state.isRunning = false
+      state.copies.ended(isRestorable: isReceived, now: now)
+    }
+  }
 }
 
 extension LinkReceiver {
@@ -62,21 +76,22 @@ extension LinkReceiver {
     else { return }
     do throws(LifeboatError) {
       let thread = try SystemThread(name: "link-copy") { [self] in
-        defer { renewal.end() }
         do throws(LifeboatError) {
           try renewBase(line)
+          renewal.end(isReceived: true, now: time.monotonic)
         } catch {
+          renewal.end(isReceived: false, now: time.monotonic)
           logger.warning(
             "a newer full copy could not be received; the older one and the log stay",
-            metadata: ["cause": "\(error)"])
+            metadata: error.logged)
         }
         line.showAll(at: time.now())
         shared.tell(isQuestion: false)
       }
       thread.detach()
     } catch {
-      renewal.end()
-      logger.warning("no thread for a newer full copy", metadata: ["cause": "\(error)"])
+      renewal.end(isReceived: false, now: time.monotonic)
+      logger.warning("no thread for a newer full copy", metadata: error.logged)
     }
   }
 
@@ -94,9 +109,12 @@ extension LinkReceiver {
     let isOver = { [self] in isStopped || self.line !== line }
     guard case .full(let id, let offset) = try wire.answer(isStopped: isOver) else { return }
     shared.noteNewerCopy()
+    renewal.requested(now: time.monotonic)
     let bell = WaitPoint()
     let (base, part) = renewal.make(offset, line.sinceBase.base, bell)
-    guard line.split(at: offset, id: id, base, part) else { return }
+    guard line.split(at: offset, id: id, base, part) else {
+      throw LifeboatError(.failure, "the stream has already continued after the copy's offset")
+    }
     line.showAll(at: time.now())
     shared.tell(isQuestion: false)
     logger.info("receiving a newer full copy", metadata: ["offset": "\(offset)"])

@@ -174,7 +174,7 @@ package final class LinkSource: Source {
     let (base, first) = copy(shared, bell, estimate: info.usedMemory ?? 1, after: 0, now: now)
     return LinkLine(
       base: base, first: first, because: reason, runID: info.runID, keys: info.keys,
-      hadKeys: info.hasKeys ?? true,
+      hadData: info.hasData ?? true,
       limits: limits,
       now: now)
   }
@@ -290,6 +290,7 @@ package final class LinkSource: Source {
     guard let receiver, let line = receiver.line else { return }
     let before = line.acknowledged
     line.confirm(log, in: timeline)
+    if line.isRestorable { shared.noteRestorable(now: time.monotonic) }
     if line.acknowledged != before { receiver.wake() }
   }
 

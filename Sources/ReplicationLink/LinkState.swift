@@ -13,6 +13,7 @@ package final class LinkState: Sendable {
     weak var receiver: LinkReceiver?
     var upstream: LinkAddress?
     var figures = ShipStatus.LinkFigures()
+    var copies = CopyRequests()
     var pins = 0
     var number: Int64 = 0
     var onChange: (@Sendable () -> Void)?
@@ -41,7 +42,23 @@ package final class LinkState: Sendable {
 
   func note(upstream: LinkAddress) { state.withLock { $0.upstream = upstream } }
   func note(isUp: Bool) { change { $0.isUp = isUp } }
-  func noteCopy() { change { $0.neededCopies += 1 } }
+  /// - Parameter isRead: false if the server sends the copy without being asked, so that nobody reads it.
+  func noteCopy(isRead: Bool, now: Int64) {
+    change { $0.neededCopies += 1 }
+    if isRead { state.withLock { $0.copies.requested(now: now) } }
+  }
+  /// A restore of the repository gives the full copy now.
+  func noteRestorable(now: Int64) {
+    state.withLock { $0.copies.ended(isRestorable: true, now: now) }
+  }
+  /// Why a full copy that is needed may not be requested yet; nil if it may be. If one was requested before and
+  /// is not restorable, it has failed.
+  func copyDelay(now: Int64) -> (failures: Int, wait: Int64)? {
+    state.withLock { state in
+      state.copies.ended(isRestorable: false, now: now)
+      return state.copies.wait(now: now).map { (state.copies.failures, $0) }
+    }
+  }
   func noteNewerCopy() { change { $0.newerCopies += 1 } }
 
   private func change(_ body: (inout ShipStatus.LinkFigures) -> Void) {

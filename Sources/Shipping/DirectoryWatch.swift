@@ -27,7 +27,7 @@ final class DirectoryWatch: SourceWatch {
       watcher = made
     } catch {
       logger.warning(
-        "inotify does not work here: polling the volume", metadata: ["cause": "\(error)"])
+        "inotify does not work here: polling the volume", metadata: error.logged)
       watcher = nil
     }
   }

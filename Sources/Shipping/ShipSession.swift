@@ -208,7 +208,7 @@ struct ShipSession {
         return .superseded(error.reason)
       } catch {
         guard writing.recordFailed() else { return .failed(error) }
-        logger.error("small log objects can't be merged", metadata: ["cause": "\(error)"])
+        logger.error("small log objects can't be merged", metadata: error.logged)
       }
     }
     if let result = results.takeGeneration() {

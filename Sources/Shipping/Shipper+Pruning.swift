@@ -34,7 +34,7 @@ extension Shipper {
       deletingDeniedUntil.withLock { $0 = start + Shipper.deletingPause }
       logger.warning(
         "these credentials may not delete: old restore points stay; shipping continues",
-        metadata: ["cause": "\(error)"])
+        metadata: error.logged)
     } catch {
       let cause = "\(error)"
       let now = time.monotonic

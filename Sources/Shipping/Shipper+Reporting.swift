@@ -59,7 +59,7 @@ extension Shipper {
       $0.state = .blocked
       $0.reason = error.inOneLine
     }
-    logger.error("shipping is blocked", metadata: ["cause": "\(error)"])
+    logger.error("shipping is blocked", metadata: error.logged)
   }
 
   private func report(standby reason: String) {

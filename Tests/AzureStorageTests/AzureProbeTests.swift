@@ -76,7 +76,9 @@ import Testing
         "<StorageServiceProperties><DeleteRetentionPolicy><Enabled>true</Enabled><Days>7</Days></DeleteRetentionPolicy></StorageServiceProperties>"
     }
     #expect(
-      other["immutability"]?.verdict == .warning && other["public-access"]?.verdict == .failed)
+      other["immutability"]?.verdict == .note && other["public-access"]?.verdict == .failed)
+    let held = try await findings { $0.containerHeaders = [("x-ms-has-legal-hold", "true")] }
+    #expect(held["immutability"]?.verdict == .warning && held["immutability"]?.remedy != nil)
     #expect(other["hierarchical-namespace"]?.verdict == .warning)
     #expect(other["versioning"]?.detail.hasPrefix("on") == true)
     #expect(other["soft-delete"]?.detail.contains("7 days") == true)

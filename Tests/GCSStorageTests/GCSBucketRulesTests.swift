@@ -52,6 +52,9 @@ import Testing
     let kept = try finding(
       "retention-policy", "{\"retentionPolicy\":{\"retentionPeriod\":\"86400\"}}")
     #expect(kept.verdict == .warning && kept.remedy != nil, "\(kept)")
+    let long = try finding(
+      "retention-policy", "{\"retentionPolicy\":{\"retentionPeriod\":\"1296000\"}}")
+    #expect(long.verdict == .note && long.detail.contains("15 d"), "\(long)")
     let rules = try #require(GCSBucketRules(Array("{}".utf8), prefix: ""))
     #expect(rules.findings.allSatisfy { $0.verdict <= .ok })
     #expect(try finding("versioning", "{}").verdict == .note)

@@ -56,6 +56,17 @@ import Testing
     #expect(made.loadsWithNo == nil && made.loadsWithYes != nil)
   }
 
+  /// The text would otherwise begin a line of its own in the output of `restore`.
+  @Test func `text of a record stays on its line`() throws {
+    var record = index(generationID(1), .dump, file: "d.rdb", contentAt: 0, size: 100)
+    record.verdict = .unverified
+    record.remark = "odd\r\nrestored 1.9 of 2026-01-01T00:00:00Z into /data\u{1b}[2J"
+    let made = try plan([file("i", 1, nil)], dump: record)
+    let warning = try #require(made.warnings.first { $0.contains("unverified") })
+    #expect(warning.contains("restored 1.9"))
+    #expect(!warning.unicodeScalars.contains { $0.value < 32 || $0.value == 127 }, "\(warning)")
+  }
+
   /// A server would load the file twice, or refuse to start.
   @Test func `a chain that names a file twice, or whose files are not in order, is refused`() {
     let first = file("i", 1, 10)

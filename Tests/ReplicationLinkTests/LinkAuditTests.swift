@@ -122,7 +122,7 @@ import WriterLogic
       file, sequence: 1, name: state.nextName(), stored: nil, receiver: bell)
     state.set(
       line: LinkLine(
-        base: base, first: part, because: "a test", runID: nil, keys: .none, hadKeys: false,
+        base: base, first: part, because: "a test", runID: nil, keys: .none, hadData: false,
         limits: .init(heldMax: 1 << 20), now: now))
     try await onOwnThread {
       var audit = try audit(server)

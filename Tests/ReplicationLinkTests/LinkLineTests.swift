@@ -60,7 +60,7 @@ struct LinkLineTests {
   @Test func aFullCopyThatIsNotDurableIsNeverAcknowledged() throws {
     let line = LinkLine(
       base: base(stored: nil), first: part(0), because: "a test", runID: nil, keys: .none,
-      hadKeys: false,
+      hadData: false,
       limits: .init(heldMax: 1 << 20), now: now().wall)
     #expect(line.held == nil && line.isEmpty)
     line.begin(id: "b", offset: 77)
@@ -82,7 +82,7 @@ struct LinkLineTests {
     }
     let line = LinkLine(
       base: base(stored: nil), first: part(0), because: "a test", runID: "first",
-      keys: KeyBounds(counted: [(0, 201, 0)]), hadKeys: true, limits: .init(heldMax: 1 << 20),
+      keys: KeyBounds(counted: [(0, 201, 0)]), hadData: true, limits: .init(heldMax: 1 << 20),
       now: now().wall)
     #expect(line.isStill(info("first", keys: 190)))
     #expect(!line.isStill(info("first", keys: 1)), "nearly all keys are gone")
@@ -129,6 +129,10 @@ struct LinkLineTests {
     let part = try #require(line.part(new.pin))
     #expect(line.proved(part, in: timeline) == 510)
     #expect(line.proved(part, in: TimelineNumber(2)!) == 0)
+    // Behind this offset the log of the timeline is not the server's, so its bytes are not asked for.
+    #expect(line.isForked(part, in: timeline, at: 510))
+    #expect(!line.isForked(part, in: timeline, at: 509))
+    #expect(!line.isForked(part, in: TimelineNumber(2)!, at: 510))
   }
 
   /// A session that has read bytes that the server has lost must neither upload others in their place nor go

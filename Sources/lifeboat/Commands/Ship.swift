@@ -341,7 +341,7 @@ struct Ship: RepositoryCommand {
     } catch {
       logger.error(
         "the encryption key can't be used: nothing is shipped until this is fixed",
-        metadata: ["cause": "\(error)"])
+        metadata: error.logged)
     }
   }
 

@@ -2,6 +2,7 @@ import BackupTypes
 import Logging
 import ObjectStorage
 import RepositoryAccess
+import Shipping
 import StatusPages
 
 /// What runs next to a sidecar's loop: its pages and a heartbeat. Ends with `stop`.
@@ -43,7 +44,7 @@ struct ShipService {
         return await server.stop()
       } catch {
         if !isTold {
-          logger.error("can't listen; retrying every 10 s", metadata: ["cause": "\(error)"])
+          logger.error("can't listen; retrying every 10 s", metadata: error.logged)
         }
         isTold = true
         try? await Task.sleep(for: .seconds(10))

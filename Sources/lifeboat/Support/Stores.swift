@@ -191,14 +191,14 @@ private final class OutageLog: Sendable {
       $0.outageProblem = problem
     }
     guard let told = throttle.withLock({ $0.begin("store", at: now) }) else { return }
-    logger.error("\(problem.line)", metadata: told.metadata(["cause": "\(error)"]))
+    logger.error("\(problem.line)", metadata: told.metadata(error.logged))
   }
 
   /// The cause of the outage has changed.
   func changed(_ problem: StoreOutage.Problem, _ error: LifeboatError, now: Int64) {
     status.update { $0.outageProblem = problem }
     guard let told = throttle.withLock({ $0.line(problem.line, at: now) }) else { return }
-    logger.error("\(problem.line)", metadata: told.metadata(["cause": "\(error)"]))
+    logger.error("\(problem.line)", metadata: told.metadata(error.logged))
   }
 
   func tell(_ line: StoreOutage.Line, now: Int64) {

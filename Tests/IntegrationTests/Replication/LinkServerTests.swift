@@ -46,7 +46,7 @@ struct LinkServerTests {
     try await onOwnThread {
       let session = try LinkFixture.session(address)
       let empty = try session.info()
-      #expect(empty.role == .primary && empty.hasKeys == false && empty.upstream == nil)
+      #expect(empty.role == .primary && empty.hasData == false && empty.upstream == nil)
       #expect(empty.product == (version == .valkey9_1 ? .valkey : .redis))
       let number = version == .valkey9_1 ? "9.1" : version.label
       #expect(empty.version?.hasPrefix(number + ".") == true, "\(empty)")
@@ -58,7 +58,7 @@ struct LinkServerTests {
       #expect(!empty.isSentinel && !empty.isCluster)
       _ = try session.require("SELECT", "7")
       _ = try session.require("SET", "k", "v")
-      #expect(try session.info().hasKeys == true)
+      #expect(try session.info().hasData == true)
     }
 
     let port = try freePorts(1)[0]
