@@ -82,23 +82,28 @@ lifeboat: enabled
   ports:
     - name: lifeboat
       containerPort: 9847
-  startupProbe:
-    httpGet:
-      path: /startupz
-      port: lifeboat
-    periodSeconds: 1
-    failureThreshold: 60
-  livenessProbe:
-    httpGet:
-      path: /livez
-      port: lifeboat
-    periodSeconds: 30
-    timeoutSeconds: 5
-    failureThreshold: 3
+  {{- include "lifeboat.probes" . | nindent 2 }}
   volumeMounts:
     {{- include "lifeboat.data" . | nindent 4 }}
       readOnly: true
     {{- include "lifeboat.keyMounts" . | nindent 4 }}
+{{- end }}
+
+{{/* They do not depend on the store. */}}
+{{- define "lifeboat.probes" -}}
+startupProbe:
+  httpGet:
+    path: /startupz
+    port: lifeboat
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet:
+    path: /livez
+    port: lifeboat
+  periodSeconds: 30
+  timeoutSeconds: 5
+  failureThreshold: 3
 {{- end }}
 
 {{- define "lifeboat.volumes" -}}
@@ -199,15 +204,20 @@ resources:
   {{- toYaml .Values.resources | nindent 2 }}
 {{- end }}
 
+{{/* Of a pod without the server's volume. */}}
+{{- define "lifeboat.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 999
+runAsGroup: 999
+fsGroup: 999
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
 {{/* The pod of a Job: it has no volume of the server. */}}
 {{- define "lifeboat.jobPod" -}}
 restartPolicy: Never
 automountServiceAccountToken: false
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 999
-  runAsGroup: 999
-  fsGroup: 999
-  seccompProfile:
-    type: RuntimeDefault
+  {{- include "lifeboat.podSecurity" . | nindent 2 }}
 {{- end }}
