@@ -16,6 +16,7 @@ package final class AzureStore: BucketStore {
   package let azure: AzureLocation
   package var location: String { azure.description }
   package var pagesAscend: Bool { false }
+  package var listsSideBySide: Bool { true }
 
   let exchange: AzureExchange
   private let md5: @Sendable ([UInt8]) -> String

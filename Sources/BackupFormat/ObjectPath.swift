@@ -13,12 +13,16 @@ package struct GenerationID: Hashable, Sendable {
     self.nonce = nonce
   }
 
-  package init?(_ text: some StringProtocol) { self.init(ArraySlice(text.utf8)) }
+  package init?(_ text: some StringProtocol) {
+    var text = String(text)
+    guard let id = text.withUTF8({ GenerationID($0[...]) }) else { return nil }
+    self = id
+  }
 
   fileprivate init?(_ text: NamePart) {
-    let parts = text.parts(at: hyphen)
-    guard parts.count == 2, let fingerprint = ShortDigest(hexadecimal: parts[0]),
-      let nonce = Nonce(hexadecimal: parts[1].string)
+    var parts = NameParts(text, at: hyphen)
+    guard let fingerprint = parts.next().flatMap({ ShortDigest(hexadecimal: $0) }),
+      let nonce = parts.next().flatMap({ Nonce(hexadecimal: $0.string) }), parts.isAtEnd
     else { return nil }
     self.init(fingerprint: fingerprint, nonce: nonce)
   }
@@ -39,7 +43,7 @@ extension GenerationID: CustomStringConvertible, Codable {
   }
 }
 
-/// The part of a log object's name that says which bytes it contains.
+/// The part of a log object's name that says which bytes it contains. A catalogue has one for each log object.
 package struct LogSpan: Hashable, Sendable {
   package static let offsetDigits = 16
   package static let timeDigits = 13
@@ -49,27 +53,27 @@ package struct LogSpan: Hashable, Sendable {
   /// The mark at `to`: the time when the file had reached that offset. Nil (written as zeros) if the object
   /// ends inside a command that is larger than an object, or inside the initial content of a legacy AOF. Such
   /// an end is not a restore point.
-  package var mark: Instant?
+  package var mark: Instant? { time == 0 ? nil : Instant(milliseconds: time) }
+  /// The time of the mark in milliseconds, as in the name.
+  private let time: Int64
   /// The digest of the bytes without the marks, so that a file on disk can be compared with the listing.
   package var digest: ShortDigest
 
   package init(from: UInt64, to: UInt64, mark: Instant?, digest: ShortDigest) {
     self.from = from
     self.to = to
-    self.mark = mark
+    time = mark?.milliseconds ?? 0
     self.digest = digest
   }
 
   fileprivate init?(_ text: NamePart) {
-    let parts = text.parts(at: hyphen)
-    guard parts.count == 4, let from = fixed(parts[0], LogSpan.offsetDigits),
-      let to = fixed(parts[1], LogSpan.offsetDigits), from < to,
-      let time = fixed(parts[2], LogSpan.timeDigits),
-      let digest = ShortDigest(hexadecimal: parts[3])
+    var parts = NameParts(text, at: hyphen)
+    guard let from = parts.next().flatMap({ fixed($0, LogSpan.offsetDigits) }),
+      let to = parts.next().flatMap({ fixed($0, LogSpan.offsetDigits) }), from < to,
+      let time = parts.next().flatMap({ fixed($0, LogSpan.timeDigits) }),
+      let digest = parts.next().flatMap({ ShortDigest(hexadecimal: $0) }), parts.isAtEnd
     else { return nil }
-    self.init(
-      from: from, to: to, mark: time == 0 ? nil : Instant(milliseconds: Int64(time)), digest: digest
-    )
+    self.init(from: from, to: to, mark: Instant(milliseconds: Int64(time)), digest: digest)
   }
 }
 
@@ -104,48 +108,64 @@ package enum ObjectPath: Hashable, Sendable {
   package static let pieceDigits = 8
 
   package init?(_ text: String) {
-    let parts = ArraySlice(text.utf8).parts(at: slash)
-    switch (parts[0].string, parts.count) {
-    case ("lifeboat.json", 1): self = .descriptor
-    case ("keys", 2) where isIdentifier(parts[1]): self = .key(parts[1].string)
-    case ("generations", 3):
-      guard let id = GenerationID(parts[1]) else { return nil }
-      if parts[2].string == "index" {
+    var text = text
+    guard let path = text.withUTF8({ ObjectPath($0[...]) }) else { return nil }
+    self = path
+  }
+
+  private init?(_ text: NamePart) {
+    var parts = NameParts(text, at: slash)
+    guard let folder = parts.next(), let path = ObjectPath(folder.string, &parts), parts.isAtEnd
+    else { return nil }
+    self = path
+  }
+
+  /// A name below a folder at the top.
+  private init?(_ folder: String, _ parts: inout NameParts) {
+    switch folder {
+    case "lifeboat.json": self = .descriptor
+    case "keys":
+      guard let id = parts.next(), isIdentifier(id) else { return nil }
+      self = .key(id.string)
+    case "generations":
+      guard let id = parts.next().flatMap({ GenerationID($0) }), let name = parts.next() else {
+        return nil
+      }
+      if name.string == "index" {
         self = .index(id)
         return
       }
-      let piece = parts[2].parts(at: hyphen)
-      guard piece.count == 2, let number = fixed(piece[0], ObjectPath.pieceDigits),
-        let digest = ShortDigest(hexadecimal: piece[1])
+      var piece = NameParts(name, at: hyphen)
+      guard let number = piece.next().flatMap({ fixed($0, ObjectPath.pieceDigits) }),
+        let digest = piece.next().flatMap({ ShortDigest(hexadecimal: $0) }), piece.isAtEnd
       else { return nil }
       self = .piece(id, number: Int(number), digest)
-    case ("timelines", 3...5):
-      guard let timeline = timelineNumber(parts[1]),
-        let path = ObjectPath(timeline, parts[2].string, parts[3...])
+    case "timelines":
+      guard let timeline = parts.next().flatMap({ timelineNumber($0) }), let folder = parts.next(),
+        let path = ObjectPath(timeline, folder.string, &parts)
       else { return nil }
       self = path
-    case ("ops", 3):
-      guard let kind = OperationKind(rawValue: parts[1].string), isIdentifier(parts[2]) else {
-        return nil
-      }
-      self = .operation(kind, id: parts[2].string)
+    case "ops":
+      guard let kind = parts.next().flatMap({ OperationKind(rawValue: $0.string) }),
+        let id = parts.next(), isIdentifier(id)
+      else { return nil }
+      self = .operation(kind, id: id.string)
     default: return nil
     }
   }
 
   /// A name below a timeline's folder.
-  private init?(_ timeline: TimelineNumber, _ folder: String, _ parts: ArraySlice<NamePart>) {
-    switch (folder, parts.count) {
-    case ("claim", 0): self = .claim(timeline)
-    case ("snapshots", 1):
-      guard let sequence = fixed(parts[parts.startIndex], ObjectPath.sequenceDigits), sequence > 0
+  private init?(_ timeline: TimelineNumber, _ folder: String, _ parts: inout NameParts) {
+    switch folder {
+    case "claim": self = .claim(timeline)
+    case "snapshots":
+      guard let sequence = parts.next().flatMap({ sequenceNumber($0) }) else { return nil }
+      self = .snapshot(timeline, sequence: sequence)
+    case "log":
+      guard let ordinal = parts.next().flatMap({ sequenceNumber($0) }),
+        let span = parts.next().flatMap({ LogSpan($0) })
       else { return nil }
-      self = .snapshot(timeline, sequence: Int(sequence))
-    case ("log", 2):
-      guard let ordinal = fixed(parts[parts.startIndex], ObjectPath.sequenceDigits), ordinal > 0,
-        let span = LogSpan(parts[parts.startIndex + 1])
-      else { return nil }
-      self = .log(timeline, ordinal: Int(ordinal), span)
+      self = .log(timeline, ordinal: ordinal, span)
     default: return nil
     }
   }
@@ -179,17 +199,38 @@ package enum ObjectPath: Hashable, Sendable {
   }
 }
 
-// Names are taken apart as bytes: a listing can have millions.
-private typealias NamePart = ArraySlice<UInt8>
+// Names are taken apart in place: a listing can have millions.
+private typealias NamePart = Slice<UnsafeBufferPointer<UInt8>>
 private let slash = UInt8(ascii: "/")
 private let hyphen = UInt8(ascii: "-")
 
-extension ArraySlice<UInt8> {
-  /// The parts between the separators, including empty ones. There is always at least one.
-  fileprivate func parts(at separator: UInt8) -> [NamePart] {
-    split(separator: separator, omittingEmptySubsequences: false)
+/// The parts of a name between separators, including empty ones. There is always at least one.
+private struct NameParts {
+  private var rest: NamePart?
+  private let separator: UInt8
+
+  init(_ text: NamePart, at separator: UInt8) {
+    rest = text
+    self.separator = separator
   }
+
+  var isAtEnd: Bool { rest == nil }
+
+  mutating func next() -> NamePart? {
+    guard let all = rest else { return nil }
+    let end = all.firstIndex(of: separator)
+    rest = end.map { all[($0 + 1)...] }
+    return all[..<(end ?? all.endIndex)]
+  }
+}
+
+extension Slice<UnsafeBufferPointer<UInt8>> {
   fileprivate var string: String { String(decoding: self, as: UTF8.self) }
+}
+
+/// The number of a snapshot or of a log.
+private func sequenceNumber(_ text: NamePart) -> Int? {
+  fixed(text, ObjectPath.sequenceDigits).flatMap { $0 > 0 ? Int($0) : nil }
 }
 
 private func timelineNumber(_ text: NamePart) -> TimelineNumber? {

@@ -47,10 +47,12 @@ package struct ShortDigest: Hashable, Sendable {
     low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
   }
   package init?(hexadecimal text: some StringProtocol) {
-    self.init(hexadecimal: ArraySlice(text.utf8))
+    var text = String(text)
+    guard let digest = text.withUTF8({ ShortDigest(hexadecimal: $0[...]) }) else { return nil }
+    self = digest
   }
-  /// - Parameter text: the digits as ASCII bytes, since a listing can have millions of names.
-  package init?(hexadecimal text: ArraySlice<UInt8>) {
+  /// - Parameter text: the digits as ASCII bytes, in place, since a listing can have millions of names.
+  package init?(hexadecimal text: Slice<UnsafeBufferPointer<UInt8>>) {
     guard text.count == 2 * ShortDigest.byteCount, let high = word(hexadecimal: text.prefix(16)),
       let low = word(hexadecimal: text.suffix(16))
     else { return nil }

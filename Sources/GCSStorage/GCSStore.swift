@@ -16,6 +16,7 @@ import SystemIO
 package final class GCSStore: BucketStore {
   package let gcs: GCSLocation
   package var location: String { gcs.description }
+  package var listsSideBySide: Bool { true }
 
   let exchange: GCSExchange
 

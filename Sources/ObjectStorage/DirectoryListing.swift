@@ -8,8 +8,8 @@ import SystemIO
 /// shift the rest.
 ///
 /// From the second page on the names of a directory are kept, sorted, for the pages that follow. If they
-/// need more than `keptMax`, only the next `batchMax` of them are held; when they are used
-/// up, the directory is read again.
+/// need more than `keptMax`, only as many of them as fit are held; when they are used up, the directory is
+/// read again.
 struct DirectoryListing: Sendable {
   private static let batchMax = ListPage.entriesMax + 1
   /// Bytes of kept names. Growing arrays take up to twice that for a moment: a quarter of the 64 MiB that
@@ -59,37 +59,40 @@ struct DirectoryListing: Sendable {
   private mutating func walk(
     _ directory: OpenDirectory, path: [UInt8]
   ) throws(LifeboatError) {
+    // A directory is visited only if something in it is ahead: all of it, or what is behind the rest of the
+    // cursor.
+    let done = cursor.starts(with: path) ? cursor.dropFirst(path.count) : []
     var names: Names
     if let known = kept.removeValue(forKey: path) {
       names = known
     } else {
-      names = try read(directory, path: path, after: nil)
+      names = try read(directory, path: path, done: done, after: [])
       keptBytes += names.size
     }
-    var next = names.first { isAhead(path + $0) }
+    var next = names.first { isAhead($0, done) }
     while !isFull {
       if next < names.count {
-        try visit(Array(names[next]), path, in: directory)
+        try visit(names[next], path, in: directory)
         next += 1
       } else if names.isComplete {
         keptBytes -= names.size
         return
       } else {
-        let reached = Array(names[names.count - 1])
+        let reached = names[names.count - 1]
         keptBytes -= names.size
-        names = try read(directory, path: path, after: reached)
+        names = try read(directory, path: path, done: done, after: reached)
         keptBytes += names.size
         next = 0
       }
     }
-    if names.isComplete { kept[path] = names } else { keptBytes -= names.size }
+    kept[path] = names
   }
 
   private mutating func visit(
-    _ name: [UInt8], _ path: [UInt8], in directory: OpenDirectory
+    _ name: ArraySlice<UInt8>, _ path: [UInt8], in directory: OpenDirectory
   ) throws(LifeboatError) {
     let isDirectory = name.last == UInt8(ascii: "/")
-    let component = String(decoding: isDirectory ? name.dropLast() : name[...], as: UTF8.self)
+    let component = String(decoding: isDirectory ? name.dropLast() : name, as: UTF8.self)
     if isDirectory {
       // It was removed after it was listed, so it was empty.
       guard let child = try directory.openDirectory(component) else { return }
@@ -106,7 +109,7 @@ struct DirectoryListing: Sendable {
 
   /// The names in one directory, in order. Names of directories end with "/".
   private struct Names: Sendable {
-    private(set) var bytes: [UInt8] = []
+    private var bytes: [UInt8] = []
     private var ends: [UInt32] = []
     private var order: [UInt32] = []
     /// Whether the directory has no names after these.
@@ -115,10 +118,10 @@ struct DirectoryListing: Sendable {
     var count: Int { order.count }
     /// In memory, in bytes.
     var size: Int { bytes.count + 8 * order.count }
-    subscript(index: Int) -> ArraySlice<UInt8> { name(order[index]) }
+    subscript(index: Int) -> ArraySlice<UInt8> { bytes[Names.range(order[index], ends)] }
 
-    private func name(_ number: UInt32) -> ArraySlice<UInt8> {
-      bytes[(number == 0 ? 0 : Int(ends[Int(number) - 1]))..<Int(ends[Int(number)])]
+    private static func range(_ number: UInt32, _ ends: [UInt32]) -> Range<Int> {
+      (number == 0 ? 0 : Int(ends[Int(number) - 1]))..<Int(ends[Int(number)])
     }
 
     mutating func add(_ name: some Sequence<UInt8>) {
@@ -128,8 +131,15 @@ struct DirectoryListing: Sendable {
     }
 
     mutating func sort() {
-      let names = self
-      order.sort { names.name($0).lexicographicallyPrecedes(names.name($1)) }
+      let ends = ends
+      var order = order
+      bytes.withUnsafeBytes { bytes in
+        func name(_ number: UInt32) -> UnsafeRawBufferPointer {
+          UnsafeRawBufferPointer(rebasing: bytes[Names.range(number, ends)])
+        }
+        order.sort { name($0).lexicographicallyPrecedes(name($1)) }
+      }
+      self.order = order
     }
 
     /// Keeps only the first `count` of them.
@@ -152,49 +162,54 @@ struct DirectoryListing: Sendable {
     }
   }
 
-  /// The names in `directory` that may belong to this page or a later one.
-  /// - Parameter reached: names up to it were listed.
+  /// The names in `directory` that may belong to this page or a later one: as many of the first ones as there is
+  /// room for.
+  /// - Parameters:
+  ///   - done: the part of the cursor below this directory.
+  ///   - reached: names up to it were listed.
   private func read(
-    _ directory: OpenDirectory, path: [UInt8], after reached: [UInt8]?
+    _ directory: OpenDirectory, path: [UInt8], done: ArraySlice<UInt8>,
+    after reached: ArraySlice<UInt8>
   ) throws(LifeboatError) -> Names {
+    let wanted = prefix.dropFirst(path.count)
     var names = Names()
-    var isBounded = false
+    // Names after this one are beyond the room.
+    var last: [UInt8]?
     try directory.forEachEntry { (entry: OpenDirectory.Entry) throws(LifeboatError) in
-      guard let name = name(entry, path: path), isAhead(path + name) else { return }
-      if let reached, !reached.lexicographicallyPrecedes(name) { return }
-      names.add(name)
-      if !isBounded { isBounded = keptBytes + names.size > keptMax }
-      // Sorting at twice the bound makes it one comparison sort per `batchMax` entries.
-      if isBounded, names.count >= 2 * DirectoryListing.batchMax {
+      guard isOurs(entry, path: path) else { return }
+      let isDirectory = entry.kind == .directory
+      var text = isDirectory ? entry.name + "/" : entry.name
+      text.withUTF8 { name in
+        guard name.starts(with: wanted) || isDirectory && wanted.starts(with: name),
+          isAhead(name, done), reached.lexicographicallyPrecedes(name),
+          last.map({ name.lexicographicallyPrecedes($0) }) ?? true
+        else { return }
+        names.add(name)
+      }
+      // To half of the room, so that it is not sorted for every entry.
+      if keptBytes + names.size > keptMax, names.count >= 2 * DirectoryListing.batchMax {
         names.sort()
-        names.truncate(to: DirectoryListing.batchMax)
+        names.truncate(to: max(DirectoryListing.batchMax, names.count / 2))
+        last = Array(names[names.count - 1])
       }
     }
     names.sort()
-    if isBounded { names.truncate(to: DirectoryListing.batchMax) }
     return names
   }
 
-  /// Nil if the entry is not part of this listing: it is not ours, or has another prefix.
-  private func name(_ entry: OpenDirectory.Entry, path: [UInt8]) -> [UInt8]? {
+  /// Whether an entry can be part of a listing.
+  private func isOurs(_ entry: OpenDirectory.Entry, path: [UInt8]) -> Bool {
     // Our names are all UTF-8.
-    guard entry.isUTF8, !entry.name.hasPrefix(DurableFile.temporaryPrefix),
-      !(path.isEmpty && entry.name == ObjectName.foreignDirectory)
-    else { return nil }
-    var name = Array(entry.name.utf8)
-    switch entry.kind {
-    case .regular: return (path + name).starts(with: prefix) ? name : nil
-    case .directory:
-      name.append(UInt8(ascii: "/"))
-      let full = path + name
-      return full.starts(with: prefix) || prefix.starts(with: full) ? name : nil
-    case .symlink, .other: return nil
-    }
+    entry.isUTF8 && (entry.kind == .regular || entry.kind == .directory)
+      && !entry.name.hasPrefix(DurableFile.temporaryPrefix)
+      && !(path.isEmpty && entry.name == ObjectName.foreignDirectory)
   }
 
-  /// Whether the object, or something in the directory, comes after the cursor.
-  private func isAhead(_ name: [UInt8]) -> Bool {
-    cursor.lexicographicallyPrecedes(name)
-      || (name.last == UInt8(ascii: "/") && cursor.starts(with: name))
+  /// Whether the object, or something in the directory, comes after the rest of the cursor.
+  private func isAhead(_ name: some BidirectionalCollection<UInt8>, _ done: ArraySlice<UInt8>)
+    -> Bool
+  {
+    done.lexicographicallyPrecedes(name)
+      || (name.last == UInt8(ascii: "/") && done.starts(with: name))
   }
 }

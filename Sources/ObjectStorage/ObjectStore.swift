@@ -46,6 +46,9 @@ package protocol ObjectStore: Sendable {
   /// components returns `a/b` before `a-b`.
   var pagesAscend: Bool { get }
 
+  /// Whether listings of several prefixes at the same time are faster than one after another.
+  var listsSideBySide: Bool { get }
+
   /// Called before the first write. Prepares the store for writing.
   func prepare() async throws
 }
@@ -53,6 +56,7 @@ package protocol ObjectStore: Sendable {
 extension ObjectStore {
   package var createsConditionally: Bool { true }
   package var pagesAscend: Bool { true }
+  package var listsSideBySide: Bool { false }
 
   /// Whether an object with this name exists, whatever it contains.
   ///

@@ -38,7 +38,8 @@ package struct StoreFolder: Sendable, Equatable {
 
   /// Listings are in order, so repeated names come in a row.
   private mutating func add(_ name: String, to names: WritableKeyPath<StoreFolder, [String]>) {
-    guard !name.isEmpty, self[keyPath: names].last != name else { return }
+    let isSame = self[keyPath: names].last?.utf8.elementsEqual(name.utf8) ?? false
+    guard !name.isEmpty, !isSame else { return }
     guard self[keyPath: names].count < StoreFolder.namesMax else {
       isCut = true
       return
@@ -134,6 +135,7 @@ package struct StoreBelow: ObjectStore {
   }
   package var createsConditionally: Bool { base.createsConditionally }
   package var pagesAscend: Bool { base.pagesAscend }
+  package var listsSideBySide: Bool { base.listsSideBySide }
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await base.create(prefix + name, bytes)
   }

@@ -9,6 +9,7 @@ extension StoreLayer {
   package var location: String { base.location }
   package var createsConditionally: Bool { base.createsConditionally }
   package var pagesAscend: Bool { base.pagesAscend }
+  package var listsSideBySide: Bool { base.listsSideBySide }
   package func create(_ name: String, _ bytes: [UInt8]) async throws -> CreateOutcome {
     try await base.create(name, bytes)
   }

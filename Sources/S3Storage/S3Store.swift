@@ -15,6 +15,7 @@ import Synchronization
 package final class S3Store: BucketStore {
   package let s3: S3Location
   package var location: String { s3.description }
+  package var listsSideBySide: Bool { true }
 
   let exchange: S3Exchange
   let session: S3Session

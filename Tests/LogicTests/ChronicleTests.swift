@@ -9,8 +9,7 @@ import Testing
 
   /// A repository that has only names and records.
   private struct World {
-    var catalogue = Catalogue()
-    var times = ObjectTimes()
+    var catalogue = Catalogue(keepsLogTimes: true)
     var claims: [TimelineNumber: Claim] = [:]
     var snapshots: [TimelineNumber: [Snapshot]] = [:]
 
@@ -21,8 +20,7 @@ import Testing
       put(.claim(claim.timeline))
     }
     mutating func put(_ path: ObjectPath, size: Int = 100, modified: Int64 = 0) {
-      catalogue.add(name: path.text, size: size)
-      times.add(name: path.text, size: size, modified: at(modified))
+      catalogue.add(name: path.text, size: size, modified: at(modified))
     }
     mutating func log(_ timeline: Int, _ ordinal: Int, _ span: LogSpan, lag: Int64 = 500) {
       put(
@@ -64,7 +62,7 @@ import Testing
       }
       let history = try History(catalogue: catalogue, claims: claims)
       var builder = ChronicleBuilder(
-        history: history, times: times,
+        history: history,
         descriptor: Descriptor(repository: nonce(99), created: at(0), cipher: .none),
         location: "file:///x", now: at(now))
       for number in claims.keys.sorted() {
@@ -301,7 +299,7 @@ import Testing
       world.readNames()
       let history = try world.history
       var builder = ChronicleBuilder(
-        history: history, times: ObjectTimes(),
+        history: history,
         descriptor: Descriptor(repository: nonce(99), created: at(0), cipher: .none),
         location: "x", now: at(1_000_000))
       for number in history.claims.keys.sorted() {

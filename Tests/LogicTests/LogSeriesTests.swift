@@ -9,8 +9,7 @@ import Testing
   private func times(_ objects: [(LogSpan, modified: Int64)]) -> ObjectTimes {
     var times = ObjectTimes()
     for (span, modified) in objects {
-      times.add(
-        name: ObjectPath.log(.first, ordinal: 1, span).text, size: 50, modified: at(modified))
+      times.add(.log(.first, ordinal: 1, span), 50, at(modified))
     }
     return times
   }

@@ -24,7 +24,6 @@ package struct ChronicleBuilder: Sendable {
 
   private let history: History
   private var chronicle: Chronicle
-  private var times: ObjectTimes
   private var events: [Chronicle.Event.Kind: [Chronicle.Event]] = [:]
   private var eventCounts: [Chronicle.Event.Kind: Int] = [:]
   private var cuts: [TimelineNumber: LogPosition] = [:]
@@ -36,10 +35,9 @@ package struct ChronicleBuilder: Sendable {
   private var pins: [Chronicle.PinEntry] = []
 
   package init(
-    history: History, times: ObjectTimes, descriptor: Descriptor, location: String, now: Instant
+    history: History, descriptor: Descriptor, location: String, now: Instant
   ) {
     self.history = history
-    self.times = times
     let catalogue = history.catalogue
     chronicle = Chronicle(
       repository: descriptor.repository.hexadecimal, location: printable(location),
@@ -50,7 +48,7 @@ package struct ChronicleBuilder: Sendable {
 
   /// The generations worth reading, the newest ones.
   package var generationsWanted: [GenerationID] {
-    times.generations.suffix(Bounds.generations)
+    history.catalogue.times.generations.suffix(Bounds.generations)
   }
 
   /// Everything after a fork, up to the end of the parent, is not part of the present history.
@@ -295,8 +293,9 @@ package struct ChronicleBuilder: Sendable {
     }
     made.events.sort { ($0.at, $0.kind.rawValue) < ($1.at, $1.kind.rawValue) }
     made.generations = generations.sorted { ($0.at, $0.id) < ($1.at, $1.id) }
-    made.generationsLeftOut = max(0, times.generations.count - generations.count)
-    made.log = times.logSeries
+    made.generationsLeftOut = max(
+      0, history.catalogue.times.generations.count - generations.count)
+    made.log = history.catalogue.times.logSeries
     return made
   }
 }

@@ -24,8 +24,8 @@ package struct ObjectTimes: Sendable {
 
   package init() {}
 
-  package mutating func add(name: String, size: Int, modified: Instant) {
-    switch ObjectPath(name) {
+  package mutating func add(_ path: ObjectPath, _ size: Int, _ modified: Instant) {
+    switch path {
     case .log(let timeline, let ordinal, let span):
       logs[LogFile(timeline: timeline, ordinal: ordinal), default: []].append(
         LogObject(

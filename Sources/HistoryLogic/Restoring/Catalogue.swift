@@ -9,9 +9,20 @@ package struct Catalogue: Sendable {
     package var snapshots: Set<Int> = []
     /// By ordinal, in no particular order.
     package var log: [Int: [LogSpan]] = [:]
+    /// Those among them that the store has had for less than a grace period (`young`).
+    package var youngLog: [Int: [LogSpan]] = [:]
     /// When the first and the last log object of each ordinal was written: by the store's clock if the
     /// listing has it, otherwise by the mark in the name.
     package var logTimes: [Int: ClosedRange<Instant>] = [:]
+
+    fileprivate mutating func add(_ span: LogSpan, _ ordinal: Int, at time: Instant?, isYoung: Bool)
+    {
+      log[ordinal, default: []].append(span)
+      if isYoung { youngLog[ordinal, default: []].append(span) }
+      guard let time else { return }
+      let known = logTimes[ordinal] ?? time...time
+      logTimes[ordinal] = min(known.lowerBound, time)...max(known.upperBound, time)
+    }
   }
   package struct Generation: Sendable {
     package var hasIndex = false
@@ -35,17 +46,25 @@ package struct Catalogue: Sendable {
   /// Intact log objects whose bytes contradict those of another one, and that one. One of them is forged.
   package private(set) var contradicting: [ObjectPath: ObjectPath] = [:]
   /// Objects that the store has had for less than a grace period, if the caller requested them. None of these
-  /// is deleted.
+  /// is deleted. Log objects are in `Timeline.youngLog`, since there are many.
   package private(set) var young: Set<ObjectPath> = []
   private var youngAfter: Instant?
+  /// When objects were written: indexes and, if the caller requested them, log objects.
+  package private(set) var times = ObjectTimes()
+  private var keepsLogTimes = false
   package private(set) var objects = 0
   package private(set) var bytes: UInt64 = 0
   /// Names that format 1 does not know. They are counted, and never used.
   package private(set) var foreign = 0
   package private(set) var foreignExample: String?
 
-  /// - Parameter youngAfter: objects that were written later are remembered as young.
-  package init(youngAfter: Instant? = nil) { self.youngAfter = youngAfter }
+  /// - Parameters:
+  ///   - youngAfter: objects that were written later are remembered as young.
+  ///   - keepsLogTimes: whether the times of log objects are remembered.
+  package init(youngAfter: Instant? = nil, keepsLogTimes: Bool = false) {
+    self.youngAfter = youngAfter
+    self.keepsLogTimes = keepsLogTimes
+  }
 
   package init(names: some Sequence<(name: String, size: Int)>) {
     for (name, size) in names { add(name: name, size: size) }
@@ -58,11 +77,20 @@ package struct Catalogue: Sendable {
       foreignExample = foreignExample ?? printable(name)
       return
     }
-    if let youngAfter, let modified, modified > youngAfter { young.insert(parsed) }
+    let isYoung =
+      youngAfter.map { youngAfter in modified.map { $0 > youngAfter } ?? false } ?? false
     // Left by a probe of the store, and not a part of the repository.
     if case .operation(.probes, _) = parsed { return }
     objects += 1
     bytes &+= UInt64(max(0, size))
+    if case .log(let number, let ordinal, let span) = parsed {
+      timelines[number, default: Timeline()].add(
+        span, ordinal, at: modified ?? span.mark, isYoung: isYoung)
+      if keepsLogTimes, let modified { times.add(parsed, size, modified) }
+      return
+    }
+    if isYoung { young.insert(parsed) }
+    if let modified { times.add(parsed, size, modified) }
     switch parsed {
     case .descriptor: hasDescriptor = true
     case .key(let id): keySlots.append(id)
@@ -76,12 +104,7 @@ package struct Catalogue: Sendable {
     case .claim(let number): timelines[number, default: Timeline()].hasClaim = true
     case .snapshot(let number, let sequence):
       timelines[number, default: Timeline()].snapshots.insert(sequence)
-    case .log(let number, let ordinal, let span):
-      timelines[number, default: Timeline()].log[ordinal, default: []].append(span)
-      guard let time = modified ?? span.mark else { return }
-      let known = timelines[number]?.logTimes[ordinal] ?? time...time
-      timelines[number]?.logTimes[ordinal] =
-        min(known.lowerBound, time)...max(known.upperBound, time)
+    case .log: break
     case .operation(let kind, let id):
       operations[kind, default: []].insert(id)
       if kind == .quarantines, let generation = GenerationID(id) { quarantined.insert(generation) }

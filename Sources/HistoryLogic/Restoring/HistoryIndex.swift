@@ -55,11 +55,9 @@ final class HistoryIndex: Sendable {
 
   /// Objects that extend past the end of their timeline do not exist.
   private func visible(_ log: Log) -> [LogSpan] {
-    var spans = catalogue.timelines[log.timeline]?.log[log.ordinal] ?? []
-    if let end = ends[log.timeline] {
-      let last = end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
-      spans.removeAll { $0.to > last }
-    }
-    return spans
+    let spans = catalogue.timelines[log.timeline]?.log[log.ordinal] ?? []
+    guard let end = ends[log.timeline] else { return spans }
+    let last = end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
+    return spans.contains { $0.to > last } ? spans.filter { $0.to <= last } : spans
   }
 }

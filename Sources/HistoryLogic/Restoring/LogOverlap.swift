@@ -15,7 +15,7 @@ package struct LogOverlap: Sendable, Equatable {
 
   /// The overlaps in one log, by their positions. Objects that look like folds are left out.
   package static func found(in spans: [LogSpan]) -> [LogOverlap] {
-    guard hasAny(spans) else { return [] }
+    guard !spans.followEachOther else { return [] }
     let sorted = LogRun.sorted(spans)
     var parts: [Int: [LogSpan]] = [:]
     var crossing: [Int: LogSpan] = [:]
@@ -38,16 +38,6 @@ package struct LogOverlap: Sendable, Equatable {
       let overlap = LogOverlap(span: sorted[index], parts: inside, crosses: crossing[index])
       return overlap.crosses == nil && (inside.isEmpty || overlap.looksLikeFold) ? nil : overlap
     }
-  }
-
-  /// A listing is sorted by the beginnings of the objects, so for most logs this check is enough.
-  private static func hasAny(_ spans: [LogSpan]) -> Bool {
-    var (begin, end): (UInt64, UInt64) = (0, 0)
-    for span in spans {
-      if span.from < end || span.from < begin { return true }
-      (begin, end) = (span.from, span.to)
-    }
-    return false
   }
 
   private var looksLikeFold: Bool {

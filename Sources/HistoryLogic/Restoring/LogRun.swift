@@ -16,7 +16,7 @@ package struct LogRun: Sendable {
   package let from: UInt64
   /// In order. Each begins at or before the end of the previous one, and extends further.
   package let spans: ArraySlice<LogSpan>
-  package let marks: ArraySlice<Mark>
+  package let marks: Marks
   /// The number of objects after the hole that ends the run. They do not count, and a reader reports them.
   package let objectsBehindHole: Int
 
@@ -29,24 +29,13 @@ package struct LogRun: Sendable {
 
   /// - Parameter limit: nothing after this offset is needed.
   init(_ log: SortedLog, from: UInt64, upTo limit: UInt64? = nil) {
-    var position = from
-    var chosen: [LogSpan] = []
-    var marks: [Mark] = []
-    while limit.map({ position < $0 }) ?? true, let best = log.object(at: position) {
-      chosen.append(best)
-      position = best.to
-      if let time = best.mark {
-        marks.append(Mark(offset: best.to, time: max(time, marks.last?.time ?? time)))
-      }
-    }
+    let spans = log.objects(from: from, upTo: limit)
     self.init(
-      from: from, spans: chosen[...], marks: marks[...],
-      objectsBehindHole: log.count(behind: position))
+      from: from, spans: spans, marks: Marks(of: spans),
+      objectsBehindHole: log.count(behind: spans.last?.to ?? from))
   }
 
-  private init(
-    from: UInt64, spans: ArraySlice<LogSpan>, marks: ArraySlice<Mark>, objectsBehindHole: Int
-  ) {
+  private init(from: UInt64, spans: ArraySlice<LogSpan>, marks: Marks, objectsBehindHole: Int) {
     self.from = from
     self.spans = spans
     self.marks = marks
@@ -85,28 +74,108 @@ package struct LogRun: Sendable {
   package func slice(upTo limit: UInt64?) -> LogSlice { LogSlice(self, upTo: limit) }
 }
 
+extension LogRun {
+  /// The marks of a run, in order.
+  package enum Marks: RandomAccessCollection, Sendable {
+    /// Every object has a mark, and no time goes back. Nearly always, so that no memory is needed for them.
+    case ofEach(ArraySlice<LogSpan>)
+    case made(ArraySlice<Mark>)
+
+    init(of spans: ArraySlice<LogSpan>) {
+      var last = Instant(milliseconds: .min)
+      let isOfEach = spans.allSatisfy { span in
+        guard let time = span.mark, time >= last else { return false }
+        last = time
+        return true
+      }
+      if isOfEach {
+        self = .ofEach(spans)
+        return
+      }
+      var marks: [Mark] = []
+      for span in spans {
+        guard let time = span.mark else { continue }
+        marks.append(Mark(offset: span.to, time: Swift.max(time, marks.last?.time ?? time)))
+      }
+      self = .made(marks[...])
+    }
+
+    package var startIndex: Int {
+      switch self {
+      case .ofEach(let spans): spans.startIndex
+      case .made(let marks): marks.startIndex
+      }
+    }
+    package var endIndex: Int {
+      switch self {
+      case .ofEach(let spans): spans.endIndex
+      case .made(let marks): marks.endIndex
+      }
+    }
+    package subscript(index: Int) -> Mark {
+      switch self {
+      case .ofEach(let spans): Mark(offset: spans[index].to, time: spans[index].mark!)
+      case .made(let marks): marks[index]
+      }
+    }
+    package subscript(bounds: Range<Int>) -> Marks {
+      switch self {
+      case .ofEach(let spans): .ofEach(spans[bounds])
+      case .made(let marks): .made(marks[bounds])
+      }
+    }
+  }
+}
+
 /// The objects of one log, sorted once for all runs.
 struct SortedLog: Sendable {
-  /// Sorted by `from`; of objects with the same `from`, the longest first.
+  /// Sorted by `from`; of objects with the same `from`, the longest first. Shared with the listing, if that is
+  /// sorted.
   let spans: [LogSpan]
-  /// Of the objects up to each index, the one that extends furthest; of several, the first.
-  private let furthest: [Int]
+  /// Of the objects up to each index, the one that extends furthest; of several, the first. Nil if no object
+  /// overlaps another: then it is each one itself.
+  private let furthest: [Int]?
 
-  init(_ spans: [LogSpan]) {
-    let sorted = LogRun.sorted(spans)
+  init(_ listed: [LogSpan]) {
+    let sorted = listed.followEachOther ? listed : LogRun.sorted(listed)
+    spans = sorted
+    guard !sorted.followEachOther else {
+      furthest = nil
+      return
+    }
     var best = 0
     furthest = sorted.indices.map { index in
       if sorted[index].to > sorted[best].to { best = index }
       return best
     }
-    self.spans = sorted
+  }
+
+  /// The objects that a reader uses from `position` on, up to a hole or to `limit`.
+  func objects(from position: UInt64, upTo limit: UInt64?) -> ArraySlice<LogSpan> {
+    func isEnough(_ reached: UInt64) -> Bool { limit.map { reached >= $0 } ?? false }
+    guard furthest == nil else {
+      var chosen: [LogSpan] = []
+      while !isEnough(chosen.last?.to ?? position),
+        let best = object(at: chosen.last?.to ?? position)
+      { chosen.append(best) }
+      return chosen[...]
+    }
+    let first = spans.partitioningIndex { $0.to > position }
+    guard !isEnough(position), first < spans.endIndex, spans[first].from <= position else {
+      return []
+    }
+    let last = spans[first...].indices.first { index in
+      index + 1 == spans.endIndex || spans[index + 1].from != spans[index].to
+        || isEnough(spans[index].to)
+    }
+    return spans[first...last!]
   }
 
   /// The object that a reader uses at `position`. Nil if there is a hole, or the end of the log.
   func object(at position: UInt64) -> LogSpan? {
     let after = spans.partitioningIndex { $0.from > position }
     guard after > 0 else { return nil }
-    let best = spans[furthest[after - 1]]
+    let best = spans[furthest?[after - 1] ?? after - 1]
     return best.to > position ? best : nil
   }
 
@@ -137,7 +206,7 @@ package struct LogSlice: Sendable {
 
   package var spans: ArraySlice<LogSpan> { run.spans[..<spansEnd] }
   /// The marks that are not beyond the limit.
-  package var marks: ArraySlice<LogRun.Mark> { run.marks[..<marksEnd] }
+  package var marks: LogRun.Marks { run.marks[..<marksEnd] }
   /// The end of the contiguous bytes.
   package var reached: UInt64 { spans.last?.to ?? run.from }
   /// Whether nothing is missing up to the limit.
@@ -145,6 +214,18 @@ package struct LogSlice: Sendable {
   /// Whether the last object extends past the limit, because a successor continued from inside it.
   package var isCrossed: Bool { limit.map { reached > $0 } ?? false }
   package var objectsBehindHole: Int { limit != nil && isWhole ? 0 : run.objectsBehindHole }
+}
+
+extension [LogSpan] {
+  /// Whether each begins at or after the end of the one before it. A listing is sorted, and a shipper's objects
+  /// follow each other, so most logs are like this.
+  var followEachOther: Bool {
+    var end: UInt64 = 0
+    return allSatisfy { span in
+      defer { end = span.to }
+      return span.from >= end
+    }
+  }
 }
 
 extension RandomAccessCollection where Index == Int {

@@ -165,10 +165,10 @@ package struct PrunePlan: Sendable, Equatable {
     for (timeline, listed) in catalogue.timelines where listed.hasClaim {
       for (ordinal, spans) in listed.log {
         let log = Prune.Log(timeline: timeline, ordinal: ordinal)
+        guard !needs.logs.contains(log) else { continue }
         var names = spans.map { ObjectPath.log(timeline, ordinal: ordinal, $0) }
         names += forged[log] ?? []
-        guard !needs.logs.contains(log) else { continue }
-        let isOld = catalogue.young.isDisjoint(with: names)
+        let isOld = listed.youngLog[ordinal] == nil
         if isOld {
           logs += names
           if !needs.namedLogs.contains(log), !basis.letGo.logs.contains(log) {
@@ -240,17 +240,16 @@ package struct PrunePlan: Sendable, Equatable {
   /// Chooses objects that folds replaced, in logs that are kept. A shipper deletes them itself, unless it was
   /// stopped before that, or may not delete.
   private mutating func chooseCovered(_ needs: Needs) {
-    let young = basis.history.catalogue.young
+    let timelines = basis.history.catalogue.timelines
     for log in needs.logs.sorted(by: { ($0.timeline, $0.ordinal) < ($1.timeline, $1.ordinal) }) {
       let end = basis.history.end(of: log.timeline).map { end in
         end.ordinals.first { $0.ordinal == log.ordinal }?.offset ?? 0
       }
-      let spans = (basis.history.catalogue.timelines[log.timeline]?.log[log.ordinal] ?? [])
-        .filter { span in
-          end.map { span.to <= $0 } ?? true
-            && !young.contains(.log(log.timeline, ordinal: log.ordinal, span))
-        }
-        .sorted { ($0.from, $1.to) < ($1.from, $0.to) }
+      let all = timelines[log.timeline]?.log[log.ordinal] ?? []
+      guard !all.followEachOther else { continue }
+      let young = Set(timelines[log.timeline]?.youngLog[log.ordinal] ?? [])
+      let spans = LogRun.sorted(
+        all.filter { span in end.map { span.to <= $0 } ?? true && !young.contains(span) })
       var fold: LogSpan?
       var parts: [LogSpan] = []
       func close() -> Covered? {

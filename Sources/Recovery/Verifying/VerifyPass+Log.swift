@@ -20,10 +20,12 @@ extension VerifyPass {
       stops: references.stops(of: number, ordinal: ordinal))
     // The remaining objects: parts of a fold that are not deleted yet, and objects after the end of the
     // timeline or after a hole.
-    let others = Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) }
+    let others =
+      taken.count < all.count
+      ? Set(all).subtracting(taken).sorted { ($0.from, $0.to) < ($1.from, $1.to) } : []
     /// The fold by an object inside it whose bytes, or whose mark at the end, it does not have.
     var differing: [LogSpan: LogSpan] = [:]
-    try await verify(taken.filter { _ in chooses() }, number, ordinal, claim, isNeeded: true) {
+    try await verify(chosen(taken), number, ordinal, claim, isNeeded: true) {
       span, payload in
       guard let payload else {
         check.giveUp()
@@ -37,7 +39,7 @@ extension VerifyPass {
     for (offset, scanner) in check.stopped {
       joins[LogPosition(timeline: number, ordinal: ordinal, offset: offset)] = scanner
     }
-    try await verify(others.filter { _ in chooses() }, number, ordinal, claim, isNeeded: false) {
+    try await verify(chosen(others), number, ordinal, claim, isNeeded: false) {
       span, payload in
       // The part is intact, so one of the two is forged.
       guard payload != nil, let fold = differing[span] else { return }
@@ -66,6 +68,10 @@ extension VerifyPass {
     return payload.differing(parts, in: fold) { bytes in
       bytes.withUnsafeBytes { repository.frame.digest($0).short }
     }
+  }
+
+  private func chosen(_ spans: [LogSpan]) -> [LogSpan] {
+    isSample ? spans.filter { _ in chooses() } : spans
   }
 
   /// The state of Redis's file where this ordinal's log begins.

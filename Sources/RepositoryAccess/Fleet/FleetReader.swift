@@ -178,6 +178,8 @@ private struct LimitedStore: StoreLayer {
   struct TooMany: Error {}
   let base: any ObjectStore
   private let objectsMax: Int
+  /// It counts a listing's pages, which then have to come one after another.
+  var listsSideBySide: Bool { objectsMax == .max && base.listsSideBySide }
   private let counted = CountedNames()
 
   init(_ base: any ObjectStore, objectsMax: Int) {

@@ -28,17 +28,15 @@ package struct ChronicleReader: Sendable {
     _ store: any ObjectStore, keys: KeySource = .none, now: Instant,
     memory: ChronicleMemory? = nil, progress: @escaping Progress = { _, _ in }
   ) async throws -> Chronicle {
-    let recorder = ListingRecorder(store)
-    guard let repository = try await Repository.open(recorder, keys: keys) else {
+    guard let repository = try await Repository.open(store, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
-    return try await repository.withHistory { history in
+    return try await repository.withHistory(keepsLogTimes: true) { history in
       let reader = HistoryReader(repository: repository, history: history)
       let this = ChronicleReader(reader, memory: memory)
       var builder = ChronicleBuilder(
-        history: history, times: recorder.times, descriptor: repository.descriptor,
-        location: store.location, now: now)
+        history: history, descriptor: repository.descriptor, location: store.location, now: now)
       try await this.readRecords(into: &builder, progress)
       return try await this.finish(
         &builder, newest: try await reader.newestUnlessDamaged(), now: now)

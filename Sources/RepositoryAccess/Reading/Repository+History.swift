@@ -9,13 +9,17 @@ extension Repository {
   ///   - passesClaims: for a writer, which continues nothing of such a timeline. That a claim is gone has to
   ///     be proved by reading it.
   ///   - deletes: for retention, which has to know all forged objects.
+  ///   - keepsLogTimes: for a page that shows when the log became durable.
   package func history(
-    youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false
+    youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false,
+    keepsLogTimes: Bool = false
   ) async throws -> History {
-    var catalogue = try await catalogue(youngAfter: youngAfter)
-    if catalogue.hasUnclaimedSnapshots {
-      catalogue = try await self.catalogue(youngAfter: youngAfter)
+    func list() async throws -> Catalogue {
+      try await self.catalogue(
+        youngAfter: youngAfter, keepsLogTimes: keepsLogTimes, inOrder: passesClaims || deletes)
     }
+    var catalogue = try await list()
+    if catalogue.hasUnclaimedSnapshots { catalogue = try await list() }
     // The descriptor was read when the repository was opened. If a listing does not have it, the listing is
     // incomplete.
     guard catalogue.hasDescriptor else {
@@ -141,7 +145,7 @@ extension Repository {
   /// others have its bytes, the question is repeated without it.
   package func withHistory<Answer>(
     youngAfter: Instant? = nil, passesClaims: Bool = false, deletes: Bool = false,
-    _ question: (History) async throws -> Answer
+    keepsLogTimes: Bool = false, _ question: (History) async throws -> Answer
   ) async throws -> Answer {
     var listings = 1
     var listed: History?
@@ -153,7 +157,8 @@ extension Repository {
           history = listed
         } else {
           history = try await self.history(
-            youngAfter: youngAfter, passesClaims: passesClaims, deletes: deletes)
+            youngAfter: youngAfter, passesClaims: passesClaims, deletes: deletes,
+            keepsLogTimes: keepsLogTimes)
         }
         listed = history
         return try await question(try history.disregarding(unusable))

@@ -2,7 +2,7 @@ package import Auditing
 package import BackupFormat
 package import BackupTypes
 package import Codec
-package import HistoryLogic
+import HistoryLogic
 package import ObjectStorage
 import SystemIO
 
@@ -158,21 +158,6 @@ package struct Repository: Sendable {
   }
 
   // MARK: Reading
-
-  /// A complete listing of the repository, or of what is under `prefix`.
-  ///
-  /// - Parameter youngAfter: objects that were written later are recorded as young.
-  package func catalogue(prefix: String = "", youngAfter: Instant? = nil) async throws -> Catalogue
-  {
-    var catalogue = Catalogue(youngAfter: youngAfter)
-    try await store.eachPage(prefix: prefix) { page in
-      for entry in page.entries {
-        catalogue.add(name: entry.name, size: entry.size, modified: entry.modified)
-      }
-      return true
-    }
-    return catalogue
-  }
 
   /// The content of an object; nil only if the store proves that it does not exist.
   package func content(_ name: ObjectPath, kind: ObjectKind, limit: Int) async throws -> [UInt8]? {

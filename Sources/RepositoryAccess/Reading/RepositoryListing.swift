@@ -136,8 +136,7 @@ package struct RepositoryListing: Sendable, Encodable {
     _ store: any ObjectStore, keys: KeySource = .none, url: String? = nil, now: Instant,
     progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
-    let recorder = ListingRecorder(store)
-    guard let repository = try await Repository.open(recorder, keys: keys) else {
+    guard let repository = try await Repository.open(store, keys: keys) else {
       throw LifeboatError(
         .noBackup, "there is no backup at \(store.location)", hint: "check the bucket and prefix")
     }
@@ -146,7 +145,7 @@ package struct RepositoryListing: Sendable, Encodable {
       let counter = ProgressCounter(total: records(history), report: progress)
       let found = try await read(
         HistoryReader(repository: repository, history: history, didRead: { counter.add(1) }),
-        recorder.times, repository.command(url), now: now, counter)
+        repository.command(url), now: now, counter)
       if !found.listing.losses.isEmpty, !isLossConfirmed {
         isLossConfirmed = true
         throw LifeboatError(missing: found.listing.losses[0].object)
@@ -161,8 +160,7 @@ package struct RepositoryListing: Sendable, Encodable {
   }
 
   private static func read(
-    _ reader: HistoryReader, _ times: ObjectTimes, _ command: RestoreCommand, now: Instant,
-    _ counter: ProgressCounter
+    _ reader: HistoryReader, _ command: RestoreCommand, now: Instant, _ counter: ProgressCounter
   ) async throws -> (listing: RepositoryListing, chronicle: Chronicle) {
     let (repository, history) = (reader.repository, reader.history)
     let location = repository.store.location
@@ -171,8 +169,7 @@ package struct RepositoryListing: Sendable, Encodable {
     var unreadable = history.unreadable.map { ObjectPath.claim($0.timeline).text }
     var losses: [(LogLoss, Loss)] = []
     var drawing = ChronicleBuilder(
-      history: history, times: times, descriptor: repository.descriptor,
-      location: location, now: now)
+      history: history, descriptor: repository.descriptor, location: location, now: now)
     for number in history.claims.keys.sorted() {
       timelines.append(try await timeline(number, reader, &drawing, &unreadable, &losses, counter))
     }
