@@ -43,7 +43,7 @@ extension GenerationID: CustomStringConvertible, Codable {
   }
 }
 
-/// The part of a log object's name that says which bytes it contains. A catalogue has one for each log object.
+/// The part of a log object's name that says which bytes it contains. A catalogue has one for each of them.
 package struct LogSpan: Hashable, Sendable {
   package static let offsetDigits = 16
   package static let timeDigits = 13

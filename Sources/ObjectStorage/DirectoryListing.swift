@@ -162,8 +162,8 @@ struct DirectoryListing: Sendable {
     }
   }
 
-  /// The names in `directory` that may belong to this page or a later one: as many of the first ones as there is
-  /// room for.
+  /// The names in `directory` that may belong to this page or a later one: as many of the first ones as there
+  /// is room for.
   /// - Parameters:
   ///   - done: the part of the cursor below this directory.
   ///   - reached: names up to it were listed.

@@ -14,12 +14,25 @@ import Testing
   /// Counts listings, and how many there were at the same time.
   private final class Bucket: StoreLayer {
     let base: any ObjectStore
+    /// These are missing in the folders, as in those of a gateway that has a fault.
+    let hidden: Set<String>
     var listsSideBySide: Bool { true }
     private let counts = Mutex((running: 0, most: 0, listings: 0))
     var most: Int { counts.withLock { $0.most } }
     var listings: Int { counts.withLock { $0.listings } }
 
-    init(_ base: any ObjectStore) { self.base = base }
+    init(_ base: any ObjectStore, hidden: Set<String> = []) {
+      self.base = base
+      self.hidden = hidden
+    }
+
+    func folder(_ prefix: String) async throws -> StoreFolder {
+      let whole = try await base.folder(prefix)
+      var folder = StoreFolder()
+      for name in whole.folders where !hidden.contains(prefix + name) { folder.add(folder: name) }
+      for name in whole.objects where !hidden.contains(prefix + name) { folder.add(object: name) }
+      return folder
+    }
 
     func list(prefix: String, continuing: String?) async throws -> ListPage {
       counts.withLock { counts in
@@ -72,9 +85,9 @@ import Testing
     let bucket = Bucket(memory)
     let listed = Mutex<[String]>([])
     let listing = ListingInParts(bucket)
-    let isWhole = try await listing.begin(prefix: "", ListingInParts.pagesMin) { _ in }
-    #expect(!isWhole)
-    try await listing.eachPageOfParts { page in
+    let begun = try await listing.begin(prefix: "", ListingInParts.pagesMin) { _ in }
+    #expect(!begun.isWhole)
+    try await listing.eachPageOfParts(begun) { page in
       listed.withLock { $0 += page.entries.map(\.name) }
     }
     let found = listed.withLock { $0 }
@@ -83,19 +96,48 @@ import Testing
     #expect(bucket.most <= ListingInParts.width)
   }
 
+  @Test func `if folders lack what was listed, everything is listed in order`() async throws {
+    for hidden in ["timelines", "timelines/00000001", "timelines/00000001/log/00000003"] {
+      let (memory, repository) = try await repository(of: 6000)
+      let bucket = Bucket(memory, hidden: [hidden])
+      let catalogue = try await Repository(
+        store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil
+      ).catalogue()
+      #expect(catalogue.objects == 6001)
+      let whole = try await repository.catalogue()
+      #expect(catalogue.timelines[.first]?.log == whole.timelines[.first]?.log)
+    }
+  }
+
+  /// Everybody who may create objects can choose their names.
+  @Test func `beginnings of many names are few, and as long as possible`() {
+    let long = String(repeating: "x", count: 900)
+    let names = (0..<500).map { long + decimal($0, width: 8) + long }
+    let beginnings = ListingInParts.beginnings(of: names.shuffled())
+    #expect(beginnings == (0..<5).map { long + "00000" + decimal($0, width: 1) })
+    #expect(ListingInParts.beginnings(of: []).isEmpty)
+    #expect(ListingInParts.beginnings(of: ["b", "a", "ab", "a"]) == ["a", "b"])
+    let different = (0..<100).map { String(Unicode.Scalar(UInt32(0x3b1 + $0))!) + "/" }
+    #expect(ListingInParts.beginnings(of: different) == [""])
+  }
+
+  private func repository(of count: Int) async throws -> (MemoryStore, Repository) {
+    let memory = MemoryStore()
+    let repository = try await Repository.openOrCreate(
+      memory, keys: .none, compression: .none, now: Instant(milliseconds: 0))
+    for number in 0..<count {
+      let span = LogSpan(
+        from: UInt64(number), to: UInt64(number + 1), mark: nil, digest: digest(number))
+      _ = try await memory.create(ObjectPath.log(.first, ordinal: 1 + number % 9, span).text, [1])
+    }
+    return (memory, repository)
+  }
+
   @Test func `parts are listed side by side, and a small repository is not listed in parts`()
     async throws
   {
     for (count, isLarge) in [(900, false), (9000, true)] {
-      let memory = MemoryStore()
-      let repository = try await Repository.openOrCreate(
-        memory, keys: .none, compression: .none, now: Instant(milliseconds: 0))
-      for number in 0..<count {
-        let span = LogSpan(
-          from: UInt64(number), to: UInt64(number + 1), mark: nil, digest: digest(number))
-        _ = try await memory.create(
-          ObjectPath.log(.first, ordinal: 1 + number % 9, span).text, [1])
-      }
+      let (memory, repository) = try await repository(of: count)
       let bucket = Bucket(memory)
       let other = Repository(
         store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil)

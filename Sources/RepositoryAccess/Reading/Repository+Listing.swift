@@ -20,11 +20,12 @@ extension Repository {
     let pagesMax =
       inOrder || !prefix.isEmpty || !store.listsSideBySide ? Int.max : ListingInParts.pagesMin
     var catalogue = empty
-    if try await listing.begin(prefix: prefix, pagesMax, take: { catalogue.add($0) }) {
-      return catalogue
-    }
+    let begun = try await listing.begin(prefix: prefix, pagesMax) { catalogue.add($0) }
+    if begun.isWhole { return catalogue }
+    // The parts have everything once more.
+    catalogue = empty
     let whole = Mutex(empty)
-    try await listing.eachPageOfParts { page in whole.withLock { $0.add(page) } }
+    try await listing.eachPageOfParts(begun) { page in whole.withLock { $0.add(page) } }
     return whole.withLock { $0 }
   }
 }
@@ -34,31 +35,48 @@ extension Repository {
 struct ListingInParts: Sendable {
   /// Below this many pages, looking for parts is not worth the requests.
   static let pagesMin = 5
-  /// No more parts are looked for when there are this many. Each takes a request at least.
+  /// If there are this many parts, no more are looked for. Each takes a request at least.
   static let partsMax = 32
-  /// Parts that are listed at the same time.
+  /// The number of parts that are listed at the same time.
   static let width = 6
+
+  /// How a listing in order began.
+  struct Beginning {
+    /// Whether there are no more names.
+    var isWhole = true
+    /// The names, unless these are all.
+    var names: [String] = []
+  }
 
   private let store: any ObjectStore
 
   init(_ store: any ObjectStore) { self.store = store }
 
-  /// Lists in order, up to so many pages. Returns whether that is all.
-  func begin(prefix: String, _ pagesMax: Int, take: (ListPage) -> Void) async throws -> Bool {
+  /// Lists the first pages in order.
+  func begin(prefix: String, _ pagesMax: Int, take: (ListPage) -> Void) async throws -> Beginning {
+    var beginning = Beginning()
     var pages = 0
-    var isWhole = true
     try await store.eachPage(prefix: prefix) { page in
       take(page)
       pages += 1
-      isWhole = page.next == nil || pages < pagesMax
-      return isWhole
+      if pagesMax < .max { beginning.names += page.entries.map(\.name) }
+      beginning.isWhole = page.next == nil || pages < pagesMax
+      return beginning.isWhole
     }
-    return isWhole
+    return beginning
   }
 
   /// Lists all parts, several at a time. The pages of one part come in order.
-  func eachPageOfParts(_ take: @escaping @Sendable (ListPage) -> Void) async throws {
-    let parts = try await parts()
+  /// - Parameter begun: all its names have to be in the parts. If one isn't, the store's folders are not
+  ///   complete, or the object was deleted. Then everything is one part, as it is if folders can't be listed.
+  func eachPageOfParts(
+    _ begun: Beginning, _ take: @escaping @Sendable (ListPage) -> Void
+  ) async throws {
+    var parts = [""]
+    do {
+      let found = try await self.parts()
+      if ListingInParts.have(found, begun.names) { parts = found }
+    } catch is LifeboatError {}
     try await withThrowingTaskGroup(of: Void.self) { group in
       for (number, part) in parts.enumerated() {
         if number >= ListingInParts.width { try await group.next() }
@@ -74,6 +92,7 @@ struct ListingInParts: Sendable {
   }
 
   /// Prefixes that together have every object once: the folders, the timelines, and the logs of timelines.
+  /// In order.
   private func parts() async throws -> [String] {
     var parts = [""]
     for level in 0...3 {
@@ -98,20 +117,35 @@ struct ListingInParts: Sendable {
     }
   }
 
-  /// The names in a folder, or the beginnings of them that they have in common, if there are many. None is the
-  /// beginning of another.
+  /// The names in a folder, or what they begin with. An empty name is the whole folder.
   private func names(in folder: String) async throws -> [String] {
     let found = try await store.folder(folder)
     guard !found.isCut else { return [""] }
-    var names = found.objects + found.folders.map { $0 + "/" }
-    while true {
-      names.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-      names = names.reduce(into: []) { kept, name in
-        if let last = kept.last, name.utf8.starts(with: last.utf8) { return }
-        kept.append(name)
+    return ListingInParts.beginnings(of: found.objects + found.folders.map { $0 + "/" })
+  }
+
+  /// The beginnings of names, as long as possible without being more than `partsMax`. Each name has one of
+  /// them, and none is the beginning of another. In order.
+  static func beginnings(of names: [String]) -> [String] {
+    let sorted = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    func cut(to length: Int) -> [String] {
+      sorted.reduce(into: []) { kept, name in
+        let beginning = String(String.UnicodeScalarView(name.unicodeScalars.prefix(length)))
+        if let last = kept.last, beginning.utf8.starts(with: last.utf8) { return }
+        kept.append(beginning)
       }
-      guard names.count > ListingInParts.partsMax else { return names }
-      names = names.map { String($0.dropLast()) }
+    }
+    // Longer beginnings are never fewer.
+    let longest = sorted.map(\.unicodeScalars.count).max() ?? 0
+    let tooMany = (0..<longest + 1).partitioningIndex { cut(to: $0).count > partsMax }
+    return cut(to: tooMany - 1)
+  }
+
+  /// Whether each name begins with one of the parts, which are in order.
+  private static func have(_ parts: [String], _ names: [String]) -> Bool {
+    names.allSatisfy { name in
+      let after = parts.partitioningIndex { name.utf8.lexicographicallyPrecedes($0.utf8) }
+      return after > 0 && name.utf8.starts(with: parts[after - 1].utf8)
     }
   }
 }
