@@ -48,7 +48,7 @@ final class WatchedStore: StoreLayer {
       bytes *= 2
       guard enough >= before else { continue }
       Console.note(
-        "lifeboat: the repository has more than \(enough) objects, which may need --memory "
+        "lifeboat: the repository has more than \(counted(enough, "object")), which may need --memory "
           + "\(bytes >> 20)MiB")
     }
   }
