@@ -15,7 +15,8 @@ import WriterLogic
   private func run(_ count: Int, size: UInt64, from: UInt64 = 0) -> [(LogSpan, [Mark])] {
     (0..<count).map { number in
       let start = from + UInt64(number) * size
-      return (span(start, start + size, at: Int64(number) * 1000), [])
+      // Zeros in a name say that there is no mark.
+      return (span(start, start + size, at: Int64(number + 1) * 1000), [])
     }
   }
 
