@@ -15,7 +15,7 @@ package struct GenerationID: Hashable, Sendable {
 
   package init?(_ text: some StringProtocol) {
     var text = String(text)
-    guard let id = text.withUTF8({ GenerationID($0[...]) }) else { return nil }
+    guard let id = text.withUTF8({ GenerationID(NamePart($0)) }) else { return nil }
     self = id
   }
 
@@ -109,7 +109,7 @@ package enum ObjectPath: Hashable, Sendable {
 
   package init?(_ text: String) {
     var text = text
-    guard let path = text.withUTF8({ ObjectPath($0[...]) }) else { return nil }
+    guard let path = text.withUTF8({ ObjectPath(NamePart($0)) }) else { return nil }
     self = path
   }
 
@@ -199,8 +199,9 @@ package enum ObjectPath: Hashable, Sendable {
   }
 }
 
-// Names are taken apart in place: a listing can have millions.
-private typealias NamePart = Slice<UnsafeBufferPointer<UInt8>>
+// Names are taken apart in place: a listing can have millions. This type is not generic, so it is quick in a
+// debug build, too.
+private typealias NamePart = UnsafeRawBufferPointer
 private let slash = UInt8(ascii: "/")
 private let hyphen = UInt8(ascii: "-")
 
@@ -218,14 +219,19 @@ private struct NameParts {
 
   mutating func next() -> NamePart? {
     guard let all = rest else { return nil }
-    let end = all.firstIndex(of: separator)
-    rest = end.map { all[($0 + 1)...] }
-    return all[..<(end ?? all.endIndex)]
+    var end = 0
+    while end < all.count, all[end] != separator { end += 1 }
+    rest = end < all.count ? all.part(from: end + 1, to: all.count) : nil
+    return all.part(from: 0, to: end)
   }
 }
 
-extension Slice<UnsafeBufferPointer<UInt8>> {
+extension UnsafeRawBufferPointer {
   fileprivate var string: String { String(decoding: self, as: UTF8.self) }
+
+  fileprivate func part(from start: Int, to end: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: baseAddress.map { $0 + start }, count: end - start)
+  }
 }
 
 /// The number of a snapshot or of a log.

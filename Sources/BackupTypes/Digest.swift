@@ -48,13 +48,14 @@ package struct ShortDigest: Hashable, Sendable {
   }
   package init?(hexadecimal text: some StringProtocol) {
     var text = String(text)
-    guard let digest = text.withUTF8({ ShortDigest(hexadecimal: $0[...]) }) else { return nil }
+    let read = text.withUTF8 { ShortDigest(hexadecimal: UnsafeRawBufferPointer($0)) }
+    guard let digest = read else { return nil }
     self = digest
   }
   /// - Parameter text: the digits as ASCII bytes, in place, since a listing can have millions of names.
-  package init?(hexadecimal text: Slice<UnsafeBufferPointer<UInt8>>) {
-    guard text.count == 2 * ShortDigest.byteCount, let high = word(hexadecimal: text.prefix(16)),
-      let low = word(hexadecimal: text.suffix(16))
+  package init?(hexadecimal text: UnsafeRawBufferPointer) {
+    guard text.count == 2 * ShortDigest.byteCount, let high = word(hexadecimal: text, 0..<16),
+      let low = word(hexadecimal: text, 16..<32)
     else { return nil }
     self.high = high
     self.low = low

@@ -34,10 +34,10 @@ package func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
 }
 
 /// The number with at most 16 lower-case hexadecimal digits; nil for any other character.
-func word(hexadecimal digits: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64? {
+func word(hexadecimal digits: UnsafeRawBufferPointer, _ range: Range<Int>) -> UInt64? {
   var word: UInt64 = 0
-  for digit in digits {
-    guard let nibble = nibble(hexadecimal: digit) else { return nil }
+  for index in range {
+    guard let nibble = nibble(hexadecimal: digits[index]) else { return nil }
     word = word << 4 | UInt64(nibble)
   }
   return word

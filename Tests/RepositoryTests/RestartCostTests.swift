@@ -83,7 +83,11 @@ import WriterLogic
       logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, time: time,
       audited: SourceLook(folder, names: names, time: time)
     ) { () throws(LifeboatError) in try Capture(folder, names: names, time: time) }
-    let running = Task { try await shipper.run() }
+    // A shipper that waits keeps its thread.
+    let pool = try BlockingPool(name: "ship", threads: 6)
+    let running = Task {
+      try await withTaskExecutorPreference(pool) { try await shipper.run() }
+    }
     _ = shipper.requestSync()
     do {
       try await eventually(
