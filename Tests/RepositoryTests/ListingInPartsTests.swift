@@ -11,15 +11,16 @@ import Testing
 
 /// A large listing of a bucket, which is fetched in parts, has the same objects as one in order.
 @Suite struct ListingInPartsTests {
-  /// Counts listings, and how many there were at the same time.
+  /// Counts listings, and how many there were at the same time, and folders.
   private final class Bucket: StoreLayer {
     let base: any ObjectStore
     /// These are missing in the folders, as in those of a gateway that has a fault.
     let hidden: Set<String>
     var listsSideBySide: Bool { true }
-    private let counts = Mutex((running: 0, most: 0, listings: 0))
+    private let counts = Mutex((running: 0, most: 0, listings: 0, folders: 0))
     var most: Int { counts.withLock { $0.most } }
     var listings: Int { counts.withLock { $0.listings } }
+    var folders: Int { counts.withLock { $0.folders } }
 
     init(_ base: any ObjectStore, hidden: Set<String> = []) {
       self.base = base
@@ -27,6 +28,7 @@ import Testing
     }
 
     func folder(_ prefix: String) async throws -> StoreFolder {
+      counts.withLock { $0.folders += 1 }
       let whole = try await base.folder(prefix)
       var folder = StoreFolder()
       for name in whole.folders where !hidden.contains(prefix + name) { folder.add(folder: name) }
@@ -146,6 +148,19 @@ import Testing
       let whole = try await repository.catalogue()
       #expect(catalogue.timelines[.first]?.log == whole.timelines[.first]?.log)
       #expect(isLarge ? bucket.most > 1 : bucket.listings == 1)
+    }
+  }
+
+  /// What they continue or delete depends on what is not in the listing.
+  @Test func `writers and retention list a large repository in order`() async throws {
+    let (memory, repository) = try await repository(of: 6000)
+    for (passesClaims, deletes) in [(true, false), (false, true), (false, false)] {
+      let bucket = Bucket(memory)
+      let history = try await Repository(
+        store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil
+      ).history(passesClaims: passesClaims, deletes: deletes)
+      #expect(history.catalogue.objects == 6001)
+      #expect((bucket.folders == 0) == (passesClaims || deletes))
     }
   }
 }

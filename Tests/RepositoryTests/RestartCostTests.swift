@@ -143,6 +143,5 @@ import WriterLogic
     #expect(large.pages <= 102)
     #expect(large.others <= small.others + 2)
     #expect(large.bytes <= small.bytes + 1024)
-    print(small, large)
   }
 }
