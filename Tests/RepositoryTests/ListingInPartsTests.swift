@@ -87,7 +87,7 @@ import Testing
     let bucket = Bucket(memory)
     let listed = Mutex<[String]>([])
     let listing = ListingInParts(bucket)
-    let begun = try await listing.begin(prefix: "", ListingInParts.pagesMin) { _ in }
+    let begun = try await listing.begin(prefix: "", 5) { _ in }
     #expect(!begun.isWhole)
     try await listing.eachPageOfParts(begun) { page in
       listed.withLock { $0 += page.entries.map(\.name) }
@@ -104,7 +104,7 @@ import Testing
       let bucket = Bucket(memory, hidden: [hidden])
       let catalogue = try await Repository(
         store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil
-      ).catalogue()
+      ).catalogue(pagesMin: 5)
       #expect(catalogue.objects == 6001)
       let whole = try await repository.catalogue()
       #expect(catalogue.timelines[.first]?.log == whole.timelines[.first]?.log)
@@ -143,7 +143,7 @@ import Testing
       let bucket = Bucket(memory)
       let other = Repository(
         store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil)
-      let catalogue = try await other.catalogue()
+      let catalogue = try await other.catalogue(pagesMin: 5)
       #expect(catalogue.objects == count + 1)
       let whole = try await repository.catalogue()
       #expect(catalogue.timelines[.first]?.log == whole.timelines[.first]?.log)
@@ -153,14 +153,23 @@ import Testing
 
   /// What they continue or delete depends on what is not in the listing.
   @Test func `writers and retention list a large repository in order`() async throws {
-    let (memory, repository) = try await repository(of: 6000)
+    let count = (ListingInParts.pagesMin + 1) * ListPage.entriesMax
+    let (memory, repository) = try await repository(of: count)
     for (passesClaims, deletes) in [(true, false), (false, true), (false, false)] {
       let bucket = Bucket(memory)
       let history = try await Repository(
         store: bucket, descriptor: repository.descriptor, compression: .none, secrets: nil
       ).history(passesClaims: passesClaims, deletes: deletes)
-      #expect(history.catalogue.objects == 6001)
+      #expect(history.catalogue.objects == count + 1)
       #expect((bucket.folders == 0) == (passesClaims || deletes))
+    }
+  }
+
+  @Test func `the layers over a bucket say that it is one`() {
+    let (memory, bucket) = (MemoryStore(), Bucket(MemoryStore()))
+    for (store, isBucket) in [(bucket as any ObjectStore, true), (memory, false)] {
+      let retrying = RetryingStore(store, policy: .sidecar) { _ in }
+      #expect(StoreBelow(retrying, path: "a").listsSideBySide == isBucket)
     }
   }
 }

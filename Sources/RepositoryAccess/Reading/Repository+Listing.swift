@@ -11,14 +11,14 @@ extension Repository {
   ///   - keepsLogTimes: whether the times of log objects are recorded.
   ///   - inOrder: one page after another. For those that delete or continue what is listed: they depend on no
   ///     more than the store's own listing.
+  ///   - pagesMin: a bucket is listed in parts if it has more pages.
   package func catalogue(
     prefix: String = "", youngAfter: Instant? = nil, keepsLogTimes: Bool = false,
-    inOrder: Bool = false
+    inOrder: Bool = false, pagesMin: Int = ListingInParts.pagesMin
   ) async throws -> Catalogue {
     let empty = Catalogue(youngAfter: youngAfter, keepsLogTimes: keepsLogTimes)
     let listing = ListingInParts(store)
-    let pagesMax =
-      inOrder || !prefix.isEmpty || !store.listsSideBySide ? Int.max : ListingInParts.pagesMin
+    let pagesMax = inOrder || !prefix.isEmpty || !store.listsSideBySide ? Int.max : pagesMin
     var catalogue = empty
     let begun = try await listing.begin(prefix: prefix, pagesMax) { catalogue.add($0) }
     if begun.isWhole { return catalogue }
@@ -32,9 +32,10 @@ extension Repository {
 
 /// A listing of a large repository in a bucket. A bucket returns its names a thousand at a time, one page after
 /// another. So the parts of the repository, which its folders show, are listed side by side.
-struct ListingInParts: Sendable {
-  /// Below this many pages, looking for parts is not worth the requests.
-  static let pagesMin = 5
+package struct ListingInParts: Sendable {
+  /// Up to this many pages, looking for parts does not pay: folders and small parts take about as many requests
+  /// one after another.
+  package static let pagesMin = 16
   /// If there are this many parts, no more are looked for. Each takes a request at least.
   static let partsMax = 32
   /// The number of parts that are listed at the same time.
