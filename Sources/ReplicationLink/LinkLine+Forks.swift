@@ -2,12 +2,16 @@ import BackupFormat
 import BackupTypes
 import RedisFormats
 import Synchronization
+import SystemIO
 import WriterLogic
 
 /// How the history goes on after a failover.
 extension LinkLine {
   /// The server continues the history, perhaps under another id.
-  func continued(id: String?) {
+  ///
+  /// With another id, its backlog may begin here. So what was received is shown to its end, with PINGs: after
+  /// a restart of this process, the repository has to have everything up to there.
+  func continued(id: String?, at now: Now) {
     guard let id else { return }
     state.withLock { state -> LinkBase? in
       guard id != state.id else { return nil }
@@ -20,22 +24,26 @@ extension LinkLine {
         unread = state.next?.base
         (state.next, state.isNextShown) = (nil, false)
       }
+      state.showCommands(now)
       return unread
     }?.fail(LifeboatError(.failure, "the full copy is of another history", isRetryable: true))
   }
 
   /// The bytes after `offset` are not the server's history. Drops them.
   ///
-  /// What follows is another file to the shipper: it may have read the dropped bytes already.
-  /// - Parameter pin: that of this file.
-  func cut(to offset: UInt64, as pin: PinID) {
+  /// What follows is another file to the shipper, which may have read the dropped bytes already, and to the
+  /// audit: what was durable of the dropped bytes is not what is in their place.
+  /// - Parameters:
+  ///   - pin: that of this file.
+  ///   - identity: the same.
+  func cut(to offset: UInt64, as pin: PinID, _ identity: FileIdentity) {
     state.withLock { state in
       state.window.cut(to: offset)
       state.parts.removeAll { $0.start > offset }
       if let last = state.parts.popLast() {
         state.parts.append(
           Part(
-            pin: pin, name: last.name, sequence: last.sequence, identity: last.identity,
+            pin: pin, name: last.name, sequence: last.sequence, identity: identity,
             start: last.start))
       }
       state.fork = (offset, state.timelines)

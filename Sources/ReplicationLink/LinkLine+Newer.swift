@@ -79,4 +79,11 @@ extension LinkLine.State {
     }
     if end > shown { (shown, receivedAt) = (end, now.wall) }
   }
+
+  /// Shows all complete commands, also those that change no data.
+  mutating func showCommands(_ now: Now) {
+    if let frozenFrom, now.monotonic >= frozenFrom { return }
+    let end = streamStart + stream.boundary
+    if end > shown { (shown, receivedAt) = (end, now.wall) }
+  }
 }

@@ -205,7 +205,7 @@ final class LinkLine: Sendable {
   /// concerned.
   func isStill(_ info: ReplicationInfo) -> Bool {
     let found = ShrinkGuard.Loaded(keys: info.keys)
-    return info.runID == runID
+    return info.runID == runID && !isOutdated(by: info)
       && ShrinkGuard.suspicion(known: keys, found: found, isWatched: false) == nil
   }
 

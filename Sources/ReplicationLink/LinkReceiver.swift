@@ -174,7 +174,7 @@ final class LinkReceiver: Sendable {
           "remedy": "`lifeboat list` shows the abandoned branch, and the command that restores it",
         ])
       line?.abandonNext()
-      line?.cut(to: after, as: shared.nextPin())
+      line?.cut(to: after, as: shared.nextPin(), shared.nextIdentity())
       shared.tell(isQuestion: false)
       try receiveRest(session, info, id, after)
     }
@@ -188,7 +188,7 @@ final class LinkReceiver: Sendable {
     try wire.send(["PSYNC", id, String(after + 1)])
     switch try wire.answer(isStopped: { isStopped }) {
     case .continues(let other):
-      line.continued(id: other)
+      line.continued(id: other, at: time.now())
       logger.notice("the replication link is up", metadata: ["offset": "\(after)"])
       noteReady()
       try receiveStream(&wire, line)

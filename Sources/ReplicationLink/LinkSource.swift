@@ -239,26 +239,10 @@ package final class LinkSource: Source {
       let spans = history.log(
         of: range.timeline, ordinal: range.ordinal, from: range.from, limit: range.limit
       ).spans
-      let proved = min(size, line.proved(part, in: range.timeline))
-      let agreed = spans.last { $0.to <= proved }?.to
-      if !line.isForked(part, in: range.timeline, at: proved),
-        spans.contains(where: { $0.to > proved && $0.to <= size })
-      {
-        // The rest is compared, if it is in memory.
-        try require(line, part, from: agreed ?? range.from, to: size)
-      }
-      return .offset(agreed ?? range.from)
+      return .offset(try line.agreement(part, size: size, with: Array(spans), in: range))
     case .shared(let pin, let size, let range, let span):
       guard let part = line.part(pin) else { return nil }
-      let end = min(span.to, size)
-      let proved = line.proved(part, in: range.timeline)
-      if proved >= end { return .offset(end) }
-      // Nobody holds the bytes up to the fork any more, and those after it differ.
-      if proved >= span.from, line.isForked(part, in: range.timeline, at: proved) {
-        return .offset(proved)
-      }
-      try require(line, part, from: span.from, to: end)
-      return nil
+      return try line.shared(part, size: size, with: span, in: range).map { .offset($0) }
     case .boundary(let pin, let from, let to):
       guard let part = line.part(pin), !line.holds(from: part.start + from, to: part.start + to)
       else { return nil }
@@ -274,16 +258,6 @@ package final class LinkSource: Source {
         ? .keys(nil, isWhole: false) : .keys(KeySample(known: keys), isWhole: true)
     default: return nil
     }
-  }
-
-  private func require(_ line: LinkLine, _ part: LinkLine.Part, from: UInt64, to: UInt64)
-    throws(LifeboatError)
-  {
-    guard from < to, !line.holds(from: part.start + from, to: part.start + to) else { return }
-    line.makeStale()
-    throw LifeboatError(
-      .failure, "the repository has been written to since it was read",
-      cause: "another shipper has continued this history", isRetryable: true)
   }
 
   package func confirm(_ log: RestorableLog, in timeline: TimelineNumber) {

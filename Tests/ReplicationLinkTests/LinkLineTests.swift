@@ -3,9 +3,9 @@ import BackupTypes
 import RedisFormats
 import SystemIO
 import Testing
-import WriterLogic
 
 @testable import ReplicationLink
+@testable import WriterLogic
 
 /// Which parts of a server's history are shown, held and acknowledged.
 struct LinkLineTests {
@@ -87,6 +87,14 @@ struct LinkLineTests {
     #expect(line.isStill(info("first", keys: 190)))
     #expect(!line.isStill(info("first", keys: 1)), "nearly all keys are gone")
     #expect(!line.isStill(info("second", keys: 201)), "it was started again")
+    let empty = LinkLine(
+      base: base(stored: nil), first: part(0), because: "a test", runID: "first", keys: .none,
+      hadData: false, limits: .init(heldMax: 1 << 20), now: now().wall)
+    var written = info("first", keys: 1)
+    written.hasData = true
+    #expect(!empty.isStill(written), "nobody would read the copy of a server without data")
+    written.hasData = false
+    #expect(empty.isStill(written))
   }
 
   @Test func nothingIsUploadedForPings() throws {
@@ -118,7 +126,7 @@ struct LinkLineTests {
     _ = try line.append(command("SET", "k", "old"), at: now())
     let old = try restorable(line, to: line.held!.offset)
     line.confirm(old, in: timeline)
-    line.cut(to: 1010, as: state.nextPin())
+    line.cut(to: 1010, as: state.nextPin(), state.nextIdentity())
     #expect(line.held?.offset == 1010 && line.acknowledged == 1010)
     _ = try line.append(command("SET", "k", "another value"), at: now())
     line.confirm(old, in: timeline)
@@ -143,12 +151,13 @@ struct LinkLineTests {
     let file = LinkLog(part: try #require(line.part(old.pin)), line: line)
     _ = try line.append(command("SET", "k", "old"), at: now())
     #expect(!line.takeBreak())
-    line.cut(to: 1000, as: state.nextPin())
+    line.cut(to: 1000, as: state.nextPin(), state.nextIdentity())
     _ = try line.append(command("SET", "k", "another value"), at: now())
     #expect(line.takeBreak() && !line.takeBreak())
     #expect(throws: LifeboatError.self) { try file.read(from: 500, to: 510) }
     let new = try #require(line.view(at: now().wall).aof.set?.increments.last?.file)
-    #expect(new.pin != old.pin && new.identity == old.identity)
+    #expect(new.pin != old.pin)
+    #expect(new.identity != old.identity, "what was durable of the old one covers nothing")
     let again = LinkLog(part: try #require(line.part(new.pin)), line: line)
     #expect(try again.read(from: 500, to: 510).count == 10)
   }
@@ -158,12 +167,54 @@ struct LinkLineTests {
     let line = line()
     let newer = base(stored: nil)
     #expect(line.split(at: 1100, id: "a", newer, part(1100)))
-    line.continued(id: "b")
+    line.continued(id: "b", at: now())
     #expect(!line.hasNext && newer.isLost)
     let set = Array(repeating: command("SET", "k", "v"), count: 10).flatMap { $0 }
     _ = try line.append(set[...], at: now())
     #expect(
       line.view(at: now().wall).aof.set?.increments.map(\.file.size) == [500 + UInt64(set.count)])
+  }
+
+  /// The last log object of timeline 1 goes on to 700 with what the server lost in a failover. Timeline 2 has
+  /// the server's history from 400 on, up to 500: what `line` continues after a restart.
+  @Test func afterARestartWhatAForkLeftBehindIsNotCompared() throws {
+    func span(_ from: UInt64, _ to: UInt64) -> LogSpan {
+      let digest = ShortDigest(bytes: [UInt8](repeating: 1, count: 16))!
+      return LogSpan(from: from, to: to, mark: now().wall, digest: digest)
+    }
+    let line = line()
+    let value = String(repeating: "x", count: 300)
+    _ = try line.append(command("SET", "k", value), at: now())
+    let file = try #require(line.view(at: now().wall).aof.set?.increments.last?.file)
+    let part = try #require(line.part(file.pin))
+    #expect(file.size > 700)
+    let shared = LogRange(.init(timeline: timeline, ordinal: 1, from: 0, to: 400))
+    let spans = [span(0, 100), span(100, 700)]
+    #expect(try line.agreement(part, size: file.size, with: spans, in: shared) == 100)
+    #expect(try line.shared(part, size: file.size, with: spans[1], in: shared) == 400)
+    #expect(!line.isStale)
+    // Log that somebody has added since is neither proved nor in memory.
+    let open = LogRange(.init(timeline: timeline, ordinal: 1, from: 0, to: nil))
+    #expect(throws: LifeboatError.self) {
+      try line.shared(part, size: file.size, with: spans[1], in: open)
+    }
+    #expect(line.isStale)
+  }
+
+  /// After a restart of a server, its backlog begins at the place where it took another id.
+  @Test func whatCameBeforeAnotherIDIsUploaded() throws {
+    let line = line()
+    let ping = command("PING")
+    _ = try line.append(ping, at: now())
+    func shown() -> UInt64? { line.view(at: now().wall).aof.set?.increments.last?.file.size }
+    line.continued(id: "a", at: now())
+    #expect(shown() == 500)
+    line.continued(id: "b", at: now())
+    #expect(shown() == 500 + UInt64(ping.count))
+    _ = try line.append(ping, at: now())
+    #expect(shown() == 500 + UInt64(ping.count))
+    line.confirm(try restorable(line, to: 1000 + UInt64(ping.count)), in: timeline)
+    #expect(line.acknowledged == 1000 + UInt64(2 * ping.count))
   }
 
   @Test func aNewerCopyBeginsAfterWhatIsShown() throws {
