@@ -256,10 +256,12 @@ final class LinkReceiver: Sendable {
 
   private func tooManyCopies(_ failures: Int, _ wait: Int64) -> LifeboatError {
     LifeboatError(
-      .failure, "the last \(failures) full copies of \(server.url) did not reach the repository",
+      .failure,
+      "the last \(counted(failures, "full copy", "full copies")) of \(server.url) did not reach "
+        + "the repository",
       cause:
         "the next one is requested in \((wait + 999) / 1000) s, because each makes the server fork",
-      hint: "remove the reason, which the log has, and start Lifeboat again: it then does not wait",
+      hint: "fix the cause, which is in the log; to retry at once, restart Lifeboat",
       isRetryable: true)
   }
 

@@ -23,11 +23,11 @@ struct RedisRefusal {
     case "NOPERM" where command == "SENTINEL":
       return refused(
         "the user of the Sentinel \(address) may not ask for the primary",
-        hint: "allow it that: ACL SETUSER <user> \(LinkCredentials.sentinelRules)")
+        hint: "allow this: ACL SETUSER <user> \(LinkCredentials.sentinelRules)")
     case "NOPERM":
       return refused(
         "the user of the Redis server \(address) may not run \(command)",
-        hint: "allow it what a replica needs: ACL SETUSER <user> \(LinkCredentials.minimalRules)")
+        hint: "allow what a replica needs: ACL SETUSER <user> \(LinkCredentials.minimalRules)")
     case "DENIED":
       return refused(
         "the Redis server \(address) does not accept connections from other machines",

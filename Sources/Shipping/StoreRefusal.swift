@@ -35,7 +35,7 @@ extension Shipper {
       return true
     }
     logger.warning(
-      "this store has no create-if-absent: of two shippers that start at once, one backs off only after reading back",
+      "this store has no create-if-absent: if two shippers start at once, one stops after reading back",
       metadata: [
         "repository": "\(store.location)",
         "remedy":

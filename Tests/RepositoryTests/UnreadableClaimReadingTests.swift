@@ -61,7 +61,7 @@ import WriterLogic
     let found = Diagnosis(try await RepositoryDiagnosis(made.store, now: at(10_000)).findings())
     #expect(found.exitCode == .corrupt)
     let error = await #expect(throws: LifeboatError.self) { _ = try await prune(made) }
-    #expect(error?.message.contains("no writer has passed it") == true, "\(error!)")
+    #expect(error?.message.contains("no writer has skipped it") == true, "\(error!)")
   }
 
   /// A listing lacks an object that can be read.

@@ -76,7 +76,7 @@ package struct RetentionBasis: Sendable {
     let unreadable = history.unreadable.first { $0.timeline == number }
     guard history.isPassed(number) else {
       return "the claim of timeline \(number) "
-        + (unreadable == nil ? "is missing" : "can't be read, and no writer has passed it yet")
+        + (unreadable == nil ? "is missing" : "can't be read, and no writer has skipped it yet")
     }
     guard let unreadable, unreadable.objects > 0 else { return nil }
     return

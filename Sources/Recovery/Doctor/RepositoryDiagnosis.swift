@@ -57,8 +57,8 @@ package struct RepositoryDiagnosis: Sendable {
           .repository, "operations", .warning,
           "\(counted(listing.unusable.count, "object")) can't be used; the first is \(first)",
           consequence:
-            "they are ignored: what one of them released, marked as damaged or recorded as "
-            + "deleted is as it was, and log that one of them overlaps is read from the others",
+            "they are ignored: a release, a quarantine or a record of a deletion among them has no "
+            + "effect, and log that one of them overlaps is read from the other objects",
           remedy:
             "`lifeboat verify` says what is wrong with them; if Lifeboat did not write them, find "
             + "out who may write to the bucket"))

@@ -8,15 +8,15 @@ struct Copy: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Copy a repository to another region, cloud or key.",
     discussion: """
-      Copies what the copy lacks of the source, in an order in which the copy can be restored at every \
-      moment. Run it again to continue, or every hour. It only creates objects: what the source pruned \
-      stays in the copy until `lifeboat prune --repo` with the copy's own policy deletes it, and what that \
-      has deleted is not copied again. Restore from the copy as from any repository. After a disaster, \
-      ship to it: from then on, copy refuses to write there (exit 6).
-      With a key of its own, the copy is encrypted again: the remedy for a leaked repository key. Without one, \
-      it has the keys of the source. Damaged objects of the source are not copied but listed (exit 5), and \
-      the rest is copied. Variables such as LIFEBOAT_TO_AWS_PROFILE \
-      are credentials and settings of the copy's account alone.
+      Copies everything that the copy does not have yet, in an order that keeps the copy restorable at every \
+      moment. Run it again to continue, or every hour. It only creates objects. If the source prunes a \
+      restore point, the copy keeps it until you run `lifeboat prune` on the copy. What that run deletes is \
+      not copied again. Restore from the copy as from any repository. After a disaster, ship to the copy. \
+      From then on, the copy command refuses to write there (exit 6).
+      With a key of its own, the copy is encrypted again, which is the remedy for a leaked repository key. \
+      Without one, it has the keys of the source. Damaged objects of the source are listed (exit 5) and not \
+      copied; the rest is copied. Variables such as LIFEBOAT_TO_AWS_PROFILE \
+      are credentials and settings for the copy's account only.
 
       Examples:
         lifeboat copy --repo s3://backups/redis --to gs://other-account/redis

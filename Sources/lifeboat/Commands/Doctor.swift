@@ -16,8 +16,8 @@ struct Doctor: RepositoryCommand {
     abstract: "Check the setup for common problems, and say how to fix each of them.",
     discussion: """
       Writes, reads, lists and deletes small test objects below ops/probes/ in the repository. Checks \
-      the bucket's rules, the newest restore point, with --data the data directory, and with --replica-of \
-      the server, which is not asked for a copy. \
+      the bucket's rules and the newest restore point. With --data, it also checks the data directory. With \
+      --replica-of, it also checks the server, without requesting a full copy. \
       Exit 0: nothing failed, though there may be warnings. A note is for information only.
 
       Examples:

@@ -11,8 +11,9 @@ struct Fleet: RepositoryCommand {
     abstract: "Show every repository below a prefix, the most urgent first.",
     discussion: """
       Finds the repositories below --repo, at any depth up to eight levels, and prints one row for each: its \
-      state, the age of its newest restore point, how far back its history goes, its size and its last \
-      drill. Reads the same as report, but no data. The given key is used for encrypted repositories.
+      state, the age of its newest restore point, how far back its history goes, its size, its last drill \
+      and its source. Reads the same records as report, and no data of Redis. One key is used for all \
+      encrypted repositories.
       The exit code is that of the most urgent row: damaged 5, suspect 9, a failed drill 5, denied or \
       unavailable 4, locked 8, newer 10, empty 3. Removed data and old restore points are rows to look at, \
       with exit 0. If there is no repository at all: 3.

@@ -27,8 +27,8 @@ struct KeyList: RepositoryCommand {
     commandName: "list",
     abstract: "List the keys that open a repository.",
     discussion: """
-      Shows the id and the age of each, never a key. The id of a key is the same each time it is added \
-      to this repository.
+      Shows the id and the age of each key, never the key itself. A key has the same id each time it is \
+      added to this repository.
 
       Examples:
         lifeboat key list --repo s3://backups/redis

@@ -8,9 +8,9 @@ struct List: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what can be restored.",
     discussion: """
-      First what needs attention: removed data, suspect starts and pins, each with the commands that undo or \
-      accept it. Then one row for each recovery window, the newest first, with the number of keys at its \
-      end. Then a drawing of the windows, as wide as the terminal.
+      Begins with what needs attention: removed data, suspect starts and pins, each with the commands that \
+      undo or accept it. Then it prints one row for each recovery window, the newest first, with the number \
+      of keys at its end, and a drawing of the windows, as wide as the terminal.
 
       Examples:
         lifeboat list --repo s3://backups/redis

@@ -9,13 +9,13 @@ struct Prune: RepositoryCommand {
     abstract: "Apply the retention policy: delete old restore points.",
     discussion: """
       Keeps every restore point of --keep-within, then the last of each day for --keep-daily, everything \
-      that a pin keeps, and always the newest. Of dumps without an AOF it keeps those of the last day, then \
+      that a pin keeps, and always the newest. If there is no AOF, it keeps all dumps of the last day, then \
       one for each hour of --keep-hourly, then one for each day. ship does the same once an hour, with its \
       own flags. Use prune if ship runs with --no-prune, or with --dry-run to see what would be deleted.
       A run that would delete more than half of the restore points deletes nothing and says so. The first \
       run a day later deletes them; --confirm deletes them at once.
       While a snapshot is missing, nothing is deleted, because it is not known what the snapshot needs. \
-      --confirm declares the snapshots that the store proves absent as lost, for this run and all later \
+      With --confirm, a snapshot that is certainly missing counts as lost, in this run and in all later \
       runs, including those of ship.
 
       Examples:

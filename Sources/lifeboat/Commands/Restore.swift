@@ -70,7 +70,7 @@ struct Restore: RepositoryCommand {
   var restoreRequest: String?
   @Flag(help: "If the directory already holds data, do nothing and exit 0.")
   var ifEmpty = false
-  @Flag(help: "Exit 0 if there provably never was a backup.")
+  @Flag(help: "If it is certain that there never was a backup, do nothing and exit 0.")
   var ifBackupExists = false
   @Option(
     name: .customLong("repository-id"),
@@ -95,7 +95,7 @@ struct Restore: RepositoryCommand {
     help: ArgumentHelp(
       "The server that will load it, for example redis-7.4 or valkey-9.1: refuse what it can't load.",
       discussion:
-        "By the magic and version of the full copies alone; modules and commands are not checked.",
+        "Checks only the magic and version of the full copies, not modules and commands.",
       valueName: "version"))
   var serverVersion: String?
   @Flag(

@@ -44,7 +44,7 @@ struct Ship: RepositoryCommand {
     help: ArgumentHelp(
       "Upload at most one dump per interval; 0: every dump. Default: 1h with a live AOF, else every dump.",
       discussion: """
-        With a live AOF, dumps are only for servers that run without an AOF. Without an AOF, the dumps \
+        With a live AOF, a dump is only needed to start a server without an AOF. Without an AOF, the dumps \
         are the backup: if the volume is lost, data that Redis saved within this interval is lost, too. \
         sync and the shutdown of ship upload the newest dump without waiting.
         """, valueName: "time"))
@@ -126,8 +126,9 @@ struct Ship: RepositoryCommand {
     help: ArgumentHelp(
       "Request this URL once a minute while the backups are healthy.",
       discussion: """
-        For a service that alerts when requests stop. No request is made while the log lags by two minutes, \
-        a full copy by an hour, in standby, while the store is unavailable, or while a start is suspect. \
+        For a service that alerts when requests stop. Lifeboat sends no request while the log lags by two \
+        minutes or a full copy by an hour, while the store is unavailable, while the newest state is \
+        suspect, in standby, or while blocked. \
         Anyone who knows the URL can send requests, so set it as LIFEBOAT_HEARTBEAT_URL, from a Secret.
         """, valueName: "url"))
   var heartbeatURL: String?

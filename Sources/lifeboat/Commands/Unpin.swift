@@ -10,8 +10,8 @@ struct Unpin: RepositoryCommand {
   static let configuration = CommandConfiguration(
     abstract: "Release pins, and accept the newest state.",
     discussion: """
-      After that, a restore no longer stops to ask which state is meant (exit 9). A pin that \
-      `lifeboat pin` has set is only released by its name.
+      After that, a restore no longer stops to ask which state you want (exit 9). To release a pin that \
+      `lifeboat pin` has set, pass its name.
 
       Examples:
         # The newest state is the right one

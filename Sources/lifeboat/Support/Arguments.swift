@@ -128,7 +128,7 @@ struct KeyOptions: ParsableArguments {
 struct RetentionOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Keep every restore point of this period. Of dumps without an AOF, see --keep-hourly.",
+      "Keep every restore point of this period. For dumps without an AOF, see --keep-hourly.",
       discussion: "An object is deleted a day after it is no longer needed, not earlier.",
       valueName: "time"))
   var keepWithin = Milliseconds(7 * RetentionPolicy.day)

@@ -104,7 +104,7 @@ struct LinkOptions: ParsableArguments {
   var spool: String?
   @Option(
     help: ArgumentHelp(
-      "Take a newer full copy when the log since the last copy has this many percent of its size.",
+      "Take a newer full copy when the log since the last one has this percentage of its size.",
       valueName: "percent"))
   var baseRatio: UInt64 = 100
   @Option(
