@@ -25,6 +25,8 @@ package struct RestoreCommand: Sendable, Hashable {
 
   package var inspect: String { "lifeboat inspect --repo \(shellQuoted(repository))\(key)" }
 
+  package var verify: String { "lifeboat verify --repo \(shellQuoted(repository))\(key)" }
+
   private var key: String { isEncrypted ? " --encryption-key-file KEYFILE" : "" }
 }
 

@@ -302,11 +302,13 @@ struct Comparing {
       }
     }
     let isDumpKnown = comparison.dump?.isRead(from: view.dump) ?? false
-    if view.dump != nil, !isDumpKnown, comparison.chain == nil || isQuiet { hasNews = true }
+    if view.dump != nil, !isDumpKnown, comparison.chain == nil || liveness != .live {
+      hasNews = true
+    }
     // The newest state may no longer be the dump but the AOF, and a restore point has to say that. This is so
     // if a restore of an earlier state left out the dump, or if a server opened the AOF that a restore made
     // from the dump.
-    if point?.primary == .rdb, comparison.chain != nil, !isQuiet { hasNews = true }
+    if point?.primary == .rdb, comparison.chain != nil, liveness == .live { hasNews = true }
     // A directory without data is never news, with one exception: if a dump without keys replaced one with
     // keys while Lifeboat was running, the server is now empty.
     if hasNews, !(isWatched && view.dump != nil), try facts.answer(.isEmpty) { return false }
@@ -323,13 +325,15 @@ struct Comparing {
     return try !facts.answer(.isEmpty)
   }
 
-  var isQuiet: Bool {
+  var isQuiet: Bool { liveness == .quiet }
+
+  private var liveness: AOFLiveness {
     AOFLiveness.judge(
       lastWrite: view.aof.set?.increments.last?.file.modified,
       logBorn: view.aof.set?.increments.last?.file.born,
       manifestModified: view.aof.set?.manifestModified,
       dump: view.dump.map {
         .init(born: $0.born, modified: $0.modified, contentAtSeconds: nil)
-      }) == .quiet
+      }, now: view.at)
   }
 }

@@ -97,10 +97,11 @@ extension Writing {
     if chains.isReadable, !isDrainingReadable {
       // A live AOF has all data. An AOF that is no longer written is replaced by a newer dump, once that dump
       // is durable and the AOF has not changed for so long that this is not just a pause between two writes.
-      // A newer dump that is not durable yet changes nothing.
+      // A newer dump that is not durable yet changes nothing. A dump that is the newest state stays it until the
+      // AOF is written again.
       let isYounger = chains.followed?.files.last.map { heldAt > $0.lastWrite } ?? false
       guard case .quiet(let since) = liveness, isYounger || dump.isRead(from: view.dump),
-        isFlushing || view.at.since(since) >= options.quietAfter
+        isFlushing || isDumpNewest || view.at.since(since) >= options.quietAfter
       else {
         // A BASE can be durable long before its log. Until the durable log has the data of the dump, the dump
         // is the newest state.

@@ -42,6 +42,26 @@ struct RequestedSyncTests {
     _ = try await ship.end()
   }
 
+  /// Beside an AOF that was written a moment ago, a dump is the newest state only after some seconds, or for a
+  /// sync, and it stays the newest.
+  @Test func `after the AOF was switched off, a restore gives the dump`() async throws {
+    let (place, server, _, ship) = try await shipped()
+    try server.command("CONFIG", "SET", "appendonly", "no")
+    try server.command("SET", "after", "1")
+    try await server.save()
+    let number = ship.shipper.requestSync()
+    try await eventually(
+      deadline: 60, "the sync is done", condition: { ship.status.syncDone >= number },
+      state: { "\(ship.status)" })
+    let synced = try #require(try await place.snapshots().last)
+    #expect(synced.primary == .rdb, "\(synced)")
+    // Whatever is written until the end of the timeline.
+    server.kill()
+    _ = try await ship.end()
+    let later = try await place.snapshots().filter { $0.key >= synced.key }
+    #expect(later.allSatisfy { $0.primary == .rdb }, "\(later)")
+  }
+
   /// The pauses between timelines are 100 ms, 400 ms, 1.6 s and so on.
   @Test func `a fault that stays makes few timelines, whatever is written meanwhile`() async throws
   {

@@ -127,13 +127,14 @@ struct CompareScene {
 
   var sequences: [Int64] = [1]
   var form = CompareScene.form
+  var lookedAt = at(2_000_000)
   var view: CaptureView {
     let set = AOFSetView(
       form: form, base: base.map { .init(file: $0, sequence: 1) },
       increments: zip(increments, sequences).map { .init(file: $0, sequence: $1) },
       manifestModified: nil)
     return CaptureView(
-      at: at(2_000_000), dump: dump, aof: base == nil && increments.isEmpty ? .absent : .set(set))
+      at: lookedAt, dump: dump, aof: base == nil && increments.isEmpty ? .absent : .set(set))
   }
 
   // MARK: Facts

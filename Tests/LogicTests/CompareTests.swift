@@ -263,6 +263,11 @@ import WriterLogic
     scene.addSnapshot { ($0.primary, $0.dump) = (.rdb, dumpRecord(9)) }
   }
 
+  private static func addOldDump(_ scene: inout CompareScene) {
+    scene.setDump(generationID(10).fingerprint)
+    scene.dump?.modified = FileMoment(seconds: 900, nanoseconds: 0)
+  }
+
   private static let dumps: [Row] = [
     Row(name: "the log and the newest dump", relation: .nothingNew, starts: [3 * step]) {
       isDumpNewest(&$0)
@@ -284,6 +289,14 @@ import WriterLogic
       isDumpNewest(&$0)
       $0.receipt = receipt(position(1, 1, 3 * step))
     },
+    Row(
+      name: "a new dump after the clock was set back: which of the two is newer is not known",
+      relation: .continues(from: position(1, 1, 3 * step)), starts: [3 * step]
+    ) {
+      addOldDump(&$0)
+      $0.lookedAt = at(1_000_000)
+    },
+    Row(name: "an old dump", relation: .nothingNew, starts: [3 * step]) { addOldDump(&$0) },
     Row(name: "the dump of the repository", relation: .nothingNew) {
       isDumpOnly(&$0)
       $0.setDump(generationID(9).fingerprint)

@@ -155,7 +155,36 @@ extension InstantWorld {
     for _ in 0..<int(1...4) { write(isLost: true) }
     // Data that was on disk but not shipped is lost, too.
     lost.append((shippedAt, now))
-    try await beginAnew()
+    if int(0...1) == 0 { try await beginAnew() } else { try await beginInParts() }
+  }
+
+  /// The first shipper of a chain is killed before its BASE is uploaded. The next one continues its log.
+  mutating func beginInParts() async throws {
+    // The server was started again, so its log begins with an annotation.
+    lastAnnotated = 0
+    let base = try await newBase()
+    try await claim(fork: nil)
+    files = [newFile()]
+    sequence += 1
+    let detached = Snapshot.Detached(
+      form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
+      awaitedBase: base.record.file,
+      files: files.map {
+        .init(file: $0.name, sequence: $0.sequence, segments: $0.segments, identity: nil)
+      }, isBaseEmpty: false)
+    let number = TimelineNumber(timeline)!
+    let made = Snapshot(
+      timeline: number, sequence: sequence, nonce: nonce(timeline), at: at(now), cause: .chain,
+      primary: nil, chain: nil, dump: nil, detached: detached, isClean: false, destructive: nil)
+    _ = try await self.made.repository.create(
+      made, .snapshot(number, sequence: sequence), kind: .snapshot)
+    events.append("\(now) detached \(timeline).\(sequence)")
+    self.base = base
+    entries.append(Moment(time: now, state: state))
+    shippedAt = now
+    for _ in 0..<int(0...4) { write() }
+    try await ship()
+    try await restartShipper()
   }
 
   /// The server continues from an earlier state, in a new timeline.

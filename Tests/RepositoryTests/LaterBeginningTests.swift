@@ -7,8 +7,11 @@ import Testing
 /// `--at` where the full copy of a chain was uploaded by a later shipper than the first part of its log.
 @Suite struct LaterBeginningTests {
   /// The AOF was rewritten at 15 s, while no shipper ran. The next shipper shipped log of the new file, and was
-  /// killed before the new BASE was uploaded. The third one continued that log, and uploaded the BASE.
-  private static func made(annotated: Bool) async throws -> (MadeRepository, length: UInt64) {
+  /// killed before the new BASE was uploaded. Perhaps another one was killed before it wrote anything. The last
+  /// one continued that log, and uploaded the BASE.
+  private static func made(annotated: Bool, last: Int = 3) async throws -> (
+    MadeRepository, length: UInt64
+  ) {
     func log(_ second: Int) -> [UInt8] {
       (annotated ? LogBytes.stamp(second) : []) + LogBytes.command("SET at:\(second) 1")
     }
@@ -21,18 +24,25 @@ import Testing
     try await made.addClaim(2, at: 20_000, parentSnapshots: 1, ordinals: [end])
     try await made.addDetached(2, 1)
     try await made.addLog(2, 0, bytes: log(20), at: 20_500)
-    try await made.addClaim(3, at: 40_000, parentSnapshots: 1, ordinals: [end], fork: length)
-    try await made.addChain(3, 1, ordinal: 1, baseAt: 15_000, fork: length)
-    try await made.addLog(3, length, bytes: log(41), at: 41_200)
+    if last == 4 { try await made.addClaim(3, at: 30_000, parentSnapshots: 1, ordinals: [end]) }
+    try await made.addClaim(
+      last, at: 40_000, parentSnapshots: last == 3 ? 1 : 0, ordinals: last == 3 ? [end] : [],
+      fork: length, of: 2)
+    try await made.addChain(last, 1, ordinal: 1, baseAt: 15_000, fork: length, of: 2)
+    try await made.addLog(last, length, bytes: log(41), at: 41_200)
     return (made, length)
   }
 
-  @Test(arguments: [false, true])
-  func `a state between the shippers is that of the later chain`(annotated: Bool) async throws {
-    let (made, length) = try await Self.made(annotated: annotated)
-    // Where timeline 2 ends, timeline 3 begins.
-    let fork = annotated ? "3.1@1:\(length)" : "3.1@2/1:\(length)"
-    let wanted: [(Int64, String)] = [(17, "3.1@2/1:0"), (30, fork), (42, "3.1@1:\(2 * length)")]
+  @Test(arguments: [false, true], [3, 4])
+  func `a state between the shippers is that of the later chain`(annotated: Bool, last: Int)
+    async throws
+  {
+    let (made, length) = try await Self.made(annotated: annotated, last: last)
+    // Where timeline 2 ends, the last one begins.
+    let fork = annotated ? "\(last).1@1:\(length)" : "\(last).1@2/1:\(length)"
+    let wanted: [(Int64, String)] = [
+      (17, "\(last).1@2/1:0"), (30, fork), (42, "\(last).1@1:\(2 * length)"),
+    ]
     for (second, id) in wanted {
       let point = try await made.choose(.at(at(second * 1000)), now: at(60_000))
       #expect(point?.id == id, "second \(second)")

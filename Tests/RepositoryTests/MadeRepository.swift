@@ -37,7 +37,7 @@ struct MadeRepository {
 
   func addClaim(
     _ number: Int, at time: Int64, parentSnapshots: Int? = nil,
-    ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil,
+    ordinals: [Claim.End.OrdinalEnd] = [], fork: UInt64? = nil, of forked: Int? = nil,
     suspicion: Claim.Suspicion? = nil, parent: Int? = nil
   ) async throws {
     let timeline = TimelineNumber(number)!
@@ -46,7 +46,10 @@ struct MadeRepository {
       timeline: timeline, nonce: nonce(number), repository: repository.id, source: "s",
       instance: "i", directory: "d", claimedAt: at(time), writer: "test",
       parent: parentSnapshots == nil ? nil : before,
-      fork: fork.map { LogPosition(timeline: before!, ordinal: 1, offset: $0) },
+      fork: fork.map {
+        LogPosition(
+          timeline: forked.flatMap { TimelineNumber($0) } ?? before!, ordinal: 1, offset: $0)
+      },
       end: parentSnapshots.map { Claim.End(snapshots: $0, ordinals: ordinals) },
       suspicion: suspicion, place: Claim.Place())
     _ = try await repository.create(claim, .claim(timeline), kind: .claim)
@@ -102,11 +105,11 @@ struct MadeRepository {
   ///   - clean: the time when everything on disk was durable, as at a clean shutdown.
   ///   - written: when the snapshot was written, if not at 0.
   ///   - keys: how many keys it estimates.
-  ///   - fork: up to here, the log is that of the timeline before.
+  ///   - fork: up to here, the log is that of the timeline `forked`, or of the one before.
   func addChain(
     _ number: Int, _ sequence: Int, ordinal: Int, baseAt time: Int64, cleanAt clean: Int64? = nil,
     writtenAt written: Int64? = nil, keys: UInt64? = nil, reached: UInt64? = nil,
-    fork: UInt64? = nil
+    fork: UInt64? = nil, of forked: Int? = nil
   ) async throws {
     let id = baseID(number, time)
     let index = GenerationIndex(
@@ -120,8 +123,8 @@ struct MadeRepository {
       Snapshot.Segment(timeline: timeline, ordinal: ordinal, from: fork ?? 0, to: nil)
     ]
     if let fork {
-      segments.insert(
-        .init(timeline: timeline.previous!, ordinal: ordinal, from: 0, to: fork), at: 0)
+      let before = forked.flatMap { TimelineNumber($0) } ?? timeline.previous!
+      segments.insert(.init(timeline: before, ordinal: ordinal, from: 0, to: fork), at: 0)
     }
     let chain = Snapshot.Chain(
       form: .multiPart(directory: "appendonlydir", manifest: "appendonly.aof.manifest"),
@@ -158,10 +161,17 @@ struct MadeRepository {
     try await add(snapshot(number, sequence, by: nil, chain: chain, dump: nil))
   }
 
-  private func baseID(_ number: Int, _ time: Int64) -> GenerationID {
+  func baseID(_ number: Int, _ time: Int64) -> GenerationID {
     GenerationID(
       fingerprint: ShortDigest(bytes: littleEndianBytes(UInt64(time)) + littleEndianBytes(8))!,
       nonce: nonce(number))
+  }
+
+  func quarantine(_ id: GenerationID) async throws {
+    let record = Quarantine(
+      generation: id, repository: repository.id, at: at(1), object: "x", reason: "test", by: "test")
+    let name = ObjectPath.operation(.quarantines, id: id.description)
+    _ = try await repository.create(record, name, kind: .operation)
   }
 
   /// A snapshot without a point. It names one file that waits for its BASE.

@@ -9,7 +9,7 @@ package enum Answer: Sendable {
   case gap(at: Instant, before: RestorePoint)
   /// The newest state may be the result of an accident, and nobody has chosen yet.
   case suspect(newest: RestorePoint, before: RestorePoint, Claim.Suspicion)
-  /// It needs log that was durable and has disappeared.
+  /// It needs log that was durable and has disappeared, or a full copy that is damaged.
   case lost(LostState)
   /// There is no such restore point. The error says why, and which restore points exist.
   case nothing(LifeboatError)
@@ -20,7 +20,9 @@ package enum Answer: Sendable {
 /// Why a state can't be restored, and the complete states on both sides of the loss.
 package struct LostState: Sendable {
   package var message: String
-  package var loss: LogLoss
+  package var cause: String
+  /// The prefix of the names of the missing objects; nil for a damaged full copy.
+  package var object: String?
   package var before: RestorePoint?
   package var behind: RestorePoint?
 
@@ -33,13 +35,12 @@ package struct LostState: Sendable {
     if let behind {
       ways.append("the first complete state after it is --point \(behind.id) of \(behind.instant)")
     }
-    ways.append("`lifeboat verify` lists the missing objects")
+    ways.append(
+      object == nil
+        ? "`lifeboat verify` says what is damaged" : "`lifeboat verify` lists the missing objects")
     var error = LifeboatError(
-      .corrupt, message,
-      cause: "\(loss.what) were backed up and are now missing: the writes from "
-        + "\(loss.since) to \(loss.until) are lost",
-      hint: ways.joined(separator: "; "))
-    error.missingObject = loss.object
+      .corrupt, message, cause: cause, hint: ways.joined(separator: "; "))
+    error.missingObject = object
     return error
   }
 }

@@ -34,6 +34,12 @@ extension Answering {
       if let lost = try lost(of: newest.timeline, from: nil, until: now) {
         throw try self.lost("there is no \(name) in the log, but part of the log is lost", lost)
       }
+      if let loss = newest.lostCopy {
+        throw LifeboatError(
+          .corrupt, "there is no \(name) in the log that can be restored",
+          cause: "\(loss.what): their log was not read",
+          hint: "`lifeboat verify` says what is damaged; choose a time before that with --at")
+      }
       throw LifeboatError(
         .noBackup, "there is no \(name) in the log",
         cause: isSearched
@@ -43,6 +49,9 @@ extension Answering {
     }
     guard last.occurrence.keysBefore == 0 else {
       var point = last.point
+      if let loss = newest.lostCopy {
+        point.warning = "a later \(name) may be among what can't be restored: \(loss.what)"
+      }
       if let lost = try lost(of: newest.timeline, from: point, until: now) ?? lost(in: point) {
         point.warning =
           "log after this \(name) is lost, and may have contained a later one (\(lost.loss.what))"

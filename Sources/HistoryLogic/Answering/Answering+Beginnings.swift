@@ -23,6 +23,9 @@ extension Answering {
   ) throws -> Beginnings {
     var found = Beginnings(finder: finder)
     var logs = logs(behind: point)
+    // The timelines since the last one with a state. A timeline has none if its shipper was killed before its
+    // BASE was uploaded. The next one may continue its log.
+    var withoutState: Set<TimelineNumber> = []
     while true {
       let losses = LossFinder(history, snapshots: found.finder.snapshots.values)
       for sequence in found.finder.snapshots.keys.sorted() {
@@ -49,12 +52,14 @@ extension Answering {
       guard let next = history.successor(of: number), next.timeline <= limit else { return found }
       let finder = try self.finder(of: next.timeline)
       let isContinued = point.cut.flatMap { history.continuation(of: number, from: $0) } != nil
-      // A shipper was killed before its BASE was uploaded, and the next one continued its log.
-      let isWithoutBase =
-        next.fork?.timeline == number
-        && found.finder.snapshots.values.allSatisfy { $0.primary == nil }
+      if found.finder.snapshots.values.allSatisfy({ $0.primary == nil }) {
+        withoutState.insert(number)
+      } else {
+        withoutState = []
+      }
+      let isFromThem = next.fork.map { withoutState.contains($0.timeline) } ?? false
       guard
-        try isContinued || isWithoutBase
+        try isContinued || isFromThem
           || (next.fork == nil && !isBack(finder, behind: found.finder, point))
       else {
         return found

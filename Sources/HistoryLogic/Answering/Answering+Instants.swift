@@ -19,6 +19,7 @@ extension Answering {
       if let lost = try lost(of: timeline, from: nil, until: at) {
         throw try self.lost(message, lost)
       }
+      try checkCopies(of: timeline, from: nil, until: at)
       var hint = "`lifeboat list` shows the restore points"
       if let first = try first() {
         hint = "the first after it is --point \(first.id) of \(first.instant); " + hint
@@ -35,6 +36,7 @@ extension Answering {
     if let lost = try lost(of: timeline, from: point, until: at), isWithoutState(lost) {
       throw try self.lost(message, lost)
     }
+    try checkCopies(of: timeline, from: point, until: at)
     // A window that ends within the requested second contains it.
     guard point.gap != nil else { return .point(point, found.precision) }
     let limit = selected ?? history.newestClaim?.timeline ?? .first

@@ -66,6 +66,41 @@ extension Answering {
     return nil
   }
 
+  /// Ends the answer if a snapshot after `point` begins by `at`, and its full copy is damaged. The state at
+  /// that time is one of those that need the copy.
+  func checkCopies(of timeline: TimelineNumber?, from point: RestorePoint?, until at: Instant)
+    throws
+  {
+    var number = timeline
+    var behind: RestorePoint?
+    while let current = number, current >= point?.timeline ?? current {
+      let finder = try readableFinder(of: current)
+      for (_, snapshot) in finder.snapshots.sorted(by: { $0.key > $1.key }) {
+        if let point, snapshot.key <= point.snapshot.key { break }
+        guard let begun = try begun(snapshot), begun <= at,
+          let loss = history.copyLoss(snapshot, behind: point)
+        else {
+          behind = finder.newest(of: snapshot).map { finder.start(of: snapshot) ?? $0 } ?? behind
+          continue
+        }
+        throw Lost(
+          state: LostState(
+            message: "the state at \(at) needs a full copy that is damaged", cause: loss.what,
+            object: nil, before: point, behind: behind))
+      }
+      number = history.claims[current]?.parent
+    }
+  }
+
+  /// The time of the first state of a snapshot: that of its full copy, if the index says it.
+  private func begun(_ snapshot: Snapshot) throws -> Instant? {
+    let period = history.period(of: snapshot)
+    guard snapshot.primary == .aof, let base = snapshot.chain?.base?.generation else {
+      return period?.from
+    }
+    return try evidence.readableIndex(base)?.contentAt ?? period?.from
+  }
+
   /// The lost part of the point's own chain.
   func lost(in point: RestorePoint) -> LostLog? {
     LossFinder(history, snapshots: [point.snapshot]).loss(of: point.snapshot)
@@ -87,7 +122,10 @@ extension Answering {
   func lost(_ message: String, _ lost: LostLog) throws -> Lost {
     Lost(
       state: LostState(
-        message: message, loss: lost.loss, before: try lastWhole(before: lost),
+        message: message,
+        cause: "\(lost.loss.what) were backed up and are now missing: the writes from "
+          + "\(lost.loss.since) to \(lost.loss.until) are lost",
+        object: lost.loss.object, before: try lastWhole(before: lost),
         behind: try firstWhole(behind: lost)))
   }
 

@@ -48,8 +48,9 @@ package struct Answering: Sendable {
   /// highest timeline that has one. A claim without snapshots, or a timeline that has only named files so
   /// far, only marks the end of its predecessor.
   package func newest() throws -> RestorePoint? {
+    var damaged: Snapshot?
     for timeline in history.claims.keys.sorted(by: >) {
-      if let point = try newest(of: timeline) { return point }
+      if let point = try newest(of: timeline, after: &damaged) { return point }
     }
     return nil
   }
@@ -57,9 +58,21 @@ package struct Answering: Sendable {
   /// The newest restore point of a timeline, read from its end: a few records at most. An abandoned branch
   /// is read to its own end, past the position where its successor forked off.
   package func newest(of timeline: TimelineNumber) throws -> RestorePoint? {
+    var damaged: Snapshot?
+    return try newest(of: timeline, after: &damaged)
+  }
+
+  /// - Parameter damaged: the newest snapshot whose full copy is quarantined.
+  private func newest(of timeline: TimelineNumber, after damaged: inout Snapshot?) throws
+    -> RestorePoint?
+  {
     for sequence in history.snapshots(of: timeline).reversed() {
       guard let snapshot = try evidence.snapshot(SnapshotKey(timeline, sequence)) else { continue }
-      if let point = finder(of: snapshot).newest() { return point }
+      if var point = finder(of: snapshot).newest() {
+        point.lostCopy = damaged.flatMap { history.copyLoss($0, behind: point) }
+        return point
+      }
+      if damaged == nil, history.isQuarantined(snapshot) { damaged = snapshot }
     }
     return nil
   }
@@ -149,7 +162,7 @@ package struct Answering: Sendable {
     guard !history.isQuarantined(snapshot) else {
       throw LifeboatError(
         .corrupt, "the restore point \(printable(id)) needs a full copy that is damaged",
-        cause: "its full copy is quarantined",
+        cause: "`lifeboat verify` has quarantined it",
         hint: "`lifeboat list` shows the other points; `lifeboat verify` says what is damaged")
     }
     try checkWhole(snapshot, at: parsed.position, id, by: [snapshot])

@@ -3,7 +3,7 @@ package import BackupTypes
 extension Chronicle {
   /// What a person should know before anything else, with the commands that undo or accept it.
   package struct Notice: Sendable, Equatable, Encodable {
-    package enum Kind: String, Sendable, Encodable { case suspect, removal, pin }
+    package enum Kind: String, Sendable, Encodable { case suspect, loss, removal, pin }
     package struct Remedy: Sendable, Equatable, Encodable {
       package var label: String
       package var command: String
@@ -13,11 +13,12 @@ extension Chronicle {
     package var remedies: [Remedy]
   }
 
-  /// An open question first, then removals of data, the newest first, then the other pins.
+  /// An open question first, then what is lost, then removals of data, the newest first, then the other pins.
   package func notices(_ command: RestoreCommand) -> [Notice] {
     let removed = removals.reversed()
     let shown = Set(removed.compactMap(\.pin) + (suspicion.map { [$0.pin] } ?? []))
     return (suspicion.map { [notice($0, command)] } ?? [])
+      + (newestLoss.map { [notice($0, command)] } ?? [])
       + removed.map { notice($0, command) }
       + pins.reversed().filter { !shown.contains($0.id) }.map { notice($0, command) }
   }
@@ -35,6 +36,13 @@ extension Chronicle {
         .init(label: "restore the state before it", command: command.line("--suspect before")),
         .init(label: "accept the newest state", command: command.unpin(open.pin)),
       ])
+  }
+
+  private func notice(_ loss: String, _ command: RestoreCommand) -> Notice {
+    Notice(
+      kind: .loss,
+      text: "What was backed up after the newest restore point can't be restored: \(loss).",
+      remedies: [.init(label: "see what is damaged", command: command.verify)])
   }
 
   package func notice(_ removal: Removal, _ command: RestoreCommand) -> Notice {

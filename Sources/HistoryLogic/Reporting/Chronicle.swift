@@ -223,6 +223,9 @@ package struct Chronicle: Sendable, Equatable, Encodable {
   package var recordsUnreadable: Int
   /// The point that a restore without a choice gives.
   package var newest: Point?
+  /// What was backed up after the newest restore point and can't be restored: log that is missing, or states
+  /// whose full copy is damaged.
+  package var newestLoss: String?
   package var suspicion: OpenSuspicion?
   /// By time; the newest ones.
   package var removals: [Removal]

@@ -275,6 +275,12 @@ package struct ChronicleBuilder: Sendable {
     made.unreadablePins = unreadablePins.prefix(Bounds.pins).map { printable($0) }
     made.removals = removals(pins: made.pins)
     made.newest = newest.map { .init(id: $0.id, at: $0.instant) }
+    made.newestLoss = newest.flatMap { point in
+      point.lostCopy?.what
+        ?? LossFinder(history, snapshots: [point.snapshot]).loss(rightBehind: point).map {
+          "\($0.what) are missing, with the writes from \($0.since) to \($0.until)"
+        }
+    }
     if let newest, let open = history.openSuspicion(of: newest.timeline, pins: pins) {
       made.suspicion = .init(
         timeline: newest.timeline, detail: printable(open.suspicion.detail),

@@ -129,6 +129,12 @@ package struct FleetRow: Sendable, Equatable, Encodable {
           + suspicion.detail, "`lifeboat list` shows both states, and the commands"
       )
     }
+    if let loss = chronicle.newestLoss {
+      return (
+        .damaged, "what was backed up after the newest restore point is lost: \(loss)",
+        "`lifeboat verify` lists all damage"
+      )
+    }
     if let drill = chronicle.lastDrill, !drill.isPassed {
       return (
         .drillFailed, "the last drill failed: \(drill.differences.first ?? "see its record")",

@@ -33,6 +33,9 @@ package struct RestorePlanner: Sendable {
     case .rdb: try planDump(&plan)
     case .aof: try planChain(&plan)
     }
+    if let loss = point.lostCopy {
+      plan.warnings.append("what was backed up after this state can't be restored: " + loss.what)
+    }
     for file in plan.files { try checkName(file) }
     // With a larger sum, calculations with sizes could overflow.
     guard plan.bytes <= UInt64(Int64.max) else {

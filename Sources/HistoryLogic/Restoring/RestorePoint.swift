@@ -12,6 +12,8 @@ package struct RestorePoint: Sendable, Equatable {
   /// For a state that is older than the requested time: nothing is known about the time from `instant` until
   /// then.
   package var gap: Gap?
+  /// For the newest state: what was backed up after it and can't be restored, because its full copy is damaged.
+  package var lostCopy: CopyLoss?
   /// A warning that a restore of it prints.
   package var warning: String?
 

@@ -51,6 +51,15 @@ package struct RepositoryDiagnosis: Sendable {
             "restore points are lost; a restore that needs one of them fails with exit 5",
           remedy: "`lifeboat verify` lists the damage and what to do", code: .corrupt))
     }
+    if let loss = listing.notices.first(where: { $0.kind == .loss }) {
+      findings.append(
+        Finding(
+          .repository, "loss", .failed, loss.text,
+          consequence: "a restore gives the state before it, with a warning",
+          remedy:
+            "`lifeboat verify` lists the damage and what to do; while the volume exists, `lifeboat ship` "
+            + "uploads a new full copy", code: .corrupt))
+    }
     if let first = listing.unusable.first {
       findings.append(
         Finding(

@@ -64,6 +64,10 @@ package struct Driller: Sendable {
     if let loss = plan.loss {
       report.warnings.append("log after this restore point is lost: \(loss.what)")
     }
+    if let loss = plan.point.lostCopy {
+      report.warnings.append(
+        "what was backed up after this restore point can't be restored: \(loss.what)")
+    }
     let server = try DrillServer(
       program, release, data: data, scratch: scratch.path, names: plan.names,
       appendOnly: plan.point.primary == .aof, databases: databases(plan, reading))

@@ -62,7 +62,9 @@ extension RestoreStaging {
       guard digest == part.content else {
         throw LifeboatError(
           .corrupt, "the object \(part.name.text) does not match the digest in its index",
-          hint: "`lifeboat list` shows the restore points that do not need it")
+          hint:
+            "`lifeboat verify` marks what is damaged, and `lifeboat list` then shows what can be restored"
+        )
       }
       return (opened.content, [])
     }

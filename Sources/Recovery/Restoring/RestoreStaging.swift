@@ -357,6 +357,8 @@ struct RestoreStaging: Sendable {
   func broken(_ file: RestorePlan.File, _ reason: String) -> LifeboatError {
     LifeboatError(
       .corrupt, "the restored \(printable(file.path)) is damaged", cause: reason,
-      hint: "nothing was changed; `lifeboat list` shows other restore points")
+      hint:
+        "nothing was changed; `lifeboat verify` marks what is damaged, and `lifeboat list` then shows what "
+        + "can be restored")
   }
 }

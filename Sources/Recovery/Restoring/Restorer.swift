@@ -166,9 +166,11 @@ package struct Restorer: Sendable {
           throw LifeboatError(
             .corrupt, "the object \(missing.name) is missing",
             cause: "the restore point needs it",
-            hint: "nothing was changed; `lifeboat list` shows other restore points")
+            hint:
+              "nothing was changed; `lifeboat verify` marks what is damaged, and `lifeboat list` then shows what "
+              + "can be restored")
         }
-        note("\(missing.name) was deleted during the restore: planning again")
+        note("\(missing.name) is missing: listing the repository again")
       }
     }
     preconditionFailure("the loop above returns or throws")

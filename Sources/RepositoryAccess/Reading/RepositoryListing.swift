@@ -194,7 +194,7 @@ package struct RepositoryListing: Sendable, Encodable {
       objects: history.catalogue.objects, bytes: history.catalogue.bytes,
       foreignObjects: history.catalogue.foreign, newest: newest?.id,
       newestInstant: newest?.instant.description,
-      isNewestBeforeLoss: newest.flatMap { reader.loss(rightBehind: $0) } != nil,
+      isNewestBeforeLoss: chronicle.newestLoss != nil,
       timelines: timelines, notices: chronicle.notices(command), losses: losses.map(\.1),
       pins: chronicle.pins, unreadablePins: chronicle.unreadablePins,
       quarantined: history.catalogue.quarantined.map(\.description).sorted(),

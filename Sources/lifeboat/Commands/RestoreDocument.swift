@@ -43,6 +43,13 @@ struct RestoreDocument: Encodable {
     var until: String
   }
 
+  /// What was backed up after the state and needs a damaged full copy.
+  struct LostCopy: Encodable {
+    var generation: String
+    var since: String
+    var until: String
+  }
+
   /// The result for an interrupted restore, if one was found.
   struct Interrupted: Encodable {
     var result: String
@@ -68,6 +75,7 @@ struct RestoreDocument: Encodable {
   /// For a plan: the log around the cut.
   var cut: Cut?
   var lost: Lost?
+  var lostCopy: LostCopy?
   /// Log whose BASE never became durable, from an interrupted first ship.
   var unfinished: UnfinishedDocument?
   var warnings: [String]?
@@ -76,7 +84,8 @@ struct RestoreDocument: Encodable {
 
   private enum CodingKeys: String, CodingKey {
     case result, directory, point, instant, primary, loadsWithAppendonlyYes, loadsWithAppendonlyNo
-    case server, oldestServer, files, bytes, requests, movedAside, cut, lost, unfinished, warnings,
+    case server, oldestServer, files, bytes, requests, movedAside, cut, lost, lostCopy, unfinished,
+      warnings,
       interrupted
   }
 
@@ -129,6 +138,11 @@ struct RestoreDocument: Encodable {
       Lost(
         timeline: $0.timeline.value, ordinal: $0.ordinal, file: printable($0.file), from: $0.from,
         to: $0.to, object: $0.object, since: $0.since.description, until: $0.until.description)
+    }
+    lostCopy = plan.point.lostCopy.map {
+      LostCopy(
+        generation: $0.generation.description, since: $0.since.description,
+        until: $0.until.description)
     }
     warnings = plan.warnings
   }
