@@ -1,5 +1,6 @@
 import BackupFormat
 import BackupTypes
+import Glibc
 import RepositoryAccess
 import SystemIO
 import TestSupport
@@ -145,6 +146,15 @@ struct CopyTests {
   }
 
   /// Two accounts of one vendor. The copy has its own credentials.
+  @Test func `the source under another name, and a place inside it, are no copy`() async throws {
+    let link = folder("link")
+    #expect(symlink(source, link) == 0)
+    for place in [source, link, source + "/copy", folder.path] {
+      let result = try await LifeboatCommand.run(["copy", "--repo", source, "--to", place])
+      #expect(result.exit == .usage, "\(place): \(result)")
+    }
+  }
+
   @Test func `a copy in another account, and a fleet, on a real store`() async throws {
     let other = (key: "other-account", secret: "other-account-secret")
     let (first, second) = (try await SeaweedServer.shared(), try await SeaweedServer(keys: [other]))

@@ -73,6 +73,7 @@ struct Copy: RepositoryCommand {
         .usage, "the copy would be at the same place as the source: \(copy.location)",
         hint: "copy to another bucket, account or prefix")
     }
+    try CopyPlaces(source: source.location, copy: copy.location).check()
     let own = KeySource(
       file: toEncryptionKeyFile, value: environment[KeySource.copyVariable], isCopys: true)
     if let warning = own.warning() { Console.warn(warning) }
