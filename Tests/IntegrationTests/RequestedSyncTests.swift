@@ -1,3 +1,4 @@
+import BackupFormat
 import BackupTypes
 import RepositoryAccess
 import Shipping
