@@ -59,7 +59,9 @@ struct RequestedSyncTests {
     // Whatever is written until the end of the timeline.
     server.kill()
     _ = try await ship.end()
-    let later = try await place.snapshots().filter { $0.key >= synced.key }
+    let later = try await place.snapshots().filter {
+      ($0.timeline, $0.sequence) >= (synced.timeline, synced.sequence)
+    }
     #expect(later.allSatisfy { $0.primary == .rdb }, "\(later)")
   }
 
