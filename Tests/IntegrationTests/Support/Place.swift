@@ -132,7 +132,7 @@ struct Place {
     return result.jsonText("newest")
   }
 
-  /// Every snapshot of the repository.
+  /// Every snapshot of the repository, in order.
   func snapshots() async throws -> [Snapshot] {
     let keys = KeySource(file: nil, value: environment[KeySource.variable])
     let repository = try #require(try await Repository.open(store, keys: keys))
@@ -140,7 +140,8 @@ struct Place {
     let reader = HistoryReader(repository: repository, history: history)
     var snapshots: [Snapshot] = []
     for number in history.claims.keys.sorted() {
-      snapshots += try await reader.readableSnapshots(of: number).read.values
+      snapshots += try await reader.readableSnapshots(of: number).read
+        .sorted { $0.key < $1.key }.map(\.value)
     }
     return snapshots
   }
