@@ -135,7 +135,7 @@ import WriterLogic
   }
 }
 
-/// A clock that advances only when it is told to.
+/// A clock that the test sets. It does not advance by itself.
 private final class HeldTime: TimeSource {
   private let monotonic = Atomic<Int64>(1_000_000)
   func now() -> Now {

@@ -1,13 +1,11 @@
 import Auditing
 import BackupTypes
 import Codec
-import Logging
 import ObjectStorage
 import RepositoryAccess
 import Shipping
 import Synchronization
 import SystemIO
-import SystemPackage
 import TestSupport
 import Testing
 import WriterLogic
@@ -29,17 +27,9 @@ import WriterLogic
         ? .fail(LifeboatError(.storeUnavailable, "creating is denied", hint: "allow it")) : .pass
     }
     let time = SteppedTime()
-    var options = Shipper.Options(
-      data: FilePath(directory.path), names: ServerNames(), compression: .none, source: "s",
-      host: "h", takesOver: false, isOnce: false, writing: .init(), readLimit: nil,
-      pinnedMax: 1 << 30, shutdownTimeout: 1000, writer: "test")
-    options.audit.probeInterval = 3_600_000
-    let (path, names) = (options.data, options.names)
-    let shipper = Shipper(
-      options: options, store: store, status: ShipStatus(time: time), stop: StopRequest(time: time),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, time: time,
-      audited: SourceLook(path, names: names, time: time)
-    ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
+    let shipper = Shipper.made(of: directory.path, to: store, time: time) {
+      $0.audit.probeInterval = 3_600_000
+    }
     let running = Task { try await shipper.run() }
     defer { running.cancel() }
     func tries() -> Int { store.calls.count { $0.operation == .create } }

@@ -4,8 +4,7 @@ import HistoryLogic
 import RepositoryAccess
 import Testing
 
-/// A full copy that `verify` found damaged. The states that need it do not just disappear: whoever gets an older
-/// one is told.
+/// A full copy that `verify` found damaged. Every command that then uses an older state reports the loss.
 @Suite struct DamagedCopyTests {
   /// The AOF was rewritten at 15 s, and the new BASE is quarantined. Its log goes on until 20.5 s.
   private static func made() async throws -> MadeRepository {

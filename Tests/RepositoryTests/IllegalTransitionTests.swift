@@ -1,7 +1,6 @@
 import BackupFormat
 import BackupTypes
 import Codec
-import Logging
 import RepositoryAccess
 import SystemIO
 import SystemPackage
@@ -15,14 +14,7 @@ import WriterLogic
 /// reason, and keeps running.
 @Suite struct IllegalTransitionTests {
   private func shipper(_ directory: TemporaryDirectory, isOnce: Bool) -> Shipper {
-    let options = Shipper.Options(
-      data: FilePath(directory.path), names: ServerNames(), compression: .none, source: "s",
-      host: "h", takesOver: false, isOnce: isOnce, writing: .init(), readLimit: nil,
-      pinnedMax: 1 << 30, shutdownTimeout: 1000, writer: "test")
-    return Shipper(
-      options: options, store: MemoryStore(), status: ShipStatus(time: SystemClock()),
-      stop: StopRequest(time: SystemClock()),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    .made(of: directory.path, to: MemoryStore()) { $0.isOnce = isOnce }
   }
 
   /// A plan in which a timeline was closed twice.

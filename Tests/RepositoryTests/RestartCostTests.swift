@@ -1,14 +1,11 @@
-import Auditing
 import BackupFormat
 import BackupTypes
 import Codec
-import Logging
 import ObjectStorage
 import RepositoryAccess
 import Shipping
 import Synchronization
 import SystemIO
-import SystemPackage
 import TestSupport
 import Testing
 import WriterLogic
@@ -72,17 +69,8 @@ import WriterLogic
   private func ship(
     _ path: String, to store: any ObjectStore, until condition: (ShipStatus) -> Bool
   ) async throws {
-    let (time, names, folder) = (SystemClock(), ServerNames(), FilePath(path))
-    let options = Shipper.Options(
-      data: folder, names: names, compression: .none, source: "s", host: "h", takesOver: false,
-      isOnce: false, writing: .init(), readLimit: nil, pinnedMax: 1 << 30, shutdownTimeout: 1000,
-      writer: "test")
-    let status = ShipStatus(time: time)
-    let shipper = Shipper(
-      options: options, store: store, status: status, stop: StopRequest(time: time),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, time: time,
-      audited: SourceLook(folder, names: names, time: time)
-    ) { () throws(LifeboatError) in try Capture(folder, names: names, time: time) }
+    let shipper = Shipper.made(of: path, to: store)
+    let status = shipper.status
     // A shipper that waits keeps its thread.
     let pool = try BlockingPool(name: "ship", threads: 6)
     let running = Task {

@@ -1,11 +1,8 @@
-import Auditing
 import BackupTypes
 import Codec
-import Logging
 import RepositoryAccess
 import Shipping
 import SystemIO
-import SystemPackage
 import TestSupport
 import Testing
 import WriterLogic
@@ -21,18 +18,8 @@ import WriterLogic
       "file appendonly.aof.1.incr.aof seq 1 type i\n",
       to: folder + "/appendonly.aof.manifest")
     let store = FaultyStore(MemoryStore())
-    let time = SystemClock()
-    let (path, names) = (FilePath(directory.path), ServerNames())
-    let options = Shipper.Options(
-      data: path, names: names, compression: .none, source: "s", host: "h", takesOver: false,
-      isOnce: false, writing: .init(), readLimit: nil, pinnedMax: 1 << 30, shutdownTimeout: 1000,
-      writer: "test")
-    let status = ShipStatus(time: time)
-    let shipper = Shipper(
-      options: options, store: store, status: status, stop: StopRequest(time: time),
-      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, time: time,
-      audited: SourceLook(path, names: names, time: time)
-    ) { () throws(LifeboatError) in try Capture(path, names: names, time: time) }
+    let shipper = Shipper.made(of: directory.path, to: store)
+    let status = shipper.status
     let running = Task { try await shipper.run() }
     defer { running.cancel() }
     let first = shipper.requestSync()
