@@ -196,6 +196,25 @@ import WriterLogic
     #expect(world.uploads == ["10", "1", "2"])
   }
 
+  /// Otherwise a crash after a sync would lose what the sync has backed up.
+  @Test func `a dump that a sync made the newest state stays it until the AOF is written again`() {
+    var world = World()
+    world.log = 10
+    world.turn()
+    world.wroteAt = world.now
+    world.now += 1000
+    world.save(1)
+    world.plan.flush()
+    world.turn()
+    #expect(world.last?.primary == .rdb, "\(world.primaries)")
+    world.plan.slowDown()
+    world.turn()
+    #expect(world.last?.primary == .rdb, "\(world.primaries)")
+    world.wroteAt = nil
+    world.turn()
+    #expect(world.last?.primary == .aof, "\(world.primaries)")
+  }
+
   /// On a copied volume, no birth time counts: it is unknown, or later than the log's last write, and the
   /// dump was overwritten in place since. The log was written while the dump was saved. A sync does not wait
   /// until the log grows.
