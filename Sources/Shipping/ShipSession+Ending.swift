@@ -25,8 +25,6 @@ extension ShipSession {
     syncing?.question = question
     // Checked in this order, because a loss is recorded before the answer.
     guard auditor.isAnswered(question), auditor.isCovered(since: begun) else { return }
-    // A dump may be durable, and the newest state on disk, before the snapshot that says so.
-    guard writing.isBodySaid else { return }
     syncing = nil
     if stop == nil, !options.isOnce { writing.slowDown() }
     shipper.status.update { $0.syncDone = max($0.syncDone, number) }

@@ -183,7 +183,7 @@ extension Writing {
 
   /// Whether the last snapshot is up to date, or there is nothing to record, for example because everything
   /// is damaged.
-  package var isBodySaid: Bool {
+  private var isBodySaid: Bool {
     let body = snapshotBody()
     return said.last?.body == body || (body.primary == nil && body.detached == nil)
   }
